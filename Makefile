@@ -1,0 +1,57 @@
+# The newcomer's two commands are `make run` and `make test`; `make check` is what CI runs before the tests.
+# Needed on the machine: Python 3.11 or newer, a POSIX shell, make. Everything else goes into .venv.
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
+
+.PHONY: run test check format lock docs bench clean
+
+run: $(VENV)/.runtime
+	@exec $(BIN)/openml-web dev
+
+test: $(VENV)/.dev
+	@exec $(BIN)/python -m tests
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+# Pages and files that are generated from the settings; a test says when they are stale.
+docs: $(VENV)/.runtime
+	$(BIN)/openml-web config --markdown > docs/configuration.md
+	$(BIN)/openml-web config --env-example > .env.example
+
+# Compile the locked requirements anew (needs uv). No index address goes into them.
+lock:
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	    --upgrade --group build --output-file requirements.txt pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	    --upgrade --output-file requirements-dev.txt --constraint requirements.txt --group build --group dev pyproject.toml
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+
+$(BIN)/python:
+	@for python in $(PYTHONS); do \
+	    if command -v $$python >/dev/null 2>&1 && $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "Creating $(VENV) with $$($$python --version)"; exec $$python -m venv $(VENV); \
+	    fi; \
+	done; echo "Python 3.11 or newer was not found. Install it, or name it: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1
+
+$(VENV)/.runtime: $(BIN)/python requirements.txt
+	@echo "Installing the locked requirements (once; later starts need no network)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
+	@echo "Installing the locked requirements of the tests (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,1 @@
+"""The backend of openml.org: accounts, dataset uploads, and the site (docs/architecture.md)."""

@@ -1,0 +1,64 @@
+"""Log lines: one event each, JSON for machines or text for a terminal, and never a secret."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+
+from app.core.settings import Settings
+
+SECRET_NAMES = ("password", "token", "secret", "api_key", "apikey", "authorization", "cookie", "smtp_pass")
+
+
+def configure_logging(settings: Settings) -> None:
+    """Send structlog's and the standard library's records through one renderer to stdout."""
+    as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        hide_secrets,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    renderer = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                renderer,
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(settings.log_level)
+    _quieten_libraries()
+
+
+def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Blank every value whose name says that it is a secret."""
+    for name in event:
+        if any(secret in name.lower() for secret in SECRET_NAMES):
+            event[name] = "[hidden]"
+    return event
+
+
+def _quieten_libraries() -> None:
+    # uvicorn's own access log prints query strings, and those carry mail-link tokens; ours does not.
+    logging.getLogger("uvicorn.access").disabled = True
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+    # httpx logs full addresses at INFO, python_multipart each part at DEBUG.
+    for name in ("httpx", "httpcore", "python_multipart", "aiosqlite", "aiosmtplib"):
+        logging.getLogger(name).setLevel(logging.WARNING)

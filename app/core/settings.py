@@ -1,0 +1,331 @@
+"""Everything an operator can set, read once at start from the environment, `.env` and secret files.
+
+Names are those of the environment in lower case. A variable `NAME_FILE` names a file that holds the value of
+`NAME` (Docker and Kubernetes secrets). Names of the Flask backend that still mean something are honoured.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+MINIMUM_SECRET_BYTES = 32
+PUBLISHED_SECRETS = frozenset({"abcd", "changethis", "change-me", "changeme", "secret", "your-secret-key"})
+ASYNC_DRIVERS = {
+    "sqlite": "sqlite+aiosqlite",
+    "mysql": "mysql+aiomysql",
+    "mysql+pymysql": "mysql+aiomysql",
+    "mysql+mysqldb": "mysql+aiomysql",
+    "mariadb": "mysql+aiomysql",
+    "mariadb+pymysql": "mysql+aiomysql",
+}
+
+Commas = Annotated[tuple[str, ...], NoDecode]
+
+
+class SettingsError(Exception):
+    """The service cannot start as it is configured; the text says what to set."""
+
+
+class Settings(BaseSettings):
+    """One field a setting; its description is the documentation (docs/configuration.md is made from it)."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
+
+    # --- service
+    environment: Literal["development", "production"] = Field(
+        "development",
+        description="`production` refuses to start with anything that is only safe on a laptop.",
+    )
+    host: str = Field("127.0.0.1", description="Address that `openml-web serve` and `make run` listen on.")
+    port: int = Field(
+        5000, ge=0, le=65535, description="Port that `openml-web serve` and `make run` listen on."
+    )
+    public_url: str = Field(
+        "", description="Address under which people reach this service, e.g. `https://www.openml.org`."
+    )
+    data_dir: Path = Field(
+        Path("var"), description="Folder for everything the service keeps on disk; made if it is missing."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
+    log_format: Literal["auto", "json", "text"] = Field(
+        "auto", description="`auto` writes text to a terminal and JSON lines elsewhere."
+    )
+    cors_origins: Commas = Field(
+        ("http://localhost:3000", "http://localhost:8000"),
+        description="Origins, separated by commas, whose pages may call this service from a browser.",
+    )
+    redirect_url: str = Field(
+        "", description="Prefix of the short links' targets (`/d/61`); empty means this service itself."
+    )
+    embedded_worker: bool = Field(
+        default=True,
+        description="Deliver mail and publish uploads inside each web process; "
+        "set it to `false` where `openml-web worker` runs on its own.",
+    )
+    # --- database
+    database_uri: SecretStr = Field(
+        SecretStr(""),
+        description="SQLAlchemy address of the user database, `mysql://user:password@host/openml` or "
+        "`sqlite:///file`. Empty: `openml.db` in `DATA_DIR`.",
+    )
+    database_pool_size: int = Field(10, ge=1, description="Connections a process keeps open at most.")
+    # --- secrets
+    app_secret_key: SecretStr = Field(
+        SecretStr(""),
+        description="Signs access tokens unless `JWT_SECRET_KEY` is set. At least 32 bytes; "
+        "`openssl rand -hex 32` makes one. Development makes its own in `DATA_DIR`.",
+    )
+    jwt_secret_key: SecretStr = Field(
+        SecretStr(""), description="Signs access tokens; empty: `APP_SECRET_KEY`."
+    )
+    access_token_minutes: int = Field(120, ge=1, description="Life of an access token.")
+    password_hash_threads: int = Field(
+        0, ge=0, description="Password hashes computed at the same time; 0 means one per processor."
+    )
+    password_hash_queue: int = Field(
+        256, ge=1, description="Password hashes that may wait; beyond it the answer is 503 with Retry-After."
+    )
+    password_minimum_length: int = Field(
+        8, ge=1, le=64, description="Shortest password accepted, in characters."
+    )
+    # --- mail
+    send_email: bool = Field(
+        default=True,
+        description="`false` sends no mail and makes accounts active at once; development only.",
+    )
+    smtp_server: str = Field(
+        "", description="Mail server. Empty (development only): each mail becomes a file in `DATA_DIR/mail`."
+    )
+    smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
+    smtp_login: str = Field("", description="Name to log in with; empty means no login.")
+    smtp_pass: SecretStr = Field(SecretStr(""), description="Password to log in with.")
+    smtp_use_tls: bool = Field(
+        default=False,
+        description="Start TLS on the connection (STARTTLS) before anything is said; refuse to go on without.",
+    )
+    smtp_timeout_seconds: float = Field(30, gt=0, description="Longest wait for the mail server.")
+    email_sender: str = Field("openml@localhost", description="Sender of every mail.")
+    email_server: str = Field(
+        "", description="Host in mail links (`https://EMAIL_SERVER/…`); `PUBLIC_URL` comes first."
+    )
+    confirmation_hours: int = Field(48, ge=1, description="Life of the link that confirms an e-mail address.")
+    # --- OpenML
+    openml_server: str = Field(
+        "",
+        description="Root of the OpenML server that datasets are published on, e.g. `https://www.openml.org/`.",
+    )
+    url_api: str = Field("", description="The Flask backend's name for `OPENML_SERVER`.")
+    openml_timeout_seconds: float = Field(
+        900, gt=0, description="Longest wait for an answer of the OpenML server after the last byte was sent."
+    )
+    elasticsearch_server: str = Field(
+        "", description="Root of the search server that OpenML's index lives on. Empty: no search."
+    )
+    sandbox_port: int = Field(5001, ge=0, le=65535, description="Port of the built-in OpenML sandbox.")
+    sandbox_keys: SecretStr = Field(
+        SecretStr(""),
+        description="API keys that the sandbox knows, `key=role` separated by commas (roles `admin`, `writer`, "
+        "`read-only`). Empty: every well-formed key is a writer of its own.",
+    )
+    # --- uploads
+    upload_max_bytes: int = Field(
+        5_000_000_000, ge=1, description="Largest file accepted by `POST /data-upload`, in bytes."
+    )
+    upload_wait_seconds: float = Field(
+        1800,
+        gt=0,
+        description="How long `POST /data-upload` waits for OpenML before it answers 504; "
+        "the upload goes on.",
+    )
+    conversion_memory_bytes: int = Field(
+        4_000_000_000, ge=500_000_000, description="Address space that one conversion may use."
+    )
+    conversion_cpu_seconds: int = Field(3600, ge=1, description="Processor time that one conversion may use.")
+    conversions_at_once: int = Field(
+        2, ge=1, description="Conversions that one worker runs at the same time."
+    )
+    max_columns: int = Field(50_000, ge=1, description="Columns that a dataset may have.")
+    max_labels: int = Field(100_000, ge=1, description="Labels that a nominal column may have.")
+    upload_keep_hours: int = Field(
+        24,
+        ge=0,
+        description="How long the bytes of a failed upload are kept before the janitor removes them.",
+    )
+
+    _generated_secret: str = PrivateAttr(default="")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings passes it by name
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Let arguments win over the environment, that over secret files, those over `.env`."""
+        return init_settings, env_settings, SecretFilesSource(settings_cls), dotenv_settings
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("public_url", "redirect_url")
+    @classmethod
+    def _strip_slash(cls, value: str) -> str:
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _refuse_what_production_must_not_do(self) -> Self:
+        if self.environment == "production":
+            complaints = list(_production_complaints(self))
+            if complaints:
+                raise SettingsError(
+                    "This configuration is not fit for production.\n- " + "\n- ".join(complaints)
+                )
+        return self
+
+    def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401 - pydantic's signature
+        """Make the development secret where none is set."""
+        super().model_post_init(context)
+        if self.environment == "development" and not self._configured_secret():
+            self._generated_secret = _keep_development_secret(self.data_dir / "development-secret")
+
+    @property
+    def token_secret(self) -> str:
+        """The key that access tokens are signed with."""
+        return self._configured_secret() or self._generated_secret
+
+    def _configured_secret(self) -> str:
+        return self.jwt_secret_key.get_secret_value() or self.app_secret_key.get_secret_value()
+
+    @property
+    def database_url(self) -> str:
+        """`DATABASE_URI` with an asynchronous driver; a SQLite file in `DATA_DIR` when it is empty."""
+        uri = self.database_uri.get_secret_value() or f"sqlite:///{self.data_dir.resolve() / 'openml.db'}"
+        scheme, separator, rest = uri.partition("://")
+        if not separator:
+            raise SettingsError(
+                "DATABASE_URI is not an address. Write e.g. mysql://user:password@host/openml"
+            )
+        return f"{ASYNC_DRIVERS.get(scheme, scheme)}://{rest}"
+
+    @property
+    def site_url(self) -> str:
+        """Where people reach this service, without a slash at the end."""
+        if self.public_url:
+            return self.public_url
+        if self.email_server:
+            return f"https://{self.email_server.rstrip('/')}"
+        return f"http://{_bracketed(self.host)}:{self.port}"
+
+    @property
+    def sandbox_url(self) -> str:
+        """Root of the built-in sandbox."""
+        return f"http://{_bracketed(self.host)}:{self.sandbox_port}/"
+
+    @property
+    def openml_url(self) -> str:
+        """Root of the OpenML server, with a slash at the end; the sandbox where none is set."""
+        configured = self.openml_server or self.url_api
+        return f"{configured.rstrip('/')}/" if configured else self.sandbox_url
+
+
+class SecretFilesSource(PydanticBaseSettingsSource):
+    """Reads `NAME` from the file that the variable `NAME_FILE` names."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - interface
+        """Return the file's text without its final line end, or None."""
+        path = os.environ.get(f"{field_name.upper()}_FILE")  # noqa: TID251 - the one place
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
+        except OSError as error:
+            raise SettingsError(f"{field_name.upper()}_FILE cannot be read: {error.strerror}") from error
+
+    def __call__(self) -> dict[str, Any]:
+        """Return every value that a file gives."""
+        found = ((name, self.get_field_value(field, name)[0]) for name, field in self._fields())
+        return {name: value for name, value in found if value is not None}
+
+    def _fields(self) -> Iterator[tuple[str, FieldInfo]]:
+        yield from self.settings_cls.model_fields.items()
+
+
+def load_settings() -> Settings:
+    """Read the settings from where the process stands.
+
+    Raises:
+        SettingsError: a value is missing, malformed or unsafe; the text says what to set.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        # The values stay out of the text: one of them may be a secret.
+        complaints = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise SettingsError("Some settings have wrong values.\n- " + "\n- ".join(complaints)) from None
+
+
+def _production_complaints(settings: Settings) -> Iterator[str]:
+    yield from _secret_complaints(settings)
+    upstream = settings.openml_server or settings.url_api
+    if not upstream:
+        yield "OPENML_SERVER is not set. Set it to the OpenML server, e.g. https://www.openml.org/"
+    elif _is_sandbox(upstream, settings.sandbox_port):
+        yield "OPENML_SERVER is the built-in sandbox, which publishes nothing. Set it to a real OpenML server."
+    if not settings.send_email:
+        yield "SEND_EMAIL=false makes accounts active without a confirmed address. Remove it and set SMTP_SERVER."
+    if not settings.smtp_server:
+        yield "SMTP_SERVER is not set. Set it to your mail server: accounts are confirmed by mail."
+    if not (settings.public_url or settings.email_server):
+        yield "PUBLIC_URL is not set. Set it to the address that people see; links in mails start with it."
+
+
+def _secret_complaints(settings: Settings) -> Iterator[str]:
+    if not settings.token_secret:
+        yield "APP_SECRET_KEY is not set. Set it to a random text of at least 32 bytes (openssl rand -hex 32)."
+    for name in ("app_secret_key", "jwt_secret_key"):
+        value = getattr(settings, name).get_secret_value()
+        if value.lower() in PUBLISHED_SECRETS:
+            yield f"{name.upper()} is a published example. Set it to a random text (openssl rand -hex 32)."
+        elif value and len(value.encode()) < MINIMUM_SECRET_BYTES:
+            yield f"{name.upper()} is shorter than 32 bytes. Set it to a longer random text (openssl rand -hex 32)."
+
+
+def _is_sandbox(url: str, sandbox_port: int) -> bool:
+    parts = urlsplit(url)
+    return parts.hostname in {"localhost", "127.0.0.1", "::1", "0.0.0.0"} and parts.port == sandbox_port  # noqa: S104 - compared, not bound
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _keep_development_secret(path: Path) -> str:
+    """Return the secret kept in `path`, making it (mode 0600) on the first start.
+
+    The file is linked into place, so that two processes starting together agree on one secret.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        draft = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secrets.token_hex(MINIMUM_SECRET_BYTES))
+        try:
+            os.link(draft, path)
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_text(encoding="utf-8").strip()
