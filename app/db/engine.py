@@ -1,0 +1,106 @@
+"""Connections: sessions for units that write, a reader for the single SELECT of a hot route."""
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.core.settings import Settings, SettingsError
+from app.db.reader import MySQLReader, Reader, SQLiteReader
+
+SQLITE_BUSY_SECONDS = 10
+RECYCLE_SECONDS = 1800
+"""MySQL closes idle connections after `wait_timeout` (8 hours by default; PHP hosts often set less)."""
+
+
+class Database:
+    """One database for one process. `session` writes, `reader` reads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = _parse(settings.database_url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self.engine = create_engine(self.url, pool_size=settings.database_pool_size)
+        self.reader: Reader = (
+            SQLiteReader(str(self.url.database))
+            if self.is_sqlite
+            else MySQLReader(self.url, pool_size=settings.database_pool_size)
+        )
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[AsyncSession]:
+        """Yield a session whose transaction is committed at the end, or rolled back by an exception.
+
+        The connection is taken at the first statement. Nothing inside may commit.
+        """
+        async with self._sessions.begin() as session:
+            yield session
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.reader.close()
+        await self.engine.dispose()
+
+
+def create_engine(url: URL, *, pool_size: int = 1) -> AsyncEngine:
+    """Return an engine for SQLite or MySQL/MariaDB."""
+    if url.get_backend_name() == "sqlite":
+        # One connection for one process: SQLite has one writer, and waiting in our queue is fair and cheap,
+        # where its own busy handler sleeps and guesses.
+        engine = create_async_engine(
+            url, pool_size=1, max_overflow=0, connect_args={"timeout": SQLITE_BUSY_SECONDS}
+        )
+        sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine.sync_engine, "begin", _begin_immediate)
+        return engine
+    return create_async_engine(
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_pre_ping=True,
+        pool_recycle=RECYCLE_SECONDS,
+        isolation_level="READ COMMITTED",
+    )
+
+
+def _parse(address: str) -> URL:
+    try:
+        url = make_url(address)
+    except sa.exc.ArgumentError:
+        # SQLAlchemy's own text would repeat the address, password included.
+        raise SettingsError(
+            "DATABASE_URI is not an address. Write e.g. mysql://user:password@host/openml"
+        ) from None
+    if url.get_backend_name() == "sqlite":
+        if not url.database or url.database == ":memory:":
+            raise SettingsError(
+                "DATABASE_URI names an SQLite database in memory, which workers cannot share."
+            )
+        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
+    elif url.drivername == "mysql+aiomysql":
+        return url.update_query_dict({"charset": "utf8mb4"}) if "charset" not in url.query else url
+    else:
+        raise SettingsError(
+            f"DATABASE_URI starts with {url.drivername}://; this service speaks mysql:// and sqlite://"
+        )
+    return url
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
+    # The driver must not open transactions of its own: a deferred BEGIN that later writes fails at once with
+    # "database is locked" whatever the timeout (181 of 200 in a test of 20 tasks).
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
+    cursor.close()
+
+
+def _begin_immediate(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

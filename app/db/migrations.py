@@ -1,0 +1,103 @@
+"""Bringing a database up to date, and refusing to start on one that is behind."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.engine import Connection
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.db.tables import MYSQL, OPENML_TABLES
+
+ROOT = Path(__file__).resolve().parents[2]
+VERSION_TABLE = "openml_web_version"
+"""Not alembic's default name: other services migrate tables of the same database."""
+LOCK = "openml_web_migrate"
+LOCK_SECONDS = 60
+
+
+class MigrationError(Exception):
+    """The database cannot be brought, or is not, where this version of the service needs it."""
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Run every migration that is missing. Several processes may try at once; one does it.
+
+    Raises:
+        MigrationError: another process holds the lock for a minute, or adopted tables do not fit.
+    """
+    async with engine.begin() as connection:
+        await connection.run_sync(_upgrade)
+
+
+async def require_current(engine: AsyncEngine) -> None:
+    """Return if the database is where this version of the service needs it.
+
+    Raises:
+        MigrationError: it is not; the text says which command to run.
+    """
+    async with engine.connect() as connection:
+        present = await connection.run_sync(_present_revision)
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if present == head:
+        return
+    known = {revision.revision for revision in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if present is None or present in known:
+        raise MigrationError("The database is behind this version of the service. Run: openml-web migrate")
+    raise MigrationError(
+        f"The database is ahead of this version of the service (revision {present}). Update it."
+    )
+
+
+def check_adopted(connection: Connection) -> list[str]:
+    """Return the names of OpenML's tables that exist already, having checked that we can work with them.
+
+    Raises:
+        MigrationError: a column that we read or write is missing.
+    """
+    inspector = sa.inspect(connection)
+    present = [table for table in OPENML_TABLES if inspector.has_table(table.name)]
+    for table in present:
+        columns = {column["name"] for column in inspector.get_columns(table.name)}
+        missing = {column.name for column in table.columns} - columns - OPTIONAL_COLUMNS
+        if missing:
+            raise MigrationError(
+                f"The existing table {table.name} lacks {', '.join(sorted(missing))}. "
+                "It is not an OpenML table this service knows; name another database in DATABASE_URI."
+            )
+    return [table.name for table in present]
+
+
+OPTIONAL_COLUMNS = {"session_hash_date", "gamification_visibility"}
+"""Columns that some installations' `users` do without."""
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(ROOT / "alembic"))
+    config.set_main_option("path_separator", "os")
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    # SQLite needs no lock: the transaction began as a writer's.
+    locks = connection.dialect.name in MYSQL
+    if locks and connection.scalar(sa.select(sa.func.get_lock(LOCK, LOCK_SECONDS))) != 1:
+        raise MigrationError(
+            "Another process has been migrating this database for a minute. Try again later."
+        )
+    try:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    finally:
+        if locks:
+            connection.scalar(sa.select(sa.func.release_lock(LOCK)))
+
+
+def _present_revision(connection: Connection) -> str | None:
+    context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+    return context.get_current_revision()

@@ -1,0 +1,84 @@
+"""Statements on `outbox`: mails written in the transaction that wants them, sent by the worker afterwards."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import queue
+from app.db.results import row_count
+from app.db.tables import outbox
+
+PENDING = "pending"
+SENT = "sent"
+FAILED = "failed"
+
+
+class OutboxMail(NamedTuple):
+    """A mail to be sent: which one, to whom, and what its text needs."""
+
+    id: int
+    kind: str
+    recipient: str
+    parameters: dict[str, Any]
+    attempts: int
+    created_at: datetime
+
+
+async def add_mail(
+    session: AsyncSession, *, kind: str, recipient: str, parameters: Mapping[str, Any], now: datetime
+) -> None:
+    """Queue a mail; it goes out if, and only if, the transaction is committed."""
+    values = {
+        "kind": kind,
+        "recipient": recipient,
+        "parameters": dict(parameters),
+        "state": PENDING,
+        "available_at": now,
+        "created_at": now,
+    }
+    await session.execute(sa.insert(outbox).values(values))
+
+
+async def claim_mail(
+    session: AsyncSession, *, owner: str, now: datetime, lease: timedelta
+) -> OutboxMail | None:
+    """Take the next mail that is due."""
+    mail_id = await queue.claim(session, outbox, states=[PENDING], owner=owner, now=now, lease=lease)
+    if mail_id is None:
+        return None
+    columns = (getattr(outbox.c, name) for name in OutboxMail._fields)
+    row = (await session.execute(sa.select(*columns).where(outbox.c.id == mail_id))).one()
+    return OutboxMail._make(row)
+
+
+async def set_sent(session: AsyncSession, mail_id: int, *, now: datetime) -> None:
+    """Keep that the mail went out, and forget what was in it."""
+    await _finish(session, mail_id, state=SENT, now=now, last_error=None)
+
+
+async def set_failed(session: AsyncSession, mail_id: int, *, now: datetime, error: str) -> None:
+    """Give up on the mail; `error` is for the operator."""
+    await _finish(session, mail_id, state=FAILED, now=now, last_error=error[:500])
+
+
+async def set_retry(session: AsyncSession, mail_id: int, *, at: datetime, error: str) -> None:
+    """Try again at the given time."""
+    values = {"available_at": at, "lease_owner": None, "last_error": error[:500]}
+    await session.execute(sa.update(outbox).where(outbox.c.id == mail_id).values(values))
+
+
+async def delete_finished(session: AsyncSession, before: datetime) -> int:
+    """Forget mails that ended before the given time; return how many."""
+    return row_count(await session.execute(sa.delete(outbox).where(outbox.c.finished_at < before)))
+
+
+async def _finish(
+    session: AsyncSession, mail_id: int, *, state: str, now: datetime, last_error: str | None
+) -> None:
+    values = {"state": state, "finished_at": now, "lease_owner": None, "last_error": last_error}
+    if state == SENT:
+        values["parameters"] = {}
+    await session.execute(sa.update(outbox).where(outbox.c.id == mail_id).values(values))

@@ -1,0 +1,131 @@
+"""The short road for hot routes: one SELECT, straight through the driver, outside any transaction.
+
+An ORM session costs a route two milliseconds, most of them in pool checkout, BEGIN/COMMIT and one thread hop a
+call (benchmarks/README.md). Statements are still written with SQLAlchemy, compiled once for the dialect.
+"""
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Protocol
+
+import aiomysql
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.mysql.aiomysql import MySQLDialect_aiomysql
+from sqlalchemy.engine import URL, Dialect
+
+Row = Sequence[Any]
+Parameters = Mapping[str, Any]
+
+SQLITE_THREADS = 2
+RECYCLE_SECONDS = 1800
+GONE_AWAY = {2006, 2013, 2014, 2055}
+"""MySQL client errors that mean the connection is dead; a read on a new one is safe."""
+
+
+class ReadStatement:
+    """A SELECT with named parameters, compiled at first use for each dialect."""
+
+    def __init__(self, select: sa.Select[Any]) -> None:
+        self._select = select
+        self._sql: dict[str, str] = {}
+
+    def sql(self, dialect: Dialect) -> str:
+        """Return the text for `dialect`, whose parameters are passed by name."""
+        if dialect.name not in self._sql:
+            self._sql[dialect.name] = str(self._select.compile(dialect=dialect))
+        return self._sql[dialect.name]
+
+
+class Reader(Protocol):
+    """Reads one row at a time; safe to share between requests."""
+
+    async def first(self, statement: ReadStatement, parameters: Parameters) -> Row | None:
+        """Return the first row, or None."""
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
+class SQLiteReader:
+    """One thread hop a read: the whole statement runs in a worker thread that owns its connection."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._dialect = sqlite.dialect(paramstyle="named")
+        self._local = threading.local()
+        self._connections: list[sqlite3.Connection] = []
+        self._executor = ThreadPoolExecutor(SQLITE_THREADS, "sqlite-read", initializer=self._connect)
+
+    async def first(self, statement: ReadStatement, parameters: Parameters) -> Row | None:
+        """Return the first row, or None."""
+        sql = statement.sql(self._dialect)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._first, sql, parameters)
+
+    async def close(self) -> None:
+        """Wait for running reads and close the connections."""
+        self._executor.shutdown(wait=True)
+        for connection in self._connections:
+            connection.close()
+
+    def _connect(self) -> None:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA query_only=ON")
+        self._local.connection = connection
+        self._connections.append(connection)
+
+    def _first(self, sql: str, parameters: Parameters) -> Row | None:
+        connection: sqlite3.Connection = self._local.connection
+        row: Row | None = connection.execute(sql, parameters).fetchone()
+        return row
+
+
+class MySQLReader:
+    """A pool of autocommit connections of the driver, without SQLAlchemy's around it."""
+
+    def __init__(self, url: URL, *, pool_size: int) -> None:
+        self._url = url
+        self._pool_size = pool_size
+        self._dialect = MySQLDialect_aiomysql(paramstyle="pyformat")
+        self._pool: aiomysql.Pool | None = None
+        self._opening = asyncio.Lock()
+
+    async def first(self, statement: ReadStatement, parameters: Parameters) -> Row | None:
+        """Return the first row, or None; a connection that the server closed meanwhile is replaced."""
+        sql = statement.sql(self._dialect)
+        try:
+            return await self._first(sql, parameters)
+        except aiomysql.OperationalError as error:
+            if error.args[0] not in GONE_AWAY:
+                raise
+            return await self._first(sql, parameters)
+
+    async def close(self) -> None:
+        """Close the pool."""
+        if self._pool is not None:
+            self._pool.close()
+            await self._pool.wait_closed()
+
+    async def _first(self, sql: str, parameters: Parameters) -> Row | None:
+        pool = self._pool or await self._open()
+        async with pool.acquire() as connection, connection.cursor() as cursor:
+            await cursor.execute(sql, parameters)
+            row: Row | None = await cursor.fetchone()
+            return row
+
+    async def _open(self) -> aiomysql.Pool:
+        async with self._opening:
+            if self._pool is None:
+                # SQLAlchemy's reading of the address, so that TLS and other options mean the same everywhere.
+                _, options = self._dialect.create_connect_args(self._url)
+                self._pool = await aiomysql.create_pool(
+                    minsize=1,
+                    maxsize=self._pool_size,
+                    autocommit=True,
+                    pool_recycle=RECYCLE_SECONDS,
+                    **options,
+                )
+            return self._pool

@@ -1,0 +1,23 @@
+"""Statements on `revoked_tokens`, the denylist: access tokens that were logged out before their end."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.results import row_count
+from app.db.tables import revoked_tokens
+
+
+async def add_revoked_token(session: AsyncSession, *, jti: str, user_id: int, expires_at: datetime) -> None:
+    """Refuse the token from now on. Logging out twice is no error."""
+    known = sa.select(sa.literal(1)).where(revoked_tokens.c.jti == jti)
+    if await session.scalar(known) is None:
+        values = {"jti": jti, "user_id": user_id, "expires_at": expires_at}
+        await session.execute(sa.insert(revoked_tokens).values(values))
+
+
+async def delete_expired(session: AsyncSession, now: datetime) -> int:
+    """Forget tokens that have ended by themselves; return how many."""
+    result = await session.execute(sa.delete(revoked_tokens).where(revoked_tokens.c.expires_at < now))
+    return row_count(result)

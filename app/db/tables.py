@@ -1,0 +1,235 @@
+"""The tables: three that belong to OpenML and are shared with its other servers, and our own.
+
+OpenML's are described as the real server has them (MySQL, latin1); alembic creates them only where they are
+missing and never alters them. Ours carry no foreign keys into them, for the type of `users.id` differs between
+installations.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    DateTime,
+    Dialect,
+    Enum,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.dialects import mysql
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(column_0_label)s",
+        "uq": "uq_%(column_0_label)s",
+    }
+)
+
+MYSQL = ("mysql", "mariadb")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An aware moment, kept as UTC with microseconds."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:  # noqa: ANN401 - SQLAlchemy's signature
+        """Ask MySQL for microseconds, which it leaves out by default."""
+        return dialect.type_descriptor(mysql.DATETIME(fsp=6) if dialect.name in MYSQL else DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Store UTC without its mark, for neither database keeps one."""
+        return value.astimezone(UTC).replace(tzinfo=None) if value else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Put the mark back."""
+        return value.replace(tzinfo=UTC) if value else None
+
+
+def _unsigned(mysql_type: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's type objects share no useful base
+    return Integer().with_variant(mysql_type(unsigned=True), *MYSQL)
+
+
+def _nocase(length: int) -> Any:  # noqa: ANN401 - as above
+    """Text that compares without regard to case, as latin1_swedish_ci does."""
+    return String(length).with_variant(String(length, collation="NOCASE"), "sqlite")
+
+
+_BIG_ID = BigInteger().with_variant(Integer(), "sqlite")
+_OPENML: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "latin1",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "latin1",
+}
+_OURS: dict[str, Any] = {
+    "mysql_engine": "InnoDB",
+    "mysql_charset": "utf8mb4",
+    "mariadb_engine": "InnoDB",
+    "mariadb_charset": "utf8mb4",
+}
+_NOT_REUSED: dict[str, Any] = {"sqlite_autoincrement": True}
+
+# --- OpenML's
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", _unsigned(mysql.MEDIUMINT), primary_key=True, autoincrement=True),
+    Column("ip_address", String(45), nullable=False),
+    Column("username", _nocase(100), nullable=False),
+    Column("password", String(255), nullable=False),
+    Column("email", _nocase(254), nullable=False),
+    Column("activation_selector", String(255)),
+    Column("activation_code", String(255)),
+    Column("forgotten_password_selector", String(255)),
+    Column("forgotten_password_code", String(255)),
+    Column("forgotten_password_time", _unsigned(mysql.INTEGER)),
+    Column("remember_selector", String(255)),
+    Column("remember_code", String(255)),
+    Column("created_on", _unsigned(mysql.INTEGER), nullable=False),
+    Column("last_login", _unsigned(mysql.INTEGER)),
+    Column("active", SmallInteger().with_variant(mysql.TINYINT(1, unsigned=True), *MYSQL)),
+    Column("first_name", String(50)),
+    Column("last_name", String(50)),
+    Column("company", String(100), nullable=False),
+    Column("phone", String(20)),
+    Column("country", String(50), nullable=False),
+    Column("image", String(128)),
+    Column("bio", Text, nullable=False),
+    Column("core", Enum("true", "false", native_enum=True, length=5), nullable=False, server_default="false"),
+    Column("external_source", String(50)),
+    Column("external_id", String(50)),
+    Column("session_hash", String(40)),
+    Column(
+        "session_hash_date",
+        DateTime().with_variant(mysql.TIMESTAMP(), *MYSQL),
+        nullable=True,
+        server_default=text("CURRENT_TIMESTAMP"),
+    ),
+    Column("gamification_visibility", String(32), nullable=False, server_default="show"),
+    UniqueConstraint("username", "email", name="username"),
+    UniqueConstraint("session_hash", name="session_hash"),
+    UniqueConstraint("activation_selector", name="activation_selector"),
+    UniqueConstraint("forgotten_password_selector", name="forgotten_password_selector"),
+    UniqueConstraint("remember_selector", name="remember_selector"),
+    **_OPENML,
+    **_NOT_REUSED,
+)
+
+users_groups = Table(
+    "users_groups",
+    metadata,
+    Column("id", _unsigned(mysql.MEDIUMINT), primary_key=True, autoincrement=True),
+    Column("user_id", _unsigned(mysql.MEDIUMINT), nullable=False),
+    Column("group_id", _unsigned(mysql.MEDIUMINT), nullable=False),
+    **_OPENML,
+)
+
+groups = Table(
+    "groups",
+    metadata,
+    Column("id", _unsigned(mysql.MEDIUMINT), primary_key=True, autoincrement=True),
+    Column("name", String(20), nullable=False),
+    Column("description", String(100), nullable=False),
+    **_OPENML,
+)
+
+OPENML_TABLES = (users, users_groups, groups)
+
+# --- ours
+
+revoked_tokens = Table(
+    "revoked_tokens",
+    metadata,
+    Column("jti", String(32), primary_key=True),
+    Column("user_id", Integer, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    **_OURS,
+)
+
+account_tokens = Table(
+    "account_tokens",
+    metadata,
+    Column("token_digest", String(64), primary_key=True),
+    Column("user_id", Integer, nullable=False, index=True),
+    Column("purpose", String(20), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("used_at", UtcDateTime),
+    **_OURS,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", _BIG_ID, primary_key=True, autoincrement=True),
+    Column("kind", String(40), nullable=False),
+    Column("recipient", String(254), nullable=False),
+    # Emptied once the mail is out: it may hold a link that opens an account.
+    Column("parameters", JSON, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("available_at", UtcDateTime, nullable=False),
+    Column("lease_owner", String(64)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("last_error", String(500)),
+    Index("ix_outbox_queue", "state", "available_at"),
+    **_OURS,
+    **_NOT_REUSED,
+)
+
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user_id", Integer, nullable=False, index=True),
+    Column("state", String(12), nullable=False),
+    Column("file_name", String(255), nullable=False),
+    Column("format", String(12), nullable=False),
+    Column("description", JSON),
+    Column("received_bytes", BigInteger),
+    Column("received_md5", String(32)),
+    Column("received_sha256", String(64)),
+    Column("arff_bytes", BigInteger),
+    Column("arff_md5", String(32)),
+    Column("arff_format", String(12)),
+    Column("row_count", BigInteger),
+    Column("column_count", Integer),
+    Column("warnings", JSON),
+    Column("sent_at", UtcDateTime),
+    Column("dataset_id", Integer),
+    Column("error", JSON),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("available_at", UtcDateTime, nullable=False),
+    Column("lease_owner", String(64)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Index("ix_uploads_queue", "state", "available_at"),
+    **_OURS,
+)
+
+upload_events = Table(
+    "upload_events",
+    metadata,
+    Column("id", _BIG_ID, primary_key=True, autoincrement=True),
+    Column("upload_id", String(32), nullable=False, index=True),
+    Column("state", String(12), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("detail", String(500)),
+    **_OURS,
+    **_NOT_REUSED,
+)

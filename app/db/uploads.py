@@ -1,0 +1,180 @@
+"""Statements on `uploads` and `upload_events`: the story of each upload, one row an upload and one an event."""
+
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import queue
+from app.db.results import row_count
+from app.db.tables import upload_events, uploads, users
+
+
+class UploadState(StrEnum):
+    """Where an upload stands. Each state is reached once, in this order; `failed` from any before `active`."""
+
+    RECEIVING = "receiving"
+    RECEIVED = "received"
+    CHECKED = "checked"
+    CONVERTED = "converted"
+    SENDING = "sending"
+    PUBLISHED = "published"
+    PROCESSING = "processing"
+    ACTIVE = "active"
+    FAILED = "failed"
+
+
+TO_PUBLISH = (UploadState.RECEIVED, UploadState.CHECKED, UploadState.CONVERTED, UploadState.SENDING)
+TO_WATCH = (UploadState.PUBLISHED, UploadState.PROCESSING)
+HAS_OUTCOME = (*TO_WATCH, UploadState.ACTIVE, UploadState.FAILED)
+"""States in which the person who uploaded can be told how it ended."""
+
+
+class Upload(NamedTuple):
+    """An upload's row."""
+
+    id: str
+    user_id: int
+    state: str
+    file_name: str
+    format: str
+    description: dict[str, Any] | None
+    received_bytes: int | None
+    received_md5: str | None
+    received_sha256: str | None
+    arff_bytes: int | None
+    arff_md5: str | None
+    arff_format: str | None
+    row_count: int | None
+    column_count: int | None
+    warnings: list[str] | None
+    sent_at: datetime | None
+    dataset_id: int | None
+    error: dict[str, Any] | None
+    attempts: int
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class Owner(NamedTuple):
+    """Who published: whether they still may, and their key on OpenML."""
+
+    api_key: str | None
+    active: bool
+
+
+_COLUMNS = tuple(uploads.c[name] for name in Upload._fields)
+
+
+async def add_upload(
+    session: AsyncSession,
+    *,
+    upload_id: str,
+    user_id: int,
+    file_name: str,
+    format: str,  # noqa: A002 - the column's and OpenML's word
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+) -> None:
+    """Begin an upload whose bytes are about to come."""
+    await session.execute(
+        sa.insert(uploads).values(
+            id=upload_id,
+            user_id=user_id,
+            state=UploadState.RECEIVING,
+            file_name=file_name[:255],
+            format=format,
+            lease_owner=owner,
+            available_at=now + lease,
+            created_at=now,
+        )
+    )
+    await _add_event(session, upload_id, UploadState.RECEIVING, now)
+
+
+async def get_upload(session: AsyncSession, upload_id: str) -> Upload | None:
+    """Return the upload, or None."""
+    row = (await session.execute(sa.select(*_COLUMNS).where(uploads.c.id == upload_id))).first()
+    return Upload._make(row) if row else None
+
+
+async def get_owner(session: AsyncSession, user_id: int) -> Owner | None:
+    """Return what publishing needs to know of the uploader, or None if the account is gone."""
+    statement = sa.select(users.c.session_hash, users.c.active).where(users.c.id == user_id)
+    row = (await session.execute(statement)).first()
+    return Owner(row[0], active=row[1] == 1) if row else None
+
+
+async def set_state(
+    session: AsyncSession,
+    upload_id: str,
+    state: UploadState,
+    *,
+    now: datetime,
+    owner: str | None = None,
+    available_at: datetime | None = None,
+    detail: str | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> bool:
+    """Move the upload on and write the event; False if `owner` no longer has the lease.
+
+    `available_at` releases the row for the next step; without it the lease is kept.
+    """
+    mine = uploads.c.id == upload_id
+    if owner is not None:
+        mine = sa.and_(mine, uploads.c.lease_owner == owner)
+    changes: dict[str, Any] = {"state": state, **(values or {})}
+    if available_at is not None:
+        changes |= {"available_at": available_at, "lease_owner": None, "attempts": 0}
+    if state in (UploadState.ACTIVE, UploadState.FAILED):
+        changes |= {"finished_at": now, "lease_owner": None}
+    if row_count(await session.execute(sa.update(uploads).where(mine).values(changes))) == 0:
+        return False
+    await _add_event(session, upload_id, state, now, detail)
+    return True
+
+
+async def set_retry(session: AsyncSession, upload_id: str, *, owner: str, at: datetime) -> None:
+    """Give the row back, to be taken up again at the given time."""
+    mine = sa.and_(uploads.c.id == upload_id, uploads.c.lease_owner == owner)
+    await session.execute(sa.update(uploads).where(mine).values(available_at=at, lease_owner=None))
+
+
+async def claim_upload(
+    session: AsyncSession, *, states: Collection[UploadState], owner: str, now: datetime, lease: timedelta
+) -> Upload | None:
+    """Take the next upload in one of the states."""
+    upload_id = await queue.claim(session, uploads, states=states, owner=owner, now=now, lease=lease)
+    return await get_upload(session, str(upload_id)) if upload_id is not None else None
+
+
+async def renew_lease(session: AsyncSession, upload_id: str, *, owner: str, until: datetime) -> bool:
+    """Keep the row; False if it has gone to somebody else."""
+    return await queue.renew(session, uploads, upload_id, owner=owner, until=until)
+
+
+async def get_interrupted(session: AsyncSession, now: datetime) -> list[str]:
+    """Return uploads whose bytes stopped coming and whose receiver is gone."""
+    stale = sa.and_(uploads.c.state == UploadState.RECEIVING, uploads.c.available_at < now)
+    return list((await session.scalars(sa.select(uploads.c.id).where(stale))).all())
+
+
+async def get_states(
+    session: AsyncSession, upload_ids: Collection[str]
+) -> dict[str, tuple[str, datetime | None]]:
+    """Return the state and end of those uploads that exist."""
+    statement = sa.select(uploads.c.id, uploads.c.state, uploads.c.finished_at).where(
+        uploads.c.id.in_(upload_ids)
+    )
+    return {row[0]: (row[1], row[2]) for row in await session.execute(statement)}
+
+
+async def _add_event(
+    session: AsyncSession, upload_id: str, state: UploadState, now: datetime, detail: str | None = None
+) -> None:
+    values = {"upload_id": upload_id, "state": state, "at": now, "detail": detail[:500] if detail else None}
+    await session.execute(sa.insert(upload_events).values(values))

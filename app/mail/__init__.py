@@ -1,0 +1,1 @@
+"""Mails: what they say (messages, templates) and how they leave (transport)."""

@@ -1,0 +1,99 @@
+"""How a mail leaves: over SMTP, or into a folder while developing."""
+
+import asyncio
+import os
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Protocol
+
+import aiosmtplib
+
+from app.core.clock import utc_now
+from app.core.settings import Settings
+
+PERMANENT = 500
+"""SMTP replies from here on mean that trying again is useless."""
+
+
+class DeliveryError(Exception):
+    """The mail did not leave. `permanent` says that trying again is useless."""
+
+    def __init__(self, reason: str, *, permanent: bool) -> None:
+        self.permanent = permanent
+        super().__init__(reason)
+
+
+class MailTransport(Protocol):
+    """Takes a finished message away."""
+
+    async def send(self, message: EmailMessage) -> None:
+        """Hand the message over.
+
+        Raises:
+            DeliveryError: it was not taken.
+        """
+
+
+class SmtpTransport:
+    """Speaks to the operator's mail server; one connection a mail."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def send(self, message: EmailMessage) -> None:
+        """Send over SMTP, with STARTTLS and login as configured."""
+        settings = self._settings
+        try:
+            await aiosmtplib.send(
+                message,
+                sender=settings.email_sender,
+                hostname=settings.smtp_server,
+                port=settings.smtp_port,
+                username=settings.smtp_login or None,
+                password=settings.smtp_pass.get_secret_value() or None,
+                use_tls=False,
+                start_tls=settings.smtp_use_tls,
+                timeout=settings.smtp_timeout_seconds,
+            )
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            refused = error.recipients[0]
+            raise DeliveryError(_reply(refused), permanent=refused.code >= PERMANENT) from error
+        except aiosmtplib.SMTPAuthenticationError as error:
+            # The operator's mistake, which they will mend: the mail must not be lost over it.
+            raise DeliveryError(f"login refused: {error.code}", permanent=False) from error
+        except aiosmtplib.SMTPResponseException as error:
+            raise DeliveryError(_reply(error), permanent=error.code >= PERMANENT) from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise DeliveryError(str(error) or type(error).__name__, permanent=False) from error
+
+
+class FolderTransport:
+    """Writes each mail to an `.eml` file, whose name sorts by time, for people without a mail server."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def send(self, message: EmailMessage) -> None:
+        """Write the file whole or not at all."""
+        try:
+            await asyncio.to_thread(self._write, message)
+        except OSError as error:
+            raise DeliveryError(str(error), permanent=False) from error
+
+    def _write(self, message: EmailMessage) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        moment = utc_now().strftime("%Y-%m-%dT%H-%M-%S.%fZ")
+        target = self._folder / f"{moment}-{str(message['To']).replace('/', '_')}.eml"
+        draft = target.with_suffix(".part")
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(bytes(message))
+        draft.rename(target)
+
+
+def create_transport(settings: Settings) -> MailTransport:
+    """Return the transport that the settings ask for."""
+    return SmtpTransport(settings) if settings.smtp_server else FolderTransport(settings.data_dir / "mail")
+
+
+def _reply(error: aiosmtplib.SMTPResponseException) -> str:
+    return f"{error.code} {error.message}"
