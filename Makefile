@@ -11,7 +11,7 @@ run: $(VENV)/.runtime
 	@exec $(BIN)/openml-web dev
 
 test: $(VENV)/.dev
-	@exec $(BIN)/python -m tests
+	@exec $(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -194,6 +194,7 @@ def create_uploads() -> None:
         sa.Column("column_count", sa.Integer),
         sa.Column("warnings", sa.JSON),
         sa.Column("sent_at", MOMENT),
+        sa.Column("newest_before", sa.Integer),
         sa.Column("dataset_id", sa.Integer),
         sa.Column("error", sa.JSON),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),

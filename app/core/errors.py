@@ -1,16 +1,19 @@
 """Every problem this service can answer with, on one screen.
 
     Problem
-    |- 400  BadRequestError  MalformedBodyError
+    |- 400  BadRequestError  MalformedBodyError  LinkNotValidError
     |- 401  UnauthorizedError  WrongCredentialsError
     |- 403  NotConfirmedError
     |- 404  NotFoundError
+    |- 405  MethodNotAllowedError
+    |- 408  BodyStalledError
+    |- 409  ApiKeyMissingError
     |- 413  BodyTooLargeError
     |- 415  FormatNotSupportedError
     |- 422  ValidationFailedError  DatasetRefusedError
     |- 500  InternalError
-    |- 502  OpenMLRefusedError
-    |- 503  TooBusyError  OpenMLUnreachableError
+    |- 502  OpenMLRefusedError  ProcessingFailedError
+    |- 503  TooBusyError  OpenMLUnreachableError  NotReadyError
     `- 504  StillWorkingError
 
 A problem travels as `application/problem+json` (RFC 9457). `slug` makes its `type`, below the space that
@@ -19,7 +22,7 @@ lists fields (422); `code` is OpenML's number where the problem comes from there
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 PROBLEM_SPACE = "https://openml.org/problems/"
 
@@ -43,10 +46,19 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         self.members = {name: value for name, value in members.items() if value is not None}
         super().__init__(self.detail)
 
+    def record(self) -> dict[str, Any]:
+        """Return what a row keeps of the problem, for `problem_from_record`."""
+        return {"slug": self.slug, "detail": self.detail, "members": self.members}
+
+    @classmethod
+    def type_uri(cls) -> str:
+        """Return the address that names this kind of problem."""
+        return PROBLEM_SPACE + cls.slug
+
     def document(self) -> dict[str, Any]:
         """Return the problem+json document."""
         return {
-            "type": PROBLEM_SPACE + self.slug,
+            "type": self.type_uri(),
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
@@ -67,14 +79,20 @@ class MalformedBodyError(Problem):
     slug, status, title = "malformed-body", 400, "The body is not what its type says"
 
 
+class LinkNotValidError(Problem):
+    """The token of a mail link is unknown, used, or too old."""
+
+    slug, status, title = "link-not-valid", 400, "This link does not work (any more); ask for a new one"
+
+
 class UnauthorizedError(Problem):
     """No valid access token came with the request."""
 
     slug, status, title = "unauthorized", 401, "Sign in first"
 
-    def __init__(self, detail: str = "", *, error: str | None = None) -> None:
+    def __init__(self, detail: str = "", *, error: str | None = None, **members: Any) -> None:  # noqa: ANN401 - as above
         challenge = 'Bearer realm="openml"' + (f', error="{error}"' if error else "")
-        super().__init__(detail, headers={"WWW-Authenticate": challenge})
+        super().__init__(detail, headers={"WWW-Authenticate": challenge}, **members)
 
 
 class WrongCredentialsError(Problem):
@@ -95,6 +113,24 @@ class NotFoundError(Problem):
     slug, status, title = "not-found", 404, "There is nothing here"
 
 
+class MethodNotAllowedError(Problem):
+    """The path exists, but not for this method."""
+
+    slug, status, title = "method-not-allowed", 405, "This path does not take this method"
+
+
+class BodyStalledError(Problem):
+    """The body stopped coming."""
+
+    slug, status, title = "body-stalled", 408, "The body stopped coming; send it again"
+
+
+class ApiKeyMissingError(Problem):
+    """The account has no usable key on OpenML."""
+
+    slug, status, title = "api-key-missing", 409, "This account has no API key; make one with POST /api-key"
+
+
 class BodyTooLargeError(Problem):
     """The body is larger than the limit."""
 
@@ -112,9 +148,11 @@ class ValidationFailedError(Problem):
 
     slug, status, title = "validation-failed", 422, "Some fields need another value"
 
-    def __init__(self, errors: Sequence[Mapping[str, str]]) -> None:
+    @classmethod
+    def for_fields(cls, errors: Sequence[Mapping[str, str]]) -> Self:
+        """Return the problem that names each field, as `{"field": …, "message": …}`."""
         detail = "; ".join(f"{error['field']}: {error['message']}" for error in errors)
-        super().__init__(detail, errors=list(errors))
+        return cls(detail, errors=list(errors))
 
 
 class DatasetRefusedError(Problem):
@@ -135,6 +173,12 @@ class OpenMLRefusedError(Problem):
     slug, status, title = "openml-refused", 502, "OpenML did not accept this"
 
 
+class ProcessingFailedError(Problem):
+    """OpenML took the dataset and then could not process it."""
+
+    slug, status, title = "processing-failed", 502, "OpenML could not process the dataset"
+
+
 class TooBusyError(Problem):
     """More work arrived than can wait; come back after `Retry-After` seconds."""
 
@@ -150,10 +194,22 @@ class OpenMLUnreachableError(Problem):
     slug, status, title = "openml-unreachable", 503, "OpenML cannot be reached at the moment"
 
 
+class NotReadyError(Problem):
+    """This process cannot work at the moment."""
+
+    slug, status, title = "not-ready", 503, "The database does not answer"
+
+
 class StillWorkingError(Problem):
     """The upload is safe and goes on; only this request stopped waiting."""
 
     slug, status, title = "still-working", 504, "The upload is safe and still being published"
+
+
+def problem_from_record(record: Mapping[str, Any], **members: Any) -> Problem:  # noqa: ANN401 - extension members
+    """Return the problem that `Problem.record` wrote down, with more members."""
+    kind = next((kind for kind in catalogue() if kind.slug == record["slug"]), InternalError)
+    return kind(record["detail"], **record["members"], **members)
 
 
 def catalogue() -> list[type[Problem]]:

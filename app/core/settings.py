@@ -116,6 +116,13 @@ class Settings(BaseSettings):
         "", description="Host in mail links (`https://EMAIL_SERVER/…`); `PUBLIC_URL` comes first."
     )
     confirmation_hours: int = Field(48, ge=1, description="Life of the link that confirms an e-mail address.")
+    # --- worker
+    lease_seconds: float = Field(
+        60, gt=0, description="A worker that has not been heard of for so long loses its work to another."
+    )
+    reconcile_seconds: float = Field(
+        120, ge=0, description="How long to look for an upload whose answer was lost before it is sent again."
+    )
     # --- OpenML
     openml_server: str = Field(
         "",
@@ -134,9 +141,15 @@ class Settings(BaseSettings):
         description="API keys that the sandbox knows, `key=role` separated by commas (roles `admin`, `writer`, "
         "`read-only`). Empty: every well-formed key is a writer of its own.",
     )
+    sandbox_processing_seconds: float = Field(
+        1, ge=0, description="How long the sandbox leaves a dataset in preparation before it processes it."
+    )
     # --- uploads
     upload_max_bytes: int = Field(
         5_000_000_000, ge=1, description="Largest file accepted by `POST /data-upload`, in bytes."
+    )
+    upload_stall_seconds: float = Field(
+        60, gt=0, description="How long an upload may send nothing before it is given up."
     )
     upload_wait_seconds: float = Field(
         1800,
@@ -227,12 +240,12 @@ class Settings(BaseSettings):
             return self.public_url
         if self.email_server:
             return f"https://{self.email_server.rstrip('/')}"
-        return f"http://{_bracketed(self.host)}:{self.port}"
+        return f"http://{_reachable(self.host)}:{self.port}"
 
     @property
     def sandbox_url(self) -> str:
         """Root of the built-in sandbox."""
-        return f"http://{_bracketed(self.host)}:{self.sandbox_port}/"
+        return f"http://{_reachable(self.host)}:{self.sandbox_port}/"
 
     @property
     def openml_url(self) -> str:
@@ -308,8 +321,10 @@ def _is_sandbox(url: str, sandbox_port: int) -> bool:
     return parts.hostname in {"localhost", "127.0.0.1", "::1", "0.0.0.0"} and parts.port == sandbox_port  # noqa: S104 - compared, not bound
 
 
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
+def _reachable(host: str) -> str:
+    """Return the host as an address names it; a wildcard is reached on the machine itself."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"[{name}]" if ":" in name else name
 
 
 def _keep_development_secret(path: Path) -> str:

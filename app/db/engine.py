@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.settings import Settings, SettingsError
+from app.core.wakeups import Wakeups
 from app.db.reader import MySQLReader, Reader, SQLiteReader
 
 SQLITE_BUSY_SECONDS = 10
@@ -18,10 +19,19 @@ RECYCLE_SECONDS = 1800
 """MySQL closes idle connections after `wait_timeout` (8 hours by default; PHP hosts often set less)."""
 
 
+WAKE = "wake"
+
+
+def wake_after_commit(session: AsyncSession, topic: str) -> None:
+    """Notify `topic` once the transaction is committed; not at all if it is rolled back."""
+    session.info.setdefault(WAKE, set()).add(topic)
+
+
 class Database:
     """One database for one process. `session` writes, `reader` reads."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, wakeups: Wakeups | None = None) -> None:
+        self._wakeups = wakeups or Wakeups()
         self.url = _parse(settings.database_url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = create_engine(self.url, pool_size=settings.database_pool_size)
@@ -36,10 +46,13 @@ class Database:
     async def session(self) -> AsyncIterator[AsyncSession]:
         """Yield a session whose transaction is committed at the end, or rolled back by an exception.
 
-        The connection is taken at the first statement. Nothing inside may commit.
+        The connection is taken at the first statement. Nothing inside may commit. Who was promised work by
+        `wake_after_commit` is woken when the work is there to be seen.
         """
         async with self._sessions.begin() as session:
             yield session
+        for topic in session.info.get(WAKE, ()):
+            self._wakeups.notify(topic)
 
     async def close(self) -> None:
         """Close every connection."""
@@ -65,6 +78,7 @@ def create_engine(url: URL, *, pool_size: int = 1) -> AsyncEngine:
         pool_pre_ping=True,
         pool_recycle=RECYCLE_SECONDS,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,
     )
 
 

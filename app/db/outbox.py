@@ -7,13 +7,17 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import queue
+from app.db.engine import Database
+from app.db.queue import Queue
 from app.db.results import row_count
 from app.db.tables import outbox
 
 PENDING = "pending"
 SENT = "sent"
 FAILED = "failed"
+
+
+_DUE = Queue(outbox, [PENDING])
 
 
 class OutboxMail(NamedTuple):
@@ -42,15 +46,16 @@ async def add_mail(
     await session.execute(sa.insert(outbox).values(values))
 
 
-async def claim_mail(
-    session: AsyncSession, *, owner: str, now: datetime, lease: timedelta
-) -> OutboxMail | None:
+async def claim_mail(database: Database, *, owner: str, now: datetime, lease: timedelta) -> OutboxMail | None:
     """Take the next mail that is due."""
-    mail_id = await queue.claim(session, outbox, states=[PENDING], owner=owner, now=now, lease=lease)
-    if mail_id is None:
+    if not await _DUE.exists(database.reader, now):
         return None
-    columns = (getattr(outbox.c, name) for name in OutboxMail._fields)
-    row = (await session.execute(sa.select(*columns).where(outbox.c.id == mail_id))).one()
+    async with database.session() as session:
+        mail_id = await _DUE.claim(session, owner=owner, now=now, lease=lease)
+        if mail_id is None:
+            return None
+        columns = (outbox.c[name] for name in OutboxMail._fields)
+        row = (await session.execute(sa.select(*columns).where(outbox.c.id == mail_id))).one()
     return OutboxMail._make(row)
 
 

@@ -5,47 +5,57 @@ A table that is a queue has the columns `id`, `state`, `attempts`, `available_at
 repeats the condition, so no lock is needed, and every database that OpenML runs on can do it.
 """
 
-from collections.abc import Collection
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.reader import Reader, ReadStatement
 from app.db.results import row_count
 
 CANDIDATES = 16
 """Rows looked at in one turn; a claim that another worker wins moves on to the next."""
 
 
-async def claim(
-    session: AsyncSession,
-    table: sa.Table,
-    *,
-    states: Collection[str],
-    owner: str,
-    now: datetime,
-    lease: timedelta,
-) -> int | str | None:
-    """Give `owner` the oldest row that is due, count the attempt, and return its id; None if there is none."""
-    due = sa.and_(table.c.state.in_(states), table.c.available_at <= now)
-    candidates = await session.scalars(
-        sa.select(table.c.id).where(due).order_by(table.c.available_at).limit(CANDIDATES)
-    )
-    for candidate in candidates.all():
-        taken = (
-            sa.update(table)
-            .where(table.c.id == candidate, due)
-            .values(lease_owner=owner, available_at=now + lease, attempts=table.c.attempts + 1)
+class Queue:
+    """The rows of one table that are in one of some states and due."""
+
+    def __init__(self, table: sa.Table, states: Sequence[str]) -> None:
+        self._table = table
+        self._in_state = table.c.state.in_(states)
+        # The reader binds nothing but names, so the states stand in the text; they are constants of ours.
+        in_state = sa.or_(*(table.c.state == sa.literal_column(f"'{state}'") for state in states))
+        due = sa.and_(in_state, table.c.available_at <= sa.bindparam("now", type_=sa.String))
+        self._peek = ReadStatement(sa.select(table.c.id).where(due).limit(1))
+
+    async def exists(self, reader: Reader, now: datetime) -> bool:
+        """Say whether anything is due: a read without a lock, for a queue is empty most of the time."""
+        now_text = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        return await reader.first(self._peek, {"now": now_text}) is not None
+
+    async def claim(
+        self, session: AsyncSession, *, owner: str, now: datetime, lease: timedelta
+    ) -> int | str | None:
+        """Give `owner` the row that is due for longest, count the attempt, and return its id, or None."""
+        table = self._table
+        due = sa.and_(self._in_state, table.c.available_at <= now)
+        candidates = await session.scalars(
+            sa.select(table.c.id).where(due).order_by(table.c.available_at).limit(CANDIDATES)
         )
-        if row_count(await session.execute(taken)) == 1:
-            found: int | str = candidate
-            return found
-    return None
+        for candidate in candidates.all():
+            taken = (
+                sa.update(table)
+                .where(table.c.id == candidate, due)
+                .values(lease_owner=owner, available_at=now + lease, attempts=table.c.attempts + 1)
+            )
+            if row_count(await session.execute(taken)) == 1:
+                found: int | str = candidate
+                return found
+        return None
 
-
-async def renew(
-    session: AsyncSession, table: sa.Table, row_id: int | str, *, owner: str, until: datetime
-) -> bool:
-    """Lengthen a lease; False if the row has gone to somebody else meanwhile."""
-    mine = sa.and_(table.c.id == row_id, table.c.lease_owner == owner)
-    return row_count(await session.execute(sa.update(table).where(mine).values(available_at=until))) == 1
+    async def renew(self, session: AsyncSession, row_id: int | str, *, owner: str, until: datetime) -> bool:
+        """Lengthen a lease; False if the row has gone to somebody else meanwhile."""
+        table = self._table
+        mine = sa.and_(table.c.id == row_id, table.c.lease_owner == owner)
+        return row_count(await session.execute(sa.update(table).where(mine).values(available_at=until))) == 1

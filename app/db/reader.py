@@ -31,13 +31,16 @@ class ReadStatement:
 
     def __init__(self, select: sa.Select[Any]) -> None:
         self._select = select
-        self._sql: dict[str, str] = {}
+        self._compiled: dict[str, tuple[str, dict[str, Any]]] = {}
 
-    def sql(self, dialect: Dialect) -> str:
-        """Return the text for `dialect`, whose parameters are passed by name."""
-        if dialect.name not in self._sql:
-            self._sql[dialect.name] = str(self._select.compile(dialect=dialect))
-        return self._sql[dialect.name]
+    def bind(self, dialect: Dialect, parameters: Parameters) -> tuple[str, Parameters]:
+        """Return the text for `dialect` and every parameter in it, the statement's own constants included."""
+        if dialect.name not in self._compiled:
+            compiled = self._select.compile(dialect=dialect)
+            constants = {name: value for name, value in compiled.params.items() if value is not None}
+            self._compiled[dialect.name] = (str(compiled), constants)
+        sql, constants = self._compiled[dialect.name]
+        return sql, {**constants, **parameters}
 
 
 class Reader(Protocol):
@@ -62,8 +65,8 @@ class SQLiteReader:
 
     async def first(self, statement: ReadStatement, parameters: Parameters) -> Row | None:
         """Return the first row, or None."""
-        sql = statement.sql(self._dialect)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._first, sql, parameters)
+        bound = statement.bind(self._dialect, parameters)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._first, *bound)
 
     async def close(self) -> None:
         """Wait for running reads and close the connections."""
@@ -95,13 +98,13 @@ class MySQLReader:
 
     async def first(self, statement: ReadStatement, parameters: Parameters) -> Row | None:
         """Return the first row, or None; a connection that the server closed meanwhile is replaced."""
-        sql = statement.sql(self._dialect)
+        sql, bound = statement.bind(self._dialect, parameters)
         try:
-            return await self._first(sql, parameters)
+            return await self._first(sql, bound)
         except aiomysql.OperationalError as error:
             if error.args[0] not in GONE_AWAY:
                 raise
-            return await self._first(sql, parameters)
+            return await self._first(sql, bound)
 
     async def close(self) -> None:
         """Close the pool."""

@@ -11,7 +11,7 @@ from app.db.tables import revoked_tokens
 
 async def add_revoked_token(session: AsyncSession, *, jti: str, user_id: int, expires_at: datetime) -> None:
     """Refuse the token from now on. Logging out twice is no error."""
-    known = sa.select(sa.literal(1)).where(revoked_tokens.c.jti == jti)
+    known = sa.select(revoked_tokens.c.jti).where(revoked_tokens.c.jti == jti)
     if await session.scalar(known) is None:
         values = {"jti": jti, "user_id": user_id, "expires_at": expires_at}
         await session.execute(sa.insert(revoked_tokens).values(values))

@@ -211,6 +211,7 @@ uploads = Table(
     Column("column_count", Integer),
     Column("warnings", JSON),
     Column("sent_at", UtcDateTime),
+    Column("newest_before", Integer),
     Column("dataset_id", Integer),
     Column("error", JSON),
     Column("attempts", Integer, nullable=False, server_default="0"),

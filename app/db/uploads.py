@@ -1,5 +1,6 @@
 """Statements on `uploads` and `upload_events`: the story of each upload, one row an upload and one an event."""
 
+import json
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -8,7 +9,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import queue
+from app.db.engine import Database
+from app.db.queue import Queue
+from app.db.reader import Reader, ReadStatement
 from app.db.results import row_count
 from app.db.tables import upload_events, uploads, users
 
@@ -27,9 +30,13 @@ class UploadState(StrEnum):
     FAILED = "failed"
 
 
-TO_PUBLISH = (UploadState.RECEIVED, UploadState.CHECKED, UploadState.CONVERTED, UploadState.SENDING)
-TO_WATCH = (UploadState.PUBLISHED, UploadState.PROCESSING)
-HAS_OUTCOME = (*TO_WATCH, UploadState.ACTIVE, UploadState.FAILED)
+TO_PUBLISH = Queue(
+    uploads, [UploadState.RECEIVED, UploadState.CHECKED, UploadState.CONVERTED, UploadState.SENDING]
+)
+TO_WATCH = Queue(uploads, [UploadState.PUBLISHED, UploadState.PROCESSING])
+HAS_OUTCOME = frozenset(
+    {UploadState.PUBLISHED, UploadState.PROCESSING, UploadState.ACTIVE, UploadState.FAILED}
+)
 """States in which the person who uploaded can be told how it ended."""
 
 
@@ -52,11 +59,21 @@ class Upload(NamedTuple):
     column_count: int | None
     warnings: list[str] | None
     sent_at: datetime | None
+    newest_before: int | None
     dataset_id: int | None
     error: dict[str, Any] | None
     attempts: int
     created_at: datetime
     finished_at: datetime | None
+
+
+class Outcome(NamedTuple):
+    """What whoever waits for an upload wants to know."""
+
+    state: str
+    dataset_id: int | None
+    error: dict[str, Any] | None
+    warnings: list[str]
 
 
 class Owner(NamedTuple):
@@ -66,6 +83,11 @@ class Owner(NamedTuple):
     active: bool
 
 
+_OUTCOME = ReadStatement(
+    sa.select(uploads.c.state, uploads.c.dataset_id, uploads.c.error, uploads.c.warnings).where(
+        uploads.c.id == sa.bindparam("upload_id")
+    )
+)
 _COLUMNS = tuple(uploads.c[name] for name in Upload._fields)
 
 
@@ -100,6 +122,15 @@ async def get_upload(session: AsyncSession, upload_id: str) -> Upload | None:
     """Return the upload, or None."""
     row = (await session.execute(sa.select(*_COLUMNS).where(uploads.c.id == upload_id))).first()
     return Upload._make(row) if row else None
+
+
+async def get_outcome(reader: Reader, upload_id: str) -> Outcome | None:
+    """Return how the upload stands, without a transaction: people wait on this."""
+    row = await reader.first(_OUTCOME, {"upload_id": upload_id})
+    if row is None:
+        return None
+    state, dataset_id, error, warnings = row
+    return Outcome(state, dataset_id, json.loads(error or "null"), json.loads(warnings or "null") or [])
 
 
 async def get_owner(session: AsyncSession, user_id: int) -> Owner | None:
@@ -145,16 +176,25 @@ async def set_retry(session: AsyncSession, upload_id: str, *, owner: str, at: da
 
 
 async def claim_upload(
-    session: AsyncSession, *, states: Collection[UploadState], owner: str, now: datetime, lease: timedelta
+    database: Database, queue: Queue, *, owner: str, now: datetime, lease: timedelta
 ) -> Upload | None:
-    """Take the next upload in one of the states."""
-    upload_id = await queue.claim(session, uploads, states=states, owner=owner, now=now, lease=lease)
-    return await get_upload(session, str(upload_id)) if upload_id is not None else None
+    """Take the next upload of the queue."""
+    if not await queue.exists(database.reader, now):
+        return None
+    async with database.session() as session:
+        upload_id = await queue.claim(session, owner=owner, now=now, lease=lease)
+        return await get_upload(session, str(upload_id)) if upload_id is not None else None
 
 
 async def renew_lease(session: AsyncSession, upload_id: str, *, owner: str, until: datetime) -> bool:
     """Keep the row; False if it has gone to somebody else."""
-    return await queue.renew(session, uploads, upload_id, owner=owner, until=until)
+    return await TO_PUBLISH.renew(session, upload_id, owner=owner, until=until)
+
+
+async def are_taken(session: AsyncSession, dataset_ids: Collection[int]) -> set[int]:
+    """Return those of the datasets that an upload of ours is known to have made."""
+    statement = sa.select(uploads.c.dataset_id).where(uploads.c.dataset_id.in_(dataset_ids))
+    return set((await session.scalars(statement)).all())
 
 
 async def get_interrupted(session: AsyncSession, now: datetime) -> list[str]:

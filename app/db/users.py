@@ -121,7 +121,7 @@ async def get_credentials(reader: Reader, login: str) -> Credentials | None:
 async def is_taken(session: AsyncSession, email: str) -> bool:
     """Say whether any account has this address, as its e-mail or as its name."""
     either = sa.or_(_Nocase(users.c.email) == email, _Nocase(users.c.username) == email)
-    return await session.scalar(sa.select(sa.literal(1)).where(either).limit(1)) is not None
+    return await session.scalar(sa.select(users.c.id).where(either).limit(1)) is not None
 
 
 async def add_user(
@@ -171,7 +171,7 @@ async def set_active(session: AsyncSession, user_id: int) -> None:
 
 async def add_to_members(session: AsyncSession, user_id: int) -> None:
     """Put the user in OpenML's read-write group, unless some group has them already."""
-    row = sa.select(sa.literal(1)).where(users_groups.c.user_id == user_id).limit(1)
+    row = sa.select(users_groups.c.id).where(users_groups.c.user_id == user_id).limit(1)
     if await session.scalar(row) is None:
         await session.execute(sa.insert(users_groups).values(user_id=user_id, group_id=MEMBERS_GROUP))
 

@@ -42,7 +42,11 @@ class MessageBuilder:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            auto_reload=False,
         )
+        # Read now what would be read from the disk in the middle of a delivery.
+        for name in self._templates.list_templates():
+            self._templates.get_template(name)
 
     def build(
         self, *, kind: str, recipient: str, parameters: Mapping[str, Any], number: int, created_at: datetime

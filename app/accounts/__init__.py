@@ -1,0 +1,1 @@
+"""The life of an account, shared by the rooms that have routes: create, confirm, log in, log out."""

@@ -1,0 +1,233 @@
+"""The operator's command, `openml-web`."""
+
+import asyncio
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+import uvicorn
+
+from app.core.logging import configure_logging
+from app.core.reference import as_env_example, as_markdown
+from app.core.settings import Settings, SettingsError, load_settings
+from app.db.engine import Database
+from app.db.migrations import MigrationError, migrate, require_current
+from app.main import create_app
+from app.resources import open_resources
+from app.sandbox.app import create_sandbox
+from app.sandbox.settings import SandboxSettings, parse_keys
+from app.worker.run import run_worker
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+GRACEFUL_SECONDS = 30
+"""How long running requests may take to end when the service is told to stop."""
+SANDBOX_START_SECONDS = 30
+
+
+def main() -> None:
+    """Run the command; a mistake of configuration is a sentence, not a traceback."""
+    try:
+        cli()
+    except (SettingsError, MigrationError) as error:
+        typer.echo(str(error), err=True)
+        raise SystemExit(2) from None
+
+
+@cli.command("migrate")
+def migrate_command() -> None:
+    """Bring the database up to date; OpenML's own tables are adopted, never altered."""
+    settings = load_settings()
+    asyncio.run(_with_database(settings, bring_up_to_date=True))
+    typer.echo("The database is up to date.")
+
+
+@cli.command()
+def serve(
+    workers: Annotated[int, typer.Option(min=1, help="Processes that answer requests.")] = 1,
+) -> None:
+    """Answer requests on HOST:PORT."""
+    settings = load_settings()
+    asyncio.run(_with_database(settings, bring_up_to_date=False))
+    uvicorn.run(
+        "app.main:create_app",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=workers,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
+    )
+
+
+@cli.command()
+def worker() -> None:
+    """Deliver mail and publish uploads, without answering requests (EMBEDDED_WORKER=false for those that do)."""
+    settings = load_settings()
+    configure_logging(settings)
+    asyncio.run(_until_signalled(_work(settings)))
+
+
+@cli.command()
+def sandbox() -> None:
+    """Run the stand-in for an OpenML server on HOST:SANDBOX_PORT; nothing leaves this machine."""
+    settings = load_settings()
+    with _bound(settings.host, settings.sandbox_port, "SANDBOX_PORT") as listener:
+        _serve_sandbox(settings, listener)
+
+
+@cli.command()
+def dev() -> None:
+    """Start everything a newcomer needs, on this machine alone: the service, its worker, and the sandbox."""
+    settings = load_settings()
+    with (
+        _bound(settings.host, settings.port, "PORT") as listener,
+        _bound(settings.host, settings.sandbox_port, "SANDBOX_PORT") as sandbox_listener,
+    ):
+        ports = {"port": listener.getsockname()[1], "sandbox_port": sandbox_listener.getsockname()[1]}
+        settings = settings.model_copy(update=ports)
+        configure_logging(settings)
+        asyncio.run(_with_database(settings, bring_up_to_date=True))
+        sandbox_process = _start_sandbox(settings, sandbox_listener)
+        sandbox_listener.close()
+        try:
+            _greet(settings)
+            _run_server(create_app(settings), listener)
+        finally:
+            sandbox_process.terminate()
+            sandbox_process.wait()
+
+
+@cli.command()
+def config(
+    *,
+    markdown: Annotated[bool, typer.Option("--markdown", help="As docs/configuration.md.")] = False,
+    env_example: Annotated[bool, typer.Option("--env-example", help="As .env.example.")] = False,
+) -> None:
+    """Describe every setting."""
+    if env_example and not markdown:
+        typer.echo(as_env_example(), nl=False)
+    else:
+        typer.echo(as_markdown(), nl=False)
+
+
+async def _with_database(settings: Settings, *, bring_up_to_date: bool) -> None:
+    database = Database(settings)
+    try:
+        if bring_up_to_date:
+            await migrate(database.engine)
+        await require_current(database.engine)
+    finally:
+        await database.close()
+
+
+async def _work(settings: Settings) -> None:
+    async with open_resources(settings) as resources:
+        await run_worker(resources)
+
+
+async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
+    """Run until SIGTERM or SIGINT; what was begun goes back to the queue."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        return
+
+
+@contextmanager
+def _bound(host: str, port: int, name: str) -> Iterator[socket.socket]:
+    """Yield a listening socket, so that a port in use is known before anything is started."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                f"Cannot listen on {host}:{port} ({error.strerror}). Set {name} to another."
+            ) from None
+        listener.set_inheritable(True)
+        yield listener
+
+
+def _run_server(application: Any, listener: socket.socket) -> None:  # noqa: ANN401 - any ASGI application
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=GRACEFUL_SECONDS,
+        )
+    )
+    asyncio.run(server.serve(sockets=[listener]))
+    if not server.started:
+        raise SystemExit(1)
+
+
+def _serve_sandbox(settings: Settings, listener: socket.socket) -> None:
+    configure_logging(settings)
+    settings = settings.model_copy(update={"sandbox_port": listener.getsockname()[1]})
+    keys = settings.sandbox_keys.get_secret_value()
+    try:
+        known = parse_keys(keys) if keys else None
+    except ValueError as error:
+        raise SettingsError(f"SANDBOX_KEYS: {error}") from None
+    sandbox_settings = SandboxSettings(
+        data_dir=settings.data_dir / "sandbox",
+        base_url=settings.sandbox_url.rstrip("/"),
+        keys=known,
+        processing_delay_seconds=settings.sandbox_processing_seconds,
+    )
+    _run_server(create_sandbox(sandbox_settings), listener)
+
+
+def _start_sandbox(settings: Settings, listener: socket.socket) -> subprocess.Popen[bytes]:
+    """Start the sandbox as a process of its own, on a socket bound already, and wait until it answers."""
+    command = [sys.executable, "-m", "app.cli", "sandbox-on", str(listener.fileno())]
+    process = subprocess.Popen(command, pass_fds=[listener.fileno()])  # noqa: S603 - our own program
+    deadline = time.monotonic() + SANDBOX_START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(settings.sandbox_url, timeout=1):  # noqa: S310 - our own address
+                return process
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.05)
+    process.kill()
+    raise SettingsError("The sandbox did not start; its own words are above.")
+
+
+@cli.command(hidden=True)
+def sandbox_on(descriptor: int) -> None:
+    """Run the sandbox on a socket inherited from `dev`."""
+    with socket.socket(fileno=descriptor) as listener:
+        _serve_sandbox(load_settings(), listener)
+
+
+def _greet(settings: Settings) -> None:
+    mails = settings.smtp_server or str((settings.data_dir / "mail").resolve())
+    typer.echo(
+        f"\n  OpenML is ready.\n\n"
+        f"  The API page   {settings.site_url}/docs\n"
+        f"  The sandbox    {settings.sandbox_url}  (what is published appears here)\n"
+        f"  Mails          {mails}\n\n"
+        f"  Stop with Ctrl-C.\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

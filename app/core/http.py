@@ -1,0 +1,115 @@
+"""Problems as HTTP answers, and how routes declare them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.core.errors import (
+    BadRequestError,
+    BodyTooLargeError,
+    InternalError,
+    MalformedBodyError,
+    MethodNotAllowedError,
+    NotFoundError,
+    Problem,
+    ValidationFailedError,
+)
+
+log = structlog.get_logger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
+BY_STATUS: Mapping[int, type[Problem]] = {
+    404: NotFoundError,
+    405: MethodNotAllowedError,
+    413: BodyTooLargeError,
+}
+"""What the framework itself may raise."""
+
+
+def problem_response(problem: Problem) -> JSONResponse:
+    """Return the problem+json answer."""
+    return JSONResponse(
+        problem.document(), status_code=problem.status, headers=problem.headers, media_type=PROBLEM_JSON
+    )
+
+
+def declare(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """Return what a route passes as `responses=`, so that the API page names each problem."""
+    answers: dict[int | str, dict[str, Any]] = {}
+    for kind in kinds:
+        answer = answers.setdefault(
+            kind.status,
+            {"description": "", "content": {PROBLEM_JSON: {"schema": PROBLEM_SCHEMA, "examples": {}}}},
+        )
+        answer["description"] = "; ".join(filter(None, [answer["description"], kind.title]))
+        example = {"type": kind.type_uri(), "title": kind.title, "status": kind.status, "detail": kind.title}
+        answer["content"][PROBLEM_JSON]["examples"][kind.slug] = {"value": {**example, "msg": kind.title}}
+    return answers
+
+
+PROBLEM_SCHEMA = {
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "msg"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "msg": {"type": "string", "description": "The detail again, for clients of the Flask backend."},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+        "code": {"type": "integer", "description": "OpenML's error number."},
+    },
+}
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Make every failure of `app` a problem+json answer."""
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_fault)
+
+
+async def _on_problem(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)  # noqa: S101 - narrows the type that the registration promises
+    return problem_response(error)
+
+
+async def _on_invalid_request(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - as above
+    details = error.errors()
+    if any(detail["type"] == "json_invalid" for detail in details):
+        return problem_response(MalformedBodyError("The body is not valid JSON."))
+    return problem_response(ValidationFailedError.for_fields([_field_error(detail) for detail in details]))
+
+
+async def _on_http_exception(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101 - as above
+    kind = BY_STATUS.get(error.status_code, BadRequestError)
+    problem = kind()
+    problem.headers.update(error.headers or {})
+    return problem_response(problem)
+
+
+async def _on_fault(_request: Request, error: Exception) -> JSONResponse:
+    # The server logs the traceback; the caller learns nothing of our inside.
+    log.error("fault", kind=type(error).__name__)
+    return problem_response(InternalError())
+
+
+def _field_error(detail: Mapping[str, Any]) -> dict[str, str]:
+    """Name the field as the caller wrote it, and never repeat its value: it may be a password."""
+    location = [str(part) for part in detail["loc"] if part not in ("body", "query", "path", "header")]
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return {"field": ".".join(location) or "body", "message": message}

@@ -1,0 +1,104 @@
+"""OpenML's documents: the ones we write, and how its answers are read. Pure functions.
+
+Answers are read tolerantly, for the real server prints index errors in front of a document, two documents in a row,
+or a document cut off in the middle.
+"""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element, SubElement, tostring
+
+from defusedxml.ElementTree import ParseError, fromstring
+
+NAMESPACE = "http://openml.org/openml"
+OML = f"{{{NAMESPACE}}}"
+
+DATASET_FIELDS = (
+    "name",
+    "description",
+    "format",
+    "creator",
+    "contributor",
+    "collection_date",
+    "language",
+    "licence",
+    "default_target_attribute",
+    "row_id_attribute",
+    "ignore_attribute",
+    "citation",
+    "original_data_url",
+    "paper_url",
+)
+"""The elements we send, in the order that the server's schema demands."""
+
+_CODE = re.compile(r"<oml:code>\s*(\d+)")
+_MESSAGE = re.compile(r"<oml:message>(.*?)(?:</oml:message>|$)", re.DOTALL)
+_DETAILS = re.compile(r"<oml:additional_information>(.*?)(?:</oml:additional_information>|$)", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorDocument:
+    """An error as OpenML writes it, unescaped."""
+
+    code: int
+    message: str
+    details: str
+
+
+def dataset_description(fields: Mapping[str, str | Sequence[str]]) -> bytes:
+    """Return the description of a dataset to be uploaded; a list becomes repeated elements, empty values none.
+
+    Raises:
+        ValueError: a field is unknown.
+    """
+    unknown = set(fields) - set(DATASET_FIELDS)
+    if unknown:
+        raise ValueError(f"unknown fields: {sorted(unknown)}")
+    root = Element("oml:data_set_description", {"xmlns:oml": NAMESPACE})
+    for name in DATASET_FIELDS:
+        value = fields.get(name, "")
+        for text in [value] if isinstance(value, str) else value:
+            if text:
+                SubElement(root, f"oml:{name}").text = text
+    document: str = tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{document}'.encode()
+
+
+def find_error(text: str) -> ErrorDocument | None:
+    """Return the first error document in an answer, cut off as it may be."""
+    code = _CODE.search(text)
+    if "<oml:error" not in text or code is None:
+        return None
+    return ErrorDocument(int(code.group(1)), _plain(_MESSAGE.search(text)), _plain(_DETAILS.search(text)))
+
+
+def find_id(text: str, root: str) -> int | None:
+    """Return the id in the last `<oml:root>` document of an answer, whatever stands around it."""
+    ids: list[str] = re.findall(rf"<oml:{root}\b[^>]*>\s*<oml:id>\s*(\d+)\s*</oml:id>", text)
+    return int(ids[-1]) if ids else None
+
+
+def parse_document(text: str, root: str) -> Element | None:
+    """Return the `<oml:root>` document of an answer, or None if there is no whole one."""
+    start = text.find(f"<oml:{root}")
+    closing = f"</oml:{root}>"
+    end = text.rfind(closing)
+    if start < 0 or end < start:
+        return None
+    try:
+        element: Element = fromstring(text[start : end + len(closing)])
+    except ParseError:
+        return None
+    return element
+
+
+def child_text(element: Element, name: str) -> str | None:
+    """Return the text of a direct child, or None."""
+    return element.findtext(f"{OML}{name}")
+
+
+def _plain(match: re.Match[str] | None) -> str:
+    """Unescape twice, as OpenML escapes twice, and keep the text short."""
+    return html.unescape(html.unescape(match.group(1))).strip()[:2000] if match else ""

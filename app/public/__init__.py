@@ -1,0 +1,1 @@
+"""Accounts without a login: sign up, confirm, log in."""

@@ -1,0 +1,1 @@
+"""Where the bytes of uploads rest between the client and OpenML."""

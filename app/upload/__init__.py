@@ -1,0 +1,1 @@
+"""Bytes in, and the state of what becomes of them."""

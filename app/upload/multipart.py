@@ -1,0 +1,137 @@
+"""A multipart/form-data body, read as it arrives: no part is ever held whole, and nothing touches a disk here."""
+
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from app.core.errors import MalformedBodyError
+
+if TYPE_CHECKING:
+    from python_multipart.multipart import MultipartCallbacks  # exists for type checkers only
+
+MAX_HEADER_BYTES = 16_384
+MAX_PARTS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PartStart:
+    """A part begins. `file_name` is None for a plain field; it is what the client wrote, so trust nothing in it."""
+
+    name: str
+    file_name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartEnd:
+    """The part is complete."""
+
+
+PartEvent = PartStart | bytes | PartEnd
+
+
+async def read_parts(body: AsyncIterator[bytes], content_type: str) -> AsyncIterator[PartEvent]:
+    """Yield the start, the bytes and the end of each part.
+
+    Raises:
+        MalformedBodyError: the body is no multipart/form-data, or breaks off before its last boundary.
+    """
+    collector = _Collector()
+    parser = MultipartParser(_boundary(content_type), collector.callbacks())
+    try:
+        async for chunk in body:
+            parser.write(chunk)
+            for event in collector.drain():
+                yield event
+        parser.finalize()
+    except MultipartParseError as error:
+        raise MalformedBodyError(f"The body is not valid multipart/form-data: {error}") from None
+    if not collector.complete:
+        raise MalformedBodyError("The body breaks off before its end; send it again.")
+
+
+def _boundary(content_type: str) -> bytes:
+    kind, options = parse_options_header(content_type)
+    boundary = options.get(b"boundary")
+    if kind != b"multipart/form-data" or not boundary:
+        raise MalformedBodyError("Send multipart/form-data with the parts `dataset` and `metadata`.")
+    return boundary
+
+
+class _Collector:
+    """Turns the parser's callbacks into events."""
+
+    def __init__(self) -> None:
+        self.complete = False
+        self._events: deque[PartEvent] = deque()
+        self._header_name = bytearray()
+        self._header_value = bytearray()
+        self._header_bytes = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._parts = 0
+
+    def callbacks(self) -> "MultipartCallbacks":
+        return {
+            "on_part_begin": self._on_part_begin,
+            "on_header_field": self._on_header_field,
+            "on_header_value": self._on_header_value,
+            "on_header_end": self._on_header_end,
+            "on_headers_finished": self._on_headers_finished,
+            "on_part_data": self._on_part_data,
+            "on_part_end": self._on_part_end,
+            "on_end": self._on_end,
+        }
+
+    def drain(self) -> list[PartEvent]:
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    def _on_part_begin(self) -> None:
+        self._headers = {}
+        self._header_bytes = 0
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise MalformedBodyError(f"The form has more than {MAX_PARTS} parts.")
+
+    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
+        self._header_name += data[start:end]
+
+    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._count_header(end - start)
+        self._header_value += data[start:end]
+
+    def _count_header(self, size: int) -> None:
+        self._header_bytes += size
+        if self._header_bytes > MAX_HEADER_BYTES:
+            raise MalformedBodyError("The headers of a part are too long.")
+
+    def _on_header_end(self) -> None:
+        self._headers[bytes(self._header_name).lower()] = bytes(self._header_value)
+        self._header_name.clear()
+        self._header_value.clear()
+
+    def _on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        name = options.get(b"name")
+        if name is None:
+            raise MalformedBodyError("A part of the form has no name.")
+        file_name = options.get(b"filename")
+        self._events.append(PartStart(_text(name), None if file_name is None else _text(file_name)))
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        self._events.append(data[start:end])
+
+    def _on_part_end(self) -> None:
+        self._events.append(PartEnd())
+
+    def _on_end(self) -> None:
+        self.complete = True
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", errors="replace")

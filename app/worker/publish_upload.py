@@ -1,0 +1,323 @@
+"""One upload, from the bytes on disk to a dataset on OpenML: each step is recorded before the next begins.
+
+    received --check--> checked --convert--> converted --send--> published
+                                                 ^           |
+                                                 `- resend --+--> sending (the answer was lost: look, then decide)
+
+A worker that dies in a step loses its lease, and the next one takes the upload up at the state it reached. Sending
+alone cannot simply be repeated: OpenML makes a second dataset of a second request. So the attempt is recorded first,
+with the newest dataset of that name, and an upload found in `sending` is looked for among the newer ones.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from app.core.clock import utc_now
+from app.core.errors import (
+    ApiKeyMissingError,
+    DatasetRefusedError,
+    InternalError,
+    OpenMLRefusedError,
+    OpenMLUnreachableError,
+    Problem,
+    UnauthorizedError,
+)
+from app.core.wakeups import UPLOADS, upload_topic
+from app.db import uploads
+from app.db.engine import wake_after_commit
+from app.db.uploads import TO_PUBLISH, Upload, UploadState
+from app.openml import xml
+from app.openml.client import is_api_key
+from app.openml.errors import (
+    AUTHENTICATION,
+    LIMITS,
+    LOOK_FIRST,
+    PASSING,
+    LostAnswerError,
+    NotSentError,
+    RefusedError,
+    UpstreamError,
+)
+from app.resources import Resources
+from app.tabular import Conversion, ConversionRequest, Limits, ProcessLimits, TabularError, convert_in_process
+from app.worker.loops import after, back_off
+
+log = structlog.get_logger(__name__)
+
+ATTEMPTS = 30
+FIRST_PAUSE_SECONDS = 2
+LONGEST_PAUSE_SECONDS = 3600
+LARGE_BYTES = 1_000_000
+"""From here on error 102, 130 or 135 after a good key means that OpenML's limits are smaller than the file."""
+
+
+class LeaseLostError(Exception):
+    """Another worker has taken the upload over; this one stops without a word."""
+
+
+async def publish_one(resources: Resources, *, owner: str) -> bool:
+    """Take the next upload that is due one or more states further; False if there is none."""
+    lease = timedelta(seconds=resources.settings.lease_seconds)
+    upload = await uploads.claim_upload(
+        resources.database, TO_PUBLISH, owner=owner, now=utc_now(), lease=lease
+    )
+    if upload is None:
+        return False
+    try:
+        async with asyncio.TaskGroup() as group:
+            renewal = group.create_task(_renew_lease(resources, upload.id, owner=owner))
+            await Publication(resources, upload, owner=owner).run()
+            renewal.cancel()
+    except* LeaseLostError:
+        log.warning("upload taken over by another worker", upload=upload.id)
+    return True
+
+
+class Publication:
+    """The steps of one upload, in the hands of one worker."""
+
+    def __init__(self, resources: Resources, upload: Upload, *, owner: str) -> None:
+        self._resources = resources
+        self._upload = upload
+        self._owner = owner
+        self._description: Mapping[str, Any] = upload.description or {}
+
+    async def run(self) -> None:
+        """Go on from the state that was reached until the upload is published, failed, or has to wait."""
+        steps = {
+            UploadState.RECEIVED: self._check,
+            UploadState.CHECKED: self._convert,
+            UploadState.CONVERTED: self._send,
+            UploadState.SENDING: self._reconcile,
+        }
+        try:
+            while step := steps.get(UploadState(self._upload.state)):
+                await step()
+        except Problem as problem:
+            await self._fail(problem)
+        except (NotSentError, LostAnswerError) as error:
+            await self._retry_later(str(error), _UNREACHABLE)
+        except RefusedError as error:
+            await self._judge(error)
+        except LeaseLostError:
+            raise
+        except Exception:
+            # A fault of ours, perhaps of this upload alone: it must neither be lost nor be tried for ever.
+            log.exception("publishing failed", upload=self._upload.id, state=self._upload.state)
+            await self._retry_later("a fault on our side", InternalError())
+
+    async def _check(self) -> None:
+        await self._api_key()
+        await self._move(UploadState.CHECKED)
+
+    async def _convert(self) -> None:
+        conversion = await self._converted()
+        await self._move(
+            UploadState.CONVERTED,
+            {
+                "arff_bytes": conversion.arff_bytes,
+                "arff_md5": conversion.arff_md5,
+                "arff_format": conversion.arff_format,
+                "row_count": conversion.rows,
+                "column_count": len(conversion.columns),
+                "warnings": list(conversion.warnings),
+            },
+        )
+
+    async def _converted(self) -> Conversion:
+        settings, storage, description = self._resources.settings, self._resources.storage, self._description
+        request = ConversionRequest(
+            source=storage.path(self._upload.id, "source"),
+            target=storage.path(self._upload.id, "arff"),
+            format="arff" if self._upload.format == "arff" else "csv",
+            relation=description["dataset_name"],
+            target_attributes=tuple(description["def_tar_att"]),
+            row_id_attribute=description["row_id_attribute"],
+            ignore_attributes=tuple(description["ignore_attribute"]),
+            attributes=description["attributes"],
+            limits=Limits(max_columns=settings.max_columns, max_labels=settings.max_labels),
+        )
+        limits = ProcessLimits(
+            memory_bytes=settings.conversion_memory_bytes, cpu_seconds=settings.conversion_cpu_seconds
+        )
+        try:
+            return await convert_in_process(request, limits)
+        except TabularError as error:
+            raise DatasetRefusedError(
+                str(error),
+                reason=error.slug,
+                row=error.row,
+                line=error.line,
+                column=error.column,
+                hint=error.hint,
+            ) from error
+
+    async def _send(self) -> None:
+        api_key = await self._api_key()
+        openml, upload = self._resources.openml, self._upload
+        await self._check_key(api_key)
+        name = self._description["dataset_name"]
+        newest = max((dataset.dataset_id for dataset in await openml.list_datasets(name)), default=0)
+        await self._move(UploadState.SENDING, {"sent_at": utc_now(), "newest_before": newest})
+        try:
+            dataset_id = await openml.upload_dataset(
+                api_key=api_key,
+                description=self._description_xml(),
+                arff=self._resources.storage.path(upload.id, "arff"),
+                arff_bytes=upload.arff_bytes or 0,
+                file_name=f"{name}-{upload.id[:8]}.arff",
+            )
+        except (NotSentError, RefusedError) as error:
+            found = await self._find_arrived() if _may_have_arrived(error) else None
+            if found is None:
+                # OpenML has nothing: the upload may be sent again from the start.
+                await self._move(UploadState.CONVERTED, detail=str(error))
+                raise
+            dataset_id = found
+        await self._published(dataset_id)
+
+    async def _check_key(self, api_key: str) -> None:
+        try:
+            await self._resources.openml.check_key(api_key)
+        except RefusedError as error:
+            if error.code not in AUTHENTICATION:
+                raise
+            raise OpenMLRefusedError(
+                f"OpenML does not take your API key: {error.message}", code=error.code
+            ) from error
+
+    async def _reconcile(self) -> None:
+        """Find out whether an upload whose answer was lost has arrived."""
+        dataset_id = await self._find_arrived()
+        if dataset_id is not None:
+            await self._published(dataset_id)
+            return
+        grace = timedelta(seconds=self._resources.settings.reconcile_seconds)
+        if self._upload.sent_at is not None and utc_now() - self._upload.sent_at < grace:
+            # OpenML may still be working on it.
+            raise LostAnswerError("OpenML has not got the upload yet")
+        await self._move(UploadState.CONVERTED, detail="OpenML never got it; sending it again")
+
+    async def _find_arrived(self) -> int | None:
+        openml, upload = self._resources.openml, self._upload
+        listed = await openml.list_datasets(self._description["dataset_name"])
+        newer = [item.dataset_id for item in listed if item.dataset_id > (upload.newest_before or 0)]
+        async with self._resources.database.session() as session:
+            taken = await uploads.are_taken(session, newer)
+        for dataset_id in newer:
+            if dataset_id not in taken and (await openml.get_dataset(dataset_id)).md5 == upload.arff_md5:
+                return dataset_id
+        return None
+
+    async def _published(self, dataset_id: int) -> None:
+        await self._move(UploadState.PUBLISHED, {"dataset_id": dataset_id}, release=True)
+        await self._resources.storage.delete(self._upload.id)
+
+    async def _api_key(self) -> str:
+        """Return the key that the account has now: it may have been replaced since the upload came in."""
+        async with self._resources.database.session() as session:
+            owner = await uploads.get_owner(session, self._upload.user_id)
+        if owner is None or not owner.active:
+            raise UnauthorizedError("The account was closed before the dataset was published")
+        if owner.api_key is None or not is_api_key(owner.api_key):
+            raise ApiKeyMissingError
+        return owner.api_key
+
+    def _description_xml(self) -> bytes:
+        given = self._description
+        return xml.dataset_description(
+            {
+                "name": given["dataset_name"],
+                "description": given["description"],
+                "format": self._upload.arff_format or "ARFF",
+                "creator": given["creator"],
+                "contributor": given["contributor"],
+                "collection_date": given["collection_date"] or "",
+                "language": given["language"] or "",
+                "licence": given["licence"] or "",
+                "default_target_attribute": ",".join(given["def_tar_att"]),
+                "row_id_attribute": given["row_id_attribute"] or "",
+                "ignore_attribute": given["ignore_attribute"],
+                "citation": given["citation"] or "",
+                "original_data_url": given["original_data_url"] or "",
+                "paper_url": given["paper_url"] or "",
+            }
+        )
+
+    async def _judge(self, error: RefusedError) -> None:
+        """Decide what OpenML's refusal means: a passing fault, a file too large, or input it does not take."""
+        arff_bytes = self._upload.arff_bytes or 0
+        if error.code in PASSING | LOOK_FIRST:
+            await self._retry_later(str(error), _UNREACHABLE)
+        elif error.code in LIMITS and arff_bytes >= LARGE_BYTES:
+            text = f"The dataset is too large for the OpenML server ({arff_bytes} bytes as ARFF)."
+            await self._fail(OpenMLRefusedError(text, code=error.code))
+        else:
+            text = " ".join(filter(None, ["OpenML refused the dataset:", error.message, error.details]))
+            await self._fail(OpenMLRefusedError(text, code=error.code))
+
+    async def _retry_later(self, reason: str, in_the_end: Problem) -> None:
+        """Give the upload back for a while; after many attempts, fail with `in_the_end`."""
+        if self._upload.attempts >= ATTEMPTS:
+            await self._fail(in_the_end)
+            return
+        pause = back_off(
+            self._upload.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS
+        )
+        log.warning("upload has to wait", upload=self._upload.id, state=self._upload.state, reason=reason)
+        async with self._resources.database.session() as session:
+            await uploads.set_retry(session, self._upload.id, owner=self._owner, at=after(pause))
+
+    async def _fail(self, problem: Problem) -> None:
+        await self._move(UploadState.FAILED, {"error": problem.record()}, detail=problem.detail)
+
+    async def _move(
+        self,
+        state: UploadState,
+        values: Mapping[str, Any] | None = None,
+        *,
+        detail: str | None = None,
+        release: bool = False,
+    ) -> None:
+        """Record the state; from here on a crash takes the upload up there."""
+        now = utc_now()
+        async with self._resources.database.session() as session:
+            mine = await uploads.set_state(
+                session,
+                self._upload.id,
+                state,
+                now=now,
+                owner=self._owner,
+                available_at=now if release else None,
+                detail=detail,
+                values=values,
+            )
+            wake_after_commit(session, upload_topic(self._upload.id))
+            if release:
+                wake_after_commit(session, UPLOADS)
+        if not mine:
+            raise LeaseLostError
+        self._upload = self._upload._replace(state=state, **(values or {}))
+        log.info("upload", upload=self._upload.id, state=state)
+
+
+_UNREACHABLE = OpenMLUnreachableError(
+    "OpenML could not be reached for a long time; upload the dataset again."
+)
+
+
+def _may_have_arrived(error: UpstreamError) -> bool:
+    return isinstance(error, RefusedError) and error.code in LOOK_FIRST
+
+
+async def _renew_lease(resources: Resources, upload_id: str, *, owner: str) -> None:
+    lease = timedelta(seconds=resources.settings.lease_seconds)
+    while True:
+        await asyncio.sleep(lease.total_seconds() / 3)
+        async with resources.database.session() as session:
+            if not await uploads.renew_lease(session, upload_id, owner=owner, until=utc_now() + lease):
+                raise LeaseLostError

@@ -1,0 +1,66 @@
+"""The worker: its loops, side by side, until it is told to stop."""
+
+import asyncio
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import Any
+
+from app.core.wakeups import OUTBOX, UPLOADS
+from app.resources import Resources
+from app.worker.deliver_mail import deliver_one
+from app.worker.janitor import clean_up
+from app.worker.loops import work_off
+from app.worker.publish_upload import publish_one
+from app.worker.watch_processing import watch_one
+
+JANITOR_SECONDS = 60
+
+
+async def run_worker(resources: Resources) -> None:
+    """Work until cancelled."""
+    async with asyncio.TaskGroup() as group:
+        for work in _loops(resources):
+            group.create_task(work)
+
+
+@asynccontextmanager
+async def embedded_worker(resources: Resources) -> AsyncIterator[None]:
+    """Run a worker beside the body."""
+    worker = asyncio.create_task(run_worker(resources))
+    try:
+        yield
+    finally:
+        worker.cancel()
+        with suppress(asyncio.CancelledError):
+            await worker
+
+
+def _loops(resources: Resources) -> list[Coroutine[Any, Any, None]]:
+    wakeups, owner = resources.wakeups, _owner()
+    loops = [
+        work_off(wakeups, OUTBOX, partial(deliver_one, resources, owner=owner)),
+        work_off(wakeups, UPLOADS, partial(watch_one, resources, owner=owner)),
+        _clean_up_for_ever(resources),
+    ]
+    # Each has a name of its own: two conversions of one process must not share a lease.
+    for number in range(resources.settings.conversions_at_once):
+        step = partial(publish_one, resources, owner=f"{owner}/{number}")
+        loops.append(work_off(wakeups, UPLOADS, step))
+    return loops
+
+
+async def _clean_up_for_ever(resources: Resources) -> None:
+    async def step() -> bool:
+        await clean_up(resources)
+        return False
+
+    await work_off(resources.wakeups, "janitor", step, idle_seconds=JANITOR_SECONDS)
+
+
+def _owner() -> str:
+    """Return a name that no other worker has, and that tells an operator where to look."""
+    return f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"

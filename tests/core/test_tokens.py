@@ -1,0 +1,88 @@
+import base64
+import json
+from datetime import timedelta
+
+import jwt
+import pytest
+
+from app.core.clock import utc_now
+from app.core.errors import UnauthorizedError
+from app.core.tokens import AUDIENCE, ISSUER, TokenSigner
+
+SECRET = "a secret of thirty-two bytes or more"
+
+
+@pytest.fixture
+def signer() -> TokenSigner:
+    return TokenSigner(SECRET, lifetime=timedelta(hours=2))
+
+
+def forge(secret: str = SECRET, header: dict[str, str] | None = None, **changes: object) -> str:
+    """A token as a thief would make it: everything right but for the changes (None leaves a claim out)."""
+    claims = {
+        "sub": "1",
+        "jti": "0" * 32,
+        "iat": utc_now(),
+        "exp": utc_now() + timedelta(hours=2),
+        "aud": AUDIENCE,
+        "iss": ISSUER,
+        **changes,
+    }
+    kept = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(kept, secret, "HS256", headers={"typ": "at+jwt", **(header or {})})
+
+
+def test_token_when_issued_then_it_says_whose_and_how_long(signer: TokenSigner) -> None:
+    token = signer.verify(signer.issue(42))
+
+    assert token.user_id == 42
+    assert token.expires_at - token.issued_at == timedelta(hours=2)
+
+
+def test_forge_when_nothing_is_changed_then_it_would_pass(signer: TokenSigner) -> None:
+    """Else the refusals below would prove nothing."""
+    assert signer.verify(forge()).user_id == 1
+
+
+@pytest.mark.parametrize(
+    ("token", "reason"),
+    [
+        (forge(secret="abcd" * 8), "Signature verification failed"),
+        (forge(exp=utc_now() - timedelta(seconds=1)), "Token has expired"),
+        (forge(aud="somebody-else"), "Not an access token of this service"),
+        (forge(iss="somebody-else"), "Not an access token of this service"),
+        (forge(header={"typ": "JWT"}), "Not an access token of this service"),
+        (forge(header={"typ": "reset+jwt"}), "Not an access token of this service"),
+        (forge(jti=None), "Not an access token of this service"),
+        (forge(exp=None), "Not an access token of this service"),
+        (forge(sub=None), "Not an access token of this service"),
+        (forge(sub="ada@example.org"), "Not an access token of this service"),
+        ("null", "Not enough segments"),
+        ("undefined", "Not enough segments"),
+        ("a.b.c", "Not a token"),
+    ],
+)
+def test_token_when_forged_then_refused(signer: TokenSigner, token: str, reason: str) -> None:
+    with pytest.raises(UnauthorizedError) as refused:
+        signer.verify(token)
+
+    assert refused.value.detail == reason
+
+
+def test_token_when_it_claims_no_algorithm_then_refused(signer: TokenSigner) -> None:
+    _, claims, _ = forge().split(".")
+    header = (
+        base64.urlsafe_b64encode(json.dumps({"alg": "none", "typ": "at+jwt"}).encode()).rstrip(b"=").decode()
+    )
+
+    with pytest.raises(UnauthorizedError):
+        signer.verify(f"{header}.{claims}.")
+
+
+def test_token_when_expired_and_logging_out_then_accepted(signer: TokenSigner) -> None:
+    assert signer.verify(forge(exp=utc_now() - timedelta(days=1)), accept_expired=True).user_id == 1
+
+
+def test_token_when_forged_and_logging_out_then_refused(signer: TokenSigner) -> None:
+    with pytest.raises(UnauthorizedError):
+        signer.verify(forge(secret="abcd" * 8), accept_expired=True)

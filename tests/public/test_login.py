@@ -1,0 +1,133 @@
+import bcrypt
+import pytest
+import sqlalchemy as sa
+
+from app.db.tables import users, users_groups
+from tests.conftest import PASSWORD, MakePerson, Person, Running
+
+
+async def test_login_when_right_then_a_token_that_opens_the_profile(app: Running, person: Person) -> None:
+    answer = await app.client.post("/login", json={"email": person.email, "password": PASSWORD})
+
+    assert answer.status_code == 200
+    assert list(answer.json()) == ["access_token"]
+    assert answer.headers["cache-control"] == "no-store"
+    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    assert (await app.client.get("/profile", headers=headers)).json()["id"] == person.id
+
+
+@pytest.mark.parametrize("login", ["bob", "BOB", "bob@example.org", "Bob@Example.org"])
+async def test_login_when_name_and_address_differ_then_both_work(
+    app: Running, make_person: MakePerson, login: str
+) -> None:
+    await make_person(email="bob@example.org")
+    async with app.resources.database.session() as session:
+        await session.execute(sa.update(users).values(username="bob"))
+
+    answer = await app.client.post("/login", json={"email": login, "password": PASSWORD})
+
+    assert "access_token" in answer.json()
+
+
+async def test_login_when_one_users_name_is_anothers_address_then_the_name_wins(
+    app: Running, make_person: MakePerson
+) -> None:
+    other = await make_person(email="shared@example.org")
+    named = await make_person(email="named@example.org")
+    async with app.resources.database.session() as session:
+        await session.execute(sa.update(users).where(users.c.id == other.id).values(username="other"))
+        await session.execute(
+            sa.update(users).where(users.c.id == named.id).values(username="shared@example.org")
+        )
+
+    answer = await app.client.post("/login", json={"email": "shared@example.org", "password": PASSWORD})
+
+    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    assert (await app.client.get("/profile", headers=headers)).json()["id"] == named.id
+
+
+async def test_login_when_wrong_then_the_same_answer_for_known_and_unknown(
+    app: Running, person: Person
+) -> None:
+    known = await app.client.post("/login", json={"email": person.email, "password": "wrong"})
+    unknown = await app.client.post("/login", json={"email": "nobody@example.org", "password": "wrong"})
+
+    assert known.status_code == unknown.status_code == 200
+    assert known.json() == unknown.json() == {"msg": "Wrong username or password"}
+
+
+async def test_login_when_not_confirmed_then_said_only_to_who_knows_the_password(
+    app: Running, make_person: MakePerson
+) -> None:
+    person = await make_person(active=False)
+
+    right = await app.client.post("/login", json={"email": person.email, "password": PASSWORD})
+    wrong = await app.client.post("/login", json={"email": person.email, "password": "wrong"})
+
+    assert right.json() == {"msg": "NotConfirmed"}
+    assert wrong.json() == {"msg": "Wrong username or password"}
+
+
+async def test_login_when_hash_is_phps_then_upgraded_and_committed(
+    app: Running, make_person: MakePerson
+) -> None:
+    legacy = bcrypt.hashpw(b"old password", bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
+    person = await make_person(password_hash=legacy)
+    credentials = {"email": person.email, "password": "old password"}
+
+    assert (await app.client.post("/login", json={**credentials, "password": "wrong"})).status_code == 200
+    assert "access_token" in (await app.client.post("/login", json=credentials)).json()
+
+    async with app.resources.database.session() as session:
+        stored = await session.scalar(sa.select(users.c.password).where(users.c.id == person.id))
+    assert stored is not None
+    assert stored.startswith("$argon2id$")
+    assert "access_token" in (await app.client.post("/login", json=credentials)).json()
+
+
+@pytest.mark.parametrize("stored", ["5f4dcc3b5aa765d61d8327deb882cf99", "oauth_no_password", ""])
+async def test_login_when_hash_is_unusable_then_wrong_password(
+    app: Running, make_person: MakePerson, stored: str
+) -> None:
+    person = await make_person(password_hash=stored)
+
+    answer = await app.client.post("/login", json={"email": person.email, "password": "password"})
+
+    assert answer.json() == {"msg": "Wrong username or password"}
+
+
+async def test_login_when_group_row_is_missing_then_made_once(app: Running, person: Person) -> None:
+    async with app.resources.database.session() as session:
+        await session.execute(sa.delete(users_groups))
+
+    for _ in range(2):
+        await app.client.post("/login", json={"email": person.email, "password": PASSWORD})
+
+    async with app.resources.database.session() as session:
+        rows = (await session.execute(sa.select(users_groups.c.user_id, users_groups.c.group_id))).all()
+    assert [tuple(row) for row in rows] == [(person.id, 2)]
+
+
+async def test_token_when_right_then_oauth2_answer(app: Running, person: Person) -> None:
+    answer = await app.client.post("/token", data={"username": person.email, "password": PASSWORD})
+
+    assert answer.status_code == 200
+    assert answer.json()["token_type"] == "bearer"
+    assert answer.json()["expires_in"] == 7200
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_token_when_wrong_then_401_and_unconfirmed_403(
+    app: Running, person: Person, make_person: MakePerson
+) -> None:
+    pending = await make_person(active=False)
+
+    wrong = await app.client.post("/token", data={"username": person.email, "password": "wrong"})
+    unconfirmed = await app.client.post("/token", data={"username": pending.email, "password": PASSWORD})
+    empty = await app.client.post("/token", data={})
+
+    assert wrong.status_code == 401
+    assert wrong.json()["type"] == "https://openml.org/problems/wrong-credentials"
+    assert unconfirmed.status_code == 403
+    assert empty.status_code == 422
+    assert {error["field"] for error in empty.json()["errors"]} == {"username", "password"}

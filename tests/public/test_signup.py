@@ -1,0 +1,215 @@
+import asyncio
+import re
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+
+import sqlalchemy as sa
+
+from app.db.tables import account_tokens, outbox, users, users_groups
+from tests.conftest import Person, Running, eventually
+
+ADA = {
+    "first_name": "Ada",
+    "last_name": "Lovelace",
+    "email": "ada@example.org",
+    "password": "correct horse battery staple",
+}
+
+
+async def mail_to(app: Running, address: str) -> EmailMessage:
+    folder = app.resources.settings.data_dir / "mail"
+
+    async def look() -> EmailMessage | None:
+        found = await asyncio.to_thread(lambda: sorted(folder.glob(f"*{address}.eml")))
+        if not found:
+            return None
+        content = await asyncio.to_thread(found[-1].read_bytes)
+        return message_from_bytes(content, policy=policy.default)
+
+    return await eventually(look)
+
+
+def link_in(message: EmailMessage) -> str:
+    body = message.get_body(("plain",))
+    assert body is not None
+    found = re.search(r"http\S+token=\S+", body.get_content())
+    assert found is not None
+    return found.group()
+
+
+async def test_signup_when_new_then_row_as_the_real_server_has_it(app: Running) -> None:
+    answer = await app.client.post("/signup", json=ADA)
+
+    assert (answer.status_code, answer.json()) == (200, {"msg": "User created"})
+    async with app.resources.database.session() as session:
+        row = (await session.execute(sa.select(users))).mappings().one()
+    assert row["username"] == row["email"] == "ada@example.org"
+    assert row["password"].startswith("$argon2id$")
+    assert row["active"] == 0
+    assert row["core"] == "false"
+    assert row["created_on"] > 1_700_000_000
+    assert re.fullmatch(r"[0-9a-f]{32}", row["session_hash"])
+    unused = [
+        "activation_selector",
+        "activation_code",
+        "forgotten_password_selector",
+        "forgotten_password_code",
+    ]
+    assert [row[name] for name in [*unused, "remember_selector", "remember_code"]] == [None] * 6
+
+
+async def test_signup_when_mail_arrives_then_its_link_confirms_once_and_tolerates_twice(app: Running) -> None:
+    await app.client.post("/signup", json=ADA)
+    message = await mail_to(app, "ada@example.org")
+    link = link_in(message)
+
+    assert message["To"] == "ada@example.org"
+    assert message["Date"]
+    assert message["Message-ID"]
+    assert link.startswith(f"{app.resources.settings.site_url}/auth/confirm-page/?token=")
+
+    login = {"email": ADA["email"], "password": ADA["password"]}
+    assert (await app.client.post("/login", json=login)).json() == {"msg": "NotConfirmed"}
+
+    first, second = [await app.client.post("/confirmation", json={"url": link}) for _ in range(2)]
+    assert (first.status_code, first.json()) == (200, {"msg": "User confirmed"})
+    assert second.status_code == 200
+    assert "access_token" in (await app.client.post("/login", json=login)).json()
+    async with app.resources.database.session() as session:
+        groups = (await session.execute(sa.select(users_groups.c.group_id))).scalars().all()
+    assert groups == [2]
+
+
+async def test_confirmation_when_token_was_used_and_account_closed_since_then_refused(app: Running) -> None:
+    await app.client.post("/signup", json=ADA)
+    link = link_in(await mail_to(app, "ada@example.org"))
+    await app.client.post("/confirmation", json={"url": link})
+    async with app.resources.database.session() as session:
+        await session.execute(sa.update(users).values(active=0))
+
+    answer = await app.client.post("/confirmation", json={"url": link})
+
+    assert answer.status_code == 400
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+async def test_confirmation_when_token_is_too_old_then_refused(app: Running) -> None:
+    await app.client.post("/signup", json=ADA)
+    link = link_in(await mail_to(app, "ada@example.org"))
+    async with app.resources.database.session() as session:
+        await session.execute(sa.update(account_tokens).values(expires_at=account_tokens.c.created_at))
+
+    assert (await app.client.post("/confirmation", json={"url": link})).status_code == 400
+
+
+async def test_confirmation_when_token_is_none_that_we_made_then_refused(app: Running) -> None:
+    await app.client.post("/signup", json=ADA)
+    async with app.resources.database.session() as session:
+        await session.execute(sa.update(users).values(activation_code="0000"))
+
+    for url in [
+        "",
+        "?token=",
+        "?token=0000",
+        "?token=passkey_pending",
+        "?token=a&token=b",
+        "http://[",
+        "?x=1",
+    ]:
+        answer = await app.client.post("/confirmation", json={"url": url})
+        assert answer.status_code == 400, url
+        assert answer.json()["type"] == "https://openml.org/problems/link-not-valid"
+
+
+async def test_token_when_stored_then_only_its_digest_and_no_trace_in_the_sent_mail(app: Running) -> None:
+    await app.client.post("/signup", json=ADA)
+    token = link_in(await mail_to(app, "ada@example.org")).partition("token=")[2]
+
+    async def sent() -> bool | None:
+        async with app.resources.database.session() as session:
+            return (await session.scalar(sa.select(outbox.c.state))) == "sent" or None
+
+    await eventually(sent)
+    async with app.resources.database.session() as session:
+        everything = [
+            repr((await session.execute(sa.select(table))).all()) for table in (users, account_tokens, outbox)
+        ]
+    assert token not in "".join(everything)
+
+
+async def test_signup_when_address_is_taken_in_any_spelling_then_user_already_exists(
+    app: Running, person: Person
+) -> None:
+    for address in [person.email, person.email.upper(), f" {person.email} "]:
+        answer = await app.client.post("/signup", json={**ADA, "email": address})
+        assert (answer.status_code, answer.json()) == (200, {"msg": "User already exists"}), address
+
+
+async def test_signup_when_ten_come_at_once_for_one_address_then_one_account(app: Running) -> None:
+    answers = await asyncio.gather(*(app.client.post("/signup", json=ADA) for _ in range(10)))
+
+    texts = sorted(answer.json()["msg"] for answer in answers)
+    assert texts == ["User already exists"] * 9 + ["User created"]
+    async with app.resources.database.session() as session:
+        assert await session.scalar(sa.select(sa.func.count()).select_from(users)) == 1
+        assert await session.scalar(sa.select(sa.func.count()).select_from(outbox)) == 1
+
+
+async def test_signup_when_many_come_in_one_second_then_each_has_a_key_of_its_own(app: Running) -> None:
+    people = [{**ADA, "email": f"person{number}@example.org"} for number in range(10)]
+    answers = await asyncio.gather(*(app.client.post("/signup", json=person) for person in people))
+
+    assert {answer.json()["msg"] for answer in answers} == {"User created"}
+    async with app.resources.database.session() as session:
+        keys = (await session.scalars(sa.select(users.c.session_hash))).all()
+    assert len(set(keys)) == 10
+
+
+async def test_signup_when_fields_are_wrong_then_each_is_named_and_no_value_repeated(app: Running) -> None:
+    answer = await app.client.post(
+        "/signup",
+        json={"first_name": "", "last_name": "x" * 51, "email": "not an address", "password": 12345678},
+    )
+
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {error["field"] for error in answer.json()["errors"]} == {
+        "first_name",
+        "last_name",
+        "email",
+        "password",
+    }
+    assert "12345678" not in answer.text
+
+
+async def test_signup_when_password_is_short_then_the_problem_says_how_long(app: Running) -> None:
+    answer = await app.client.post("/signup", json={**ADA, "password": "seven77"})
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [
+        {"field": "password", "message": "Choose a password of at least 8 characters."}
+    ]
+
+
+async def test_signup_when_body_is_no_json_then_problem(app: Running) -> None:
+    answer = await app.client.post("/signup", content=b"{", headers={"content-type": "application/json"})
+
+    assert answer.status_code == 400
+    assert answer.json()["msg"] == "The body is not valid JSON."
+
+
+async def test_signup_when_body_is_huge_then_413(app: Running) -> None:
+    answer = await app.client.post("/signup", json={**ADA, "first_name": "x" * 2_000_000})
+
+    assert answer.status_code == 413
+    assert answer.json()["type"] == "https://openml.org/problems/body-too-large"
+
+
+async def test_password_when_typed_in_another_unicode_form_then_the_same(app: Running) -> None:
+    await app.client.post("/signup", json={**ADA, "password": "cafe\u0301 cafe\u0301"})
+    async with app.resources.database.session() as session:
+        await session.execute(sa.update(users).values(active=1))
+
+    answer = await app.client.post("/login", json={"email": ADA["email"], "password": "caf\u00e9 caf\u00e9"})
+
+    assert "access_token" in answer.json()
