@@ -1,0 +1,25 @@
+# Two stages: the first has a compiler for the few packages without a wheel, the second only what runs.
+FROM python:3.13-slim AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+RUN python -m venv /opt/openml-web
+COPY requirements.txt /tmp/requirements.txt
+RUN /opt/openml-web/bin/pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.txt \
+ && /opt/openml-web/bin/pip uninstall --yes pip
+
+FROM python:3.13-slim
+RUN useradd --system --uid 10001 --create-home --home-dir /srv/openml-web openml \
+ && mkdir /var/lib/openml-web && chown openml /var/lib/openml-web
+COPY --from=build /opt/openml-web /opt/openml-web
+WORKDIR /srv/openml-web
+COPY app ./app
+COPY alembic ./alembic
+COPY alembic.ini pyproject.toml LICENSE ./
+RUN printf '#!/bin/sh\nexec /opt/openml-web/bin/python -m app.cli "$@"\n' > /usr/local/bin/openml-web && chmod 755 /usr/local/bin/openml-web
+
+USER openml
+ENV ENVIRONMENT=production HOST=0.0.0.0 DATA_DIR=/var/lib/openml-web PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+VOLUME /var/lib/openml-web
+EXPOSE 5000
+HEALTHCHECK --start-period=20s CMD ["/opt/openml-web/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/health/live', timeout=3)"]
+ENTRYPOINT ["openml-web"]
+CMD ["serve", "--workers", "2"]

@@ -1,0 +1,142 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy.engine import Connection, make_url
+
+from app.core.settings import Settings
+from app.db.engine import Database
+from app.db.migrations import VERSION_TABLE, MigrationError, migrate, require_current
+from app.db.tables import OPENML_TABLES, metadata
+from tests.conftest import running
+
+OPENML_SCHEMA = Path(__file__).with_name("openml_users.sql")
+
+
+def database_at(uri: str, tmp_path: Path) -> Database:
+    return Database(Settings(_env_file=None, data_dir=tmp_path / "var", database_uri=uri))
+
+
+async def run_script(database: Database, script: str) -> None:
+    async with database.engine.begin() as connection:
+        for statement in script.split(";\n"):
+            if statement.strip():
+                await connection.exec_driver_sql(statement)
+
+
+async def definitions(database: Database) -> list[str]:
+    async with database.engine.connect() as connection:
+        return [
+            (await connection.exec_driver_sql(f"SHOW CREATE TABLE `{table.name}`")).one()[1]
+            for table in OPENML_TABLES
+        ]
+
+
+async def test_start_when_database_is_behind_then_the_command_to_run(tmp_path: Path) -> None:
+    settings = Settings(_env_file=None, data_dir=tmp_path / "var")
+
+    with pytest.raises(MigrationError, match="Run: openml-web migrate"):
+        async with running(settings):
+            pass
+
+
+async def test_start_when_database_is_ahead_then_said_so(tmp_path: Path, database_uri: str) -> None:
+    database = database_at(database_uri, tmp_path)
+    async with database.engine.begin() as connection:
+        await connection.execute(
+            sa.update(sa.table(VERSION_TABLE, sa.column("version_num"))).values(version_num="z")
+        )
+
+    with pytest.raises(MigrationError, match="ahead of this version"):
+        await require_current(database.engine)
+    await database.close()
+
+
+async def test_tables_when_migrated_then_as_the_code_describes_them(
+    database_uri: str, tmp_path: Path
+) -> None:
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        return list(compare_metadata(context, metadata))
+
+    database = database_at(database_uri, tmp_path)
+    async with database.engine.connect() as connection:
+        found = await connection.run_sync(differences)
+    await database.close()
+
+    assert found == []
+
+
+async def test_migration_when_many_start_at_once_then_one_does_it(empty_mariadb: str, tmp_path: Path) -> None:
+    databases = [database_at(empty_mariadb, tmp_path) for _ in range(4)]
+
+    await asyncio.gather(*(migrate(database.engine) for database in databases))
+
+    for database in databases:
+        await require_current(database.engine)
+        await database.close()
+
+
+async def test_openmls_tables_when_they_exist_then_adopted_untouched(
+    empty_mariadb: str, tmp_path: Path
+) -> None:
+    database = database_at(empty_mariadb, tmp_path)
+    await run_script(database, OPENML_SCHEMA.read_text())
+    before = await definitions(database)
+
+    await migrate(database.engine)
+
+    assert await definitions(database) == before
+    async with database.engine.connect() as connection:
+        rows = (await connection.execute(sa.text("SELECT id, username FROM users"))).all()
+        groups = (await connection.execute(sa.text("SELECT count(*) FROM users_groups"))).scalar()
+    assert [tuple(row) for row in rows] == [(7, "ada")]
+    assert groups == 2
+    await database.close()
+
+
+async def test_users_when_it_is_another_applications_then_refused(tmp_path: Path) -> None:
+    database = database_at(f"sqlite:///{tmp_path / 'other.db'}", tmp_path)
+    await run_script(database, "CREATE TABLE users (id INTEGER PRIMARY KEY, name TEXT);\n")
+
+    with pytest.raises(MigrationError, match="The existing table users lacks"):
+        await migrate(database.engine)
+
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(lambda c: sa.inspect(c).get_table_names()) == ["users"]
+    await database.close()
+
+
+@pytest.mark.parametrize("mode", ["STRICT_ALL_TABLES", ""])
+async def test_accounts_when_openmls_tables_were_adopted_then_sign_up_and_log_in_work(
+    empty_mariadb: str, tmp_path: Path, sandbox_url: str, mode: str
+) -> None:
+    uri = make_url(empty_mariadb).update_query_dict({"init_command": f"SET SESSION sql_mode='{mode}'"})
+    settings = Settings(
+        _env_file=None,
+        data_dir=tmp_path / "var",
+        database_uri=uri.render_as_string(hide_password=False),
+        openml_server=sandbox_url,
+    )
+    database = Database(settings)
+    await run_script(database, OPENML_SCHEMA.read_text())
+    await migrate(database.engine)
+    await database.close()
+    person = {
+        "first_name": "Bob",
+        "last_name": "B",
+        "email": "bob@example.org",
+        "password": "a long password",
+    }
+
+    async with running(settings) as app:
+        assert (await app.client.post("/signup", json=person)).json() == {"msg": "User created"}
+        async with app.resources.database.session() as session:
+            assert await session.scalar(sa.text("SELECT @@sql_mode")) == mode
+            await session.execute(sa.text("UPDATE users SET active = 1 WHERE username = 'bob@example.org'"))
+        answer = await app.client.post("/login", json=person)
+
+    assert "access_token" in answer.json()

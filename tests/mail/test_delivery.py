@@ -1,0 +1,272 @@
+"""Mail through a real SMTP server: plain, with STARTTLS and login, and with every kind of refusal."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+import trustme
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from pydantic import SecretStr
+from sqlalchemy import RowMapping
+
+from app.core.clock import utc_now
+from app.core.settings import Settings
+from app.db import outbox as outbox_rows
+from app.db.tables import outbox
+from app.resources import Resources, open_resources
+from app.worker.deliver_mail import deliver_one
+
+LOGIN, SECRET = "postmaster", "a mail secret"
+
+
+@dataclass
+class Sink:
+    """A mail server's mind: what it took, and what it answers to whom."""
+
+    taken: list[tuple[str, list[str], EmailMessage]] = field(default_factory=list)
+    replies: dict[str, str] = field(default_factory=dict)
+
+    async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
+    ) -> str:
+        reply = self.replies.get(address, "250 OK")
+        if reply.startswith("250"):
+            envelope.rcpt_tos.append(address)
+        return reply
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - as above
+        assert isinstance(envelope.content, bytes)
+        message = message_from_bytes(envelope.content, policy=policy.default)
+        self.taken.append((envelope.mail_from or "", envelope.rcpt_tos, message))
+        return "250 OK"
+
+
+def check_login(
+    _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any
+) -> AuthResult:
+    right = isinstance(data, LoginPassword) and (data.login, data.password) == (
+        LOGIN.encode(),
+        SECRET.encode(),
+    )
+    return AuthResult(success=right)
+
+
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
+
+
+@pytest.fixture
+def smtp_port(sink: Sink, free_port: int) -> Iterator[int]:
+    controller = Controller(sink, hostname="127.0.0.1", port=free_port)
+    controller.start()
+    yield free_port
+    controller.stop()
+
+
+@pytest.fixture
+def tls_port(sink: Sink, free_port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A server that takes mail only after STARTTLS and login, with a certificate that we trust."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    controller = Controller(
+        sink,
+        hostname="127.0.0.1",
+        port=free_port,
+        tls_context=context,
+        require_starttls=True,
+        authenticator=check_login,
+        auth_required=True,
+    )
+    controller.start()
+    yield free_port
+    controller.stop()
+
+
+@pytest.fixture
+def mail_settings(tmp_path: Path, database_uri: str) -> Settings:
+    return Settings(
+        _env_file=None,
+        data_dir=tmp_path / "var",
+        database_uri=database_uri,
+        embedded_worker=False,
+        smtp_server="127.0.0.1",
+        smtp_timeout_seconds=5,
+        email_sender="openml@example.org",
+        public_url="https://www.example.org",
+    )
+
+
+@pytest.fixture
+async def resources(mail_settings: Settings, smtp_port: int) -> AsyncIterator[Resources]:
+    async with open_resources(mail_settings.model_copy(update={"smtp_port": smtp_port})) as resources:
+        yield resources
+
+
+async def queue_mail(resources: Resources, recipient: str = "ada@example.org") -> None:
+    parameters = {
+        "link": f"https://www.example.org/auth/confirm-page/?token={'0123456789abcdef' * 4}",
+        "hours": 48,
+    }
+    async with resources.database.session() as session:
+        await outbox_rows.add_mail(
+            session, kind="confirm_email", recipient=recipient, parameters=parameters, now=utc_now()
+        )
+
+
+async def row(resources: Resources) -> RowMapping:
+    async with resources.database.session() as session:
+        return (await session.execute(sa.select(outbox))).mappings().one()
+
+
+async def test_mail_when_delivered_then_whole_and_its_content_forgotten(
+    resources: Resources, sink: Sink
+) -> None:
+    await queue_mail(resources)
+
+    assert await deliver_one(resources, owner="worker")
+
+    ((sender, recipients, message),) = sink.taken
+    assert (sender, recipients) == ("openml@example.org", ["ada@example.org"])
+    assert message["From"] == "OpenML <openml@example.org>"
+    assert message["Subject"] == "Welcome to OpenML! Please confirm your e-mail address"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert message["Date"]
+    assert message["Message-ID"].endswith("@example.org>")
+    for kind in ("plain", "html"):
+        body = message.get_body((kind,))
+        assert body is not None
+        assert f"token={'0123456789abcdef' * 4}" in body.get_content()
+    kept = await row(resources)
+    assert (kept["state"], kept["parameters"]) == ("sent", {})
+    assert not await deliver_one(resources, owner="worker"), "a mail goes out once"
+
+
+async def test_mail_when_recipient_is_refused_then_failed_with_the_servers_words(
+    resources: Resources, sink: Sink
+) -> None:
+    sink.replies["ada@example.org"] = "550 no such user here"
+    await queue_mail(resources)
+
+    await deliver_one(resources, owner="worker")
+
+    kept = await row(resources)
+    assert (kept["state"], kept["last_error"]) == ("failed", "550 no such user here")
+
+
+async def test_mail_when_server_asks_for_patience_then_tried_again_later(
+    resources: Resources, sink: Sink
+) -> None:
+    sink.replies["ada@example.org"] = "451 greylisted"
+    await queue_mail(resources)
+
+    await deliver_one(resources, owner="worker")
+
+    kept = await row(resources)
+    assert (kept["state"], kept["attempts"], kept["last_error"]) == ("pending", 1, "451 greylisted")
+    assert kept["available_at"] > utc_now()
+    assert not await deliver_one(resources, owner="worker"), "not before its time"
+    sink.replies.clear()
+    async with resources.database.session() as session:
+        await session.execute(sa.update(outbox).values(available_at=utc_now()))
+    await deliver_one(resources, owner="worker")
+    assert (await row(resources))["state"] == "sent"
+
+
+async def test_mail_when_server_is_away_then_tried_again_later(
+    mail_settings: Settings, free_port: int
+) -> None:
+    async with open_resources(mail_settings.model_copy(update={"smtp_port": free_port})) as resources:
+        await queue_mail(resources)
+        await deliver_one(resources, owner="worker")
+        kept = await row(resources)
+    assert kept["state"] == "pending"
+    assert kept["last_error"]
+
+
+async def test_mail_when_tls_and_login_are_asked_for_then_both_happen(
+    mail_settings: Settings, tls_port: int, sink: Sink
+) -> None:
+    changes = {
+        "smtp_port": tls_port,
+        "smtp_use_tls": True,
+        "smtp_login": LOGIN,
+        "smtp_pass": SecretStr(SECRET),
+    }
+    async with open_resources(mail_settings.model_copy(update=changes)) as resources:
+        await queue_mail(resources)
+        await deliver_one(resources, owner="worker")
+        assert (await row(resources))["state"] == "sent"
+    assert len(sink.taken) == 1
+
+
+async def test_mail_when_login_is_refused_then_kept_and_the_password_in_no_message(
+    mail_settings: Settings, tls_port: int, sink: Sink
+) -> None:
+    changes = {
+        "smtp_port": tls_port,
+        "smtp_use_tls": True,
+        "smtp_login": LOGIN,
+        "smtp_pass": SecretStr("wrong one"),
+    }
+    async with open_resources(mail_settings.model_copy(update=changes)) as resources:
+        await queue_mail(resources)
+        await deliver_one(resources, owner="worker")
+        kept = await row(resources)
+    assert kept["state"] == "pending", "an operator's typing error must lose no mail"
+    assert "wrong one" not in kept["last_error"]
+    assert not sink.taken
+
+
+async def test_mail_when_tls_is_asked_for_and_not_offered_then_nothing_is_said(
+    mail_settings: Settings, smtp_port: int, sink: Sink
+) -> None:
+    changes = {"smtp_port": smtp_port, "smtp_use_tls": True}
+    async with open_resources(mail_settings.model_copy(update=changes)) as resources:
+        await queue_mail(resources)
+        await deliver_one(resources, owner="worker")
+        assert (await row(resources))["state"] == "pending"
+    assert not sink.taken
+
+
+async def test_mail_when_two_workers_look_then_one_sends_it(resources: Resources, sink: Sink) -> None:
+    await queue_mail(resources)
+
+    await asyncio.gather(*(deliver_one(resources, owner=f"worker {number}") for number in range(8)))
+
+    assert len(sink.taken) == 1
+
+
+async def test_mail_when_its_worker_died_then_another_sends_it(resources: Resources, sink: Sink) -> None:
+    await queue_mail(resources)
+    claimed = await outbox_rows.claim_mail(
+        resources.database, owner="dead worker", now=utc_now(), lease=utc_now() - utc_now()
+    )
+    assert claimed is not None
+
+    assert await deliver_one(resources, owner="worker")
+
+    assert len(sink.taken) == 1
+
+
+async def test_mail_when_it_cannot_be_written_then_parked_and_the_next_goes_out(
+    resources: Resources, sink: Sink
+) -> None:
+    await queue_mail(resources, "not\nan address@example.org")
+    await queue_mail(resources, "ada@example.org")
+
+    await deliver_one(resources, owner="worker")
+    await deliver_one(resources, owner="worker")
+
+    assert [recipients for _, recipients, _ in sink.taken] == [["ada@example.org"]]
