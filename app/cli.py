@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -90,6 +91,9 @@ def sandbox() -> None:
 def dev() -> None:
     """Start everything a newcomer needs, on this machine alone: the service, its worker, and the sandbox."""
     settings = load_settings()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again once it has stopped; by default that would end us before the sandbox.
+        signal.signal(number, _exit_in_order)
     with (
         _bound(settings.host, settings.port, "PORT") as listener,
         _bound(settings.host, settings.sandbox_port, "SANDBOX_PORT") as sandbox_listener,
@@ -199,7 +203,7 @@ def _serve_sandbox(settings: Settings, listener: socket.socket) -> None:
 def _start_sandbox(settings: Settings, listener: socket.socket) -> subprocess.Popen[bytes]:
     """Start the sandbox as a process of its own, on a socket bound already, and wait until it answers."""
     command = [sys.executable, "-m", "app.cli", "sandbox-on", str(listener.fileno())]
-    process = subprocess.Popen(command, pass_fds=[listener.fileno()])  # noqa: S603 - our own program
+    process = subprocess.Popen(command, pass_fds=[listener.fileno()], stdin=subprocess.PIPE)  # noqa: S603 - our own program
     deadline = time.monotonic() + SANDBOX_START_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -213,9 +217,20 @@ def _start_sandbox(settings: Settings, listener: socket.socket) -> subprocess.Po
 
 @cli.command(hidden=True)
 def sandbox_on(descriptor: int) -> None:
-    """Run the sandbox on a socket inherited from `dev`."""
+    """Run the sandbox on a socket inherited from `dev`, for as long as that process lives."""
+    threading.Thread(target=_stop_with_parent, daemon=True).start()
     with socket.socket(fileno=descriptor) as listener:
         _serve_sandbox(load_settings(), listener)
+
+
+def _stop_with_parent() -> None:
+    """End this process when its standard input does: the parent is gone, perhaps without a word."""
+    sys.stdin.buffer.read()
+    signal.raise_signal(signal.SIGTERM)
+
+
+def _exit_in_order(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _greet(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """The application: `uvicorn --factory app.main:create_app --workers N`. Wiring only."""
 
+import mimetypes
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -74,6 +75,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _add_routes(application: FastAPI) -> None:
     for room in (app.public, app.user, app.upload, app.health, app.site):
         application.include_router(room.router.router)
+    mimetypes.init()  # else the first request for a file reads the system's list on the event loop
     offline_assets = files("fastapi_offline") / "static"
     application.mount("/assets/api", StaticFiles(directory=str(offline_assets)))
     application.mount("/assets", StaticFiles(packages=[("app.site", "static")]))

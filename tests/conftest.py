@@ -124,12 +124,13 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "sandbox-on", str(listener.fileno())],
             pass_fds=[listener.fileno()],
+            stdin=subprocess.PIPE,
             env=environment,
         )
-    wait_until_up(url, process)
-    yield url
-    process.terminate()
-    process.wait()
+    with process:
+        wait_until_up(url, process)
+        yield url
+        process.terminate()
 
 
 def wait_until_up(url: str, process: "subprocess.Popen[bytes]", *, seconds: float = 30) -> None:
@@ -145,6 +146,14 @@ def wait_until_up(url: str, process: "subprocess.Popen[bytes]", *, seconds: floa
             return
     process.kill()
     pytest.fail(f"{url} does not answer")
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 # --- the application

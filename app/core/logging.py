@@ -59,6 +59,6 @@ def _quieten_libraries() -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
-    # httpx logs full addresses at INFO, python_multipart each part at DEBUG.
-    for name in ("httpx", "httpcore", "python_multipart", "aiosqlite", "aiosmtplib"):
+    # httpx logs full addresses at INFO, python_multipart each part at DEBUG; alembic speaks at every start.
+    for name in ("alembic", "httpx", "httpcore", "python_multipart", "aiosqlite", "aiosmtplib"):
         logging.getLogger(name).setLevel(logging.WARNING)

@@ -70,7 +70,7 @@ class SQLiteReader:
 
     async def close(self) -> None:
         """Wait for running reads and close the connections."""
-        self._executor.shutdown(wait=True)
+        await asyncio.to_thread(self._executor.shutdown)
         for connection in self._connections:
             connection.close()
 

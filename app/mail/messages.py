@@ -68,10 +68,9 @@ class MessageBuilder:
         message["Date"] = format_datetime(created_at)
         message["Message-ID"] = f"<{number}.{created_at:%Y%m%d%H%M%S%f}@{_domain(self._sender.address)}>"
         message["Auto-Submitted"] = "auto-generated"
-        message.set_content(self._render(f"{mail_kind}.txt", context), cte="quoted-printable")
-        message.add_alternative(
-            self._render(f"{mail_kind}.html", context), subtype="html", cte="quoted-printable"
-        )
+        text, html = self._render(f"{mail_kind}.txt", context), self._render(f"{mail_kind}.html", context)
+        message.set_content(text, cte=_encoding(text))
+        message.add_alternative(html, subtype="html", cte=_encoding(html))
         return message
 
     def _render(self, name: str, context: Mapping[str, Any]) -> str:

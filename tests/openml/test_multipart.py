@@ -1,0 +1,36 @@
+import secrets
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from app.openml.multipart import FilePart, MultipartBody
+from app.upload.multipart import PartEnd, PartStart, read_parts
+
+
+async def test_body_when_read_back_then_the_same_parts_and_the_length_was_right(tmp_path: Path) -> None:
+    content = secrets.token_bytes(3_000_000) + b"\r\n--boundary?"
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    body = MultipartBody(
+        {"api_key": "k"},
+        [
+            FilePart("small", "s.xml", "text/xml", b"<a/>", 4),
+            FilePart("large", "l.arff", "text/plain", path, len(content)),
+        ],
+    )
+
+    sent = [chunk async for chunk in body]
+    assert sum(map(len, sent)) == body.length
+    assert max(map(len, sent)) <= 1 << 20
+
+    async def stream() -> AsyncIterator[bytes]:
+        for chunk in sent:
+            yield chunk
+
+    parts: dict[tuple[str, str | None], bytearray] = {}
+    current = bytearray()
+    async for event in read_parts(stream(), body.headers["Content-Type"]):
+        if isinstance(event, PartStart):
+            current = parts.setdefault((event.name, event.file_name), bytearray())
+        elif not isinstance(event, PartEnd):
+            current += event
+    assert parts == {("api_key", None): b"k", ("small", "s.xml"): b"<a/>", ("large", "l.arff"): content}

@@ -1,0 +1,64 @@
+"""What the pages promise, kept true."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.core.errors import Problem, catalogue
+from app.core.reference import as_env_example, as_markdown
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_configuration_page_when_settings_change_then_made_anew() -> None:
+    assert (ROOT / "docs/configuration.md").read_text() == as_markdown(), "run: make docs"
+
+
+def test_env_example_when_settings_change_then_made_anew() -> None:
+    assert (ROOT / ".env.example").read_text() == as_env_example(), "run: make docs"
+
+
+def test_api_page_when_problems_change_then_it_lists_each() -> None:
+    listed = set(re.findall(r"^\| `([a-z-]+)` \| (\d+) \|", (ROOT / "docs/api.md").read_text(), re.MULTILINE))
+
+    assert listed == {(kind.slug, str(kind.status)) for kind in catalogue()}
+
+
+def test_problems_when_drawn_then_the_tree_has_each() -> None:
+    import app.core.errors
+
+    tree = app.core.errors.__doc__ or ""
+    for kind in catalogue():
+        line = next(line for line in tree.splitlines() if re.search(rf"\b{kind.__name__}\b", line))
+        assert f" {kind.status} " in line, kind
+
+
+@pytest.mark.parametrize("kind", catalogue())
+def test_problem_when_recorded_then_it_comes_back_the_same(kind: type[Problem]) -> None:
+    from app.core.errors import problem_from_record
+
+    if "retry_after_seconds" in kind.__init__.__annotations__:
+        pytest.skip("its constructor takes no text; it is answered at once and never recorded")
+    problem = kind("a detail", row=3)
+    found = problem_from_record(problem.record(), upload_id="u")
+
+    assert type(found) is kind
+    assert found.document() == {**problem.document(), "upload_id": "u"}
+
+
+def test_markdown_links_when_relative_then_they_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks/README.md"]
+    for page in pages:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_requirements_when_locked_then_hashed_and_without_an_address() -> None:
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        text = (ROOT / name).read_text()
+        assert "://" not in text
+        packages = [line for line in text.splitlines() if re.match(r"[a-z0-9]", line)]
+        assert all("==" in line and line.endswith("\\") for line in packages), (
+            "each is pinned, its hashes follow"
+        )
