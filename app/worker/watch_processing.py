@@ -17,7 +17,6 @@ from app.worker.loops import after, back_off
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(minutes=3)
 FIRST_PAUSE_SECONDS = 1
 LONGEST_PAUSE_SECONDS = 3600
 """OpenML's engine needs a minute as a rule, and days when nobody looks after it; asking costs it little."""
@@ -25,7 +24,8 @@ LONGEST_PAUSE_SECONDS = 3600
 
 async def watch_one(resources: Resources, *, owner: str) -> bool:
     """Ask OpenML about the next dataset that is due; False if there is none."""
-    upload = await uploads.claim_upload(resources.database, TO_WATCH, owner=owner, now=utc_now(), lease=LEASE)
+    lease = timedelta(seconds=resources.settings.lease_seconds)
+    upload = await uploads.claim_upload(resources.database, TO_WATCH, owner=owner, now=utc_now(), lease=lease)
     if upload is None or upload.dataset_id is None:
         return False
     try:
