@@ -1,14 +1,18 @@
 """Log lines: one event each, JSON for machines or text for a terminal, and never a secret."""
 
+import json
 import logging
 import sys
 from collections.abc import MutableMapping
+from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import structlog
 
 from app.core.settings import Settings
 
+REQUESTS = "app.requests"
 SECRET_NAMES = ("password", "token", "secret", "api_key", "apikey", "authorization", "cookie", "smtp_pass")
 
 
@@ -23,7 +27,11 @@ def configure_logging(settings: Settings) -> None:
         hide_secrets,
     ]
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
@@ -42,15 +50,46 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(settings.log_level)
+    if not as_text:
+        _log_requests_cheaply()
     _quieten_libraries()
+
+
+class RequestFormatter(logging.Formatter):
+    """Writes the one line of a request, a fixed dictionary of ours, at a tenth of what the processors cost."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat()
+        line: dict[str, Any] = {"event": "request", "level": "info", "logger": record.name, "timestamp": moment}
+        return json.dumps({**line, **record.args} if isinstance(record.args, dict) else line)
+
+
+def log_request(**fields: str | float) -> None:
+    """Log that a request was answered."""
+    logging.getLogger(REQUESTS).info("%(method)s %(path)s %(status)s %(milliseconds)s ms", fields)
 
 
 def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Blank every value whose name says that it is a secret."""
     for name in event:
-        if any(secret in name.lower() for secret in SECRET_NAMES):
+        if _is_secret(name):
             event[name] = "[hidden]"
     return event
+
+
+@cache
+def _is_secret(name: str) -> bool:
+    """Judge a name of ours once; there are a few dozen."""
+    return any(secret in name.lower() for secret in SECRET_NAMES)
+
+
+def _log_requests_cheaply() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(RequestFormatter())
+    requests = logging.getLogger(REQUESTS)
+    requests.handlers = [handler]
+    requests.propagate = False
 
 
 def _quieten_libraries() -> None:

@@ -11,8 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import BodyTooLargeError
 from app.core.http import problem_response
-
-log = structlog.get_logger("app.access")
+from app.core.logging import log_request
 
 SECURITY_HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -52,8 +51,8 @@ class RequestMiddleware:
             await self._app(scope, receive, send_with_headers)
         finally:
             # The path alone: query strings carry the tokens of mail links.
-            log.info(
-                "request",
+            log_request(
+                request_id=request_id,
                 method=scope["method"],
                 path=scope["path"],
                 status=status,

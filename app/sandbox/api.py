@@ -1,0 +1,182 @@
+"""The front door of the API: the path, the body, the key; then the code of the call.
+
+The order of the checks is the real server's. Everything that leaves passes `Api.answer`, which makes one `Answer`
+of a call: switches that reproduce failures (an index that is down, two documents, a lost reply) belong there.
+"""
+
+import asyncio
+import hashlib
+import re
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from app.sandbox import datasets, reference
+from app.sandbox.answers import Answer, Format, document, error_document
+from app.sandbox.call import Call, Route, find_handler
+from app.sandbox.engine import Engine
+from app.sandbox.errors import ApiError, GlobalError, ServerCrashError
+from app.sandbox.form import Form, Limits, receive_form
+from app.sandbox.records import User, get_or_add_user
+from app.sandbox.schema import SCHEMAS
+from app.sandbox.settings import KEY, Role, SandboxSettings
+from app.sandbox.store import Store
+
+# The types of things the API knows; a new one is a line here.
+ROUTES: dict[str, tuple[Route, ...]] = {
+    "data": datasets.ROUTES,
+    "estimationprocedure": reference.ESTIMATION_PROCEDURE_ROUTES,
+    "evaluationmeasure": reference.EVALUATION_MEASURE_ROUTES,
+}
+
+_FORMATS: dict[str, Format] = {"xml": "xml", "json": "json"}
+_PREFIXES = (("api", "v1"), ("api_new", "v1"), ("index.php", "api_new", "v1"))
+_DISALLOWED = re.compile(r"[^a-zA-Z0-9~%.:_\-(),/]")
+_HTML = "text/html; charset=UTF-8"
+
+
+@dataclass(frozen=True, slots=True)
+class _Path:
+    format: Format
+    type: str
+    segments: tuple[str, ...]
+
+
+class Api:
+    """Answers everything under `/api/v1`."""
+
+    def __init__(self, settings: SandboxSettings, store: Store, engine: Engine, executor: Executor) -> None:
+        self._settings = settings
+        self._store = store
+        self._engine = engine
+        self._executor = executor
+        self._limits = Limits(store.incoming_dir, settings.upload_max_bytes, settings.post_max_bytes)
+        self._roles: dict[str, Role] = {}
+        for key, role in (settings.keys or {}).items():
+            self._roles[_digest(key)] = role
+
+    def open(self) -> None:
+        """Number the users of the given keys, in their order."""
+        with self._store.transaction() as connection:
+            for digest, role in self._roles.items():
+                get_or_add_user(connection, digest, role)
+
+    async def __call__(self, request: Request) -> Response:
+        """Answer a request."""
+        if _DISALLOWED.search(request.scope["path"]):
+            return _html(HTTPStatus.BAD_REQUEST, "The URI you submitted has disallowed characters.")
+        path = _split(request.scope["path"])
+        if path is None:
+            return _html(HTTPStatus.NOT_FOUND, "404 Page Not Found")
+        if self._is_oversized(request):
+            # The web server's own page, and behind it what PHP says of a body that never came.
+            refusal = error_document(GlobalError(135), "xml")
+            page = f"<html><head><title>413 Request Entity Too Large</title></head></html>{refusal.body.decode()}"
+            return Response(page, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"Connection": "close"}, _HTML)
+        # The whole body comes first: the key may be its last part, and the real server does not answer early either.
+        try:
+            answer = await self._receive_and_answer(request, path)
+        except ClientDisconnect:
+            return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is left to read it
+        if request.method == "POST":
+            self._engine.wake()
+        return Response(answer.body, answer.status, media_type=answer.media_type)
+
+    async def _receive_and_answer(self, request: Request, path: _Path) -> Answer:
+        run = asyncio.get_running_loop().run_in_executor
+        if request.method != "POST":
+            # PHP reads a form from POST bodies only.
+            return await run(self._executor, self.answer, request, path, Form())
+        async with receive_form(request, self._limits, self._executor) as form:
+            return await run(self._executor, self.answer, request, path, form)
+
+    def answer(self, request: Request, path: _Path, form: Form) -> Answer:
+        """Make the one answer of a call; blocks."""
+        try:
+            # Schemas are static pages: no key is looked at.
+            if path.type == "xsd":
+                return _schema(path)
+            user = self._authenticate(request, form)
+            return self._dispatch(request.method.lower(), path, form, user)
+        except ApiError as error:
+            return error_document(error, "xml" if isinstance(error, GlobalError) else path.format)
+        except ServerCrashError:
+            return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"", _HTML)
+
+    def _dispatch(self, method: str, path: _Path, form: Form, user: User | None) -> Answer:
+        routes = ROUTES.get(path.type)
+        if routes is None:
+            raise GlobalError(100)
+        handler = find_handler(routes, method, path.segments)
+        if handler is None:
+            raise ApiError(100)
+        result = handler(Call(method, path.format, path.segments, form, user, self._store, self._settings))
+        return result if isinstance(result, Answer) else document(result, path.format)
+
+    def _authenticate(self, request: Request, form: Form) -> User | None:
+        # The query counts even where the form has another key; headers are never looked at.
+        key = request.query_params.get("api_key", form.fields.get("api_key", ""))
+        if '"' in key or key.endswith("\\"):
+            raise ServerCrashError  # the key is pasted into a statement
+        user = self.find_user(key)
+        is_get = request.method == "GET"
+        if user is None:
+            # A wrong key is refused even where none is needed.
+            if key:
+                raise GlobalError(103)
+            if not is_get:
+                raise GlobalError(102)
+        elif not is_get and user.role == "read-only":
+            raise GlobalError(104, "API calls of the read-only user can only be of type GET. ")
+        return user
+
+    def find_user(self, key: str) -> User | None:
+        """Find who a key belongs to; blocks."""
+        digest = _digest(key)
+        role = self._roles.get(digest)
+        if self._settings.keys is None and KEY.fullmatch(key):
+            role = "writer"
+        if role is None:
+            return None
+        with self._store.transaction() as connection:
+            return get_or_add_user(connection, digest, role)
+
+    def _is_oversized(self, request: Request) -> bool:
+        largest = self._settings.request_max_bytes
+        declared = request.headers.get("content-length", "")
+        return largest is not None and declared.isdecimal() and int(declared) > largest
+
+
+def _digest(key: str) -> str:
+    # The database compares keys without regard to case.
+    return hashlib.sha256(key.lower().encode()).hexdigest()
+
+
+def _split(path: str) -> _Path | None:
+    segments = tuple(segment for segment in path.split("/") if segment)
+    for prefix in _PREFIXES:
+        if segments[: len(prefix)] == prefix:
+            rest = segments[len(prefix) :]
+            break
+    else:
+        return None
+    fmt = _FORMATS.get(rest[0]) if rest else None
+    if fmt is not None:
+        rest = rest[1:]
+    return _Path(fmt or "xml", rest[0] if rest else "", rest[1:])
+
+
+def _schema(path: _Path) -> Answer:
+    schema = SCHEMAS.get("/".join(path.segments))
+    if schema is None:
+        return Answer(HTTPStatus.NOT_FOUND, b"", _HTML)
+    return Answer(HTTPStatus.OK, schema.xsd().encode(), "text/xml; charset=utf-8")
+
+
+def _html(status: HTTPStatus, text: str) -> Response:
+    return Response(
+        f"<!DOCTYPE html><title>{status.value}</title><h1>{text}</h1>\n", status, media_type=_HTML
+    )

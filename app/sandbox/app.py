@@ -1,0 +1,126 @@
+"""Puts the sandbox together: the API, downloads, two pages, and the processing step beside them."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from app.sandbox.api import Api
+from app.sandbox.engine import Engine
+from app.sandbox.pages import HEADERS, render_dataset, render_index
+from app.sandbox.records import get_dataset_of_file, get_file
+from app.sandbox.settings import SandboxSettings
+from app.sandbox.store import Store
+
+# One for the processing step, the others for calls: all work that blocks is done there.
+_THREADS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What exists between start and stop."""
+
+    store: Store
+    executor: ThreadPoolExecutor
+    api: Api
+
+
+def create_sandbox(settings: SandboxSettings) -> Starlette:
+    """Make the ASGI application; folders, threads and the database are made when it starts."""
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with _run(settings) as running:
+            app.state.running = running
+            yield
+
+    routes = [
+        Route("/", _index),
+        Route("/d/{dataset_id:int}", _dataset),
+        Route("/data/v1/download/{file_id:int}/{name}", _download),
+        Route("/{path:path}", _ApiDoor()),
+    ]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+@asynccontextmanager
+async def _run(settings: SandboxSettings) -> AsyncIterator[_Running]:
+    executor = ThreadPoolExecutor(_THREADS, thread_name_prefix="sandbox")
+    run = asyncio.get_running_loop().run_in_executor
+    store = Store(settings.data_dir)
+    await run(executor, store.open)
+    engine = Engine(store, executor, settings.processing_delay_seconds)
+    api = Api(settings, store, engine, executor)
+    await run(executor, api.open)
+    processing = asyncio.create_task(engine.run())
+    try:
+        yield _Running(store, executor, api)
+    finally:
+        # A step in progress gives up within one block; the threads are waited for so that nothing runs on.
+        engine.stop()
+        processing.cancel()
+        with suppress(asyncio.CancelledError):
+            await processing
+        await asyncio.to_thread(executor.shutdown)
+        store.close()
+
+
+def _running(request: Request) -> _Running:
+    running: _Running = request.app.state.running
+    return running
+
+
+class _ApiDoor:
+    """Hands everything else to the API, whatever the method."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        response = await _running(request).api(request)
+        await response(scope, receive, send)
+
+
+async def _index(request: Request) -> Response:
+    running = _running(request)
+    run = asyncio.get_running_loop().run_in_executor
+    return HTMLResponse(await run(running.executor, render_index, running.store), headers=HEADERS)
+
+
+async def _dataset(request: Request) -> Response:
+    running = _running(request)
+    run = asyncio.get_running_loop().run_in_executor
+    page = await run(running.executor, render_dataset, running.store, request.path_params["dataset_id"])
+    if page is None:
+        return PlainTextResponse("no such dataset", HTTPStatus.NOT_FOUND)
+    return HTMLResponse(page, headers=HEADERS)
+
+
+async def _download(request: Request) -> Response:
+    running = _running(request)
+    run = asyncio.get_running_loop().run_in_executor
+    return await run(running.executor, _find_download, running, request)
+
+
+def _find_download(running: _Running, request: Request) -> Response:
+    user = running.api.find_user(request.query_params.get("api_key", ""))
+    file_id = request.path_params["file_id"]
+    with running.store.transaction() as connection:
+        file = get_file(connection, file_id)
+        dataset = get_dataset_of_file(connection, file_id)
+    if file is None:
+        return PlainTextResponse("File not found", HTTPStatus.NOT_FOUND)
+    if dataset and not dataset.is_visible_to(user):
+        return PlainTextResponse("No permission to access this file", HTTPStatus.FORBIDDEN)
+    return FileResponse(
+        running.store.file_path(file_id),
+        media_type="application/octet-stream",
+        filename=request.path_params["name"],
+        headers={"X-Content-Type-Options": "nosniff"},
+    )

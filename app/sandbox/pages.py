@@ -1,0 +1,156 @@
+"""Two pages for people: what was published, and one dataset. No script, nothing from elsewhere, all escaped."""
+
+import base64
+import hashlib
+from html import escape, unescape
+from pathlib import Path
+
+from app.sandbox.records import (
+    Dataset,
+    Feature,
+    get_dataset,
+    get_descriptions,
+    get_features,
+    get_file,
+    get_processing,
+    get_tags,
+    to_dataset,
+    to_seconds,
+)
+from app.sandbox.store import Store
+
+_DATASETS_SHOWN = 200
+_FEATURES_SHOWN = 200
+_LABELS_SHOWN = 12
+_ROWS_SHOWN = 10
+_LINE_MAX_LENGTH = 500
+_PREVIEW_BYTES = 1 << 20
+
+_STYLE = """
+:root { --line: #8886; color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
+body { max-width: 70rem; margin: 0 auto; padding: 1rem; }
+table { border-collapse: collapse; width: 100%; }
+th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
+.wide { overflow-x: auto; }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .6rem; border: 1px solid var(--line); }
+.error { border-left: .3rem solid #c33; padding-left: .6rem; overflow-wrap: anywhere; }
+"""
+# The policy below lets in this one style sheet, by its digest, and nothing else.
+_STYLE_DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+HEADERS = {
+    "Content-Security-Policy": (
+        f"default-src 'none'; style-src 'sha256-{_STYLE_DIGEST}'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def render_index(store: Store) -> str:
+    """Write the page that lists the public datasets, the newest first."""
+    with store.transaction() as connection:
+        rows = connection.execute(
+            "SELECT * FROM datasets WHERE visibility = 'public' ORDER BY id DESC LIMIT ?", (_DATASETS_SHOWN,)
+        ).fetchall()
+        found = [(dataset, get_file(connection, dataset.file_id)) for dataset in map(to_dataset, rows)]
+    listed = "".join(_index_row(dataset, file.size if file else 0) for dataset, file in found)
+    head = (
+        "<th>Id</th><th>Name</th><th>Version</th><th>Status</th><th>Uploader</th><th>Bytes</th><th>Links</th>"
+    )
+    body = (
+        f'<div class="wide"><table><tr>{head}</tr>{listed}</table></div>' if found else "<p>Nothing yet.</p>"
+    )
+    return _page("OpenML sandbox", f"<p>A stand-in for an OpenML server. What was published here:</p>{body}")
+
+
+def _index_row(dataset: Dataset, size: int) -> str:
+    name = escape(dataset.name)
+    return (
+        f'<tr><td>{dataset.id}</td><td><a href="/d/{dataset.id}">{name}</a></td><td>{dataset.version}</td>'
+        f"<td>{escape(dataset.status)}</td><td>{dataset.uploader}</td><td>{size}</td><td>{_links(dataset)}</td></tr>"
+    )
+
+
+def _links(dataset: Dataset) -> str:
+    name = escape(f"{dataset.name}.{dataset.format.lower()}")
+    return (
+        f'<a href="/api/v1/xml/data/{dataset.id}">XML</a> <a href="/api/v1/json/data/{dataset.id}">JSON</a> '
+        f'<a href="/data/v1/download/{dataset.file_id}/{name}">download</a>'
+    )
+
+
+def render_dataset(store: Store, dataset_id: int) -> str | None:
+    """Write the page of one public dataset; None if there is none."""
+    with store.transaction() as connection:
+        dataset = get_dataset(connection, dataset_id)
+        if dataset is None or not dataset.is_visible_to(None):
+            return None
+        _, description = get_descriptions(connection, dataset.id)[0]
+        tags = list(get_tags(connection, dataset.id))
+        processing = get_processing(connection, dataset.id)
+        features = get_features(connection, dataset.id)
+    facts = {
+        "Version": str(dataset.version),
+        "Status": dataset.status,
+        "Uploader": str(dataset.uploader),
+        "Uploaded": to_seconds(dataset.upload_date),
+        "Format": dataset.format,
+        "Tags": ", ".join(tags),
+        **{key.replace("_", " ").capitalize(): value for key, value in dataset.metadata.items()},
+    }
+    parts = [f"<p>{_links(dataset)}</p>", _facts(facts)]
+    # The error is stored escaped, as the real server stores it.
+    if processing and processing.error:
+        parts.append(f'<p class="error">Processed with an error: {escape(unescape(processing.error))}</p>')
+    parts.append(f"<h2>Description</h2><pre>{escape(description)}</pre>")
+    if features:
+        parts.append(_features(features))
+    parts.append(f"<h2>First rows</h2><pre>{escape(_first_rows(store.file_path(dataset.file_id)))}</pre>")
+    return _page(f"{dataset.name} ({dataset.id})", "".join(parts))
+
+
+def _facts(facts: dict[str, str]) -> str:
+    rows = "".join(
+        f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in facts.items() if value
+    )
+    return f"<table>{rows}</table>"
+
+
+def _features(features: list[Feature]) -> str:
+    rows = "".join(
+        f"<tr><td>{feature.position}</td><td>{escape(feature.name)}</td><td>{_kind(feature)}</td>"
+        f"<td>{feature.missing_count}</td><td>{'target' if feature.is_target else ''}</td></tr>"
+        for feature in features[:_FEATURES_SHOWN]
+    )
+    head = "<th>#</th><th>Name</th><th>Type</th><th>Missing</th><th></th>"
+    return f'<h2>{len(features)} features</h2><div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+
+
+def _kind(feature: Feature) -> str:
+    if not feature.nominal_values:
+        return escape(feature.data_type)
+    more = ", …" if len(feature.nominal_values) > _LABELS_SHOWN else ""
+    return escape(f"{{{', '.join(feature.nominal_values[:_LABELS_SHOWN])}{more}}}")
+
+
+def _first_rows(path: Path) -> str:
+    """Read some lines behind `@data`, as far as they are near the start of the file."""
+    with path.open("rb") as file:
+        text = file.read(_PREVIEW_BYTES).decode(errors="replace")
+    lines = iter(text.splitlines())
+    for line in lines:
+        if line.strip().lower().startswith("@data"):
+            break
+    return "\n".join(line[:_LINE_MAX_LENGTH] for line, _ in zip(lines, range(_ROWS_SHOWN), strict=False))
+
+
+def _page(title: str, body: str) -> str:
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
+        f"<body><h1>{escape(title)}</h1>{body}</body></html>\n"
+    )

@@ -1,0 +1,132 @@
+"""What the sandbox keeps on disk: one SQLite file, one folder of files, one folder of parts still arriving."""
+
+import shutil
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS users (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    key_digest TEXT NOT NULL UNIQUE
+);
+CREATE TABLE IF NOT EXISTS files (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    filename TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    md5 TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS datasets (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL COLLATE NOCASE,
+    version INTEGER NOT NULL,
+    format TEXT NOT NULL,
+    uploader INTEGER NOT NULL REFERENCES users (id),
+    file_id INTEGER NOT NULL REFERENCES files (id),
+    upload_date TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'in_preparation',
+    visibility TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    UNIQUE (name, version)
+);
+CREATE TABLE IF NOT EXISTS descriptions (
+    dataset INTEGER NOT NULL REFERENCES datasets (id) ON DELETE CASCADE,
+    version INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (dataset, version)
+);
+CREATE TABLE IF NOT EXISTS tags (
+    dataset INTEGER NOT NULL REFERENCES datasets (id) ON DELETE CASCADE,
+    tag TEXT NOT NULL COLLATE NOCASE,
+    uploader INTEGER NOT NULL REFERENCES users (id),
+    PRIMARY KEY (dataset, tag)
+);
+CREATE TABLE IF NOT EXISTS processed (
+    dataset INTEGER PRIMARY KEY REFERENCES datasets (id) ON DELETE CASCADE,
+    processing_date TEXT NOT NULL,
+    error TEXT
+);
+CREATE TABLE IF NOT EXISTS features (
+    dataset INTEGER NOT NULL REFERENCES processed (dataset) ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    name TEXT NOT NULL,
+    data_type TEXT NOT NULL,
+    nominal_values TEXT NOT NULL,
+    is_target INTEGER NOT NULL,
+    is_ignore INTEGER NOT NULL,
+    is_row_identifier INTEGER NOT NULL,
+    missing_count INTEGER NOT NULL,
+    PRIMARY KEY (dataset, position)
+);
+CREATE TABLE IF NOT EXISTS qualities (
+    dataset INTEGER NOT NULL REFERENCES processed (dataset) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    value REAL NOT NULL,
+    PRIMARY KEY (dataset, name)
+);
+-- Files are numbered apart from datasets, so that nobody takes one id for the other.
+INSERT INTO sqlite_sequence (name, seq) SELECT 'files', 5000
+    WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'files');
+"""
+
+_FOLDER_MODULO = 10_000
+
+
+class Store:
+    """The database and the folders; every call blocks and belongs in a worker thread."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    @property
+    def incoming_dir(self) -> Path:
+        """Where parts of uploads are kept while they arrive; emptied at each start."""
+        return self._data_dir / "incoming"
+
+    def open(self) -> None:
+        """Make what is missing, and remove what a killed process left behind."""
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        # What is in there belongs to no dataset: a file leaves the folder in the transaction that publishes it.
+        shutil.rmtree(self.incoming_dir, ignore_errors=True)
+        self.incoming_dir.mkdir()
+        connection = sqlite3.connect(
+            self._data_dir / "sandbox.sqlite3", isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        # A killed process loses nothing in this mode; only a power cut could cost the last commits.
+        connection.executescript(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;"
+        )
+        connection.executescript(_SCHEMA)
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Hold the one connection; the work is committed as a whole, or not at all."""
+        # SQLite has one writer at a time anyway, and a version that was counted has to be used before the next one
+        # is: so every unit of work, reading ones too, waits for its turn.
+        with self._lock:
+            if self._connection is None:
+                raise RuntimeError("the store is closed")
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    def file_path(self, file_id: int) -> Path:
+        """Tell where a stored file is; its given name is not used on disk."""
+        bucket = file_id // _FOLDER_MODULO * _FOLDER_MODULO
+        return self._data_dir / "dataset_structured" / str(bucket) / str(file_id) / "dataset.arff"

@@ -1,0 +1,135 @@
+"""The value types that OpenML's schemas use: what they accept, and how libxml2 words what they do not."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+
+_CASUAL = r"([a-zA-Z0-9_\-\.\(\),])+"
+_SYSTEM = r"([a-zA-Z0-9_\-\.])+"
+_LATIN = r"\p{IsBasicLatin}*"
+# XML Schema's patterns match whole values and have no flags; only \p{...} needs another spelling in Python.
+_PYTHON_PATTERNS = {
+    text: re.compile(text.replace(r"\p{IsBasicLatin}", r"[\x00-\x7f]")) for text in (_CASUAL, _SYSTEM, _LATIN)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TextType:
+    """A restricted string: 1 to `longest` characters of one pattern."""
+
+    name: str
+    pattern: str
+    longest: int
+
+    def complaints(self, value: str) -> Iterator[str]:
+        """Word the facets that the value breaks."""
+        if not value:
+            yield "[facet 'minLength'] The value has a length of '0'; this underruns the allowed minimum length of '1'."
+        if len(value) > self.longest:
+            yield (
+                f"[facet 'maxLength'] The value has a length of '{len(value)}'; "
+                f"this exceeds the allowed maximum length of '{self.longest}'."
+            )
+        if not _PYTHON_PATTERNS[self.pattern].fullmatch(value):
+            yield f"[facet 'pattern'] The value '{value}' is not accepted by the pattern '{self.pattern}'."
+
+    def xsd(self) -> str:
+        """Write the type's definition."""
+        return (
+            f'  <xs:simpleType name="{self.name}">\n    <xs:restriction base="xs:string">\n'
+            f'      <xs:pattern value="{self.pattern}"/>\n      <xs:maxLength value="{self.longest}"/>\n'
+            f'      <xs:minLength value="1"/>\n    </xs:restriction>\n  </xs:simpleType>\n'
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceType:
+    """One of a few words."""
+
+    name: str
+    values: tuple[str, ...]
+
+    def complaints(self, value: str) -> Iterator[str]:
+        """Word the complaint about another word."""
+        if value not in self.values:
+            allowed = ", ".join(f"'{known}'" for known in self.values)
+            yield f"[facet 'enumeration'] The value '{value}' is not an element of the set {{{allowed}}}."
+
+    def xsd(self) -> str:
+        """Write the type's definition."""
+        values = "".join(f'      <xs:enumeration value="{value}"/>\n' for value in self.values)
+        return (
+            f'  <xs:simpleType name="{self.name}">\n    <xs:restriction base="xs:string">\n'
+            f"{values}    </xs:restriction>\n  </xs:simpleType>\n"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltInType:
+    """One of XML Schema's own types."""
+
+    name: str
+    accepts: Callable[[str], bool]
+
+    def complaints(self, value: str) -> Iterator[str]:
+        """Word the complaint about a value of another kind."""
+        if not self.accepts(value):
+            yield f"'{value}' is not a valid value of the atomic type '{self.name}'."
+
+
+def _is_int(value: str) -> bool:
+    text = value.strip(" \t\r\n")
+    return re.fullmatch(r"[+-]?[0-9]+", text) is not None and -(2**31) <= int(text) < 2**31
+
+
+_DATE_TIME = re.compile(
+    r"-?(?!0+-)(\d{4,})-(\d\d)-(\d\d)T(?:24:00:00(?:\.0+)?|(\d\d):(\d\d):(\d\d)(?:\.\d+)?)"
+    r"(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d|[+-]14:00)?"
+)
+
+
+def _is_date_time(value: str) -> bool:
+    match = _DATE_TIME.fullmatch(value)
+    if not match:
+        return False
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups())
+    try:
+        # Years have no end here; only their calendar matters.
+        return bool(datetime(2000 + year % 400, month, day, hour, minute, second, tzinfo=UTC))
+    except ValueError:
+        return False
+
+
+_CHARACTER = r"(?:[A-Za-z0-9\-._~!$&'()*+,;= ]|%[0-9A-Fa-f]{2})"
+_PATH_CHARACTER = rf"(?:{_CHARACTER}|[:@])"
+_AUTHORITY = rf"//(?:(?:{_CHARACTER}|:)*@)?(?:\[[^\]]*\]|{_CHARACTER}*)(?::[0-9]+)?"
+_SEGMENTS = rf"(?:/{_PATH_CHARACTER}*)*"
+_ABSOLUTE_PATH = rf"/(?:{_PATH_CHARACTER}+{_SEGMENTS})?"
+_URI_REFERENCE = re.compile(
+    rf"(?:[A-Za-z][A-Za-z0-9+.\-]*:(?:{_AUTHORITY}{_SEGMENTS}|{_ABSOLUTE_PATH}|{_PATH_CHARACTER}+{_SEGMENTS})?"
+    rf"|{_AUTHORITY}{_SEGMENTS}|{_ABSOLUTE_PATH}|(?:{_CHARACTER}|@)+{_SEGMENTS})?"
+    rf"(?:\?(?:{_PATH_CHARACTER}|[/?])*)?(?:#(?:{_PATH_CHARACTER}|[/?\[\]])*)?"
+)
+
+
+def _is_uri(value: str) -> bool:
+    # libxml2 lets characters pass that would have to be escaped, so it accepts sentences.
+    text = re.sub(r"[^\x20-\x7e]|[<>\"{}|\\^`]", "_", value.strip(" \t\r\n"))
+    return _URI_REFERENCE.fullmatch(text) is not None
+
+
+casual = partial(TextType, pattern=_CASUAL)
+latin = partial(TextType, pattern=_LATIN)
+CASUAL_64, CASUAL_128, CASUAL_1024 = (casual(f"casual_string{n}", longest=n) for n in (64, 128, 1024))
+LATIN_64, LATIN_128, LATIN_1024, LATIN_16384 = (
+    latin(f"basic_latin{n}", longest=n) for n in (64, 128, 1024, 16384)
+)
+SYSTEM_64 = TextType("system_string64", _SYSTEM, 64)
+VISIBILITY = ChoiceType("access_policy", ("circles", "public", "private"))
+INT = BuiltInType("xs:int", _is_int)
+DATE_TIME = BuiltInType("xs:dateTime", _is_date_time)
+URI = BuiltInType("xs:anyURI", _is_uri)
+
+Type = TextType | ChoiceType | BuiltInType
