@@ -61,7 +61,12 @@ class RequestFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat()
-        line: dict[str, Any] = {"event": "request", "level": "info", "logger": record.name, "timestamp": moment}
+        line: dict[str, Any] = {
+            "event": "request",
+            "level": "info",
+            "logger": record.name,
+            "timestamp": moment,
+        }
         return json.dumps({**line, **record.args} if isinstance(record.args, dict) else line)
 
 

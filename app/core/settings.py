@@ -158,7 +158,7 @@ class Settings(BaseSettings):
         "the upload goes on.",
     )
     conversion_memory_bytes: int = Field(
-        4_000_000_000, ge=500_000_000, description="Address space that one conversion may use."
+        1_500_000_000, ge=300_000_000, description="Memory that one conversion may use, in bytes."
     )
     conversion_cpu_seconds: int = Field(3600, ge=1, description="Processor time that one conversion may use.")
     conversions_at_once: int = Field(

@@ -42,7 +42,9 @@ def _printable_ascii(value: str) -> str:
 
 def _in_openml_alphabet(value: str) -> str:
     if NAME.fullmatch(value) is None:
-        raise ValueError("Use only the letters a-z and A-Z, digits, and _ - . ( ) , without spaces.")
+        raise ValueError(
+            "Use only the letters a-z and A-Z, digits, and _ - . ( ) , without spaces (OpenML's rule)."
+        )
     return value
 
 
@@ -69,7 +71,6 @@ Ascii1024 = Annotated[Ascii, StringConstraints(max_length=1024)]
 Name128 = Annotated[str, StringConstraints(max_length=128), AfterValidator(_in_openml_alphabet)]
 Url = Annotated[str, AfterValidator(lambda value: str(AnyUrl(value))), AfterValidator(_printable_ascii)]
 Person = Annotated[Ascii128, AfterValidator(_without_quotes)]
-ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 
 class UploadMetadata(BaseModel):
@@ -82,10 +83,10 @@ class UploadMetadata(BaseModel):
     collection_date: Annotated[Ascii128 | None, Optional] = None
     licence: Annotated[Ascii64 | None, Optional] = None
     language: Annotated[Name128 | None, Optional] = None
-    def_tar_att: Annotated[list[ColumnName], BeforeValidator(_split_names)] = Field(
+    def_tar_att: Annotated[list[Name128], Field(max_length=8), BeforeValidator(_split_names)] = Field(
         default=[], description="Default target column; several are separated by commas."
     )
-    row_id_attribute: Annotated[ColumnName | None, Optional] = None
+    row_id_attribute: Annotated[Name128 | None, Optional] = None
     ignore_attribute: Annotated[
         list[Name128],
         BeforeValidator(_split_names),

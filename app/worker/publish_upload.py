@@ -124,7 +124,10 @@ class Publication:
                 "arff_format": conversion.arff_format,
                 "row_count": conversion.rows,
                 "column_count": len(conversion.columns),
-                "warnings": list(conversion.warnings),
+                "warnings": [
+                    *(f"{repair.change} {repair.reason}" for repair in conversion.repairs),
+                    *conversion.warnings,
+                ],
             },
         )
 
@@ -142,7 +145,10 @@ class Publication:
             limits=Limits(max_columns=settings.max_columns, max_labels=settings.max_labels),
         )
         limits = ProcessLimits(
-            memory_bytes=settings.conversion_memory_bytes, cpu_seconds=settings.conversion_cpu_seconds
+            memory_bytes=settings.conversion_memory_bytes,
+            cpu_seconds=settings.conversion_cpu_seconds,
+            # Other processes want the processor, too.
+            wall_seconds=settings.conversion_cpu_seconds * 4,
         )
         try:
             return await convert_in_process(request, limits)

@@ -30,7 +30,7 @@ async def run_script(database: Database, script: str) -> None:
 async def definitions(database: Database) -> list[str]:
     async with database.engine.connect() as connection:
         return [
-            (await connection.exec_driver_sql(f"SHOW CREATE TABLE `{table.name}`")).one()[1]
+            str((await connection.exec_driver_sql(f"SHOW CREATE TABLE `{table.name}`")).mappings().one())
             for table in OPENML_TABLES
         ]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lxml import etree  # type: ignore[import-untyped]  # a tool of the tests only
+from lxml import etree
 
 from app.sandbox.schema import EDIT, UPLOAD, Schema, XmlInvalidError, validate
 

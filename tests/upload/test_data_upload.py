@@ -173,6 +173,8 @@ async def test_upload_when_target_is_no_column_then_said_so(app: Running, person
         ({"language": "Old English"}, "language"),
         ({"ignore_attribute": ",".join(["a" * 60] * 3)}, "ignore_attribute"),
         ({"paper_url": "not an address"}, "paper_url"),
+        ({"def_tar_att": "my target"}, "def_tar_att.0"),
+        ({"row_id_attribute": "my id"}, "row_id_attribute"),
     ],
 )
 async def test_upload_when_openml_would_refuse_the_metadata_then_refused_here(

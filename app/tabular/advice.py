@@ -1,0 +1,56 @@
+"""What an owner should know about a table that was accepted: how OpenML will, or will not, use it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from app.tabular.names import counted
+from app.tabular.types import Column, ConversionRequest
+
+
+def warnings_for(
+    request: ConversionRequest,
+    columns: Sequence[Column],
+    words: Mapping[str, int],
+    rows: int,
+    *,
+    is_legacy: bool,
+) -> tuple[str, ...]:
+    """Return sentences about a converted table.
+
+    Args:
+        request: what was asked.
+        columns: the attributes as written.
+        words: how many cells of a column were words such as NA and are now missing.
+        rows: number of rows.
+        is_legacy: whether the encoding had to be guessed.
+    """
+    warnings = list(_about_targets(request.target_attributes, columns))
+    for column in columns:
+        if column.missing == rows:
+            warnings.append(f"Column {column.name!r} has no value at all; it is published as {column.kind}.")
+        if column.name in words and column.kind in {"string", "nominal"}:
+            count = counted(words[column.name], "cell")
+            warnings.append(
+                f"In column {column.name!r}, {count} with words such as NA became missing; to keep such words, "
+                'declare the column as "string" or list its labels.'
+            )
+    if is_legacy:
+        warnings.append("The file is not UTF-8; it was read as Windows-1252 (Latin-1).")
+    return tuple(warnings)
+
+
+def _about_targets(targets: Sequence[str], columns: Sequence[Column]) -> Iterator[str]:
+    if len(targets) != 1:
+        found = "No default target is given" if not targets else "Several default targets are given"
+        yield f"{found}: OpenML may be unable to process the dataset, which then never becomes active."
+    for column in columns:
+        if column.name not in targets:
+            continue
+        if column.kind == "integer":
+            yield (
+                f"The target {column.name!r} holds whole numbers: it can be used for regression, but for "
+                'classification only if it is declared as "nominal".'
+            )
+        if column.kind == "string":
+            yield f'The target {column.name!r} is text, which no task can use; declare it as "nominal".'
+        if column.missing:
+            yield f"The target {column.name!r} has missing values; some of OpenML's measures fail on them."

@@ -1,0 +1,221 @@
+"""ARFF as people bring it, read from end to end and refused where OpenML's readers would stumble or disagree.
+
+What has one reading is accepted whatever it looks like (lower-case keywords, tabs, CRLF, comments behind
+declarations, a byte order mark); the writer then gives it the one form that all readers take.
+"""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+
+from app.tabular.arff.header import Attribute, Header
+from app.tabular.arff.syntax import BLANKS, CELL, refuse, refuse_row, unquote
+from app.tabular.encode import MISSING, UnfitError, joined, tokens
+from app.tabular.table import Block
+from app.tabular.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream
+from app.tabular.types import MIB, Limits, TabularError
+
+_MAX_HEADER_BYTES = 64 * MIB
+# A file of which so many blocks were not canonical was not written by our rules.
+_MOST_MISSES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Some consecutive lines of the file.
+
+    Attributes:
+        data: their bytes, as UTF-8, without the last line end.
+        first: number of the first line.
+        position: how many bytes of the file were read.
+    """
+
+    data: bytes
+    first: int
+    position: int
+
+    def numbered(self) -> Iterator[tuple[int, str]]:
+        """Yield the number and the text of each line."""
+        return enumerate(self.data.decode().split("\n"), start=self.first)
+
+
+@dataclass(frozen=True, slots=True)
+class SparseBlock:
+    """Some consecutive rows as they stand in the file.
+
+    Attributes:
+        rows: physical line and text of each.
+        first_row: number of the first row, from 0.
+        position: how many bytes of the file were read.
+    """
+
+    rows: list[tuple[int, str]]
+    first_row: int
+    position: int
+
+
+class ArffTable:
+    """An ARFF file whose rows can be read any number of times.
+
+    Attributes:
+        names: the attributes' names, in order.
+        attributes: their declarations.
+        relation: the relation's name, if it has one that every reader reads alike.
+        comments: the comment lines before the relation.
+        is_sparse: whether the rows are sparse.
+    """
+
+    def __init__(self, text: TextFile, limits: Limits) -> None:
+        """Read the header and look at the first row.
+
+        Raises:
+            TabularError: what `Header` raises.
+        """
+        self._text = text
+        header = _header(text, limits)
+        self._data_line = header.data_line or 0
+        self.attributes: list[Attribute] = header.attributes
+        self.names = [attribute.name for attribute in header.attributes]
+        self.relation = header.relation
+        self.comments = header.comments
+        rows = (row for lines in _line_blocks(text) for _, row in self._rows(lines))
+        self.is_sparse = next(rows, "").startswith("{")
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rows of a dense file.
+
+        Raises:
+            TabularError: `invalid-arff` or `ragged-row`.
+        """
+        first_row = misses = 0
+        for lines in _line_blocks(self._text):
+            columns = None
+            if lines.first > self._data_line and misses < _MOST_MISSES:
+                columns = _canonical_columns(lines.data, len(self.names))
+                misses += columns is None
+            if columns is None:
+                columns = self._columns(self._rows(lines))
+            if columns:
+                block = Block(columns, first_row=first_row, position=lines.position)
+                yield block
+                first_row += block.rows
+
+    def sparse_blocks(self) -> Iterator[SparseBlock]:
+        """Yield the rows of a sparse file.
+
+        Raises:
+            TabularError: `invalid-arff`, if a row is not sparse.
+        """
+        first_row = 0
+        for lines in _line_blocks(self._text):
+            rows = self._rows(lines)
+            for at, row in rows:
+                if row[0] != "{":
+                    refuse("Sparse and dense rows are mixed.", at)
+            yield SparseBlock(rows, first_row, lines.position)
+            first_row += len(rows)
+
+    def line_of(self, row: int) -> int | None:
+        """Return the physical line of data row `row` (from 1)."""
+        numbers = (at for lines in _line_blocks(self._text) for at, _ in self._rows(lines))
+        return next(islice(numbers, row - 1, None), None)
+
+    def _rows(self, lines: Lines) -> list[tuple[int, str]]:
+        """Return the data rows among some lines, with their line numbers."""
+        stripped = ((at, line.strip(BLANKS)) for at, line in lines.numbered())
+        return [(at, row) for at, row in stripped if at > self._data_line and row and row[0] != "%"]
+
+    def _columns(self, rows: list[tuple[int, str]]) -> list[pa.Array]:
+        """Read rows cell by cell."""
+        width = len(self.names)
+        cells: list[str] = []
+        for at, row in rows:
+            values = CELL.findall(row + ",")
+            if len(values) != width or not values[-1]:
+                refuse_row(row, width, at)
+            cells += values
+        return [_values(cells[index::width], rows) for index in range(width)] if rows else []
+
+
+def _header(text: TextFile, limits: Limits) -> Header:
+    header = Header(limits)
+    size = 0
+    for lines in _line_blocks(text):
+        size += len(lines.data)
+        for number, line in lines.numbered():
+            if header.data_line is None:
+                header.add(line, number)
+        if header.data_line is not None:
+            break
+        if size > _MAX_HEADER_BYTES:
+            refuse(f"The header is longer than {_MAX_HEADER_BYTES // MIB} MiB.", lines.first)
+    header.check()
+    return header
+
+
+def _line_blocks(text: TextFile) -> Iterator[Lines]:
+    number = 1
+    rest = b""
+    with closing(Utf8Stream(text)) as stream:
+        while chunk := stream.read(BLOCK_BYTES):
+            head, found, tail = chunk.rpartition(b"\n")
+            if not found:
+                rest += chunk
+                if len(rest) > MAX_ROW_BYTES:
+                    raise TabularError("row-too-long", "The line is too long.", line=number)
+                continue
+            data = rest + head
+            yield Lines(data, number, stream.position())
+            number += data.count(b"\n") + 1
+            rest = tail
+        if rest:
+            yield Lines(rest, number, stream.position())
+
+
+def _canonical_columns(data: bytes, width: int) -> list[pa.Array] | None:
+    """Read lines that have the one form we write already, as most files made by machines do; else return None.
+
+    pyarrow's CSV reader is fast but knows little of ARFF. So what it read is written again: if that gives the same
+    bytes, the reading was right.
+    """
+    names = [str(number) for number in range(width)]
+    try:
+        table = pa_csv.read_csv(
+            pa.BufferReader(data),
+            pa_csv.ReadOptions(column_names=names, block_size=len(data) + 1, use_threads=False),
+            pa_csv.ParseOptions(quote_char="'", double_quote=False, escape_char="\\"),
+            pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                check_utf8=False,
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=False,
+                null_values=[MISSING],
+            ),
+        )
+        columns = [column.combine_chunks() for column in table.columns]
+        again = joined([pc.fill_null(tokens(column), MISSING) for column in columns])
+    except (pa.ArrowInvalid, UnfitError):
+        return None
+    return columns if again == data + b"\n" else None
+
+
+def _values(cells: list[str], rows: list[tuple[int, str]]) -> pa.Array:
+    """Return the texts that a column of tokens stands for, null for `?`."""
+    column = pa.array(cells, pa.string())
+    values = pc.if_else(pc.equal(column, MISSING), pa.scalar(None, pa.string()), column)
+    data = column.buffers()[2].to_pybytes()
+    if b"'" not in data and b'"' not in data:
+        return values
+    is_quoted = pc.or_(pc.starts_with(column, "'"), pc.starts_with(column, '"'))
+    values = pc.if_else(is_quoted, pc.utf8_slice_codeunits(column, 1, -1), values)
+    if b"\\" not in data:
+        return values
+    is_escaped = pc.and_(is_quoted, pc.match_substring(column, "\\"))
+    escaped = pc.indices_nonzero(is_escaped).to_pylist()
+    unescaped = pa.array([unquote(cells[index], rows[index][0]) for index in escaped], pa.string())
+    return pc.replace_with_mask(values, is_escaped, unescaped)

@@ -1,0 +1,95 @@
+"""Sparse ARFF rows: `{index value, ...}`, with zero wherever nothing is said.
+
+Written so that all readers agree: indices ascend, a row without entries says `0 0`, and nominal columns are always
+stated, for the upload check refuses rows that leave one out (to Weka and liac-arff, such a row means the first label).
+"""
+
+import re
+from collections.abc import Mapping
+
+from app.tabular.arff.reader import SparseBlock
+from app.tabular.arff.syntax import BARE, BLANKS, QUOTED, refuse, unquote
+from app.tabular.cells import does_not_fit, number_fault
+from app.tabular.encode import MISSING, ColumnPlan, RowCounts, token
+from app.tabular.names import shortened
+from app.tabular.types import TabularError
+
+_ENTRY = re.compile(rf"[ \t]*([0-9]{{1,9}})[ \t]+({QUOTED}|{BARE})[ \t]*,")
+
+
+class SparseRows:
+    """Checks sparse rows and writes them canonically.
+
+    Attributes:
+        counts: what was encoded so far.
+    """
+
+    def __init__(self, plans: Mapping[int, ColumnPlan]) -> None:
+        """Prepare for rows of these columns.
+
+        Raises:
+            TabularError: `sparse-text`, if one of them is text.
+        """
+        self.counts = RowCounts(plans)
+        self._plans = plans
+        self._tokens: dict[int, dict[str, str]] = {}
+        for index, plan in plans.items():
+            if plan.kind == "string":
+                message = "OpenML refuses sparse rows that state a text."
+                hint = "Save the table as dense rows, or leave the column out."
+                raise TabularError("sparse-text", message, column=plan.name, hint=hint)
+            if plan.labels:
+                self._tokens[index] = {label: token(label) for label in plan.labels}
+        self._first_labels = {index: next(iter(tokens.values())) for index, tokens in self._tokens.items()}
+
+    def encode(self, block: SparseBlock) -> bytes:
+        """Return rows as they are written.
+
+        Raises:
+            TabularError: `invalid-arff` or `value-does-not-fit`.
+        """
+        lines = []
+        for row, (line, text) in enumerate(block.rows, start=block.first_row):
+            cells = _entries(text, line)
+            stated = {index: self._token(index, cell, line, row) for index, cell in cells.items()}
+            entries = self._first_labels | stated
+            body = ",".join(f"{index} {entries[index]}" for index in sorted(entries))
+            lines.append(f"{{{body or '0 0'}}}\n")
+        self.counts.rows += len(lines)
+        return "".join(lines).encode()
+
+    def _token(self, index: int, cell: str, line: int, row: int) -> str:
+        if index not in self._plans:
+            refuse(f"The index {index} is beyond the last attribute, {len(self._plans) - 1}.", line)
+        if cell == MISSING:
+            self.counts.missing[index] += 1
+            return MISSING
+        plan = self._plans[index]
+        value = unquote(cell, line)
+        if plan.labels:
+            if value not in self._tokens[index]:
+                raise does_not_fit(plan.name, value, "is not one of the column's labels", row)
+            return self._tokens[index][value]
+        if fault := number_fault(value, plan.kind):
+            raise does_not_fit(plan.name, value, fault, row)
+        return value
+
+
+def _entries(text: str, line: int) -> dict[int, str]:
+    """Split a row into indices and tokens."""
+    if not text.endswith("}"):
+        refuse("A sparse row must end with a brace.", line)
+    body = text[1:-1].strip(BLANKS)
+    body += "," if body else ""
+    entries: dict[int, str] = {}
+    at = 0
+    while at < len(body):
+        match = _ENTRY.match(body, at)
+        if match is None:
+            refuse(f"{shortened(body[at:-1])} is not an index and a value.", line)
+        index = int(match[1])
+        if index in entries:
+            refuse(f"The index {index} is stated twice.", line)
+        entries[index] = match[2]
+        at = match.end()
+    return entries

@@ -1,0 +1,82 @@
+"""The tokens of ARFF, and what is wrong with texts that are none."""
+
+import re
+from typing import NoReturn
+
+from app.tabular.names import counted, shortened
+from app.tabular.types import TabularError
+
+BLANKS = " \t\r"
+QUOTED = r"""'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*\""""
+# Every reader trips over at least one of these characters in a value without quotes.
+BARE = r"""[^\s,'"{}%]+"""
+# One value and the comma after it. What is not a value gives an empty string; no value does, an empty one has quotes.
+CELL = re.compile(rf"[ \t]*({QUOTED}|{BARE})[ \t]*,|.+")
+
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+# The escapes that Weka and liac-arff undo alike.
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"', "%": "%"}
+
+
+def unquote(cell: str, line: int) -> str:
+    """Return the text that a token, quoted or bare, stands for.
+
+    Raises:
+        TabularError: `invalid-arff`, for an escape that readers undo differently.
+    """
+    if cell[0] not in "'\"":
+        return cell
+    return _ESCAPE.sub(lambda match: _unescape(match[1], line), cell[1:-1])
+
+
+def _unescape(character: str, line: int) -> str:
+    if character not in _ESCAPED:
+        refuse(f"Readers of ARFF disagree on what \\{character} stands for.", line)
+    return _ESCAPED[character]
+
+
+def refuse_row(row: str, width: int, line: int) -> NoReturn:
+    """Say what keeps a dense row from being read as `width` values.
+
+    Raises:
+        TabularError: `ragged-row` or `invalid-arff`.
+    """
+    if row.startswith("{"):
+        refuse("Sparse and dense rows are mixed.", line)
+    text = row + ","
+    at = found = 0
+    while (match := CELL.match(text, at)) and match[1]:
+        at = match.end()
+        found += 1
+    if at == len(text):
+        message = f"The row has {counted(found, 'value')}; {counted(width, 'attribute')} declared."
+        raise TabularError("ragged-row", message, line=line, hint="Quote values that hold commas.")
+    refuse(_fault(row[at:].lstrip(BLANKS)), line)
+
+
+def _fault(text: str) -> str:
+    """Say what is wrong with a text that begins where a value should."""
+    if not text or text.startswith(","):
+        return "A value is empty: write ? for a missing one, or '' for an empty text."
+    if text.startswith("{"):
+        return "A value in braces must be quoted; weights of rows cannot be published."
+    if quoted := re.match(QUOTED, text):
+        behind = text[quoted.end() :].lstrip(BLANKS)
+        if behind.startswith(text[0]):
+            return "A quotation mark inside a quoted value must be escaped with a backslash, not doubled."
+        return f"{shortened(behind)} stands between a quoted value and the next comma."
+    if text[0] in "'\"":
+        return "A quotation mark is opened and not closed on the same line."
+    value = text.partition(",")[0].rstrip(BLANKS)
+    return (
+        f"The value {shortened(value)} holds a blank, a quotation mark, a brace or a percent sign: quote it."
+    )
+
+
+def refuse(message: str, line: int | None) -> NoReturn:
+    """Refuse a line.
+
+    Raises:
+        TabularError: `invalid-arff`.
+    """
+    raise TabularError("invalid-arff", message, line=line)

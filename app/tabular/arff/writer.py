@@ -1,0 +1,74 @@
+"""The ARFF file on its way to the disk, measured and hashed as it is written."""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from app.tabular.encode import ColumnPlan, token
+from app.tabular.names import CONTROL
+from app.tabular.types import TabularError
+
+
+class ArffWriter:
+    """One ARFF file, open for writing.
+
+    Attributes:
+        size: bytes written so far.
+        md5: their MD5.
+        sha256: their SHA-256.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+        self.size = 0
+        self.md5 = hashlib.md5(usedforsecurity=False)
+        self.sha256 = hashlib.sha256()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes."""
+        view = memoryview(data)
+        self.size += len(view)
+        self.md5.update(view)
+        self.sha256.update(view)
+        while view:  # an unbuffered file may take less than it is given
+            view = view[self._file.write(view) :]
+
+    def write_header(
+        self, relation: str, columns: Sequence[ColumnPlan], comments: Sequence[str] = ()
+    ) -> None:
+        """Write everything up to and including `@DATA`.
+
+        Args:
+            relation: the relation's name.
+            columns: the attributes.
+            comments: lines that begin with `%`; they stand before the relation, where every reader skips them.
+        """
+        lines = [*comments, f"@RELATION {_relation(relation)}"]
+        lines += [f"@ATTRIBUTE '{column.name}' {_type(column)}" for column in columns]
+        self.write("".join(f"{line}\n" for line in (*lines, "@DATA")).encode())
+
+
+def _relation(name: str) -> str:
+    if not name.strip() or CONTROL.search(name) or any(quote in name for quote in "'\"\\"):
+        raise TabularError(
+            "bad-relation",
+            "The name of the dataset cannot be the relation of an ARFF file.",
+            hint="Use a name without quotes, backslashes and line breaks.",
+        )
+    return f"'{name}'"
+
+
+def _type(column: ColumnPlan) -> str:
+    if column.labels is None:
+        return column.kind.upper()
+    return "{" + ",".join(token(label) for label in column.labels) + "}"

@@ -1,0 +1,105 @@
+"""What a single cell is: missing, a number that survives being read as a double, a boolean, or text."""
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from app.tabular.names import shortened
+from app.tabular.types import Kind, TabularError
+
+# What pandas.read_csv takes as missing, apart from the empty cell.
+MISSING_WORDS = frozenset({
+    "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
+    "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+})  # fmt: skip
+LABEL_MISSING = MISSING_WORDS | {""}
+NUMBER_MISSING = MISSING_WORDS | {"", "?"}
+BLANKS = " \t"
+EXACT_INTEGER = 2**53
+"""OpenML's engine reads every number as a double: whole numbers beyond this lose digits."""
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
+_INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
+_BOOLEANS = frozenset({"False", "FALSE", "false", "True", "TRUE", "true"})
+_BOOLEAN_PAIRS = (("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y"), ("0", "1"))
+
+Verdict = Literal["missing", "boolean", "infinite", "text", "code", "long", "whole", "real"]
+
+
+def judge(cell: str) -> Verdict:
+    """Say what a cell of a column that may hold numbers is.
+
+    `code` is a number with a leading zero, `long` a whole number beyond 2**53: as numbers both would lose something.
+    """
+    if cell in _BOOLEANS:
+        return "boolean"
+    text = cell.strip(BLANKS)
+    if text in NUMBER_MISSING:
+        return "missing"
+    if not _NUMBER.fullmatch(text):
+        return "infinite" if _INFINITE.fullmatch(text) else "text"
+    if _LEADING_ZERO.match(text):
+        return "code"
+    if text.lstrip("+-").isdigit():
+        return "whole" if _is_exact(text) else "long"
+    return "infinite" if _is_infinite(text) else "real"
+
+
+def number_fault(text: str, kind: Kind) -> str | None:
+    """Return what keeps a text from being a number that all readers of ARFF read alike, or None."""
+    if not _NUMBER.fullmatch(text):
+        return "is not a number"
+    if _is_infinite(text):
+        return "is too large for a number"
+    if kind == "integer" and not _is_exact(text):
+        return "is not a whole number between -2^53 and 2^53"
+    return None
+
+
+def _is_infinite(text: str) -> bool:
+    return abs(float(text)) == float("inf")
+
+
+def _is_exact(text: str) -> bool:
+    """Say whether a number is whole, and small enough for a double to hold every digit."""
+    digits = text.lstrip("+-").lstrip("0") or "0"
+    if digits.isdigit():
+        # The length first: int() refuses more than 4300 digits.
+        return len(digits) <= len(str(EXACT_INTEGER)) and int(digits) <= EXACT_INTEGER
+    return float(text).is_integer() and abs(float(text)) <= EXACT_INTEGER
+
+
+def boolean_labels(values: Iterable[str]) -> tuple[str, str] | None:
+    """Return the labels for false and true as `values` spell them, or None if they are not one pair of opposites.
+
+    A label that does not occur is spelled like the other one: `TRUE` alone gives `FALSE`, `TRUE`.
+    """
+    values = set(values)
+    spelled = {value.lower(): value for value in values}
+    pair = next((pair for pair in _BOOLEAN_PAIRS if spelled.keys() <= set(pair)), None)
+    if not values or pair is None or len(spelled) < len(values):
+        return None
+    model = next(iter(values))
+    spell = str.title if model.istitle() and len(model) > 1 else str.upper if model.isupper() else str.lower
+    false, true = (spelled.get(word, spell(word)) for word in pair)
+    return false, true
+
+
+def in_order(labels: Iterable[str]) -> tuple[str, ...]:
+    """Return labels sorted: as numbers if all of them are, else by their characters."""
+    words = sorted(labels)
+    if all(_NUMBER.fullmatch(word) for word in words):
+        words.sort(key=float)
+    return tuple(words)
+
+
+def does_not_fit(column: str, value: str, fault: str, row: int) -> TabularError:
+    """Return the error for a value that its column's type does not allow; `row` counts from 0."""
+    return TabularError(
+        "value-does-not-fit",
+        f"{shortened(value)} {fault}.",
+        row=row + 1,
+        column=column,
+        hint="Change the value, or declare another type for the column.",
+    )

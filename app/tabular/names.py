@@ -1,0 +1,139 @@
+"""The rules for attribute names and nominal labels, and help for names that were misspelt."""
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+
+from app.tabular.types import TabularError
+
+MAX_NAME = 64
+MAX_LABEL = 256
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+def name_fault(name: str) -> str | None:
+    """Return what keeps a name from being an attribute's name on OpenML, or None.
+
+    OpenML's feature list takes 1 to 64 ASCII characters and trims them; liac-arff does not undo escapes in names.
+    """
+    if not name:
+        return "has no name"
+    return _fault(name, MAX_NAME, "'\"\\")
+
+
+def label_fault(label: str) -> str | None:
+    """Return what keeps a text from being a nominal label on OpenML, or None.
+
+    OpenML's feature list takes 1 to 256 ASCII characters; liac-arff stumbles over quotes in labels.
+    """
+    if not label:
+        return "is empty"
+    if label == "?":
+        return "is ARFF's own mark for a missing value"
+    if label.endswith("\\"):
+        return "ends in a backslash"
+    return _fault(label, MAX_LABEL, "'\"")
+
+
+def _fault(text: str, longest: int, forbidden: str) -> str | None:
+    if len(text) > longest:
+        return f"has {len(text)} characters; OpenML takes at most {longest}"
+    if not text.isascii():
+        odd = next(character for character in text if not character.isascii())
+        return f"has the non-ASCII character {odd!r}"
+    if CONTROL.search(text):
+        return "has a control character such as a tab or a line break"
+    found = next((character for character in forbidden if character in text), None)
+    if found:
+        return f"has the character {found}"
+    return "begins or ends with a blank" if text.strip(" ") != text else None
+
+
+def check_names(names: Sequence[str], *, first_position: int = 1, lines: Sequence[int] | None = None) -> None:
+    """Refuse names that OpenML cannot take, or that occur twice (upper and lower case are different).
+
+    Args:
+        names: all columns, in order.
+        first_position: what the first of them is called in messages.
+        lines: the line on which each is declared, where each has its own.
+
+    Raises:
+        TabularError: `bad-column-name` or `duplicate-column`, with the column's position in the message.
+    """
+    first: dict[str, int] = {}
+    for position, name in enumerate(names, start=first_position):
+        line = lines[position - first_position] if lines else None
+        if fault := name_fault(name):
+            subject = f"The name of column {position}, {shortened(name)}," if name else f"Column {position}"
+            hint = f"Rename it: 1 to {MAX_NAME} ASCII characters without quotes and backslashes."
+            raise TabularError("bad-column-name", f"{subject} {fault}.", line=line, hint=hint)
+        if name in first:
+            message = f"Columns {first[name]} and {position} are both called {name!r}."
+            hint = "Give each column a name of its own."
+            raise TabularError("duplicate-column", message, line=line, column=name, hint=hint)
+        first[name] = position
+
+
+def check_labels(labels: Sequence[str], column: str, *, limit: int, line: int | None = None) -> None:
+    """Refuse a declared list of labels that OpenML cannot take.
+
+    Raises:
+        TabularError: `bad-label`, `duplicate-label` or `too-many-labels`.
+    """
+    if not labels:
+        raise TabularError("bad-label", "The list of labels is empty.", column=column, line=line)
+    if len(labels) > limit:
+        raise too_many_labels(column, limit, line=line)
+    seen: set[str] = set()
+    for label in labels:
+        if fault := label_fault(label):
+            message = f"The label {shortened(label)} {fault}."
+            raise TabularError("bad-label", message, column=column, line=line, hint="Change the label.")
+        if label in seen:
+            message = f"The label {shortened(label)} is declared twice."
+            raise TabularError("duplicate-label", message, column=column, line=line)
+        seen.add(label)
+
+
+def too_many_labels(column: str, limit: int, *, line: int | None = None) -> TabularError:
+    """Return the error for a nominal column with more different values than are allowed."""
+    return TabularError(
+        "too-many-labels",
+        f"It has more than {limit} different values, too many for a nominal column.",
+        column=column,
+        line=line,
+        hint=f'Declare it as text: "attributes": {{"{column}": "string"}}.',
+    )
+
+
+def check_known(names: Iterable[str], columns: Sequence[str], role: str) -> None:
+    """Refuse names that are not columns, and offer the nearest ones.
+
+    Raises:
+        TabularError: `unknown-column`.
+    """
+    known = set(columns)
+    for name in names:
+        if name in known:
+            continue
+        near = _near(name, columns)
+        hint = f"Did you mean {', '.join(repr(each) for each in near)}?" if near else None
+        message = f"The {role} {shortened(name)} is not a column of the table."
+        raise TabularError("unknown-column", message, hint=hint)
+
+
+def _near(name: str, columns: Sequence[str]) -> list[str]:
+    folded = name.strip().casefold()
+    same = [column for column in columns if column.strip().casefold() == folded]
+    return same[:3] or get_close_matches(name, columns, n=3)
+
+
+def shortened(text: str, longest: int = 40) -> str:
+    """Return a text in quotes for a message, cut if it is long."""
+    return repr(text if len(text) <= longest else text[: longest - 1] + "…")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, for a message: `1 row`, `2 rows`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,83 @@
+"""What every format is read as: blocks of columns of text, as often as they are asked for."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some consecutive rows.
+
+    Attributes:
+        columns: one array of strings per column, all of one length; null is a missing value.
+        first_row: number of the first row, from 0.
+        position: how many bytes of the file were read when the block was made.
+    """
+
+    columns: Sequence[pa.Array]
+    first_row: int
+    position: int
+
+    @property
+    def rows(self) -> int:
+        """Return the number of rows."""
+        return len(self.columns[0])
+
+
+class Table(Protocol):
+    """A file that was opened as a table."""
+
+    names: list[str]
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all rows, from the start each time."""
+        ...
+
+    def line_of(self, row: int) -> int | None:
+        """Return the physical line of data row `row` (from 1), or None if that cannot be said cheaply."""
+        ...
+
+
+class Stack:
+    """Some columns of a block laid end to end: one vectorised call then serves thousands of short columns.
+
+    Attributes:
+        indices: which columns.
+        cells: their cells, first all of the first column, then all of the second.
+    """
+
+    def __init__(self, block: Block, indices: Sequence[int]) -> None:
+        self.indices = indices
+        self._block = block
+        columns = [block.columns[index] for index in indices]
+        self.cells = columns[0] if len(columns) == 1 else pa.concat_arrays(columns)
+
+    def place(self, position: int) -> tuple[int, int]:
+        """Return the column, and the number of the row from 0, where the cell at `position` stands."""
+        column, row = divmod(position, self._block.rows)
+        return self.indices[column], self._block.first_row + row
+
+    def split(self, cells: pa.Array) -> Iterator[tuple[int, pa.Array]]:
+        """Yield each column's index and its part of `cells`."""
+        rows = self._block.rows
+        for number, index in enumerate(self.indices):
+            yield index, cells.slice(number * rows, rows)
+
+    def columns_with(self, mask: pa.Array) -> list[int]:
+        """Return the indices of the columns that have a true cell in `mask`."""
+        numbers = pc.unique(pc.divide(pc.indices_nonzero(mask), self._block.rows))
+        return [self.indices[number] for number in numbers.to_pylist()]
+
+
+def ahead(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Yield the same blocks, reading the next one on a second core while the caller works on the last."""
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader") as pool:
+        coming = pool.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = pool.submit(next, blocks, None)
+            yield block

@@ -1,0 +1,202 @@
+"""What a conversion is asked, what it answers, and how it fails; all of it travels as JSON to the child process."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Self
+
+Format = Literal["csv", "arff"]
+Kind = Literal["integer", "real", "numeric", "nominal", "string"]
+AttributeType = str | Mapping[str, list[str]]
+"""`"string"`, `"integer"`, `"real"`, `"boolean"`, `"nominal"`, or `{"nominal": [label, ...]}`."""
+
+MIB = 1024 * 1024
+
+
+class TabularError(Exception):
+    """A table that cannot be published as it is, in words that its owner can act on.
+
+    Args:
+        slug: stable name of the kind of failure, such as `ragged-row`.
+        message: what is wrong, as a sentence; never a path or a traceback.
+        row: the data row, counted from 1 without the header.
+        line: the physical line of the file, counted from 1, where it is known.
+        column: the attribute's name.
+        hint: what to change.
+    """
+
+    def __init__(
+        self,
+        slug: str,
+        message: str,
+        *,
+        row: int | None = None,
+        line: int | None = None,
+        column: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(slug, message)
+        self.slug = slug
+        self.message = message
+        self.row = row
+        self.line = line
+        self.column = column
+        self.hint = hint
+
+    def __str__(self) -> str:
+        place = [f"row {self.row}"] if self.row is not None else []
+        place += [f"line {self.line}"] if self.line is not None else []
+        place += [f"column {self.column!r}"] if self.column is not None else []
+        where = ", ".join(place)
+        text = f"{where[0].upper()}{where[1:]}: {self.message}" if where else self.message
+        return f"{text} {self.hint}" if self.hint else text
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        names = ("slug", "message", "row", "line", "column", "hint")
+        return {name: getattr(self, name) for name in names}
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Build the error that `to_json` described."""
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large a table may be; each is enforced while reading, none by reading first and measuring afterwards.
+
+    Attributes:
+        max_columns: columns of the table.
+        max_labels: different values of one nominal column.
+        max_cell_bytes: UTF-8 bytes of one cell.
+        max_unpacked_bytes: bytes of the file once it is unpacked.
+    """
+
+    max_columns: int = 50_000
+    max_labels: int = 10_000
+    max_cell_bytes: int = MIB
+    max_unpacked_bytes: int = 16 * 1024 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class ConversionRequest:
+    """One file to convert.
+
+    Attributes:
+        source: the uploaded file.
+        target: where the ARFF file goes; removed again if the conversion fails.
+        format: what the source is written in.
+        relation: the ARFF relation, usually the dataset's name.
+        target_attributes: default targets; each must be a column, as must the next two.
+        row_id_attribute: the column that only identifies rows.
+        ignore_attributes: columns that models should not use.
+        attributes: types that the owner declares, by column; the rest is inferred.
+        limits: how large the table may be.
+    """
+
+    source: Path
+    target: Path
+    format: Format
+    relation: str
+    target_attributes: tuple[str, ...] = ()
+    row_id_attribute: str | None = None
+    ignore_attributes: tuple[str, ...] = ()
+    attributes: Mapping[str, AttributeType] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+    def to_json(self) -> str:
+        """Return the request as one line of JSON, with absolute paths."""
+        paths = {"source": str(self.source.absolute()), "target": str(self.target.absolute())}
+        return json.dumps({**asdict(self), **paths})
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """Build the request that `to_json` described."""
+        fields = json.loads(text)
+        for name in ("target_attributes", "ignore_attributes"):
+            fields[name] = tuple(fields[name])
+        for name in ("source", "target"):
+            fields[name] = Path(fields[name])
+        fields["limits"] = Limits(**fields["limits"])
+        return cls(**fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One attribute as it was published.
+
+    Attributes:
+        name: its name.
+        kind: its ARFF type.
+        labels: the declared values of a nominal column, in order.
+        missing: rows without a value.
+    """
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...] | None
+    missing: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """One change that was made to the table so that OpenML can take it."""
+
+    column: str
+    change: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """The ARFF file that was written.
+
+    Attributes:
+        columns: its attributes, in order.
+        rows: its data rows.
+        arff_bytes: its length.
+        arff_md5: its MD5, in hexadecimal; OpenML stores it, so the two can be compared.
+        arff_sha256: its SHA-256, in hexadecimal.
+        arff_format: the format's name on OpenML.
+        warnings: sentences about what will not work as one might expect.
+        repairs: what was changed on the way.
+    """
+
+    columns: tuple[Column, ...]
+    rows: int
+    arff_bytes: int
+    arff_md5: str
+    arff_sha256: str
+    arff_format: Literal["ARFF", "Sparse_ARFF"]
+    warnings: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> Self:
+        """Build the conversion that `to_json` described."""
+        columns = tuple(
+            Column(**{**column, "labels": tuple(column["labels"]) if column["labels"] is not None else None})
+            for column in fields["columns"]
+        )
+        repairs = tuple(Repair(**repair) for repair in fields["repairs"])
+        return cls(
+            **{**fields, "columns": columns, "repairs": repairs, "warnings": tuple(fields["warnings"])}
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a conversion is: bytes of the source read in this phase, and bytes it has."""
+
+    phase: Literal["types", "writing"]
+    done_bytes: int
+    total_bytes: int
+
+
+ProgressSink = Callable[[Progress], None]
