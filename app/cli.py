@@ -6,11 +6,9 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -31,7 +29,6 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 
 GRACEFUL_SECONDS = 30
 """How long running requests may take to end when the service is told to stop."""
-SANDBOX_START_SECONDS = 30
 
 
 def main() -> None:
@@ -94,22 +91,14 @@ def dev() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn raises the signal again once it has stopped; by default that would end us before the sandbox.
         signal.signal(number, _exit_in_order)
-    with (
-        _bound(settings.host, settings.port, "PORT") as listener,
-        _bound(settings.host, settings.sandbox_port, "SANDBOX_PORT") as sandbox_listener,
-    ):
-        ports = {"port": listener.getsockname()[1], "sandbox_port": sandbox_listener.getsockname()[1]}
-        settings = settings.model_copy(update=ports)
+    with ExitStack() as stack:
+        listener = stack.enter_context(_bound(settings.host, settings.port, "PORT"))
+        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
+        if settings.uses_sandbox:
+            settings = stack.enter_context(_sandbox_beside(settings))
         configure_logging(settings)
         asyncio.run(_with_database(settings, bring_up_to_date=True))
-        sandbox_process = _start_sandbox(settings, sandbox_listener)
-        sandbox_listener.close()
-        try:
-            _greet(settings)
-            _run_server(create_app(settings), listener)
-        finally:
-            sandbox_process.terminate()
-            sandbox_process.wait()
+        _run_server(create_app(settings), listener, announce=partial(_greet, settings))
 
 
 @cli.command()
@@ -168,16 +157,34 @@ def _bound(host: str, port: int, name: str) -> Iterator[socket.socket]:
         yield listener
 
 
-def _run_server(application: Any, listener: socket.socket) -> None:  # noqa: ANN401 - any ASGI application
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        )
+class _Server(uvicorn.Server):
+    """Says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        if self.started:
+            self._announce()
+
+
+def _run_server(
+    application: Any,  # noqa: ANN401 - any ASGI application
+    listener: socket.socket,
+    *,
+    announce: Callable[[], None] = lambda: None,
+) -> None:
+    config = uvicorn.Config(
+        application,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SECONDS,
     )
+    server = _Server(config, announce)
     asyncio.run(server.serve(sockets=[listener]))
     if not server.started:
         raise SystemExit(1)
@@ -200,19 +207,18 @@ def _serve_sandbox(settings: Settings, listener: socket.socket) -> None:
     _run_server(create_sandbox(sandbox_settings), listener)
 
 
-def _start_sandbox(settings: Settings, listener: socket.socket) -> subprocess.Popen[bytes]:
-    """Start the sandbox as a process of its own, on a socket bound already, and wait until it answers."""
-    command = [sys.executable, "-m", "app.cli", "sandbox-on", str(listener.fileno())]
-    process = subprocess.Popen(command, pass_fds=[listener.fileno()], stdin=subprocess.PIPE)  # noqa: S603 - our own program
-    deadline = time.monotonic() + SANDBOX_START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
+@contextmanager
+def _sandbox_beside(settings: Settings) -> Iterator[Settings]:
+    """Run the sandbox as a process of its own, on a socket bound here; yield settings that know its port."""
+    with _bound(settings.host, settings.sandbox_port, "SANDBOX_PORT") as listener:
+        settings = settings.model_copy(update={"sandbox_port": listener.getsockname()[1]})
+        command = [sys.executable, "-m", "app.cli", "sandbox-on", str(listener.fileno())]
+        process = subprocess.Popen(command, pass_fds=[listener.fileno()], stdin=subprocess.PIPE)  # noqa: S603 - our own program
+    with process:
         try:
-            with urllib.request.urlopen(settings.sandbox_url, timeout=1):  # noqa: S310 - our own address
-                return process
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.05)
-    process.kill()
-    raise SettingsError("The sandbox did not start; its own words are above.")
+            yield settings
+        finally:
+            process.terminate()
 
 
 @cli.command(hidden=True)
@@ -235,10 +241,11 @@ def _exit_in_order(_number: int, _frame: object) -> None:
 
 def _greet(settings: Settings) -> None:
     mails = settings.smtp_server or str((settings.data_dir / "mail").resolve())
+    openml = f"{settings.openml_url}  (what is published appears here)"
     typer.echo(
         f"\n  OpenML is ready.\n\n"
         f"  The API page   {settings.site_url}/docs\n"
-        f"  The sandbox    {settings.sandbox_url}  (what is published appears here)\n"
+        f"  {'The sandbox' if settings.uses_sandbox else 'OpenML     '}    {openml}\n"
         f"  Mails          {mails}\n\n"
         f"  Stop with Ctrl-C.\n"
     )

@@ -143,7 +143,7 @@ def main() -> None:
             "DATA_DIR": folder,
             "DATABASE_URI": options.database,
             "JWT_SECRET_KEY": SECRET,
-            "LOG_LEVEL": "WARNING",
+            "LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO"),
         }
         port = free_port()
         ours, started = start(["--factory", "app.main:create_app"], environment, port)

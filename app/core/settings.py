@@ -248,10 +248,15 @@ class Settings(BaseSettings):
         return f"http://{_reachable(self.host)}:{self.sandbox_port}/"
 
     @property
+    def uses_sandbox(self) -> bool:
+        """Whether datasets are published on the built-in sandbox."""
+        return not (self.openml_server or self.url_api)
+
+    @property
     def openml_url(self) -> str:
         """Root of the OpenML server, with a slash at the end; the sandbox where none is set."""
         configured = self.openml_server or self.url_api
-        return f"{configured.rstrip('/')}/" if configured else self.sandbox_url
+        return self.sandbox_url if self.uses_sandbox else f"{configured.rstrip('/')}/"
 
 
 class SecretFilesSource(PydanticBaseSettingsSource):

@@ -86,7 +86,8 @@ class Owner(NamedTuple):
 _OUTCOME = ReadStatement(
     sa.select(uploads.c.state, uploads.c.dataset_id, uploads.c.error, uploads.c.warnings).where(
         uploads.c.id == sa.bindparam("upload_id")
-    )
+    ),
+    by_key=True,
 )
 _COLUMNS = tuple(uploads.c[name] for name in Upload._fields)
 

@@ -81,7 +81,8 @@ _ACCOUNT = ReadStatement(
         revoked_tokens.c.jti,
     )
     .select_from(users.outerjoin(revoked_tokens, revoked_tokens.c.jti == sa.bindparam("jti")))
-    .where(users.c.id == sa.bindparam("user_id"))
+    .where(users.c.id == sa.bindparam("user_id")),
+    by_key=True,
 )
 
 _CREDENTIALS_COLUMNS = (users.c.id, users.c.username, users.c.email, users.c.password, _ACTIVE)

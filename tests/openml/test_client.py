@@ -34,9 +34,18 @@ class Upstream:
     status: int = 200
     body: str | None = UPLOADED
     requests: list[bytes] = field(default_factory=list)
+    connections: int = 0
     served: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        await self.answer(reader, writer)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        self.served.release()
+
+    async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(_header(head, "content-length") or 0)
         self.requests.append(head + await reader.readexactly(length))
@@ -47,10 +56,6 @@ class Upstream:
             )
             writer.write(answer.encode() + content)
             await writer.drain()
-        writer.close()
-        with suppress(ConnectionError):
-            await writer.wait_closed()
-        self.served.release()
 
 
 def _header(head: bytes, name: str) -> str | None:
@@ -59,12 +64,12 @@ def _header(head: bytes, name: str) -> str | None:
 
 
 @asynccontextmanager
-async def client_of(upstream: Upstream) -> AsyncIterator[OpenMLClient]:
+async def client_of(upstream: Upstream, *, timeout_seconds: float = 5) -> AsyncIterator[OpenMLClient]:
     server = await asyncio.start_server(upstream.serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    async with server, open_client(f"http://127.0.0.1:{port}/", timeout_seconds=5) as client:
+    async with server, open_client(f"http://127.0.0.1:{port}/", timeout_seconds=timeout_seconds) as client:
         yield client
-    for _ in upstream.requests:
+    for _ in range(upstream.connections):
         await upstream.served.acquire()
 
 
@@ -153,18 +158,15 @@ async def test_call_when_nobody_listens_then_nothing_was_sent(free_port: int, ar
             await upload(client, arff)
 
 
-async def test_upload_when_the_server_is_slow_then_lost_after_the_time_out(arff: Path) -> None:
-    class Slow(Upstream):
-        async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.readuntil(b"\r\n\r\n")
-            while await reader.read(65536):
-                pass
-            writer.close()
-            await writer.wait_closed()
+class SlowUpstream(Upstream):
+    """Takes everything and never answers."""
 
-    server = await asyncio.start_server(Slow().serve, "127.0.0.1", 0)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
-    async with server, open_client(url, timeout_seconds=0.3) as client:
+    async def answer(self, reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        self.requests.append(await reader.read())
+
+
+async def test_upload_when_the_server_is_slow_then_lost_after_the_time_out(arff: Path) -> None:
+    async with client_of(SlowUpstream(), timeout_seconds=0.3) as client:
         with pytest.raises(LostAnswerError):
             await upload(client, arff)
 

@@ -1,0 +1,173 @@
+"""The operator's command, and the README's session, as people run them."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import IN_CI, wait_until_up
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def command(*arguments: str, cwd: Path, **settings: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        cwd=cwd,
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def dev(folder: Path, port: int, sandbox_port: int) -> "Iterator[subprocess.Popen[str]]":
+    """`make run` in an empty folder, on ports of its own."""
+    environment = {**os.environ, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "dev"],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            wait_until_up(f"http://127.0.0.1:{port}/health/ready", process)
+            wait_until_up(f"http://127.0.0.1:{sandbox_port}/", process)
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+
+
+def test_readme_session_when_run_as_printed_then_it_prints_what_it_says(tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        (pytest.fail if IN_CI else pytest.skip)("the README's session needs curl")
+    section = README.partition("## From sign-up to a published dataset")[2]
+    script, printed = re.findall(r"```\w*\n(.*?)```", section, re.DOTALL)[:2]
+    port, sandbox_port = free_port(), free_port()
+    script = script.replace("127.0.0.1:5000", f"127.0.0.1:{port}")
+
+    with dev(tmp_path, port, sandbox_port) as process:
+        done = subprocess.run(
+            ["sh", "-e"], input=script, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+    greeting = process.stdout.read() if process.stdout else ""
+
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith(printed)
+    assert f"http://127.0.0.1:{port}/docs" in greeting
+    assert str(tmp_path / "var" / "mail") in greeting
+
+
+def test_dev_when_stopped_then_the_sandbox_is_gone_and_everything_is_in_var(tmp_path: Path) -> None:
+    port, sandbox_port = free_port(), free_port()
+    with dev(tmp_path, port, sandbox_port) as process:
+        pass
+
+    assert process.returncode == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["var"]
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{sandbox_port}/")
+
+
+def test_dev_when_killed_then_the_sandbox_goes_too(tmp_path: Path) -> None:
+    port, sandbox_port = free_port(), free_port()
+    with dev(tmp_path, port, sandbox_port) as process:
+        process.kill()
+        process.wait()
+        deadline = time.monotonic() + 10
+        while time.monotonic() < deadline:
+            try:
+                httpx.get(f"http://127.0.0.1:{sandbox_port}/")
+            except httpx.HTTPError:
+                return
+            time.sleep(0.05)
+    pytest.fail("the sandbox outlived its parent")
+
+
+def test_dev_when_a_port_is_taken_then_a_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = command("dev", cwd=tmp_path, PORT=str(listener.getsockname()[1]))
+
+    assert done.returncode == 2
+    assert "Set PORT to another." in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_serve_when_the_database_is_behind_then_the_command_to_run(tmp_path: Path) -> None:
+    behind = command("serve", cwd=tmp_path)
+    migrated = command("migrate", cwd=tmp_path)
+
+    assert behind.returncode == 2
+    assert behind.stderr == ("The database is behind this version of the service. Run: openml-web migrate\n")
+    assert migrated.returncode == 0, migrated.stderr
+    assert migrated.stdout == "The database is up to date.\n"
+
+
+def test_serve_when_not_fit_for_production_then_every_reason_at_once(tmp_path: Path) -> None:
+    done = command("serve", cwd=tmp_path, ENVIRONMENT="production", APP_SECRET_KEY="abcd")
+
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for name in ("APP_SECRET_KEY", "OPENML_SERVER", "SMTP_SERVER", "PUBLIC_URL"):
+        assert f"- {name} is" in done.stderr
+    assert not list(tmp_path.iterdir()), "nothing was started, nothing is left"
+
+
+def test_uvicorn_when_not_fit_for_production_then_the_same_sentences(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "--factory",
+            "app.main:create_app",
+            "--workers",
+            "2",
+            "--port",
+            "0",
+        ],
+        cwd=tmp_path,
+        env={**os.environ, "ENVIRONMENT": "production"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert "Stopping parent process" in done.stderr
+    assert "APP_SECRET_KEY is not set" in done.stderr
+
+
+def test_sandbox_when_its_keys_are_malformed_then_a_sentence_without_the_key(tmp_path: Path) -> None:
+    done = command("sandbox", cwd=tmp_path, SANDBOX_KEYS="not-a-key=writer", SANDBOX_PORT="0")
+
+    assert done.returncode == 2
+    assert "SANDBOX_KEYS: entry 1" in done.stderr
+    assert "not-a-key" not in done.stderr
+
+
+def test_wrong_setting_when_started_then_its_name_and_no_value(tmp_path: Path) -> None:
+    done = command("migrate", cwd=tmp_path, DATABASE_URI="postgresql://user:secret@host/db")
+
+    assert done.returncode == 2
+    assert "this service speaks mysql:// and sqlite://" in done.stderr
+    assert "secret" not in done.stderr
