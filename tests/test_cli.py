@@ -64,12 +64,14 @@ def test_readme_session_when_run_as_printed_then_it_prints_what_it_says(tmp_path
     script, printed = re.findall(r"```\w*\n(.*?)```", section, re.DOTALL)[:2]
     port, sandbox_port = free_port(), free_port()
     script = script.replace("127.0.0.1:5000", f"127.0.0.1:{port}")
+    script = script.replace("127.0.0.1:5001", f"127.0.0.1:{sandbox_port}")
 
     with dev(tmp_path, port, sandbox_port) as process:
+        assert process.stdout is not None
+        greeting = "".join(iter(process.stdout.readline, "  Stop with Ctrl-C.\n"))
         done = subprocess.run(
             ["sh", "-e"], input=script, cwd=tmp_path, capture_output=True, text=True, check=False
         )
-    greeting = process.stdout.read() if process.stdout else ""
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith(printed)

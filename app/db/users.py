@@ -83,6 +83,7 @@ _ACCOUNT = ReadStatement(
     .select_from(users.outerjoin(revoked_tokens, revoked_tokens.c.jti == sa.bindparam("jti")))
     .where(users.c.id == sa.bindparam("user_id")),
     by_key=True,
+    pack=True,
 )
 
 _CREDENTIALS_COLUMNS = (users.c.id, users.c.username, users.c.email, users.c.password, _ACTIVE)

@@ -44,6 +44,18 @@ async def test_profile_when_row_was_made_elsewhere_then_no_null_and_an_absolute_
     assert (profile["first_name"], profile["last_name"], profile["image"]) == ("", "", shown)
 
 
+async def test_profile_when_texts_hold_quotes_and_accents_then_unchanged(
+    app: Running, person: Person
+) -> None:
+    bio = 'Jos\u00e9 "Pepe" O\'Neill \\ 100 % <b>\n\tsecond line'
+    async with app.resources.database.session() as session:
+        await session.execute(sa.update(users).values(first_name="Jos\u00e9", bio=bio))
+
+    profile = (await app.client.get("/profile", headers=person.headers)).json()
+
+    assert (profile["first_name"], profile["bio"]) == ("Jos\u00e9", bio)
+
+
 async def test_verifytoken_when_good_then_ok_and_the_flask_text(app: Running, person: Person) -> None:
     answer = await app.client.get("/verifytoken", headers=person.headers)
 
