@@ -1,12 +1,14 @@
 """The real application, on real parts: SQLite and MariaDB, an SMTP server, the sandbox on a port of its own."""
 
 import asyncio
+import importlib
 import os
 import secrets
 import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -154,6 +156,19 @@ def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
+
+
+@pytest.fixture(scope="session")
+def create_dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    """openml-python's own function; it reads and writes its configuration on import, and so gets a home of its own."""
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        home = str(tmp_path_factory.mktemp("openml"))
+        patch.setenv("HOME", home)
+        patch.setenv("XDG_CONFIG_HOME", home)
+        patch.setenv("OPENML_CACHE_DIR", home)
+        functions = importlib.import_module("openml.datasets.functions")
+        yield functions.create_dataset
 
 
 # --- the application

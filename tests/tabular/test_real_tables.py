@@ -3,9 +3,7 @@
 Where the two differ on purpose, `docs/formats.md` says why.
 """
 
-import importlib
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,55 +11,9 @@ import arff
 import pandas as pd
 import pytest
 
+from tests.oracle import SKLEARN, STATSMODELS, is_documented, load, oracle
+
 Converter = Callable[..., Any]
-
-SKLEARN = ("iris", "wine", "breast_cancer", "diabetes", "linnerud", "digits")
-STATSMODELS = (
-    "anes96", "cancer", "ccard", "china_smoking", "co2", "committee", "copper", "cpunish", "danish_data", "elnino",
-    "engel", "fair", "grunfeld", "heart", "interest_inflation", "longley", "macrodata", "modechoice", "nile", "randhie",
-    "scotland", "spector", "stackloss", "star98", "statecrime", "strikes", "sunspots",
-)  # fmt: skip
-
-
-def load(name: str) -> pd.DataFrame:
-    if name in SKLEARN:
-        datasets = importlib.import_module("sklearn.datasets")
-        frame: pd.DataFrame = getattr(datasets, f"load_{name}")(as_frame=True).frame
-        return frame
-    module = importlib.import_module(f"statsmodels.datasets.{name}")
-    table: pd.DataFrame = module.load_pandas().data
-    return table
-
-
-@pytest.fixture(scope="module")
-def create_dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
-    """openml-python's own function; it reads and writes its configuration on import, and so gets a home of its own."""
-    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        home = str(tmp_path_factory.mktemp("openml"))
-        patch.setenv("HOME", home)
-        patch.setenv("XDG_CONFIG_HOME", home)
-        patch.setenv("OPENML_CACHE_DIR", home)
-        functions = importlib.import_module("openml.datasets.functions")
-        yield functions.create_dataset
-
-
-def oracle(create: Callable[..., Any], csv: Path, target: str) -> dict[str, Any]:
-    """Return what openml-python would publish, as liac-arff reads it."""
-    data = pd.read_csv(csv)
-    nothing = dict.fromkeys(
-        ("creator", "contributor", "collection_date", "language", "licence", "ignore_attribute", "citation")
-    )
-    dataset = create(
-        name="table",
-        description="d",
-        attributes="auto",
-        data=data,
-        default_target_attribute=target,
-        **nothing,
-    )
-    document: dict[str, Any] = arff.loads(dataset._dataset)
-    return document
 
 
 @pytest.mark.parametrize("name", [*SKLEARN, *STATSMODELS])
@@ -79,13 +31,6 @@ def test_a_real_table_when_converted_then_it_equals_what_openml_python_publishes
     assert ours["data"] == theirs["data"]
     for (column, mine), (_, theirs_type) in zip(ours["attributes"], theirs["attributes"], strict=True):
         assert mine == theirs_type or is_documented(load(name)[column], mine, theirs_type), column
-
-
-def is_documented(column: "pd.Series[Any]", ours: Any, theirs: Any) -> bool:
-    """Whole numbers with gaps stay INTEGER; a target of text becomes nominal."""
-    if (ours, theirs) == ("INTEGER", "REAL"):
-        return bool(column.isna().any())
-    return isinstance(ours, list) and bool(theirs == "STRING")
 
 
 def test_differences_when_documented_then_they_are_these(
