@@ -134,6 +134,21 @@ def test_serve_when_not_fit_for_production_then_every_reason_at_once(tmp_path: P
     assert not list(tmp_path.iterdir()), "nothing was started, nothing is left"
 
 
+def test_uvicorn_when_the_database_is_behind_then_the_sentence_and_no_traceback(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--port", "0"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 3
+    assert "Run: openml-web migrate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_uvicorn_when_not_fit_for_production_then_the_same_sentences(tmp_path: Path) -> None:
     done = subprocess.run(
         [

@@ -13,6 +13,8 @@ import structlog
 from app.core.settings import Settings
 
 REQUESTS = "app.requests"
+REFUSALS = ("SettingsError", "MigrationError")
+"""Errors whose text says what to set or to run."""
 SECRET_NAMES = ("password", "token", "secret", "api_key", "apikey", "authorization", "cookie", "smtp_pass")
 
 
@@ -97,12 +99,21 @@ def _log_requests_cheaply() -> None:
     requests.propagate = False
 
 
+def keep_the_sentence(record: logging.LogRecord) -> bool:
+    """Cut uvicorn's traceback of a refused start down to what the operator has to do."""
+    last_line = str(record.msg).rstrip().rpartition("\n")[2]
+    if str(record.msg).startswith("Traceback") and last_line.partition(": ")[0].endswith(REFUSALS):
+        record.msg = last_line.partition(": ")[2]
+    return True
+
+
 def _quieten_libraries() -> None:
     # uvicorn's own access log prints query strings, and those carry mail-link tokens; ours does not.
     logging.getLogger("uvicorn.access").disabled = True
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
+    logging.getLogger("uvicorn.error").addFilter(keep_the_sentence)
     # httpx logs full addresses at INFO, python_multipart each part at DEBUG; alembic speaks at every start.
     for name in ("alembic", "httpx", "httpcore", "python_multipart", "aiosqlite", "aiosmtplib"):
         logging.getLogger(name).setLevel(logging.WARNING)
