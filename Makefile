@@ -10,8 +10,9 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 run: $(VENV)/.runtime
 	@exec $(BIN)/openml-web dev
 
+# Twice as many as a small machine has processors: tests wait for servers more than they compute.
 test: $(VENV)/.dev
-	@exec $(BIN)/python -m pytest -n auto --dist worksteal
+	@exec $(BIN)/python -m pytest -n 4 --dist worksteal
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

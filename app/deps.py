@@ -1,17 +1,27 @@
 """What routes may ask for, as annotated types. The only file that reads `request.state`."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Annotated, NamedTuple
 
 from fastapi import Depends, Request
-from fastapi.security import OAuth2PasswordBearer
+from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.clock import utc_now
 from app.core.errors import UnauthorizedError
+from app.core.limits import Hit
+from app.core.proxies import client_address
 from app.core.settings import Settings
 from app.core.tokens import AccessToken
-from app.db.users import Account, get_account
+from app.core.visitor import USER_AGENT_LENGTH, Visitor
+from app.db.sessions import set_last_seen
+from app.db.users import Account, get_account, get_account_by_api_key
+from app.openml.client import is_api_key
 from app.resources import Resources
+
+SEEN_EVERY = timedelta(minutes=5)
+"""How exact the "last seen" of a session is; more would be a write for each read."""
 
 
 def get_resources(request: Request) -> Resources:
@@ -59,12 +69,35 @@ class SignedIn(OAuth2PasswordBearer):
         found = await get_account(resources.database.reader, user_id=token.user_id, jti=token.jti)
         if found is None:
             raise UnauthorizedError("This account does not exist any more", error="invalid_token")
-        account, revoked = found
-        if revoked:
+        account, state = found
+        if state.revoked or (state.valid_from and token.issued_at <= state.valid_from):
             raise UnauthorizedError("Token has been revoked", error="invalid_token")
         if not account.active:
             raise UnauthorizedError("This account is not active", error="invalid_token")
+        if state.last_seen_at and utc_now() - state.last_seen_at > SEEN_EVERY:
+            async with resources.database.session() as session:
+                await set_last_seen(session, token.jti, utc_now())
         return Principal(account, token)
+
+
+class SignedInOrKey(SignedIn):
+    """The user whose access token or API key came with the request; the token, where both did."""
+
+    async def __call__(self, request: Request) -> Account:  # type: ignore[override]  # as above
+        """Return the user."""
+        api_key = request.headers.get("x-api-key")
+        if api_key is None or "authorization" in request.headers:
+            return (await super().__call__(request)).account
+        resources = get_resources(request)
+        guess = Hit("wrong-key-address", (await get_visitor(request)).network)
+        await resources.limits.hit(guess)
+        found = None
+        if is_api_key(api_key):
+            found = await get_account_by_api_key(resources.database.reader, api_key)
+        if found is None or not found.active:
+            raise UnauthorizedError("This API key opens no account; GET /api-key shows yours")
+        await resources.limits.give_back(guess)
+        return found
 
 
 def _bearer(request: Request) -> str:
@@ -82,14 +115,53 @@ def _bearer(request: Request) -> str:
     return token.strip()
 
 
-def get_client_address(request: Request) -> str:
-    """Return the address that the server believes the request comes from."""
-    return request.client.host if request.client else ""
+async def get_visitor(request: Request) -> Visitor:
+    """Return where the request comes from."""
+    settings = get_settings(request)
+    peer = request.client.host if request.client else ""
+    forwarded = request.headers.getlist("x-forwarded-for")
+    address = client_address(peer, forwarded, trusted=settings.trusted_proxies)
+    return Visitor(address, request.headers.get("user-agent", "")[:USER_AGENT_LENGTH])
 
 
-ResourcesDep = Annotated[Resources, Depends(get_resources)]
-SettingsDep = Annotated[Settings, Depends(get_settings)]
+async def get_viewer_id(request: Request) -> int | None:
+    """Return the number of the user whose token or API key came with the request, None for everybody else."""
+    if not {"authorization", "x-api-key"} & set(request.headers):
+        return None
+    try:
+        return (await _signed_in_or_key(request)).id
+    except UnauthorizedError:
+        return None
+
+
+_signed_in_or_key = SignedInOrKey(tokenUrl="token", scheme_name="SignedIn")
+
+
+# Dependencies are coroutines: FastAPI would send each plain function to a thread, for the price of a whole read.
+async def _resources(request: Request) -> Resources:
+    return get_resources(request)
+
+
+async def _settings(request: Request) -> Settings:
+    return get_settings(request)
+
+
+ResourcesDep = Annotated[Resources, Depends(_resources)]
+SettingsDep = Annotated[Settings, Depends(_settings)]
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
-TokenDep = Annotated[AccessToken, Depends(BearerToken(tokenUrl="token"))]
+TokenDep = Annotated[AccessToken, Depends(BearerToken(tokenUrl="token", scheme_name="SignedIn"))]
 PrincipalDep = Annotated[Principal, Depends(SignedIn(tokenUrl="token"))]
-ClientAddressDep = Annotated[str, Depends(get_client_address)]
+_API_KEY = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
+
+
+async def get_uploader(
+    account: Annotated[Account, Depends(_signed_in_or_key)],
+    _shown_on_the_api_page: Annotated[str | None, Depends(_API_KEY)],
+) -> Account:
+    """Return the user whose access token or API key came with the request."""
+    return account
+
+
+UploaderDep = Annotated[Account, Depends(get_uploader)]
+VisitorDep = Annotated[Visitor, Depends(get_visitor)]
+ViewerDep = Annotated[int | None, Depends(get_viewer_id)]

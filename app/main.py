@@ -10,11 +10,18 @@ from typing import TypedDict
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
+from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
+import app.collection.router
+import app.data.router
 import app.health.router
+import app.picture.router
 import app.public.router
+import app.search.router
+import app.site.passing
 import app.site.router
+import app.task.router
 import app.upload.router
 import app.user.router
 from app.core.http import install_problem_handlers
@@ -22,6 +29,9 @@ from app.core.logging import configure_logging
 from app.core.middleware import BodyLimitMiddleware, RequestMiddleware
 from app.core.settings import Settings, SettingsError, load_settings
 from app.resources import Resources, open_resources
+from app.site.pages import OwnFiles
+from app.site.serving import BuildMiddleware, FileServer, PageFallback
+from app.site.spa import open_files
 from app.worker.run import embedded_worker
 
 BODY_BYTES = 1 << 20
@@ -31,7 +41,8 @@ STARTUP_FAILED = 3
 
 TAGS = [
     {"name": "accounts", "description": "Sign up, confirm, log in; profile and API key."},
-    {"name": "datasets", "description": "Publish tables on OpenML."},
+    {"name": "datasets", "description": "Publish tables on OpenML, and change what describes them."},
+    {"name": "tasks", "description": "Make tasks of datasets, and collections of tasks and runs."},
     {"name": "health", "description": "For load balancers."},
 ]
 
@@ -40,6 +51,8 @@ class State(TypedDict):
     """What the lifespan hands to requests (read by app/deps.py)."""
 
     resources: Resources
+    files: FileServer | None
+    """The build of the frontend, if there is one."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -59,38 +72,57 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=_operation_id,
         lifespan=_lifespan(settings),
     )
-    application.add_middleware(BodyLimitMiddleware, limit=BODY_BYTES, streaming_paths=["/data-upload"])
+    application.add_middleware(
+        BodyLimitMiddleware, limit=BODY_BYTES, streaming_paths=["/data-upload", "/image"]
+    )
     application.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "X-API-Key"],
+        allow_headers=["Authorization", "Content-Type", "Prefer", "X-API-Key"],
         expose_headers=["X-Request-ID"],
     )
-    application.add_middleware(RequestMiddleware)
+    application.add_middleware(RequestMiddleware, https=settings.site_url.startswith("https://"))
     install_problem_handlers(application)
     _add_routes(application)
+    # In front of even FastAPI's own middleware: a file is a look-up, and half of all requests are for files.
+    application.middleware_stack = BuildMiddleware(application.build_middleware_stack())
     return application
 
 
 def _add_routes(application: FastAPI) -> None:
     # Asked in this order: what the SPA asks for most comes first.
-    for room in (app.user, app.public, app.upload, app.health, app.site):
+    rooms = (
+        app.user,
+        app.public,
+        app.picture,
+        app.upload,
+        app.data,
+        app.task,
+        app.collection,
+        app.health,
+        app.site,
+        app.search,
+    )
+    for room in rooms:
         application.include_router(room.router.router)
+    application.include_router(app.site.passing.router)
     mimetypes.init()  # else the first request for a file reads the system's list on the event loop
     offline_assets = files("fastapi_offline") / "static"
     application.mount("/assets/api", StaticFiles(directory=str(offline_assets)))
-    application.mount("/assets", StaticFiles(packages=[("app.site", "static")]))
+    application.mount("/assets", OwnFiles(packages=[("app.site", "static")]))
+    application.router.routes.append(Route("/{path:path}", PageFallback(), methods=["GET", "HEAD"]))
 
 
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(_application: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
+            build = await open_files(settings)
             resources = await stack.enter_async_context(open_resources(settings))
             if settings.embedded_worker:
                 await stack.enter_async_context(embedded_worker(resources))
-            yield {"resources": resources}
+            yield {"resources": resources, "files": build}
 
     return lifespan
 

@@ -1,20 +1,35 @@
 """What a process holds while it runs: made in one place, closed in the reverse order."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
+from limits.aio.storage import RedisStorage
+
+from app.core.limits import RateLimiter, parse_overrides
+from app.core.password_policy import warm_up
 from app.core.passwords import PasswordHasher
-from app.core.settings import Settings
+from app.core.settings import Settings, SettingsError
 from app.core.tokens import TokenSigner
 from app.core.wakeups import Wakeups
+from app.db import users
 from app.db.engine import Database
 from app.db.migrations import require_current
+from app.db.rate_storage import DatabaseStorage
+from app.imaging import PictureRedrawer
 from app.mail.messages import MessageBuilder, Sender
 from app.mail.transport import MailTransport, create_transport
 from app.openml.client import OpenMLClient, open_client
 from app.storage.local import LocalStorage
+from app.storage.pictures import LocalPictures
+from app.upstream.servers import Upstreams, open_upstreams
+
+HASHES_SAMPLED = 64
+REDIS_CONNECTIONS = 20
+REDIS_SECONDS = 5
+"""Longest wait for a free connection, and for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,9 +40,13 @@ class Resources:
     database: Database
     passwords: PasswordHasher
     tokens: TokenSigner
+    limits: RateLimiter
     wakeups: Wakeups
     openml: OpenMLClient
     storage: LocalStorage
+    pictures: LocalPictures
+    redrawer: PictureRedrawer
+    upstreams: Upstreams
     messages: MessageBuilder
     mail: MailTransport
 
@@ -44,8 +63,12 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         database = Database(settings, wakeups)
         stack.push_async_callback(database.close)
         await require_current(database.engine)
+        await database.learn()
+        await asyncio.to_thread(warm_up)
         passwords = PasswordHasher(threads=settings.password_hash_threads, queue=settings.password_hash_queue)
         stack.callback(passwords.close)
+        async with database.session() as session:
+            passwords.learn(await users.sample_password_hashes(session, HASHES_SAMPLED))
         openml = await stack.enter_async_context(
             open_client(settings.openml_url, timeout_seconds=settings.openml_timeout_seconds)
         )
@@ -56,9 +79,50 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             tokens=TokenSigner(
                 settings.token_secret, lifetime=timedelta(minutes=settings.access_token_minutes)
             ),
+            limits=_rate_limiter(settings, database, stack),
             wakeups=wakeups,
             openml=openml,
             storage=LocalStorage(settings.data_dir / "uploads"),
-            messages=MessageBuilder(Sender(address=settings.email_sender, site_url=settings.site_url)),
+            pictures=LocalPictures(settings.data_dir / "pictures"),
+            redrawer=PictureRedrawer(
+                max_pixels=settings.picture_max_pixels, at_once=settings.pictures_at_once
+            ),
+            upstreams=await stack.enter_async_context(open_upstreams(settings)),
+            messages=MessageBuilder(
+                Sender(settings.email_sender, site_url=settings.site_url, contact=settings.contact_email)
+            ),
             mail=create_transport(settings),
         )
+
+
+def _rate_limiter(settings: Settings, database: Database, stack: AsyncExitStack) -> RateLimiter:
+    try:
+        overrides = parse_overrides(settings.rate_limits)
+    except ValueError as error:
+        raise SettingsError(f"RATE_LIMITS: {error}") from None
+    url = settings.redis_url.get_secret_value()
+    if not url:
+        return RateLimiter(DatabaseStorage(database), overrides=overrides)
+    try:
+        import redis.asyncio  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise SettingsError("REDIS_URL needs the extra: pip install openml-web[redis]") from None
+    try:
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url,
+            max_connections=REDIS_CONNECTIONS,
+            timeout=REDIS_SECONDS,
+            socket_timeout=REDIS_SECONDS,
+            # Made once: it looks on the disk for the client's version.
+            driver_info=redis.DriverInfo(),
+        )
+    except ValueError:
+        raise SettingsError("REDIS_URL is not an address. Write e.g. redis://host:6379/0") from None
+    stack.push_async_callback(pool.disconnect)
+    storage = RedisStorage(
+        f"async+{url}",
+        wrap_exceptions=True,
+        implementation="redispy",
+        connection_pool=pool,  # type: ignore[arg-type]  # as documented
+    )
+    return RateLimiter(storage, overrides=overrides)

@@ -98,11 +98,11 @@ async def prepare(settings: Settings) -> str:
     await migrate(database.engine)
     async with database.session() as session:
         user_id = await users.add_user(
-            session, email=f"{utc_now().timestamp()}@example.org", password_hash="x", first_name="Ada",
+            session, username="bench", email=f"{utc_now().timestamp()}@example.org", password_hash="x", first_name="Ada",
             last_name="L", api_key=f"{time.time_ns():032x}", ip_address="", active=True, now=utc_now(),
         )  # fmt: skip
     await database.close()
-    return TokenSigner(SECRET, lifetime=utc_now() - utc_now().replace(year=2020)).issue(user_id)
+    return TokenSigner(SECRET, lifetime=utc_now() - utc_now().replace(year=2020)).issue(user_id)[0]
 
 
 def measure(

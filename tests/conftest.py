@@ -13,11 +13,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import pymysql
 import pytest
+import structlog
 from blockbuster import blockbuster_ctx
 from sqlalchemy.engine import make_url
 from starlette.types import Receive, Scope, Send
@@ -28,18 +29,25 @@ from app.core.settings import Settings
 from app.db import users
 from app.db.engine import Database
 from app.db.migrations import migrate
+from app.db.tables import metadata
 from app.main import create_app
 from app.resources import Resources
+from tests.upstream import Upstream
+
+if TYPE_CHECKING:
+    from tests.service import Service
 
 IN_CI = os.environ.get("CI") == "true"
 MARIADB = os.environ.get("TEST_DATABASE_URL", "mysql://root@127.0.0.1:3306/")
 T = TypeVar("T")
-PASSWORD = "correct horse battery staple"
+PASSWORD = "seven rivers flow north"
 
 
 @pytest.fixture(scope="session", autouse=True)
 def _clean_environment() -> Iterator[None]:
-    """A developer's own settings must not reach the tests."""
+    """A developer's own settings must not reach the tests; nor may a traceback read the disk in their middle."""
+    console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[structlog.processors.add_log_level, console])
     kept = {
         name: os.environ.pop(name.upper()) for name in Settings.model_fields if name.upper() in os.environ
     }
@@ -64,13 +72,20 @@ def mariadb_server() -> str:
     return MARIADB
 
 
-def _mariadb(address: str, statement: str) -> None:
+def _mariadb(address: str, *statements: str) -> None:
     url = make_url(address)
     connection = pymysql.connect(
-        host=url.host or "127.0.0.1", port=url.port or 3306, user=url.username, password=url.password or ""
+        host=url.host or "127.0.0.1",
+        port=url.port or 3306,
+        user=url.username,
+        password=url.password or "",
+        database=url.database or None,
+        autocommit=False,
     )
     with connection, connection.cursor() as cursor:
-        cursor.execute(statement)
+        for statement in statements:
+            cursor.execute(statement)
+        connection.commit()
 
 
 @pytest.fixture(scope="session")
@@ -97,13 +112,53 @@ def empty_mariadb(mariadb_server: str) -> Iterator[str]:
     _mariadb(mariadb_server, f"DROP DATABASE {name}")
 
 
+SCHEMAS = Path(__file__).parent / "db"
+# Whose tables were there before ours, and how strict the server is with what they cannot hold.
+MARIADB_KINDS = {
+    "mariadb": (None, "STRICT_TRANS_TABLES"),
+    "openml": (SCHEMAS / "openml_users.sql", ""),
+    "app-next": (SCHEMAS / "app_next_users.sql", "STRICT_ALL_TABLES"),
+}
+
+
+@pytest.fixture(scope="session")
+def mariadb_kinds(mariadb_server: str) -> Iterator[dict[str, str]]:
+    """A migrated database of each kind that was asked for; making one takes longer than most tests."""
+    made: dict[str, str] = {}
+    yield made
+    for address in made.values():
+        _mariadb(mariadb_server, f"DROP DATABASE {make_url(address).database}")
+
+
+def _emptied_mariadb(server: str, kind: str, made: dict[str, str], folder: Path) -> str:
+    if kind not in made:
+        schema, mode = MARIADB_KINDS[kind]
+        name = f"openml_web_test_{secrets.token_hex(6)}"
+        _mariadb(server, f"CREATE DATABASE {name} CHARACTER SET latin1")
+        url = make_url(server).set(database=name)
+        address = url.update_query_dict({"init_command": f"SET SESSION sql_mode='{mode}'"})
+        made[kind] = address.render_as_string(hide_password=False)
+        if schema:
+            statements = [text for text in schema.read_text().split(";\n") if text.strip()]
+            _mariadb(made[kind], *statements)
+        asyncio.run(_migrate(Settings(_env_file=None, data_dir=folder, database_uri=made[kind])))
+    tables = [table.name for table in metadata.sorted_tables if table.name not in {"groups", "users"}]
+    _mariadb(made[kind], *(f"DELETE FROM `{table}`" for table in [*tables, "users"]))
+    return made[kind]
+
+
 @pytest.fixture(params=["sqlite", "mariadb"])
 def database_uri(request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path) -> str:
     """A migrated, empty database of each kind."""
-    if request.param == "mariadb":
-        address: str = request.getfixturevalue("empty_mariadb")
-        asyncio.run(_migrate(Settings(_env_file=None, data_dir=tmp_path / "var", database_uri=address)))
-        return address
+    return empty_database(request, tmp_path, migrated_sqlite)
+
+
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite: Path) -> str:
+    """Return the address of an empty database of the kind that the parameter names."""
+    if request.param in MARIADB_KINDS:
+        server: str = request.getfixturevalue("mariadb_server")
+        made: dict[str, str] = request.getfixturevalue("mariadb_kinds")
+        return _emptied_mariadb(server, request.param, made, tmp_path / "var")
     path = tmp_path / "openml.db"
     path.write_bytes(migrated_sqlite.read_bytes())
     return f"sqlite:///{path}"
@@ -148,6 +203,34 @@ def wait_until_up(url: str, process: "subprocess.Popen[Any]", *, seconds: float 
             return
     process.kill()
     pytest.fail(f"{url} does not answer")
+
+
+@pytest.fixture
+async def upstream(sandbox_url: str) -> AsyncIterator[Upstream]:
+    """The sandbox as its other clients see it; faults end with the test."""
+    async with httpx.AsyncClient(base_url=sandbox_url, timeout=30) as client:
+        yield Upstream(client)
+        await client.delete("sandbox/faults")
+
+
+@pytest.fixture
+def service(tmp_path: Path, database_uri: str, sandbox_url: str, free_port: int) -> Iterator["Service"]:
+    """The service, ready to be started as processes of its own."""
+    from tests.service import Service
+
+    settings = {
+        "DATA_DIR": str(tmp_path / "var"),
+        "DATABASE_URI": database_uri,
+        "OPENML_SERVER": sandbox_url,
+        "PUBLIC_URL": f"http://127.0.0.1:{free_port}",
+        "APP_SECRET_KEY": "a secret of thirty-two bytes or more",
+        "LEASE_SECONDS": "1",
+        "RECONCILE_SECONDS": "1",
+        "UPLOAD_STALL_SECONDS": "1",
+    }
+    service = Service(free_port, {**os.environ, **settings})
+    yield service
+    service.kill()
 
 
 @pytest.fixture
@@ -259,8 +342,10 @@ def make_person(app: Running, password_hash: str) -> MakePerson:
     """Insert an account, confirmed unless told otherwise, and return it with an access token."""
 
     async def make(**changes: Any) -> Person:
+        email = changes.pop("email", f"{secrets.token_hex(4)}@example.org")
         values = {
-            "email": f"{secrets.token_hex(4)}@example.org",
+            "username": email,
+            "email": email,
             "password_hash": password_hash,
             "first_name": "Ada",
             "last_name": "Lovelace",
@@ -274,7 +359,7 @@ def make_person(app: Running, password_hash: str) -> MakePerson:
             user_id = await users.add_user(session, **values)
             if values["active"]:
                 await users.add_to_members(session, user_id)
-        token = app.resources.tokens.issue(user_id)
+        token, _ = app.resources.tokens.issue(user_id)
         return Person(user_id, values["email"], PASSWORD, values["api_key"], token)
 
     return make

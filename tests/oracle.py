@@ -28,7 +28,11 @@ def load(name: str) -> pd.DataFrame:
 
 def oracle(create: Callable[..., Any], csv: Path, target: str) -> dict[str, Any]:
     """Return what openml-python would publish, as liac-arff reads it."""
-    data = pd.read_csv(csv)
+    return oracle_of_frame(create, pd.read_csv(csv), target)
+
+
+def oracle_of_frame(create: Callable[..., Any], data: pd.DataFrame, target: str) -> dict[str, Any]:
+    """Return the same for a table that pandas has read already."""
     nothing = dict.fromkeys(
         ("creator", "contributor", "collection_date", "language", "licence", "ignore_attribute", "citation")
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.errors import Problem, TooBusyError, catalogue, problem_from_record
+from app.core.errors import Problem, TooBusyError, TooManyRequestsError, catalogue, problem_from_record
 from app.core.reference import as_env_example, as_markdown
 
 ROOT = Path(__file__).parents[1]
@@ -34,8 +34,8 @@ def test_problems_when_drawn_then_the_tree_has_each() -> None:
         assert f" {kind.status} " in line, kind
 
 
-# Its constructor takes no text: it is answered at once and never recorded.
-RECORDED = [kind for kind in catalogue() if kind is not TooBusyError]
+# The constructors of the others take no text: they are answered at once and never recorded.
+RECORDED = [kind for kind in catalogue() if kind not in {TooBusyError, TooManyRequestsError}]
 
 
 @pytest.mark.parametrize("kind", RECORDED)

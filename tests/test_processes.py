@@ -1,148 +1,17 @@
 """What only real processes and sockets show: several workers, a kill at any moment, a client that goes away."""
 
-import asyncio
 import json
-import os
 import signal
 import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import sqlalchemy as sa
 
-from app.core.settings import Settings
-from app.db.engine import Database
-from app.db.tables import uploads
-from tests.conftest import wait_until_up
+from tests.service import ADA, Service, wait_for
 from tests.upload.test_data_upload import CSV, form
-
-ADA = {"first_name": "Ada", "last_name": "L", "email": "ada@example.org", "password": "correct horse battery"}
-ORDER = ["receiving", "received", "checked", "converted", "sending", "published", "processing", "active"]
-
-
-@dataclass
-class Service:
-    """The service as an operator starts it, and what can be seen of it."""
-
-    port: int
-    environment: dict[str, str]
-    started: "list[subprocess.Popen[bytes]]" = field(default_factory=list)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    @property
-    def folder(self) -> Path:
-        return Path(self.environment["DATA_DIR"])
-
-    def start(self, *, workers: int = 1, **changes: str) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "--factory",
-            "app.main:create_app",
-            "--port",
-            str(self.port),
-        ]
-        process = subprocess.Popen(
-            [*command, "--workers", str(workers)], env={**self.environment, **changes}, start_new_session=True
-        )
-        self.started.append(process)
-        wait_until_up(f"{self.url}/health/live", process)
-
-    def kill(self) -> None:
-        """SIGKILL to every process: no chance to tidy up."""
-        for process in self.started:
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-            process.wait()
-        self.started.clear()
-
-    def sign_up_and_log_in(self) -> dict[str, str]:
-        assert httpx.post(f"{self.url}/signup", json=ADA).json() == {"msg": "User created"}
-        self.confirm()
-        answer = httpx.post(f"{self.url}/token", data={"username": ADA["email"], "password": ADA["password"]})
-        return {"Authorization": f"Bearer {answer.json()['access_token']}"}
-
-    def confirm(self) -> None:
-        wait_for(lambda: bool(self.mails()))
-        link = next(word for word in self.mails()[0].read_text().split() if "token=" in word)
-        assert httpx.post(f"{self.url}/confirmation", json={"url": link}).json() == {"msg": "User confirmed"}
-
-    def mails(self) -> list[Path]:
-        return list((self.folder / "mail").glob("*.eml"))
-
-    def spooled(self) -> list[Path]:
-        return [path for path in (self.folder / "uploads").rglob("*") if path.is_file()]
-
-    def uploads(self) -> list[Any]:
-        async def look() -> list[Any]:
-            uri = self.environment["DATABASE_URI"]
-            database = Database(Settings(_env_file=None, data_dir=self.folder, database_uri=uri))
-            try:
-                async with database.session() as session:
-                    return list((await session.execute(sa.select(uploads))).mappings())
-            finally:
-                await database.close()
-
-        return asyncio.run(look())
-
-    def upload_reached(self, state: str) -> bool:
-        found = self.uploads()
-        if found and found[0]["state"] == "failed":
-            pytest.fail(str(found[0]["error"]))
-        return bool(found) and ORDER.index(found[0]["state"]) >= ORDER.index(state)
-
-    def send(self, headers: dict[str, str], files: dict[str, Any], *, all_but: int = 0) -> socket.socket:
-        """A connection on which an upload was sent, but for its last bytes."""
-        request = httpx.Request("POST", f"{self.url}/data-upload", headers=headers, files=files)
-        body = request.read()
-        lines = [
-            "POST /data-upload HTTP/1.1",
-            *(f"{key}: {value}" for key, value in request.headers.items()),
-            "",
-            "",
-        ]
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
-        connection.sendall("\r\n".join(lines).encode() + body[: len(body) - all_but])
-        return connection
-
-
-def wait_for(look: Callable[[], bool], *, seconds: float = 30, pause: float = 0.05) -> None:
-    deadline = time.monotonic() + seconds
-    while not look():
-        if time.monotonic() > deadline:
-            pytest.fail(f"nothing after {seconds} seconds")
-        time.sleep(pause)
-
-
-@pytest.fixture
-def service(tmp_path: Path, database_uri: str, sandbox_url: str, free_port: int) -> Iterator[Service]:
-    settings = {
-        "DATA_DIR": str(tmp_path / "var"),
-        "DATABASE_URI": database_uri,
-        "OPENML_SERVER": sandbox_url,
-        "PUBLIC_URL": f"http://127.0.0.1:{free_port}",
-        "APP_SECRET_KEY": "a secret of thirty-two bytes or more",
-        "LEASE_SECONDS": "1",
-        "RECONCILE_SECONDS": "1",
-        "UPLOAD_STALL_SECONDS": "1",
-    }
-    service = Service(free_port, {**os.environ, **settings})
-    yield service
-    service.kill()
 
 
 def published(sandbox_url: str, name: str) -> list[int]:
@@ -167,6 +36,7 @@ def test_logout_when_done_on_one_worker_then_refused_by_all_and_after_a_restart(
     assert statuses() == {401}
 
 
+@pytest.mark.parametrize("database_uri", ["mariadb"], indirect=True)
 def test_mail_when_killed_between_sign_up_and_delivery_then_delivered_after_the_restart(
     service: Service,
 ) -> None:
@@ -180,6 +50,7 @@ def test_mail_when_killed_between_sign_up_and_delivery_then_delivered_after_the_
     service.confirm()
 
 
+@pytest.mark.parametrize("database_uri", ["mariadb"], indirect=True)
 def test_upload_when_killed_halfway_then_a_row_says_so_and_nothing_else_is_left(
     service: Service, sandbox_url: str
 ) -> None:
@@ -198,6 +69,7 @@ def test_upload_when_killed_halfway_then_a_row_says_so_and_nothing_else_is_left(
     assert published(sandbox_url, "killed-halfway") == []
 
 
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_upload_when_the_client_goes_away_then_a_row_says_so_at_once(service: Service) -> None:
     service.start(UPLOAD_STALL_SECONDS="60")
     headers = service.sign_up_and_log_in()
@@ -208,6 +80,7 @@ def test_upload_when_the_client_goes_away_then_a_row_says_so_at_once(service: Se
     assert not service.spooled()
 
 
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_upload_when_the_client_falls_silent_then_told_to_send_it_again(service: Service) -> None:
     service.start()
     with service.send(service.sign_up_and_log_in(), form(), all_but=50) as connection:
@@ -219,6 +92,7 @@ def test_upload_when_the_client_falls_silent_then_told_to_send_it_again(service:
     assert problem["type"] == "https://openml.org/problems/body-stalled"
 
 
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(("token", "status"), [("Bearer null", b"401"), ("good", b"413")])
 def test_upload_when_it_will_be_refused_then_before_the_first_byte(
     service: Service, token: str, status: bytes
@@ -237,6 +111,7 @@ def test_upload_when_it_will_be_refused_then_before_the_first_byte(
     assert answer.startswith(b"HTTP/1.1 " + status), "no 100 Continue in front"
 
 
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_upload_when_larger_than_it_may_be_then_refused_while_it_comes(service: Service) -> None:
     service.start(UPLOAD_MAX_BYTES="1000")
     headers = service.sign_up_and_log_in()
@@ -273,3 +148,69 @@ def test_upload_when_killed_in_any_state_then_published_once(
     wait_for(lambda: service.upload_reached("active"), seconds=60)
     assert published(sandbox_url, name) == [service.uploads()[0]["dataset_id"]]
     wait_for(lambda: not service.spooled(), seconds=90)
+
+
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_upload_when_everything_is_told_to_stop_then_it_goes_on_at_once_after_the_start(
+    service: Service, sandbox_url: str, tmp_path: Path, number: signal.Signals
+) -> None:
+    """Ctrl-C and systemd tell the conversion as well, which must not pass for a fault of the table."""
+    service.start(LEASE_SECONDS="60")
+    headers = service.sign_up_and_log_in()
+    name = f"{tmp_path.parent.name}-{tmp_path.name}".replace("_", "-")
+    large = CSV + b"x,1,no\n" * 1_000_000
+    answer = httpx.post(
+        f"{service.url}/data-upload",
+        headers={**headers, "Prefer": "respond-async"},
+        files=form(large, dataset_name=name),
+        timeout=60,
+    )
+    assert answer.status_code == 202
+    wait_for(lambda: service.upload_reached("checked"), pause=0.005)
+    service.stop(number)
+    assert service.uploads()[0]["state"] != "failed"
+
+    service.start(LEASE_SECONDS="60")
+
+    wait_for(lambda: service.upload_reached("active"), seconds=30)
+    assert published(sandbox_url, name) == [service.uploads()[0]["dataset_id"]]
+
+
+@pytest.mark.parametrize(
+    ("database_uri", "shared"),
+    [("sqlite", ""), ("openml", ""), ("openml", "redis://127.0.0.1:6379/14")],
+    indirect=["database_uri"],
+)
+def test_account_when_two_workers_serve_it_then_they_agree_on_everything(
+    service: Service, shared: str
+) -> None:
+    """The whole life of an account, each request on whichever worker takes it."""
+    service.start(workers=2, REDIS_URL=shared)
+    headers = service.sign_up_and_log_in()
+    login = {"email": ADA["email"], "password": ADA["password"]}
+    changed = {"first_name": "Augusta", "last_name": "King", "bio": "b", "email": ADA["email"]}
+
+    def ask(method: str, path: str, **arguments: Any) -> httpx.Response:
+        # A connection of its own each time, so that both workers are asked.
+        return httpx.request(method, f"{service.url}{path}", timeout=20, **arguments)
+
+    def link(subject: str) -> str:
+        def found() -> list[str]:
+            texts = [path.read_text() for path in service.mails()]
+            return [word for text in texts if subject in text for word in text.split() if "token=" in word]
+
+        wait_for(lambda: bool(found()))
+        return found()[0]
+
+    assert ask("POST", "/profile", json=changed, headers=headers).status_code == 200
+    assert {ask("GET", "/profile", headers=headers).json()["first_name"] for _ in range(10)} == {"Augusta"}
+    other = {"Authorization": f"Bearer {ask('POST', '/login', json=login).json()['access_token']}"}
+    assert len(ask("GET", "/sessions", headers=other).json()["sessions"]) == 2
+    ask("POST", "/forgotpassword", json={"email": ADA["email"]})
+    reset = {"url": link("Reset your OpenML password"), "password": "eleven clouds drift south"}
+    statuses = [ask("POST", "/resetpassword", json=reset).status_code for _ in range(4)]
+    assert statuses == [200, 400, 400, 400], "used up for both workers"
+    assert {ask("GET", "/profile", headers=each).status_code for each in (headers, other) * 10} == {401}
+    guesses = [ask("POST", "/login", json=login).status_code for _ in range(14)]
+    assert guesses == [200] * 10 + [429] * 4, "counted together"

@@ -47,6 +47,9 @@ def upgrade() -> None:
     adopted = check_adopted(op.get_bind())
     if "users" not in adopted:
         create_users()
+        if op.get_context().dialect.name == "sqlite":
+            # On a database of our own a login needs not look at every row.
+            op.create_index("users_email", "users", ["email"])
     if "users_groups" not in adopted:
         create_users_groups()
     if "groups" not in adopted:

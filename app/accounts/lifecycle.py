@@ -1,20 +1,36 @@
-"""Creating and confirming an account."""
+"""The life of an account: created, confirmed, changed, closed."""
 
+import re
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import links
+from app.accounts import audit, links, mails
+from app.accounts.audit import AuditKind
 from app.accounts.links import LinkPurpose
+from app.accounts.mails import MailRequest
+from app.accounts.sessions import end_all_sessions
 from app.core.clock import utc_now
+from app.core.errors import LinkNotValidError
 from app.core.settings import Settings
-from app.core.wakeups import OUTBOX
-from app.db import account_tokens, outbox, users
-from app.db.engine import wake_after_commit
+from app.core.visitor import Visitor
+from app.db import (
+    account_states,
+    account_tokens,
+    address_locks,
+    audit_events,
+    outbox,
+    sessions,
+    task_requests,
+    uploads,
+    users,
+)
+from app.db.account_tokens import AccountToken
 from app.mail.messages import MailKind
+from app.resources import Resources
+from app.storage.pictures import name_in
 
 
 class AccountExistsError(Exception):
@@ -25,11 +41,11 @@ class AccountExistsError(Exception):
 class NewAccount:
     """What somebody who signs up tells us; the password is hashed already."""
 
+    username: str
     email: str
     first_name: str
     last_name: str
     password_hash: str
-    ip_address: str
 
 
 def new_api_key() -> str:
@@ -37,68 +53,179 @@ def new_api_key() -> str:
     return secrets.token_hex(16)
 
 
-async def create_account(session: AsyncSession, account: NewAccount, settings: Settings) -> int:
-    """Insert the account and, in the same transaction, the mail that lets its owner confirm it.
+async def create_account(
+    session: AsyncSession,
+    account: NewAccount,
+    settings: Settings,
+    visitor: Visitor,
+    *,
+    confirmed: bool = False,
+) -> int:
+    """Insert the account and, unless it is confirmed, the mail that lets its owner do so, in the same transaction.
 
     Raises:
         AccountExistsError: the address is taken.
     """
+    users.require_storable(session, first_name=account.first_name, last_name=account.last_name)
+    await address_locks.lock_address(session, account.email)
     if await users.is_taken(session, account.email):
         raise AccountExistsError
+    active = confirmed or not settings.send_email
     try:
         async with session.begin_nested():
             user_id = await users.add_user(
                 session,
+                username=account.username,
                 email=account.email,
                 password_hash=account.password_hash,
                 first_name=account.first_name,
                 last_name=account.last_name,
                 api_key=new_api_key(),
-                ip_address=account.ip_address,
-                active=not settings.send_email,
+                ip_address=visitor.ip_address,
+                active=active,
                 now=utc_now(),
             )
     except IntegrityError as error:
         # A request beside this one was faster. (128 random bits do not collide.)
         raise AccountExistsError from error
-    if settings.send_email:
-        await send_confirmation(session, user_id=user_id, email=account.email, settings=settings)
-    else:
+    await audit.write(session, user_id, AuditKind.SIGNED_UP, visitor)
+    if active:
         await users.add_to_members(session, user_id)
+    else:
+        await mails.send_confirmation(session, settings, user_id=user_id, email=account.email)
     return user_id
 
 
-async def send_confirmation(session: AsyncSession, *, user_id: int, email: str, settings: Settings) -> None:
-    """Queue the mail with a new confirmation link."""
-    now = utc_now()
-    link = await links.create_link(
-        session,
-        site_url=settings.site_url,
-        user_id=user_id,
-        purpose=LinkPurpose.CONFIRM,
-        lifetime=timedelta(hours=settings.confirmation_hours),
-        now=now,
-    )
-    parameters = {"link": link, "hours": settings.confirmation_hours}
-    await outbox.add_mail(
-        session, kind=MailKind.CONFIRM_EMAIL, recipient=email, parameters=parameters, now=now
-    )
-    wake_after_commit(session, OUTBOX)
+async def free_username(session: AsyncSession, email: str, *, always_random: bool) -> str:
+    """Return a user name made of the address, which nobody has.
+
+    `always_random` is for services that do not tell whether somebody has signed up already.
+    """
+    stem = re.sub(r"[^a-z0-9._-]", "", email.partition("@")[0].lower())[:80] or "user"
+    name = f"{stem}-{secrets.token_hex(3)}" if always_random else stem
+    while await users.is_taken(session, name):
+        name = f"{stem}-{secrets.token_hex(3)}"
+    return name
 
 
-async def confirm_account(session: AsyncSession, token: str) -> None:
-    """Activate the account whose confirmation link holds `token`.
+async def confirm(session: AsyncSession, token: str, visitor: Visitor) -> None:
+    """Confirm the address that the link went to: that of a new account, or the new one of an old account.
 
     The SPA posts each link twice; the second time finds nothing to do and says so kindly.
 
     Raises:
         LinkNotValidError: the token confirms nothing.
     """
-    known = await account_tokens.get_token(
-        session, token_digest=links.digest(token), purpose=LinkPurpose.CONFIRM
-    )
-    if known is not None and known.used_at is not None and known.owner_active:
-        return
-    found = await links.redeem(session, token=token, purpose=LinkPurpose.CONFIRM, now=utc_now())
-    await users.set_active(session, found.user_id)
+    found = await links.find(session, token)
+    if found is None:
+        raise LinkNotValidError
+    if found.used_at is not None:
+        await _require_confirmed(session, found)
+    elif found.purpose == LinkPurpose.CHANGE_EMAIL:
+        await _confirm_change(session, await links.redeem(session, token, LinkPurpose.CHANGE_EMAIL), visitor)
+    else:
+        await _activate(session, await links.redeem(session, token, LinkPurpose.CONFIRM), visitor)
+
+
+async def request_email_change(
+    session: AsyncSession, *, user_id: int, old: str, new: str, visitor: Visitor
+) -> None:
+    """Let the worker ask at the new address whether it wants to be this account's, and tell the old one.
+
+    Whoever asks cannot tell from the answer, nor from mails, whether somebody has the address; its owner hears of it.
+    """
+    await audit.write(session, user_id, AuditKind.EMAIL_CHANGE_REQUESTED, visitor)
+    await mails.request(session, MailRequest.EMAIL_CHANGE, new, user_id=user_id)
+    await mails.send(session, MailKind.EMAIL_CHANGE_REQUESTED, old, new_email=_veiled(new))
+
+
+async def reset_password(session: AsyncSession, token: str, password_hash: str, visitor: Visitor) -> None:
+    """Give the account of a reset link a new password, and end whatever the old one opened.
+
+    Raises:
+        LinkNotValidError: the token resets nothing.
+    """
+    found = await links.redeem(session, token, LinkPurpose.RESET_PASSWORD)
+    await users.set_new_password(session, found.user_id, password_hash)
+    await account_tokens.delete_unused(session, found.user_id)
+    await end_all_sessions(session, found.user_id)
+    await audit.write(session, found.user_id, AuditKind.PASSWORD_RESET, visitor)
+    if email := await users.get_email(session, found.user_id):
+        await mails.send(session, MailKind.PASSWORD_CHANGED, email)
+
+
+async def activate(session: AsyncSession, user_id: int, visitor: Visitor) -> None:
+    """Open an account on an operator's word, confirmed or not."""
+    await account_states.set_deactivated(session, user_id, None)
+    await users.set_active(session, user_id, active=True)
+    await users.add_to_members(session, user_id)
+    await audit.write(session, user_id, AuditKind.ACTIVATED, visitor)
+
+
+async def deactivate(session: AsyncSession, user_id: int, visitor: Visitor) -> None:
+    """Close an account until an operator opens it again: no mail link does, and no token or key works here."""
+    await account_states.set_deactivated(session, user_id, utc_now())
+    await users.set_active(session, user_id, active=False)
+    await account_tokens.delete_unused(session, user_id)
+    await end_all_sessions(session, user_id)
+    await audit.write(session, user_id, AuditKind.DEACTIVATED, visitor)
+
+
+async def delete_account(resources: Resources, user_id: int, email: str) -> None:
+    """Clear everything personal, close the account for good, and remove its picture.
+
+    The row itself stays, empty: datasets on OpenML name their uploader by its number, and no number may ever belong
+    to somebody else. What was published stays there.
+    """
+    async with resources.database.session() as session:
+        picture = await users.get_image(session, user_id)
+        await end_all_sessions(session, user_id)
+        await sessions.delete_sessions(session, user_id)
+        await account_tokens.delete_of_user(session, user_id)
+        await audit_events.delete_of_user(session, user_id)
+        await uploads.forget_user(session, user_id)
+        await task_requests.delete_of_user(session, user_id)
+        await outbox.forget_recipient(session, email)
+        await users.anonymise(session, user_id)
+        await account_states.set_deactivated(session, user_id, utc_now())
+        await mails.send(session, MailKind.ACCOUNT_DELETED, email)
+    if name := name_in(picture):
+        await resources.pictures.delete(name)
+
+
+async def _activate(session: AsyncSession, found: AccountToken, visitor: Visitor) -> None:
+    if await account_states.is_deactivated(session, found.user_id):
+        raise LinkNotValidError
+    await users.set_active(session, found.user_id, active=True)
     await users.add_to_members(session, found.user_id)
+    await account_states.set_confirmed(session, found.user_id, utc_now())
+    await audit.write(session, found.user_id, AuditKind.CONFIRMED, visitor)
+
+
+async def _confirm_change(session: AsyncSession, found: AccountToken, visitor: Visitor) -> None:
+    """Let the new address take effect, unless somebody has taken it since it was asked."""
+    new, old = found.email or "", await users.get_email(session, found.user_id)
+    await address_locks.lock_address(session, new)
+    if old is None or await users.is_taken(session, new, but_not=found.user_id):
+        raise LinkNotValidError
+    await users.set_email(session, found.user_id, new)
+    await account_tokens.delete_unused(session, found.user_id)
+    await end_all_sessions(session, found.user_id)
+    await audit.write(session, found.user_id, AuditKind.EMAIL_CHANGED, visitor)
+    await mails.send(session, MailKind.EMAIL_CHANGED, old, new_email=_veiled(new))
+
+
+async def _require_confirmed(session: AsyncSession, found: AccountToken) -> None:
+    """Accept a token again whose work is still done."""
+    if found.purpose == LinkPurpose.CHANGE_EMAIL:
+        still = await users.get_email(session, found.user_id) == found.email
+    else:
+        still = found.purpose == LinkPurpose.CONFIRM and await users.is_active(session, found.user_id)
+    if not still:
+        raise LinkNotValidError
+
+
+def _veiled(email: str) -> str:
+    """Return enough of an address for its owner to know it, and too little for others: `a…@example.org`."""
+    name, _, domain = email.rpartition("@")
+    return f"{name[:1]}…@{domain}"

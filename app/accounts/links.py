@@ -2,55 +2,92 @@
 
 import hashlib
 import secrets
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.clock import utc_now
 from app.core.errors import LinkNotValidError
+from app.core.settings import Settings
 from app.db import account_tokens
 from app.db.account_tokens import AccountToken
 
 
 class LinkPurpose(StrEnum):
-    """What a link is for; the value is the page of the SPA that it opens."""
+    """What a link is for. A token of one purpose is unknown to the others."""
 
-    CONFIRM = "confirm-page"
+    CONFIRM = "confirm"
+    CHANGE_EMAIL = "change-email"
+    RESET_PASSWORD = "reset-password"  # noqa: S105 - a purpose
+
+
+PAGES = {
+    LinkPurpose.CONFIRM: "confirm-page",
+    LinkPurpose.CHANGE_EMAIL: "confirm-page",
+    LinkPurpose.RESET_PASSWORD: "reset-page",
+}
+"""The pages of the SPA that links open; ours have the same addresses."""
+
+
+def lifetime(purpose: LinkPurpose, settings: Settings) -> timedelta:
+    """Return how long a link of this purpose works."""
+    if purpose is LinkPurpose.RESET_PASSWORD:
+        return timedelta(minutes=settings.reset_minutes)
+    return timedelta(hours=settings.confirmation_hours)
 
 
 async def create_link(
-    session: AsyncSession,
-    *,
-    site_url: str,
-    user_id: int,
-    purpose: LinkPurpose,
-    lifetime: timedelta,
-    now: datetime,
+    session: AsyncSession, settings: Settings, *, user_id: int, purpose: LinkPurpose, email: str | None = None
 ) -> str:
-    """Return the address to be mailed. Earlier links of the same purpose stop working."""
-    token = secrets.token_hex(32)
+    """Return the address to be mailed. Earlier links of the same purpose stop working.
+
+    `email` is the address that a change of address is about.
+    """
+    token, now = secrets.token_hex(32), utc_now()
     await account_tokens.add_token(
         session,
         token_digest=digest(token),
         user_id=user_id,
         purpose=purpose,
+        email=email,
         now=now,
-        expires_at=now + lifetime,
+        expires_at=now + lifetime(purpose, settings),
     )
-    return f"{site_url}/auth/{purpose}/?{urlencode({'token': token})}"
+    return f"{settings.site_url}/auth/{PAGES[purpose]}/?{urlencode({'token': token})}"
 
 
-async def redeem(session: AsyncSession, *, token: str, purpose: LinkPurpose, now: datetime) -> AccountToken:
-    """Use the token up and return whose it was.
+async def find(session: AsyncSession, token: str) -> AccountToken | None:
+    """Return the token's row, used and expired ones included."""
+    return await account_tokens.get_token(session, token_digest=digest(token))
+
+
+async def require(session: AsyncSession, token: str, purpose: LinkPurpose) -> AccountToken:
+    """Return whose token it is, without using it up.
 
     Raises:
         LinkNotValidError: it is unknown, for something else, used, or too old.
     """
-    found = await account_tokens.get_token(session, token_digest=digest(token), purpose=purpose)
-    if found is None or found.used_at is not None or found.expires_at <= now:
+    found = await find(session, token)
+    if (
+        found is None
+        or found.purpose != purpose
+        or found.used_at is not None
+        or found.expires_at <= utc_now()
+    ):
         raise LinkNotValidError
-    if not await account_tokens.use_token(session, token_digest=digest(token), now=now):
+    return found
+
+
+async def redeem(session: AsyncSession, token: str, purpose: LinkPurpose) -> AccountToken:
+    """Use the token up and return whose it was.
+
+    Raises:
+        LinkNotValidError: as `require`, or somebody else used it in this moment.
+    """
+    found = await require(session, token, purpose)
+    if not await account_tokens.use_token(session, token_digest=digest(token), now=utc_now()):
         raise LinkNotValidError
     return found
 
@@ -72,4 +109,4 @@ def token_of(url: str) -> str:
 
 def digest(token: str) -> str:
     """Return what is stored of a token. It is 256 random bits: a plain hash cannot be guessed back."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()

@@ -3,14 +3,15 @@
     Problem
     |- 400  BadRequestError  MalformedBodyError  LinkNotValidError
     |- 401  UnauthorizedError  WrongCredentialsError
-    |- 403  NotConfirmedError
+    |- 403  NotConfirmedError  NotYoursError
     |- 404  NotFoundError
     |- 405  MethodNotAllowedError
     |- 408  BodyStalledError
-    |- 409  ApiKeyMissingError
+    |- 409  ApiKeyMissingError  DatasetNotActiveError  DatasetInUseError  AliasTakenError
     |- 413  BodyTooLargeError
     |- 415  FormatNotSupportedError
-    |- 422  ValidationFailedError  DatasetRefusedError
+    |- 422  ValidationFailedError  DatasetRefusedError  PictureRefusedError
+    |- 429  TooManyRequestsError
     |- 500  InternalError
     |- 502  OpenMLRefusedError  ProcessingFailedError
     |- 503  TooBusyError  OpenMLUnreachableError  NotReadyError
@@ -24,6 +25,8 @@ lists fields (422); `code` is OpenML's number where the problem comes from there
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
+ERRORS_SHOWN = 20
+"""Wrong fields that one problem names; whoever has more will have them after the next try."""
 PROBLEM_SPACE = "https://openml.org/problems/"
 
 
@@ -107,6 +110,12 @@ class NotConfirmedError(Problem):
     slug, status, title = "not-confirmed", 403, "The e-mail address is not confirmed yet"
 
 
+class NotYoursError(Problem):
+    """OpenML lets only the owner change this."""
+
+    slug, status, title = "not-yours", 403, "OpenML lets only the owner change this"
+
+
 class NotFoundError(Problem):
     """There is nothing here."""
 
@@ -129,6 +138,24 @@ class ApiKeyMissingError(Problem):
     """The account has no usable key on OpenML."""
 
     slug, status, title = "api-key-missing", 409, "This account has no API key; make one with POST /api-key"
+
+
+class DatasetNotActiveError(Problem):
+    """OpenML has not processed the dataset yet, or it was deactivated."""
+
+    slug, status, title = "dataset-not-active", 409, "The dataset is not active on OpenML"
+
+
+class DatasetInUseError(Problem):
+    """The dataset has tasks, which rely on its columns' roles."""
+
+    slug, status, title = "dataset-in-use", 409, "The dataset has tasks"
+
+
+class AliasTakenError(Problem):
+    """Another collection has this alias."""
+
+    slug, status, title = "alias-taken", 409, "Another collection has this alias"
 
 
 class BodyTooLargeError(Problem):
@@ -154,11 +181,37 @@ class ValidationFailedError(Problem):
         detail = "; ".join(f"{error['field']}: {error['message']}" for error in errors)
         return cls(detail, errors=list(errors))
 
+    @classmethod
+    def from_pydantic(cls, details: Sequence[Mapping[str, Any]]) -> Self:
+        """Return the problem for what pydantic found.
+
+        Fields are named as the caller wrote them; values are never repeated, for one may be a password.
+        """
+        return cls.for_fields([_field_error(detail) for detail in details[:ERRORS_SHOWN]])
+
 
 class DatasetRefusedError(Problem):
     """The file is not fit to be published; `row` and `column` say where."""
 
     slug, status, title = "dataset-refused", 422, "The dataset cannot be published as it is"
+
+
+class PictureRefusedError(Problem):
+    """The file cannot be used as a picture."""
+
+    slug, status, title = "picture-refused", 422, "The file cannot be used as a picture"
+
+
+class TooManyRequestsError(Problem):
+    """A rate limit is reached; come back after `Retry-After` seconds."""
+
+    slug, status, title = "too-many-requests", 429, "Too many attempts; try again later"
+
+    def __init__(self, *, retry_after_seconds: int = 60) -> None:
+        super().__init__(
+            f"Too many attempts; try again in {retry_after_seconds} seconds",
+            headers={"Retry-After": str(retry_after_seconds)},
+        )
 
 
 class InternalError(Problem):
@@ -204,6 +257,12 @@ class StillWorkingError(Problem):
     """The upload is safe and goes on; only this request stopped waiting."""
 
     slug, status, title = "still-working", 504, "The upload is safe and still being published"
+
+
+def _field_error(detail: Mapping[str, Any]) -> dict[str, str]:
+    location = [str(part) for part in detail["loc"] if part not in ("body", "query", "path", "header")]
+    message = str(detail["msg"]).removeprefix("Value error, ")
+    return {"field": ".".join(location) or "body", "message": message}
 
 
 def problem_from_record(record: Mapping[str, Any], **members: Any) -> Problem:  # noqa: ANN401 - extension members

@@ -1,21 +1,25 @@
 """Problems as HTTP answers, and how routes declare them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 
 from app.core.errors import (
     BadRequestError,
+    BodyStalledError,
     BodyTooLargeError,
     InternalError,
     MalformedBodyError,
     MethodNotAllowedError,
     NotFoundError,
+    NotReadyError,
     Problem,
     ValidationFailedError,
 )
@@ -25,6 +29,7 @@ log = structlog.get_logger(__name__)
 PROBLEM_JSON = "application/problem+json"
 BY_STATUS: Mapping[int, type[Problem]] = {
     404: NotFoundError,
+    408: BodyStalledError,
     405: MethodNotAllowedError,
     413: BodyTooLargeError,
 }
@@ -36,6 +41,15 @@ def problem_response(problem: Problem) -> JSONResponse:
     return JSONResponse(
         problem.document(), status_code=problem.status, headers=problem.headers, media_type=PROBLEM_JSON
     )
+
+
+BODY_PROBLEMS: Sequence[type[Problem]] = (
+    MalformedBodyError,
+    BodyStalledError,
+    BodyTooLargeError,
+    ValidationFailedError,
+)
+"""What any route with a JSON or form body may answer."""
 
 
 def declare(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
@@ -78,6 +92,8 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(OperationalError, _on_database_fault)
+    app.add_exception_handler(PoolTimeoutError, _on_database_fault)
     app.add_exception_handler(Exception, _on_fault)
 
 
@@ -91,7 +107,7 @@ async def _on_invalid_request(_request: Request, error: Exception) -> JSONRespon
     details = error.errors()
     if any(detail["type"] == "json_invalid" for detail in details):
         return problem_response(MalformedBodyError("The body is not valid JSON."))
-    return problem_response(ValidationFailedError.for_fields([_field_error(detail) for detail in details]))
+    return problem_response(ValidationFailedError.from_pydantic(details))
 
 
 async def _on_http_exception(_request: Request, error: Exception) -> JSONResponse:
@@ -102,14 +118,13 @@ async def _on_http_exception(_request: Request, error: Exception) -> JSONRespons
     return problem_response(problem)
 
 
+async def _on_database_fault(_request: Request, error: Exception) -> JSONResponse:
+    """Answer that the database is away, or busy for longer than anybody waits."""
+    log.error("database does not answer", kind=type(error).__name__, exc_info=error)
+    return problem_response(NotReadyError(headers={"Retry-After": "5"}))
+
+
 async def _on_fault(_request: Request, error: Exception) -> JSONResponse:
     # The server logs the traceback; the caller learns nothing of our inside.
     log.error("fault", kind=type(error).__name__)
     return problem_response(InternalError())
-
-
-def _field_error(detail: Mapping[str, Any]) -> dict[str, str]:
-    """Name the field as the caller wrote it, and never repeat its value: it may be a password."""
-    location = [str(part) for part in detail["loc"] if part not in ("body", "query", "path", "header")]
-    message = str(detail["msg"]).removeprefix("Value error, ")
-    return {"field": ".".join(location) or "body", "message": message}

@@ -13,7 +13,7 @@ import structlog
 from app.core.settings import Settings
 
 REQUESTS = "app.requests"
-REFUSALS = ("SettingsError", "MigrationError")
+REFUSALS = ("SettingsError", "BuildError", "MigrationError")
 """Errors whose text says what to set or to run."""
 SECRET_NAMES = ("password", "token", "secret", "api_key", "apikey", "authorization", "cookie", "smtp_pass")
 
@@ -37,14 +37,20 @@ def configure_logging(settings: Settings) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    renderer = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
+    # Plain: a traceback with the values of local variables would print passwords.
+    renderer = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if as_text
+        else structlog.processors.JSONRenderer()
+    )
+    lines: list[structlog.typing.Processor] = [] if as_text else [structlog.processors.format_exc_info]
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.format_exc_info,
+                *lines,
                 renderer,
             ],
         )

@@ -1,5 +1,6 @@
 """What surrounds every request: an id, one log line, the headers of a careful site, and a cap on its body."""
 
+import asyncio
 import itertools
 import secrets
 import time
@@ -14,18 +15,28 @@ from app.core.errors import BodyTooLargeError
 from app.core.http import problem_response
 from app.core.logging import log_request
 
+BODY_SECONDS = 60
+"""In which a body that does not stream to disk has to arrive; a mebibyte takes that long on a modem."""
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
     (b"cross-origin-opener-policy", b"same-origin"),
+    # For what is no page; pages bring policies of their own.
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
 )
+HSTS = (b"strict-transport-security", b"max-age=31536000")
+CREDENTIALS = {b"authorization", b"x-api-key"}
+NO_STORE = (b"cache-control", b"no-store")
+"""For answers to somebody, and all that say nothing else and cannot be asked about by a tag."""
 
 
 class RequestMiddleware:
     """Pure ASGI, so that bodies stream through untouched and context variables travel."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *, https: bool) -> None:
+        """Take the application; `https` says that people reach it over TLS only."""
         self._app = app
+        self._headers = (*SECURITY_HEADERS, HSTS) if https else SECURITY_HEADERS
         self._process = secrets.token_hex(4)
         self._numbers = itertools.count()
 
@@ -37,6 +48,8 @@ class RequestMiddleware:
         request_id = f"{self._process}{next(self._numbers):08x}"
         started = time.perf_counter()
         status = 500
+        # What somebody's credentials brought forth is nobody else's, whatever stands in between.
+        private = any(name in CREDENTIALS for name, _ in scope["headers"])
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
@@ -45,7 +58,9 @@ class RequestMiddleware:
                 headers = message["headers"]
                 present = {name for name, _ in headers}
                 headers.append((b"x-request-id", request_id.encode()))
-                headers.extend(header for header in SECURITY_HEADERS if header[0] not in present)
+                headers.extend(header for header in self._headers if header[0] not in present)
+                if b"cache-control" not in present and (private or b"etag" not in present):
+                    headers.append(NO_STORE)
             await send(message)
 
         structlog.contextvars.clear_contextvars()
@@ -57,10 +72,15 @@ class RequestMiddleware:
             log_request(
                 request_id=request_id,
                 method=scope["method"],
-                path=scope["path"],
+                path=_printable(scope["path"]),
                 status=status,
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),
             )
+
+
+def _printable(path: str) -> str:
+    """Return the path with its control characters escaped: a line of a log must not be forged by a request."""
+    return path if path.isprintable() else path.encode("unicode_escape").decode("ascii")
 
 
 class BodyLimitMiddleware:
@@ -87,15 +107,22 @@ class BodyLimitMiddleware:
             )
             await problem_response(problem)(scope, receive, send)
             return
-        received = 0
+        received, receiving = 0, True
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
 
         async def receive_counted() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, receiving
+            try:
+                async with asyncio.timeout_at(deadline if receiving else None):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408) from None
             received += len(message.get("body", b""))
             if received > self._limit:
                 # FastAPI turns every other exception of a body into a 400.
                 raise HTTPException(413)
+            # Later calls only wait for the client to go away.
+            receiving = bool(message.get("more_body"))
             return message
 
         await self._app(scope, receive_counted, send)

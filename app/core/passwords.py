@@ -1,10 +1,13 @@
 """Password hashes: argon2id for what we write, whatever OpenML's servers wrote for what we verify."""
 
 import asyncio
+import hashlib
 import os
-from collections.abc import Callable
+import unicodedata
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeVar
 
 from passlib.context import CryptContext
@@ -13,8 +16,27 @@ from app.core.errors import TooBusyError
 
 T = TypeVar("T")
 
+LONGEST = 1024
+"""Characters of a password; beyond it even normalising one would take long."""
 BCRYPT_BYTES = 72
 """bcrypt never looked further; the library now refuses longer input instead of cutting it."""
+
+
+_CONTEXT = CryptContext(
+    schemes=["argon2", "bcrypt"],
+    deprecated=["bcrypt"],
+    argon2__type="ID",
+    argon2__memory_cost=19_456,
+    argon2__time_cost=2,
+    argon2__parallelism=1,
+)
+
+
+@cache
+def _dummy_hash() -> str:
+    """Return a hash that no account has, salted anew in each process."""
+    stored: str = _CONTEXT.hash("no account has this password")
+    return stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,30 +56,37 @@ class PasswordHasher:
     """
 
     def __init__(self, *, threads: int = 0, queue: int = 256) -> None:
-        self._context = CryptContext(
-            schemes=["argon2", "bcrypt"],
-            deprecated=["bcrypt"],
-            argon2__type="ID",
-            argon2__memory_cost=19_456,
-            argon2__time_cost=2,
-            argon2__parallelism=1,
-        )
+        self._context = _CONTEXT
         workers = threads or os.cpu_count() or 1
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="password")
         self._limit = workers + queue
         self._waiting = 0
-        self._dummy_hash = self._context.hash("no account has this password")
+        self._dummy_hash = _dummy_hash()
+        self._dummies: Sequence[str] = [self._dummy_hash]
+
+    def learn(self, stored_hashes: Sequence[str]) -> None:
+        """Take a sample of the hashes that accounts have, for what checking a password costs depends on them."""
+        self._dummies = stored_hashes or [self._dummy_hash]
+
+    def dummy_for(self, name: str) -> str:
+        """Return the hash to check a password against where nobody has the name: always the same one for a name.
+
+        It is some account's, so that names without an account cost what names with one do, in the same mixture of
+        old and new hashes. Whatever comes of the check, nobody may be let in by it.
+        """
+        digest = hashlib.sha256(self._dummy_hash.encode() + name.encode(errors="surrogatepass")).digest()
+        return self._dummies[int.from_bytes(digest[:8], "big") % len(self._dummies)]
 
     async def hash(self, password: str) -> str:
-        """Return an argon2id hash of `password`.
+        """Return an argon2id hash of `password`, which has at most `LONGEST` characters.
 
         Raises:
             TooBusyError: more hashes wait than the queue holds.
         """
-        return await self._run(self._context.hash, password)
+        return await self._run(self._hash, password)
 
     async def verify(self, password: str, stored_hash: str | None) -> Verification:
-        """Check `password`; with `stored_hash` None (nobody has that name) spend the same time and say no.
+        """Check `password`; with nothing to check it against spend the same time and say no.
 
         Raises:
             TooBusyError: more hashes wait than the queue holds.
@@ -77,7 +106,15 @@ class PasswordHasher:
         finally:
             self._waiting -= 1
 
+    def _hash(self, password: str) -> str:
+        stored: str = self._context.hash(normalised(password))
+        return stored
+
     def _verify(self, password: str, stored_hash: str | None) -> Verification:
+        if len(password) > LONGEST:
+            # Nobody has such a password; find that out as slowly as any other.
+            password, stored_hash = "", None
+        password = normalised(password)
         scheme = self._context.identify(stored_hash) if stored_hash else None
         if stored_hash is None or scheme is None:
             # MD5 and "oauth_no_password" rows cost as much as a real check, too.
@@ -93,6 +130,11 @@ class PasswordHasher:
         if not ok or not self._context.needs_update(stored_hash):
             return Verification(ok=ok)
         return Verification(ok=True, new_hash=self._context.hash(password))
+
+
+def normalised(password: str) -> str:
+    """Return the password as every keyboard would send it (NFC): `é` has two spellings in Unicode."""
+    return unicodedata.normalize("NFC", password)
 
 
 def _as_bcrypt_saw_it(password: str) -> bytes:

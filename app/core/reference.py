@@ -52,7 +52,7 @@ def _value(field: FieldInfo) -> str:
     if isinstance(default, SecretStr):
         return default.get_secret_value()
     if isinstance(default, tuple):
-        return ",".join(default)
+        return ",".join(map(str, default))
     if isinstance(default, bool):
         return str(default).lower()
     return str(default)

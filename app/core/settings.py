@@ -7,11 +7,20 @@ Names are those of the environment in lower case. A variable `NAME_FILE` names a
 import os
 import secrets
 from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -27,6 +36,7 @@ ASYNC_DRIVERS = {
 }
 
 Commas = Annotated[tuple[str, ...], NoDecode]
+Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 
 
 class SettingsError(Exception):
@@ -61,6 +71,11 @@ class Settings(BaseSettings):
         ("http://localhost:3000", "http://localhost:8000"),
         description="Origins, separated by commas, whose pages may call this service from a browser.",
     )
+    trusted_proxies: Networks = Field(
+        (),
+        description="Addresses or networks, separated by commas, of proxies whose `X-Forwarded-For` is believed. "
+        "Set it behind a proxy: rate limits and sessions go by the client's address.",
+    )
     redirect_url: str = Field(
         "", description="Prefix of the short links' targets (`/d/61`); empty means this service itself."
     )
@@ -80,7 +95,8 @@ class Settings(BaseSettings):
     app_secret_key: SecretStr = Field(
         SecretStr(""),
         description="Signs access tokens unless `JWT_SECRET_KEY` is set. At least 32 bytes; "
-        "`openssl rand -hex 32` makes one. Development makes its own in `DATA_DIR`.",
+        "`openssl rand -hex 32` makes one. Development makes its own in `DATA_DIR` where none, or a "
+        "shorter one, is set.",
     )
     jwt_secret_key: SecretStr = Field(
         SecretStr(""), description="Signs access tokens; empty: `APP_SECRET_KEY`."
@@ -95,6 +111,23 @@ class Settings(BaseSettings):
     password_minimum_length: int = Field(
         8, ge=1, le=64, description="Shortest password accepted, in characters."
     )
+    signup_hides_accounts: bool = Field(
+        default=False,
+        description="`true`: signing up with a known address answers `User created` and mails its owner, instead of "
+        "saying that the account exists.",
+    )
+    audit_days: int = Field(365, ge=1, description="How long an account's security events are kept.")
+    # --- rate limits
+    redis_url: SecretStr = Field(
+        SecretStr(""),
+        description="Redis, `redis://host:6379/0`, where workers on several machines count rate limits together "
+        "(needs the extra `redis`). Empty: they count in the database.",
+    )
+    rate_limits: Commas = Field(
+        (),
+        description="Changes to the rate limits, `name=amount/period` separated by commas, e.g. "
+        "`login-address=500/5 minutes` (docs/security.md lists them all).",
+    )
     # --- mail
     send_email: bool = Field(
         default=True,
@@ -108,13 +141,18 @@ class Settings(BaseSettings):
     smtp_pass: SecretStr = Field(SecretStr(""), description="Password to log in with.")
     smtp_use_tls: bool = Field(
         default=False,
-        description="Start TLS on the connection (STARTTLS) before anything is said; refuse to go on without.",
+        description="Speak TLS (STARTTLS; on port 465 from the first byte) and refuse to go on without.",
     )
     smtp_timeout_seconds: float = Field(30, gt=0, description="Longest wait for the mail server.")
     email_sender: str = Field("openml@localhost", description="Sender of every mail.")
     email_server: str = Field(
         "", description="Host in mail links (`https://EMAIL_SERVER/…`); `PUBLIC_URL` comes first."
     )
+    contact_email: str = Field(
+        "openmachinelearning@gmail.com",
+        description="Where feedback goes, and what mails give as the team's address.",
+    )
+    reset_minutes: int = Field(60, ge=1, description="Life of the link that resets a password.")
     confirmation_hours: int = Field(48, ge=1, description="Life of the link that confirms an e-mail address.")
     # --- worker
     lease_seconds: float = Field(
@@ -126,7 +164,8 @@ class Settings(BaseSettings):
     # --- OpenML
     openml_server: str = Field(
         "",
-        description="Root of the OpenML server that datasets are published on, e.g. `https://www.openml.org/`.",
+        description="Root of the OpenML server that datasets are published on, e.g. `https://www.openml.org/`. "
+        "Empty (development only): the sandbox on `SANDBOX_PORT`, which `make run` or `openml-web sandbox` starts.",
     )
     url_api: str = Field("", description="The Flask backend's name for `OPENML_SERVER`.")
     openml_timeout_seconds: float = Field(
@@ -134,6 +173,48 @@ class Settings(BaseSettings):
     )
     elasticsearch_server: str = Field(
         "", description="Root of the search server that OpenML's index lives on. Empty: no search."
+    )
+    # --- site
+    spa_dir: str = Field(
+        "",
+        description="A build of the React frontend: its folder, or a `.zip`, `.tar.gz` of it. Empty: none.",
+    )
+    spa_source_maps: bool = Field(
+        default=False, description="Serve the build's source maps (`*.map`) as well."
+    )
+    spa_content_policy: str = Field(
+        "",
+        description="Content-Security-Policy of the build's page. Empty: one that fits the official build; "
+        "`off`: none but that no other site may frame it.",
+    )
+    react_app_url_site_backend: str = Field(
+        "/", description="What the build calls this service by; `/` is the host that the page came from."
+    )
+    react_app_url_api: str = Field(
+        "",
+        description="What the build calls OpenML's REST API by, without `api/v1/`. Empty: `/`, or the OpenML "
+        "server where `PASS_OPENML_READS` is `false`.",
+    )
+    react_app_url_elasticsearch: str = Field(
+        "/es/", description="What the build calls the search server by; `/es/` is this service's binding."
+    )
+    react_app_elasticsearch_version_mayor: str = Field(
+        "6", description="The search server's version that the build is told; `/es/` speaks 6 and 8."
+    )
+    react_app_url_minio: str = Field("/data/", description="What the build calls the file server by.")
+    dashboard_server: str = Field(
+        "",
+        description="Root of the Dash application that draws `/dashboard/…`. Empty: a page says there is none.",
+    )
+    croissant_server: str = Field(
+        "", description="Root of the server of `/croissant/dataset/ID`. Empty: the OpenML server."
+    )
+    pass_croissant: bool = Field(default=True, description="Answer `GET /croissant/dataset/ID`.")
+    pass_openml_reads: bool = Field(
+        default=True, description="Answer `GET /api/…` with what the OpenML server says, without API keys."
+    )
+    pass_openml_files: bool = Field(
+        default=True, description="Answer `GET /data/…/download/…` with the OpenML server's files."
     )
     sandbox_port: int = Field(5001, ge=0, le=65535, description="Port of the built-in OpenML sandbox.")
     sandbox_keys: SecretStr = Field(
@@ -146,7 +227,7 @@ class Settings(BaseSettings):
     )
     # --- uploads
     upload_max_bytes: int = Field(
-        5_000_000_000, ge=1, description="Largest file accepted by `POST /data-upload`, in bytes."
+        50_000_000_000, ge=1, description="Largest file accepted by `POST /data-upload`, in bytes."
     )
     upload_stall_seconds: float = Field(
         60, gt=0, description="How long an upload may send nothing before it is given up."
@@ -165,11 +246,29 @@ class Settings(BaseSettings):
         2, ge=1, description="Conversions that one worker runs at the same time."
     )
     max_columns: int = Field(50_000, ge=1, description="Columns that a dataset may have.")
+    max_cell_bytes: int = Field(1_000_000, ge=1, description="Bytes that one cell may have.")
+    max_unpacked_bytes: int = Field(
+        100_000_000_000, ge=1, description="Bytes that a file may have once it is unpacked, and as ARFF."
+    )
     max_labels: int = Field(100_000, ge=1, description="Labels that a nominal column may have.")
     upload_keep_hours: int = Field(
         24,
         ge=0,
         description="How long the bytes of a failed upload are kept before the janitor removes them.",
+    )
+
+    # --- pictures
+    picture_max_bytes: int = Field(
+        20_000_000, ge=1, description="Largest file accepted by `POST /image`, in bytes."
+    )
+    picture_max_pixels: int = Field(
+        52_000_000,
+        ge=1,
+        le=200_000_000,
+        description="Width times height of a picture that is decoded at most; each may need 17 bytes of memory.",
+    )
+    pictures_at_once: int = Field(
+        2, ge=1, description="Pictures that one process redraws at the same time; 32 more wait."
     )
 
     _generated_secret: str = PrivateAttr(default="")
@@ -186,17 +285,42 @@ class Settings(BaseSettings):
         """Let arguments win over the environment, that over secret files, those over `.env`."""
         return init_settings, env_settings, SecretFilesSource(settings_cls), dotenv_settings
 
-    @field_validator("cors_origins", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", "rate_limits", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
-            return tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+            return tuple(part.strip() for part in value.split(",") if part.strip())
         return value
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _strip_slashes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(origin.rstrip("/") for origin in value)
 
     @field_validator("public_url", "redirect_url")
     @classmethod
     def _strip_slash(cls, value: str) -> str:
         return value.rstrip("/")
+
+    @field_validator(
+        "react_app_url_site_backend",
+        "react_app_url_api",
+        "react_app_url_elasticsearch",
+        "react_app_url_minio",
+        "react_app_elasticsearch_version_mayor",
+        mode="before",
+    )
+    @classmethod
+    def _ignore_placeholder(cls, value: object, info: ValidationInfo) -> object:
+        # The frontend's own .env sets each of these names to its placeholder.
+        if isinstance(value, str) and value.startswith("<REACT_APP_"):
+            return cls.model_fields[str(info.field_name)].default
+        return value
+
+    @field_validator("react_app_url_site_backend", "react_app_url_elasticsearch", "react_app_url_minio")
+    @classmethod
+    def _end_in_slash(cls, value: str) -> str:
+        return f"{value.rstrip('/')}/"
 
     @model_validator(mode="after")
     def _refuse_what_production_must_not_do(self) -> Self:
@@ -220,7 +344,9 @@ class Settings(BaseSettings):
         return self._configured_secret() or self._generated_secret
 
     def _configured_secret(self) -> str:
-        return self.jwt_secret_key.get_secret_value() or self.app_secret_key.get_secret_value()
+        """Return the secret that is set; one that anybody could guess counts as none, on a laptop, too."""
+        configured = self.jwt_secret_key.get_secret_value() or self.app_secret_key.get_secret_value()
+        return configured if len(configured.encode()) >= MINIMUM_SECRET_BYTES else ""
 
     @property
     def database_url(self) -> str:
@@ -257,6 +383,23 @@ class Settings(BaseSettings):
         """Root of the OpenML server, with a slash at the end; the sandbox where none is set."""
         configured = self.openml_server or self.url_api
         return self.sandbox_url if self.uses_sandbox else f"{configured.rstrip('/')}/"
+
+    @property
+    def croissant_url(self) -> str:
+        """Root of the server of Croissant files, with a slash at the end."""
+        return f"{self.croissant_server.rstrip('/')}/" if self.croissant_server else self.openml_url
+
+    @property
+    def build_values(self) -> dict[str, str]:
+        """What the placeholders of the build stand for; every address ends in a slash."""
+        api = self.react_app_url_api or ("/" if self.pass_openml_reads else self.openml_url)
+        return {
+            "REACT_APP_URL_SITE_BACKEND": self.react_app_url_site_backend,
+            "REACT_APP_URL_API": f"{api.rstrip('/')}/",
+            "REACT_APP_URL_ELASTICSEARCH": self.react_app_url_elasticsearch,
+            "REACT_APP_ELASTICSEARCH_VERSION_MAYOR": self.react_app_elasticsearch_version_mayor,
+            "REACT_APP_URL_MINIO": self.react_app_url_minio,
+        }
 
 
 class SecretFilesSource(PydanticBaseSettingsSource):
@@ -311,7 +454,7 @@ def _production_complaints(settings: Settings) -> Iterator[str]:
 
 
 def _secret_complaints(settings: Settings) -> Iterator[str]:
-    if not settings.token_secret:
+    if not (settings.jwt_secret_key.get_secret_value() or settings.app_secret_key.get_secret_value()):
         yield "APP_SECRET_KEY is not set. Set it to a random text of at least 32 bytes (openssl rand -hex 32)."
     for name in ("app_secret_key", "jwt_secret_key"):
         value = getattr(settings, name).get_secret_value()

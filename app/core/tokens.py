@@ -44,18 +44,20 @@ class TokenSigner:
         """How long a new token lives."""
         return int(self._lifetime.total_seconds())
 
-    def issue(self, user_id: int) -> str:
-        """Return a new token for the user."""
+    def issue(self, user_id: int) -> tuple[str, AccessToken]:
+        """Return a new token for the user, and what it says."""
         now = utc_now()
+        token = AccessToken(user_id, secrets.token_hex(16), now, now + self._lifetime)
         claims = {
             "sub": str(user_id),
-            "jti": secrets.token_hex(16),
-            "iat": now,
-            "exp": now + self._lifetime,
+            "jti": token.jti,
+            # With its fraction: a token made in the same second as a password change must be told from an older one.
+            "iat": now.timestamp(),
+            "exp": token.expires_at,
             "aud": AUDIENCE,
             "iss": ISSUER,
         }
-        return self._jwt.encode(claims, self._secret, ALGORITHM, headers={"typ": TOKEN_TYPE})
+        return self._jwt.encode(claims, self._secret, ALGORITHM, headers={"typ": TOKEN_TYPE}), token
 
     def verify(self, token: str, *, accept_expired: bool = False) -> AccessToken:
         """Return what `token` says.
@@ -87,11 +89,11 @@ class TokenSigner:
         return _access_token(decoded["payload"])
 
 
-def _access_token(claims: dict[str, str | int]) -> AccessToken:
+def _access_token(claims: dict[str, str | float]) -> AccessToken:
     return AccessToken(
         user_id=int(claims["sub"]),
         jti=str(claims["jti"]),
-        issued_at=datetime.fromtimestamp(int(claims["iat"]), UTC),
+        issued_at=datetime.fromtimestamp(float(claims["iat"]), UTC),
         expires_at=datetime.fromtimestamp(int(claims["exp"]), UTC),
     )
 

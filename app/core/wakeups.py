@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 OUTBOX = "outbox"
 UPLOADS = "uploads"
+TASKS = "tasks"
 
 
 def upload_topic(upload_id: str) -> str:

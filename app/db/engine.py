@@ -4,15 +4,24 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.settings import Settings, SettingsError
 from app.core.wakeups import Wakeups
-from app.db.reader import MySQLReader, Reader, SQLiteReader
+from app.db.charsets import first_unstorable
+from app.db.reader import MySQLReader, Reader, SQLiteReader, as_text
+from app.db.tables import OPTIONAL_COLUMNS
 
 SQLITE_BUSY_SECONDS = 10
 RECYCLE_SECONDS = 1800
@@ -40,7 +49,22 @@ class Database:
             if self.is_sqlite
             else MySQLReader(self.url, pool_size=settings.database_pool_size)
         )
-        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False)
+        # What statements on OpenML's tables have to know of this installation's; `learn` looks.
+        self._facts: dict[str, Any] = {"charset": "utf-8", "missing_columns": frozenset()}
+        self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info=self._facts)
+
+    def can_store(self, text: str) -> bool:
+        """Say whether the `users` table can hold the text."""
+        return first_unstorable(text, self._facts["charset"]) is None
+
+    async def learn(self) -> None:
+        """Find out how this installation's `users` table differs from the one we describe."""
+        async with self.engine.connect() as connection:
+            columns = await connection.run_sync(lambda sync: sa.inspect(sync).get_columns("users"))
+            if not self.is_sqlite:
+                self._facts["charset"] = await _charset(connection)
+        present = {column["name"] for column in columns}
+        self._facts["missing_columns"] = OPTIONAL_COLUMNS - present
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[AsyncSession]:
@@ -60,13 +84,30 @@ class Database:
         await self.engine.dispose()
 
 
+async def _charset(connection: AsyncConnection) -> str:
+    """Return Python's name of the narrowest character set that `users` keeps people's texts in."""
+    statement = sa.text(
+        "SELECT character_set_name FROM information_schema.columns "
+        "WHERE table_schema = DATABASE() AND table_name = 'users' AND column_name IN ('first_name', 'bio')"
+    )
+    found = set((await connection.scalars(statement)).all())
+    if "latin1" in found:
+        return "cp1252"  # which is what MySQL's latin1 is
+    return "utf8mb3" if found & {"utf8", "utf8mb3"} else "utf-8"
+
+
 def create_engine(url: URL, *, pool_size: int = 1) -> AsyncEngine:
     """Return an engine for SQLite or MySQL/MariaDB."""
     if url.get_backend_name() == "sqlite":
         # One connection for one process: SQLite has one writer, and waiting in our queue is fair and cheap,
         # where its own busy handler sleeps and guesses.
         engine = create_async_engine(
-            url, pool_size=1, max_overflow=0, connect_args={"timeout": SQLITE_BUSY_SECONDS}
+            url,
+            pool_size=1,
+            max_overflow=0,
+            connect_args={"timeout": SQLITE_BUSY_SECONDS},
+            # Error texts go to the log; the values would be hashes, keys and mail links.
+            hide_parameters=True,
         )
         sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         sa.event.listen(engine.sync_engine, "begin", _begin_immediate)
@@ -109,6 +150,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry)
     # The driver must not open transactions of its own: a deferred BEGIN that later writes fails at once with
     # "database is locked" whatever the timeout (181 of 200 in a test of 20 tasks).
     connection.isolation_level = None
+    # Rows of other servers may hold bytes that are no UTF-8; a wrong letter is better than no account.
+    connection.driver_connection.text_factory = as_text  # type: ignore[attr-defined]  # SQLAlchemy's adapter
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")

@@ -1,5 +1,6 @@
 """Bringing a database up to date, and refusing to start on one that is behind."""
 
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -10,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.db.tables import MYSQL, OPENML_TABLES
+from app.db.tables import MYSQL, OPENML_TABLES, OPTIONAL_COLUMNS
 
 ROOT = Path(__file__).resolve().parents[2]
 VERSION_TABLE = "openml_web_version"
@@ -29,7 +30,7 @@ async def migrate(engine: AsyncEngine) -> None:
     Raises:
         MigrationError: another process holds the lock for a minute, or adopted tables do not fit.
     """
-    async with engine.begin() as connection:
+    async with engine.connect() as connection:
         await connection.run_sync(_upgrade)
 
 
@@ -41,10 +42,9 @@ async def require_current(engine: AsyncEngine) -> None:
     """
     async with engine.connect() as connection:
         present = await connection.run_sync(_present_revision)
-    head = ScriptDirectory.from_config(_config()).get_current_head()
+    head, known = _revisions()
     if present == head:
         return
-    known = {revision.revision for revision in ScriptDirectory.from_config(_config()).walk_revisions()}
     if present is None or present in known:
         raise MigrationError("The database is behind this version of the service. Run: openml-web migrate")
     raise MigrationError(
@@ -71,8 +71,11 @@ def check_adopted(connection: Connection) -> list[str]:
     return [table.name for table in present]
 
 
-OPTIONAL_COLUMNS = {"session_hash_date", "gamification_visibility"}
-"""Columns that some installations' `users` do without."""
+@cache
+def _revisions() -> tuple[str | None, frozenset[str]]:
+    """Return the newest revision, and all of them."""
+    scripts = ScriptDirectory.from_config(_config())
+    return scripts.get_current_head(), frozenset(each.revision for each in scripts.walk_revisions())
 
 
 def _config() -> Config:
@@ -93,7 +96,10 @@ def _upgrade(connection: Connection) -> None:
         config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        # Before the lock is gone, else the next one would not see what was done.
+        connection.commit()
     finally:
+        connection.rollback()
         if locks:
             connection.scalar(sa.select(sa.func.release_lock(LOCK)))
 

@@ -31,6 +31,20 @@ class OutboxMail(NamedTuple):
     created_at: datetime
 
 
+class MailRecord(NamedTuple):
+    """What became of a mail."""
+
+    id: int
+    created_at: datetime
+    kind: str
+    recipient: str
+    state: str
+    attempts: int
+    finished_at: datetime | None
+    available_at: datetime
+    last_error: str | None
+
+
 async def add_mail(
     session: AsyncSession, *, kind: str, recipient: str, parameters: Mapping[str, Any], now: datetime
 ) -> None:
@@ -73,6 +87,35 @@ async def set_retry(session: AsyncSession, mail_id: int, *, at: datetime, error:
     """Try again at the given time."""
     values = {"available_at": at, "lease_owner": None, "last_error": error[:500]}
     await session.execute(sa.update(outbox).where(outbox.c.id == mail_id).values(values))
+
+
+async def delete_mail(session: AsyncSession, mail_id: int) -> None:
+    """Drop a row that has done its work."""
+    await session.execute(sa.delete(outbox).where(outbox.c.id == mail_id))
+
+
+async def list_mails(session: AsyncSession, *, recipient: str, state: str, limit: int) -> list[MailRecord]:
+    """Return the latest mails, newest first; an empty `recipient` or `state` means any."""
+    statement = sa.select(*(outbox.c[name] for name in MailRecord._fields))
+    if recipient:
+        statement = statement.where(outbox.c.recipient == recipient)
+    if state:
+        statement = statement.where(outbox.c.state == state)
+    rows = await session.execute(statement.order_by(outbox.c.id.desc()).limit(limit))
+    return [MailRecord._make(row) for row in rows]
+
+
+async def retry_mails(session: AsyncSession, *, mail_id: int | None, now: datetime) -> int:
+    """Let a mail, or every mail that was given up, be tried anew at once; return how many."""
+    chosen = outbox.c.state == FAILED if mail_id is None else outbox.c.id == mail_id
+    values = {"state": PENDING, "available_at": now, "attempts": 0, "finished_at": None}
+    unsent = sa.and_(chosen, outbox.c.state != SENT, outbox.c.lease_owner.is_(None))
+    return row_count(await session.execute(sa.update(outbox).where(unsent).values(values)))
+
+
+async def forget_recipient(session: AsyncSession, recipient: str) -> None:
+    """Drop every mail to the address, sent or not."""
+    await session.execute(sa.delete(outbox).where(outbox.c.recipient == recipient))
 
 
 async def delete_finished(session: AsyncSession, before: datetime) -> int:

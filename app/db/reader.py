@@ -10,6 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import aiomysql
@@ -28,6 +29,16 @@ SQLITE_WAIT_SECONDS = 10
 RECYCLE_SECONDS = 1800
 GONE_AWAY = {2006, 2013, 2014, 2055}
 """MySQL client errors that mean the connection is dead; a read on a new one is safe."""
+
+
+def utc_from_text(text: str | None) -> datetime | None:
+    """Return the moment that a `UtcDateTime` column holds, as SQLite and a packed MySQL row spell it."""
+    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+
+
+def as_text(value: bytes) -> str:
+    """Return a text as SQLite keeps it, with U+FFFD for bytes that are none."""
+    return value.decode("utf-8", errors="replace")
 
 
 class ReadStatement:
@@ -110,6 +121,7 @@ class SQLiteReader:
         connection = sqlite3.connect(
             self._path, isolation_level=None, check_same_thread=False, timeout=wait_seconds
         )
+        connection.text_factory = as_text
         connection.execute("PRAGMA query_only=ON")
         self._connections.append(connection)
         return connection

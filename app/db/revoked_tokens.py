@@ -7,14 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.results import row_count
 from app.db.tables import revoked_tokens
+from app.db.upsert import upsert
 
 
 async def add_revoked_token(session: AsyncSession, *, jti: str, user_id: int, expires_at: datetime) -> None:
     """Refuse the token from now on. Logging out twice is no error."""
-    known = sa.select(revoked_tokens.c.jti).where(revoked_tokens.c.jti == jti)
-    if await session.scalar(known) is None:
-        values = {"jti": jti, "user_id": user_id, "expires_at": expires_at}
-        await session.execute(sa.insert(revoked_tokens).values(values))
+    values = {"jti": jti, "user_id": user_id, "expires_at": expires_at}
+    await upsert(session, revoked_tokens, values, update={"expires_at": expires_at})
 
 
 async def delete_expired(session: AsyncSession, now: datetime) -> int:

@@ -147,7 +147,11 @@ groups = Table(
     **_OPENML,
 )
 
+Index("users_email", users.c.email).ddl_if(dialect="sqlite")
+
 OPENML_TABLES = (users, users_groups, groups)
+OPTIONAL_COLUMNS = frozenset({"session_hash_date", "gamification_visibility"})
+"""Columns that some installations' `users` do without."""
 
 # --- ours
 
@@ -166,9 +170,67 @@ account_tokens = Table(
     Column("token_digest", String(64), primary_key=True),
     Column("user_id", Integer, nullable=False, index=True),
     Column("purpose", String(20), nullable=False),
+    # The address that a change of address confirms.
+    Column("email", String(254)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False, index=True),
     Column("used_at", UtcDateTime),
+    **_OURS,
+)
+
+account_states = Table(
+    "account_states",
+    metadata,
+    Column("user_id", Integer, primary_key=True, autoincrement=False),
+    # Access tokens issued up to this moment are dead.
+    Column("tokens_valid_from", UtcDateTime),
+    # When its address was confirmed here: an account that is closed after that was closed on purpose.
+    Column("confirmed_at", UtcDateTime),
+    # An operator has closed the account: mail links must not open it again.
+    Column("deactivated_at", UtcDateTime),
+    **_OURS,
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("jti", String(32), primary_key=True),
+    Column("user_id", Integer, nullable=False, index=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("last_seen_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("ip_address", String(45), nullable=False),
+    Column("user_agent", String(200), nullable=False),
+    **_OURS,
+)
+
+address_locks = Table(
+    "address_locks",
+    metadata,
+    Column("address_digest", String(64), primary_key=True),
+    **_OURS,
+)
+
+audit_events = Table(
+    "audit_events",
+    metadata,
+    Column("id", _BIG_ID, primary_key=True, autoincrement=True),
+    Column("user_id", Integer, nullable=False),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    Column("kind", String(40), nullable=False),
+    Column("ip_address", String(45), nullable=False),
+    Column("user_agent", String(200), nullable=False),
+    Index("ix_audit_events_visit", "user_id", "ip_address", "kind"),
+    **_OURS,
+    **_NOT_REUSED,
+)
+
+rate_counters = Table(
+    "rate_counters",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("hits", Integer, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
     **_OURS,
 )
 
@@ -210,9 +272,10 @@ uploads = Table(
     Column("row_count", BigInteger),
     Column("column_count", Integer),
     Column("warnings", JSON),
+    Column("repairs", JSON),
     Column("sent_at", UtcDateTime),
     Column("newest_before", Integer),
-    Column("dataset_id", Integer),
+    Column("dataset_id", Integer, index=True),
     Column("error", JSON),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("available_at", UtcDateTime, nullable=False),
@@ -233,4 +296,23 @@ upload_events = Table(
     Column("detail", String(500)),
     **_OURS,
     **_NOT_REUSED,
+)
+
+task_requests = Table(
+    "task_requests",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user_id", Integer, nullable=False, index=True),
+    Column("dataset_id", Integer, nullable=False, index=True),
+    Column("state", String(10), nullable=False),
+    Column("request", JSON, nullable=False),
+    Column("task_id", Integer),
+    Column("error", JSON),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("available_at", UtcDateTime, nullable=False),
+    Column("lease_owner", String(64)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Index("ix_task_requests_queue", "state", "available_at"),
+    **_OURS,
 )

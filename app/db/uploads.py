@@ -58,6 +58,7 @@ class Upload(NamedTuple):
     row_count: int | None
     column_count: int | None
     warnings: list[str] | None
+    repairs: list[dict[str, str]] | None
     sent_at: datetime | None
     newest_before: int | None
     dataset_id: int | None
@@ -67,6 +68,13 @@ class Upload(NamedTuple):
     finished_at: datetime | None
 
 
+class UploadEvent(NamedTuple):
+    """A step that an upload has taken."""
+
+    state: str
+    at: datetime
+
+
 class Outcome(NamedTuple):
     """What whoever waits for an upload wants to know."""
 
@@ -74,6 +82,7 @@ class Outcome(NamedTuple):
     dataset_id: int | None
     error: dict[str, Any] | None
     warnings: list[str]
+    repairs: list[dict[str, str]]
 
 
 class Owner(NamedTuple):
@@ -84,10 +93,13 @@ class Owner(NamedTuple):
 
 
 _OUTCOME = ReadStatement(
-    sa.select(uploads.c.state, uploads.c.dataset_id, uploads.c.error, uploads.c.warnings).where(
-        uploads.c.id == sa.bindparam("upload_id")
-    ),
+    sa.select(
+        uploads.c.state, uploads.c.dataset_id, uploads.c.error, uploads.c.warnings, uploads.c.repairs
+    ).where(uploads.c.id == sa.bindparam("upload_id")),
     by_key=True,
+)
+_PUBLISHER = ReadStatement(
+    sa.select(uploads.c.user_id).where(uploads.c.dataset_id == sa.bindparam("dataset_id")).limit(1)
 )
 _COLUMNS = tuple(uploads.c[name] for name in Upload._fields)
 
@@ -109,7 +121,8 @@ async def add_upload(
             id=upload_id,
             user_id=user_id,
             state=UploadState.RECEIVING,
-            file_name=file_name[:255],
+            # Its end says what it is.
+            file_name=file_name[-255:],
             format=format,
             lease_owner=owner,
             available_at=now + lease,
@@ -130,8 +143,9 @@ async def get_outcome(reader: Reader, upload_id: str) -> Outcome | None:
     row = await reader.first(_OUTCOME, {"upload_id": upload_id})
     if row is None:
         return None
-    state, dataset_id, error, warnings = row
-    return Outcome(state, dataset_id, json.loads(error or "null"), json.loads(warnings or "null") or [])
+    state, dataset_id, error, warnings, repairs = row
+    lists = (json.loads(text or "null") or [] for text in (warnings, repairs))
+    return Outcome(state, dataset_id, json.loads(error or "null"), *lists)
 
 
 async def get_owner(session: AsyncSession, user_id: int) -> Owner | None:
@@ -198,6 +212,12 @@ async def are_taken(session: AsyncSession, dataset_ids: Collection[int]) -> set[
     return set((await session.scalars(statement)).all())
 
 
+async def get_publisher(reader: Reader, dataset_id: int) -> int | None:
+    """Return who published the dataset here; None if it was published elsewhere, 0 if the account is gone."""
+    row = await reader.first(_PUBLISHER, {"dataset_id": dataset_id})
+    return int(row[0]) if row else None
+
+
 async def get_interrupted(session: AsyncSession, now: datetime) -> list[str]:
     """Return uploads whose bytes stopped coming and whose receiver is gone."""
     stale = sa.and_(uploads.c.state == UploadState.RECEIVING, uploads.c.available_at < now)
@@ -212,6 +232,42 @@ async def get_states(
         uploads.c.id.in_(upload_ids)
     )
     return {row[0]: (row[1], row[2]) for row in await session.execute(statement)}
+
+
+async def forget_user(session: AsyncSession, user_id: int) -> None:
+    """Detach a user's uploads from the user, and clear what was said of them."""
+    mine = uploads.c.user_id == user_id
+    cleared = {"user_id": 0, "file_name": "", "description": None}
+    ended = uploads.c.state.in_([UploadState.ACTIVE, UploadState.FAILED])
+    await session.execute(sa.update(uploads).where(mine, ended).values(cleared))
+
+
+async def get_of_user(session: AsyncSession, user_id: int) -> list[Upload]:
+    """Return all uploads of a user, oldest first."""
+    statement = sa.select(*_COLUMNS).where(uploads.c.user_id == user_id).order_by(uploads.c.created_at)
+    return [Upload._make(row) for row in await session.execute(statement)]
+
+
+async def get_page_of_user(
+    session: AsyncSession, user_id: int, *, limit: int, before: Upload | None = None
+) -> list[Upload]:
+    """Return at most `limit` uploads of a user, newest first; only such as are older than `before`."""
+    statement = sa.select(*_COLUMNS).where(uploads.c.user_id == user_id)
+    if before is not None:
+        same_moment = sa.and_(uploads.c.created_at == before.created_at, uploads.c.id < before.id)
+        statement = statement.where(sa.or_(uploads.c.created_at < before.created_at, same_moment))
+    newest_first = statement.order_by(uploads.c.created_at.desc(), uploads.c.id.desc()).limit(limit)
+    return [Upload._make(row) for row in await session.execute(newest_first)]
+
+
+async def get_events(session: AsyncSession, upload_id: str) -> list[UploadEvent]:
+    """Return the upload's steps, oldest first."""
+    statement = (
+        sa.select(upload_events.c.state, upload_events.c.at)
+        .where(upload_events.c.upload_id == upload_id)
+        .order_by(upload_events.c.id)
+    )
+    return [UploadEvent._make(row) for row in await session.execute(statement)]
 
 
 async def _add_event(

@@ -8,6 +8,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -17,9 +18,39 @@ class MailKind(StrEnum):
     """Every mail this service sends; the value names its template."""
 
     CONFIRM_EMAIL = "confirm_email"
+    RESET_PASSWORD = "reset_password"  # noqa: S105 - a kind of mail
+    PASSWORD_CHANGED = "password_changed"  # noqa: S105 - as above
+    CONFIRM_NEW_EMAIL = "confirm_new_email"
+    EMAIL_CHANGE_REQUESTED = "email_change_requested"
+    EMAIL_CHANGED = "email_changed"
+    ADDRESS_WANTED = "address_wanted"
+    API_KEY_CHANGED = "api_key_changed"
+    ACCOUNT_DELETED = "account_deleted"
+    ALREADY_SIGNED_UP = "already_signed_up"
+    FEEDBACK = "feedback"
+    DATASET_ACTIVE = "dataset_active"
+    DATASET_FAILED = "dataset_failed"
+    TEST = "test"
 
 
-SUBJECTS = {MailKind.CONFIRM_EMAIL: "Welcome to OpenML! Please confirm your e-mail address"}
+LONGEST_LINE = 900
+"""RFC 5321 lets mail servers cut lines after 998 bytes."""
+SUBJECTS = {
+    MailKind.CONFIRM_EMAIL: "Welcome to OpenML! Please confirm your e-mail address",
+    MailKind.RESET_PASSWORD: "Reset your OpenML password",
+    MailKind.PASSWORD_CHANGED: "Your OpenML password was changed",
+    MailKind.CONFIRM_NEW_EMAIL: "Confirm your new e-mail address for OpenML",
+    MailKind.EMAIL_CHANGE_REQUESTED: "Your OpenML account is about to change its e-mail address",
+    MailKind.EMAIL_CHANGED: "Your OpenML account has a new e-mail address",
+    MailKind.ADDRESS_WANTED: "Somebody wants to use your e-mail address on OpenML",
+    MailKind.API_KEY_CHANGED: "Your OpenML API key was changed",
+    MailKind.ACCOUNT_DELETED: "Your OpenML account was deleted",
+    MailKind.ALREADY_SIGNED_UP: "You have an OpenML account already",
+    MailKind.FEEDBACK: "OpenML website feedback",
+    MailKind.DATASET_ACTIVE: "Your dataset is active on OpenML",
+    MailKind.DATASET_FAILED: "Your dataset could not be published on OpenML",
+    MailKind.TEST: "A test mail of OpenML",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +59,24 @@ class Sender:
 
     address: str
     site_url: str
+    contact: str
+
+
+@cache
+def _templates() -> Environment:
+    """Read and compile all of them now: a delivery must not wait for the disk."""
+    environment = Environment(
+        loader=PackageLoader("app.mail"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        auto_reload=False,
+    )
+    for name in environment.list_templates():
+        environment.get_template(name)
+    return environment
 
 
 class MessageBuilder:
@@ -35,18 +84,7 @@ class MessageBuilder:
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._templates = Environment(
-            loader=PackageLoader("app.mail"),
-            autoescape=select_autoescape(["html"]),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-            auto_reload=False,
-        )
-        # Read now what would be read from the disk in the middle of a delivery.
-        for name in self._templates.list_templates():
-            self._templates.get_template(name)
+        self._templates = _templates()
 
     def build(
         self, *, kind: str, recipient: str, parameters: Mapping[str, Any], number: int, created_at: datetime
@@ -60,7 +98,12 @@ class MessageBuilder:
             ValueError: the recipient is no address, or a header would hold a line break.
         """
         mail_kind = MailKind(kind)
-        context = {**parameters, "site_url": self._sender.site_url, "subject": SUBJECTS[mail_kind]}
+        context = {
+            **parameters,
+            "site_url": self._sender.site_url,
+            "contact": self._sender.contact,
+            "subject": SUBJECTS[mail_kind],
+        }
         message = EmailMessage(policy=SMTP)
         message["From"] = Address("OpenML", addr_spec=self._sender.address)
         message["To"] = Address(addr_spec=recipient)
@@ -68,6 +111,10 @@ class MessageBuilder:
         message["Date"] = format_datetime(created_at)
         message["Message-ID"] = f"<{number}.{created_at:%Y%m%d%H%M%S%f}@{_domain(self._sender.address)}>"
         message["Auto-Submitted"] = "auto-generated"
+        message["X-Auto-Response-Suppress"] = "All"
+        message["List-Id"] = f"OpenML accounts <accounts.{_domain(self._sender.address)}>"
+        if reply_to := parameters.get("reply_to"):
+            message["Reply-To"] = Address(addr_spec=reply_to)
         text, html = self._render(f"{mail_kind}.txt", context), self._render(f"{mail_kind}.html", context)
         message.set_content(text, cte=_encoding(text))
         message.add_alternative(html, subtype="html", cte=_encoding(html))
@@ -78,7 +125,9 @@ class MessageBuilder:
 
 
 def _encoding(text: str) -> str:
-    """Leave lines as they are: quoted-printable would cut the link in the raw mail."""
+    """Leave lines as they are, where mail servers take them: quoted-printable would cut the link in the raw mail."""
+    if max(len(line.encode()) for line in text.splitlines() or [""]) > LONGEST_LINE:
+        return "quoted-printable"
     return "7bit" if text.isascii() else "8bit"
 
 

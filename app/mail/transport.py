@@ -11,6 +11,8 @@ import aiosmtplib
 from app.core.clock import utc_now
 from app.core.settings import Settings
 
+SMTPS_PORT = 465
+"""Where mail servers speak TLS from the first byte (RFC 8314)."""
 PERMANENT = 500
 """SMTP replies from here on mean that trying again is useless."""
 
@@ -51,8 +53,8 @@ class SmtpTransport:
                 port=settings.smtp_port,
                 username=settings.smtp_login or None,
                 password=settings.smtp_pass.get_secret_value() or None,
-                use_tls=False,
-                start_tls=settings.smtp_use_tls,
+                use_tls=settings.smtp_use_tls and settings.smtp_port == SMTPS_PORT,
+                start_tls=settings.smtp_use_tls and settings.smtp_port != SMTPS_PORT,
                 timeout=settings.smtp_timeout_seconds,
             )
         except aiosmtplib.SMTPRecipientsRefused as error:

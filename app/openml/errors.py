@@ -2,6 +2,7 @@
 
 UpstreamError
 |- RefusedError      OpenML answered with an error code: nothing was done, unless `ambiguous` says otherwise
+|- TaskExistsError   there is such a task; its id
 |- NotSentError      nothing reached OpenML; repeat freely
 `- LostAnswerError   the request may have been carried out; look before repeating it
 """
@@ -20,6 +21,14 @@ class RefusedError(UpstreamError):
         self.details = details
         self.http_status = http_status
         super().__init__(f"{code}: {message}" + (f" ({details})" if details else ""))
+
+
+class TaskExistsError(UpstreamError):
+    """An equal task exists; of several that a race made, this is the oldest."""
+
+    def __init__(self, task_id: int) -> None:
+        self.task_id = task_id
+        super().__init__(f"task {task_id} exists")
 
 
 class NotSentError(UpstreamError):

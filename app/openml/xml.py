@@ -8,6 +8,7 @@ import html
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from defusedxml.ElementTree import ParseError, fromstring
@@ -32,6 +33,21 @@ DATASET_FIELDS = (
     "paper_url",
 )
 """The elements we send, in the order that the server's schema demands."""
+
+EDIT_FIELDS = (
+    "description",
+    "creator",
+    "contributor",
+    "collection_date",
+    "language",
+    "default_target_attribute",
+    "row_id_attribute",
+    "ignore_attribute",
+    "citation",
+    "original_data_url",
+    "paper_url",
+)
+"""What an edit may change, in the order that the server's schema demands."""
 
 _CODE = re.compile(r"<oml:code>\s*(\d+)")
 _MESSAGE = re.compile(r"<oml:message>(.*?)(?:</oml:message>|$)", re.DOTALL)
@@ -66,12 +82,64 @@ def dataset_description(fields: Mapping[str, str | Sequence[str]]) -> bytes:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{document}'.encode()
 
 
+def edit_parameters(changes: Mapping[str, str]) -> bytes:
+    """Return the document of an edit, each field once: of repeated elements OpenML keeps the last.
+
+    Raises:
+        ValueError: a field is unknown.
+    """
+    unknown = set(changes) - set(EDIT_FIELDS)
+    if unknown:
+        raise ValueError(f"unknown fields: {sorted(unknown)}")
+    root = Element("oml:data_edit_parameters", {"xmlns:oml": NAMESPACE})
+    for name in EDIT_FIELDS:
+        if name in changes:
+            SubElement(root, f"oml:{name}").text = changes[name]
+    return _document(root)
+
+
+def task_inputs(type_id: int, inputs: Mapping[str, str]) -> bytes:
+    """Return the description of a task; the server judges the inputs in their order."""
+    root = Element("oml:task_inputs", {"xmlns:oml": NAMESPACE})
+    SubElement(root, "oml:task_type_id").text = str(type_id)
+    for name, value in inputs.items():
+        SubElement(root, "oml:input", {"name": name}).text = value
+    return _document(root)
+
+
+def study(
+    kind: Literal["task", "run"], *, alias: str, name: str, description: str, ids: Sequence[int]
+) -> bytes:
+    """Return the description of a collection of tasks or runs."""
+    root = Element("oml:study", {"xmlns:oml": NAMESPACE})
+    texts = {"alias": alias, "main_entity_type": kind, "name": name, "description": description}
+    for field, text in texts.items():
+        SubElement(root, f"oml:{field}").text = text
+    group = SubElement(root, f"oml:{kind}s")
+    for number in ids:
+        SubElement(group, f"oml:{kind}_id").text = str(number)
+    return _document(root)
+
+
+def _document(root: Element) -> bytes:
+    document: bytes = tostring(root, encoding="ascii", xml_declaration=False)
+    return document
+
+
 def find_error(text: str) -> ErrorDocument | None:
     """Return the first error document in an answer, cut off as it may be."""
     code = _CODE.search(text)
     if "<oml:error" not in text or code is None:
         return None
     return ErrorDocument(int(code.group(1)), _plain(_MESSAGE.search(text)), _plain(_DETAILS.search(text)))
+
+
+def is_cut(text: str) -> bool:
+    """Say whether the last error document of an answer ends before its end.
+
+    The server cuts an error to the length of the good answer that it printed behind it.
+    """
+    return text.rfind("<oml:error") > text.rfind("</oml:error>")
 
 
 def find_id(text: str, root: str) -> int | None:
@@ -97,6 +165,11 @@ def parse_document(text: str, root: str) -> Element | None:
 def child_text(element: Element, name: str) -> str | None:
     """Return the text of a direct child, or None."""
     return element.findtext(f"{OML}{name}")
+
+
+def child_texts(element: Element, name: str) -> tuple[str, ...]:
+    """Return the texts of all direct children of that name, without the empty ones."""
+    return tuple(child.text for child in element.findall(f"{OML}{name}") if child.text)
 
 
 def _plain(match: re.Match[str] | None) -> str:

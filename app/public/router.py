@@ -1,79 +1,146 @@
 """Routes that need no login."""
 
+from dataclasses import replace
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
-from fastapi.security import OAuth2PasswordRequestForm
+from fastapi import APIRouter, Form, Response, status
 
-from app.accounts import links
-from app.accounts.lifecycle import AccountExistsError, NewAccount, confirm_account, create_account
-from app.accounts.sessions import log_in, normalised
+from app.accounts import lifecycle, links, mails
+from app.accounts.lifecycle import AccountExistsError
+from app.accounts.links import LinkPurpose
+from app.accounts.mails import MailRequest
+from app.accounts.sessions import log_in
 from app.core.errors import (
+    BadRequestError,
     LinkNotValidError,
-    MalformedBodyError,
     NotConfirmedError,
     TooBusyError,
-    ValidationFailedError,
+    TooManyRequestsError,
     WrongCredentialsError,
 )
-from app.core.http import declare
-from app.deps import ClientAddressDep, ResourcesDep, SessionDep
+from app.core.http import BODY_PROBLEMS, declare
+from app.core.limits import Hit
+from app.deps import ResourcesDep, SessionDep, VisitorDep
+from app.mail.messages import MailKind
+from app.public import service
 from app.public.schemas import (
+    AddressRequest,
     ConfirmationResponse,
+    ConfirmationSentResponse,
+    FeedbackRequest,
+    FeedbackResponse,
     LinkRequest,
     LoginFailure,
     LoginRequest,
     LoginResponse,
+    RegisterRequest,
+    RegisterResponse,
+    ResetRequest,
+    ResetResponse,
+    ResetSentResponse,
+    ResetTokenResponse,
     SignupRequest,
     SignupResponse,
+    TokenRequest,
     TokenResponse,
 )
 
-router = APIRouter(tags=["accounts"])
+router = APIRouter(tags=["accounts"], responses=declare(*BODY_PROBLEMS, TooManyRequestsError))
 NO_STORE = {"Cache-Control": "no-store"}
 
 
-@router.post("/signup", responses=declare(MalformedBodyError, ValidationFailedError, TooBusyError))
+@router.post("/signup", responses=declare(TooBusyError))
 async def signup(
-    body: SignupRequest, resources: ResourcesDep, session: SessionDep, ip_address: ClientAddressDep
+    body: SignupRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
 ) -> SignupResponse:
     """Create an account and mail a link that confirms its address."""
-    minimum = resources.settings.password_minimum_length
-    if len(body.password) < minimum:
-        raise ValidationFailedError.for_fields(
-            [{"field": "password", "message": f"Choose a password of at least {minimum} characters."}]
-        )
-    # Before the session is first used, so that no connection is held meanwhile.
-    password_hash = await resources.passwords.hash(normalised(body.password))
-    account = NewAccount(
-        email=body.email,
-        first_name=body.first_name,
-        last_name=body.last_name,
-        password_hash=password_hash,
-        ip_address=ip_address,
-    )
+    account = await service.prepare_account(resources, body, visitor)
     try:
-        await create_account(session, account, resources.settings)
+        await lifecycle.create_account(session, account, resources.settings, visitor)
     except AccountExistsError:
-        return SignupResponse(msg="User already exists")
+        if not resources.settings.signup_hides_accounts:
+            return SignupResponse(msg="User already exists")
+        await mails.request(session, MailRequest.ALREADY_SIGNED_UP, body.email)
     return SignupResponse(msg="User created")
 
 
-@router.post("/confirmation", responses=declare(MalformedBodyError, LinkNotValidError, ValidationFailedError))
-async def confirm(body: LinkRequest, session: SessionDep) -> ConfirmationResponse:
+@router.post(
+    "/register", status_code=status.HTTP_201_CREATED, responses=declare(BadRequestError, TooBusyError)
+)
+async def register(
+    body: RegisterRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
+) -> RegisterResponse:
+    """Create an account with a user name made of the address; the SPA uses `POST /signup`."""
+    person = service.checked_registration(body)
+    prepared = await service.prepare_account(resources, person, visitor)
+    hides = resources.settings.signup_hides_accounts
+    username = await lifecycle.free_username(session, person.email, always_random=hides)
+    account = replace(prepared, username=username)
+    try:
+        await lifecycle.create_account(session, account, resources.settings, visitor)
+    except AccountExistsError:
+        if not resources.settings.signup_hides_accounts:
+            raise BadRequestError("Email already registered") from None
+        await mails.request(session, MailRequest.ALREADY_SIGNED_UP, person.email)
+    return RegisterResponse(username=account.username, email=account.email)
+
+
+@router.post("/confirmation", responses=declare(LinkNotValidError))
+async def confirm(
+    body: LinkRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
+) -> ConfirmationResponse:
     """Confirm the address that a mail went to."""
-    await confirm_account(session, links.token_of(body.url))
+    await resources.limits.hit(Hit("link-address", visitor.network))
+    await lifecycle.confirm(session, links.token_of(body.url), visitor)
     return ConfirmationResponse()
 
 
-@router.post("/login", responses=declare(MalformedBodyError, ValidationFailedError, TooBusyError))
+@router.post("/send-confirmation-token")
+async def resend_confirmation(
+    body: AddressRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
+) -> ConfirmationSentResponse:
+    """Mail a new confirmation link, if there is an account that waits for one."""
+    await resources.limits.hit(Hit("mail-address", visitor.network))
+    await mails.request(session, MailRequest.CONFIRMATION, body.email)
+    return ConfirmationSentResponse()
+
+
+@router.post("/forgotpassword")
+async def forgot_password(
+    body: AddressRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
+) -> ResetSentResponse:
+    """Mail a link that resets the password, if there is such an account."""
+    await resources.limits.hit(Hit("mail-address", visitor.network))
+    await mails.request(session, MailRequest.PASSWORD_RESET, body.email)
+    return ResetSentResponse()
+
+
+@router.post("/forgot-token", responses=declare(LinkNotValidError))
+async def check_reset_token(
+    body: LinkRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
+) -> ResetTokenResponse:
+    """Say whether a reset link still works, without using it up."""
+    await resources.limits.hit(Hit("link-address", visitor.network))
+    await links.require(session, links.token_of(body.url), LinkPurpose.RESET_PASSWORD)
+    return ResetTokenResponse()
+
+
+@router.post("/resetpassword", responses=declare(LinkNotValidError, TooBusyError))
+async def reset_password(body: ResetRequest, resources: ResourcesDep, visitor: VisitorDep) -> ResetResponse:
+    """Choose a new password with a reset link. Every session of the account ends."""
+    await resources.limits.hit(Hit("link-address", visitor.network))
+    await service.reset_password(resources, links.token_of(body.url), body.password, visitor)
+    return ResetResponse()
+
+
+@router.post("/login", responses=declare(TooBusyError))
 async def login(
-    body: LoginRequest, resources: ResourcesDep, response: Response
+    body: LoginRequest, resources: ResourcesDep, visitor: VisitorDep, response: Response
 ) -> LoginResponse | LoginFailure:
     """Log in as the SPA does: failures are 200 with a text. Other clients use `POST /token`."""
     response.headers.update(NO_STORE)
     try:
-        access_token = await log_in(resources, login=body.email, password=body.password)
+        access_token = await log_in(resources, login=body.email, password=body.password, visitor=visitor)
     except WrongCredentialsError:
         return LoginFailure(msg="Wrong username or password")
     except NotConfirmedError:
@@ -81,14 +148,26 @@ async def login(
     return LoginResponse(access_token=access_token)
 
 
-@router.post(
-    "/token",
-    responses=declare(WrongCredentialsError, NotConfirmedError, ValidationFailedError, TooBusyError),
-)
+@router.post("/token", responses=declare(WrongCredentialsError, NotConfirmedError, TooBusyError))
 async def create_token(
-    form: Annotated[OAuth2PasswordRequestForm, Depends()], resources: ResourcesDep, response: Response
+    form: Annotated[TokenRequest, Form()],
+    resources: ResourcesDep,
+    visitor: VisitorDep,
+    response: Response,
 ) -> TokenResponse:
     """Log in with an OAuth2 password grant; this is what *Authorize* on this page does."""
     response.headers.update(NO_STORE)
-    access_token = await log_in(resources, login=form.username, password=form.password)
+    access_token = await log_in(resources, login=form.username, password=form.password, visitor=visitor)
     return TokenResponse(access_token=access_token, expires_in=resources.tokens.lifetime_seconds)
+
+
+@router.post("/feedback")
+async def send_feedback(
+    body: FeedbackRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
+) -> FeedbackResponse:
+    """Mail a message to the team; an answer goes to the address given."""
+    await resources.limits.hit(Hit("feedback-address", visitor.network), Hit("feedback-everybody"))
+    await mails.send(
+        session, MailKind.FEEDBACK, resources.settings.contact_email, text=body.feedback, reply_to=body.email
+    )
+    return FeedbackResponse()

@@ -2,27 +2,10 @@
 
 from typing import Annotated, Literal
 
-from email_validator import EmailNotValidError, validate_email
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
-EMAIL_LENGTH = 100
-"""The address is the user name as well, and `users.username` holds so many."""
-PASSWORD_LENGTH = 1024
-
-
-def _checked_email(value: str) -> str:
-    try:
-        found = validate_email(value, check_deliverability=False, test_environment=True)
-    except EmailNotValidError as error:
-        raise ValueError(str(error)) from None
-    return found.normalized
-
-
-Email = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=EMAIL_LENGTH), AfterValidator(_checked_email)
-]
-PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50)]
-Password = Annotated[str, StringConstraints(min_length=1, max_length=PASSWORD_LENGTH)]
+from app.core.passwords import LONGEST
+from app.core.texts import PLAIN, Email, NoEmail, Password, PersonName
 
 
 class SignupRequest(BaseModel):
@@ -31,13 +14,50 @@ class SignupRequest(BaseModel):
     first_name: PersonName = Field(examples=["Ada"])
     last_name: PersonName = Field(examples=["Lovelace"])
     email: Email = Field(examples=["ada@example.org"])
-    password: Password = Field(examples=["correct horse battery staple"])
+    password: Password = Field(examples=["seven rivers flow north"])
 
 
 class SignupResponse(BaseModel):
     """How the sign-up went. The SPA reads the text, so that a taken address is a 200 as well."""
 
     msg: Literal["User created", "User already exists"]
+
+
+class RegisterRequest(BaseModel):
+    """Somebody who wants an account; each field is needed, and the first that is missing is named."""
+
+    first_name: str | None = Field(None, examples=["Ada"])
+    last_name: str | None = Field(None, examples=["Lovelace"])
+    email: str | None = Field(None, examples=["ada@example.org"])
+    password: str | None = Field(None, examples=["seven rivers flow north"])
+
+
+class RegisterResponse(BaseModel):
+    """The account was made; a mail is on its way."""
+
+    msg: Literal["Account created successfully. Please check your email to confirm your account."] = (
+        "Account created successfully. Please check your email to confirm your account."
+    )
+    username: str
+    email: str
+
+
+class AddressRequest(BaseModel):
+    """The address of an account that may exist."""
+
+    email: Email = Field(examples=["ada@example.org"])
+
+
+class ConfirmationSentResponse(BaseModel):
+    """A mail goes out if there is an account that waits for it."""
+
+    msg: Literal["User confirmation token sent"] = "User confirmation token sent"
+
+
+class ResetSentResponse(BaseModel):
+    """A mail goes out if there is such an account."""
+
+    msg: Literal["Token sent"] = "Token sent"
 
 
 class LinkRequest(BaseModel):
@@ -54,12 +74,40 @@ class ConfirmationResponse(BaseModel):
     msg: Literal["User confirmed"] = "User confirmed"
 
 
+class ResetTokenResponse(BaseModel):
+    """The link still works."""
+
+    msg: Literal["token confirmed"] = "token confirmed"
+
+
+class ResetRequest(LinkRequest):
+    """The address of the page that a reset link opened, and the new password."""
+
+    password: Password = Field(examples=["seven rivers flow north"])
+
+
+class ResetResponse(BaseModel):
+    """The new password is in force, and every session has ended."""
+
+    msg: Literal["password changed"] = "password changed"
+
+
 class LoginRequest(BaseModel):
     """User name or e-mail address (the field is called `email` either way), and password."""
 
-    email: Annotated[str, StringConstraints(max_length=254)] = Field(examples=["ada@example.org"])
-    password: Annotated[str, StringConstraints(max_length=PASSWORD_LENGTH)] = Field(
-        examples=["correct horse battery staple"]
+    email: Annotated[str, StringConstraints(max_length=254), PLAIN] = Field(examples=["ada@example.org"])
+    password: Annotated[str, StringConstraints(max_length=LONGEST), PLAIN] = Field(
+        examples=["seven rivers flow north"]
+    )
+
+
+class TokenRequest(BaseModel):
+    """The form of an OAuth2 password grant; what else such forms hold is ignored."""
+
+    grant_type: Literal["password"] = "password"
+    username: Annotated[str, StringConstraints(max_length=254), PLAIN] = Field(examples=["ada@example.org"])
+    password: Annotated[str, StringConstraints(max_length=LONGEST), PLAIN] = Field(
+        examples=["seven rivers flow north"]
     )
 
 
@@ -81,3 +129,20 @@ class TokenResponse(BaseModel):
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the type's name
     expires_in: int = Field(description="Seconds until the token ends.")
+
+
+class FeedbackRequest(BaseModel):
+    """What a visitor wants to tell the team."""
+
+    email: NoEmail = Field(
+        "", description="Where an answer may go; may be empty.", examples=["ada@example.org"]
+    )
+    feedback: Annotated[
+        str, StringConstraints(strip_whitespace=True, min_length=1, max_length=10_000), PLAIN
+    ] = Field(examples=["Thank you for OpenML!"])
+
+
+class FeedbackResponse(BaseModel):
+    """The mail is on its way."""
+
+    msg: Literal["Email sent"] = "Email sent"

@@ -40,6 +40,7 @@ class Answer:
     status: int
     body: bytes
     media_type: str
+    headers: dict[str, str] = field(default_factory=dict)
 
     def followed_by(self, other: "Answer") -> "Answer":
         """Print a second document behind this one, as the server does where it forgets to stop."""

@@ -1,7 +1,7 @@
 """The front door of the API: the path, the body, the key; then the code of the call.
 
 The order of the checks is the real server's. Everything that leaves passes `Api.answer`, which makes one `Answer`
-of a call: switches that reproduce failures (an index that is down, two documents, a lost reply) belong there.
+of a call; that is where most faults (`faults.py`) take effect.
 """
 
 import asyncio
@@ -14,11 +14,13 @@ from http import HTTPStatus
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from app.sandbox import datasets, reference
+from app.sandbox import datasets, reference, studies, tasks, tasktypes, users
 from app.sandbox.answers import Answer, Format, document, error_document
-from app.sandbox.call import Call, Route, find_handler
+from app.sandbox.call import Call, Route, find_route
+from app.sandbox.dropped import DroppedConnection
 from app.sandbox.engine import Engine
 from app.sandbox.errors import ApiError, GlobalError, ServerCrashError
+from app.sandbox.faults import Faults, Meeting
 from app.sandbox.form import Form, Limits, receive_form
 from app.sandbox.records import User, get_or_add_user
 from app.sandbox.schema import SCHEMAS
@@ -30,6 +32,10 @@ ROUTES: dict[str, tuple[Route, ...]] = {
     "data": datasets.ROUTES,
     "estimationprocedure": reference.ESTIMATION_PROCEDURE_ROUTES,
     "evaluationmeasure": reference.EVALUATION_MEASURE_ROUTES,
+    "study": studies.ROUTES,
+    "task": tasks.ROUTES,
+    "tasktype": tasktypes.ROUTES,
+    "user": users.ROUTES,
 }
 
 _FORMATS: dict[str, Format] = {"xml": "xml", "json": "json"}
@@ -48,10 +54,13 @@ class _Path:
 class Api:
     """Answers everything under `/api/v1`."""
 
-    def __init__(self, settings: SandboxSettings, store: Store, engine: Engine, executor: Executor) -> None:
+    def __init__(
+        self, settings: SandboxSettings, store: Store, engine: Engine, faults: Faults, executor: Executor
+    ) -> None:
         self._settings = settings
         self._store = store
         self._engine = engine
+        self._faults = faults
         self._executor = executor
         self._limits = Limits(store.incoming_dir, settings.upload_max_bytes, settings.post_max_bytes)
         self._roles: dict[str, Role] = {}
@@ -76,44 +85,59 @@ class Api:
             refusal = error_document(GlobalError(135), "xml")
             page = f"<html><head><title>413 Request Entity Too Large</title></head></html>{refusal.body.decode()}"
             return Response(page, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, {"Connection": "close"}, _HTML)
-        # The whole body comes first: the key may be its last part, and the real server does not answer early either.
+        meeting = self._faults.meet(_call_name(request.method, path))
         try:
-            answer = await self._receive_and_answer(request, path)
+            return await self._respond(request, path, meeting)
         except ClientDisconnect:
             return Response(status_code=HTTPStatus.BAD_REQUEST)  # nobody is left to read it
+        finally:
+            self._faults.part(meeting)
+
+    async def _respond(self, request: Request, path: _Path, meeting: Meeting) -> Response:
+        # The whole body comes first: the key may be its last part, and the real server does not answer early either.
+        answer = await self._receive_and_answer(request, path, meeting)
         if request.method == "POST":
             self._engine.wake()
-        return Response(answer.body, answer.status, media_type=answer.media_type)
+        if meeting.meets("lost-answer", "reset-after-last-byte"):
+            return DroppedConnection(is_reset=meeting.meets("reset-after-last-byte"))
+        if delay := meeting.delay_seconds():
+            await asyncio.sleep(delay)
+        return Response(answer.body, answer.status, answer.headers, answer.media_type)
 
-    async def _receive_and_answer(self, request: Request, path: _Path) -> Answer:
+    async def _receive_and_answer(self, request: Request, path: _Path, meeting: Meeting) -> Answer:
         run = asyncio.get_running_loop().run_in_executor
         if request.method != "POST":
             # PHP reads a form from POST bodies only.
-            return await run(self._executor, self.answer, request, path, Form())
+            return await run(self._executor, self.answer, request, path, Form(), meeting)
         async with receive_form(request, self._limits, self._executor) as form:
-            return await run(self._executor, self.answer, request, path, form)
+            return await run(self._executor, self.answer, request, path, form, meeting)
 
-    def answer(self, request: Request, path: _Path, form: Form) -> Answer:
+    def answer(self, request: Request, path: _Path, form: Form, meeting: Meeting) -> Answer:
         """Make the one answer of a call; blocks."""
+        instead = meeting.answer_before()
+        if instead is not None:
+            return instead
         try:
             # Schemas are static pages: no key is looked at.
             if path.type == "xsd":
                 return _schema(path)
             user = self._authenticate(request, form)
-            return self._dispatch(request.method.lower(), path, form, user)
+            answer = self._dispatch(request.method.lower(), path, form, user, meeting)
+            return meeting.answer_after(answer, path.format)
         except ApiError as error:
             return error_document(error, "xml" if isinstance(error, GlobalError) else path.format)
         except ServerCrashError:
             return Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"", _HTML)
 
-    def _dispatch(self, method: str, path: _Path, form: Form, user: User | None) -> Answer:
+    def _dispatch(self, method: str, path: _Path, form: Form, user: User | None, meeting: Meeting) -> Answer:
         routes = ROUTES.get(path.type)
         if routes is None:
             raise GlobalError(100)
-        handler = find_handler(routes, method, path.segments)
-        if handler is None:
+        route = find_route(routes, method, path.segments)
+        if route is None:
             raise ApiError(100)
-        result = handler(Call(method, path.format, path.segments, form, user, self._store, self._settings))
+        call = Call(method, path.format, path.segments, form, user, self._store, self._settings, meeting)
+        result = route.handler(call)
         return result if isinstance(result, Answer) else document(result, path.format)
 
     def _authenticate(self, request: Request, form: Form) -> User | None:
@@ -167,6 +191,23 @@ def _split(path: str) -> _Path | None:
     if fmt is not None:
         rest = rest[1:]
     return _Path(fmt or "xml", rest[0] if rest else "", rest[1:])
+
+
+def _call_name(method: str, path: _Path) -> str:
+    """Name a call as faults name it; a path that is no call keeps its own."""
+    route = find_route(ROUTES.get(path.type, ()), method.lower(), path.segments)
+    rest = "/".join(path.segments) if route is None else route.pattern
+    return f"{method} /{path.type}/{rest}".rstrip("/")
+
+
+def call_names() -> list[str]:
+    """Name every call that a fault can be switched on for."""
+    return sorted(
+        f"{method.upper()} /{kind}/{route.pattern}".rstrip("/")
+        for kind, routes in ROUTES.items()
+        for route in routes
+        for method in route.methods or ("get", "post", "delete")
+    )
 
 
 def _schema(path: _Path) -> Answer:

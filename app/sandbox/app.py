@@ -1,7 +1,7 @@
-"""Puts the sandbox together: the API, downloads, two pages, and the processing step beside them."""
+"""Puts the sandbox together: the API, downloads, a few pages, faults for tests, and the processing step beside them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -14,8 +14,10 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from app.sandbox.api import Api
+from app.sandbox.control import Control
 from app.sandbox.engine import Engine
-from app.sandbox.pages import HEADERS, render_dataset, render_index
+from app.sandbox.faults import Faults
+from app.sandbox.pages import HEADERS, render_dataset, render_index, render_study, render_task
 from app.sandbox.records import get_dataset_of_file, get_file
 from app.sandbox.settings import SandboxSettings
 from app.sandbox.store import Store
@@ -31,6 +33,7 @@ class _Running:
     store: Store
     executor: ThreadPoolExecutor
     api: Api
+    control: Control
 
 
 def create_sandbox(settings: SandboxSettings) -> Starlette:
@@ -45,6 +48,9 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
     routes = [
         Route("/", _index),
         Route("/d/{dataset_id:int}", _dataset),
+        Route("/t/{task_id:int}", _task),
+        Route("/s/{study_id:int}", _study),
+        Route("/sandbox/faults", _control, methods=["GET", "POST", "DELETE"]),
         Route("/data/v1/download/{file_id:int}/{name}", _download),
         Route("/{path:path}", _ApiDoor()),
     ]
@@ -58,11 +64,12 @@ async def _run(settings: SandboxSettings) -> AsyncIterator[_Running]:
     store = Store(settings.data_dir)
     await run(executor, store.open)
     engine = Engine(store, executor, settings.processing_delay_seconds)
-    api = Api(settings, store, engine, executor)
+    faults = Faults()
+    api = Api(settings, store, engine, faults, executor)
     await run(executor, api.open)
     processing = asyncio.create_task(engine.run())
     try:
-        yield _Running(store, executor, api)
+        yield _Running(store, executor, api, Control(faults, store, engine, executor))
     finally:
         # A step in progress gives up within one block; the threads are waited for so that nothing runs on.
         engine.stop()
@@ -94,12 +101,28 @@ async def _index(request: Request) -> Response:
 
 
 async def _dataset(request: Request) -> Response:
+    return await _page(request, render_dataset, "dataset")
+
+
+async def _task(request: Request) -> Response:
+    return await _page(request, render_task, "task")
+
+
+async def _study(request: Request) -> Response:
+    return await _page(request, render_study, "study")
+
+
+async def _page(request: Request, render: Callable[[Store, int], str | None], what: str) -> Response:
     running = _running(request)
     run = asyncio.get_running_loop().run_in_executor
-    page = await run(running.executor, render_dataset, running.store, request.path_params["dataset_id"])
+    page = await run(running.executor, render, running.store, request.path_params[f"{what}_id"])
     if page is None:
-        return PlainTextResponse("no such dataset", HTTPStatus.NOT_FOUND)
+        return PlainTextResponse(f"no such {what}", HTTPStatus.NOT_FOUND)
     return HTMLResponse(page, headers=HEADERS)
+
+
+async def _control(request: Request) -> Response:
+    return await _running(request).control(request)
 
 
 async def _download(request: Request) -> Response:

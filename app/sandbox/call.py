@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from app.sandbox.answers import Answer, Format, Node
+from app.sandbox.faults import FaultName, Meeting
 from app.sandbox.form import Form
 from app.sandbox.records import User
 from app.sandbox.settings import SandboxSettings
@@ -25,6 +26,7 @@ class Call:
     user: User | None
     store: Store
     settings: SandboxSettings
+    meeting: Meeting
 
     @property
     def caller(self) -> User:
@@ -32,6 +34,10 @@ class Call:
         if self.user is None:
             raise RuntimeError("a call that writes came through without a user")
         return self.user
+
+    def meets(self, name: FaultName) -> bool:
+        """Whether a fault is switched on that this call has to produce itself."""
+        return self.meeting.meets(name)
 
     def field(self, name: str) -> str:
         """Read a form field; empty where PHP would take it for none."""
@@ -47,8 +53,8 @@ Handler = Callable[[Call], Node | Answer]
 class Route:
     """Which code answers.
 
-    `pattern` is the path: `#` stands for a number in PHP's sense, a last `*` for any rest. `methods` may be empty:
-    then the server does not look at the method.
+    `pattern` is the path: `#` stands for a number in PHP's sense, `+` for any one segment, a last `*` for any rest.
+    `methods` may be empty: then the server does not look at the method.
     """
 
     methods: tuple[str, ...]
@@ -67,12 +73,12 @@ class Route:
 
 
 def _part_matches(part: str, segment: str) -> bool:
-    return is_numeric(segment) if part == "#" else part == segment
+    return is_numeric(segment) if part == "#" else part in {segment, "+"}
 
 
-def find_handler(routes: Iterable[Route], method: str, segments: tuple[str, ...]) -> Handler | None:
-    """Find the code for a call; the first route that matches counts."""
-    return next((route.handler for route in routes if route.matches(method, segments)), None)
+def find_route(routes: Iterable[Route], method: str, segments: tuple[str, ...]) -> Route | None:
+    """Find the route of a call; the first one that matches counts."""
+    return next((route for route in routes if route.matches(method, segments)), None)
 
 
 def is_numeric(text: str) -> bool:

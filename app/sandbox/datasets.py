@@ -21,6 +21,7 @@ from app.sandbox.records import (
     set_status,
     to_seconds,
 )
+from app.sandbox.task_records import has_tasks
 
 ENGINE_ID = 1
 
@@ -41,7 +42,7 @@ def get_description(call: Call) -> Node:
         if file is None:
             raise ApiError(113)
         version, text = get_descriptions(connection, dataset.id)[0]
-        dataset_tags = get_tags(connection, dataset.id)
+        dataset_tags = get_tags(connection, "data", dataset.id)
         processing = get_processing(connection, dataset.id)
     children = [
         leaf("id", dataset.id),
@@ -212,6 +213,8 @@ def delete(call: Call) -> Node:
             raise ApiError(352)
         if not dataset.may_be_changed_by(call.caller):
             raise ApiError(353)
+        if has_tasks(connection, dataset.id):
+            raise ApiError(354)
         delete_dataset(connection, dataset.id)
     return Node("data_delete", [leaf("id", dataset.id)])
 
@@ -249,9 +252,9 @@ ROUTES = (
     Route(_READ, "qualities/#", get_data_qualities),
     Route(_READ, "qualities/#/#", get_data_qualities),
     Route(_WRITE, "qualities", take_engine_result),
-    Route(_WRITE, "tag", tags.tag),
-    Route(_WRITE, "untag", tags.untag),
-    Route((), "tag/list", tags.list_tags),
+    Route(_WRITE, "tag", tags.DATA.tag),
+    Route(_WRITE, "untag", tags.DATA.untag),
+    Route((), "tag/list", tags.DATA.list_all),
     Route((), "status/update", update_status),
     Route(_WRITE, "edit", edit.edit),
     Route(_WRITE, "fork", upload.fork),

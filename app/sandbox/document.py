@@ -28,13 +28,13 @@ class XmlSyntaxError(Exception):
 
 @dataclass(slots=True)
 class Element:
-    """An element with its own text (of all its text nodes) and its children."""
+    """An element with its own text (of all its text nodes), its children and `(namespace, name)` -> value."""
 
     prefix: str
     name: str
     namespace: str
     line: int
-    attributes: list[tuple[str, str]] = field(default_factory=list)
+    attributes: dict[tuple[str, str], str] = field(default_factory=dict)
     text: str = ""
     children: "list[Element]" = field(default_factory=list)
 
@@ -43,9 +43,13 @@ class Element:
         """The name as libxml2 prints it: `{namespace}name`."""
         return f"{{{self.namespace}}}{self.name}" if self.namespace else self.name
 
+    def named(self, name: str) -> "list[Element]":
+        """Find the children of a name, as SimpleXML's `children('oml', true)` does: by the prefix itself."""
+        return [child for child in self.children if (child.prefix, child.name) == ("oml", name)]
+
     def texts(self, name: str) -> list[str]:
-        """Read the children of a name, as SimpleXML's `children('oml', true)` does: by the prefix itself."""
-        return [child.text.strip() for child in self.children if (child.prefix, child.name) == ("oml", name)]
+        """Read the children of a name."""
+        return [child.text.strip() for child in self.named(name)]
 
     def text_of(self, name: str) -> str:
         """Read the first child of a name; empty if there is none."""
@@ -108,7 +112,7 @@ class _Builder(ContentHandler):
             if attribute != "xmlns" and not attribute.startswith("xmlns:"):
                 # An attribute without a prefix is in no namespace, whatever the default one is.
                 prefix, local, namespace = _resolve(attribute, scope | {"": ""})
-                element.attributes.append((namespace, local))
+                element.attributes[namespace, local] = attrs.getValue(attribute)
         if self._open:
             self._open[-1].children.append(element)
         else:

@@ -6,6 +6,7 @@ from app.sandbox.document import Element
 from app.sandbox.errors import ApiError
 from app.sandbox.records import add_description, get_dataset, set_metadata
 from app.sandbox.schema import EDIT, XmlInvalidError, validate
+from app.sandbox.task_records import has_tasks
 from app.sandbox.upload import EMPTY_FILE
 
 _CRITICAL = ("default_target_attribute", "row_id_attribute", "ignore_attribute")
@@ -34,9 +35,9 @@ def edit(call: Call) -> Node | Answer:
 
 
 def _changes(xml: Element) -> dict[str, str]:
-    """Read the fields; of repeated ones the last wins, and none can be cleared."""
+    """Read the fields; of repeated ones the last wins. An empty one clears, where the schema lets it be empty."""
     fields = {particle.name: xml.texts(particle.name) for particle in EDIT.particles}
-    return {name: values[-1] for name, values in fields.items() if values and values[-1]}
+    return {name: values[-1] for name, values in fields.items() if values}
 
 
 def _apply(call: Call, changes: dict[str, str]) -> Node:
@@ -49,8 +50,11 @@ def _apply(call: Call, changes: dict[str, str]) -> Node:
         # That there is something to change is asked only now, behind the dataset.
         if not changes:
             raise ApiError(1064)
-        if changes.keys() & set(_CRITICAL) and not dataset.may_be_changed_by(call.caller):
-            raise ApiError(1065)
+        if changes.keys() & set(_CRITICAL):
+            if not dataset.may_be_changed_by(call.caller):
+                raise ApiError(1065)
+            if has_tasks(connection, dataset.id):
+                raise ApiError(1066)
         description = changes.pop("description", None)
         if description is not None:
             add_description(connection, dataset.id, description)

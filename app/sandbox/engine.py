@@ -19,6 +19,7 @@ from app.sandbox.records import (
     get_dataset,
     get_next_unprocessed,
     set_status,
+    take_processing_error,
 )
 from app.sandbox.store import Store
 from app.sandbox.weka import Attribute, Summary, Watcher, read_arff
@@ -82,9 +83,12 @@ class Engine:
     def _process(self, dataset_id: int) -> None:
         with self._store.transaction() as connection:
             dataset = get_dataset(connection, dataset_id)
+            fault = take_processing_error(connection, dataset_id)
         if dataset is None:
             return
         try:
+            if fault is not None:
+                raise _RefusedError(fault)
             with self._store.file_path(dataset.file_id).open("rb") as file:
                 summary = read_arff(file, _Step(_targets(dataset), self._stop))
             features = _features(summary, dataset)

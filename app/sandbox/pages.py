@@ -1,4 +1,4 @@
-"""Two pages for people: what was published, and one dataset. No script, nothing from elsewhere, all escaped."""
+"""Pages for people: what was published, one dataset, task or study. No script, nothing from elsewhere, all escaped."""
 
 import base64
 import hashlib
@@ -18,8 +18,11 @@ from app.sandbox.records import (
     to_seconds,
 )
 from app.sandbox.store import Store
+from app.sandbox.study_records import Study, get_linked, get_study
+from app.sandbox.task_records import Task, get_inputs, get_task
+from app.sandbox.tasktypes import TASK_TYPES
 
-_DATASETS_SHOWN = 200
+_ROWS_LISTED = 200
 _FEATURES_SHOWN = 200
 _LABELS_SHOWN = 12
 _ROWS_SHOWN = 10
@@ -50,20 +53,56 @@ HEADERS = {
 
 
 def render_index(store: Store) -> str:
-    """Write the page that lists the public datasets, the newest first."""
+    """Write the page that lists what is public, the newest first."""
     with store.transaction() as connection:
         rows = connection.execute(
-            "SELECT * FROM datasets WHERE visibility = 'public' ORDER BY id DESC LIMIT ?", (_DATASETS_SHOWN,)
+            "SELECT * FROM datasets WHERE visibility = 'public' ORDER BY id DESC LIMIT ?", (_ROWS_LISTED,)
         ).fetchall()
         found = [(dataset, get_file(connection, dataset.file_id)) for dataset in map(to_dataset, rows)]
-    listed = "".join(_index_row(dataset, file.size if file else 0) for dataset, file in found)
-    head = (
-        "<th>Id</th><th>Name</th><th>Version</th><th>Status</th><th>Uploader</th><th>Bytes</th><th>Links</th>"
-    )
-    body = (
-        f'<div class="wide"><table><tr>{head}</tr>{listed}</table></div>' if found else "<p>Nothing yet.</p>"
-    )
+        tasks = connection.execute("SELECT * FROM tasks ORDER BY id DESC LIMIT ?", (_ROWS_LISTED,)).fetchall()
+        task_rows = [_task_row(Task(**row), get_inputs(connection, row["id"])) for row in tasks]
+        studies = connection.execute(
+            "SELECT * FROM studies ORDER BY id DESC LIMIT ?", (_ROWS_LISTED,)
+        ).fetchall()
+        study_rows = [
+            _study_row(study, len(get_linked(connection, study)))
+            for study in (Study(**row) for row in studies)
+        ]
+    dataset_rows = [_index_row(dataset, file.size if file else 0) for dataset, file in found]
+    tables = [
+        _table("Datasets", "Id,Name,Version,Status,Uploader,Bytes,Links", dataset_rows),
+        _table("Tasks", "Id,Type,Dataset,Creator,Links", task_rows),
+        _table("Suites and studies", "Id,Name,Alias,Of,Status,Creator,Size,Links", study_rows),
+    ]
+    body = "".join(tables) or "<p>Nothing yet.</p>"
     return _page("OpenML sandbox", f"<p>A stand-in for an OpenML server. What was published here:</p>{body}")
+
+
+def _table(title: str, columns: str, rows: list[str]) -> str:
+    if not rows:
+        return ""
+    head = "".join(f"<th>{column}</th>" for column in columns.split(","))
+    return f'<h2>{title}</h2><div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+
+
+def _task_row(task: Task, inputs: dict[str, str]) -> str:
+    dataset_id = escape(inputs.get("source_data", ""))
+    return (
+        f'<tr><td><a href="/t/{task.id}">{task.id}</a></td><td>{escape(TASK_TYPES[task.task_type].name)}</td>'
+        f"<td>{dataset_id}</td><td>{task.creator}</td><td>{_api_links('task', task.id)}</td></tr>"
+    )
+
+
+def _study_row(study: Study, size: int) -> str:
+    return (
+        f'<tr><td>{study.id}</td><td><a href="/s/{study.id}">{escape(study.name)}</a></td>'
+        f"<td>{escape(study.alias or '')}</td><td>{study.main_entity_type}s</td><td>{escape(study.status)}</td>"
+        f"<td>{study.creator}</td><td>{size}</td><td>{_api_links('study', study.id)}</td></tr>"
+    )
+
+
+def _api_links(kind: str, number: int) -> str:
+    return f'<a href="/api/v1/xml/{kind}/{number}">XML</a> <a href="/api/v1/json/{kind}/{number}">JSON</a>'
 
 
 def _index_row(dataset: Dataset, size: int) -> str:
@@ -77,8 +116,7 @@ def _index_row(dataset: Dataset, size: int) -> str:
 def _links(dataset: Dataset) -> str:
     name = escape(f"{dataset.name}.{dataset.format.lower()}")
     return (
-        f'<a href="/api/v1/xml/data/{dataset.id}">XML</a> <a href="/api/v1/json/data/{dataset.id}">JSON</a> '
-        f'<a href="/data/v1/download/{dataset.file_id}/{name}">download</a>'
+        f'{_api_links("data", dataset.id)} <a href="/data/v1/download/{dataset.file_id}/{name}">download</a>'
     )
 
 
@@ -89,7 +127,7 @@ def render_dataset(store: Store, dataset_id: int) -> str | None:
         if dataset is None or not dataset.is_visible_to(None):
             return None
         _, description = get_descriptions(connection, dataset.id)[0]
-        tags = list(get_tags(connection, dataset.id))
+        tags = list(get_tags(connection, "data", dataset.id))
         processing = get_processing(connection, dataset.id)
         features = get_features(connection, dataset.id)
     facts = {
@@ -110,6 +148,43 @@ def render_dataset(store: Store, dataset_id: int) -> str | None:
         parts.append(_features(features))
     parts.append(f"<h2>First rows</h2><pre>{escape(_first_rows(store.file_path(dataset.file_id)))}</pre>")
     return _page(f"{dataset.name} ({dataset.id})", "".join(parts))
+
+
+def render_task(store: Store, task_id: int) -> str | None:
+    """Write the page of one task; None if there is none."""
+    with store.transaction() as connection:
+        task = get_task(connection, task_id)
+        if task is None:
+            return None
+        inputs = get_inputs(connection, task.id)
+        tags = list(get_tags(connection, "task", task.id))
+    facts = {
+        "Type": TASK_TYPES[task.task_type].name,
+        "Creator": str(task.creator),
+        "Created": to_seconds(task.creation_date),
+        "Tags": ", ".join(tags),
+        **{key.replace("_", " ").capitalize(): value for key, value in inputs.items()},
+    }
+    return _page(f"Task {task.id}", f"<p>{_api_links('task', task.id)}</p>{_facts(facts)}")
+
+
+def render_study(store: Store, study_id: int) -> str | None:
+    """Write the page of one suite or study; None if there is none."""
+    with store.transaction() as connection:
+        study = get_study(connection, study_id)
+        if study is None:
+            return None
+        linked = get_linked(connection, study)
+    facts = {
+        "Alias": study.alias or "",
+        "Status": study.status,
+        "Creator": str(study.creator),
+        "Created": to_seconds(study.creation_date),
+        f"{study.main_entity_type}s".capitalize(): ", ".join(map(str, linked)),
+    }
+    links = _api_links("study", study.id)
+    text = f"<h2>Description</h2><pre>{escape(study.description)}</pre>"
+    return _page(f"{study.name} ({study.id})", f"<p>{links}</p>{_facts(facts)}{text}")
 
 
 def _facts(facts: dict[str, str]) -> str:

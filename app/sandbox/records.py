@@ -3,9 +3,10 @@
 import csv
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
+from typing import Any, Literal
 
 from app.sandbox.settings import Role
 
@@ -160,9 +161,10 @@ def get_dataset_of_file(connection: sqlite3.Connection, file_id: int) -> Dataset
     return to_dataset(row) if row else None
 
 
-def to_dataset(row: sqlite3.Row) -> Dataset:
+def to_dataset(row: sqlite3.Row | Mapping[str, Any]) -> Dataset:
     """Make a value of a row of the table of datasets."""
-    return Dataset(**{**dict(row), "metadata": json.loads(row["metadata"])})
+    values = dict(row)
+    return Dataset(**{**values, "metadata": json.loads(values["metadata"])})
 
 
 def delete_dataset(connection: sqlite3.Connection, dataset_id: int) -> None:
@@ -197,29 +199,36 @@ def get_descriptions(connection: sqlite3.Connection, dataset_id: int) -> list[tu
     return [(row["version"], row["text"]) for row in rows]
 
 
-def get_tags(connection: sqlite3.Connection, dataset_id: int) -> dict[str, int]:
-    """Read the tags of a dataset, in order, with who set them."""
-    rows = connection.execute("SELECT tag, uploader FROM tags WHERE dataset = ? ORDER BY tag", (dataset_id,))
-    return {row["tag"]: row["uploader"] for row in rows}
+Tagged = Literal["data", "task"]
+
+_TAG_TABLES: dict[Tagged, tuple[str, str]] = {"data": ("tags", "dataset"), "task": ("task_tags", "task")}
 
 
-def get_all_tags(connection: sqlite3.Connection) -> list[str]:
+def get_tags(connection: sqlite3.Connection, kind: Tagged, entity_id: int) -> dict[str, int]:
+    """Read the tags of a thing, in order, with who set them."""
+    table, column = _TAG_TABLES[kind]
+    query = f"SELECT tag, uploader FROM {table} WHERE {column} = ? ORDER BY tag"  # noqa: S608 - fixed texts
+    return {row["tag"]: row["uploader"] for row in connection.execute(query, (entity_id,))}
+
+
+def get_all_tags(connection: sqlite3.Connection, kind: Tagged) -> list[str]:
     """Read every tag that is in use."""
-    return [row["tag"] for row in connection.execute("SELECT DISTINCT tag FROM tags ORDER BY tag")]
+    table, _ = _TAG_TABLES[kind]
+    query = f"SELECT DISTINCT tag FROM {table} ORDER BY tag"  # noqa: S608 - fixed texts
+    return [row["tag"] for row in connection.execute(query)]
 
 
-def add_tag(connection: sqlite3.Connection, dataset_id: int, tag: str, uploader: int) -> bool:
-    """Tag a dataset; False if the table refuses (it takes tags that differ in case for one)."""
-    cursor = connection.execute(
-        "INSERT INTO tags (dataset, tag, uploader) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-        (dataset_id, tag, uploader),
-    )
-    return cursor.rowcount > 0
+def add_tag(connection: sqlite3.Connection, kind: Tagged, entity_id: int, tag: str, uploader: int) -> bool:
+    """Tag a thing; False if the table refuses (it takes tags that differ in case for one)."""
+    table, column = _TAG_TABLES[kind]
+    statement = f"INSERT INTO {table} ({column}, tag, uploader) VALUES (?, ?, ?) ON CONFLICT DO NOTHING"  # noqa: S608 - fixed texts
+    return connection.execute(statement, (entity_id, tag, uploader)).rowcount > 0
 
 
-def delete_tag(connection: sqlite3.Connection, dataset_id: int, tag: str) -> None:
+def delete_tag(connection: sqlite3.Connection, kind: Tagged, entity_id: int, tag: str) -> None:
     """Remove a tag."""
-    connection.execute("DELETE FROM tags WHERE dataset = ? AND tag = ?", (dataset_id, tag))
+    table, column = _TAG_TABLES[kind]
+    connection.execute(f"DELETE FROM {table} WHERE {column} = ? AND tag = ?", (entity_id, tag))  # noqa: S608 - fixed texts
 
 
 def get_processing(connection: sqlite3.Connection, dataset_id: int) -> Processing | None:
@@ -284,6 +293,32 @@ def get_qualities(connection: sqlite3.Connection, dataset_id: int) -> dict[str, 
 def get_next_unprocessed(connection: sqlite3.Connection) -> Dataset | None:
     """Find the oldest dataset that the processing step has not seen."""
     row = connection.execute(
-        "SELECT * FROM datasets WHERE id NOT IN (SELECT dataset FROM processed) ORDER BY id LIMIT 1"
+        "SELECT * FROM datasets WHERE id NOT IN (SELECT dataset FROM processed)"
+        " AND id NOT IN (SELECT dataset FROM held WHERE error IS NULL) ORDER BY id LIMIT 1"
     ).fetchone()
     return to_dataset(row) if row else None
+
+
+def hold(connection: sqlite3.Connection, dataset_id: int, error: str | None) -> None:
+    """Keep the processing step from a dataset (no error), or let it fail once."""
+    connection.execute("INSERT INTO held VALUES (?, ?)", (dataset_id, error))
+
+
+def release(connection: sqlite3.Connection) -> None:
+    """Let the processing step see every dataset again."""
+    connection.execute("DELETE FROM held WHERE error IS NULL")
+
+
+def take_processing_error(connection: sqlite3.Connection, dataset_id: int) -> str | None:
+    """Read and forget the error that the processing step is to fail with."""
+    row = connection.execute("DELETE FROM held WHERE dataset = ? RETURNING error", (dataset_id,)).fetchone()
+    return row["error"] if row else None
+
+
+def get_users(connection: sqlite3.Connection, ids: Iterable[int]) -> list[int]:
+    """Find those of the ids that are users."""
+    rows = connection.execute(
+        "SELECT id FROM users WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id",
+        (json.dumps(list(ids)),),
+    )
+    return [row["id"] for row in rows]

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from app.sandbox.answers import Node, leaf
-from app.sandbox.call import Call, Route
+from app.sandbox.call import Call, Route, to_id
+from app.sandbox.errors import ApiError
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,9 @@ EVALUATION_MEASURES = (
     "weighted_recall",
 )
 
+# A task may name any of these as its measure; the list of measures leaves out the first three.
+MATH_FUNCTIONS = ("EuclideanDistance", "PolynomialKernel", "RBFKernel", *EVALUATION_MEASURES)
+
 
 def list_estimation_procedures(_call: Call) -> Node:
     """Answer `GET estimationprocedure/list`."""
@@ -178,11 +182,24 @@ def _procedure(procedure: EstimationProcedure) -> Node:
     )
 
 
+def get_estimation_procedure(call: Call) -> Node:
+    """Answer `GET estimationprocedure/{id}`."""
+    if call.segments[0] == "0":
+        raise ApiError(730)
+    found = [p for p in ESTIMATION_PROCEDURES if p.id == to_id(call.segments[0])]
+    if not found:
+        raise ApiError(731)
+    return _procedure(found[0])
+
+
 def list_evaluation_measures(_call: Call) -> Node:
     """Answer `GET evaluationmeasure/list`."""
     measures = [leaf("measure", name) for name in EVALUATION_MEASURES]
     return Node("evaluation_measures", [Node("measures", measures)])
 
 
-ESTIMATION_PROCEDURE_ROUTES = (Route((), "list", list_estimation_procedures),)
+ESTIMATION_PROCEDURE_ROUTES = (
+    Route((), "list", list_estimation_procedures),
+    Route(("get", "post"), "#", get_estimation_procedure),
+)
 EVALUATION_MEASURE_ROUTES = (Route((), "list", list_evaluation_measures),)

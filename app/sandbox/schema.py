@@ -1,12 +1,12 @@
-"""The two XML schemas that the data calls validate against, as tables, and a validator for them.
+"""The XML schemas that calls validate against, as tables, and a validator for them.
 
-The tables hold what `openml.data.upload.xsd` and `openml.data.edit.xsd` say. They are small: one sequence of
-simple elements each. `xsd()` writes them out as XML Schema, `validate()` checks a document and words its
-complaints as libxml2 does.
+The tables hold what `openml.data.upload.xsd`, `openml.data.edit.xsd`, `openml.task.upload.xsd` and
+`openml.study.upload.xsd` say. They are small: a sequence of elements, each simple or a list of ids. `xsd()` writes
+them out as XML Schema, `validate()` checks a document and words its complaints as libxml2 does.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.sandbox.answers import NAMESPACE
 from app.sandbox.document import Element, XmlSyntaxError, parse
@@ -15,11 +15,18 @@ from app.sandbox.xsd_types import (
     CASUAL_128,
     CASUAL_1024,
     DATE_TIME,
+    ENTITY_TYPE,
     INT,
+    INTEGER,
     LATIN_64,
     LATIN_128,
+    LATIN_256,
     LATIN_1024,
+    LATIN_4096,
     LATIN_16384,
+    STRING,
+    SYSTEM,
+    SYSTEM_32,
     SYSTEM_64,
     URI,
     VISIBILITY,
@@ -31,25 +38,57 @@ XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
 @dataclass(frozen=True, slots=True)
-class Particle:
-    """One element of the sequence: optional unless `required`, once unless `many`."""
+class Ids:
+    """The type of an element that holds ids: one child element after another."""
 
     name: str
-    type: Type
+    child: str
+
+    @property
+    def particles(self) -> "tuple[Particle, ...]":
+        """The sequence inside."""
+        return (Particle(self.child, INT, required=True, many=True),)
+
+    def xsd(self) -> str:
+        """Write the type's definition."""
+        inside = "".join(particle.xsd() for particle in self.particles)
+        return (
+            f'  <xs:complexType name="{self.name}"><xs:sequence>\n{inside}  </xs:sequence></xs:complexType>\n'
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Particle:
+    """One element of the sequence: optional unless `required`, once unless `many`; may have one attribute."""
+
+    name: str
+    type: Type | Ids
     required: bool = False
     many: bool = False
+    attribute: tuple[str, Type] | None = None
 
     def xsd(self) -> str:
         """Write the element's declaration."""
-        prefix = "" if isinstance(self.type, BuiltInType) else "oml:"
         least = "" if self.required else ' minOccurs="0"'
         most = ' maxOccurs="unbounded"' if self.many else ""
-        return f'      <xs:element name="{self.name}" type="{prefix}{self.type.name}"{least}{most}/>\n'
+        start = f'      <xs:element name="{self.name}"'
+        if self.attribute is None:
+            return f'{start} type="{_reference(self.type)}"{least}{most}/>\n'
+        name, kind = self.attribute
+        return (
+            f"{start}{least}{most}><xs:complexType><xs:simpleContent>"
+            f'<xs:extension base="{_reference(self.type)}"><xs:attribute name="{name}" type="{_reference(kind)}"/>'
+            "</xs:extension></xs:simpleContent></xs:complexType></xs:element>\n"
+        )
+
+
+def _reference(kind: Type | Ids) -> str:
+    return kind.name if isinstance(kind, BuiltInType) else f"oml:{kind.name}"
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """A root element that holds a sequence of simple elements."""
+    """A root element that holds a sequence of elements."""
 
     root: str
     particles: tuple[Particle, ...]
@@ -57,6 +96,11 @@ class Schema:
     def xsd(self) -> str:
         """Write the schema as XML Schema."""
         types = {particle.type.name: particle.type for particle in self.particles}
+        types |= {
+            particle.attribute[1].name: particle.attribute[1]
+            for particle in self.particles
+            if particle.attribute
+        }
         definitions = "".join(kind.xsd() for kind in types.values() if not isinstance(kind, BuiltInType))
         return (
             f'<xs:schema targetNamespace="{NAMESPACE}" xmlns:oml="{NAMESPACE}"\n'
@@ -119,7 +163,43 @@ EDIT = Schema(
     ),
 )
 
-SCHEMAS = {"openml.data.upload": UPLOAD, "openml.data.edit": EDIT}
+TASK = Schema(
+    "task_inputs",
+    (
+        Particle("task_id", INTEGER),
+        Particle("task_type_id", INTEGER, required=True),
+        Particle("input", STRING, required=True, many=True, attribute=("name", SYSTEM)),
+        Particle("tag", SYSTEM, many=True),
+    ),
+)
+
+STUDY = Schema(
+    "study",
+    (
+        Particle("id", INT),
+        Particle("alias", SYSTEM_32),
+        Particle("main_entity_type", ENTITY_TYPE, required=True),
+        Particle("benchmark_suite", INT),
+        Particle("name", LATIN_256, required=True),
+        Particle("description", LATIN_4096),
+        # Ignored as the next two are; what the real schema asks of it is not on record.
+        Particle("status", SYSTEM_64),
+        Particle("creation_date", DATE_TIME),
+        Particle("creator", INT),
+        Particle("data", Ids("data", "data_id")),
+        Particle("tasks", Ids("tasks", "task_id")),
+        Particle("flows", Ids("flows", "flow_id")),
+        Particle("setups", Ids("setups", "setup_id")),
+        Particle("runs", Ids("runs", "run_id")),
+    ),
+)
+
+SCHEMAS = {
+    "openml.data.upload": UPLOAD,
+    "openml.data.edit": EDIT,
+    "openml.task.upload": TASK,
+    "openml.study.upload": STUDY,
+}
 
 
 class XmlInvalidError(Exception):
@@ -157,35 +237,41 @@ def _complaints(root: Element, schema: Schema) -> Iterator[Complaint]:
     if (root.namespace, root.name) != (NAMESPACE, schema.root):
         yield root.line, f"{where}: No matching global declaration available for the validation root."
         return
-    yield from _attribute_complaints(root)
-    if root.text.strip(" \t\r\n"):
+    yield from _group_complaints(root, schema.particles)
+
+
+def _group_complaints(element: Element, particles: Sequence[Particle]) -> Iterator[Complaint]:
+    yield from _attribute_complaints(element)
+    if element.text.strip(" \t\r\n"):
         reason = "Character content other than whitespace is not allowed because the content type is 'element-only'."
-        yield root.line, f"{where}: {reason}"
-    yield from _sequence_complaints(root, schema.particles)
+        yield element.line, f"Element '{element.expanded}': {reason}"
+    yield from _sequence_complaints(element, particles)
 
 
 def _sequence_complaints(root: Element, particles: Sequence[Particle]) -> Iterator[Complaint]:
-    position = 0
+    expected = list(particles)
     for child in root.children:
-        step = _position_of(child, particles, position)
+        step = _position_of(child, expected)
         if step is None:
-            expected = _expected(particles[position:])
-            yield child.line, f"Element '{child.expanded}': This element is not expected.{expected}"
+            yield (
+                child.line,
+                f"Element '{child.expanded}': This element is not expected.{_expected(expected)}",
+            )
             # libxml2 looks at nothing behind the first element that is out of place.
             return
-        yield from _content_complaints(child, particles[step].type)
-        # An element that may be repeated stays expected.
-        position = step if particles[step].many else step + 1
-    if any(particle.required for particle in particles[position:]):
-        expected = _expected(particles[position:])
-        yield root.line, f"Element '{root.expanded}': Missing child element(s).{expected}"
+        found = expected[step]
+        yield from _content_complaints(child, found)
+        # An element that may be repeated stays expected, but is missed no more.
+        expected = [replace(found, required=False)] * found.many + expected[step + 1 :]
+    if any(particle.required for particle in expected):
+        yield root.line, f"Element '{root.expanded}': Missing child element(s).{_expected(expected)}"
 
 
-def _position_of(child: Element, particles: Sequence[Particle], start: int) -> int | None:
-    for index in range(start, len(particles)):
-        if (child.namespace, child.name) == (NAMESPACE, particles[index].name):
+def _position_of(child: Element, particles: Sequence[Particle]) -> int | None:
+    for index, particle in enumerate(particles):
+        if (child.namespace, child.name) == (NAMESPACE, particle.name):
             return index
-        if particles[index].required:
+        if particle.required:
             return None
     return None
 
@@ -202,22 +288,31 @@ def _expected(particles: Sequence[Particle]) -> str:
     return f" Expected is {'one of ' if len(names) > 1 else ''}( {shown} )."
 
 
-def _content_complaints(element: Element, kind: Type) -> Iterator[Complaint]:
-    yield from _attribute_complaints(element)
+def _content_complaints(element: Element, particle: Particle) -> Iterator[Complaint]:
+    if isinstance(particle.type, Ids):
+        yield from _group_complaints(element, particle.type.particles)
+        return
+    yield from _attribute_complaints(element, particle.attribute)
     if element.children:
+        reason = (
+            "the type definition is simple"
+            if particle.attribute is None
+            else "the content type is a simple type definition"
+        )
         yield (
             element.line,
-            f"Element '{element.expanded}': Element content is not allowed, because the type definition is simple.",
+            f"Element '{element.expanded}': Element content is not allowed, because {reason}.",
         )
-    for text in kind.complaints(element.text):
+    for text in particle.type.complaints(element.text):
         yield element.line, f"Element '{element.expanded}': {text}"
 
 
-def _attribute_complaints(element: Element) -> Iterator[Complaint]:
-    for namespace, name in element.attributes:
-        if namespace != XSI:
-            expanded = f"{{{namespace}}}{name}" if namespace else name
-            yield (
-                element.line,
-                f"Element '{element.expanded}', attribute '{expanded}': The attribute '{expanded}' is not allowed.",
-            )
+def _attribute_complaints(element: Element, allowed: tuple[str, Type] | None = None) -> Iterator[Complaint]:
+    for (namespace, name), value in element.attributes.items():
+        expanded = f"{{{namespace}}}{name}" if namespace else name
+        where = f"Element '{element.expanded}', attribute '{expanded}'"
+        if allowed is not None and expanded == allowed[0]:
+            for text in allowed[1].complaints(value):
+                yield element.line, f"{where}: {text}"
+        elif namespace != XSI:
+            yield element.line, f"{where}: The attribute '{expanded}' is not allowed."

@@ -66,9 +66,64 @@ CREATE TABLE IF NOT EXISTS qualities (
     value REAL NOT NULL,
     PRIMARY KEY (dataset, name)
 );
--- Files are numbered apart from datasets, so that nobody takes one id for the other.
-INSERT INTO sqlite_sequence (name, seq) SELECT 'files', 5000
-    WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence WHERE name = 'files');
+-- What a fault keeps the processing step from: for ever (no error), or from succeeding once.
+CREATE TABLE IF NOT EXISTS held (
+    dataset INTEGER PRIMARY KEY REFERENCES datasets (id) ON DELETE CASCADE,
+    error TEXT
+);
+CREATE TABLE IF NOT EXISTS tasks (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    task_type INTEGER NOT NULL,
+    creator INTEGER NOT NULL REFERENCES users (id),
+    creation_date TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS task_inputs (
+    task INTEGER NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (task, name)
+);
+CREATE INDEX IF NOT EXISTS task_inputs_value ON task_inputs (name, value);
+CREATE TABLE IF NOT EXISTS task_tags (
+    task INTEGER NOT NULL REFERENCES tasks (id) ON DELETE CASCADE,
+    tag TEXT NOT NULL COLLATE NOCASE,
+    uploader INTEGER NOT NULL REFERENCES users (id),
+    PRIMARY KEY (task, tag)
+);
+CREATE TABLE IF NOT EXISTS runs (
+    id INTEGER PRIMARY KEY,
+    flow INTEGER NOT NULL,
+    setup INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS studies (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    alias TEXT UNIQUE COLLATE NOCASE,
+    main_entity_type TEXT NOT NULL,
+    name TEXT NOT NULL,
+    description TEXT NOT NULL,
+    status TEXT NOT NULL DEFAULT 'in_preparation',
+    creator INTEGER NOT NULL REFERENCES users (id),
+    creation_date TEXT NOT NULL
+);
+-- A task in a suite cannot be deleted, as on the real server.
+CREATE TABLE IF NOT EXISTS study_tasks (
+    study INTEGER NOT NULL REFERENCES studies (id) ON DELETE CASCADE,
+    entity INTEGER NOT NULL REFERENCES tasks (id),
+    PRIMARY KEY (study, entity)
+);
+CREATE TABLE IF NOT EXISTS study_runs (
+    study INTEGER NOT NULL REFERENCES studies (id) ON DELETE CASCADE,
+    entity INTEGER NOT NULL REFERENCES runs (id),
+    PRIMARY KEY (study, entity)
+);
+-- Each kind is numbered apart, so that nobody takes one id for the other.
+INSERT INTO sqlite_sequence (name, seq)
+    SELECT start.name, start.seq
+    FROM (SELECT 'files' AS name, 5000 AS seq UNION SELECT 'tasks', 1000 UNION SELECT 'studies', 100) AS start
+    WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence AS known WHERE known.name = start.name);
+-- Nobody can send a run, so there are ten from the start: of one flow, with a setup each, and of no task.
+WITH RECURSIVE number (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM number WHERE id < 10)
+    INSERT OR IGNORE INTO runs (id, flow, setup) SELECT id, 1, id FROM number;
 """
 
 _FOLDER_MODULO = 10_000

@@ -1,6 +1,8 @@
 """`POST data` and `POST data/fork`: how a dataset comes to be."""
 
+import sqlite3
 from pathlib import Path
+from typing import NoReturn
 
 from app.sandbox.answers import Answer, Node, document, error_document, leaf
 from app.sandbox.arffcheck import check_arff
@@ -15,6 +17,7 @@ from app.sandbox.records import (
     add_tag,
     get_dataset,
     get_descriptions,
+    hold,
 )
 from app.sandbox.schema import UPLOAD, XmlInvalidError, validate
 from app.sandbox.store import Store
@@ -102,17 +105,34 @@ def _new_dataset(xml: Element) -> NewDataset:
 def _publish(call: Call, new: NewDataset, file: FilePart, tags: list[str]) -> tuple[int, list[ApiError]]:
     """Insert the dataset once its file is complete and in place: a killed process leaves no half of it."""
     refusals = []
+    if call.meets("race-134"):
+        _lose_the_race(call, file)
     with call.store.transaction() as connection:
         file_id = add_file(connection, file.filename, file.size, file.md5)
         dataset_id = add_dataset(connection, new, call.caller.id, file_id)
+        _hold(call, connection, dataset_id)
         for number, tag in enumerate(tags):
             if tag in tags[:number]:
                 # The refusal is printed in front of the answer; the dataset stands.
                 refusals.append(ApiError(473, f"id={dataset_id}; tag={tag}"))
             else:
-                add_tag(connection, dataset_id, tag, call.caller.id)
+                add_tag(connection, "data", dataset_id, tag, call.caller.id)
         _move(file.path, call.store, file_id)
     return dataset_id, refusals
+
+
+def _lose_the_race(call: Call, file: FilePart) -> NoReturn:
+    """Keep the file, which nobody will ask for, and say that the version was taken meanwhile."""
+    with call.store.transaction() as connection:
+        _move(file.path, call.store, add_file(connection, file.filename, file.size, file.md5))
+    raise ApiError(134)
+
+
+def _hold(call: Call, connection: sqlite3.Connection, dataset_id: int) -> None:
+    if call.meets("never-active"):
+        hold(connection, dataset_id, None)
+    elif call.meets("engine-error"):
+        hold(connection, dataset_id, "The engine failed, as it was told to.")
 
 
 def _move(source: Path, store: Store, file_id: int) -> None:
@@ -135,4 +155,5 @@ def fork(call: Call) -> Node:
         _, description = get_descriptions(connection, source.id)[0]
         new = NewDataset(source.name, source.format, description, source.visibility, source.metadata)
         dataset_id = add_dataset(connection, new, call.caller.id, source.file_id)
+        _hold(call, connection, dataset_id)
     return Node("data_fork", [leaf("id", dataset_id)])

@@ -9,25 +9,27 @@ from functools import partial
 _CASUAL = r"([a-zA-Z0-9_\-\.\(\),])+"
 _SYSTEM = r"([a-zA-Z0-9_\-\.])+"
 _LATIN = r"\p{IsBasicLatin}*"
+_RUN_OR_TASK = r"(run|task)"
 # XML Schema's patterns match whole values and have no flags; only \p{...} needs another spelling in Python.
 _PYTHON_PATTERNS = {
-    text: re.compile(text.replace(r"\p{IsBasicLatin}", r"[\x00-\x7f]")) for text in (_CASUAL, _SYSTEM, _LATIN)
+    text: re.compile(text.replace(r"\p{IsBasicLatin}", r"[\x00-\x7f]"))
+    for text in (_CASUAL, _SYSTEM, _LATIN, _RUN_OR_TASK)
 }
 
 
 @dataclass(frozen=True, slots=True)
 class TextType:
-    """A restricted string: 1 to `longest` characters of one pattern."""
+    """A restricted string: 1 to `longest` characters of one pattern; None: the pattern alone decides."""
 
     name: str
     pattern: str
-    longest: int
+    longest: int | None = None
 
     def complaints(self, value: str) -> Iterator[str]:
         """Word the facets that the value breaks."""
-        if not value:
+        if not value and self.longest is not None:
             yield "[facet 'minLength'] The value has a length of '0'; this underruns the allowed minimum length of '1'."
-        if len(value) > self.longest:
+        if self.longest is not None and len(value) > self.longest:
             yield (
                 f"[facet 'maxLength'] The value has a length of '{len(value)}'; "
                 f"this exceeds the allowed maximum length of '{self.longest}'."
@@ -37,10 +39,14 @@ class TextType:
 
     def xsd(self) -> str:
         """Write the type's definition."""
+        lengths = (
+            ""
+            if self.longest is None
+            else f'      <xs:maxLength value="{self.longest}"/>\n      <xs:minLength value="1"/>\n'
+        )
         return (
             f'  <xs:simpleType name="{self.name}">\n    <xs:restriction base="xs:string">\n'
-            f'      <xs:pattern value="{self.pattern}"/>\n      <xs:maxLength value="{self.longest}"/>\n'
-            f'      <xs:minLength value="1"/>\n    </xs:restriction>\n  </xs:simpleType>\n'
+            f'      <xs:pattern value="{self.pattern}"/>\n{lengths}    </xs:restriction>\n  </xs:simpleType>\n'
         )
 
 
@@ -79,9 +85,16 @@ class BuiltInType:
             yield f"'{value}' is not a valid value of the atomic type '{self.name}'."
 
 
+_INT_MAX_LENGTH = 1000
+
+
+def _is_integer(value: str) -> bool:
+    return re.fullmatch(r"[+-]?[0-9]+", value.strip(" \t\r\n")) is not None
+
+
 def _is_int(value: str) -> bool:
-    text = value.strip(" \t\r\n")
-    return re.fullmatch(r"[+-]?[0-9]+", text) is not None and -(2**31) <= int(text) < 2**31
+    # Python would refuse thousands of digits, which are too many anyway.
+    return _is_integer(value) and len(value) <= _INT_MAX_LENGTH and -(2**31) <= int(value) < 2**31
 
 
 _DATE_TIME = re.compile(
@@ -123,11 +136,15 @@ def _is_uri(value: str) -> bool:
 casual = partial(TextType, pattern=_CASUAL)
 latin = partial(TextType, pattern=_LATIN)
 CASUAL_64, CASUAL_128, CASUAL_1024 = (casual(f"casual_string{n}", longest=n) for n in (64, 128, 1024))
-LATIN_64, LATIN_128, LATIN_1024, LATIN_16384 = (
-    latin(f"basic_latin{n}", longest=n) for n in (64, 128, 1024, 16384)
+LATIN_64, LATIN_128, LATIN_256, LATIN_1024, LATIN_4096, LATIN_16384 = (
+    latin(f"basic_latin{n}", longest=n) for n in (64, 128, 256, 1024, 4096, 16384)
 )
-SYSTEM_64 = TextType("system_string64", _SYSTEM, 64)
+SYSTEM_32, SYSTEM_64 = (TextType(f"system_string{n}", _SYSTEM, n) for n in (32, 64))
+SYSTEM = TextType("system_string", _SYSTEM)
+ENTITY_TYPE = TextType("entity_type", _RUN_OR_TASK)
 VISIBILITY = ChoiceType("access_policy", ("circles", "public", "private"))
+STRING = BuiltInType("xs:string", lambda _: True)
+INTEGER = BuiltInType("xs:integer", _is_integer)
 INT = BuiltInType("xs:int", _is_int)
 DATE_TIME = BuiltInType("xs:dateTime", _is_date_time)
 URI = BuiltInType("xs:anyURI", _is_uri)

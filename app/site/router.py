@@ -5,18 +5,27 @@ from typing import Annotated
 from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse
 
-from app.accounts.lifecycle import confirm_account
+from app.accounts import lifecycle
 from app.core.errors import LinkNotValidError
-from app.deps import SessionDep, SettingsDep
+from app.core.limits import Hit
+from app.deps import ResourcesDep, SessionDep, SettingsDep, VisitorDep
+from app.site import own_pages
+from app.site.mailbox import MailboxDep
 from app.site.pages import API_PAGES, render
 
 router = APIRouter(include_in_schema=False)
+router.include_router(own_pages.router)
 
 
 @router.get("/")
-async def start_page(settings: SettingsDep) -> HTMLResponse:
+async def start_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
     """Say what this is and where to go."""
-    return render("start.html", title="OpenML", openml_url=settings.openml_url)
+    return render(
+        "start.html",
+        title="Publish datasets on OpenML",
+        openml_url=settings.openml_url,
+        mailbox=mailbox,
+    )
 
 
 @router.get("/docs")
@@ -35,18 +44,28 @@ async def redoc_page() -> HTMLResponse:
 @router.get("/auth/confirm-page/")
 async def confirm_page(token: str = "") -> HTMLResponse:
     """Show the button. Opening the link changes nothing: mail scanners open links, too."""
-    return render("confirm.html", title="Confirm your e-mail address", token=token)
+    return render("confirm.html", title="Confirm your address", token=token)
 
 
 @router.post("/auth/confirm-page/")
-async def confirm_from_page(token: Annotated[str, Form()], session: SessionDep) -> HTMLResponse:
+async def confirm_from_page(
+    token: Annotated[str, Form()], resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
+) -> HTMLResponse:
     """Confirm the address, for browsers without the SPA."""
+    await resources.limits.hit(Hit("link-address", visitor.network))
     try:
-        await confirm_account(session, token)
+        await lifecycle.confirm(session, token, visitor)
     except LinkNotValidError as problem:
         return render(
-            "message.html", title="That did not work", text=f"{problem.detail}.", status=problem.status
+            "message.html",
+            title="That did not work",
+            text=f"{problem.detail}.",
+            links=[("/auth/confirmation-token", "Ask for a new mail"), ("/", "Start page")],
+            status=problem.status,
         )
     return render(
-        "message.html", title="Thank you", text="Your e-mail address is confirmed: you can log in now."
+        "message.html",
+        title="Thank you",
+        text="Your e-mail address is confirmed: you can sign in now.",
+        links=[("/auth/sign-in", "Sign in")],
     )

@@ -4,7 +4,9 @@ Pure: standard library and pyarrow only, and no input or output but the two file
 `app.tabular.convert`: importing it loads pyarrow, some 60 MB that only the child process needs.
 """
 
-from app.tabular.process import ProcessLimits, convert_in_process
+from app.core.child import ProcessLimits
+from app.tabular.formats import SUFFIXES, FileFormat, format_of
+from app.tabular.process import convert_in_process
 from app.tabular.types import (
     Column,
     Conversion,
@@ -16,13 +18,16 @@ from app.tabular.types import (
 )
 
 __all__ = [
+    "SUFFIXES",
     "Column",
     "Conversion",
     "ConversionRequest",
+    "FileFormat",
     "Limits",
     "ProcessLimits",
     "Progress",
     "Repair",
     "TabularError",
     "convert_in_process",
+    "format_of",
 ]

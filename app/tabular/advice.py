@@ -41,7 +41,9 @@ def warnings_for(
 def _about_targets(targets: Sequence[str], columns: Sequence[Column]) -> Iterator[str]:
     if len(targets) != 1:
         found = "No default target is given" if not targets else "Several default targets are given"
-        yield f"{found}: OpenML may be unable to process the dataset, which then never becomes active."
+        yield (
+            f"{found} (`def_tar_att`): OpenML may be unable to process the dataset, which then never becomes active."
+        )
     for column in columns:
         if column.name not in targets:
             continue

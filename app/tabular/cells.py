@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from app.tabular.names import shortened
@@ -14,7 +15,34 @@ MISSING_WORDS = frozenset({
 })  # fmt: skip
 LABEL_MISSING = MISSING_WORDS | {""}
 NUMBER_MISSING = MISSING_WORDS | {"", "?"}
+
+
+@dataclass(frozen=True, slots=True)
+class Spelling:
+    """What a format leaves to the spelling of a cell.
+
+    Attributes:
+        in_numbers: the words for a missing value among numbers and booleans, beside cells that are null already.
+        in_texts: those in a column of text.
+        in_labels: those among labels.
+        has_booleans: whether `true` and `false` are booleans and no texts.
+    """
+
+    in_numbers: frozenset[str] = frozenset()
+    in_texts: frozenset[str] = frozenset()
+    in_labels: frozenset[str] = frozenset()
+    has_booleans: bool = False
+
+
+DELIMITED = Spelling(NUMBER_MISSING, MISSING_WORDS, LABEL_MISSING, has_booleans=True)
+EXPLICIT = Spelling()
+"""Of a format that has a sign of its own for a missing value."""
+TYPED = Spelling(in_labels=frozenset({""}))
+"""Of a format whose texts are texts; an empty one can be no label."""
+
 BLANKS = " \t"
+BOOLEANS = ("True", "False")
+"""The labels of booleans that have no spelling of their own: as openml-python writes them, in its order."""
 EXACT_INTEGER = 2**53
 """OpenML's engine reads every number as a double: whole numbers beyond this lose digits."""
 
@@ -27,15 +55,15 @@ _BOOLEAN_PAIRS = (("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y"), ("0"
 Verdict = Literal["missing", "boolean", "infinite", "text", "code", "long", "whole", "real"]
 
 
-def judge(cell: str) -> Verdict:
+def judge(cell: str, spelling: Spelling = DELIMITED) -> Verdict:
     """Say what a cell of a column that may hold numbers is.
 
     `code` is a number with a leading zero, `long` a whole number beyond 2**53: as numbers both would lose something.
     """
-    if cell in _BOOLEANS:
+    if spelling.has_booleans and cell in _BOOLEANS:
         return "boolean"
     text = cell.strip(BLANKS)
-    if text in NUMBER_MISSING:
+    if text in spelling.in_numbers:
         return "missing"
     if not _NUMBER.fullmatch(text):
         return "infinite" if _INFINITE.fullmatch(text) else "text"

@@ -4,7 +4,7 @@ Memory does not grow with the file.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pyarrow.compute as pc
 
@@ -12,13 +12,18 @@ from app.tabular.advice import warnings_for
 from app.tabular.arff.reader import ArffTable
 from app.tabular.arff.sparse import SparseRows
 from app.tabular.arff.writer import ArffWriter
+from app.tabular.cells import BLANKS
+from app.tabular.columnar import FeatherTable, ParquetTable
 from app.tabular.csv import CsvTable
 from app.tabular.encode import ColumnPlan, DenseRows, RowCounts, joined
+from app.tabular.formats import check_content
 from app.tabular.infer import Scan, see_all
-from app.tabular.names import check_names
-from app.tabular.plan import arff_scans, check_request, csv_scans
-from app.tabular.table import Block, Stack, Table, ahead
+from app.tabular.json import JsonTable
+from app.tabular.naming import settle_names
+from app.tabular.plan import arff_scans, csv_scans, json_scans
+from app.tabular.table import Block, Table, ahead
 from app.tabular.text import TextFile, open_text
+from app.tabular.typed import scan_of
 from app.tabular.types import (
     Column,
     Conversion,
@@ -29,11 +34,8 @@ from app.tabular.types import (
     TabularError,
 )
 
-_ROW_NUMBERS = Repair(
-    column="",
-    change="The first column, which had no name, was left out.",
-    reason="It held the row numbers 0, 1, 2 … that pandas writes as an index.",
-)
+MOST_ADVICE = 50
+"""Sentences about columns; a table of thousands is told of the first ones."""
 
 
 def convert(request: ConversionRequest, on_progress: ProgressSink | None = None) -> Conversion:
@@ -46,36 +48,41 @@ def convert(request: ConversionRequest, on_progress: ProgressSink | None = None)
     Raises:
         TabularError: the table cannot be published as it is; nothing is left at the target.
     """
+    report = on_progress or (lambda _: None)
     try:
-        text = open_text(request.source, request.limits)
-        job = _open_csv(text, request) if request.format == "csv" else _open_arff(text, request)
-        return _run(job, on_progress or (lambda _: None))
+        return _run(open_job(request, report), report)
     except BaseException:
         request.target.unlink(missing_ok=True)
         raise
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class Job:
     """What is converted.
 
     Attributes:
-        request: what was asked.
-        text: the file.
-        table: the same, as a table.
+        request: what was asked, by the names that are published.
+        table: the file, as a table.
+        size: of the file, in bytes.
         scans: what there is to find out about each column.
         relation: the name of the ARFF relation.
         comments: comment lines to keep.
         sparse: the table again, if its rows are sparse.
+        repairs: what was changed before any row was read.
+        is_typed: whether the scans see the types of the file, and texts are made only to be written.
+        is_legacy: whether the encoding is a guess.
     """
 
     request: ConversionRequest
-    text: TextFile
     table: Table
+    size: int
     scans: list[Scan]
     relation: str
     comments: Sequence[str] = ()
     sparse: ArffTable | None = None
+    repairs: tuple[Repair, ...] = ()
+    is_typed: bool = False
+    is_legacy: bool = False
 
     @property
     def must_see_all(self) -> bool:
@@ -83,28 +90,96 @@ class _Job:
         return any(scan.must_see_all for scan in self.scans)
 
 
-def _open_csv(text: TextFile, request: ConversionRequest) -> _Job:
-    table = CsvTable(text, request.limits)
-    has_row_numbers = table.names[0] == "" and len(table.names) > 1
-    names = table.names[1:] if has_row_numbers else table.names
-    check_names(names, first_position=2 if has_row_numbers else 1)
-    check_request(request, names)
-    return _Job(request, text, table, csv_scans(table.names, request), request.relation)
+def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
+    """Open the file of a request and find out what there is to do.
+
+    Raises:
+        TabularError: the file is not what it is called, or cannot be read, or has names that have no safe reading.
+    """
+    check_content(request)
+    if request.format in {"parquet", "feather"}:
+        return _open_columnar(request)
+    if request.format in {"json", "jsonl"}:
+        return _open_json(request, report)
+    text = open_text(request)
+    return _open_arff(text, request) if request.format == "arff" else _open_csv(text, request)
 
 
-def _open_arff(text: TextFile, request: ConversionRequest) -> _Job:
+def _open_csv(text: TextFile, request: ConversionRequest) -> Job:
+    table = CsvTable(text, request.limits, expected="\t" if request.format == "tsv" else None)
+    # Columns without a name are left out, if there is nothing in them or only the numbers of the rows.
+    may_leave_out = request.repair and any(table.names)
+    positions = [
+        position
+        for position, name in enumerate(table.names, start=1)
+        if name.strip(BLANKS) or not may_leave_out
+    ]
+    naming = settle_names([table.names[position - 1] for position in positions], request, positions=positions)
+    names = [""] * len(table.names)
+    for position, name in zip(positions, naming.names, strict=True):
+        names[position - 1] = name
+    table.names = names
+    return Job(
+        naming.request,
+        table,
+        text.size,
+        csv_scans(names, naming.request),
+        request.relation,
+        repairs=naming.repairs,
+        is_legacy=text.is_legacy,
+    )
+
+
+def _open_arff(text: TextFile, request: ConversionRequest) -> Job:
     table = ArffTable(text, request.limits)
-    check_request(request, table.names)
-    scans = arff_scans(table.attributes, request)
-    relation = table.relation or request.relation
-    sparse = table if table.is_sparse else None
-    return _Job(request, text, table, scans, relation, table.comments, sparse)
+    naming = settle_names(table.names, request, lines=[attribute.line for attribute in table.attributes])
+    attributes = [
+        replace(attribute, name=name) for attribute, name in zip(table.attributes, naming.names, strict=True)
+    ]
+    table.names = naming.names
+    return Job(
+        naming.request,
+        table,
+        text.size,
+        arff_scans(attributes, naming.request),
+        table.relation or request.relation,
+        table.comments,
+        table if table.is_sparse else None,
+        naming.repairs,
+        is_legacy=text.is_legacy,
+    )
 
 
-def _run(job: _Job, report: ProgressSink) -> Conversion:
+def _open_columnar(request: ConversionRequest) -> Job:
+    table = (ParquetTable if request.format == "parquet" else FeatherTable)(request)
+    scans = [scan_of(column, table.naming.request) for column in table.columns]
+    repairs = (*table.repairs, *table.naming.repairs)
+    size = request.source.stat().st_size
+    return Job(table.naming.request, table, size, scans, request.relation, repairs=repairs, is_typed=True)
+
+
+def _open_json(request: ConversionRequest, report: ProgressSink) -> Job:
+    text = open_text(request, max_line_bytes=None)
+    table = JsonTable(text, request, lambda done: report(Progress("reading", done, text.size)))
+    naming = settle_names(table.names, request)
+    scans = json_scans(naming.names, table.kinds, naming.request)
+    repairs = (*table.repairs, *naming.repairs)
+    return Job(
+        naming.request,
+        table,
+        text.size,
+        scans,
+        request.relation,
+        repairs=repairs,
+        is_legacy=text.is_legacy,
+    )
+
+
+def _run(job: Job, report: ProgressSink) -> Conversion:
     try:
-        plans = _settle(job, report)
-        with ArffWriter(job.request.target) as writer:
+        plans, left_out = settle(job, report)
+        limit = job.request.limits.max_unpacked_bytes
+        with ArffWriter(job.request.target, limit) as writer:
             writer.write_header(job.relation, list(plans.values()), job.comments)
             if job.sparse:
                 counts = _write_sparse(job, job.sparse, plans, writer, report)
@@ -115,72 +190,94 @@ def _run(job: _Job, report: ProgressSink) -> Conversion:
             error.line = job.table.line_of(error.row)
         raise
     if not counts.rows:
-        raise TabularError("no-rows", "The file has a header but no rows.")
-    return _conversion(job, plans, counts, writer)
+        raise TabularError("no-rows", "The table has no rows.")
+    return _conversion(job, plans, left_out, counts, writer)
 
 
-def _settle(job: _Job, report: ProgressSink) -> dict[int, ColumnPlan]:
-    """Look at all rows, if the types depend on them, and say how each column is written."""
+def settle(job: Job, report: ProgressSink) -> tuple[dict[int, ColumnPlan], list[Repair]]:
+    """Look at all rows, if the types depend on them, and say how each column is written, and which are not.
+
+    Raises:
+        TabularError: a column has values that have no safe reading.
+    """
     if job.must_see_all and job.sparse:
         hint = 'Declare "integer", "real" or a list of labels.'
         raise TabularError("sparse-types", "The types of a sparse file are not inferred.", hint=hint)
     if job.must_see_all:
-        for block in ahead(job.table.blocks()):
-            _check(job, block)
-            report(Progress("types", block.position, job.text.size))
-    plans = ((index, scan.plan()) for index, scan in enumerate(job.scans))
-    return {index: plan for index, plan in plans if plan}
+        wanted = [index for index, scan in enumerate(job.scans) if scan.must_see_all]
+        for block in ahead(job.table.blocks_to_scan(wanted)):
+            if not job.is_typed:
+                _check_sizes(job, block)
+            see_all(job.scans, block)
+            report(Progress("types", block.position, job.size))
+    plans = [scan.plan() for scan in job.scans]
+    written = {index: plan for index, plan in enumerate(plans) if isinstance(plan, ColumnPlan)}
+    return written, [plan for plan in plans if isinstance(plan, Repair)]
 
 
-def _check(job: _Job, block: Block) -> None:
-    """Check what no type excuses, then let the scans look at the block."""
+def _check_sizes(job: Job, block: Block) -> None:
+    """Refuse cells that are too long, whatever their type."""
     limit = job.request.limits.max_cell_bytes
-    stack = Stack(block, range(len(block.columns)))
-    sizes = pc.binary_length(stack.cells)
-    longest = pc.max(sizes).as_py() or 0
-    if longest > limit:
-        index, row = stack.place(pc.index(sizes, longest).as_py())
-        message = f"The cell has {longest} bytes; {limit} are allowed."
-        raise TabularError("cell-too-long", message, row=row + 1, column=job.table.names[index])
-    see_all(job.scans, block)
+    for index, column in enumerate(block.columns):
+        # All cells together are seldom that long.
+        if column.nbytes <= limit:
+            continue
+        sizes = pc.binary_length(column)
+        longest = pc.max(sizes).as_py() or 0
+        if longest > limit:
+            row = block.first_row + pc.index(sizes, longest).as_py()
+            message = f"The cell has {longest} bytes; {limit} are allowed."
+            raise TabularError("cell-too-long", message, row=row + 1, column=job.table.names[index])
 
 
 def _write_dense(
-    job: _Job, plans: Mapping[int, ColumnPlan], writer: ArffWriter, report: ProgressSink
+    job: Job, plans: Mapping[int, ColumnPlan], writer: ArffWriter, report: ProgressSink
 ) -> RowCounts:
     rows = DenseRows(plans)
     for block in ahead(job.table.blocks()):
+        if job.is_typed or not job.must_see_all:
+            _check_sizes(job, block)
         if not job.must_see_all:
-            _check(job, block)
+            see_all(job.scans, block)
         writer.write(joined(rows.encode(block)))
-        report(Progress("writing", block.position, job.text.size))
+        report(Progress("writing", block.position, job.size))
     return rows.counts
 
 
 def _write_sparse(
-    job: _Job, table: ArffTable, plans: Mapping[int, ColumnPlan], writer: ArffWriter, report: ProgressSink
+    job: Job, table: ArffTable, plans: Mapping[int, ColumnPlan], writer: ArffWriter, report: ProgressSink
 ) -> RowCounts:
     rows = SparseRows(plans)
     for block in table.sparse_blocks():
         writer.write(rows.encode(block))
-        report(Progress("writing", block.position, job.text.size))
+        report(Progress("writing", block.position, job.size))
     return rows.counts
 
 
 def _conversion(
-    job: _Job, plans: Mapping[int, ColumnPlan], counts: RowCounts, writer: ArffWriter
+    job: Job,
+    plans: Mapping[int, ColumnPlan],
+    left_out: Sequence[Repair],
+    counts: RowCounts,
+    writer: ArffWriter,
 ) -> Conversion:
     columns = tuple(
         Column(plan.name, plan.kind, plan.labels, counts.missing[index]) for index, plan in plans.items()
     )
     words = {plan.name: counts.words[index] for index, plan in plans.items() if counts.words[index]}
+    in_columns = [repair for plan in plans.values() for repair in plan.repairs]
     return Conversion(
         columns=columns,
         rows=counts.rows,
         arff_bytes=writer.size,
         arff_md5=writer.md5.hexdigest(),
-        arff_sha256=writer.sha256.hexdigest(),
         arff_format="Sparse_ARFF" if job.sparse else "ARFF",
-        warnings=warnings_for(job.request, columns, words, counts.rows, is_legacy=job.text.is_legacy),
-        repairs=() if len(plans) == len(job.scans) else (_ROW_NUMBERS,),
+        warnings=(
+            *warnings_for(job.request, columns, words, counts.rows, is_legacy=job.is_legacy),
+            *[plan.advice for plan in plans.values() if plan.advice][:MOST_ADVICE],
+        ),
+        repairs=(*job.repairs, *left_out, *in_columns),
+        target_attributes=job.request.target_attributes,
+        row_id_attribute=job.request.row_id_attribute,
+        ignore_attributes=job.request.ignore_attributes,
     )

@@ -3,7 +3,7 @@
 import csv
 import io
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing, suppress
 from itertools import islice
 
@@ -30,15 +30,25 @@ class CsvTable:
         delimiter: what stands between cells.
     """
 
-    def __init__(self, text: TextFile, limits: Limits) -> None:
+    def __init__(self, text: TextFile, limits: Limits, *, expected: str | None = None) -> None:
         """Find out the dialect and read the header.
+
+        Args:
+            text: the file.
+            limits: how large the table may be.
+            expected: the delimiter that the file's name promises; it is taken if the header has it.
 
         Raises:
             TabularError: `empty-file`, `too-many-columns`.
         """
         self._text = text
         sample = _sample(text)
-        self.delimiter = max(DELIMITERS, key=lambda delimiter: _fitness(sample, delimiter))
+        is_expected = expected and _fitness(sample, expected)[1] > 1
+        self.delimiter = (
+            expected
+            if expected and is_expected
+            else max(DELIMITERS, key=lambda delimiter: _fitness(sample, delimiter))
+        )
         header = next(_rows(sample, self.delimiter), None)
         if header is None:
             raise TabularError("empty-file", "The file holds nothing but blank lines.")
@@ -103,6 +113,10 @@ class CsvTable:
                 row=max(rows, 1),
                 hint="Most often a quotation mark is opened and never closed.",
             ) from None
+
+    def blocks_to_scan(self, indices: Collection[int]) -> Iterator[Block]:  # noqa: ARG002 - all are read at once
+        """Yield the same blocks."""
+        return self.blocks()
 
     def line_of(self, row: int) -> int | None:
         """Return the physical line on which data row `row` (from 1) begins, or None if that is too far to look."""

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.tabular.cells import BLANKS, does_not_fit
-from app.tabular.table import Block, Stack
-from app.tabular.types import Kind
+from app.tabular.table import LONG_COLUMN, Block, Stack
+from app.tabular.types import Kind, Repair
 
 MISSING = "?"
 # liac-arff gives up on bare tokens beyond 131 072 characters; quoted ones of any length are fine.
@@ -38,7 +38,9 @@ class ColumnPlan:
         kind: its ARFF type.
         labels: the values of a nominal column, in order.
         missing_words: texts that stand for a missing value, beside the cells that are null already.
-        is_plain: columns of numbers or booleans only: every cell is null or a value without blanks around it.
+        is_plain: every cell is null or a value without blanks around it; of no matter in a column of text.
+        repairs: what is changed in the column.
+        advice: what its owner may want to know, as a sentence.
     """
 
     name: str
@@ -46,6 +48,8 @@ class ColumnPlan:
     labels: tuple[str, ...] | None = None
     missing_words: frozenset[str] = frozenset()
     is_plain: bool = True
+    repairs: tuple[Repair, ...] = ()
+    advice: str = ""
 
 
 class RowCounts:
@@ -84,6 +88,7 @@ class DenseRows:
         self.counts = RowCounts(plans)
         self._plans = plans
         self._groups: dict[object, list[int]] = {}
+        self._labels = {index: _Labels(plan) for index, plan in plans.items() if plan.labels}
 
     def encode(self, block: Block) -> list[pa.Array]:
         """Return one array of tokens for each column that is written.
@@ -100,7 +105,7 @@ class DenseRows:
             for index, part in stack.split(cells):
                 self.counts.missing[index] += part.null_count
                 self.counts.words[index] += part.null_count - block.columns[index].null_count
-            tokens.update(stack.split(pc.fill_null(cells, MISSING)))
+            tokens.update(stack.split(pc.fill_null(cells, MISSING) if cells.null_count else cells))
         self.counts.rows += block.rows
         return [tokens[index] for index in self._plans]
 
@@ -108,15 +113,18 @@ class DenseRows:
         """Put columns together that are encoded alike."""
         for index, plan in self._plans.items():
             is_repetitive = plan.kind == "string" and _is_repetitive(block.columns[index])
-            # Columns of labels, or of texts that one dictionary should not mix, stand alone.
-            alone = index if plan.labels or is_repetitive else None
+            # Columns of labels, or of texts that one dictionary should not mix, stand alone; so do long ones.
+            is_long = block.rows > LONG_COLUMN
+            alone = index if plan.labels or is_repetitive or is_long else None
             key = (alone, plan.kind == "string", plan.is_plain, plan.missing_words)
             self._groups.setdefault(key, []).append(index)
 
     def _encode(self, stack: Stack) -> pa.Array:
-        plan = self._plans[stack.indices[0]]
+        first = stack.indices[0]
+        plan = self._plans[first]
+        encoder = self._labels.get(first) or _encoder(plan, stack.cells)
         try:
-            return _encoder(plan, stack.cells)(stack.cells, plan)
+            return encoder(stack.cells, plan)
         except UnfitError as unfit:
             index, row = stack.place(unfit.position)
             value = stack.cells[unfit.position].as_py()
@@ -160,8 +168,6 @@ def _spliced(cells: pa.Array, at: int, piece: bytes) -> pa.Array:
 
 
 def _encoder(plan: ColumnPlan, cells: pa.Array) -> Callable[[pa.Array, ColumnPlan], pa.Array]:
-    if plan.labels:
-        return _labels
     if plan.kind == "string":
         return _repetitive_texts if _is_repetitive(cells) else _texts
     return _numbers
@@ -184,14 +190,20 @@ def _repetitive_texts(cells: pa.Array, plan: ColumnPlan) -> pa.Array:
         raise UnfitError(pc.index(encoded.indices, unfit.position).as_py(), unfit.fault) from None
 
 
-def _labels(cells: pa.Array, plan: ColumnPlan) -> pa.Array:
-    cells = _without(plan.missing_words, cells if plan.is_plain else pc.utf8_trim(cells, BLANKS))
-    labels = plan.labels or ()
-    numbers = pc.index_in(cells, value_set=pa.array(labels, pa.string()))
-    if numbers.null_count > cells.null_count:
-        is_stranger = pc.and_(pc.is_null(numbers), pc.is_valid(cells))
-        raise UnfitError(pc.index(is_stranger, value=True).as_py(), "is not one of the column's labels")
-    return pa.array([token(label) for label in labels], pa.string()).take(numbers)
+class _Labels:
+    """The tokens of a column's labels, made once: there may be millions of them."""
+
+    def __init__(self, plan: ColumnPlan) -> None:
+        self._tokens = {label: token(label) for label in plan.labels or ()}
+
+    def __call__(self, cells: pa.Array, plan: ColumnPlan) -> pa.Array:
+        cells = _without(plan.missing_words, cells if plan.is_plain else pc.utf8_trim(cells, BLANKS))
+        encoded = cells.dictionary_encode()
+        found = [self._tokens.get(value) for value in encoded.dictionary.to_pylist()]
+        if None in found:
+            position = pc.index(encoded.indices, found.index(None)).as_py()
+            raise UnfitError(position, "is not one of the column's labels")
+        return pa.array(found, pa.string()).take(encoded.indices)
 
 
 def _without(words: frozenset[str], cells: pa.Array) -> pa.Array:

@@ -50,20 +50,23 @@ def _fault(text: str, longest: int, forbidden: str) -> str | None:
     return "begins or ends with a blank" if text.strip(" ") != text else None
 
 
-def check_names(names: Sequence[str], *, first_position: int = 1, lines: Sequence[int] | None = None) -> None:
+def check_names(
+    names: Sequence[str], *, positions: Sequence[int] | None = None, lines: Sequence[int] | None = None
+) -> None:
     """Refuse names that OpenML cannot take, or that occur twice (upper and lower case are different).
 
     Args:
         names: all columns, in order.
-        first_position: what the first of them is called in messages.
+        positions: the place of each in the file, from 1; by default all of them are there.
         lines: the line on which each is declared, where each has its own.
 
     Raises:
         TabularError: `bad-column-name` or `duplicate-column`, with the column's position in the message.
     """
     first: dict[str, int] = {}
-    for position, name in enumerate(names, start=first_position):
-        line = lines[position - first_position] if lines else None
+    for index, name in enumerate(names):
+        position = positions[index] if positions else index + 1
+        line = lines[index] if lines else None
         if fault := name_fault(name):
             subject = f"The name of column {position}, {shortened(name)}," if name else f"Column {position}"
             hint = f"Rename it: 1 to {MAX_NAME} ASCII characters without quotes and backslashes."

@@ -1,45 +1,58 @@
 """From what the owner declares, and what the format knows, to a scan of each column."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import cast
 
 from app.tabular.arff.header import NUMBER_TYPES, UNUSABLE_TYPES, Attribute
-from app.tabular.cells import LABEL_MISSING, NUMBER_MISSING
+from app.tabular.cells import BOOLEANS, DELIMITED, EXPLICIT, TYPED, Spelling
 from app.tabular.encode import ColumnPlan
-from app.tabular.infer import DeclaredNumber, InferredLabels, InferredType, RowNumbers, Scan, Settled
-from app.tabular.names import check_known, check_labels, shortened
+from app.tabular.infer import DeclaredNumber, InferredLabels, InferredType, Scan, Settled, Unnamed
+from app.tabular.names import check_labels, shortened
 from app.tabular.types import AttributeType, ConversionRequest, Kind, TabularError
 
 
-def check_request(request: ConversionRequest, names: Sequence[str]) -> None:
-    """Check that all columns which the request names exist.
-
-    Raises:
-        TabularError: `unknown-column`.
-    """
-    check_known(request.target_attributes, names, "target attribute")
-    check_known([request.row_id_attribute] if request.row_id_attribute else [], names, "row id attribute")
-    check_known(request.ignore_attributes, names, "ignored attribute")
-    check_known(request.attributes, names, "attribute with a declared type")
-
-
 def csv_scans(names: Sequence[str], request: ConversionRequest) -> list[Scan]:
-    """Return a scan for each column of a delimited file.
+    """Return a scan for each column of a delimited file, as it is published or without a name.
 
     Raises:
         TabularError: `unknown-type`, `bad-label`, `duplicate-label`, `too-many-labels`.
     """
-    return [_csv_scan(name, request) for name in names]
+    return [
+        inferred(name, request, DELIMITED) if name else Unnamed(position)
+        for position, name in enumerate(names, start=1)
+    ]
 
 
-def _csv_scan(name: str, request: ConversionRequest) -> Scan:
-    limit = request.limits.max_labels
-    if not name:
-        return RowNumbers()
+def inferred(name: str, request: ConversionRequest, spelling: Spelling) -> Scan:
+    """Return the scan of a column of cells whose type is not known, unless the owner declared it.
+
+    Raises:
+        TabularError: as `csv_scans`.
+    """
     if name in request.attributes:
-        return _declared(name, request.attributes[name], limit, _CSV_MISSING)
-    is_target = name in request.target_attributes
-    return InferredType(name, InferredLabels(name, limit, LABEL_MISSING) if is_target else None)
+        return declared(name, request, spelling)
+    return InferredType(name, target_labels(name, request, spelling), spelling)
+
+
+def json_scans(names: Sequence[str], kinds: Sequence[set[type]], request: ConversionRequest) -> list[Scan]:
+    """Return a scan for each column of a JSON file, whose values are of these kinds.
+
+    Raises:
+        TabularError: as `csv_scans`.
+    """
+    return [
+        Settled(ColumnPlan(name, "nominal", BOOLEANS))
+        if kind == {bool} and name not in request.attributes
+        else inferred(name, request, TYPED)
+        for name, kind in zip(names, kinds, strict=True)
+    ]
+
+
+def target_labels(name: str, request: ConversionRequest, spelling: Spelling) -> InferredLabels | None:
+    """Return what collects the labels of a default target, and None for other columns."""
+    if name not in request.target_attributes:
+        return None
+    return InferredLabels(name, request.limits.max_labels, spelling.in_labels, repair=request.repair)
 
 
 def arff_scans(attributes: Sequence[Attribute], request: ConversionRequest) -> list[Scan]:
@@ -53,42 +66,38 @@ def arff_scans(attributes: Sequence[Attribute], request: ConversionRequest) -> l
 
 
 def _arff_scan(attribute: Attribute, request: ConversionRequest) -> Scan:
-    name, limit = attribute.name, request.limits.max_labels
+    name = attribute.name
     if name in request.attributes:
-        return _declared(name, request.attributes[name], limit, _ARFF_MISSING)
+        return declared(name, request, EXPLICIT)
     if attribute.type in UNUSABLE_TYPES:
         message = f"The type {attribute.type} cannot be published."
         hint = UNUSABLE_TYPES[attribute.type]
         raise TabularError("unusable-type", message, line=attribute.line, column=name, hint=hint)
     if attribute.type in NUMBER_TYPES:
-        return DeclaredNumber(name, cast("Kind", attribute.type), _ARFF_MISSING.in_numbers)
+        return DeclaredNumber(name, cast("Kind", attribute.type), EXPLICIT.in_numbers)
     return Settled(ColumnPlan(name, cast("Kind", attribute.type), attribute.labels))
 
 
-class _Missing(NamedTuple):
-    """The words for a missing value, beside what the reader of the format knows by itself."""
+def declared(name: str, request: ConversionRequest, spelling: Spelling) -> Scan:
+    """Return the scan of a column whose type the owner declared; a text that was declared has no words for missing.
 
-    in_numbers: frozenset[str]
-    in_labels: frozenset[str]
-
-
-_CSV_MISSING = _Missing(NUMBER_MISSING, LABEL_MISSING)
-_ARFF_MISSING = _Missing(frozenset(), frozenset())
-
-
-def _declared(name: str, declared: AttributeType, limit: int, missing: _Missing) -> Scan:
-    """Return the scan of a column whose type the owner declared; a text that was declared has no words for missing."""
-    if isinstance(declared, Mapping):
-        labels = _declared_labels(name, declared, limit)
-        words = missing.in_labels - set(labels)
-        return Settled(ColumnPlan(name, "nominal", labels, missing_words=words))
-    if declared == "string":
+    Raises:
+        TabularError: as `csv_scans`.
+    """
+    kind, limit = request.attributes[name], request.limits.max_labels
+    if isinstance(kind, Mapping):
+        labels = _declared_labels(name, kind, limit)
+        return Settled(ColumnPlan(name, "nominal", labels, missing_words=spelling.in_labels - set(labels)))
+    if kind == "string":
         return Settled(ColumnPlan(name, "string"))
-    if declared in {"integer", "real"}:
-        return DeclaredNumber(name, cast("Kind", declared), missing.in_numbers)
-    if declared in {"boolean", "nominal"}:
-        return InferredLabels(name, limit, missing.in_labels, is_boolean=declared == "boolean")
-    raise _unknown_type(name, declared)
+    if kind in {"integer", "real"}:
+        return DeclaredNumber(name, cast("Kind", kind), spelling.in_numbers)
+    if kind in {"boolean", "nominal"}:
+        is_boolean = kind == "boolean"
+        return InferredLabels(
+            name, limit, spelling.in_labels, is_boolean=is_boolean, repair=request.repair and not is_boolean
+        )
+    raise _unknown_type(name, kind)
 
 
 def _declared_labels(name: str, declared: Mapping[str, list[str]], limit: int) -> tuple[str, ...]:

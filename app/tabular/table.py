@@ -1,6 +1,6 @@
 """What every format is read as: blocks of columns of text, as often as they are asked for."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
@@ -32,15 +32,26 @@ class Block:
 class Table(Protocol):
     """A file that was opened as a table."""
 
-    names: list[str]
+    @property
+    def names(self) -> list[str]:
+        """Return the columns' names."""
+        ...
 
     def blocks(self) -> Iterator[Block]:
         """Yield all rows, from the start each time."""
         ...
 
+    def blocks_to_scan(self, indices: Collection[int]) -> Iterator[Block]:
+        """Yield all rows as their scans want to see them; only these columns are wanted."""
+        ...
+
     def line_of(self, row: int) -> int | None:
         """Return the physical line of data row `row` (from 1), or None if that cannot be said cheaply."""
         ...
+
+
+LONG_COLUMN = 1000
+"""Rows from which on a call for each column costs less than copying columns into a stack."""
 
 
 class Stack:

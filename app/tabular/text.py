@@ -1,24 +1,20 @@
 """Text files as they arrive: which encoding, how large, and a stream of their bytes as UTF-8."""
 
 import codecs
+import gzip
 import io
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.tabular.types import MIB, Limits, TabularError
+from app.tabular.formats import check_unpacked
+from app.tabular.types import MIB, ConversionRequest, Limits, TabularError
 
 BLOCK_BYTES = 2 * MIB
 MAX_ROW_BYTES = 4 * BLOCK_BYTES
 
-_SIGNATURES = {
-    b"PK\x03\x04": "a ZIP archive or an Excel workbook",
-    b"\x1f\x8b": "a gzip archive",
-    b"PAR1": "a Parquet file",
-    b"ARROW1": "a Feather file",
-    b"%PDF": "a PDF document",
-    b"\x89HDF": "an HDF5 file",
-}
 _LEGACY = "cp1252"
 
 
@@ -29,12 +25,14 @@ class TextFile:
     Attributes:
         path: where it is.
         encoding: a Python codec; `utf-8` and `utf-8-sig` are passed on as they are.
-        size: its bytes.
+        size: its bytes, packed if it is.
+        is_compressed: whether it is packed with gzip.
     """
 
     path: Path
     encoding: str
     size: int
+    is_compressed: bool = False
 
     @property
     def is_legacy(self) -> bool:
@@ -51,7 +49,8 @@ class Utf8Stream(io.RawIOBase):
 
     def __init__(self, text: TextFile, ending: bytes = b"") -> None:
         super().__init__()
-        self._file = text.path.open("rb", buffering=0)
+        self._packed = text.path.open("rb", buffering=0)
+        self._file = _Unpacked(self._packed) if text.is_compressed else self._packed
         self._ending = ending
         self._decoder: codecs.IncrementalDecoder | None = None
         if text.encoding == "utf-8-sig":
@@ -76,116 +75,167 @@ class Utf8Stream(io.RawIOBase):
 
     def position(self) -> int:
         """Return how many bytes of the file were read."""
-        return 0 if self._file.closed else self._file.tell()
+        return 0 if self._packed.closed else self._packed.tell()
 
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+        self._packed.close()
         super().close()
 
 
-def open_text(path: Path, limits: Limits) -> TextFile:
+def open_text(request: ConversionRequest, *, max_line_bytes: int | None = MAX_ROW_BYTES) -> TextFile:
     """Read a file once and say how its text is encoded.
 
     UTF-8 and UTF-16 with a byte order mark, UTF-8 without, else Windows-1252 (of which Latin-1 text is a part).
 
+    Args:
+        request: which file, whether it is packed, and how large it may be unpacked.
+        max_line_bytes: how long a line may be, if a row is a line.
+
     Raises:
-        TabularError: `empty-file`, `file-too-large`, `not-text`, `nul-character`, `row-too-long`,
-            `unsupported-encoding`.
+        TabularError: `empty-file`, `file-too-large`, `broken-gzip`, `nul-character`, `row-too-long`,
+            `unsupported-encoding`, `mislabelled-file`, `not-text`.
     """
-    size = path.stat().st_size
-    if size > limits.max_unpacked_bytes:
-        raise TabularError(
-            "file-too-large", f"The file has {size} bytes; {limits.max_unpacked_bytes} are allowed."
-        )
-    with path.open("rb") as file:
-        start = file.read(8)
-    if not start:
-        raise TabularError("empty-file", "The file is empty.")
-    for signature, name in _SIGNATURES.items():
-        if start.startswith(signature):
-            raise TabularError("not-text", f"The file is not text but {name}.")
-    encoding = _encoding(path, start)
-    return TextFile(path=path, encoding=encoding, size=size)
+    return _Inspection(request, max_line_bytes).result()
 
 
-def _encoding(path: Path, start: bytes) -> str:
-    marks = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
-    marked = next((name for mark, name in marks.items() if start.startswith(mark)), None)
-    try:
-        _check(path, marked or "utf-8")
-    except UnicodeDecodeError as error:
-        if marked == "utf-16":
-            raise TabularError(
-                "unsupported-encoding", "The file begins as UTF-16 but is damaged.", hint="Save it as UTF-8."
-            ) from error
-        _check_legacy(path)
-        return _LEGACY
-    return marked or "utf-8"
+class _Inspection:
+    """The reading of a whole file that finds out its encoding."""
 
+    def __init__(self, request: ConversionRequest, max_line_bytes: int | None) -> None:
+        self._request = request
+        self._limits: Limits = request.limits
+        self._max_line_bytes = max_line_bytes
 
-def _check(path: Path, encoding: str) -> None:
-    """Decode the whole file; refuse NUL and lines that would not fit into memory."""
-    decoder = codecs.getincrementaldecoder(encoding)()
-    since_line_end = 0
-    lines = 0
-    for chunk in _chunks(path):
-        text = decoder.decode(chunk, final=not chunk)
-        if "\0" in text:
-            line = lines + text[: text.index("\0")].count("\n") + 1
-            raise TabularError(
-                "nul-character",
-                "The file holds a NUL character, which ARFF cannot carry.",
-                line=line,
-                hint="If this is UTF-16 text, save it as UTF-8.",
-            )
-        lines += text.count("\n")
-        line_end = max(text.rfind("\n"), text.rfind("\r"))
-        since_line_end = len(text) - line_end - 1 if line_end >= 0 else since_line_end + len(text)
-        if since_line_end > MAX_ROW_BYTES:
-            raise TabularError(
-                "row-too-long", f"A line is longer than {MAX_ROW_BYTES // MIB} MiB.", line=lines + 1
-            )
+    def result(self) -> TextFile:
+        path, is_compressed = self._request.source, self._request.is_compressed
+        start = next(self._chunks())
+        if not start:
+            raise TabularError("empty-file", "The file is empty.")
+        check_unpacked(start, self._request)
+        return TextFile(path, self._encoding(start), path.stat().st_size, is_compressed)
 
-
-def _check_legacy(path: Path) -> None:
-    """Accept a file as Windows-1252 unless some of it is UTF-8: then one reading would spoil the other part."""
-    lenient = codecs.getincrementaldecoder("utf-8")(errors="ignore")
-    legacy = codecs.getincrementaldecoder(_LEGACY)()
-    try:
-        for chunk in _chunks(path):
-            legacy.decode(chunk)
-            if not lenient.decode(chunk).isascii():
+    def _encoding(self, start: bytes) -> str:
+        marks = {
+            codecs.BOM_UTF8: "utf-8-sig",
+            codecs.BOM_UTF16_LE: "utf-16",
+            codecs.BOM_UTF16_BE: "utf-16",
+        }
+        marked = next((name for mark, name in marks.items() if start.startswith(mark)), None)
+        try:
+            self._check(marked or "utf-8")
+        except UnicodeDecodeError as error:
+            if marked == "utf-16":
                 raise TabularError(
                     "unsupported-encoding",
-                    "Part of the file is UTF-8 and part of it is not.",
-                    line=_first_broken_line(path),
-                    hint="Save the file as UTF-8.",
+                    "The file begins as UTF-16 but is damaged.",
+                    hint="Save it as UTF-8.",
+                ) from error
+            self._check_legacy()
+            return _LEGACY
+        return marked or "utf-8"
+
+    def _check(self, encoding: str) -> None:
+        """Decode the whole file; refuse NUL and lines that would not fit into memory."""
+        decoder = codecs.getincrementaldecoder(encoding)()
+        since_line_end = 0
+        lines = 0
+        for chunk in self._chunks():
+            text = decoder.decode(chunk, final=not chunk)
+            if "\0" in text:
+                line = lines + text[: text.index("\0")].count("\n") + 1
+                raise TabularError(
+                    "nul-character",
+                    "The file holds a NUL character, which ARFF cannot carry.",
+                    line=line,
+                    hint="If this is UTF-16 text, save it as UTF-8.",
                 )
-    except UnicodeDecodeError as error:
-        raise TabularError(
-            "unsupported-encoding",
-            "The text is neither UTF-8 nor UTF-16 with a byte order mark nor Windows-1252.",
-            line=_first_broken_line(path),
-            hint="Save the file as UTF-8.",
-        ) from error
-    _check(path, _LEGACY)
+            lines += text.count("\n")
+            line_end = max(text.rfind("\n"), text.rfind("\r"))
+            since_line_end = len(text) - line_end - 1 if line_end >= 0 else since_line_end + len(text)
+            if self._max_line_bytes and since_line_end > self._max_line_bytes:
+                raise TabularError(
+                    "row-too-long",
+                    f"A line is longer than {self._max_line_bytes // MIB} MiB.",
+                    line=lines + 1,
+                )
 
-
-def _first_broken_line(path: Path) -> int | None:
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    line = 1
-    for chunk in _chunks(path):
+    def _check_legacy(self) -> None:
+        """Accept a file as Windows-1252 unless some is UTF-8: then one reading would spoil the other part."""
+        lenient = codecs.getincrementaldecoder("utf-8")(errors="ignore")
+        legacy = codecs.getincrementaldecoder(_LEGACY)()
         try:
-            line += decoder.decode(chunk, final=not chunk).count("\n")
+            for chunk in self._chunks():
+                legacy.decode(chunk)
+                if not lenient.decode(chunk).isascii():
+                    raise TabularError(
+                        "unsupported-encoding",
+                        "Part of the file is UTF-8 and part of it is not.",
+                        line=self._first_broken_line(),
+                        hint="Save the file as UTF-8.",
+                    )
         except UnicodeDecodeError as error:
-            return line + error.object[: error.start].count(b"\n")
-    return None
+            raise TabularError(
+                "unsupported-encoding",
+                "The text is neither UTF-8 nor UTF-16 with a byte order mark nor Windows-1252.",
+                line=self._first_broken_line(),
+                hint="Save the file as UTF-8.",
+            ) from error
+        self._check(_LEGACY)
+
+    def _first_broken_line(self) -> int | None:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        line = 1
+        for chunk in self._chunks():
+            try:
+                line += decoder.decode(chunk, final=not chunk).count("\n")
+            except UnicodeDecodeError as error:
+                return line + error.object[: error.start].count(b"\n")
+        return None
+
+    def _chunks(self) -> Iterator[bytes]:
+        """Yield the file's bytes, then one empty chunk so that a cut-off last character is noticed."""
+        size = 0
+        limit = self._limits.max_unpacked_bytes
+        with self._request.source.open("rb", buffering=0) as packed:
+            file = _Unpacked(packed) if self._request.is_compressed else packed
+            while chunk := file.read(MIB):
+                size += len(chunk)
+                if size > limit:
+                    unpacked = "unpacked " if self._request.is_compressed else ""
+                    message = (
+                        f"The {unpacked}file has more than {limit} bytes, which is the most that is allowed."
+                    )
+                    raise TabularError("file-too-large", message)
+                yield chunk
+        yield b""
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
-    """Yield the file's bytes, then one empty chunk so that a cut-off last character is noticed."""
-    with path.open("rb", buffering=0) as file:
-        while chunk := file.read(MIB):
-            yield chunk
-    yield b""
+class _Unpacked(io.RawIOBase):
+    """The content of a gzip file; what is wrong with it is said in our words."""
+
+    def __init__(self, packed: io.FileIO) -> None:
+        super().__init__()
+        self._gzip = gzip.GzipFile(fileobj=packed)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        with _gzip_errors():
+            return self._gzip.read(size)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with _gzip_errors():
+            return self._gzip.seek(offset, whence)
+
+
+@contextmanager
+def _gzip_errors() -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise TabularError(
+            "broken-gzip", "The gzip file is damaged or cut off.", hint="Pack it anew."
+        ) from None

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-Format = Literal["csv", "arff"]
+Format = Literal["csv", "tsv", "parquet", "feather", "json", "jsonl", "arff"]
 Kind = Literal["integer", "real", "numeric", "nominal", "string"]
 AttributeType = str | Mapping[str, list[str]]
 """`"string"`, `"integer"`, `"real"`, `"boolean"`, `"nominal"`, or `{"nominal": [label, ...]}`."""
@@ -71,7 +71,7 @@ class Limits:
         max_columns: columns of the table.
         max_labels: different values of one nominal column.
         max_cell_bytes: UTF-8 bytes of one cell.
-        max_unpacked_bytes: bytes of the file once it is unpacked.
+        max_unpacked_bytes: bytes of the file once it is unpacked, and of the ARFF file that is written.
     """
 
     max_columns: int = 50_000
@@ -87,13 +87,16 @@ class ConversionRequest:
     Attributes:
         source: the uploaded file.
         target: where the ARFF file goes; removed again if the conversion fails.
-        format: what the source is written in.
+        format: what the source is written in, as `format_of` reads its name; the content must agree.
         relation: the ARFF relation, usually the dataset's name.
         target_attributes: default targets; each must be a column, as must the next two.
         row_id_attribute: the column that only identifies rows.
         ignore_attributes: columns that models should not use.
         attributes: types that the owner declares, by column; the rest is inferred.
         limits: how large the table may be.
+        is_compressed: whether the source is a gzip file of that format.
+        repair: whether what has one safe reading is changed, and listed, so that OpenML can take it; if not, it is
+            refused. The attributes above may be named as in the file or as they are published.
     """
 
     source: Path
@@ -105,6 +108,8 @@ class ConversionRequest:
     ignore_attributes: tuple[str, ...] = ()
     attributes: Mapping[str, AttributeType] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    is_compressed: bool = False
+    repair: bool = True
 
     def to_json(self) -> str:
         """Return the request as one line of JSON, with absolute paths."""
@@ -158,20 +163,24 @@ class Conversion:
         rows: its data rows.
         arff_bytes: its length.
         arff_md5: its MD5, in hexadecimal; OpenML stores it, so the two can be compared.
-        arff_sha256: its SHA-256, in hexadecimal.
         arff_format: the format's name on OpenML.
         warnings: sentences about what will not work as one might expect.
         repairs: what was changed on the way.
+        target_attributes: the request's default targets, by the names that were published; as the next two.
+        row_id_attribute: the request's, or else the named index that a data frame was saved with.
+        ignore_attributes: the request's.
     """
 
     columns: tuple[Column, ...]
     rows: int
     arff_bytes: int
     arff_md5: str
-    arff_sha256: str
     arff_format: Literal["ARFF", "Sparse_ARFF"]
     warnings: tuple[str, ...] = ()
     repairs: tuple[Repair, ...] = ()
+    target_attributes: tuple[str, ...] = ()
+    row_id_attribute: str | None = None
+    ignore_attributes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -185,16 +194,16 @@ class Conversion:
             for column in fields["columns"]
         )
         repairs = tuple(Repair(**repair) for repair in fields["repairs"])
-        return cls(
-            **{**fields, "columns": columns, "repairs": repairs, "warnings": tuple(fields["warnings"])}
-        )
+        names = ("warnings", "target_attributes", "ignore_attributes")
+        tuples = {name: tuple(fields[name]) for name in names}
+        return cls(**{**fields, **tuples, "columns": columns, "repairs": repairs})
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a conversion is: bytes of the source read in this phase, and bytes it has."""
 
-    phase: Literal["types", "writing"]
+    phase: Literal["reading", "types", "writing"]
     done_bytes: int
     total_bytes: int
 

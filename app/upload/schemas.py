@@ -1,100 +1,99 @@
 """What describes a dataset, as the SPA sends it; the limits are those of OpenML's own schema."""
 
-import re
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AnyUrl, BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
-NAME = re.compile(r"[a-zA-Z0-9_\-.(),]+")
-IGNORE_LENGTH = 128
-"""OpenML keeps all ignored columns in one cell of 128 characters, as `"a","b"`, and cuts what is longer."""
+from app.db.uploads import UploadState
+from app.openml.description import require_ignorable
+from app.openml.fields import (
+    Ascii64,
+    Ascii128,
+    Ascii1024,
+    Ascii16384,
+    Name128,
+    Optional,
+    Person,
+    Url,
+    none_if_empty,
+)
 
-
-def _none_if_empty(value: object) -> object:
-    """Take the SPA's `""` and `false` (a select that nobody touched) as "not given"."""
-    return None if value in ("", False) else value
+MOST_ITEMS = 200
 
 
 def _as_list(value: object) -> object:
     """Take one text as a list of one, and a missing one as an empty list."""
-    value = _none_if_empty(value)
+    value = none_if_empty(value)
     if value is None:
         return []
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str) else _not_endless(value)
+
+
+def _not_endless(value: object) -> object:
+    """Look at the length first: each item that is wrong would become an error of its own."""
+    if isinstance(value, list) and len(value) > MOST_ITEMS:
+        raise ValueError(f"Give at most {MOST_ITEMS}.")
+    return value
 
 
 def _split_names(value: object) -> object:
     """Take `"a, b"` as two column names."""
-    value = _none_if_empty(value)
+    value = none_if_empty(value)
     if isinstance(value, str):
         return [name for part in value.split(",") if (name := part.strip())]
-    return [] if value is None else value
-
-
-def _printable_ascii(value: str) -> str:
-    for position, character in enumerate(value):
-        if character not in "\t\r\n" and not " " <= character <= "~":
-            raise ValueError(
-                f"OpenML takes plain ASCII text here; character {position + 1} is {character!r}. Write it otherwise."
-            )
-    return value
-
-
-def _in_openml_alphabet(value: str) -> str:
-    if NAME.fullmatch(value) is None:
-        raise ValueError(
-            "Use only the letters a-z and A-Z, digits, and _ - . ( ) , without spaces (OpenML's rule)."
-        )
-    return value
-
-
-def _without_quotes(value: str) -> str:
-    if '"' in value:
-        raise ValueError('OpenML cannot keep the character " in a name; leave it out.')
-    return value
+    return [] if value is None else _not_endless(value)
 
 
 def _ignorable(values: list[str]) -> list[str]:
-    if sum(map(len, values)) + 3 * len(values) - 1 > IGNORE_LENGTH:
-        raise ValueError(
-            f"OpenML keeps at most {IGNORE_LENGTH} characters for all ignored columns together "
-            "(their names, plus 3 for each). Ignore fewer, or give them shorter names."
-        )
+    require_ignorable(values)
     return values
 
 
-Optional = BeforeValidator(_none_if_empty)
-Ascii = Annotated[str, StringConstraints(min_length=1), AfterValidator(_printable_ascii)]
-Ascii64 = Annotated[Ascii, StringConstraints(max_length=64)]
-Ascii128 = Annotated[Ascii, StringConstraints(max_length=128)]
-Ascii1024 = Annotated[Ascii, StringConstraints(max_length=1024)]
-Name128 = Annotated[str, StringConstraints(max_length=128), AfterValidator(_in_openml_alphabet)]
-Url = Annotated[str, AfterValidator(lambda value: str(AnyUrl(value))), AfterValidator(_printable_ascii)]
-Person = Annotated[Ascii128, AfterValidator(_without_quotes)]
+ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+"""A column as the file names it; under which name it is published the conversion decides."""
+
+
+class RepairResponse(BaseModel):
+    """One change that was made so that OpenML can take the dataset; it stands in the description as well."""
+
+    column: str = Field(description="The column, by its published name; empty where it is none.")
+    change: str
+    reason: str
 
 
 class UploadMetadata(BaseModel):
     """A dataset's description. Unknown fields are ignored; `""` and `false` mean "not given"."""
 
     dataset_name: Name128 = Field(examples=["river-levels"])
-    description: Ascii = Field(max_length=16384, examples=["Daily river levels."])
+    description: Ascii16384 = Field(examples=["Daily river levels."])
     creator: Annotated[list[Person], BeforeValidator(_as_list)] = Field(default=[], examples=["Ada Example"])
     contributor: Annotated[list[Person], BeforeValidator(_as_list)] = []
     collection_date: Annotated[Ascii128 | None, Optional] = None
     licence: Annotated[Ascii64 | None, Optional] = None
     language: Annotated[Name128 | None, Optional] = None
-    def_tar_att: Annotated[list[Name128], Field(max_length=8), BeforeValidator(_split_names)] = Field(
+    def_tar_att: Annotated[list[ColumnName], Field(max_length=8), BeforeValidator(_split_names)] = Field(
         default=[], description="Default target column; several are separated by commas."
     )
-    row_id_attribute: Annotated[Name128 | None, Optional] = None
+    row_id_attribute: Annotated[ColumnName | None, Optional] = None
     ignore_attribute: Annotated[
-        list[Name128],
+        list[ColumnName],
         BeforeValidator(_split_names),
         AfterValidator(_ignorable),
     ] = Field(default=[], description="Columns that models should leave alone, separated by commas.")
     citation: Annotated[Ascii1024 | None, Optional] = None
     original_data_url: Annotated[Url | None, Optional] = None
     paper_url: Annotated[Url | None, Optional] = None
+    classification: bool = Field(
+        default=False, description="Make the default target nominal, also where it holds whole numbers."
+    )
+    repair: bool = Field(
+        default=True,
+        description="Change what OpenML would stick on and has one safe reading, and say so; `false` refuses it.",
+    )
+    notify: bool = Field(
+        default=False, description="Mail me when OpenML has processed the dataset, or could not."
+    )
     attributes: dict[str, str | dict[Literal["nominal"], list[str]]] = Field(
         default={},
         description="Types of columns that the file's values do not tell: `string`, `integer`, `real`, `boolean`, "
@@ -112,9 +111,79 @@ class UploadResponse(BaseModel):
     warnings: list[str] = Field(
         description="What its owner may want to know; nothing in the way of publishing."
     )
+    repairs: list[RepairResponse] = Field(description="What was changed so that OpenML can take it.")
+
+
+class LimitsResponse(BaseModel):
+    """What an upload may hold, to be known before its first byte."""
+
+    suffixes: list[str] = Field(description="Ends of file names that can be read, in any case.")
+    upload_bytes: int = Field(description="Of the file as it is sent.")
+    unpacked_bytes: int = Field(
+        description="Of the file once it is unpacked, and of the ARFF file made of it."
+    )
+    columns: int
+    labels: int = Field(description="Different values of one nominal column.")
+    cell_bytes: int = Field(description="Of one value, as UTF-8.")
+
+
+class LicenceResponse(BaseModel):
+    """A licence to choose; OpenML takes any other text of up to 64 ASCII characters as well."""
+
+    name: str = Field(description="What goes into the field `licence`.")
+    spdx: str | None = Field(description="The identifier of the SPDX list.")
+    url: str | None
 
 
 class FormatNotSupportedResponse(BaseModel):
     """The file's name ends in something we cannot read. The SPA reads the text, hence 200."""
 
     msg: Literal["format not supported"] = "format not supported"
+
+
+class UploadAcceptedResponse(BaseModel):
+    """The bytes are safe, and the rest goes on by itself: the answer to `Prefer: respond-async`."""
+
+    msg: Literal["upload accepted"] = "upload accepted"
+    upload_id: str
+    status_path: str = Field(description="Where to ask how it fares, from the root of this service.")
+
+
+class UploadStatusResponse(BaseModel):
+    """How one of one's uploads fares."""
+
+    id: str
+    state: UploadState
+    file_name: str
+    format: str
+    dataset_name: str | None = Field(description="Null until the metadata is there.")
+    received_bytes: int | None = Field(description="Size of the file as it was sent.")
+    row_count: int | None
+    column_count: int | None
+    created_at: datetime
+    finished_at: datetime | None = Field(description="When it became active, or failed.")
+    dataset_id: int | None = Field(description="The dataset's number on OpenML, once it is published.")
+    dataset_url: str | None = Field(description="The dataset's page on OpenML.")
+    warnings: list[str] = Field(description="What its owner may want to know.")
+    repairs: list[RepairResponse] = Field(description="What was changed so that OpenML can take it.")
+    error: dict[str, Any] | None = Field(description="Why it failed, as a problem (RFC 9457).")
+
+
+class UploadEventResponse(BaseModel):
+    """A step that an upload has taken."""
+
+    state: UploadState
+    at: datetime
+
+
+class UploadDetailResponse(UploadStatusResponse):
+    """How one of one's uploads fares, and every step so far."""
+
+    events: list[UploadEventResponse]
+
+
+class UploadsResponse(BaseModel):
+    """One's uploads, newest first."""
+
+    uploads: list[UploadStatusResponse]
+    next: str | None = Field(description="Send it as `before` for older ones; null if there are none.")

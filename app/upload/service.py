@@ -1,12 +1,12 @@
 """Receiving an upload, and waiting for what the worker makes of it."""
 
+import difflib
 import json
 import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import PurePosixPath
 from typing import Any
 
 import structlog
@@ -22,19 +22,20 @@ from app.core.errors import (
     ValidationFailedError,
     problem_from_record,
 )
+from app.core.multipart import PartEnd, PartEvent, PartStart, too_large
 from app.core.wakeups import UPLOADS, upload_topic
 from app.db import uploads
 from app.db.engine import wake_after_commit
 from app.db.uploads import HAS_OUTCOME, Outcome, UploadState
 from app.resources import Resources
 from app.storage.local import Digests
-from app.upload.multipart import PartEnd, PartEvent, PartStart
+from app.tabular import format_of
 from app.upload.schemas import UploadMetadata
 
 log = structlog.get_logger(__name__)
 
-SUPPORTED_SUFFIXES = {".csv": "csv", ".arff": "arff"}
 METADATA_BYTES = 1 << 20
+MOST_WARNINGS = 20
 POLL_SECONDS = 1.0
 """How often a waiting request looks at the row, for the worker may live in another process."""
 
@@ -75,8 +76,8 @@ class Receiver:
         """
         try:
             await self._read_form(events)
-            metadata = _parse_metadata(self._form.metadata)
-            return await self._accept(metadata)
+            metadata, repairs = _parse_metadata(self._form.metadata)
+            return await self._accept(metadata, repairs, _about_unknown_fields(self._form.metadata))
         except Problem as problem:
             await self._give_up(problem)
             raise
@@ -107,14 +108,14 @@ class Receiver:
                     break
                 if isinstance(event, bytes):
                     if writer.length + len(event) > limit:
-                        raise BodyTooLargeError(f"The file is larger than {limit} bytes.", limit_bytes=limit)
+                        raise too_large(limit)
                     await writer.write(event)
                     await self._renew(upload_id)
             self._form.digests = await writer.finish()
 
     async def _begin(self, file_name: str) -> str:
-        suffix = PurePosixPath(file_name).suffix.lower()
-        if suffix not in SUPPORTED_SUFFIXES:
+        kind = format_of(file_name)
+        if kind is None:
             raise FormatNotSupportedError
         upload_id = self._form.upload_id = secrets.token_hex(16)
         async with self._resources.database.session() as session:
@@ -123,7 +124,7 @@ class Receiver:
                 upload_id=upload_id,
                 user_id=self._user_id,
                 file_name=file_name,
-                format=SUPPORTED_SUFFIXES[suffix],
+                format=kind.format,
                 owner=self._owner,
                 now=utc_now(),
                 lease=self._lease,
@@ -137,7 +138,9 @@ class Receiver:
         async with self._resources.database.session() as session:
             await uploads.renew_lease(session, upload_id, owner=self._owner, until=utc_now() + self._lease)
 
-    async def _accept(self, metadata: UploadMetadata) -> str:
+    async def _accept(
+        self, metadata: UploadMetadata, repairs: list[dict[str, str]], warnings: list[str]
+    ) -> str:
         upload_id, digests = self._form.upload_id, self._form.digests
         if upload_id is None or digests is None:
             raise ValidationFailedError.for_fields(
@@ -154,6 +157,8 @@ class Receiver:
                 available_at=now,
                 values={
                     "description": metadata.model_dump(mode="json"),
+                    "repairs": repairs,
+                    "warnings": warnings,
                     "received_bytes": digests.length,
                     "received_md5": digests.md5,
                     "received_sha256": digests.sha256,
@@ -215,7 +220,20 @@ async def _read_small(events: AsyncIterator[PartEvent]) -> bytes:
     return bytes(content)
 
 
-def _parse_metadata(content: bytes | None) -> UploadMetadata:
+def _about_unknown_fields(content: bytes | None) -> list[str]:
+    """Return a warning for each field that was ignored: it may be another one misspelled."""
+    known = list(UploadMetadata.model_fields)
+    document = json.loads(content or b"{}")
+    warnings = []
+    for name in [name for name in document if name not in known][:MOST_WARNINGS]:
+        meant = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {meant[0]!r}?" if meant else "."
+        warnings.append(f"The metadata's {name[:64]!r} is no field and was ignored{hint}")
+    return warnings
+
+
+def _parse_metadata(content: bytes | None) -> tuple[UploadMetadata, list[dict[str, str]]]:
+    """Return the metadata, and what was changed in it."""
     if content is None:
         raise ValidationFailedError.for_fields(
             [{"field": "metadata", "message": "Send the description as JSON."}]
@@ -224,15 +242,20 @@ def _parse_metadata(content: bytes | None) -> UploadMetadata:
         document: Any = json.loads(content)
     except (ValueError, RecursionError):
         raise MalformedBodyError("The part `metadata` is not valid JSON.") from None
+    may_repair = not isinstance(document, dict) or document.get("repair", True) is not False
+    context: dict[str, list[str]] | None = {"repaired": []} if may_repair else None
     try:
-        return UploadMetadata.model_validate(document)
+        metadata = UploadMetadata.model_validate(document, context=context)
     except ValidationError as error:
-        raise ValidationFailedError.for_fields(
-            [
-                {
-                    "field": ".".join(map(str, detail["loc"])) or "metadata",
-                    "message": detail["msg"].removeprefix("Value error, "),
-                }
-                for detail in error.errors()
-            ]
+        raise ValidationFailedError.from_pydantic(
+            error.errors(include_input=False, include_url=False)
         ) from None
+    repaired = dict.fromkeys(context["repaired"] if context else [])
+    return metadata, [
+        {
+            "column": "",
+            "change": f"The text of {field} is published in plain ASCII.",
+            "reason": "OpenML takes no other characters there.",
+        }
+        for field in repaired
+    ]

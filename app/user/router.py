@@ -1,19 +1,40 @@
 """Routes of one's own account."""
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse
 
-from app.accounts.lifecycle import new_api_key
-from app.accounts.sessions import log_out
-from app.core.errors import UnauthorizedError
-from app.core.http import declare
-from app.db import users
-from app.deps import PrincipalDep, ResourcesDep, SessionDep, TokenDep
-from app.user.schemas import ApiKeyChangedResponse, ApiKeyResponse, LogoutResponse, ProfileResponse
+from app.accounts import audit
+from app.accounts.audit import AuditKind
+from app.accounts.sessions import end_all_sessions, end_session, log_out
+from app.core.errors import (
+    NotFoundError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    WrongCredentialsError,
+)
+from app.core.http import BODY_PROBLEMS, declare
+from app.core.limits import Hit
+from app.deps import PrincipalDep, ResourcesDep, SessionDep, TokenDep, VisitorDep, get_settings
+from app.user import service
+from app.user.schemas import (
+    ApiKeyChangedResponse,
+    ApiKeyRegeneratedResponse,
+    ApiKeyResponse,
+    AuditResponse,
+    DeletedResponse,
+    DeleteRequest,
+    ExportResponse,
+    LogoutResponse,
+    ProfileChangedResponse,
+    ProfileRequest,
+    ProfileResponse,
+    SessionsResponse,
+)
 
 router = APIRouter(tags=["accounts"], responses=declare(UnauthorizedError))
 PLACEHOLDER = "0000"
 """What the Flask and Next.js backends wrote into columns that they had nothing for."""
+FLASK_PICTURES = "imgs/"
 
 
 @router.get("/verifytoken", response_class=PlainTextResponse)
@@ -23,7 +44,7 @@ async def verify_token(_principal: PrincipalDep) -> PlainTextResponse:
 
 
 @router.get("/profile")
-async def get_profile(principal: PrincipalDep) -> ProfileResponse:
+async def get_profile(request: Request, principal: PrincipalDep) -> ProfileResponse:
     """Return who is signed in."""
     account = principal.account
     return ProfileResponse(
@@ -32,38 +53,119 @@ async def get_profile(principal: PrincipalDep) -> ProfileResponse:
         first_name=account.first_name,
         last_name=account.last_name,
         email=account.email,
-        image=_image_path(account.image),
+        image=_image_path(account.image, openml_url=get_settings(request).openml_url),
         id=account.id,
     )
 
 
+@router.post("/profile", responses=declare(*BODY_PROBLEMS, TooManyRequestsError))
+async def change_profile(
+    body: ProfileRequest,
+    principal: PrincipalDep,
+    resources: ResourcesDep,
+    session: SessionDep,
+    visitor: VisitorDep,
+) -> ProfileChangedResponse:
+    """Change the profile. A new e-mail address takes effect when it is confirmed."""
+    await resources.limits.hit(Hit("change-account", str(principal.account.id)))
+    await service.change_profile(session, principal.account, body, visitor)
+    return ProfileChangedResponse()
+
+
 @router.get("/api-key")
-async def get_api_key(principal: PrincipalDep, response: Response) -> ApiKeyResponse:
+async def get_api_key(principal: PrincipalDep) -> ApiKeyResponse:
     """Return the API key, which OpenML's clients and REST API use."""
-    response.headers["Cache-Control"] = "no-store"
     return ApiKeyResponse(apikey=principal.account.api_key)
 
 
-@router.post("/api-key")
+@router.post("/api-key", responses=declare(TooManyRequestsError))
 async def renew_api_key(
-    principal: PrincipalDep, session: SessionDep, response: Response
+    principal: PrincipalDep,
+    resources: ResourcesDep,
+    session: SessionDep,
+    visitor: VisitorDep,
 ) -> ApiKeyChangedResponse:
     """Replace the API key. The body, if any, is ignored."""
-    response.headers["Cache-Control"] = "no-store"
-    api_key = new_api_key()
-    await users.set_api_key(session, principal.account.id, api_key=api_key)
-    return ApiKeyChangedResponse(apikey=api_key)
+    await resources.limits.hit(Hit("change-account", str(principal.account.id)))
+    return ApiKeyChangedResponse(apikey=await service.renew_api_key(session, principal.account, visitor))
+
+
+@router.post("/api-key/regenerate", responses=declare(TooManyRequestsError))
+async def regenerate_api_key(
+    principal: PrincipalDep,
+    resources: ResourcesDep,
+    session: SessionDep,
+    visitor: VisitorDep,
+) -> ApiKeyRegeneratedResponse:
+    """Replace the API key, as OpenML's Next.js site asks for it."""
+    changed = await renew_api_key(principal, resources, session, visitor)
+    return ApiKeyRegeneratedResponse(apikey=changed.apikey, api_key=changed.apikey, apiKey=changed.apikey)
 
 
 @router.post("/logout")
-async def logout(token: TokenDep, resources: ResourcesDep) -> LogoutResponse:
+async def logout(token: TokenDep, resources: ResourcesDep, visitor: VisitorDep) -> LogoutResponse:
     """End the access token, at once and everywhere. One that has expired is ended already."""
-    await log_out(resources, token)
+    await log_out(resources, token, visitor)
     return LogoutResponse()
 
 
-def _image_path(stored: str) -> str:
-    """Return the picture's path from the root, or nothing: relative ones break below /auth/."""
-    if stored in ("", PLACEHOLDER):
+@router.get("/sessions")
+async def list_sessions(principal: PrincipalDep, session: SessionDep) -> SessionsResponse:
+    """List one's logins that still work, newest first."""
+    found = await service.list_sessions(session, principal.account, current=principal.token.jti)
+    return SessionsResponse(sessions=found)
+
+
+@router.delete("/sessions/{session_id}", responses=declare(NotFoundError))
+async def end_one_session(
+    session_id: str, principal: PrincipalDep, session: SessionDep, visitor: VisitorDep
+) -> LogoutResponse:
+    """End one of one's logins."""
+    for found in await service.list_sessions(session, principal.account, current=principal.token.jti):
+        if found.id == session_id:
+            await end_session(session, principal.account.id, found.id, ends_at=found.expires_at)
+            await audit.write(session, principal.account.id, AuditKind.SESSION_ENDED, visitor)
+            return LogoutResponse()
+    raise NotFoundError("You have no such session; it may have ended already.")
+
+
+@router.delete("/sessions")
+async def end_sessions(principal: PrincipalDep, session: SessionDep, visitor: VisitorDep) -> LogoutResponse:
+    """End all of one's logins, this one included."""
+    await end_all_sessions(session, principal.account.id)
+    await audit.write(session, principal.account.id, AuditKind.ALL_SESSIONS_ENDED, visitor)
+    return LogoutResponse()
+
+
+@router.get("/audit")
+async def list_events(principal: PrincipalDep, session: SessionDep) -> AuditResponse:
+    """List what happened to one's account lately, newest first."""
+    return AuditResponse(events=await service.list_events(session, principal.account))
+
+
+@router.get("/export")
+async def export_data(principal: PrincipalDep, session: SessionDep, visitor: VisitorDep) -> ExportResponse:
+    """Return everything that this service holds about oneself, but for secrets."""
+    return await service.export(session, principal.account, current=principal.token.jti, visitor=visitor)
+
+
+@router.post("/delete", responses=declare(*BODY_PROBLEMS, WrongCredentialsError, TooManyRequestsError))
+async def delete_account(
+    body: DeleteRequest, principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
+) -> DeletedResponse:
+    """Delete one's account for good. Datasets on OpenML stay, without a name."""
+    await service.delete(resources, principal.account, body.password, visitor)
+    return DeletedResponse()
+
+
+def _image_path(stored: str, *, openml_url: str) -> str:
+    """Return where the picture is, or nothing; never relative, which would break below /auth/.
+
+    What PHP wrote without a host is on its server. What Flask wrote (`imgs/dev_data/…`) was a file of that process;
+    it is not here, and initials look better than a broken picture.
+    """
+    if stored.startswith(("/", "https://", "http://")):
+        return stored
+    if stored in ("", PLACEHOLDER) or stored.startswith(FLASK_PICTURES):
         return ""
-    return stored if stored.startswith(("/", "https://", "http://")) else f"/{stored}"
+    return openml_url + stored

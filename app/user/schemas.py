@@ -1,8 +1,12 @@
-"""Bodies of the routes of one's own account; names and texts are those that the SPA reads."""
+"""Bodies of the routes of one's own account; names and texts are those that the SPA sends and reads."""
 
-from typing import Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, StringConstraints
+
+from app.core.passwords import LONGEST
+from app.core.texts import PLAIN, Email, PersonName
 
 
 class ProfileResponse(BaseModel):
@@ -15,6 +19,21 @@ class ProfileResponse(BaseModel):
     email: str
     image: str
     id: int
+
+
+class ProfileRequest(BaseModel):
+    """The profile as it shall be. A new e-mail address takes effect when it is confirmed."""
+
+    first_name: PersonName = Field(examples=["Ada"])
+    last_name: PersonName = Field(examples=["Lovelace"])
+    bio: Annotated[str, StringConstraints(max_length=5000), PLAIN] = Field(examples=["I write programs."])
+    email: Email = Field(examples=["ada@example.org"])
+
+
+class ProfileChangedResponse(BaseModel):
+    """The profile is changed; a mail asks for confirmation where the address is new."""
+
+    msg: Literal["User information changed"] = "User information changed"
 
 
 class ApiKeyResponse(BaseModel):
@@ -30,7 +49,71 @@ class ApiKeyChangedResponse(BaseModel):
     apikey: str
 
 
+class ApiKeyRegeneratedResponse(ApiKeyChangedResponse):
+    """The same under the names that OpenML's Next.js site reads."""
+
+    api_key: str
+    apiKey: str  # noqa: N815 - a wire spelling
+
+
 class LogoutResponse(BaseModel):
     """The token is dead."""
 
     msg: Literal["Successfully logged out"] = "Successfully logged out"
+
+
+class SessionResponse(BaseModel):
+    """A login that still works."""
+
+    id: str
+    current: bool = Field(description="Whether this is the session that asks.")
+    created_at: datetime
+    last_seen_at: datetime = Field(description="To within five minutes.")
+    expires_at: datetime
+    ip_address: str
+    user_agent: str
+
+
+class SessionsResponse(BaseModel):
+    """The user's logins that still work, newest first."""
+
+    sessions: list[SessionResponse]
+
+
+class AuditEventResponse(BaseModel):
+    """Something that happened to the account."""
+
+    at: datetime
+    kind: str
+    ip_address: str
+    user_agent: str
+
+
+class AuditResponse(BaseModel):
+    """What happened to the account, newest first."""
+
+    events: list[AuditEventResponse]
+
+
+class DeleteRequest(BaseModel):
+    """The password, so that a forgotten session cannot delete an account."""
+
+    password: Annotated[str, StringConstraints(max_length=LONGEST), PLAIN] = Field(
+        examples=["seven rivers flow north"]
+    )
+
+
+class DeletedResponse(BaseModel):
+    """The account is gone."""
+
+    msg: Literal["User deleted"] = "User deleted"
+
+
+class ExportResponse(BaseModel):
+    """Everything that this service holds about the user."""
+
+    account: dict[str, Any]
+    sessions: list[SessionResponse]
+    events: list[AuditEventResponse]
+    uploads: list[dict[str, Any]]
+    tasks: list[dict[str, Any]] = Field(description="Tasks that wait, or waited, for their dataset.")

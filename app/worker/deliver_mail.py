@@ -4,7 +4,11 @@ from datetime import timedelta
 
 import structlog
 
+from app.accounts import mails
+from app.accounts.mails import MailRequest
 from app.core.clock import utc_now
+from app.core.errors import TooManyRequestsError
+from app.core.limits import Hit
 from app.db import outbox
 from app.db.outbox import OutboxMail
 from app.mail.transport import DeliveryError
@@ -26,6 +30,9 @@ async def deliver_one(resources: Resources, *, owner: str) -> bool:
     mail = await outbox.claim_mail(resources.database, owner=owner, now=utc_now(), lease=LEASE)
     if mail is None:
         return False
+    if mail.kind in set(MailRequest):
+        await _answer_request(resources, mail)
+        return True
     # No connection is held while the mail server talks.
     try:
         message = resources.messages.build(
@@ -47,6 +54,47 @@ async def deliver_one(resources: Resources, *, owner: str) -> bool:
             await outbox.set_sent(session, mail.id, now=utc_now())
         log.info("mail sent", mail=mail.id, kind=mail.kind)
     return True
+
+
+async def _answer_request(resources: Resources, request: OutboxMail) -> None:
+    """Queue the mail that is due, unless its recipient has had enough; where all have, wait."""
+    kind, address = MailRequest(request.kind), request.recipient
+    async with resources.database.session() as session:
+        found = await mails.find_addressee(session, kind, address)
+    if found is None and kind is not MailRequest.EMAIL_CHANGE:
+        await _drop(resources, request)
+        return
+    try:
+        await resources.limits.hit(Hit("mail-everybody"))
+    except TooManyRequestsError as refused:
+        await _postpone(resources, request, seconds=int(refused.headers["Retry-After"]))
+        return
+    try:
+        await resources.limits.hit(Hit("mail-account", f"{kind} {found.email if found else address}"))
+    except TooManyRequestsError:
+        log.warning("mail not sent, its recipient has had enough of this kind", mail=request.id, kind=kind)
+        await _drop(resources, request)
+        return
+    settings = resources.settings
+    async with resources.database.session() as session:
+        if found is None:
+            user_id = int(request.parameters["user_id"])
+            await mails.offer_address(session, settings, user_id=user_id, email=address)
+        elif found.id != request.parameters.get("user_id"):
+            await mails.answer(session, settings, kind, found)
+        await outbox.delete_mail(session, request.id)
+
+
+async def _drop(resources: Resources, request: OutboxMail) -> None:
+    async with resources.database.session() as session:
+        await outbox.delete_mail(session, request.id)
+
+
+async def _postpone(resources: Resources, request: OutboxMail, *, seconds: int) -> None:
+    log.warning("mails wait: more than `mail-everybody` were asked for", mail=request.id)
+    async with resources.database.session() as session:
+        later = after(timedelta(seconds=seconds))
+        await outbox.set_retry(session, request.id, at=later, error="waits for the rate limit")
 
 
 async def _note_failure(resources: Resources, mail: OutboxMail, reason: str, *, permanent: bool) -> None:

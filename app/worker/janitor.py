@@ -6,14 +6,29 @@ import structlog
 
 from app.core.clock import utc_now
 from app.core.errors import MalformedBodyError
-from app.db import account_tokens, outbox, revoked_tokens, uploads
+from app.db import (
+    account_tokens,
+    audit_events,
+    outbox,
+    rate_counters,
+    revoked_tokens,
+    sessions,
+    task_requests,
+    uploads,
+    users,
+)
 from app.db.uploads import UploadState
 from app.resources import Resources
+from app.storage.pictures import path_of
 
 log = structlog.get_logger(__name__)
 
 MAIL_RETENTION = timedelta(days=30)
 """How long an operator can see what became of a mail."""
+TASK_RETENTION = timedelta(days=90)
+"""How long a user can see what became of a task that waited."""
+PICTURE_GRACE_SECONDS = 3600
+"""How long a picture may be without a row that names it: the row is written after the picture."""
 NEEDS_BYTES = {
     UploadState.RECEIVING,
     UploadState.RECEIVED,
@@ -63,10 +78,26 @@ async def remove_orphaned_bytes(resources: Resources) -> None:
             await resources.storage.delete(upload_id)
 
 
+async def remove_orphaned_pictures(resources: Resources) -> None:
+    """Remove pictures that no user's row names: whoever wrote or replaced them died before the end."""
+    found = await resources.pictures.older_than(PICTURE_GRACE_SECONDS)
+    if not found:
+        return
+    async with resources.database.session() as session:
+        named = await users.get_images(session, path_of(""))
+    for name in found:
+        if path_of(name) not in named:
+            await resources.pictures.delete(name)
+
+
 async def forget_the_past(resources: Resources) -> None:
     """Delete expired tokens and old mails."""
     now = utc_now()
     async with resources.database.session() as session:
         await revoked_tokens.delete_expired(session, now)
         await account_tokens.delete_expired(session, now)
+        await rate_counters.delete_expired(session, now)
+        await sessions.delete_expired(session, now)
+        await audit_events.delete_before(session, now - timedelta(days=resources.settings.audit_days))
         await outbox.delete_finished(session, now - MAIL_RETENTION)
+        await task_requests.delete_ended(session, now - TASK_RETENTION)

@@ -11,6 +11,7 @@ with the newest dataset of that name, and an upload found in `sending` is looked
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -30,8 +31,10 @@ from app.core.wakeups import UPLOADS, upload_topic
 from app.db import uploads
 from app.db.engine import wake_after_commit
 from app.db.uploads import TO_PUBLISH, Upload, UploadState
+from app.mail.messages import MailKind
 from app.openml import xml
 from app.openml.client import is_api_key
+from app.openml.description import require_ignorable, with_changes
 from app.openml.errors import (
     AUTHENTICATION,
     LIMITS,
@@ -43,8 +46,17 @@ from app.openml.errors import (
     UpstreamError,
 )
 from app.resources import Resources
-from app.tabular import Conversion, ConversionRequest, Limits, ProcessLimits, TabularError, convert_in_process
+from app.tabular import (
+    Conversion,
+    ConversionRequest,
+    Limits,
+    ProcessLimits,
+    TabularError,
+    convert_in_process,
+    format_of,
+)
 from app.worker.loops import after, back_off
+from app.worker.notify import tell_owner
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +65,14 @@ FIRST_PAUSE_SECONDS = 2
 LONGEST_PAUSE_SECONDS = 3600
 LARGE_BYTES = 1_000_000
 """From here on error 102, 130 or 135 after a good key means that OpenML's limits are smaller than the file."""
+
+
+NOT_THE_TABLES_FAULT = frozenset({"interrupted", "storage-failed"})
+"""How a conversion can fail that may succeed the next time."""
+
+
+class TryAgainError(Exception):
+    """A step did not end, for a reason that passes."""
 
 
 class LeaseLostError(Exception):
@@ -68,13 +88,28 @@ async def publish_one(resources: Resources, *, owner: str) -> bool:
     if upload is None:
         return False
     try:
+        await _publish(resources, upload, owner=owner)
+    except asyncio.CancelledError:
+        # We are shutting down: whoever starts next need not wait for the lease to end.
+        await asyncio.shield(_put_back(resources, upload.id, owner=owner))
+        raise
+    return True
+
+
+async def _publish(resources: Resources, upload: Upload, *, owner: str) -> None:
+    """Go on with an upload for as long as its lease can be renewed."""
+    try:
         async with asyncio.TaskGroup() as group:
             renewal = group.create_task(_renew_lease(resources, upload.id, owner=owner))
             await Publication(resources, upload, owner=owner).run()
             renewal.cancel()
     except* LeaseLostError:
         log.warning("upload taken over by another worker", upload=upload.id)
-    return True
+
+
+async def _put_back(resources: Resources, upload_id: str, *, owner: str) -> None:
+    async with resources.database.session() as session:
+        await uploads.set_retry(session, upload_id, owner=owner, at=utc_now())
 
 
 class Publication:
@@ -84,7 +119,10 @@ class Publication:
         self._resources = resources
         self._upload = upload
         self._owner = owner
-        self._description: Mapping[str, Any] = upload.description or {}
+
+    @property
+    def _description(self) -> Mapping[str, Any]:
+        return self._upload.description or {}
 
     async def run(self) -> None:
         """Go on from the state that was reached until the upload is published, failed, or has to wait."""
@@ -99,6 +137,8 @@ class Publication:
                 await step()
         except Problem as problem:
             await self._fail(problem)
+        except TryAgainError as error:
+            await self._retry_later(str(error), InternalError())
         except (NotSentError, LostAnswerError) as error:
             await self._retry_later(str(error), _UNREACHABLE)
         except RefusedError as error:
@@ -116,6 +156,8 @@ class Publication:
 
     async def _convert(self) -> None:
         conversion = await self._converted()
+        repairs = [*(self._upload.repairs or []), *(asdict(repair) for repair in conversion.repairs)]
+        self._require_ignorable(conversion)
         await self._move(
             UploadState.CONVERTED,
             {
@@ -124,25 +166,43 @@ class Publication:
                 "arff_format": conversion.arff_format,
                 "row_count": conversion.rows,
                 "column_count": len(conversion.columns),
-                "warnings": [
-                    *(f"{repair.change} {repair.reason}" for repair in conversion.repairs),
-                    *conversion.warnings,
-                ],
+                "warnings": [*(self._upload.warnings or []), *conversion.warnings],
+                "repairs": repairs,
+                # By the names that are published.
+                "description": {
+                    **self._description,
+                    "def_tar_att": list(conversion.target_attributes),
+                    "row_id_attribute": conversion.row_id_attribute,
+                    "ignore_attribute": list(conversion.ignore_attributes),
+                },
             },
         )
 
     async def _converted(self) -> Conversion:
         settings, storage, description = self._resources.settings, self._resources.storage, self._description
+        kind = format_of(self._upload.file_name)
+        if kind is None:
+            raise DatasetRefusedError("The file's name does not say what it is.")
+        classes = (
+            dict.fromkeys(description["def_tar_att"], "nominal") if description["classification"] else {}
+        )
         request = ConversionRequest(
             source=storage.path(self._upload.id, "source"),
             target=storage.path(self._upload.id, "arff"),
-            format="arff" if self._upload.format == "arff" else "csv",
+            format=kind.format,
+            is_compressed=kind.is_compressed,
+            repair=description["repair"],
             relation=description["dataset_name"],
             target_attributes=tuple(description["def_tar_att"]),
             row_id_attribute=description["row_id_attribute"],
             ignore_attributes=tuple(description["ignore_attribute"]),
-            attributes=description["attributes"],
-            limits=Limits(max_columns=settings.max_columns, max_labels=settings.max_labels),
+            attributes={**classes, **description["attributes"]},
+            limits=Limits(
+                max_columns=settings.max_columns,
+                max_labels=settings.max_labels,
+                max_cell_bytes=settings.max_cell_bytes,
+                max_unpacked_bytes=settings.max_unpacked_bytes,
+            ),
         )
         limits = ProcessLimits(
             memory_bytes=settings.conversion_memory_bytes,
@@ -153,6 +213,8 @@ class Publication:
         try:
             return await convert_in_process(request, limits)
         except TabularError as error:
+            if error.slug in NOT_THE_TABLES_FAULT:
+                raise TryAgainError(str(error)) from error
             raise DatasetRefusedError(
                 str(error),
                 reason=error.slug,
@@ -161,6 +223,12 @@ class Publication:
                 column=error.column,
                 hint=error.hint,
             ) from error
+
+    def _require_ignorable(self, conversion: Conversion) -> None:
+        try:
+            require_ignorable(conversion.ignore_attributes)
+        except ValueError as error:
+            raise DatasetRefusedError(str(error), reason="too-many-ignored") from None
 
     async def _send(self) -> None:
         api_key = await self._api_key()
@@ -211,7 +279,11 @@ class Publication:
     async def _find_arrived(self) -> int | None:
         openml, upload = self._resources.openml, self._upload
         listed = await openml.list_datasets(self._description["dataset_name"])
-        newer = [item.dataset_id for item in listed if item.dataset_id > (upload.newest_before or 0)]
+        candidates = [item for item in listed if item.dataset_id > (upload.newest_before or 0)]
+        # Ours first. Others as well: not every installation numbers its users as OpenML does, and to overlook a dataset
+        # would publish it twice.
+        candidates.sort(key=lambda item: item.uploader != upload.user_id)
+        newer = [item.dataset_id for item in candidates]
         async with self._resources.database.session() as session:
             taken = await uploads.are_taken(session, newer)
         for dataset_id in newer:
@@ -238,7 +310,7 @@ class Publication:
         return xml.dataset_description(
             {
                 "name": given["dataset_name"],
-                "description": given["description"],
+                "description": with_changes(given["description"], self._upload.repairs or []),
                 "format": self._upload.arff_format or "ARFF",
                 "creator": given["creator"],
                 "contributor": given["contributor"],
@@ -292,6 +364,8 @@ class Publication:
         """Record the state; from here on a crash takes the upload up there."""
         now = utc_now()
         async with self._resources.database.session() as session:
+            if state == UploadState.FAILED:
+                await tell_owner(session, self._upload, MailKind.DATASET_FAILED, reason=detail or "")
             mine = await uploads.set_state(
                 session,
                 self._upload.id,
@@ -305,8 +379,9 @@ class Publication:
             wake_after_commit(session, upload_topic(self._upload.id))
             if release:
                 wake_after_commit(session, UPLOADS)
-        if not mine:
-            raise LeaseLostError
+            if not mine:
+                # Rolls back what was meant for the owner as well.
+                raise LeaseLostError
         self._upload = self._upload._replace(state=state, **(values or {}))
         log.info("upload", upload=self._upload.id, state=state)
 

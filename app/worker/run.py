@@ -4,20 +4,22 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
-from app.core.wakeups import OUTBOX, UPLOADS
+from app.core.wakeups import OUTBOX, TASKS, UPLOADS
 from app.resources import Resources
 from app.worker.deliver_mail import deliver_one
-from app.worker.janitor import clean_up
+from app.worker.janitor import clean_up, remove_orphaned_pictures
 from app.worker.loops import work_off
+from app.worker.make_tasks import make_one
 from app.worker.publish_upload import publish_one
 from app.worker.watch_processing import watch_one
 
-JANITOR_SECONDS = 60
+ORPHANS_SECONDS = 3600
+"""Looking for them reads the whole table of users."""
 
 
 async def run_worker(resources: Resources) -> None:
@@ -44,7 +46,10 @@ def _loops(resources: Resources) -> list[Coroutine[Any, Any, None]]:
     loops = [
         work_off(wakeups, OUTBOX, partial(deliver_one, resources, owner=owner)),
         work_off(wakeups, UPLOADS, partial(watch_one, resources, owner=owner)),
-        _clean_up_for_ever(resources),
+        work_off(wakeups, TASKS, partial(make_one, resources, owner=owner)),
+        # Leases are what it looks at: nothing ends sooner.
+        _repeat(resources, clean_up, seconds=resources.settings.lease_seconds),
+        _repeat(resources, remove_orphaned_pictures, seconds=ORPHANS_SECONDS),
     ]
     # Each has a name of its own: two conversions of one process must not share a lease.
     for number in range(resources.settings.conversions_at_once):
@@ -53,12 +58,14 @@ def _loops(resources: Resources) -> list[Coroutine[Any, Any, None]]:
     return loops
 
 
-async def _clean_up_for_ever(resources: Resources) -> None:
+async def _repeat(
+    resources: Resources, chore: Callable[[Resources], Awaitable[None]], *, seconds: float
+) -> None:
     async def step() -> bool:
-        await clean_up(resources)
+        await chore(resources)
         return False
 
-    await work_off(resources.wakeups, "janitor", step, idle_seconds=JANITOR_SECONDS)
+    await work_off(resources.wakeups, "janitor", step, idle_seconds=seconds)
 
 
 def _owner() -> str:

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,9 @@ async def test_start_when_database_is_behind_then_the_command_to_run(tmp_path: P
             pass
 
 
-async def test_start_when_database_is_ahead_then_said_so(tmp_path: Path, database_uri: str) -> None:
-    database = database_at(database_uri, tmp_path)
+async def test_start_when_database_is_ahead_then_said_so(tmp_path: Path, empty_mariadb: str) -> None:
+    database = database_at(empty_mariadb, tmp_path)
+    await migrate(database.engine)
     async with database.engine.begin() as connection:
         await connection.execute(
             sa.update(sa.table(VERSION_TABLE, sa.column("version_num"))).values(version_num="z")
@@ -55,12 +57,17 @@ async def test_start_when_database_is_ahead_then_said_so(tmp_path: Path, databas
     await database.close()
 
 
+def is_meant_for(dialect: str) -> Callable[..., bool]:
+    """Leave out what is made on SQLite only."""
+    return lambda _object, name, *_: name != "users_email" or dialect == "sqlite"
+
+
 async def test_tables_when_migrated_then_as_the_code_describes_them(
     database_uri: str, tmp_path: Path
 ) -> None:
     def differences(connection: Connection) -> list[object]:
-        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
-        return list(compare_metadata(context, metadata))
+        options = {"version_table": VERSION_TABLE, "include_object": is_meant_for(connection.dialect.name)}
+        return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
     database = database_at(database_uri, tmp_path)
     async with database.engine.connect() as connection:

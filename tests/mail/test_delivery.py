@@ -21,6 +21,7 @@ from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import outbox as outbox_rows
 from app.db.tables import outbox
+from app.mail import transport
 from app.resources import Resources, open_resources
 from app.worker.deliver_mail import deliver_one
 
@@ -208,6 +209,33 @@ async def test_mail_when_tls_and_login_are_asked_for_then_both_happen(
         await queue_mail(resources)
         await deliver_one(resources, owner="worker")
         assert (await row(resources))["state"] == "sent"
+    assert len(sink.taken) == 1
+
+
+async def test_mail_when_the_port_speaks_tls_from_the_first_byte_then_delivered(
+    mail_settings: Settings,
+    sink: Sink,
+    free_port: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    # 465 is not ours to listen on.
+    monkeypatch.setattr(transport, "SMTPS_PORT", free_port)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    controller = Controller(sink, hostname="127.0.0.1", port=free_port, ssl_context=context)
+    controller.start()
+    try:
+        changes = {"smtp_port": free_port, "smtp_use_tls": True}
+        async with open_resources(mail_settings.model_copy(update=changes)) as resources:
+            await queue_mail(resources)
+            await deliver_one(resources, owner="worker")
+            assert (await row(resources))["state"] == "sent"
+    finally:
+        controller.stop()
     assert len(sink.taken) == 1
 
 

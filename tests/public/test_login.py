@@ -1,3 +1,4 @@
+import argon2
 import bcrypt
 import pytest
 import sqlalchemy as sa
@@ -68,10 +69,17 @@ async def test_login_when_not_confirmed_then_said_only_to_who_knows_the_password
     assert wrong.json() == {"msg": "Wrong username or password"}
 
 
+@pytest.mark.parametrize(
+    "legacy",
+    [
+        bcrypt.hashpw(b"old password", bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$"),
+        argon2.PasswordHasher(2, 4096, 2, type=argon2.Type.I).hash("old password"),
+    ],
+    ids=["2y", "argon2i"],
+)
 async def test_login_when_hash_is_phps_then_upgraded_and_committed(
-    app: Running, make_person: MakePerson
+    app: Running, make_person: MakePerson, legacy: str
 ) -> None:
-    legacy = bcrypt.hashpw(b"old password", bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
     person = await make_person(password_hash=legacy)
     credentials = {"email": person.email, "password": "old password"}
 

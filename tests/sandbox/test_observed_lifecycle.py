@@ -1,57 +1,13 @@
 """What the real server answered over the life of datasets; the calls follow each other, as they did there."""
 
 import hashlib
-import json
-from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.parse import urlencode
 
-import httpx
 import pytest
 
 from tests.sandbox.conftest import ADMIN, ARFF, OTHER, WRITER, Server, code_of, describe
+from tests.sandbox.replay import load_rows, replay
 
-KEYS = {"writer": WRITER, "other": OTHER, "admin": ADMIN}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A probe; `{A}` and `{B}` in it stand for the ids of the two datasets that the record is about."""
-
-    row: str
-    method: str
-    path: str
-    key: str | None
-    status: int
-    code: int | None
-    text: str = ""
-    form: dict[str, str] = field(default_factory=dict)
-    file: tuple[str, str, str] | None = None
-
-
-ROWS = [Row(**row) for row in json.loads(Path(__file__).with_name("observed_calls.json").read_text())]
-
-
-def replay(client: httpx.Client, row: Row, ids: dict[str, int]) -> list[str]:
-    """Send one row and say where the answer differs."""
-
-    def filled(text: str) -> str:
-        return text.replace("{A}", str(ids["A"])).replace("{B}", str(ids["B"]))
-
-    keyed = {"api_key": KEYS.get(row.key, row.key)} if row.key else {}
-    is_post = row.method == "POST"
-    form = {name: filled(value) for name, value in row.form.items()} | keyed
-    path = filled(row.path) + ("" if is_post or not keyed else f"?{urlencode(keyed)}")
-    files = {row.file[0]: (row.file[1], row.file[2])} if row.file else None
-    answer = client.request(row.method, f"/api/v1/{path}", data=form if is_post else None, files=files)
-    differences = []
-    if (answer.status_code, code_of(answer)) != (row.status, row.code):
-        differences.append(
-            f"{row.row}: {answer.status_code}, not {row.status} {row.code}: {answer.text[:300]}"
-        )
-    if filled(row.text) not in answer.text:
-        differences.append(f"{row.row}: {filled(row.text)!r} is not in {answer.text[:600]!r}")
-    return differences
+ROWS = load_rows("observed_calls.json")
 
 
 def test_calls_when_made_in_the_order_of_the_record_then_all_answers_agree(slow_server: Server) -> None:
@@ -178,6 +134,34 @@ def test_fork_when_another_user_asks_then_a_new_version_with_the_same_file_is_th
     assert "tag" not in fork
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "form", "code"),
+    [
+        ("GET", "data/0", {}, 110),
+        ("GET", "data/qualities/0", {}, 360),
+        ("GET", "data/description/list/99999", {}, 1090),
+        ("POST", "data/fork", {}, 1070),
+        ("POST", "data/fork", {"data_id": "99999"}, 1071),
+        ("POST", "data/reset/99999", {}, 1021),
+        ("POST", "data/features", {"api_key": ADMIN}, 101),
+    ],
+)
+def test_call_when_it_names_nothing_then_the_code_says_so(
+    slow_server: Server, method: str, path: str, form: dict[str, str], code: int
+) -> None:
+    with slow_server.client() as client:
+        data = {"api_key": WRITER} | form if method == "POST" else None
+        assert code_of(client.request(method, f"/api/v1/{path}", data=data)) == code
+
+
+def test_reset_when_another_user_asks_then_it_is_refused(slow_server: Server) -> None:
+    dataset_id = slow_server.publish()
+    with slow_server.client() as client:
+        answer = client.post(f"/api/v1/data/reset/{dataset_id}", data={"api_key": OTHER})
+
+    assert code_of(answer) == 1022
+
+
 def test_download_when_the_dataset_was_deleted_then_the_file_stays(slow_server: Server) -> None:
     dataset_id = slow_server.publish()
     file_id = slow_server.get(f"data/{dataset_id}").json()["data_set_description"]["file_id"]
@@ -222,3 +206,6 @@ def test_listing_when_filtered_then_only_what_fits_is_found(server: Server) -> N
         assert code_of(server.get(f"data/list/{path}")) == 372
     assert code_of(server.get("data/list/offset/1")) == 373
     assert code_of(server.get("data/list/data_id/x")) == 371
+    large = "9" * 5000
+    for path in (f"data_id/{large}", f"limit/5/offset/{large}", f"uploader/{large}", f"data_version/{large}"):
+        assert code_of(server.get(f"data/list/{path}")) == 372

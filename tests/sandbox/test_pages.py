@@ -23,6 +23,49 @@ def test_pages_when_datasets_were_published_then_they_are_listed_with_links_that
             assert client.get(link).status_code == 200
 
 
+def test_pages_when_tasks_and_studies_were_made_then_they_are_listed_with_links_that_work(
+    serve: Serve, tmp_path: Path
+) -> None:
+    with serve(tmp_path) as server, server.client() as client:
+        dataset_id = server.publish(describe(name="about", default_target_attribute="class"))
+        server.wait_until_processed(dataset_id)
+        documents = [
+            (
+                "task",
+                (
+                    "<oml:task_inputs {}><oml:task_type_id>5</oml:task_type_id>"
+                    f'<oml:input name="source_data">{dataset_id}</oml:input>'
+                    '<oml:input name="estimation_procedure">17</oml:input><oml:tag>grouped</oml:tag></oml:task_inputs>'
+                ),
+            ),
+            (
+                "study",
+                (
+                    "<oml:study {}><oml:alias>shown</oml:alias><oml:main_entity_type>task</oml:main_entity_type>"
+                    "<oml:name>&lt;script&gt;</oml:name><oml:description>&lt;b&gt;</oml:description>"
+                    "<oml:tasks><oml:task_id>1001</oml:task_id></oml:tasks></oml:study>"
+                ),
+            ),
+        ]
+        for kind, document in documents:
+            xml = document.format('xmlns:oml="http://openml.org/openml"')
+            answer = client.post(
+                f"/api/v1/{kind}", data={"api_key": WRITER}, files={"description": ("d", xml)}
+            )
+            assert answer.status_code == 200, answer.text
+        index = client.get("/").text
+
+        assert "<script" not in index
+        for link in re.findall(r'href="([^"]+)"', index):
+            # The name with markup breaks its JSON, as it does on the real server.
+            assert client.get(link).status_code == (500 if link == "/api/v1/json/study/101" else 200), link
+        task_page, study_page = client.get("/t/1001").text, client.get("/s/101").text
+        assert all(text in task_page for text in ("Clustering", "grouped", f"<td>{dataset_id}</td>"))
+        assert all(text in study_page for text in ("&lt;script&gt;", "&lt;b&gt;", "shown", "<td>1001</td>"))
+        assert "<b>" not in study_page
+        assert client.get("/t/9").status_code == client.get("/s/9").status_code == 404
+
+
 def test_pages_when_opened_then_nothing_from_elsewhere_may_load(server: Server) -> None:
     with server.client() as client:
         answer = client.get("/")

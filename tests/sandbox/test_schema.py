@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from app.sandbox.schema import EDIT, UPLOAD, Schema, XmlInvalidError, validate
+from app.sandbox.schema import EDIT, STUDY, TASK, UPLOAD, Schema, XmlInvalidError, validate
 
 NAMESPACE = "http://openml.org/openml"
 
 SCHEMAS: dict[str, Any] = {
-    schema.root: etree.XMLSchema(etree.fromstring(schema.xsd())) for schema in (UPLOAD, EDIT)
+    schema.root: etree.XMLSchema(etree.fromstring(schema.xsd())) for schema in (UPLOAD, EDIT, TASK, STUDY)
 }
 
 
@@ -174,3 +174,79 @@ def test_validator_when_a_prefix_other_than_oml_is_used_then_the_document_is_val
 
     assert root.text_of("format") == ""
     assert validate(wrap(MINIMAL), UPLOAD).text_of("format") == "ARFF"
+
+
+TYPE = element("task_type_id", "1")
+INPUT = '<oml:input name="source_data">1</oml:input>'
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        TYPE + INPUT,
+        TYPE,
+        INPUT,
+        "",
+        TYPE + INPUT * 3 + element("tag", "a") * 2,
+        TYPE + INPUT + element("tag", "a") + INPUT,
+        TYPE + element("input", ""),
+        TYPE + '<oml:input name="">1</oml:input>',
+        TYPE + '<oml:input name="a b">1</oml:input>',
+        TYPE + '<oml:input name="a" other="b">1</oml:input>',
+        TYPE + '<oml:input oml:name="a">1</oml:input>',
+        TYPE + '<oml:input name="a"><oml:b/></oml:input>',
+        TYPE + "<oml:input>&lt; caf\u00e9 \n</oml:input>",
+        element("task_type_id", "x") + INPUT,
+        element("task_type_id", "") + INPUT,
+        element("task_type_id", " +007 ") + INPUT,
+        element("task_type_id", "1" * 30) + INPUT,
+        element("task_type_id", "1.0") + INPUT,
+        element("task_id", "5") + TYPE + INPUT,
+        TYPE + INPUT + element("tag", "a b"),
+        TYPE + INPUT + element("tag", ""),
+        TYPE + INPUT + element("tag", "a" * 100),
+        TYPE + INPUT + element("foo", "a"),
+        TYPE + TYPE + INPUT,
+        "text" + TYPE + INPUT,
+    ],
+)
+def test_validator_when_a_task_is_right_or_wrong_then_it_says_what_libxml_says(inner: str) -> None:
+    xml = wrap(inner, "task_inputs")
+
+    assert complaint(xml, TASK) == libxml_complaint(xml, TASK)
+
+
+ENTITIES = element("main_entity_type", "task")
+NAME = element("name", "A suite")
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        ENTITIES + NAME,
+        NAME + ENTITIES,
+        ENTITIES,
+        element("main_entity_type", "flow") + NAME,
+        element("main_entity_type", "") + NAME,
+        element("alias", "a" * 33) + ENTITIES + NAME,
+        element("alias", "a b") + ENTITIES + NAME,
+        element("alias", "") + ENTITIES + NAME,
+        ENTITIES + element("benchmark_suite", "x") + NAME,
+        ENTITIES + element("name", "caf\u00e9"),
+        ENTITIES + NAME + element("description", "d" * 4097),
+        ENTITIES + NAME + "<oml:tasks/>",
+        ENTITIES
+        + NAME
+        + "<oml:tasks> <oml:task_id>1</oml:task_id>\n<oml:task_id>2</oml:task_id></oml:tasks>",
+        ENTITIES + NAME + "<oml:tasks><oml:task_id>x</oml:task_id></oml:tasks>",
+        ENTITIES + NAME + "<oml:tasks><oml:run_id>1</oml:run_id></oml:tasks>",
+        ENTITIES + NAME + "<oml:tasks>1,2</oml:tasks>",
+        ENTITIES + NAME + '<oml:tasks a="b"><oml:task_id>1</oml:task_id></oml:tasks>',
+        ENTITIES + NAME + "<oml:runs><oml:run_id>1</oml:run_id></oml:runs>",
+        ENTITIES + NAME + "<oml:runs><oml:run_id>1</oml:run_id></oml:runs><oml:tasks/>",
+    ],
+)
+def test_validator_when_a_study_is_right_or_wrong_then_it_says_what_libxml_says(inner: str) -> None:
+    xml = wrap(inner, "study")
+
+    assert complaint(xml, STUDY) == libxml_complaint(xml, STUDY)

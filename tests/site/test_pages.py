@@ -6,7 +6,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from app.accounts.links import LinkPurpose, create_link
-from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db.engine import Database
 from app.db.migrations import migrate
@@ -51,7 +50,7 @@ async def test_openapi_when_read_then_operations_are_named_and_problems_declared
     upload = document["paths"]["/data-upload"]["post"]
     assert "application/problem+json" in upload["responses"]["422"]["content"]
     assert "multipart/form-data" in upload["requestBody"]["content"]
-    assert upload["security"] == [{"SignedIn": []}]
+    assert upload["security"] == [{"SignedIn": []}, {"ApiKey": []}]
     flows = document["components"]["securitySchemes"]["SignedIn"]["flows"]
     assert flows["password"]["tokenUrl"] == "token"
 
@@ -62,12 +61,7 @@ async def test_confirmation_page_when_opened_then_nothing_changes_until_the_butt
     person = await make_person(active=False)
     async with app.resources.database.session() as session:
         link = await create_link(
-            session,
-            site_url="http://testserver",
-            user_id=person.id,
-            purpose=LinkPurpose.CONFIRM,
-            lifetime=utc_now() - utc_now().replace(year=2020),
-            now=utc_now(),
+            session, app.resources.settings, user_id=person.id, purpose=LinkPurpose.CONFIRM
         )
 
     async def active() -> int | None:

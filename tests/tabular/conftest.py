@@ -8,7 +8,7 @@ from typing import Any
 import arff
 import pytest
 
-from app.tabular import Conversion, ConversionRequest
+from app.tabular import Conversion, ConversionRequest, format_of
 from app.tabular.convert import convert
 
 
@@ -36,12 +36,15 @@ Converter = Callable[..., Converted]
 
 @pytest.fixture
 def converter(tmp_path: Path) -> Converter:
-    """Convert text or bytes; keyword arguments go into the request."""
+    """Convert text or bytes; `kind` is what the file's name ends in, keyword arguments go into the request."""
 
     def run(content: str | bytes, *, kind: str = "csv", **fields: Any) -> Converted:
         source, target = tmp_path / "in", tmp_path / "out.arff"
         source.write_bytes(content if isinstance(content, bytes) else content.encode())
-        request: dict[str, Any] = {"format": kind, "relation": "table", "target_attributes": (), **fields}
+        name = format_of(f"table.{kind}")
+        assert name is not None
+        request: dict[str, Any] = {"format": name.format, "is_compressed": name.is_compressed, **fields}
+        request = {"relation": "table", "target_attributes": (), **request}
         conversion = convert(ConversionRequest(source=source, target=target, **request))
         return Converted(conversion, target.read_text(encoding="utf-8"))
 

@@ -96,7 +96,7 @@ async def test_a_conversion_when_cancelled_then_the_child_and_the_half_file_are_
     [
         (signal.SIGKILL, "out-of-memory"),
         (signal.SIGXCPU, "took-too-long"),
-        (signal.SIGTERM, "conversion-failed"),
+        (signal.SIGUSR1, "conversion-failed"),
     ],
 )
 async def test_a_child_when_killed_then_the_error_says_what_it_means(

@@ -137,7 +137,7 @@ def test_targets_when_not_exactly_one_then_the_owner_is_warned(
 
 
 @pytest.mark.parametrize(
-    "label", ["it's", 'say "x"', "caf\u00e9", "x" * 257, " x", "?", "back\\"], ids=lambda label: label[:8]
+    "label", ["it's", 'say "x"', "caf\u00e9", "x" * 257, "?", "back\\"], ids=lambda label: label[:8]
 )
 def test_a_label_when_openml_cannot_take_it_then_refused_with_its_row(
     converter: Converter, label: str
@@ -226,3 +226,29 @@ def test_too_many_labels_when_in_a_numeric_target_then_no_matter(converter: Conv
 def test_a_nominal_column_when_it_has_no_value_then_refused(converter: Converter) -> None:
     assert refusal(converter, ["", "NA"], attributes={"x": "nominal"}).slug == "empty-column"
     assert refusal(converter, ["", "NA"], attributes={"x": "boolean"}).slug == "empty-column"
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["1,71", "2,5"], "decimal comma"),
+        (["1.234,00", "5"], "decimal comma"),
+        (["1,234", "1,234,567.5"], "decimal comma"),
+        (["007", "12"], "leading zeros"),
+        (["9007199254740993", "1"], "beyond 2^53"),
+        (["2024-01-01", "x"], ""),
+        (["a, b", "c"], ""),
+    ],
+)
+def test_a_column_when_it_looks_like_numbers_and_is_text_then_its_owner_is_told(
+    converter: Callable[..., Any], cells: list[str], said: str
+) -> None:
+    table = "id;value;kind\n" + "".join(f"{n};{cell};b\n" for n, cell in enumerate(cells))
+    found = [
+        text
+        for text in converter(table, target_attributes=("kind",)).conversion.warnings
+        if "'value'" in text
+    ]
+
+    assert len(found) == bool(said)
+    assert said in "".join(found)

@@ -126,7 +126,7 @@ async def test_upload_when_arff_then_published(
     assert (await openml.get(published["url"])).text.partition("@DATA")[2] == ARFF.partition("@DATA")[2]
 
 
-@pytest.mark.parametrize("name", ["x.xlsx", "x.parquet", "x", ".csv.exe", "csv"])
+@pytest.mark.parametrize("name", ["x.xlsx", "x.pkl", "x.parquet.gz", "x", ".csv.exe", "csv"])
 async def test_upload_when_format_is_unknown_then_the_spas_text_and_no_row(
     app: Running, person: Person, name: str
 ) -> None:
@@ -160,21 +160,23 @@ async def test_upload_when_target_is_no_column_then_said_so(app: Running, person
     assert "flood" in answer.json()["detail"], "the name that was meant"
 
 
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
         ({"dataset_name": "two words"}, "dataset_name"),
         ({"dataset_name": ""}, "dataset_name"),
         ({"description": ""}, "description"),
-        ({"description": "caf\u00e9"}, "description"),
+        ({"description": "caf\u00e9", "repair": False}, "description"),
+        ({"description": "\u6570\u636e"}, "description"),
         ({"description": "a\u0000b"}, "description"),
         ({"creator": 'Ada "the first"'}, "creator.0"),
         ({"licence": "x" * 65}, "licence"),
         ({"language": "Old English"}, "language"),
         ({"ignore_attribute": ",".join(["a" * 60] * 3)}, "ignore_attribute"),
         ({"paper_url": "not an address"}, "paper_url"),
-        ({"def_tar_att": "my target"}, "def_tar_att.0"),
-        ({"row_id_attribute": "my id"}, "row_id_attribute"),
+        ({"def_tar_att": "x" * 1001}, "def_tar_att.0"),
+        ({"row_id_attribute": "x" * 1001}, "row_id_attribute"),
     ],
 )
 async def test_upload_when_openml_would_refuse_the_metadata_then_refused_here(

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 from app.tabular.arff.syntax import BARE, BLANKS, QUOTED, refuse, unquote
-from app.tabular.names import check_labels, check_names, shortened
+from app.tabular.names import check_labels, shortened
 from app.tabular.types import Limits, TabularError
 
 NUMBER_TYPES = ("integer", "real", "numeric")
@@ -77,15 +77,12 @@ class Header:
         """Check the header as a whole.
 
         Raises:
-            TabularError: `invalid-arff`, `bad-column-name`, `duplicate-column`, `bad-label`, `duplicate-label`,
-                `too-many-labels`.
+            TabularError: `invalid-arff`, `bad-label`, `duplicate-label`, `too-many-labels`.
         """
         if self.data_line is None:
             refuse("There is no @data line.", None)
         if not self.attributes:
             refuse("There is no @attribute line.", self.data_line)
-        names = [attribute.name for attribute in self.attributes]
-        check_names(names, lines=[attribute.line for attribute in self.attributes])
         for attribute in self.attributes:
             if attribute.labels is not None:
                 limit = self.limits.max_labels

@@ -4,7 +4,7 @@ What has one reading is accepted whatever it looks like (lower-case keywords, ta
 declarations, a byte order mark); the writer then gives it the one form that all readers take.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
@@ -119,6 +119,10 @@ class ArffTable:
                     refuse("Sparse and dense rows are mixed.", at)
             yield SparseBlock(rows, first_row, lines.position)
             first_row += len(rows)
+
+    def blocks_to_scan(self, indices: Collection[int]) -> Iterator[Block]:  # noqa: ARG002 - all are read at once
+        """Yield the same blocks."""
+        return self.blocks()
 
     def line_of(self, row: int) -> int | None:
         """Return the physical line of data row `row` (from 1)."""

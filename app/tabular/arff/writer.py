@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,15 +17,18 @@ class ArffWriter:
 
     Attributes:
         size: bytes written so far.
-        md5: their MD5.
-        sha256: their SHA-256.
+        md5: their MD5, once the file is closed.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limit: int) -> None:
+        """Open the file, which may have `limit` bytes."""
         self._file = path.open("wb", buffering=0)
+        self._limit = limit
         self.size = 0
         self.md5 = hashlib.md5(usedforsecurity=False)
-        self.sha256 = hashlib.sha256()
+        # Hashing takes longer than writing, and does not hold the interpreter's lock.
+        self._hasher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hasher")
+        self._hashing: Future[None] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -32,14 +36,25 @@ class ArffWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._hasher.shutdown()
         self._file.close()
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append bytes."""
+        """Append bytes.
+
+        Raises:
+            TabularError: `file-too-large`.
+        """
         view = memoryview(data)
         self.size += len(view)
-        self.md5.update(view)
-        self.sha256.update(view)
+        if self.size > self._limit:
+            message = (
+                f"Unpacked, the table has more than {self._limit} bytes, which is the most that is allowed."
+            )
+            raise TabularError("file-too-large", message)
+        if self._hashing:
+            self._hashing.result()
+        self._hashing = self._hasher.submit(self.md5.update, view)
         while view:  # an unbuffered file may take less than it is given
             view = view[self._file.write(view) :]
 

@@ -1,14 +1,15 @@
 """A multipart/form-data body, read as it arrives: no part is ever held whole, and nothing touches a disk here."""
 
+import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from python_multipart.exceptions import MultipartParseError
+from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.core.errors import MalformedBodyError
+from app.core.errors import BodyStalledError, BodyTooLargeError, MalformedBodyError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks  # exists for type checkers only
@@ -33,6 +34,59 @@ class PartEnd:
 PartEvent = PartStart | bytes | PartEnd
 
 
+def read_body(
+    stream: AsyncIterator[bytes], declared: str, *, limit_bytes: int, form_bytes: int, stall_seconds: float
+) -> AsyncIterator[bytes]:
+    """Return the body of a form with one file, as it arrives.
+
+    Args:
+        stream: the body.
+        declared: the header `Content-Length`, if any; a body that says it is too long is refused right here.
+        limit_bytes: largest file.
+        form_bytes: what the form may hold beside it.
+        stall_seconds: how long the client may send nothing.
+
+    Raises:
+        BodyTooLargeError: the body is longer, at once or while it comes.
+        BodyStalledError: the client has gone silent (while it comes).
+    """
+    most = limit_bytes + form_bytes
+    if declared.isdigit() and int(declared) > most:
+        # The connection stays: a browser that is hung up on while it sends never sees the answer.
+        raise BodyTooLargeError(f"The file is larger than {limit_bytes} bytes.", limit_bytes=limit_bytes)
+    return _bounded(_unstalled(stream, stall_seconds), most=most, limit_bytes=limit_bytes)
+
+
+def too_large(limit_bytes: int) -> BodyTooLargeError:
+    """Return the problem of a file that goes on beyond its limit. The connection ends with it: nobody reads on."""
+    return BodyTooLargeError(
+        f"The file is larger than {limit_bytes} bytes.",
+        limit_bytes=limit_bytes,
+        headers={"Connection": "close"},
+    )
+
+
+async def _bounded(stream: AsyncIterator[bytes], *, most: int, limit_bytes: int) -> AsyncIterator[bytes]:
+    received = 0
+    async for chunk in stream:
+        received += len(chunk)
+        if received > most:
+            raise too_large(limit_bytes)
+        yield chunk
+
+
+async def _unstalled(stream: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    while True:
+        try:
+            async with asyncio.timeout(seconds):
+                chunk = await anext(stream, None)
+        except TimeoutError:
+            raise BodyStalledError(f"No byte arrived for {seconds:g} seconds; send it again.") from None
+        if chunk is None:
+            return
+        yield chunk
+
+
 async def read_parts(body: AsyncIterator[bytes], content_type: str) -> AsyncIterator[PartEvent]:
     """Yield the start, the bytes and the end of each part.
 
@@ -40,14 +94,14 @@ async def read_parts(body: AsyncIterator[bytes], content_type: str) -> AsyncIter
         MalformedBodyError: the body is no multipart/form-data, or breaks off before its last boundary.
     """
     collector = _Collector()
-    parser = MultipartParser(_boundary(content_type), collector.callbacks())
     try:
+        parser = MultipartParser(_boundary(content_type), collector.callbacks())
         async for chunk in body:
             parser.write(chunk)
             for event in collector.drain():
                 yield event
         parser.finalize()
-    except MultipartParseError as error:
+    except FormParserError as error:
         raise MalformedBodyError(f"The body is not valid multipart/form-data: {error}") from None
     if not collector.complete:
         raise MalformedBodyError("The body breaks off before its end; send it again.")
@@ -57,7 +111,7 @@ def _boundary(content_type: str) -> bytes:
     kind, options = parse_options_header(content_type)
     boundary = options.get(b"boundary")
     if kind != b"multipart/form-data" or not boundary:
-        raise MalformedBodyError("Send multipart/form-data with the parts `dataset` and `metadata`.")
+        raise MalformedBodyError("Send multipart/form-data.")
     return boundary
 
 

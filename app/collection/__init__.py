@@ -1,0 +1,1 @@
+"""Collections of tasks (suites) and of runs (studies) on OpenML."""

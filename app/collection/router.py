@@ -1,0 +1,46 @@
+"""Routes that make collections."""
+
+from fastapi import APIRouter
+
+from app.collection import service
+from app.collection.schemas import CollectionResponse, RunCollectionRequest, TaskCollectionRequest
+from app.core.errors import (
+    AliasTakenError,
+    ApiKeyMissingError,
+    OpenMLRefusedError,
+    OpenMLUnreachableError,
+    TooManyRequestsError,
+    UnauthorizedError,
+)
+from app.core.http import BODY_PROBLEMS, declare
+from app.core.limits import Hit
+from app.deps import ResourcesDep, UploaderDep
+
+router = APIRouter(tags=["tasks"])
+PROBLEMS = (
+    UnauthorizedError,
+    ApiKeyMissingError,
+    AliasTakenError,
+    *BODY_PROBLEMS,
+    TooManyRequestsError,
+    OpenMLRefusedError,
+    OpenMLUnreachableError,
+)
+
+
+@router.post("/upload-collection-tasks", responses=declare(*PROBLEMS))
+async def upload_collection_of_tasks(
+    body: TaskCollectionRequest, uploader: UploaderDep, resources: ResourcesDep
+) -> CollectionResponse:
+    """Make a collection of tasks, a benchmark suite. The same one again is the same one."""
+    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
+    return await service.upload_tasks(resources, uploader, body)
+
+
+@router.post("/upload-collection-runs", responses=declare(*PROBLEMS))
+async def upload_collection_of_runs(
+    body: RunCollectionRequest, uploader: UploaderDep, resources: ResourcesDep
+) -> CollectionResponse:
+    """Make a collection of runs, a study. The same one again is the same one."""
+    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
+    return await service.upload_runs(resources, uploader, body)

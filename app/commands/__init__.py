@@ -1,0 +1,1 @@
+"""The commands of `openml-web` that look after mails and accounts."""

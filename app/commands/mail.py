@@ -1,0 +1,98 @@
+"""`openml-web mail`: what happened to my mail?"""
+
+import asyncio
+from typing import Annotated
+
+import typer
+
+from app.core.clock import utc_now
+from app.core.settings import Settings, load_settings
+from app.db import outbox
+from app.db.engine import Database
+from app.db.outbox import MailRecord
+from app.mail.messages import MailKind, MessageBuilder, Sender
+from app.mail.transport import DeliveryError, create_transport
+
+mail = typer.Typer(no_args_is_help=True, help="List mails, try them again, send a test.")
+
+
+@mail.command("list")
+def list_command(
+    to: Annotated[str, typer.Option(help="Only mails to this address.")] = "",
+    state: Annotated[str, typer.Option(help="Only `pending`, `sent` or `failed` ones.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
+) -> None:
+    """Say what became of each mail; those that went out are kept for thirty days."""
+    found = asyncio.run(_list(load_settings(), to, state, limit))
+    for record in found:
+        typer.echo(_line(record))
+    if not found:
+        typer.echo("No such mail.")
+
+
+@mail.command("retry")
+def retry_command(
+    mail_id: Annotated[int | None, typer.Argument(help="Number of the mail.")] = None,
+    *,
+    failed: Annotated[bool, typer.Option("--failed", help="Every mail that was given up.")] = False,
+) -> None:
+    """Try a mail again now."""
+    if (mail_id is None) == (not failed):
+        raise typer.BadParameter("name one mail, or give --failed")
+    count = asyncio.run(_retry(load_settings(), mail_id))
+    typer.echo(f"{count} to be tried again.")
+    if mail_id is not None and not count:
+        typer.echo("There is no such mail, or it is out already, or it is being sent right now.", err=True)
+        raise typer.Exit(1)
+
+
+@mail.command("test")
+def test_command(address: str) -> None:
+    """Send a test mail to ADDRESS now, and say what the mail server answers."""
+    try:
+        where = asyncio.run(_send_test(load_settings(), address))
+    except (DeliveryError, ValueError) as error:
+        typer.echo(f"Not sent: {error}", err=True)
+        raise typer.Exit(1) from None
+    typer.echo(f"Sent: {where}")
+
+
+def _line(record: MailRecord) -> str:
+    moment = f"{record.created_at:%Y-%m-%d %H:%M:%S}Z"
+    words = [str(record.id), moment, record.kind, record.recipient, record.state]
+    if record.state == outbox.PENDING and record.attempts:
+        words.append(f"attempt {record.attempts}, next at {record.available_at:%H:%M:%S}Z")
+    if record.finished_at:
+        words.append(f"at {record.finished_at:%Y-%m-%d %H:%M:%S}Z")
+    if record.last_error:
+        words.append(f"({record.last_error})")
+    return "  ".join(words)
+
+
+async def _list(settings: Settings, recipient: str, state: str, limit: int) -> list[MailRecord]:
+    database = Database(settings)
+    try:
+        async with database.session() as session:
+            return await outbox.list_mails(session, recipient=recipient, state=state, limit=limit)
+    finally:
+        await database.close()
+
+
+async def _retry(settings: Settings, mail_id: int | None) -> int:
+    database = Database(settings)
+    try:
+        async with database.session() as session:
+            return await outbox.retry_mails(session, mail_id=mail_id, now=utc_now())
+    finally:
+        await database.close()
+
+
+async def _send_test(settings: Settings, address: str) -> str:
+    sender = Sender(settings.email_sender, site_url=settings.site_url, contact=settings.contact_email)
+    message = MessageBuilder(sender).build(
+        kind=MailKind.TEST, recipient=address, parameters={}, number=0, created_at=utc_now()
+    )
+    await create_transport(settings).send(message)
+    if not settings.smtp_server:
+        return f"a file in {settings.data_dir / 'mail'}, for SMTP_SERVER is not set"
+    return f"{settings.smtp_server}:{settings.smtp_port} took it for {address}"

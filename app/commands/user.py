@@ -1,0 +1,150 @@
+"""`openml-web user`: accounts, by an operator's hand."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+import typer
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts import lifecycle, links, mails, sessions
+from app.accounts.lifecycle import AccountExistsError, NewAccount
+from app.accounts.links import LinkPurpose
+from app.core.settings import load_settings
+from app.core.visitor import Visitor
+from app.db import audit_events, users
+from app.db.users import Credentials
+from app.mail.messages import MailKind
+from app.resources import Resources, open_resources
+
+user = typer.Typer(no_args_is_help=True, help="Create, show, close and open accounts.")
+
+OPERATOR = Visitor("", "openml-web user")
+EVENTS_SHOWN = 20
+NO_PASSWORD = "none"  # noqa: S105 - no hash of anything
+"""What stands in the column until the owner has chosen a password; nothing verifies against it."""
+
+Login = Annotated[str, typer.Argument(metavar="LOGIN", help="User name, e-mail address, or number.")]
+Action = Callable[[AsyncSession, Credentials], Awaitable[None]]
+
+
+@user.command()
+def create(
+    email: str,
+    first_name: Annotated[str, typer.Option(prompt=True)],
+    last_name: Annotated[str, typer.Option(prompt=True)],
+) -> None:
+    """Make an account, active at once; its owner chooses the password with a link that is mailed."""
+    user_id = asyncio.run(_create(email, first_name, last_name))
+    typer.echo(f"User {user_id} is made; a mail with a link to choose a password is on its way to {email}.")
+
+
+@user.command()
+def show(login: Login) -> None:
+    """Show an account and the latest events of its audit trail."""
+    asyncio.run(_show(login))
+
+
+@user.command()
+def activate(login: Login) -> None:
+    """Open an account, confirmed or not."""
+
+    async def do(session: AsyncSession, found: Credentials) -> None:
+        await lifecycle.activate(session, found.id, OPERATOR)
+
+    _change(login, do, "is active.")
+
+
+@user.command()
+def deactivate(login: Login) -> None:
+    """Close an account: its sessions end, and only `activate` opens it again."""
+
+    async def do(session: AsyncSession, found: Credentials) -> None:
+        await lifecycle.deactivate(session, found.id, OPERATOR)
+
+    _change(login, do, "is closed, and its sessions have ended. Its API key still works on OpenML itself.")
+
+
+@user.command("end-sessions")
+def end_sessions(login: Login) -> None:
+    """End every session of an account."""
+
+    async def do(session: AsyncSession, found: Credentials) -> None:
+        await sessions.end_all_sessions(session, found.id)
+
+    _change(login, do, "has no sessions any more.")
+
+
+@user.command()
+def anonymise(
+    login: Login,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete an account for good, as its owner could: personal fields are cleared, datasets stay on OpenML."""
+    if not yes:
+        typer.confirm(f"Clear everything personal of {login}? This cannot be undone.", abort=True)
+    found = asyncio.run(_anonymise(login))
+    typer.echo(f"User {found.id} ({found.username}) is deleted.")
+
+
+def _change(login: str, action: Action, outcome: str) -> None:
+    found = asyncio.run(_apply(login, action))
+    typer.echo(f"User {found.id} ({found.username}) {outcome}")
+
+
+async def _apply(login: str, action: Action) -> Credentials:
+    async with open_resources(load_settings()) as resources:
+        found = await _find(resources, login)
+        async with resources.database.session() as session:
+            await action(session, found)
+    return found
+
+
+async def _anonymise(login: str) -> Credentials:
+    async with open_resources(load_settings()) as resources:
+        found = await _find(resources, login)
+        await lifecycle.delete_account(resources, found.id, found.email)
+    return found
+
+
+async def _create(email: str, first_name: str, last_name: str) -> int:
+    async with open_resources(load_settings()) as resources, resources.database.session() as session:
+        account = NewAccount(email, email, first_name, last_name, NO_PASSWORD)
+        try:
+            user_id = await lifecycle.create_account(
+                session, account, resources.settings, OPERATOR, confirmed=True
+            )
+        except AccountExistsError:
+            raise typer.BadParameter(f"{email} has an account already") from None
+        link = await links.create_link(
+            session, resources.settings, user_id=user_id, purpose=LinkPurpose.RESET_PASSWORD
+        )
+        await mails.send(
+            session, MailKind.RESET_PASSWORD, email, link=link, minutes=resources.settings.reset_minutes
+        )
+    return user_id
+
+
+async def _show(login: str) -> None:
+    async with open_resources(load_settings()) as resources:
+        found = await _find(resources, login)
+        async with resources.database.session() as session:
+            for name, value in (await users.get_personal_data(session, found.id)).items():
+                typer.echo(f"{name:24} {value}")
+            typer.echo("")
+            for event in await audit_events.get_events(session, found.id, limit=EVENTS_SHOWN):
+                typer.echo(
+                    f"{event.at:%Y-%m-%d %H:%M:%S}Z  {event.kind}  {event.ip_address}  {event.user_agent}"
+                )
+
+
+async def _find(resources: Resources, login: str) -> Credentials:
+    found = await users.get_credentials(resources.database, login)
+    if found is None and login.isdigit():
+        async with resources.database.session() as session:
+            email = await users.get_email(session, int(login))
+        found = await users.get_credentials(resources.database, email) if email else None
+    if found is None:
+        raise typer.BadParameter(f"nobody has the name or address {login}")
+    return found

@@ -1,0 +1,210 @@
+"""Work on untrusted bytes in a child process of its own, with limits on memory and time, so that it harms nothing else.
+
+One request goes in on standard input; progress, and then one result or error, come out on standard output, as lines of
+JSON. `ask` is the server's end of it; `begin` and `say` are the child's.
+"""
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any
+
+MIB = 1024 * 1024
+_CHECKOUT = Path(__file__).parents[2]
+# What the children do gives way to whatever answers people.
+_NICENESS = 10
+# Between the signal that says "no more processor time" and the one that cannot be caught.
+_GRACE_SECONDS = 5
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+"""What a whole group of processes gets when the service is stopped; it says nothing about the work."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessLimits:
+    """What one child may use.
+
+    Attributes:
+        memory_bytes: private memory of the child process.
+        cpu_seconds: processor time, of all its threads together.
+        wall_seconds: time until it is killed.
+        open_files: file descriptors.
+    """
+
+    memory_bytes: int = 1024 * MIB
+    cpu_seconds: int = 600
+    wall_seconds: float = 900.0
+    open_files: int = 64
+
+
+class Ending(Enum):
+    """How a child can end without an answer."""
+
+    OUT_OF_MEMORY = auto()
+    TOOK_TOO_LONG = auto()
+    INTERRUPTED = auto()
+    UNEXPECTED = auto()
+
+
+class ChildEndedError(Exception):
+    """The child ended without an answer."""
+
+    def __init__(self, ending: Ending) -> None:
+        super().__init__(ending.name)
+        self.ending = ending
+
+
+class ChildRefusedError(Exception):
+    """The child answered with an error; `error` is what it said, unchecked."""
+
+    def __init__(self, error: Any) -> None:  # noqa: ANN401 - any JSON
+        super().__init__("the child refused")
+        self.error = error
+
+
+async def ask(
+    command: Sequence[str],
+    request: Any,  # noqa: ANN401 - any JSON
+    limits: ProcessLimits,
+    *,
+    on_progress: Callable[[Any], None] | None = None,
+    max_line_bytes: int = MIB,
+    pass_fds: Sequence[int] = (),
+) -> Any:  # noqa: ANN401 - any JSON
+    """Have a command do some work and return its result, unchecked; it is killed if the caller is cancelled.
+
+    Args:
+        command: what to start; it calls `begin` and `say`.
+        request: what `begin` returns in the child.
+        limits: what the child may use.
+        on_progress: called with each report of the child, unchecked.
+        max_line_bytes: longest line that the child may write.
+        pass_fds: file descriptors that it inherits.
+
+    Raises:
+        ChildRefusedError: it said why it did not do it.
+        ChildEndedError: it did not, and said nothing that can be read.
+    """
+    # The child's standard error stays the server's: a traceback belongs into the log, not into an answer.
+    child = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=PIPE,
+        stdout=PIPE,
+        limit=max_line_bytes,
+        cwd=_CHECKOUT,
+        # Where numpy is installed, pyarrow loads it, and its linear algebra would start threads. pyarrow's allocator
+        # would claim a gibibyte at once, all of which counts against the limit on memory.
+        env={
+            "LANG": "C.UTF-8",
+            "PYTHONUTF8": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            "MIMALLOC_ARENA_EAGER_COMMIT": "0",
+        },
+        start_new_session=True,
+        pass_fds=pass_fds,
+    )
+    try:
+        async with asyncio.timeout(limits.wall_seconds):
+            await _send(child, {"request": request, "limits": asdict(limits)})
+            return await _answer(child, on_progress)
+    except TimeoutError:
+        raise ChildEndedError(Ending.TOOK_TOO_LONG) from None
+    finally:
+        await _end(child)
+
+
+async def _send(child: Process, job: dict[str, Any]) -> None:
+    assert child.stdin is not None  # noqa: S101 - it was made a pipe
+    # A child that is gone already has said why by the way it ended.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        child.stdin.write(json.dumps(job).encode() + b"\n")
+        await child.stdin.drain()
+    child.stdin.close()
+
+
+async def _answer(child: Process, on_progress: Callable[[Any], None] | None) -> Any:  # noqa: ANN401 - any JSON
+    """Read what the child says until it ends, and make one of two things of it: a result or an error."""
+    assert child.stdout is not None  # noqa: S101 - it was made a pipe
+    results: list[Any] = []
+    while message := await _message(child.stdout):
+        if "error" in message:
+            raise ChildRefusedError(message["error"])
+        if "result" in message:
+            results.append(message["result"])
+        elif "progress" in message and on_progress:
+            on_progress(message["progress"])
+    status = await child.wait()
+    if status == 0 and results:
+        return results[-1]
+    raise ChildEndedError(_ending(status))
+
+
+async def _message(stdout: asyncio.StreamReader) -> dict[str, Any] | None:
+    try:
+        line = await stdout.readline()
+        message = json.loads(line) if line else None
+    except ValueError:
+        # No JSON, or a line over the limit.
+        raise ChildEndedError(Ending.UNEXPECTED) from None
+    if line and not (isinstance(message, dict) and message):
+        raise ChildEndedError(Ending.UNEXPECTED)
+    return message
+
+
+async def _end(child: Process) -> None:
+    """Make sure that the child and whatever it started are gone."""
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    await child.wait()
+
+
+def _ending(status: int) -> Ending:
+    if status == -signal.SIGXCPU:
+        return Ending.TOOK_TOO_LONG
+    if status in {-number for number in STOP_SIGNALS}:
+        return Ending.INTERRUPTED
+    # Native code that is refused memory aborts; the system's own remedy for a lack of it is to kill.
+    if status in {-signal.SIGKILL, -signal.SIGABRT}:
+        return Ending.OUT_OF_MEMORY
+    return Ending.UNEXPECTED
+
+
+def begin() -> Any:  # noqa: ANN401 - any JSON
+    """Bound this process, and return what it is asked to do.
+
+    Called by a child before it reads an untrusted byte and before it imports what would allocate or start threads. If
+    whoever started it is gone, the next thing it says finds a broken pipe.
+    """
+    for number in STOP_SIGNALS:
+        # Whoever asked decides when the work ends, and kills.
+        signal.signal(number, signal.SIG_IGN)
+    job = json.loads(sys.stdin.buffer.readline())
+    _bound(ProcessLimits(**job["limits"]))
+    return job["request"]
+
+
+def say(**message: Any) -> None:  # noqa: ANN401 - any JSON
+    """Send `progress=…`, `result=…` or `error=…` to whoever asked."""
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+def _bound(limits: ProcessLimits) -> None:
+    os.nice(_NICENESS)
+    seconds = limits.cpu_seconds
+    for kind, soft, hard in (
+        # Not RLIMIT_AS: it would count address space that libraries reserve and never use.
+        (resource.RLIMIT_DATA, limits.memory_bytes, limits.memory_bytes),
+        (resource.RLIMIT_CPU, seconds, seconds + _GRACE_SECONDS),
+        (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
+        (resource.RLIMIT_CORE, 0, 0),
+    ):
+        resource.setrlimit(kind, (soft, hard))

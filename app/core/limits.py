@@ -1,0 +1,179 @@
+"""Rate limits: the table of them all, and counting against it.
+
+What must hold across workers is counted in Redis if there is one, else in the database; the rest in memory. A limit
+counts attempts, whether or not there is such an account, so that nobody learns from it who has one.
+"""
+
+import hashlib
+import math
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import NoReturn
+
+import structlog
+from limits import RateLimitItem, parse
+from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.strategies import FixedWindowRateLimiter
+from limits.errors import StorageError
+
+from app.core.errors import TooManyRequestsError
+
+log = structlog.get_logger(__name__)
+
+LIMITS: Mapping[str, str] = {
+    # Attempts to log in: from one address to one account, from one address, from everybody.
+    "login-account-address": "20/5 minutes",
+    "login-address": "200/5 minutes",
+    "login-everybody": "10000/5 minutes",
+    # Wrong passwords: for one account from one address, and for one account from all addresses that it never had a
+    # good login from. Its owner's addresses have, so that nobody can lock them out.
+    "wrong-password-account-address": "10/5 minutes",
+    "wrong-password-account": "50/1 hour",
+    "signup-address": "20/1 hour",
+    "signup-everybody": "2000/1 hour",
+    # Mails that anybody can ask for, and those that were really sent to one account and to all.
+    "mail-address": "30/1 hour",
+    "mail-account": "5/1 hour",
+    "mail-everybody": "2000/1 hour",
+    "link-address": "60/1 hour",
+    "feedback-address": "5/1 hour",
+    "feedback-everybody": "100/1 hour",
+    "change-account": "30/1 hour",
+    # API keys that open nothing.
+    "wrong-key-address": "30/1 hour",
+    "openml-account": "1200/1 hour",
+    "upload-account": "3000/1 hour",
+    "upload-address": "6000/1 hour",
+}
+LOCAL = frozenset(
+    {
+        "login-account-address",
+        "login-address",
+        "login-everybody",
+        "wrong-key-address",
+        "openml-account",
+        "upload-account",
+        "upload-address",
+    }
+)
+"""Counted in memory by each worker: they blunt a rush, and being exact across workers is not worth a write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One attempt to be counted: against which limit, and whose."""
+
+    limit: str
+    subject: str = ""
+
+
+class RateLimiter:
+    """Counts attempts. `shared` is where workers count together."""
+
+    def __init__(self, shared: Storage, *, overrides: Mapping[str, str]) -> None:
+        self._limits: dict[str, RateLimitItem] = {
+            name: parse(text) for name, text in {**LIMITS, **overrides}.items()
+        }
+        self._shared = FixedWindowRateLimiter(shared)
+        self._local = FixedWindowRateLimiter(MemoryStorage())
+        self._under_way: Counter[str] = Counter()
+
+    async def hit(self, *hits: Hit) -> None:
+        """Count the attempt everywhere it belongs.
+
+        Raises:
+            TooManyRequestsError: some limit is reached; it says when to come back.
+        """
+        for hit in hits:
+            limiter, item, key = self._counter(hit)
+            try:
+                allowed = await limiter.hit(item, key)
+            except StorageError:
+                # Without the shared place each worker counts for itself: weaker, but neither open nor shut.
+                log.exception("rate limits cannot be shared", limit=hit.limit)
+                allowed = await self._local.hit(item, key)
+            if not allowed:
+                await self._refuse(hit)
+
+    @asynccontextmanager
+    async def trying(self, *hits: Hit) -> AsyncIterator[None]:
+        """Let the body try something that counts only if it fails (`note`), and no more at once than may still fail.
+
+        Nothing is written for those that succeed. A rush of attempts cannot pass before the first is counted, for those
+        under way in this process count as failed.
+
+        Raises:
+            TooManyRequestsError: some limit is reached, or would be if all under way failed.
+        """
+        keys = [self._counter(hit)[2] for hit in hits]
+        self._under_way.update(keys)
+        try:
+            for hit in hits:
+                limiter, item, key = self._counter(hit)
+                cost = self._under_way[key]
+                try:
+                    allowed = await limiter.test(item, key, cost=cost)
+                except StorageError:
+                    log.exception("rate limits cannot be shared", limit=hit.limit)
+                    allowed = await self._local.test(item, key, cost=cost)
+                if not allowed:
+                    await self._refuse(hit)
+            yield
+        finally:
+            self._under_way.subtract(keys)
+            for key in keys:
+                if not self._under_way[key]:
+                    del self._under_way[key]
+
+    async def note(self, *hits: Hit) -> None:
+        """Count failures of what was tried, whether or not a limit is reached by them."""
+        for hit in hits:
+            limiter, item, key = self._counter(hit)
+            try:
+                await limiter.hit(item, key)
+            except StorageError:
+                await self._local.hit(item, key)
+
+    async def give_back(self, *hits: Hit) -> None:
+        """Undo `hit`, for attempts that turned out to be none of those that are limited."""
+        for hit in hits:
+            limiter, item, key = self._counter(hit)
+            try:
+                await limiter.hit(item, key, cost=-1)
+            except StorageError:
+                await self._local.hit(item, key, cost=-1)
+
+    async def _refuse(self, hit: Hit) -> NoReturn:
+        limiter, item, key = self._counter(hit)
+        log.warning("rate limit", limit=hit.limit)
+        try:
+            seconds = (await limiter.get_window_stats(item, key)).reset_time - time.time()
+        except StorageError:
+            seconds = item.get_expiry()
+        raise TooManyRequestsError(retry_after_seconds=max(1, math.ceil(seconds)))
+
+    def _counter(self, hit: Hit) -> tuple[FixedWindowRateLimiter, RateLimitItem, str]:
+        limiter = self._local if hit.limit in LOCAL else self._shared
+        # A digest: what people typed into a login form is nobody's business, and may be long.
+        subject = hashlib.sha256(hit.subject.strip().casefold().encode(errors="surrogatepass")).hexdigest()[
+            :32
+        ]
+        return limiter, self._limits[hit.limit], f"{hit.limit}/{subject}"
+
+
+def parse_overrides(entries: Sequence[str]) -> dict[str, str]:
+    """Read `name=limit` entries such as `login-address=200/5 minutes`.
+
+    Raises:
+        ValueError: a name is unknown or a limit cannot be read.
+    """
+    overrides = dict(entry.split("=", 1) for entry in entries if "=" in entry)
+    for entry in entries:
+        name, _, text = entry.partition("=")
+        if name not in LIMITS:
+            raise ValueError(f"{name!r} is no limit; there are {', '.join(LIMITS)}")
+        parse(text)
+    return overrides

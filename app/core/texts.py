@@ -1,0 +1,51 @@
+"""Texts that people type: names, addresses, passwords, as types that check themselves."""
+
+from typing import Annotated
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import AfterValidator, StringConstraints
+
+from app.core.passwords import LONGEST
+
+EMAIL_LENGTH = 100
+"""The address is the user name as well, and `users.username` holds so many."""
+
+
+def _checked_email(value: str) -> str:
+    """Return the address in one spelling, all ASCII: the user table and many mail servers know nothing else.
+
+    Raises:
+        ValueError: it is no address.
+    """
+    try:
+        found = validate_email(value, check_deliverability=False, test_environment=True, allow_smtputf8=False)
+    except EmailNotValidError as error:
+        raise ValueError(str(error)) from None
+    return found.ascii_email or found.normalized
+
+
+def _plain_text(value: str) -> str:
+    """Return a text that every database keeps as it is.
+
+    Raises:
+        ValueError: it holds a character that is none.
+    """
+    for character in value:
+        if character == "\0" or "\ud800" <= character <= "\udfff":
+            raise ValueError("Leave out characters that are not text.")
+    return value
+
+
+PLAIN = AfterValidator(_plain_text)
+"""Comes after `StringConstraints`: what these strip must not count as length."""
+Email = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=EMAIL_LENGTH), AfterValidator(_checked_email)
+]
+NoEmail = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=EMAIL_LENGTH),
+    AfterValidator(lambda value: _checked_email(value) if value else ""),
+]
+"""An address, or nothing."""
+PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), PLAIN]
+Password = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST), PLAIN]

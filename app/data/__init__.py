@@ -1,0 +1,1 @@
+"""What describes a dataset on OpenML, changed: the edit form, and tags."""

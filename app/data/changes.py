@@ -1,0 +1,142 @@
+"""What an edit changes, in the words that OpenML takes. Pure."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from app.core.errors import ValidationFailedError
+from app.data.schemas import EditRequest
+from app.openml.fields import Ascii128, Ascii1024, Ascii16384, Name128, Name1024, Person, Url
+from app.openml.records import DatasetDescription
+
+ROLES = ("default_target_attribute", "row_id_attribute", "ignore_attribute")
+"""Fields that only the owner may change."""
+WIRE_NAMES = {"collection_date": "date"}
+"""What the form calls a field, where OpenML has another name."""
+LIST_LENGTH = 128
+"""OpenML takes one element of so many characters for all entries together."""
+
+_TEXTS: Mapping[str, TypeAdapter[str]] = {
+    "description": TypeAdapter(Ascii16384),
+    "collection_date": TypeAdapter(Ascii128),
+    "language": TypeAdapter(Name128),
+    "default_target_attribute": TypeAdapter(Name1024),
+    "row_id_attribute": TypeAdapter(Name128),
+    "citation": TypeAdapter(Ascii1024),
+    "original_data_url": TypeAdapter(Url),
+    "paper_url": TypeAdapter(Url),
+}
+_ENTRIES: Mapping[str, TypeAdapter[str]] = {
+    "creator": TypeAdapter(Person),
+    "contributor": TypeAdapter(Person),
+    "ignore_attribute": TypeAdapter(Name128),
+}
+_CAN_BE_EMPTIED = ("original_data_url", "paper_url")
+_EMPTIED = (
+    "OpenML cannot empty this field, only replace what is in it (addresses are the exception). "
+    "Write something, or leave the field out to keep it."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _NotTakenError(Exception):
+    message: str
+
+
+def find_changes(request: EditRequest, current: DatasetDescription) -> dict[str, str]:
+    """Return the fields that differ, as OpenML is to be told.
+
+    Raises:
+        ValidationFailedError: OpenML could not take some of them; each is named.
+    """
+    changes: dict[str, str] = {}
+    errors: list[dict[str, str]] = []
+    for name in (*_TEXTS, *_ENTRIES):
+        wire_name = WIRE_NAMES.get(name, name)
+        wanted = getattr(request, wire_name)
+        if wanted is None:
+            continue
+        try:
+            if name in _ENTRIES:
+                change = _changed_entries(name, wanted, current.lists[name])
+            else:
+                change = _changed_text(name, wanted, current.texts[name])
+        except _NotTakenError as error:
+            errors.append({"field": wire_name, "message": error.message})
+        else:
+            changes |= {} if change is None else {name: change}
+    if errors:
+        raise ValidationFailedError.for_fields(errors)
+    return changes
+
+
+def columns_named(changes: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the columns that changed roles name, by the field that names them."""
+    return {name: changes[name].split(",") for name in ROLES if name in changes}
+
+
+def _changed_text(name: str, wanted: str, current: str) -> str | None:
+    if _plain(wanted) == _plain(current):
+        return None
+    if not wanted.strip():
+        if name in _CAN_BE_EMPTIED:
+            return ""
+        raise _NotTakenError(_EMPTIED)
+    if name == "default_target_attribute":
+        wanted = ",".join(part.strip() for part in wanted.split(","))
+    value = _validated(_TEXTS[name], _plain(wanted))
+    return None if value == current else value
+
+
+def _changed_entries(name: str, wanted: str | Sequence[str], current: Sequence[str]) -> str | None:
+    entries = (
+        split_entries(wanted, current) if isinstance(wanted, str) else [entry.strip() for entry in wanted]
+    )
+    if entries == list(current):
+        return None
+    if not entries:
+        raise _NotTakenError(_EMPTIED)
+    entries = [_validated(_ENTRIES[name], entry) for entry in entries]
+    # The server keeps the last of repeated elements, so all go into one, in the form that it stores.
+    is_plain = name == "ignore_attribute" or (len(entries) == 1 and "," not in entries[0])
+    value = ",".join(entries if is_plain else [f'"{entry}"' for entry in entries])
+    if len(value) > LIST_LENGTH:
+        raise _NotTakenError(
+            f"OpenML takes at most {LIST_LENGTH} characters here for all entries together, separators included; "
+            f"these are {len(value)}. Name fewer, or shorter ones."
+        )
+    return value
+
+
+def split_entries(text: str, known: Sequence[str]) -> list[str]:
+    """Split a text at its commas, but not those inside quotes or inside an entry that is there already."""
+    if '"' in text:
+        return [
+            entry.strip() for entry in next(csv.reader([text], skipinitialspace=True), []) if entry.strip()
+        ]
+    longest_first = sorted(known, key=len, reverse=True)
+    entries: list[str] = []
+    rest = text.strip(" ,")
+    while rest:
+        entry = next((name for name in longest_first if f"{rest},".startswith(f"{name},")), None)
+        if entry is None:
+            entry = rest.partition(",")[0]
+        rest = rest[len(entry) :].lstrip(" ,")
+        entries.append(entry.strip())
+    return entries
+
+
+def _plain(text: str) -> str:
+    """Return the text as browsers give it back."""
+    return text.replace("\r\n", "\n").strip()
+
+
+def _validated(kind: TypeAdapter[str], value: Any) -> str:  # noqa: ANN401 - it is what is judged
+    try:
+        return kind.validate_python(value)
+    except ValidationError as error:
+        message = str(error.errors(include_input=False)[0]["msg"])
+        raise _NotTakenError(message.removeprefix("Value error, ")) from None

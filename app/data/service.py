@@ -1,0 +1,188 @@
+"""Reading and changing what describes a dataset. OpenML keeps it, and decides who may; the file is never fetched."""
+
+import difflib
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+
+from app.core.errors import (
+    DatasetInUseError,
+    NotFoundError,
+    NotYoursError,
+    OpenMLRefusedError,
+    ValidationFailedError,
+)
+from app.data.changes import columns_named, find_changes
+from app.data.schemas import EditFormResponse, EditRequest
+from app.db import uploads
+from app.db.users import Account
+from app.openml.errors import LostAnswerError, RefusedError
+from app.openml.problems import explained, require_key
+from app.openml.records import DatasetDescription
+from app.resources import Resources
+
+log = structlog.get_logger(__name__)
+
+LARGEST_ID = 2**31 - 1
+_KNOWN = {
+    **dict.fromkeys(
+        (111, 271, 472, 1063), lambda error: NotFoundError("OpenML has no such dataset.", code=error.code)
+    ),
+    **dict.fromkeys(
+        (112, 275),
+        lambda error: NotYoursError("OpenML shows this dataset to its owner only.", code=error.code),
+    ),
+    474: lambda error: OpenMLRefusedError(
+        "OpenML cannot keep this tag; the dataset may have it in another case.", code=error.code
+    ),
+    476: lambda error: NotYoursError("OpenML lets only whoever set a tag remove it.", code=error.code),
+    1065: lambda error: NotYoursError(
+        "OpenML lets only the owner change default_target_attribute, row_id_attribute and ignore_attribute. "
+        "Leave them out to change the rest.",
+        code=error.code,
+    ),
+    1066: lambda error: DatasetInUseError(
+        "OpenML changes default_target_attribute, row_id_attribute and ignore_attribute only while a dataset has "
+        "no tasks, and this one has some. Leave them out to change the rest.",
+        code=error.code,
+    ),
+}
+
+
+def parse_page_address(url: str) -> int:
+    """Return the dataset's number in the address of the SPA's page, e.g. `https://…/auth/data-edit?id=42`.
+
+    Raises:
+        ValidationFailedError: there is none.
+    """
+    try:
+        ids = parse_qs(urlsplit(url).query).get("id", [])
+    except ValueError:
+        ids = []
+    if len(ids) == 1 and ids[0].isascii() and ids[0].isdecimal() and 0 < int(ids[0][:11]) <= LARGEST_ID:
+        return int(ids[0])
+    raise ValidationFailedError.for_fields(
+        [{"field": "url", "message": "End it in ?id= and the number of a dataset, e.g. ?url=?id=42"}]
+    )
+
+
+async def show_form(resources: Resources, account: Account, dataset_id: int) -> EditFormResponse:
+    """Return the dataset as the edit form shows it."""
+    current = await _describe(resources, account, dataset_id)
+    owner = current.private or await _is_owner(resources, account, dataset_id)
+    texts, lists = current.texts, current.lists
+    creators = lists["creator"]
+    return EditFormResponse(
+        user_id=account.id,
+        name=current.name,
+        description=texts["description"] or None,
+        creator=(creators[0] if len(creators) == 1 else list(creators)) if creators else None,
+        date=texts["collection_date"] or None,
+        citation=texts["citation"] or None,
+        language=texts["language"] or None,
+        default_target_attribute=texts["default_target_attribute"] or None,
+        ignore_attribute=list(lists["ignore_attribute"]) or None,
+        row_id_attribute=texts["row_id_attribute"] or None,
+        owner="true" if owner else "false",
+        original_data_url=texts["original_data_url"] or None,
+        paper_url=texts["paper_url"] or None,
+    )
+
+
+async def edit(resources: Resources, account: Account, dataset_id: int, request: EditRequest) -> None:
+    """Change what the request wants otherwise than it is; nothing at all if OpenML refuses a part of it.
+
+    An answer that got lost is no reason to send again: the dataset is looked at first.
+
+    Raises:
+        NotYoursError: roles of columns were to change, and OpenML says that somebody else owns the dataset.
+    """
+    api_key = require_key(account.api_key)
+    lost: LostAnswerError | None = None
+    for _ in range(2):
+        changes = find_changes(request, await _describe(resources, account, dataset_id))
+        if not changes:
+            return
+        if lost is None:
+            await _require_columns(resources, api_key, dataset_id, columns_named(changes))
+        with explained(_KNOWN):
+            try:
+                await resources.openml.edit_dataset(dataset_id, changes, api_key=api_key)
+            except LostAnswerError as error:
+                log.warning("edit: answer lost", dataset=dataset_id, reason=str(error))
+                lost = error
+                continue
+        log.info("dataset edited", dataset=dataset_id, user=account.id, fields=sorted(changes))
+        return
+    if find_changes(request, await _describe(resources, account, dataset_id)):
+        with explained():
+            raise lost or LostAnswerError("OpenML does not answer")
+
+
+async def tag(resources: Resources, account: Account, dataset_id: int, name: str) -> list[str]:
+    """Tag the dataset and return all its tags."""
+    return await _set_tag(resources, account, dataset_id, name, wanted=True)
+
+
+async def untag(resources: Resources, account: Account, dataset_id: int, name: str) -> list[str]:
+    """Remove the tag and return those that are left."""
+    return await _set_tag(resources, account, dataset_id, name, wanted=False)
+
+
+async def _set_tag(
+    resources: Resources, account: Account, dataset_id: int, name: str, *, wanted: bool
+) -> list[str]:
+    api_key = require_key(account.api_key)
+    change = resources.openml.tag_dataset if wanted else resources.openml.untag_dataset
+    with explained(_KNOWN):
+        try:
+            await change(dataset_id, name, api_key=api_key)
+        except LostAnswerError:
+            # A second time changes nothing, so there is nothing to look for.
+            await change(dataset_id, name, api_key=api_key)
+    return list((await _describe(resources, account, dataset_id)).tags)
+
+
+async def _describe(resources: Resources, account: Account, dataset_id: int) -> DatasetDescription:
+    with explained(_KNOWN):
+        return await resources.openml.describe_dataset(dataset_id, api_key=require_key(account.api_key))
+
+
+async def _is_owner(resources: Resources, account: Account, dataset_id: int) -> bool:
+    """Say who OpenML would say owns the dataset: whoever published it here, else whom its list names.
+
+    This is for showing. What an owner alone may do is judged by OpenML, with the user's key.
+    """
+    publisher = await uploads.get_publisher(resources.database.reader, dataset_id)
+    if publisher is not None:
+        return publisher == account.id
+    with explained(_KNOWN):
+        return await resources.openml.find_uploader(dataset_id) == account.id
+
+
+async def _require_columns(
+    resources: Resources, api_key: str, dataset_id: int, named: dict[str, list[str]]
+) -> None:
+    """Check names of columns against the dataset's, which OpenML does not."""
+    if not named:
+        return
+    with explained(_KNOWN):
+        try:
+            features = await resources.openml.list_features(dataset_id, api_key=api_key)
+        except RefusedError:
+            return  # not processed (yet): nobody knows the columns
+    columns = [feature.name for feature in features]
+    errors = [
+        {"field": field, "message": _unknown_column(name, columns)}
+        for field, names in named.items()
+        for name in names
+        if name not in columns
+    ]
+    if errors:
+        raise ValidationFailedError.for_fields(errors)
+
+
+def _unknown_column(name: str, columns: list[str]) -> str:
+    close = difflib.get_close_matches(name, columns, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"The dataset has no column {name!r}.{hint}"

@@ -1,0 +1,41 @@
+"""Statements on `account_states`: what we must know of an account and the shared `users` has no column for."""
+
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.tables import account_states
+from app.db.upsert import upsert
+
+
+async def end_tokens(session: AsyncSession, user_id: int, now: datetime) -> None:
+    """Make every access token that the user has so far worthless, in every worker."""
+    await _set(session, user_id, "tokens_valid_from", now)
+
+
+async def set_deactivated(session: AsyncSession, user_id: int, at: datetime | None) -> None:
+    """Keep when an operator closed the account, or that it is open again."""
+    await _set(session, user_id, "deactivated_at", at)
+
+
+async def set_confirmed(session: AsyncSession, user_id: int, at: datetime) -> None:
+    """Keep that the account was opened once."""
+    await _set(session, user_id, "confirmed_at", at)
+
+
+async def was_ever_open(session: AsyncSession, user_id: int) -> bool:
+    """Say whether the account was open before, so that whoever closed it since meant to."""
+    columns = (account_states.c.confirmed_at, account_states.c.deactivated_at)
+    row = (await session.execute(sa.select(*columns).where(account_states.c.user_id == user_id))).first()
+    return row is not None and any(row)
+
+
+async def is_deactivated(session: AsyncSession, user_id: int) -> bool:
+    """Say whether an operator has closed the account."""
+    statement = sa.select(account_states.c.deactivated_at).where(account_states.c.user_id == user_id)
+    return await session.scalar(statement) is not None
+
+
+async def _set(session: AsyncSession, user_id: int, column: str, value: datetime | None) -> None:
+    await upsert(session, account_states, {"user_id": user_id, column: value}, update={column: value})

@@ -1,0 +1,19 @@
+"""One at a time for each e-mail address: OpenML's table has no unique key on it that two requests would meet at."""
+
+import hashlib
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.tables import address_locks
+from app.db.upsert import upsert
+
+
+async def lock_address(session: AsyncSession, email: str) -> None:
+    """Hold the address until the transaction ends; whoever else wants it waits, and then sees what was done.
+
+    The row is gone at once, its lock is not.
+    """
+    digest = hashlib.sha256(email.casefold().encode()).hexdigest()
+    await upsert(session, address_locks, {"address_digest": digest}, update={"address_digest": digest})
+    await session.execute(sa.delete(address_locks).where(address_locks.c.address_digest == digest))

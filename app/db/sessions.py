@@ -1,0 +1,78 @@
+"""Statements on `sessions`: which access tokens a user has, from where, and when they were last used.
+
+For people to look at. Whether a token is good is decided by the denylist and by `account_states`.
+"""
+
+from datetime import datetime
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.tokens import AccessToken
+from app.db.results import row_count
+from app.db.tables import account_states, revoked_tokens, sessions
+
+
+class Session(NamedTuple):
+    """A row that a user may see of their own."""
+
+    jti: str
+    created_at: datetime
+    last_seen_at: datetime
+    expires_at: datetime
+    ip_address: str
+    user_agent: str
+
+
+_COLUMNS = tuple(sessions.c[name] for name in Session._fields)
+
+
+async def add_session(session: AsyncSession, token: AccessToken, *, ip_address: str, user_agent: str) -> None:
+    """Keep that the token was issued."""
+    await session.execute(
+        sa.insert(sessions).values(
+            jti=token.jti,
+            user_id=token.user_id,
+            created_at=token.issued_at,
+            last_seen_at=token.issued_at,
+            expires_at=token.expires_at,
+            ip_address=ip_address,
+            user_agent=user_agent,
+        )
+    )
+
+
+async def set_last_seen(session: AsyncSession, jti: str, now: datetime) -> None:
+    """Keep that the token was used."""
+    await session.execute(sa.update(sessions).where(sessions.c.jti == jti).values(last_seen_at=now))
+
+
+async def get_live_sessions(session: AsyncSession, user_id: int, now: datetime) -> list[Session]:
+    """Return the user's sessions whose tokens still open something, newest first."""
+    statement = (
+        sa.select(*_COLUMNS)
+        .outerjoin(revoked_tokens, revoked_tokens.c.jti == sessions.c.jti)
+        .outerjoin(account_states, account_states.c.user_id == sessions.c.user_id)
+        .where(
+            sessions.c.user_id == user_id,
+            sessions.c.expires_at > now,
+            revoked_tokens.c.jti.is_(None),
+            sa.or_(
+                account_states.c.tokens_valid_from.is_(None),
+                sessions.c.created_at > account_states.c.tokens_valid_from,
+            ),
+        )
+        .order_by(sessions.c.created_at.desc())
+    )
+    return [Session._make(row) for row in await session.execute(statement)]
+
+
+async def delete_sessions(session: AsyncSession, user_id: int) -> None:
+    """Forget all sessions of a user."""
+    await session.execute(sa.delete(sessions).where(sessions.c.user_id == user_id))
+
+
+async def delete_expired(session: AsyncSession, before: datetime) -> int:
+    """Forget sessions that ended before the given time; return how many."""
+    return row_count(await session.execute(sa.delete(sessions).where(sessions.c.expires_at < before)))

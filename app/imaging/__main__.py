@@ -1,0 +1,27 @@
+"""The child process: redraws the picture in the open file it is given, within its limits (app/core/child.py)."""
+
+import base64
+import os
+
+from app.core.child import begin, say
+
+
+def main() -> None:
+    """Redraw the picture that standard input asks for."""
+    request = begin()
+    # Not before the limits: they must hold for Pillow's own memory as well.
+    from app.imaging.redraw import Refusal, RefusedPictureError, redraw  # noqa: PLC0415
+
+    try:
+        with os.fdopen(request["file"], "rb") as source:
+            source.seek(0)
+            drawing = redraw(source, max_pixels=request["max_pixels"])
+        say(result={"suffix": drawing.suffix, "content": base64.b64encode(drawing.content).decode()})
+    except RefusedPictureError as error:
+        say(error=error.refusal)
+    except MemoryError:
+        say(error=Refusal.TOO_LARGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""What OpenML's schemas allow in a field, as annotated types; the texts of refusals say what to change."""
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, AnyUrl, BeforeValidator, StringConstraints, ValidationInfo
+
+from app.core.ascii import text_in_ascii
+
+NAME = re.compile(r"[a-zA-Z0-9_\-.(),]+")
+IGNORE_LENGTH = 128
+"""OpenML keeps all ignored columns in one cell of 128 characters, as `"a","b"`, and cuts what is longer."""
+
+
+def none_if_empty(value: object) -> object:
+    """Take the SPA's `""` and `false` (a select that nobody touched) as "not given"."""
+    return None if value in ("", False) else value
+
+
+def _printable_ascii(value: str, info: ValidationInfo) -> str:
+    """Return a text of plain ASCII; where the context has a list `repaired`, make it one and say so there."""
+    if info.context and not value.isascii():
+        plain = text_in_ascii(value)
+        if plain != value and plain.isascii():
+            info.context["repaired"].append(info.field_name)
+        value = plain
+    for position, character in enumerate(value):
+        if character not in "\t\r\n" and not " " <= character <= "~":
+            raise ValueError(
+                f"OpenML takes plain ASCII text here; character {position + 1} is {character!r}. Write it otherwise."
+            )
+    return value
+
+
+def _in_openml_alphabet(value: str) -> str:
+    if NAME.fullmatch(value) is None:
+        raise ValueError(
+            "Use only the letters a-z and A-Z, digits, and _ - . ( ) , without spaces (OpenML's rule)."
+        )
+    return value
+
+
+def _without_quotes(value: str) -> str:
+    if '"' in value:
+        raise ValueError('OpenML cannot keep the character " in a name; leave it out.')
+    return value
+
+
+def _readable_back(value: str) -> str:
+    for character, instead in {"&": "and", "<": "less than"}.items():
+        if character in value:
+            raise ValueError(
+                f"OpenML could not show a collection with the character {character} in its texts (it does not "
+                f'escape them, and nobody could read the list of collections any more). Write e.g. "{instead}".'
+            )
+    return value
+
+
+def _seen_by_php(value: str) -> str:
+    if value == "0":
+        raise ValueError("OpenML's server takes 0 for no tag at all; choose another.")
+    return value
+
+
+Optional = BeforeValidator(none_if_empty)
+Ascii = Annotated[str, StringConstraints(min_length=1), AfterValidator(_printable_ascii)]
+Ascii64 = Annotated[Ascii, StringConstraints(max_length=64)]
+Ascii128 = Annotated[Ascii, StringConstraints(max_length=128)]
+Ascii1024 = Annotated[Ascii, StringConstraints(max_length=1024)]
+Ascii16384 = Annotated[Ascii, StringConstraints(max_length=16384)]
+Name128 = Annotated[str, StringConstraints(max_length=128), AfterValidator(_in_openml_alphabet)]
+Name1024 = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_in_openml_alphabet)]
+Url = Annotated[str, AfterValidator(lambda value: str(AnyUrl(value))), AfterValidator(_printable_ascii)]
+Person = Annotated[Ascii128, AfterValidator(_without_quotes)]
+Tag = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._\-]{1,64}$"), AfterValidator(_seen_by_php)]
+StudyText = AfterValidator(_readable_back)

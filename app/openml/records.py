@@ -1,0 +1,73 @@
+"""What OpenML tells of its things, as far as we ask; each is read from a document by `client`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """What OpenML says of one dataset; `error` is the text of a failed processing."""
+
+    dataset_id: int
+    name: str
+    status: str
+    md5: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedDataset:
+    """One line of OpenML's list."""
+
+    dataset_id: int
+    uploader: int | None
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetDescription:
+    """A dataset as its owner described it. `texts` holds the fields that OpenML has, by its own names.
+
+    `private` says that it is told to those only whom OpenML lets see it.
+    """
+
+    dataset_id: int
+    name: str
+    status: str
+    error: str
+    texts: Mapping[str, str]
+    lists: Mapping[str, tuple[str, ...]]
+    tags: tuple[str, ...]
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A column, as OpenML's engine read it; `data_type` is nominal, numeric, string or date."""
+
+    name: str
+    data_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """An estimation procedure: which type of tasks it is for."""
+
+    procedure_id: int
+    type_id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A collection of tasks or of runs."""
+
+    study_id: int
+    kind: str
+    name: str
+    description: str
+    ids: frozenset[int]
+
+
+EntityKind = Literal["task", "run"]

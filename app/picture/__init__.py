@@ -1,0 +1,1 @@
+"""Users' pictures: one's own changed or removed, and everybody's served."""

@@ -1,0 +1,110 @@
+"""Routes of users' pictures."""
+
+from fastapi import APIRouter, Request, Response
+
+from app.core.errors import (
+    BodyStalledError,
+    BodyTooLargeError,
+    MalformedBodyError,
+    NotFoundError,
+    PictureRefusedError,
+    TooBusyError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    ValidationFailedError,
+)
+from app.core.http import declare
+from app.core.limits import Hit
+from app.core.multipart import read_body, read_parts
+from app.deps import PrincipalDep, ResourcesDep, VisitorDep
+from app.picture import service
+from app.picture.schemas import ImageChangedResponse
+from app.storage.pictures import name_in, path_of
+
+router = APIRouter(tags=["accounts"])
+FORM_BYTES = 1 << 16
+"""What a form may hold beside the picture."""
+MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg"}
+SERVED_WITH = {
+    # A changed picture has another name.
+    "Cache-Control": "public, max-age=31536000, immutable",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+}
+FORM_SCHEMA = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [service.PART],
+                    "properties": {
+                        service.PART: {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "The picture: PNG, JPEG, GIF or WebP.",
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+@router.post(
+    "/image",
+    openapi_extra=FORM_SCHEMA,
+    responses=declare(
+        UnauthorizedError,
+        MalformedBodyError,
+        BodyStalledError,
+        BodyTooLargeError,
+        ValidationFailedError,
+        PictureRefusedError,
+        TooManyRequestsError,
+        TooBusyError,
+    ),
+)
+async def change_image(
+    request: Request, principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
+) -> ImageChangedResponse:
+    """Change one's picture. It is redrawn: at most 512 pixels wide and high, without metadata, not animated."""
+    settings = resources.settings
+    # Who is refused is refused before the first byte is read.
+    body = read_body(
+        request.stream(),
+        request.headers.get("content-length", ""),
+        limit_bytes=settings.picture_max_bytes,
+        form_bytes=FORM_BYTES,
+        stall_seconds=settings.upload_stall_seconds,
+    )
+    await resources.limits.hit(Hit("change-account", str(principal.account.id)))
+    events = read_parts(body, request.headers.get("content-type", ""))
+    image = await service.change_picture(resources, principal.account.id, events, visitor)
+    return ImageChangedResponse(image=image)
+
+
+@router.delete("/image", responses=declare(UnauthorizedError, TooManyRequestsError))
+async def remove_image(
+    principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
+) -> ImageChangedResponse:
+    """Remove one's picture."""
+    await resources.limits.hit(Hit("change-account", str(principal.account.id)))
+    await service.remove_picture(resources, principal.account.id, visitor)
+    return ImageChangedResponse(image="")
+
+
+@router.head("/imgs/{name:path}", include_in_schema=False)
+@router.get("/imgs/{name:path}", response_class=Response, responses=declare(NotFoundError))
+async def get_image(name: str, request: Request, resources: ResourcesDep) -> Response:
+    """Return a user's picture. It never changes: a new one has a new name."""
+    # Whatever is not a name of ours never becomes a path.
+    content = await resources.pictures.read(name) if name_in(path_of(name)) else None
+    if content is None:
+        raise NotFoundError("There is no such picture.")
+    headers = {**SERVED_WITH, "ETag": f'"{name}"'}
+    if f'"{name}"' in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(content, media_type=MEDIA_TYPES[name.rpartition(".")[2]], headers=headers)

@@ -1,0 +1,88 @@
+"""Changing one's picture: the bytes are received and redrawn first, then the row names the new picture."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import BinaryIO
+
+from app.accounts import audit
+from app.accounts.audit import AuditKind
+from app.core.errors import MalformedBodyError, UnauthorizedError, ValidationFailedError
+from app.core.multipart import PartEnd, PartEvent, PartStart, too_large
+from app.core.visitor import Visitor
+from app.db import users
+from app.resources import Resources
+from app.storage.pictures import name_in, new_name, path_of
+
+PART = "file"
+"""What the SPA calls it."""
+
+
+async def change_picture(
+    resources: Resources, user_id: int, events: AsyncIterator[PartEvent], visitor: Visitor
+) -> str:
+    """Take the picture of a form and return the path that it is served at.
+
+    No database connection is held while bytes move or the picture is redrawn.
+
+    Raises:
+        BodyTooLargeError: the file is larger than the limit.
+        ValidationFailedError: the form has no picture.
+        PictureRefusedError: it cannot be used.
+        TooBusyError: too many pictures wait to be redrawn.
+    """
+    pictures = resources.pictures
+    async with pictures.spool() as file:
+        await _receive(events, file, limit=resources.settings.picture_max_bytes)
+        redrawn = await resources.redrawer.redraw(file)
+    name = new_name(redrawn.suffix)
+    try:
+        await pictures.save(name, redrawn.content)
+        await _point_to(resources, user_id, path_of(name), visitor)
+    except BaseException:
+        # No row names it; were this process to end right here, the janitor would find it.
+        await pictures.delete(name)
+        raise
+    return path_of(name)
+
+
+async def remove_picture(resources: Resources, user_id: int, visitor: Visitor) -> None:
+    """Leave the user without a picture; one without stays so."""
+    await _point_to(resources, user_id, "", visitor)
+
+
+async def _receive(events: AsyncIterator[PartEvent], file: BinaryIO, *, limit: int) -> None:
+    length: int | None = None
+    async for event in events:
+        if isinstance(event, PartStart) and event.name == PART:
+            if length is not None:
+                raise MalformedBodyError("The form has two files; send one.")
+            length = await _copy_part(events, file, limit=limit)
+    if not length:
+        raise ValidationFailedError.for_fields(
+            [{"field": PART, "message": f"Send a picture in the part `{PART}`."}]
+        )
+
+
+async def _copy_part(events: AsyncIterator[PartEvent], file: BinaryIO, *, limit: int) -> int:
+    length = 0
+    async for event in events:
+        if isinstance(event, PartEnd):
+            break
+        if isinstance(event, bytes):
+            length += len(event)
+            if length > limit:
+                raise too_large(limit)
+            await asyncio.to_thread(file.write, event)
+    await asyncio.to_thread(file.flush)
+    return length
+
+
+async def _point_to(resources: Resources, user_id: int, path: str, visitor: Visitor) -> None:
+    """Let the user's row name another picture, and remove the one before when that is certain."""
+    async with resources.database.session() as session:
+        before = await users.set_image(session, user_id, path)
+        if before is None:
+            raise UnauthorizedError("This account is not active", error="invalid_token")
+        await audit.write(session, user_id, AuditKind.PICTURE_CHANGED, visitor)
+    if name := name_in(before):
+        await resources.pictures.delete(name)

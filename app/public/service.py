@@ -1,0 +1,69 @@
+"""What the routes without a login do before and around the account's own steps."""
+
+from pydantic import ValidationError
+
+from app.accounts import lifecycle, links
+from app.accounts.lifecycle import NewAccount
+from app.accounts.links import LinkPurpose
+from app.core.errors import BadRequestError, ValidationFailedError
+from app.core.limits import Hit
+from app.core.password_policy import require_good
+from app.core.visitor import Visitor
+from app.db import users
+from app.public.schemas import RegisterRequest, SignupRequest
+from app.resources import Resources
+
+
+async def prepare_account(resources: Resources, body: SignupRequest, visitor: Visitor) -> NewAccount:
+    """Check and hash the password; the account's name is its address, as the SPA's accounts are named.
+
+    To be called before the session is first used, so that no connection is held while the hash is computed.
+
+    Raises:
+        ValidationFailedError: the password is too short or too common.
+        TooManyRequestsError: too many sign-ups.
+        TooBusyError: too many hashes wait.
+    """
+    about = [body.email, body.email.partition("@")[0], body.first_name, body.last_name]
+    password = require_good(body.password, resources.settings, about=about)
+    await resources.limits.hit(Hit("signup-address", visitor.network), Hit("signup-everybody"))
+    return NewAccount(
+        username=body.email,
+        email=body.email,
+        first_name=body.first_name,
+        last_name=body.last_name,
+        password_hash=await resources.passwords.hash(password),
+    )
+
+
+def checked_registration(body: RegisterRequest) -> SignupRequest:
+    """Return the registration as a sign-up.
+
+    Raises:
+        BadRequestError: the first field that is missing.
+        ValidationFailedError: fields have wrong values.
+    """
+    given = body.model_dump()
+    missing = next((name for name, value in given.items() if not value), None)
+    if missing is not None:
+        raise BadRequestError(f"{missing} is required")
+    try:
+        return SignupRequest.model_validate(given)
+    except ValidationError as error:
+        raise ValidationFailedError.from_pydantic(error.errors(include_input=False)) from None
+
+
+async def reset_password(resources: Resources, token: str, password: str, visitor: Visitor) -> None:
+    """Give the account of a reset link a new password; no connection is held while it is hashed.
+
+    Raises:
+        LinkNotValidError: the token resets nothing.
+        ValidationFailedError: the password is too short or too common.
+    """
+    async with resources.database.session() as session:
+        found = await links.require(session, token, LinkPurpose.RESET_PASSWORD)
+        about = await users.get_names(session, found.user_id)
+    password = require_good(password, resources.settings, about=about)
+    password_hash = await resources.passwords.hash(password)
+    async with resources.database.session() as session:
+        await lifecycle.reset_password(session, token, password_hash, visitor)

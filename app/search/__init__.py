@@ -1,0 +1,1 @@
+"""The search server as the SPA sees it, on this host (`/es/`)."""

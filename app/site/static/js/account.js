@@ -1,0 +1,153 @@
+import { call } from "./api.js";
+import { byId, load, make, moment } from "./dom.js";
+import { onSubmit, say } from "./form.js";
+import { showFace } from "./face.js";
+import { askToSignIn, forget, token } from "./session.js";
+
+const EVENTS_SHOWN = 20;
+
+if (token()) load(start);
+else askToSignIn();
+
+async function start() {
+  const profile = await call("GET", "/profile");
+  byId("loading").hidden = true;
+  byId("account").hidden = false;
+  byId("name").textContent = `${profile.first_name} ${profile.last_name}`.trim() || profile.username;
+  byId("email").textContent = profile.email;
+  byId("bio").textContent = profile.bio;
+  showFace(byId("face"), profile);
+  offerPasswordMail(profile.email);
+  await Promise.all([showKey(), showSessions(), showEvents()]);
+}
+
+// --- API key
+
+async function showKey() {
+  const { apikey } = await call("GET", "/api-key");
+  byId("key").textContent = apikey ?? "none yet";
+  let shown = false;
+  byId("show-key").onclick = () => {
+    shown = !shown;
+    byId("key").hidden = !shown;
+    byId("show-key").textContent = shown ? "Hide the key" : "Show the key";
+    byId("show-key").setAttribute("aria-expanded", String(shown));
+  };
+  byId("copy-key").onclick = async () => {
+    try {
+      await navigator.clipboard.writeText(byId("key").textContent);
+      byId("key-status").textContent = "Copied.";
+    } catch {
+      if (!shown) byId("show-key").click();
+      byId("key-status").textContent = "Your browser does not let us copy; here it is to be marked.";
+    }
+  };
+}
+
+byId("renew-key").addEventListener("click", () => byId("renew-dialog").showModal());
+onSubmit(byId("renew-form"), async () => {
+  const { apikey } = await call("POST", "/api-key", {});
+  byId("renew-dialog").close();
+  byId("key").textContent = apikey;
+  byId("key-status").textContent = "You have a new key. The old one works no more.";
+});
+
+// --- password
+
+function offerPasswordMail(email) {
+  byId("password-mail").onclick = async () => {
+    const status = byId("password-status");
+    try {
+      await call("POST", "/forgotpassword", { email });
+      status.textContent = `A mail with a link is on its way to ${email}.`;
+    } catch (problem) {
+      status.textContent = problem.message;
+    }
+  };
+}
+
+// --- sessions and events
+
+async function showSessions() {
+  const { sessions } = await call("GET", "/sessions");
+  byId("sessions").replaceChildren(...sessions.map(sessionRow));
+}
+
+function sessionRow(session) {
+  const name = device(session.user_agent);
+  const end = make("button", { type: "button", "aria-label": `End the session: ${name}, ${session.ip_address}` }, "End");
+  const row = make(
+    "li",
+    {},
+    make(
+      "div",
+      {},
+      make("p", {}, name, session.current ? make("span", { class: "badge good" }, "this one") : ""),
+      make("p", { class: "soft small" }, `${session.ip_address} · since `, moment(session.created_at), " · last seen ", moment(session.last_seen_at)),
+    ),
+    session.current ? "" : end,
+  );
+  end.addEventListener("click", () =>
+    load(async () => {
+      await call("DELETE", `/sessions/${encodeURIComponent(session.id)}`);
+      row.remove();
+      byId("sessions-status").textContent = "The session is ended.";
+      byId("sessions-title").focus();
+    }),
+  );
+  return row;
+}
+
+byId("end-all").addEventListener("click", () =>
+  load(async () => {
+    await call("DELETE", "/sessions");
+    forget();
+    location.assign("/auth/sign-in?reason=signed-out");
+  }),
+);
+
+async function showEvents() {
+  const { events } = await call("GET", "/audit");
+  byId("events").replaceChildren(
+    ...events.slice(0, EVENTS_SHOWN).map((event) =>
+      make("li", {}, make("p", {}, event.kind[0].toUpperCase() + event.kind.slice(1)), make("p", { class: "soft small" }, moment(event.at), ` · ${event.ip_address}`)),
+    ),
+  );
+}
+
+/** A browser's name for people, made of what it calls itself. */
+function device(agent) {
+  const browser = ["Edg", "OPR", "Firefox", "Chrome", "Safari"].find((name) => agent.includes(`${name}/`));
+  const system = ["Android", "iPhone", "iPad", "Windows", "Mac OS X", "Linux"].find((name) => agent.includes(name));
+  const shown = { Edg: "Edge", OPR: "Opera", "Mac OS X": "macOS" };
+  const parts = [browser, system].filter(Boolean).map((name) => shown[name] ?? name);
+  return parts.length ? `${parts.join(" on ")} ` : `${agent.split(" ")[0] || "Unknown program"} `;
+}
+
+// --- data
+
+byId("export").addEventListener("click", () =>
+  load(async () => {
+    const data = await call("GET", "/export");
+    const address = URL.createObjectURL(new Blob([JSON.stringify(data, null, 2)], { type: "application/json" }));
+    make("a", { href: address, download: "openml-account.json" }).click();
+    setTimeout(() => URL.revokeObjectURL(address), 10_000);
+    byId("export-status").textContent = "The file is on its way to your downloads.";
+  }),
+);
+
+byId("delete").addEventListener("click", () => byId("delete-dialog").showModal());
+onSubmit(byId("delete-form"), async ({ password }, form) => {
+  try {
+    await call("POST", "/delete", { password });
+  } catch (problem) {
+    if (problem.kind === "wrong-credentials") problem.fields = [{ field: "password", message: problem.message }];
+    throw problem;
+  }
+  say(form, "");
+  forget();
+  location.assign("/auth/sign-in?reason=deleted");
+});
+for (const button of document.querySelectorAll("dialog [data-close]")) {
+  button.addEventListener("click", () => button.closest("dialog").close());
+}

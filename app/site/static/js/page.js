@@ -1,0 +1,28 @@
+// On every page: the menu fits whether somebody is signed in, and signing out works from anywhere.
+
+import { call } from "./api.js";
+import { byId } from "./dom.js";
+import { forget, token } from "./session.js";
+
+const signedIn = Boolean(token());
+for (const item of document.querySelectorAll("[data-when]")) {
+  item.hidden = (item.dataset.when === "signed-in") !== signedIn;
+}
+for (const link of document.querySelectorAll(".top a")) {
+  if (link.pathname === location.pathname.replace(/(.)\/$/, "$1")) link.setAttribute("aria-current", "page");
+}
+
+// A page that comes back from the browser's memory must not show what somebody has signed out of.
+addEventListener("pageshow", (event) => {
+  if (event.persisted && Boolean(token()) !== signedIn) location.reload();
+});
+
+byId("sign-out").addEventListener("click", async () => {
+  try {
+    await call("POST", "/logout", {});
+  } catch {
+    // Offline, or ended already: forgetting it here is what is left to do.
+  }
+  forget();
+  location.assign("/auth/sign-in?reason=signed-out");
+});

@@ -1,0 +1,59 @@
+// Where the access token lives: in this tab's sessionStorage, which ends with the tab (docs/pages.md says why).
+
+const KEY = "openml-access-token";
+const DRAFT = "openml-draft";
+const SPA_KEY = "token"; // Where the React frontend keeps its own: whoever signed in there is signed in here.
+
+export function token() {
+  const found = read(() => sessionStorage.getItem(KEY)) ?? read(() => localStorage.getItem(SPA_KEY));
+  return found && found !== "undefined" && found !== "null" ? found : null;
+}
+
+/** Keep the token; false if this browser keeps nothing for us. */
+export function begin(accessToken) {
+  return read(() => {
+    sessionStorage.setItem(KEY, accessToken);
+    return true;
+  }) ?? false;
+}
+
+export function forget() {
+  read(() => sessionStorage.removeItem(KEY));
+  read(() => localStorage.removeItem(SPA_KEY));
+}
+
+/** Go to the sign-in page, and come back here afterwards. */
+export function askToSignIn(reason = "") {
+  const here = location.pathname + location.search;
+  const query = new URLSearchParams({ next: here, ...(reason && { reason }) });
+  location.replace(`/auth/sign-in?${query}`);
+}
+
+/** The page to go to after signing in: one of this site's, or the account. */
+export function nextPage() {
+  const wanted = new URLSearchParams(location.search).get("next");
+  if (wanted) {
+    const url = new URL(wanted, location.origin);
+    if (url.origin === location.origin) return url.pathname + url.search;
+  }
+  return "/auth/profile-page";
+}
+
+/** Keep what was typed over a new sign-in, until it is taken back. */
+export function keepDraft(values) {
+  read(() => sessionStorage.setItem(DRAFT, JSON.stringify(values)));
+}
+
+export function takeDraft() {
+  const kept = read(() => sessionStorage.getItem(DRAFT));
+  read(() => sessionStorage.removeItem(DRAFT));
+  return kept && JSON.parse(kept);
+}
+
+function read(action) {
+  try {
+    return action();
+  } catch {
+    return null; // Site data is switched off.
+  }
+}

@@ -1,0 +1,30 @@
+import { call } from "./api.js";
+import { byId, make } from "./dom.js";
+import { onSubmit, say } from "./form.js";
+import { begin, nextPage } from "./session.js";
+
+const REASONS = {
+  ended: "Your session has ended. Sign in again to go on.",
+  "signed-out": "You are signed out.",
+  "password-changed": "Your password is changed. Sign in with the new one.",
+  deleted: "Your account is deleted.",
+};
+
+const form = byId("sign-in");
+const reason = REASONS[new URLSearchParams(location.search).get("reason")];
+if (reason) say(form, "", reason);
+
+onSubmit(form, async ({ username, password }) => {
+  const grant = new URLSearchParams({ grant_type: "password", username, password });
+  let answer;
+  try {
+    answer = await call("POST", "/token", grant);
+  } catch (problem) {
+    if (problem.kind !== "not-confirmed") throw problem;
+    const link = make("a", { href: "/auth/confirmation-token" }, "Send the mail again");
+    say(form, "warn", "Your e-mail address is not confirmed yet: open the link in the mail we sent. ", link);
+    return;
+  }
+  if (begin(answer.access_token)) location.assign(nextPage());
+  else say(form, "bad", "Your browser keeps nothing for this site. Allow it to, and sign in again.");
+});

@@ -1,0 +1,29 @@
+// What the states of an upload are called here, and the four steps that people see of them.
+
+export const STEPS = ["send", "convert", "publish", "process"];
+
+const STATES = {
+  receiving: { step: 0, text: "Receiving" },
+  received: { step: 1, text: "Waiting to be read" },
+  checked: { step: 1, text: "Being converted" },
+  converted: { step: 2, text: "Waiting for OpenML" },
+  sending: { step: 2, text: "Going to OpenML" },
+  published: { step: 3, text: "Published; being processed" },
+  processing: { step: 3, text: "Published; being processed" },
+  active: { step: 4, text: "Active", kind: "good", ended: true },
+  failed: { step: -1, text: "Failed", kind: "bad", ended: true },
+};
+
+export function describe(state) {
+  return STATES[state] ?? { step: 1, text: state, ended: false };
+}
+
+/** Ask again and again with growing pauses, until `ask` returns true. It stops while nobody looks at the page. */
+export async function follow(ask, { first = 400, longest = 5000 } = {}) {
+  for (let pause = first; !(await ask()); pause = Math.min(pause * 1.3, longest)) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    if (document.hidden) {
+      await new Promise((resolve) => document.addEventListener("visibilitychange", resolve, { once: true }));
+    }
+  }
+}

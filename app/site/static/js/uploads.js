@@ -1,0 +1,87 @@
+import { call } from "./api.js";
+import { byId, load, make, moment, safeLink, size } from "./dom.js";
+import { askToSignIn, token } from "./session.js";
+import { describe, follow } from "./states.js";
+
+const PAGE = 25;
+const list = byId("list");
+const more = byId("more");
+const cards = new Map(); // Upload id -> what its card shows now, and the card.
+
+if (token()) load(start);
+else askToSignIn();
+
+async function start() {
+  const page = await fetchPage();
+  byId("loading").hidden = true;
+  byId("none").hidden = page.uploads.length > 0;
+  page.uploads.forEach((upload) => list.append(card(upload)));
+  offerMore(page.next);
+  await follow(refresh, { first: 1000 });
+}
+
+async function refresh() {
+  for (const [id, { upload }] of cards) {
+    if (describe(upload.state).ended) continue;
+    try {
+      card(await call("GET", `/uploads/${id}`));
+    } catch (problem) {
+      if (problem.kind === "unauthorized") return true;
+      // Offline for a while: ask again.
+    }
+  }
+  return [...cards.values()].every(({ upload }) => describe(upload.state).ended);
+}
+
+async function fetchPage(before) {
+  const query = new URLSearchParams({ limit: PAGE, ...(before && { before }) });
+  return call("GET", `/uploads?${query}`);
+}
+
+function offerMore(next) {
+  more.hidden = !next;
+  more.onclick = () =>
+    load(async () => {
+      const page = await fetchPage(next);
+      const added = page.uploads.map(card);
+      list.append(...added);
+      offerMore(page.next);
+      added[0]?.querySelector("h2").focus();
+    });
+}
+
+/** Return the upload's card; if there is one, it changes only as far as the upload has. */
+function card(upload) {
+  const known = cards.get(upload.id);
+  if (known && known.upload.state === upload.state) return known.element;
+  const element = known?.element ?? make("li", { class: "card" });
+  cards.set(upload.id, { upload, element });
+  element.replaceChildren(...content(upload).filter(Boolean));
+  if (known) byId("announce").textContent = `${title(upload)}: ${describe(upload.state).text}`;
+  return element;
+}
+
+function content(upload) {
+  const { text, kind } = describe(upload.state);
+  const link = safeLink(upload.dataset_url);
+  const facts = [
+    upload.file_name !== title(upload) && upload.file_name,
+    upload.received_bytes !== null && size(upload.received_bytes),
+    upload.row_count !== null && `${upload.row_count.toLocaleString()} rows × ${upload.column_count.toLocaleString()} columns`,
+  ].filter(Boolean);
+  return [
+    make("div", { class: "title" }, make("h2", { tabindex: -1 }, title(upload)), make("span", { class: `badge ${kind ?? ""}` }, text)),
+    make("p", { class: "soft small" }, moment(upload.created_at), ...facts.map((fact) => ` · ${fact}`)),
+    link && make("p", {}, make("a", { href: link }, `Dataset ${upload.dataset_id} on OpenML`)),
+    upload.error && make("p", { class: "note bad" }, upload.error.detail),
+    upload.warnings.length > 0 &&
+      make(
+        "details",
+        {},
+        make("summary", {}, upload.warnings.length === 1 ? "1 remark" : `${upload.warnings.length} remarks`),
+        make("ul", { class: "plain" }, ...upload.warnings.map((warning) => make("li", {}, warning))),
+      ),
+  ];
+}
+
+const title = (upload) => upload.dataset_name ?? upload.file_name;

@@ -1,0 +1,283 @@
+"""Parquet and Feather files, read a few rows at a time; only the columns that are looked at are read."""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from app.tabular.formats import first_bytes
+from app.tabular.names import counted, shortened
+from app.tabular.naming import Naming, settle_names
+from app.tabular.table import Block
+from app.tabular.typed import TypedColumn, typed_column
+from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
+
+# A batch has no more rows and no more bytes than that, and about as many cells; but in all cases some rows.
+_BATCH_ROWS = 16_384
+_BATCH_BYTES = 8 * MIB
+_BATCH_CELLS = 500_000
+_FEWEST_ROWS = 16
+# How many rows of a Parquet file are looked at to learn how long a row is: its statistics do not count repetitions.
+_PROBE_ROWS = 128
+# What one column of a Parquet file is read through; all columns together stay below the second figure.
+_BUFFER_BYTES, _BUFFERS_BYTES = MIB, 64 * MIB
+_SMALLEST_BUFFER_BYTES = 4096
+_PANDAS_INDEX = "__index_level_"
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """Which columns of a file are published.
+
+    Attributes:
+        positions: their places in the file's schema, in the order in which they are published.
+        row_id: the name in the file of an index that is published as a column.
+        repairs: what was left out.
+    """
+
+    positions: list[int]
+    row_id: str | None
+    repairs: tuple[Repair, ...]
+
+
+class ColumnarTable(ABC):
+    """A file of typed columns.
+
+    Attributes:
+        names: of the columns, as published.
+        columns: the same, with what their types mean.
+        naming: the names, and the request that speaks of them.
+        repairs: what else was changed.
+    """
+
+    title: str
+
+    def __init__(self, request: ConversionRequest) -> None:
+        """Read the schema.
+
+        Raises:
+            TabularError: `broken-file`, `encrypted-file`, `too-many-columns`, `no-rows`, `unusable-type`, and what
+                `settle_names` raises.
+        """
+        self._path = request.source
+        self._size = request.source.stat().st_size
+        with self._damage_told():
+            self._schema, rows = self._open(self._path)
+        width = len(self._schema)
+        if width > request.limits.max_columns:
+            message = f"The table has {counted(width, 'column')}; {request.limits.max_columns} are allowed."
+            raise TabularError("too-many-columns", message)
+        if rows == 0 or not width:
+            raise TabularError("no-rows", "The table has no rows.")
+        # Each value and the comma behind it take two bytes at the least.
+        if rows and rows * width * 2 > request.limits.max_unpacked_bytes:
+            message = f"The table has {rows} rows of {counted(width, 'column')}, more than can be published."
+            raise TabularError("file-too-large", message)
+        fields = _fields(self._schema, request)
+        self.repairs = fields.repairs
+        self._positions = fields.positions
+        self.naming: Naming = _named(self._schema, fields, request)
+        self.names = self.naming.names
+        categories = _pandas_categories(self._schema)
+        self.columns: list[TypedColumn] = [
+            typed_column(
+                name, self._schema.field(at).type, is_ordered=self._schema.field(at).name in categories
+            )
+            for name, at in zip(self.names, self._positions, strict=True)
+        ]
+        self._most_rows = max(_PROBE_ROWS, min(_BATCH_ROWS, _BATCH_CELLS // width))
+
+    @abstractmethod
+    def _open(self, path: Path) -> tuple[pa.Schema, int | None]:
+        """Return the schema, and the number of rows if the file tells it."""
+
+    @abstractmethod
+    def _batches(self, positions: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, float]]:
+        """Yield these columns in some order, with the share of the file that was read."""
+
+    def blocks_to_scan(self, indices: Collection[int]) -> Iterator[Block]:
+        """Yield the rows with their types; of the columns that are not wanted, nothing."""
+        wanted = sorted(indices)
+        for batch, first_row, position in self._read([self._positions[index] for index in wanted]):
+            nothing = pa.nulls(batch.num_rows, pa.string())
+            columns = [nothing] * len(self.names)
+            for index in wanted:
+                columns[index] = batch.column(self._schema.field(self._positions[index]).name)
+            yield Block(columns, first_row, position)
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rows as texts.
+
+        Raises:
+            TabularError: `broken-file`, `not-finite`, `value-does-not-fit`.
+        """
+        halves = [range(start, len(self.names), 2) for start in (0, 1)]
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="texts") as pool:
+            for batch, first_row, position in self._read(self._positions):
+                other = pool.submit(self._texts, batch, first_row, halves[1])
+                texts = self._texts(batch, first_row, halves[0]) | other.result()
+                yield Block([texts[index] for index in range(len(self.names))], first_row, position)
+
+    def _texts(self, batch: pa.RecordBatch, first_row: int, indices: Sequence[int]) -> dict[int, pa.Array]:
+        names = [self._schema.field(self._positions[index]).name for index in indices]
+        return {
+            index: self.columns[index].text(batch.column(name), first_row)
+            for index, name in zip(indices, names, strict=True)
+        }
+
+    def line_of(self, row: int) -> None:  # noqa: ARG002 - there are no lines
+        """Return None."""
+        return
+
+    def _read(self, positions: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, int, int]]:
+        first_row = 0
+        with self._damage_told():
+            for large, share in self._batches(positions):
+                step = self._rows_of(large.nbytes / max(large.num_rows, 1))
+                for offset in range(0, large.num_rows, step):
+                    batch = large.slice(offset, step)
+                    batch.validate(full=True)
+                    yield batch, first_row, round(share * self._size)
+                    first_row += batch.num_rows
+
+    def _rows_of(self, row_bytes: float) -> int:
+        """Return how many rows of this length make a batch."""
+        return min(self._most_rows, max(_FEWEST_ROWS, int(_BATCH_BYTES / max(row_bytes, 1))))
+
+    @contextmanager
+    def _damage_told(self) -> Iterator[None]:
+        try:
+            yield
+        except pa.ArrowMemoryError as error:
+            raise MemoryError from error
+        except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
+            if "crypt" in str(error):
+                raise TabularError(
+                    "encrypted-file",
+                    f"The {self.title} file is encrypted.",
+                    hint="Save it without encryption.",
+                ) from None
+            raise TabularError(
+                "broken-file", f"The {self.title} file is damaged or cut off.", hint="Save or upload it anew."
+            ) from None
+
+
+class ParquetTable(ColumnarTable):
+    """A Parquet file: row groups may be of any size, for they are read page by page."""
+
+    title = "Parquet"
+
+    def _open(self, path: Path) -> tuple[pa.Schema, int]:
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            return file.schema_arrow, file.metadata.num_rows
+
+    def _batches(self, positions: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, float]]:
+        names = [self._schema.field(position).name for position in positions]
+        buffer_bytes = min(_BUFFER_BYTES, max(_SMALLEST_BUFFER_BYTES, _BUFFERS_BYTES // len(names)))
+        with pq.ParquetFile(self._path, pre_buffer=False, buffer_size=buffer_bytes) as file:
+            total = file.metadata.num_rows
+            rows = 0
+            batch_rows = self._rows_of(self._row_bytes(file, names))
+            for batch in file.iter_batches(batch_rows, columns=names, use_threads=False):
+                rows += batch.num_rows
+                yield batch, rows / total
+
+    @staticmethod
+    def _row_bytes(file: pq.ParquetFile, names: list[str]) -> float:
+        probe = next(file.iter_batches(_PROBE_ROWS, columns=names, use_threads=False), None)
+        if probe is None:
+            raise pa.ArrowInvalid("rows were promised, but there are none")
+        groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+        stored: float = max(group.total_byte_size / max(group.num_rows, 1) for group in groups)
+        probed: float = probe.nbytes / max(probe.num_rows, 1)
+        return max(stored, probed)
+
+
+class FeatherTable(ColumnarTable):
+    """A Feather file, which is Arrow's file format: one batch of it must fit into memory."""
+
+    title = "Feather"
+
+    def _open(self, path: Path) -> tuple[pa.Schema, None]:
+        if first_bytes(path).startswith(b"FEA1"):
+            raise TabularError(
+                "old-feather", "The file is of version 1 of Feather.", hint="Save it with a current version."
+            )
+        with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as file:
+            return file.schema, None
+
+    def _batches(self, positions: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, float]]:
+        options = pa.ipc.IpcReadOptions(included_fields=list(positions), use_threads=False)
+        with pa.OSFile(str(self._path)) as source, pa.ipc.open_file(source, options=options) as file:
+            for number in range(file.num_record_batches):
+                yield file.get_batch(number), (number + 1) / file.num_record_batches
+
+
+def _fields(schema: pa.Schema, request: ConversionRequest) -> _Fields:
+    """Leave pandas' index out, or put it first if it has a name, as openml-python does."""
+    stored = [name for name in _pandas(schema).get("index_columns", ()) if isinstance(name, str)]
+    positions = {name: schema.get_field_index(name) for name in stored}
+    unnamed = [name for name in stored if name.startswith(_PANDAS_INDEX) and positions[name] >= 0]
+    named = [name for name in stored if name not in unnamed and positions[name] >= 0]
+    if unnamed and not request.repair:
+        raise TabularError(
+            "bad-column-name",
+            "The table has a row index without a name.",
+            hint="Name it, or leave it out by reset_index(drop=True).",
+        )
+    repairs = [
+        Repair(
+            column="",
+            change="The row index, which had no name, was left out.",
+            reason="It is no column of the data frame that was saved.",
+        )
+        for _ in unnamed[:1]
+    ]
+    repairs += [
+        Repair(
+            column=name,
+            change=f"The row index {shortened(name)} became a column.",
+            reason="It has a name, and so openml-python publishes it.",
+        )
+        for name in named
+    ]
+    first = [positions[name] for name in named]
+    left_out = {*first, *(positions[name] for name in unnamed)}
+    rest = [position for position in range(len(schema)) if position not in left_out]
+    return _Fields([*first, *rest], named[0] if len(named) == 1 else None, tuple(repairs))
+
+
+def _named(schema: pa.Schema, fields: _Fields, request: ConversionRequest) -> Naming:
+    names = [schema.field(position).name for position in fields.positions]
+    if len({field.name for field in schema}) < len(schema):
+        # They are read by name.
+        hint = "Give each column a name of its own."
+        raise TabularError("duplicate-column", "Two columns have the same name.", hint=hint)
+    if fields.row_id and not request.row_id_attribute:
+        request = replace(request, row_id_attribute=fields.row_id)
+    return settle_names(names, request, positions=[position + 1 for position in fields.positions])
+
+
+def _pandas(schema: pa.Schema) -> dict[str, Any]:
+    """Return what pandas noted about the data frame that it saved."""
+    try:
+        notes = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
+    except ValueError:
+        return {}
+    return notes if isinstance(notes, dict) else {}
+
+
+def _pandas_categories(schema: pa.Schema) -> set[str]:
+    columns = _pandas(schema).get("columns", ())
+    return {
+        column["field_name"]
+        for column in columns
+        if isinstance(column, dict) and column.get("pandas_type") == "categorical" and "field_name" in column
+    }

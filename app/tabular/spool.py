@@ -1,0 +1,68 @@
+"""Pieces of columns on disk, in a file that has no name and so is gone with the process."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+
+
+class Spool:
+    """Columns of text that are written once, in any order, and read block by block as often as one likes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed at the end
+        self._size = 0
+        # Place and length of the pieces of each block, and its rows.
+        self._pieces: list[list[tuple[int, int]]] = []
+        self._rows: list[int] = []
+
+    def __del__(self) -> None:
+        # Nobody has to say when it is read for the last time.
+        self._file.close()
+
+    def add(self, block: int, columns: Mapping[int, pa.Array], rows: int) -> None:
+        """Add columns, by their index, to the block of this number, which may be the next one."""
+        if block == len(self._rows):
+            self._pieces.append([])
+            self._rows.append(rows)
+        if not columns:
+            return
+        batch = pa.record_batch(list(columns.values()), names=[str(index) for index in columns])
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        data = memoryview(sink.getvalue())
+        self._pieces[block].append((self._size, len(data)))
+        self._size += len(data)
+        while data:  # an unbuffered file may take less than it is given
+            data = data[self._file.write(data) :]
+
+    def rows_of(self, block: int) -> int:
+        """Return how many rows a block has."""
+        return self._rows[block]
+
+    @property
+    def blocks(self) -> int:
+        """Return how many blocks there are."""
+        return len(self._rows)
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows all blocks have."""
+        return sum(self._rows)
+
+    def read(self) -> Iterator[tuple[dict[int, pa.Array], int, float]]:
+        """Yield each block: its columns by their index, its rows, and the share of the spool that was read."""
+        read = 0
+        for pieces, rows in zip(self._pieces, self._rows, strict=True):
+            columns: dict[int, pa.Array] = {}
+            for offset, length in pieces:
+                # Not by the file's position: two threads may read.
+                data = os.pread(self._file.fileno(), length, offset)
+                with pa.ipc.open_stream(data) as reader:
+                    batch = reader.read_next_batch()
+                columns.update(zip(map(int, batch.schema.names), batch.columns, strict=True))
+                read += length
+            yield columns, rows, read / max(self._size, 1)

@@ -1,0 +1,61 @@
+"""Routes that make tasks."""
+
+from fastapi import APIRouter, Response
+from starlette.status import HTTP_202_ACCEPTED
+
+from app.core.errors import (
+    ApiKeyMissingError,
+    DatasetNotActiveError,
+    NotFoundError,
+    NotYoursError,
+    OpenMLRefusedError,
+    OpenMLUnreachableError,
+    ProcessingFailedError,
+    TooManyRequestsError,
+    UnauthorizedError,
+)
+from app.core.http import BODY_PROBLEMS, declare
+from app.core.limits import Hit
+from app.deps import ResourcesDep, UploaderDep
+from app.task import service
+from app.task.schemas import TaskResponse, TaskStatusResponse, TaskWaitsResponse, UploadTaskRequest
+
+router = APIRouter(tags=["tasks"])
+
+
+@router.post(
+    "/upload-task",
+    responses={
+        HTTP_202_ACCEPTED: {"model": TaskWaitsResponse, "description": "The task waits for its dataset."},
+        **declare(
+            UnauthorizedError,
+            NotYoursError,
+            NotFoundError,
+            ApiKeyMissingError,
+            DatasetNotActiveError,
+            *BODY_PROBLEMS,
+            TooManyRequestsError,
+            OpenMLRefusedError,
+            ProcessingFailedError,
+            OpenMLUnreachableError,
+        ),
+    },
+)
+async def upload_task(
+    body: UploadTaskRequest, uploader: UploaderDep, resources: ResourcesDep, response: Response
+) -> TaskResponse | TaskWaitsResponse:
+    """Make a task of a dataset on OpenML. An equal one that exists is answered with its number."""
+    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
+    made = await service.upload(resources, uploader, body)
+    if isinstance(made, TaskResponse):
+        return made
+    response.status_code = HTTP_202_ACCEPTED
+    return TaskWaitsResponse(request_id=made, status_url=f"/upload-task/{made}")
+
+
+@router.get("/upload-task/{request_id}", responses=declare(UnauthorizedError, NotFoundError))
+async def get_task_status(
+    request_id: str, uploader: UploaderDep, resources: ResourcesDep
+) -> TaskStatusResponse:
+    """Return what became of a task that had to wait."""
+    return await service.get_status(resources, uploader, request_id)

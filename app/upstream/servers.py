@@ -1,0 +1,72 @@
+"""The servers behind us, as the settings name them."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from app.core.certificates import trusted_certificates
+from app.core.settings import Settings, SettingsError
+from app.upstream.client import BUSY_SECONDS, CONNECT_SECONDS, OUR_NAME, UpstreamClient
+from app.upstream.search import SearchClient
+
+READ_SECONDS = 60
+SEARCH_SECONDS = 15
+CONNECTIONS = 64
+SEARCH_CONNECTIONS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Upstreams:
+    """Every server whose answers may be passed on; None where that is switched off."""
+
+    search: SearchClient
+    reads: UpstreamClient | None
+    files: UpstreamClient | None
+    croissant: UpstreamClient | None
+    dashboard: UpstreamClient | None
+
+
+@asynccontextmanager
+async def open_upstreams(settings: Settings) -> AsyncIterator[Upstreams]:
+    """Open a client for each server that is set and wanted.
+
+    Raises:
+        SettingsError: an address is none.
+    """
+    async with AsyncExitStack() as stack:
+
+        async def open_client(
+            name: str, base_url: str, *, seconds: float = READ_SECONDS, connections: int = CONNECTIONS
+        ) -> UpstreamClient | None:
+            if not base_url:
+                return None
+            if not base_url.startswith(("http://", "https://")):
+                raise SettingsError(f"{name} is not an address. Write e.g. https://www.openml.org/")
+            http = httpx.AsyncClient(
+                timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=BUSY_SECONDS),
+                limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+                headers={"User-Agent": OUR_NAME},
+                verify=trusted_certificates(),
+                trust_env=False,
+            )
+            await stack.enter_async_context(http)
+            return UpstreamClient(http, base_url=base_url)
+
+        openml = settings.openml_url
+        search = await open_client(
+            "ELASTICSEARCH_SERVER",
+            settings.elasticsearch_server,
+            seconds=SEARCH_SECONDS,
+            connections=SEARCH_CONNECTIONS,
+        )
+        yield Upstreams(
+            search=SearchClient(search),
+            reads=await open_client("OPENML_SERVER", openml if settings.pass_openml_reads else ""),
+            files=await open_client("OPENML_SERVER", openml if settings.pass_openml_files else ""),
+            croissant=await open_client(
+                "CROISSANT_SERVER", settings.croissant_url if settings.pass_croissant else ""
+            ),
+            dashboard=await open_client("DASHBOARD_SERVER", settings.dashboard_server),
+        )

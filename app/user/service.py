@@ -1,0 +1,90 @@
+"""What one can do to one's own account."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts import audit, lifecycle, mails
+from app.accounts.audit import AuditKind
+from app.accounts.sessions import verify_again
+from app.core.clock import utc_now
+from app.core.visitor import Visitor
+from app.db import audit_events, sessions, task_requests, uploads, users
+from app.db.users import Account
+from app.mail.messages import MailKind
+from app.resources import Resources
+from app.user.schemas import AuditEventResponse, ExportResponse, ProfileRequest, SessionResponse
+
+EVENTS_SHOWN = 200
+
+
+async def change_profile(
+    session: AsyncSession, account: Account, body: ProfileRequest, visitor: Visitor
+) -> None:
+    """Change names and bio now, the address once it is confirmed."""
+    await users.set_profile(
+        session, account.id, first_name=body.first_name, last_name=body.last_name, bio=body.bio
+    )
+    await audit.write(session, account.id, AuditKind.PROFILE_CHANGED, visitor)
+    if body.email.casefold() != account.email.casefold():
+        await lifecycle.request_email_change(
+            session,
+            user_id=account.id,
+            old=account.email,
+            new=body.email,
+            visitor=visitor,
+        )
+
+
+async def renew_api_key(session: AsyncSession, account: Account, visitor: Visitor) -> str:
+    """Replace the key and tell the owner by mail."""
+    api_key = lifecycle.new_api_key()
+    await users.set_api_key(session, account.id, api_key=api_key)
+    await audit.write(session, account.id, AuditKind.API_KEY_CHANGED, visitor)
+    await mails.send(session, MailKind.API_KEY_CHANGED, account.email)
+    return api_key
+
+
+async def list_sessions(session: AsyncSession, account: Account, *, current: str) -> list[SessionResponse]:
+    """Return the user's logins that still work."""
+    return [
+        SessionResponse(
+            id=found.jti,
+            current=found.jti == current,
+            created_at=found.created_at,
+            last_seen_at=found.last_seen_at,
+            expires_at=found.expires_at,
+            ip_address=found.ip_address,
+            user_agent=found.user_agent,
+        )
+        for found in await sessions.get_live_sessions(session, account.id, utc_now())
+    ]
+
+
+async def list_events(session: AsyncSession, account: Account) -> list[AuditEventResponse]:
+    """Return the account's latest events."""
+    events = await audit_events.get_events(session, account.id, limit=EVENTS_SHOWN)
+    return [AuditEventResponse(**event._asdict()) for event in events]
+
+
+async def export(
+    session: AsyncSession, account: Account, *, current: str, visitor: Visitor
+) -> ExportResponse:
+    """Return everything that we hold about the user, but for secrets."""
+    await audit.write(session, account.id, AuditKind.EXPORTED, visitor)
+    return ExportResponse(
+        account=await users.get_personal_data(session, account.id),
+        sessions=await list_sessions(session, account, current=current),
+        events=await list_events(session, account),
+        uploads=[upload._asdict() for upload in await uploads.get_of_user(session, account.id)],
+        tasks=[request._asdict() for request in await task_requests.get_of_user(session, account.id)],
+    )
+
+
+async def delete(resources: Resources, account: Account, password: str, visitor: Visitor) -> None:
+    """Delete the account for good, once its password was given again.
+
+    Raises:
+        WrongCredentialsError: the password is wrong.
+        TooManyRequestsError: it was wrong too often.
+    """
+    await verify_again(resources, account.id, password, visitor)
+    await lifecycle.delete_account(resources, account.id, account.email)

@@ -1,0 +1,190 @@
+"""What a conversion to ARFF costs, beside the Flask backend's way and polars, in one run.
+
+    .venv/bin/pip install polars
+    .venv/bin/python benchmarks/convert.py [--megabytes 100] [--large-megabytes 2000] [--folder /tmp]
+
+Every line is a process of its own: time, processor time and peak memory are what the system counted for it. `read`
+and `write` of polars are given for comparison only: what it writes is CSV. Peak memory above idle is above that of a
+process which has loaded the same modules and converted nothing. The Flask backend's way is pandas.read_csv and
+openml-python's create_dataset, which writes with liac-arff and reads what it wrote once more.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+# pyarrow loads pandas and numpy if they are there, for a quarter of a second; where the service runs they are not.
+OURS = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in {"pandas", "numpy"}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+from pathlib import Path
+from app.tabular.convert import convert
+from app.tabular.types import ConversionRequest, Limits
+limits = Limits(max_labels=5_000_000)
+if sys.argv[1:]:
+    source, kind, *targets = sys.argv[1:]
+    target = Path(source).with_suffix(".arff")
+    convert(ConversionRequest(Path(source), target, kind, "t", target_attributes=tuple(targets), limits=limits))
+    target.unlink()
+"""
+ORIGINAL = """
+import sys, pandas as pd
+from openml.datasets.functions import create_dataset
+others = ("creator", "contributor", "collection_date", "language", "licence", "ignore_attribute", "citation")
+create_dataset(name="t", description="d", attributes="auto", data=pd.read_csv(sys.argv[1]),
+               default_target_attribute="class", **dict.fromkeys(others))
+"""
+POLARS = """
+import sys, polars
+path = sys.argv[1]
+table = polars.read_parquet(path) if path.endswith("parquet") else polars.read_csv(path, infer_schema_length=None)
+table.write_csv(path + ".out")
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds, processor seconds, and mebibytes at the peak."""
+
+    wall: float
+    cpu: float
+    peak: float
+
+
+def measure(program: str, *arguments: str, home: Path) -> Cost:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "MIMALLOC_ARENA_EAGER_COMMIT": "0"}
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program, *arguments], env=environment)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
+    if status:
+        raise SystemExit(f"failed: {' '.join(arguments)}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def tell(name: str, cost: Cost) -> None:
+    print(f"{name:44}{cost.wall:7.2f} s {cost.cpu:7.2f} s CPU {cost.peak:7.0f} MB", flush=True)
+
+
+def mixed_rows(count: int, chance: random.Random) -> str:
+    """Return rows of numbers with six digits, whole numbers with gaps, texts, a boolean and a class."""
+    cities = ("Delft", "New York", "Den Haag", "Paris", "Köln")
+    rows = []
+    for row in range(count):
+        numbers = ",".join(f"{chance.gauss(0, 100):.6f}" for _ in range(8))
+        gap = chance.randrange(10**6) if row % 10 else ""
+        flag = "true" if row % 3 else "false"
+        rows.append(
+            f'{row},{numbers},{gap},{chance.choice(cities)},"some, text {row % 1000}",{flag},c{row % 7}'
+        )
+    return "\n".join(rows) + "\n"
+
+
+def write_mixed(path: Path, megabytes: int) -> None:
+    header = ",".join(("id", *(f"x{n}" for n in range(8)), "gap", "city", "text", "flag", "class"))
+    rows = mixed_rows(50_000, random.Random(1)).encode()
+    with path.open("wb") as file:
+        file.write(f"{header}\n".encode())
+        while file.tell() < megabytes * 1_000_000:
+            file.write(rows)
+
+
+def write_wide(path: Path, rows: int) -> None:
+    chance = random.Random(2)
+    with path.open("w") as file:
+        file.write(",".join(f"c{n}" for n in range(20_000)) + "\n")
+        for _ in range(rows):
+            file.write(",".join(str(chance.randrange(10**6)) for _ in range(20_000)) + "\n")
+
+
+def write_labels(path: Path, rows: int) -> None:
+    with path.open("w") as file:
+        file.write("x,label\n")
+        file.writelines(f"{row},label{row}\n" for row in range(rows))
+
+
+def as_parquet(path: Path) -> Path:
+    target = path.with_suffix(".parquet")
+    program = "import sys, pandas; pandas.read_csv(sys.argv[1]).to_parquet(sys.argv[2])"
+    subprocess.run([sys.executable, "-c", program, str(path), str(target)], check=True)
+    return target
+
+
+def as_json_lines(path: Path, megabytes: int) -> Path:
+    target = path.with_suffix(".jsonl")
+    with path.open() as rows, target.open("w") as lines:
+        names = next(rows).strip().split(",")
+        for row in rows:
+            cells = row.strip().split(",")
+            lines.write(
+                json.dumps(dict(zip(names, map(float, cells[:9]), strict=False)) | {"class": cells[-1]})
+                + "\n"
+            )
+            if lines.tell() > megabytes * 1_000_000:
+                break
+    return target
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--megabytes", type=int, default=100)
+    parser.add_argument("--large-megabytes", type=int, default=2000)
+    parser.add_argument("--folder", type=Path, default=None)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        run(Path(name), options.megabytes, options.large_megabytes)
+
+
+def run(folder: Path, megabytes: int, large: int) -> None:
+    has_polars = importlib.util.find_spec("polars") is not None
+    idle = measure(OURS, home=folder)
+    tell("idle", idle)
+    table = folder / "table.csv"
+    write_mixed(table, megabytes)
+    ours = measure(OURS, str(table), "csv", "class", home=folder)
+    tell(f"CSV, {megabytes} MB", ours)
+    if has_polars:
+        polars = measure(POLARS, str(table), home=folder)
+        tell("  polars, read and write", polars)
+        print(
+            f"  ratio of time to polars: {ours.wall / polars.wall:.2f}, of CPU: {ours.cpu / polars.cpu:.2f}"
+        )
+    original = measure(ORIGINAL, str(table), home=folder)
+    tell("  pandas and openml-python", original)
+    print(f"  ratio of CPU to pandas and openml-python: {ours.cpu / original.cpu:.3f}")
+    parquet = as_parquet(table)
+    ours_parquet = measure(OURS, str(parquet), "parquet", "class", home=folder)
+    tell("the same as Parquet", ours_parquet)
+    if has_polars:
+        polars = measure(POLARS, str(parquet), home=folder)
+        tell("  polars, read and write", polars)
+        print(f"  ratio of time to polars: {ours_parquet.wall / polars.wall:.2f}")
+    for size in (megabytes // 4, megabytes):
+        lines = as_json_lines(table, size)
+        tell(f"JSON lines, {size} MB", measure(OURS, str(lines), "jsonl", "class", home=folder))
+    for rows in (250, 500):
+        write_wide(folder / "wide.csv", rows)
+        tell(f"20 000 columns, {rows} rows", measure(OURS, str(folder / "wide.csv"), "csv", home=folder))
+    for rows in (500_000, 1_000_000):
+        write_labels(folder / "labels.csv", rows)
+        tell(f"{rows} labels", measure(OURS, str(folder / "labels.csv"), "csv", "label", home=folder))
+    write_mixed(table, large)
+    largest = measure(OURS, str(table), "csv", "class", home=folder)
+    tell(f"CSV, {large} MB", largest)
+    print(f"peak above idle: {ours.peak - idle.peak:.0f} MB and {largest.peak - idle.peak:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,204 @@
+"""What other people notice of a large upload, and the memory it takes, from the request to the dataset on OpenML.
+
+    .venv/bin/python benchmarks/upload.py [--megabytes 1000] [--folder /tmp]
+
+The service (one web process with its worker) and the sandbox run as processes of their own. `GET /profile` is asked
+every ten milliseconds, first with nothing else to do, then while a CSV file is received, converted and sent. Memory is
+the resident memory of the web process and of its conversion together, sampled ten times a second; the sandbox is not ours.
+"""
+
+import argparse
+import asyncio
+import csv
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+import httpx
+
+from app.core.clock import utc_now
+from app.core.settings import Settings
+from app.core.tokens import TokenSigner
+from app.db import users
+from app.db.engine import Database
+from app.db.migrations import migrate
+
+SECRET = "a secret of thirty-two bytes or more"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def write_table(path: Path, megabytes: int) -> None:
+    """Write a table of numbers, words and classes until it is large enough."""
+    drawn = random.Random(1)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", *(f"x{n}" for n in range(8)), "word", "kind"])
+        block = [
+            [
+                *(f"{drawn.gauss(0, 1):.6f}" for _ in range(8)),
+                f"word {drawn.randrange(10**6)}",
+                drawn.choice("abc"),
+            ]
+            for _ in range(10_000)
+        ]
+        number = 0
+        while file.tell() < megabytes * 1_000_000:
+            for row in block:
+                number += 1
+                writer.writerow([number, *row])
+
+
+async def prepare(settings: Settings) -> str:
+    database = Database(settings)
+    await migrate(database.engine)
+    async with database.session() as session:
+        user_id = await users.add_user(
+            session, username="bench", email="bench@example.org", password_hash="x", first_name="Ada", last_name="L",
+            api_key=f"{time.time_ns():032x}", ip_address="", active=True, now=utc_now(),
+        )  # fmt: skip
+        await users.add_to_members(session, user_id)
+    await database.close()
+    return TokenSigner(SECRET, lifetime=utc_now() - utc_now().replace(year=2020)).issue(user_id)[0]
+
+
+class Probe:
+    """Asks for the profile and looks at the memory until it is stopped."""
+
+    def __init__(self, url: str, token: str, process: "subprocess.Popen[bytes]") -> None:
+        self.latencies: list[float] = []
+        self.peak_mb = 0.0
+        self._process = process
+        self._url, self._headers = url, {"Authorization": f"Bearer {token}"}
+        self._ends = threading.Event()
+        self._threads = [threading.Thread(target=target) for target in (self._ask, self._weigh)]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _ask(self) -> None:
+        with httpx.Client(headers=self._headers, timeout=60) as client:
+            while not self._ends.wait(0.01):
+                began = time.perf_counter()
+                client.get(f"{self._url}/profile").raise_for_status()
+                self.latencies.append((time.perf_counter() - began) * 1000)
+
+    def _weigh(self) -> None:
+        while not self._ends.wait(0.1):
+            self.peak_mb = max(self.peak_mb, memory_mb(self._process.pid))
+
+    def quantile(self, share: float) -> float:
+        """Return how long that share of the answers took at most, in milliseconds."""
+        return sorted(self.latencies)[int(len(self.latencies) * share)]
+
+
+def memory_mb(pid: int) -> float:
+    """Return the resident memory of a process and its children."""
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            status = dict(
+                line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line
+            )
+        except (OSError, ValueError):
+            continue
+        if int(folder.name) == pid or int(status["PPid"]) == pid:
+            total += int(status.get("VmRSS", "0").split()[0])
+    return total / 1024
+
+
+def start(command: list[str], environment: dict[str, str], url: str) -> "subprocess.Popen[bytes]":
+    process = subprocess.Popen(
+        command, env={**os.environ, **environment}, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    while True:
+        try:
+            httpx.get(url)
+        except httpx.HTTPError:
+            time.sleep(0.05)
+        else:
+            return process
+
+
+def measure(url: str, token: str, table: Path) -> None:
+    with table.open("rb") as file:
+        answer = httpx.post(
+            f"{url}/data-upload",
+            headers={"Authorization": f"Bearer {token}"},
+            files={
+                "dataset": (table.name, file, "text/csv"),
+                "metadata": (None, '{"dataset_name": "bench", "description": "d", "def_tar_att": "kind"}'),
+            },
+            timeout=3600,
+        )
+    answer.raise_for_status()
+
+
+def timed(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--megabytes", type=int, default=1000)
+    parser.add_argument("--folder", default=None, help="where there is room for three times the table")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        small, large = Path(folder, "small.csv"), Path(folder, "large.csv")
+        write_table(small, 10)
+        write_table(large, options.megabytes)
+        port, sandbox_port = free_port(), free_port()
+        url = f"http://127.0.0.1:{port}"
+        environment = {
+            "DATA_DIR": f"{folder}/var", "JWT_SECRET_KEY": SECRET, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port),
+            "OPENML_SERVER": f"http://127.0.0.1:{sandbox_port}/", "LOG_LEVEL": "WARNING",
+        }  # fmt: skip
+        settings = Settings(_env_file=None, data_dir=Path(folder, "var"))
+        token = asyncio.run(prepare(settings))
+        program = [sys.executable, "-m", "app.cli"]
+        sandbox = start([*program, "sandbox"], environment, f"http://127.0.0.1:{sandbox_port}/")
+        service = start([*program, "serve"], environment, f"{url}/health/live")
+        try:
+            measure(url, token, small)  # warm
+            with Probe(url, token, service) as idle:
+                time.sleep(10)
+            with Probe(url, token, service) as busy:
+                seconds = timed(lambda: measure(url, token, large))
+        finally:
+            for process in (service, sandbox):
+                process.send_signal(signal.SIGTERM)
+                process.wait()
+    print(f"{options.megabytes} MB of CSV, received, converted, sent and stored: {seconds:.0f} s")
+    for name, probe in (("idle", idle), ("meanwhile", busy)):
+        print(
+            f"GET /profile, {name:10} p50 {probe.quantile(0.5):.1f} ms   p99 {probe.quantile(0.99):.1f} ms   "
+            f"worst {max(probe.latencies):.0f} ms   memory at most {probe.peak_mb:.0f} MB"
+        )
+    print(f"ratio of p99: {busy.quantile(0.99) / idle.quantile(0.99):.1f}")
+
+
+if __name__ == "__main__":
+    main()

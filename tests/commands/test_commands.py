@@ -1,0 +1,174 @@
+"""`openml-web mail` and `openml-web user`, as an operator types them."""
+
+import asyncio
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+from typer.testing import CliRunner, Result
+
+from app.cli import cli
+from app.core.clock import utc_now
+from app.core.settings import Settings
+from app.db import outbox as mails
+from app.db.engine import Database
+from app.db.tables import audit_events, outbox, users
+from app.worker.deliver_mail import deliver_one
+from tests.conftest import PASSWORD, running
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, database_uri: str, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATA_DIR", str(tmp_path / "var"))
+    monkeypatch.setenv("DATABASE_URI", database_uri)
+
+    def run_command(*arguments: str, **settings: str) -> Result:
+        return CliRunner().invoke(cli, arguments, env=settings)
+
+    return run_command
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_uri: str, sandbox_url: str) -> Settings:
+    return Settings(
+        _env_file=None,
+        data_dir=tmp_path / "var",
+        database_uri=database_uri,
+        openml_server=sandbox_url,
+        embedded_worker=False,
+    )
+
+
+def queue(settings: Settings, recipient: str, *, state: str = "pending") -> int:
+    async def add() -> int:
+        database = Database(settings)
+        try:
+            async with database.session() as session:
+                await mails.add_mail(
+                    session, kind="api_key_changed", recipient=recipient, parameters={}, now=utc_now()
+                )
+                found = await session.scalar(sa.select(sa.func.max(outbox.c.id)))
+                if state == "failed":
+                    await mails.set_failed(session, found or 0, now=utc_now(), error="550 no such user")
+            return found or 0
+        finally:
+            await database.close()
+
+    return asyncio.run(add())
+
+
+def test_mail_list_when_asked_what_became_of_a_mail_then_said(run: Run, settings: Settings) -> None:
+    queue(settings, "ada@example.org", state="failed")
+    queue(settings, "bob@example.org")
+
+    everything, hers, failed = (
+        run("mail", "list"),
+        run("mail", "list", "--to", "ada@example.org"),
+        run("mail", "list", "--state", "failed"),
+    )
+
+    assert len(everything.output.splitlines()) == 2
+    assert hers.output == failed.output
+    assert re.fullmatch(
+        r"\d+  [-\d: ]+Z  api_key_changed  ada@example.org  failed  at [-\d: ]+Z  \(550 no such user\)\n",
+        hers.output,
+    )
+    assert run("mail", "list", "--to", "nobody@example.org").output == "No such mail.\n"
+
+
+def test_mail_retry_when_given_up_then_goes_out(run: Run, settings: Settings) -> None:
+    number = queue(settings, "ada@example.org", state="failed")
+    assert run("mail", "retry", str(number + 1)).exit_code == 1
+    assert run("mail", "retry").exit_code == 2
+
+    assert run("mail", "retry", "--failed").output == "1 to be tried again.\n"
+
+    async def deliver() -> None:
+        async with running(settings) as app:
+            assert await deliver_one(app.resources, owner="test")
+
+    asyncio.run(deliver())
+    assert "sent" in run("mail", "list").output
+    assert run("mail", "retry", str(number)).exit_code == 1, "what is out is not sent twice"
+
+
+def test_mail_test_when_the_server_takes_it_then_said(run: Run, free_port: int) -> None:
+    controller = Controller(Sink(), hostname="127.0.0.1", port=free_port)
+    controller.start()
+    try:
+        taken = run("mail", "test", "ada@example.org", SMTP_SERVER="127.0.0.1", SMTP_PORT=str(free_port))
+    finally:
+        controller.stop()
+    away = run("mail", "test", "ada@example.org", SMTP_SERVER="127.0.0.1", SMTP_PORT=str(free_port))
+
+    assert (taken.exit_code, away.exit_code) == (0, 1)
+    assert taken.output == f"Sent: 127.0.0.1:{free_port} took it for ada@example.org\n"
+    assert away.output.startswith("Not sent: ")
+    assert run("mail", "test", "no address").exit_code == 1
+
+
+def test_user_when_created_by_an_operator_then_the_owner_chooses_the_password(
+    run: Run, settings: Settings
+) -> None:
+    created = run("user", "create", "ada@example.org", "--first-name", "Ada", "--last-name", "L")
+    again = run("user", "create", "ADA@example.org", "--first-name", "Ada", "--last-name", "L")
+
+    assert created.exit_code == 0, created.output
+    assert again.exit_code == 2
+    assert "has an account already" in again.output
+
+    async def choose() -> None:
+        async with running(settings) as app:
+            for word in ("none", "", "x"):
+                login = await app.client.post("/login", json={"email": "ada@example.org", "password": word})
+                assert login.json() == {"msg": "Wrong username or password"}
+            assert await deliver_one(app.resources, owner="test")
+            text = next((settings.data_dir / "mail").glob("*.eml")).read_text()
+            link = next(word for word in text.split() if "token=" in word)
+            body = {"url": link, "password": PASSWORD}
+            assert (await app.client.post("/resetpassword", json=body)).status_code == 200
+            login = await app.client.post("/login", json={"email": "ada@example.org", "password": PASSWORD})
+            assert "access_token" in login.json()
+
+    asyncio.run(choose())
+
+
+def test_user_when_closed_opened_shown_and_anonymised_then_each_is_so(run: Run, settings: Settings) -> None:
+    run("user", "create", "ada@example.org", "--first-name", "Ada", "--last-name", "L")
+
+    closed = run("user", "deactivate", "ada@example.org")
+    shown = run("user", "show", "ada@example.org")
+    opened = run("user", "activate", "ada@example.org")
+    ended = run("user", "end-sessions", "ada@example.org")
+    kept = CliRunner().invoke(cli, ["user", "anonymise", "ada@example.org"], input="n\n")
+    gone = run("user", "anonymise", "ada@example.org", "--yes")
+
+    assert [result.exit_code for result in (closed, shown, opened, ended, kept, gone)] == [0, 0, 0, 0, 1, 0]
+    assert re.search(r"active +0\n", shown.output)
+    assert "deactivated by an operator" in shown.output
+    assert "password" not in shown.output
+    assert run("user", "show", "ada@example.org").exit_code == 2
+
+    async def look() -> None:
+        database = Database(settings)
+        async with database.session() as session:
+            assert await session.scalar(sa.select(users.c.active)) == 0
+            kinds = (await session.scalars(sa.select(audit_events.c.kind))).all()
+        await database.close()
+        assert kinds == [], "an anonymised account has no trail"
+
+    asyncio.run(look())
+
+
+def test_user_when_nobody_has_the_name_then_said(run: Run) -> None:
+    result = run("user", "deactivate", "nobody@example.org")
+
+    assert result.exit_code == 2
+    assert "nobody has the name or address" in result.output

@@ -1,0 +1,48 @@
+import pytest
+
+from app.core.errors import (
+    ApiKeyMissingError,
+    NotFoundError,
+    OpenMLRefusedError,
+    OpenMLUnreachableError,
+    Problem,
+)
+from app.openml.errors import LostAnswerError, NotSentError, RefusedError, UpstreamError
+from app.openml.problems import explained, require_key
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "text"),
+    [
+        (RefusedError(103, "Authentication failed", http_status=412), OpenMLRefusedError, "API key"),
+        (RefusedError(107, "Database connection error", http_status=412), OpenMLUnreachableError, "later"),
+        (RefusedError(622, "Not allowed", http_status=412, details="[1, 2]"), OpenMLRefusedError, "[1, 2]"),
+        (NotSentError("OpenML cannot be reached"), OpenMLUnreachableError, "again"),
+        (LostAnswerError("the connection to OpenML broke"), OpenMLUnreachableError, "not done twice"),
+    ],
+)
+def test_failure_when_nobody_knows_it_then_explained(
+    error: UpstreamError, kind: type[Problem], text: str
+) -> None:
+    with pytest.raises(kind) as raised, explained():
+        raise error
+    assert text in raised.value.detail
+    assert raised.value.members.get("code") == getattr(error, "code", None)
+
+
+def test_failure_when_its_texts_are_endless_then_cut() -> None:
+    with pytest.raises(OpenMLRefusedError) as raised, explained():
+        raise RefusedError(622, "x", http_status=412, details=", ".join(map(str, range(100_000))))
+    assert len(raised.value.detail) < 600
+
+
+def test_failure_when_the_place_knows_its_code_then_the_places_problem() -> None:
+    with pytest.raises(NotFoundError), explained({111: lambda error: NotFoundError(code=error.code)}):
+        raise RefusedError(111, "Unknown dataset", http_status=412)
+
+
+def test_key_when_missing_or_malformed_then_said_so() -> None:
+    assert require_key("a" * 32) == "a" * 32
+    for key in (None, "", "x"):
+        with pytest.raises(ApiKeyMissingError):
+            require_key(key)

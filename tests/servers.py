@@ -1,0 +1,27 @@
+"""ASGI applications on ports of their own, for tests of what passes between servers."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+
+
+@asynccontextmanager
+async def serving(app: Any) -> AsyncIterator[str]:
+    """Serve `app` on a free port of this machine, in this process; yield its root."""
+    # asyncio switches Nagle's delay of 40 ms off for sockets that say they are TCP, and accepted ones inherit it.
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False)
+        server = uvicorn.Server(config)
+        task = asyncio.ensure_future(server.serve(sockets=[listener]))
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        finally:
+            server.should_exit = True
+            server.force_exit = True
+            await task

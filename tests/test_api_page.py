@@ -1,0 +1,41 @@
+"""The examples of docs/api.md, run as printed."""
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.service import Service
+
+PAGE = (Path(__file__).parents[1] / "docs/api.md").read_text()
+
+
+def without_numbers(text: str) -> str:
+    """What is the same in each run: numbers, and aliases made of content, are not."""
+    return re.sub(r"\d+", "#", re.sub(r'"c[0-9a-f]{31}"', '"alias"', text))
+
+
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+def test_walk_when_run_as_printed_then_it_prints_what_it_says(service: Service, tmp_path: Path) -> None:
+    if shutil.which("curl") is None:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("the walk needs curl")
+    section = PAGE.partition("\n## What describes a dataset, tasks, collections\n")[2].partition("\n## ")[0]
+    script, printed = re.findall(r"```\w*\n(.*?)```", section, re.DOTALL)
+    service.start()
+    token = service.sign_up_and_log_in()["Authorization"].removeprefix("Bearer ")
+
+    done = subprocess.run(
+        ["sh", "-e"],
+        input=script.replace("http://127.0.0.1:5000", service.url),
+        env={**os.environ, "TOKEN": token},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (done.returncode, without_numbers(done.stdout)) == (0, without_numbers(printed)), done.stderr
