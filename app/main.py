@@ -10,6 +10,7 @@ from typing import TypedDict
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
+from starlette.datastructures import Headers
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
@@ -22,6 +23,8 @@ import app.search.router
 import app.site.passing
 import app.site.router
 import app.task.router
+import app.upload.dialects
+import app.upload.resource_router
 import app.upload.router
 import app.user.router
 from app.core.http import install_problem_handlers
@@ -42,6 +45,7 @@ STARTUP_FAILED = 3
 TAGS = [
     {"name": "accounts", "description": "Sign up, confirm, log in; profile and API key."},
     {"name": "datasets", "description": "Publish tables on OpenML, and change what describes them."},
+    {"name": "uploads", "description": "Uploads that survive bad lines: sent in parts, watched, previewed."},
     {"name": "tasks", "description": "Make tasks of datasets, and collections of tasks and runs."},
     {"name": "health", "description": "For load balancers."},
 ]
@@ -72,15 +76,19 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=_operation_id,
         lifespan=_lifespan(settings),
     )
-    application.add_middleware(
-        BodyLimitMiddleware, limit=BODY_BYTES, streaming_paths=["/data-upload", "/image"]
-    )
+    application.add_middleware(BodyLimitMiddleware, limit=BODY_BYTES, streams=_streams)
     application.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Prefer", "X-API-Key"],
-        expose_headers=["X-Request-ID"],
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Prefer",
+            "X-API-Key",
+            *app.upload.dialects.ASKED_HEADERS,
+        ],
+        expose_headers=["X-Request-ID", *app.upload.dialects.ANSWERED_HEADERS],
     )
     application.add_middleware(RequestMiddleware, https=settings.site_url.startswith("https://"))
     install_problem_handlers(application)
@@ -106,12 +114,20 @@ def _add_routes(application: FastAPI) -> None:
     )
     for room in rooms:
         application.include_router(room.router.router)
+    application.include_router(app.upload.resource_router.router)
     application.include_router(app.site.passing.router)
     mimetypes.init()  # else the first request for a file reads the system's list on the event loop
     offline_assets = files("fastapi_offline") / "static"
     application.mount("/assets/api", StaticFiles(directory=str(offline_assets)))
     application.mount("/assets", OwnFiles(packages=[("app.site", "static")]))
     application.router.routes.append(Route("/{path:path}", PageFallback(), methods=["GET", "HEAD"]))
+
+
+def _streams(path: str, headers: Headers) -> bool:
+    """Say whether the body goes to disk as it comes, under limits of its own."""
+    if path in {"/data-upload", "/data-edit-upload", "/image"}:
+        return True
+    return path.startswith("/uploads") and app.upload.dialects.dialect_of(headers) is not None
 
 
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:

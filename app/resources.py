@@ -12,21 +12,25 @@ from app.core.limits import RateLimiter, parse_overrides
 from app.core.password_policy import warm_up
 from app.core.passwords import PasswordHasher
 from app.core.settings import Settings, SettingsError
+from app.core.slots import Slots
 from app.core.tokens import TokenSigner
 from app.core.wakeups import Wakeups
 from app.db import users
 from app.db.engine import Database
 from app.db.migrations import require_current
 from app.db.rate_storage import DatabaseStorage
+from app.db.watched import WatchedUploads
 from app.imaging import PictureRedrawer
 from app.mail.messages import MessageBuilder, Sender
 from app.mail.transport import MailTransport, create_transport
 from app.openml.client import OpenMLClient, open_client
 from app.storage.local import LocalStorage
+from app.storage.parts import UploadStorage
 from app.storage.pictures import LocalPictures
 from app.upstream.servers import Upstreams, open_upstreams
 
 HASHES_SAMPLED = 64
+WATCHERS_PER_USER = 50
 REDIS_CONNECTIONS = 20
 REDIS_SECONDS = 5
 """Longest wait for a free connection, and for an answer."""
@@ -43,7 +47,12 @@ class Resources:
     limits: RateLimiter
     wakeups: Wakeups
     openml: OpenMLClient
-    storage: LocalStorage
+    storage: UploadStorage
+    receives: Slots
+    """Bodies of uploads that come in."""
+    watchers: Slots
+    """Streams of events that are open."""
+    watched: WatchedUploads
     pictures: LocalPictures
     redrawer: PictureRedrawer
     upstreams: Upstreams
@@ -69,6 +78,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.callback(passwords.close)
         async with database.session() as session:
             passwords.learn(await users.sample_password_hashes(session, HASHES_SAMPLED))
+        watched = WatchedUploads(database, wakeups)
+        stack.push_async_callback(watched.close)
         openml = await stack.enter_async_context(
             open_client(settings.openml_url, timeout_seconds=settings.openml_timeout_seconds)
         )
@@ -83,6 +94,9 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             wakeups=wakeups,
             openml=openml,
             storage=LocalStorage(settings.data_dir / "uploads"),
+            receives=Slots(total=settings.receives_at_once, per_user=settings.receives_per_user),
+            watchers=Slots(total=settings.watchers_at_once, per_user=WATCHERS_PER_USER),
+            watched=watched,
             pictures=LocalPictures(settings.data_dir / "pictures"),
             redrawer=PictureRedrawer(
                 max_pixels=settings.picture_max_pixels, at_once=settings.pictures_at_once

@@ -10,8 +10,9 @@ import sys
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -277,10 +278,29 @@ class Running:
     resources: Resources
 
 
+STOP_SECONDS = 60
+
+
+@asynccontextmanager
+async def _ending_in_time(lifespan: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """Fail, and say which tasks are left, where the application does not stop."""
+    entered = await lifespan.__aenter__()
+    try:
+        yield entered
+    finally:
+        stopping = asyncio.ensure_future(lifespan.__aexit__(None, None, None))
+        done, _ = await asyncio.wait([stopping], timeout=STOP_SECONDS)
+        if not done:
+            for task in asyncio.all_tasks():
+                task.print_stack()
+            pytest.fail(f"the application does not stop within {STOP_SECONDS} seconds")
+        await stopping
+
+
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Running]:
     application = create_app(settings)
-    async with application.router.lifespan_context(application) as state:
+    async with _ending_in_time(application.router.lifespan_context(application)) as state:
         assert state is not None
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
@@ -334,35 +354,35 @@ def password_hash() -> str:
         hasher.close()
 
 
+async def insert_person(app: Running, password_hash: str, **changes: Any) -> Person:
+    """Insert an account, confirmed unless told otherwise, and return it with an access token."""
+    email = changes.pop("email", f"{secrets.token_hex(4)}@example.org")
+    values = {
+        "username": email,
+        "email": email,
+        "password_hash": password_hash,
+        "first_name": "Ada",
+        "last_name": "Lovelace",
+        "api_key": secrets.token_hex(16),
+        "ip_address": "127.0.0.1",
+        "active": True,
+        "now": utc_now(),
+        **changes,
+    }
+    async with app.resources.database.session() as session:
+        user_id = await users.add_user(session, **values)
+        if values["active"]:
+            await users.add_to_members(session, user_id)
+    token, _ = app.resources.tokens.issue(user_id)
+    return Person(user_id, values["email"], PASSWORD, values["api_key"], token)
+
+
 MakePerson = Callable[..., Awaitable[Person]]
 
 
 @pytest.fixture
 def make_person(app: Running, password_hash: str) -> MakePerson:
-    """Insert an account, confirmed unless told otherwise, and return it with an access token."""
-
-    async def make(**changes: Any) -> Person:
-        email = changes.pop("email", f"{secrets.token_hex(4)}@example.org")
-        values = {
-            "username": email,
-            "email": email,
-            "password_hash": password_hash,
-            "first_name": "Ada",
-            "last_name": "Lovelace",
-            "api_key": secrets.token_hex(16),
-            "ip_address": "127.0.0.1",
-            "active": True,
-            "now": utc_now(),
-            **changes,
-        }
-        async with app.resources.database.session() as session:
-            user_id = await users.add_user(session, **values)
-            if values["active"]:
-                await users.add_to_members(session, user_id)
-        token, _ = app.resources.tokens.issue(user_id)
-        return Person(user_id, values["email"], PASSWORD, values["api_key"], token)
-
-    return make
+    return partial(insert_person, app, password_hash)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The examples of docs/api.md, run as printed."""
+"""The examples of docs/api.md and docs/uploads.md, run as printed."""
 
 import os
 import re
@@ -10,7 +10,11 @@ import pytest
 
 from tests.service import Service
 
-PAGE = (Path(__file__).parents[1] / "docs/api.md").read_text()
+DOCS = Path(__file__).parents[1] / "docs"
+WALKS = [
+    ("api.md", "What describes a dataset, tasks, collections"),
+    ("uploads.md", "Begin, send, look, publish"),
+]
 
 
 def without_numbers(text: str) -> str:
@@ -18,11 +22,14 @@ def without_numbers(text: str) -> str:
     return re.sub(r"\d+", "#", re.sub(r'"c[0-9a-f]{31}"', '"alias"', text))
 
 
+@pytest.mark.parametrize(("page", "title"), WALKS)
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
-def test_walk_when_run_as_printed_then_it_prints_what_it_says(service: Service, tmp_path: Path) -> None:
+def test_walk_when_run_as_printed_then_it_prints_what_it_says(
+    service: Service, tmp_path: Path, page: str, title: str
+) -> None:
     if shutil.which("curl") is None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("the walk needs curl")
-    section = PAGE.partition("\n## What describes a dataset, tasks, collections\n")[2].partition("\n## ")[0]
+    section = (DOCS / page).read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     script, printed = re.findall(r"```\w*\n(.*?)```", section, re.DOTALL)
     service.start()
     token = service.sign_up_and_log_in()["Authorization"].removeprefix("Bearer ")

@@ -183,7 +183,7 @@ async def delete_account(resources: Resources, user_id: int, email: str) -> None
         await sessions.delete_sessions(session, user_id)
         await account_tokens.delete_of_user(session, user_id)
         await audit_events.delete_of_user(session, user_id)
-        await uploads.forget_user(session, user_id)
+        await uploads.forget_user(session, user_id, utc_now())
         await task_requests.delete_of_user(session, user_id)
         await outbox.forget_recipient(session, email)
         await users.anonymise(session, user_id)

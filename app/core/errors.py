@@ -2,20 +2,26 @@
 
     Problem
     |- 400  BadRequestError  MalformedBodyError  LinkNotValidError
+    |- 400  DigestMismatchError  InconsistentLengthError  UploadCompletedError
     |- 401  UnauthorizedError  WrongCredentialsError
     |- 403  NotConfirmedError  NotYoursError
     |- 404  NotFoundError
     |- 405  MethodNotAllowedError
     |- 408  BodyStalledError
     |- 409  ApiKeyMissingError  DatasetNotActiveError  DatasetInUseError  AliasTakenError
-    |- 413  BodyTooLargeError
-    |- 415  FormatNotSupportedError
-    |- 422  ValidationFailedError  DatasetRefusedError  PictureRefusedError
+    |- 409  OffsetMismatchError  UploadStateError
+    |- 410  UploadGoneError
+    |- 412  TusVersionError
+    |- 413  BodyTooLargeError  QuotaExceededError
+    |- 415  FormatNotSupportedError  MediaTypeNotSupportedError
+    |- 422  ValidationFailedError  DatasetRefusedError  PictureRefusedError  IdempotencyKeyReusedError
     |- 429  TooManyRequestsError
+    |- 460  ChecksumMismatchError
     |- 500  InternalError
     |- 502  OpenMLRefusedError  ProcessingFailedError
     |- 503  TooBusyError  OpenMLUnreachableError  NotReadyError
-    `- 504  StillWorkingError
+    |- 504  StillWorkingError
+    `- 507  StorageFullError
 
 A problem travels as `application/problem+json` (RFC 9457). `slug` makes its `type`, below the space that
 OpenML's own REST API uses; `msg` repeats the text for the SPA and other clients of the Flask backend; `errors`
@@ -28,6 +34,8 @@ from typing import Any, ClassVar, Self
 ERRORS_SHOWN = 20
 """Wrong fields that one problem names; whoever has more will have them after the next try."""
 PROBLEM_SPACE = "https://openml.org/problems/"
+IANA_SPACE = "https://iana.org/assignments/http-problem-types#"
+"""Where the kinds of problems are named that a standard defines."""
 
 
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
@@ -36,6 +44,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
     slug: ClassVar[str]
     status: ClassVar[int]
     title: ClassVar[str]
+    space: ClassVar[str] = PROBLEM_SPACE
 
     def __init__(
         self,
@@ -56,7 +65,7 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
     @classmethod
     def type_uri(cls) -> str:
         """Return the address that names this kind of problem."""
-        return PROBLEM_SPACE + cls.slug
+        return cls.space + cls.slug
 
     def document(self) -> dict[str, Any]:
         """Return the problem+json document."""
@@ -86,6 +95,30 @@ class LinkNotValidError(Problem):
     """The token of a mail link is unknown, used, or too old."""
 
     slug, status, title = "link-not-valid", 400, "This link does not work (any more); ask for a new one"
+
+
+class DigestMismatchError(Problem):
+    """The bytes are not those that `Content-Digest` announced; none of them is kept."""
+
+    slug, status, title = "digest-mismatch", 400, "The bytes are not those that the digest announced"
+
+
+class InconsistentLengthError(Problem):
+    """The upload's length is not the one announced before."""
+
+    slug, status, title = (
+        "inconsistent-upload-length",
+        400,
+        "The upload has another length than was announced",
+    )
+    space = IANA_SPACE
+
+
+class UploadCompletedError(Problem):
+    """The upload has all its bytes."""
+
+    slug, status, title = "completed-upload", 400, "The upload has all its bytes already"
+    space = IANA_SPACE
 
 
 class UnauthorizedError(Problem):
@@ -158,6 +191,49 @@ class AliasTakenError(Problem):
     slug, status, title = "alias-taken", 409, "Another collection has this alias"
 
 
+class OffsetMismatchError(Problem):
+    """The bytes do not begin where those that we have end; `HEAD` says where to go on."""
+
+    slug, status, title = "mismatching-upload-offset", 409, "The bytes do not begin where the upload stands"
+    space = IANA_SPACE
+
+    @classmethod
+    def between(cls, *, expected: int, provided: int) -> Self:
+        """Return the problem of bytes that begin at `provided`, where `expected` would go on."""
+        return cls(
+            f"The upload has {expected} bytes; go on from there, not from {provided}.",
+            headers={"Upload-Offset": str(expected)},
+            **{"expected-offset": expected, "provided-offset": provided},
+        )
+
+
+class UploadStateError(Problem):
+    """The upload does not stand where this can be done."""
+
+    slug, status, title = "upload-state", 409, "This cannot be done with the upload as it stands"
+
+
+class UploadGoneError(Problem):
+    """The upload was cancelled or has expired, and its bytes are gone."""
+
+    slug, status, title = "upload-gone", 410, "The upload was cancelled or has expired; begin a new one"
+
+
+class TusVersionError(Problem):
+    """The client speaks another version of tus."""
+
+    slug, status, title = "tus-version", 412, "This service speaks tus 1.0.0; send Tus-Resumable: 1.0.0"
+
+    def __init__(self, detail: str = "", **members: Any) -> None:  # noqa: ANN401 - as above
+        super().__init__(detail, headers={"Tus-Version": "1.0.0"}, **members)
+
+
+class QuotaExceededError(Problem):
+    """The user's unfinished uploads take as much as they may."""
+
+    slug, status, title = "quota-exceeded", 413, "Your unfinished uploads take as much as they may"
+
+
 class BodyTooLargeError(Problem):
     """The body is larger than the limit."""
 
@@ -168,6 +244,12 @@ class FormatNotSupportedError(Problem):
     """Files of this kind cannot be turned into a dataset."""
 
     slug, status, title = "format-not-supported", 415, "format not supported"
+
+
+class MediaTypeNotSupportedError(Problem):
+    """The body has a type that this path does not take."""
+
+    slug, status, title = "media-type-not-supported", 415, "This path does not take bodies of this type"
 
 
 class ValidationFailedError(Problem):
@@ -202,16 +284,28 @@ class PictureRefusedError(Problem):
     slug, status, title = "picture-refused", 422, "The file cannot be used as a picture"
 
 
+class IdempotencyKeyReusedError(Problem):
+    """The `Idempotency-Key` belongs to another request."""
+
+    slug, status, title = "idempotency-key-reused", 422, "This Idempotency-Key belongs to another request"
+
+
 class TooManyRequestsError(Problem):
     """A rate limit is reached; come back after `Retry-After` seconds."""
 
     slug, status, title = "too-many-requests", 429, "Too many attempts; try again later"
 
-    def __init__(self, *, retry_after_seconds: int = 60) -> None:
+    def __init__(self, detail: str = "", *, retry_after_seconds: int = 60) -> None:
         super().__init__(
-            f"Too many attempts; try again in {retry_after_seconds} seconds",
+            detail or f"Too many attempts; try again in {retry_after_seconds} seconds",
             headers={"Retry-After": str(retry_after_seconds)},
         )
+
+
+class ChecksumMismatchError(Problem):
+    """The bytes are not those that `Upload-Checksum` announced; none of them is kept (tus 1.0)."""
+
+    slug, status, title = "checksum-mismatch", 460, "The bytes are not those that the checksum announced"
 
 
 class InternalError(Problem):
@@ -257,6 +351,15 @@ class StillWorkingError(Problem):
     """The upload is safe and goes on; only this request stopped waiting."""
 
     slug, status, title = "still-working", 504, "The upload is safe and still being published"
+
+
+class StorageFullError(Problem):
+    """There is no room for the upload."""
+
+    slug, status, title = "storage-full", 507, "There is no room for the upload at the moment"
+
+    def __init__(self, detail: str = "", **members: Any) -> None:  # noqa: ANN401 - as above
+        super().__init__(detail, headers={"Retry-After": "600"}, **members)
 
 
 def _field_error(detail: Mapping[str, Any]) -> dict[str, str]:

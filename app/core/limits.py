@@ -47,6 +47,8 @@ LIMITS: Mapping[str, str] = {
     "openml-account": "1200/1 hour",
     "upload-account": "3000/1 hour",
     "upload-address": "6000/1 hour",
+    # Requests that bring bytes of uploads; a bad line needs many.
+    "chunk-account": "36000/1 hour",
 }
 LOCAL = frozenset(
     {
@@ -57,6 +59,7 @@ LOCAL = frozenset(
         "openml-account",
         "upload-account",
         "upload-address",
+        "chunk-account",
     }
 )
 """Counted in memory by each worker: they blunt a rush, and being exact across workers is not worth a write."""

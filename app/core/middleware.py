@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import secrets
 import time
-from collections.abc import Collection
+from collections.abc import Callable
 
 import structlog
 from starlette.datastructures import Headers
@@ -90,17 +90,18 @@ class BodyLimitMiddleware:
     their own, which are settings.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int, streaming_paths: Collection[str]) -> None:
+    def __init__(self, app: ASGIApp, *, limit: int, streams: Callable[[str, Headers], bool]) -> None:
         self._app = app
         self._limit = limit
-        self._streaming_paths = frozenset(streaming_paths)
+        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"] in self._streaming_paths:
+        headers = Headers(scope=scope) if scope["type"] == "http" else None
+        if headers is None or self._streams(scope["path"], headers):
             await self._app(scope, receive, send)
             return
-        declared = Headers(scope=scope).get("content-length", "0")
+        declared = headers.get("content-length", "0")
         if declared.isdigit() and int(declared) > self._limit:
             problem = BodyTooLargeError(
                 f"The body is larger than {self._limit} bytes.", limit_bytes=self._limit

@@ -251,6 +251,44 @@ class Settings(BaseSettings):
         100_000_000_000, ge=1, description="Bytes that a file may have once it is unpacked, and as ARFF."
     )
     max_labels: int = Field(100_000, ge=1, description="Labels that a nominal column may have.")
+    upload_expire_hours: float = Field(
+        72,
+        gt=0,
+        description="How long an upload whose bytes are missing, or that waits for its owner to publish it, may lie "
+        "still before it is given up.",
+    )
+    uploads_per_user: int = Field(
+        1000, ge=1, description="Unfinished uploads that one user may have; more are answered 429."
+    )
+    upload_user_bytes: int = Field(
+        200_000_000_000,
+        ge=1,
+        description="Bytes that the unfinished uploads of one user may take together; more are answered 413.",
+    )
+    disk_reserve_bytes: int = Field(
+        2_000_000_000,
+        ge=0,
+        description="Bytes that stay free on the disk; an upload that would use them is answered 507.",
+    )
+    receives_at_once: int = Field(
+        2000, ge=1, description="Bodies of uploads that one process takes at once; more are answered 503."
+    )
+    receives_per_user: int = Field(
+        200,
+        ge=1,
+        description="Bodies of uploads that one process takes of one user at once; more are answered 429.",
+    )
+    uploads_waiting: int = Field(
+        20_000,
+        ge=1,
+        description="Uploads that may wait for a worker; more are answered 503 before their bytes.",
+    )
+    watchers_at_once: int = Field(
+        1000, ge=1, description="Streams of events that one process keeps open; more are answered 503."
+    )
+    conversions_per_user: int = Field(
+        2, ge=1, description="Conversions of one user's uploads that all workers together do at once."
+    )
     upload_keep_hours: int = Field(
         24,
         ge=0,

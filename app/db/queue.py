@@ -23,6 +23,7 @@ class Queue:
 
     def __init__(self, table: sa.Table, states: Sequence[str]) -> None:
         self._table = table
+        self.states = states
         self._in_state = table.c.state.in_(states)
         # The reader binds nothing but names, so the states stand in the text; they are constants of ours.
         in_state = sa.or_(*(table.c.state == sa.literal_column(f"'{state}'") for state in states))

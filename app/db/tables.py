@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -263,7 +264,17 @@ uploads = Table(
     Column("file_name", String(255), nullable=False),
     Column("format", String(12), nullable=False),
     Column("description", JSON),
+    Column("total_bytes", BigInteger),
     Column("received_bytes", BigInteger),
+    Column("expected_sha256", String(64)),
+    Column("publish_requested", Boolean, nullable=False, server_default="1"),
+    Column("cancel_requested", Boolean, nullable=False, server_default="0"),
+    Column("idempotency_key", String(64)),
+    Column("request_digest", String(64)),
+    Column("expires_at", UtcDateTime),
+    Column("duplicate_of", String(32)),
+    Column("progress", JSON),
+    Column("tus_metadata", Text),
     Column("received_md5", String(32)),
     Column("received_sha256", String(64)),
     Column("arff_bytes", BigInteger),
@@ -283,6 +294,18 @@ uploads = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     Index("ix_uploads_queue", "state", "available_at"),
+    Index("ix_uploads_idempotency_key", "idempotency_key", unique=True),
+    Index("ix_uploads_expires_at", "expires_at"),
+    **_OURS,
+)
+
+upload_parts = Table(
+    "upload_parts",
+    metadata,
+    Column("upload_id", String(32), primary_key=True),
+    Column("start", BigInteger, primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("length", BigInteger, nullable=False),
     **_OURS,
 )
 

@@ -1,7 +1,7 @@
-"""Statements on `uploads` and `upload_events`: the story of each upload, one row an upload and one an event."""
+"""Statements on `uploads`, `upload_parts` and `upload_events`: rows for an upload, a part of its bytes, a step."""
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -13,13 +13,20 @@ from app.db.engine import Database
 from app.db.queue import Queue
 from app.db.reader import Reader, ReadStatement
 from app.db.results import row_count
-from app.db.tables import upload_events, uploads, users
+from app.db.tables import upload_events, upload_parts, uploads, users
+from app.db.upsert import upsert
+from app.storage.parts import Part
 
 
 class UploadState(StrEnum):
-    """Where an upload stands. Each state is reached once, in this order; `failed` from any before `active`."""
+    """Where an upload stands: in this order, but for the last three, which end it before `active`.
+
+    `ready` waits for its owner; an upload that is to be published at once goes by it.
+    """
 
     RECEIVING = "receiving"
+    VERIFYING = "verifying"
+    READY = "ready"
     RECEIVED = "received"
     CHECKED = "checked"
     CONVERTED = "converted"
@@ -28,16 +35,27 @@ class UploadState(StrEnum):
     PROCESSING = "processing"
     ACTIVE = "active"
     FAILED = "failed"
+    CANCELLED = "cancelled"
+    DUPLICATE = "duplicate"
 
 
 TO_PUBLISH = Queue(
-    uploads, [UploadState.RECEIVED, UploadState.CHECKED, UploadState.CONVERTED, UploadState.SENDING]
+    uploads,
+    [
+        UploadState.VERIFYING,
+        UploadState.RECEIVED,
+        UploadState.CHECKED,
+        UploadState.CONVERTED,
+        UploadState.SENDING,
+    ],
 )
 TO_WATCH = Queue(uploads, [UploadState.PUBLISHED, UploadState.PROCESSING])
-HAS_OUTCOME = frozenset(
-    {UploadState.PUBLISHED, UploadState.PROCESSING, UploadState.ACTIVE, UploadState.FAILED}
-)
+ENDED = frozenset({UploadState.ACTIVE, UploadState.FAILED, UploadState.CANCELLED, UploadState.DUPLICATE})
+"""States that nothing follows, unless its owner asks for it."""
+HAS_OUTCOME = ENDED | {UploadState.PUBLISHED, UploadState.PROCESSING}
 """States in which the person who uploaded can be told how it ended."""
+HOLDS_BYTES = frozenset(UploadState) - HAS_OUTCOME
+"""States whose bytes are needed, and count against the quota of their owner."""
 
 
 class Upload(NamedTuple):
@@ -49,7 +67,17 @@ class Upload(NamedTuple):
     file_name: str
     format: str
     description: dict[str, Any] | None
+    total_bytes: int | None
     received_bytes: int | None
+    expected_sha256: str | None
+    publish_requested: bool
+    cancel_requested: bool
+    request_digest: str | None
+    expires_at: datetime | None
+    duplicate_of: str | None
+    progress: dict[str, Any] | None
+    tus_metadata: str | None
+    lease_owner: str | None
     received_md5: str | None
     received_sha256: str | None
     arff_bytes: int | None
@@ -71,6 +99,7 @@ class Upload(NamedTuple):
 class UploadEvent(NamedTuple):
     """A step that an upload has taken."""
 
+    id: int
     state: str
     at: datetime
 
@@ -80,6 +109,7 @@ class Outcome(NamedTuple):
 
     state: str
     dataset_id: int | None
+    duplicate_of: str | None
     error: dict[str, Any] | None
     warnings: list[str]
     repairs: list[dict[str, str]]
@@ -94,7 +124,12 @@ class Owner(NamedTuple):
 
 _OUTCOME = ReadStatement(
     sa.select(
-        uploads.c.state, uploads.c.dataset_id, uploads.c.error, uploads.c.warnings, uploads.c.repairs
+        uploads.c.state,
+        uploads.c.dataset_id,
+        uploads.c.duplicate_of,
+        uploads.c.error,
+        uploads.c.warnings,
+        uploads.c.repairs,
     ).where(uploads.c.id == sa.bindparam("upload_id")),
     by_key=True,
 )
@@ -104,32 +139,177 @@ _PUBLISHER = ReadStatement(
 _COLUMNS = tuple(uploads.c[name] for name in Upload._fields)
 
 
-async def add_upload(
-    session: AsyncSession,
-    *,
-    upload_id: str,
-    user_id: int,
-    file_name: str,
-    format: str,  # noqa: A002 - the column's and OpenML's word
-    owner: str,
-    now: datetime,
-    lease: timedelta,
-) -> None:
+class NewUpload(NamedTuple):
+    """What is known of an upload before its first byte.
+
+    Attributes:
+        owner: who writes the bytes of an upload that comes in one request; None if it may come in many.
+        available_at: when the one request that writes it is given up.
+        expires_at: when one that may come in many is.
+    """
+
+    id: str
+    user_id: int
+    file_name: str
+    format: str
+    created_at: datetime
+    available_at: datetime
+    owner: str | None = None
+    expires_at: datetime | None = None
+    total_bytes: int | None = None
+    expected_sha256: str | None = None
+    publish_requested: bool = True
+    description: dict[str, Any] | None = None
+    repairs: list[dict[str, str]] | None = None
+    warnings: list[str] | None = None
+    tus_metadata: str | None = None
+    idempotency_key: str | None = None
+    request_digest: str | None = None
+
+
+async def add_upload(session: AsyncSession, new: NewUpload) -> None:
     """Begin an upload whose bytes are about to come."""
-    await session.execute(
-        sa.insert(uploads).values(
-            id=upload_id,
-            user_id=user_id,
-            state=UploadState.RECEIVING,
-            # Its end says what it is.
-            file_name=file_name[-255:],
-            format=format,
-            lease_owner=owner,
-            available_at=now + lease,
-            created_at=now,
-        )
+    values = new._asdict()
+    # The name's end says what it is.
+    values |= {"lease_owner": values.pop("owner"), "file_name": new.file_name[-255:]}
+    await session.execute(sa.insert(uploads).values(state=UploadState.RECEIVING, received_bytes=0, **values))
+    await _add_event(session, new.id, UploadState.RECEIVING, new.created_at)
+
+
+async def lock_user(session: AsyncSession, user_id: int) -> None:
+    """Let what this transaction counts of the user's uploads stay true until it ends."""
+    await session.execute(sa.select(users.c.id).where(users.c.id == user_id).with_for_update())
+
+
+class Usage(NamedTuple):
+    """What a user's unfinished uploads take: how many there are, and the bytes they have or will have."""
+
+    uploads: int
+    bytes: int
+
+
+async def get_usage(session: AsyncSession, user_id: int) -> Usage:
+    """Return what the user's unfinished uploads take."""
+    size = sa.func.coalesce(uploads.c.total_bytes, uploads.c.received_bytes, 0)
+    statement = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(size), 0)).where(
+        uploads.c.user_id == user_id, uploads.c.state.in_(HOLDS_BYTES)
     )
-    await _add_event(session, upload_id, UploadState.RECEIVING, now)
+    count, total = (await session.execute(statement)).one()
+    return Usage(int(count), int(total))
+
+
+async def get_promised_bytes(session: AsyncSession) -> int:
+    """Return how many bytes are still to come of all uploads under way."""
+    missing = uploads.c.total_bytes - uploads.c.received_bytes
+    statement = sa.select(sa.func.coalesce(sa.func.sum(missing), 0)).where(
+        uploads.c.state == UploadState.RECEIVING
+    )
+    return int((await session.execute(statement)).scalar_one())
+
+
+async def get_queue_length(session: AsyncSession) -> int:
+    """Return how many uploads wait for a worker, or are in the hands of one."""
+    statement = sa.select(sa.func.count()).where(uploads.c.state.in_(TO_PUBLISH.states))
+    return int((await session.execute(statement)).scalar_one())
+
+
+async def get_by_idempotency_key(session: AsyncSession, key: str) -> Upload | None:
+    """Return the upload that was begun with the key."""
+    row = (await session.execute(sa.select(*_COLUMNS).where(uploads.c.idempotency_key == key))).first()
+    return Upload._make(row) if row else None
+
+
+async def get_twin(session: AsyncSession, user_id: int, *, sha256: str, name: str | None) -> Upload | None:
+    """Return the user's earliest upload of the same bytes under the same name that is, or will be, published."""
+    statement = (
+        sa.select(*_COLUMNS)
+        .where(
+            uploads.c.user_id == user_id,
+            uploads.c.received_sha256 == sha256,
+            uploads.c.state.in_(_COUNTS_AS_PUBLISHED),
+        )
+        .order_by(uploads.c.created_at)
+    )
+    for row in await session.execute(statement):
+        upload = Upload._make(row)
+        if (upload.description or {}).get("dataset_name") == name:
+            return upload
+    return None
+
+
+_COUNTS_AS_PUBLISHED = (
+    frozenset(UploadState)
+    - {UploadState.FAILED, UploadState.CANCELLED, UploadState.DUPLICATE}
+    - {UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY}
+)
+
+
+async def take_writer(
+    session: AsyncSession, upload_id: str, *, owner: str, offset: int, now: datetime
+) -> bool:
+    """Make `owner` the only one whose bytes count, if the upload has `offset` of them and wants more.
+
+    Whoever wrote before finds out when it next records what it has.
+    """
+    wanted = sa.and_(
+        uploads.c.id == upload_id,
+        uploads.c.state == UploadState.RECEIVING,
+        uploads.c.received_bytes == offset,
+        sa.or_(uploads.c.expires_at.is_(None), uploads.c.expires_at > now),
+    )
+    taken = sa.update(uploads).where(wanted).values(lease_owner=owner)
+    return row_count(await session.execute(taken)) == 1
+
+
+async def add_parts(
+    session: AsyncSession,
+    upload_id: str,
+    parts: Sequence[Part],
+    *,
+    owner: str,
+    received_bytes: int,
+    expires_at: datetime | None,
+    available_at: datetime | None = None,
+) -> bool:
+    """Record bytes that are durable; False if another writer has come since, and they do not count."""
+    changes: dict[str, Any] = {"received_bytes": received_bytes}
+    if expires_at is not None:
+        changes["expires_at"] = expires_at
+    if available_at is not None:
+        changes["available_at"] = available_at
+    mine = sa.and_(
+        uploads.c.id == upload_id, uploads.c.lease_owner == owner, uploads.c.state == UploadState.RECEIVING
+    )
+    if row_count(await session.execute(sa.update(uploads).where(mine).values(changes))) == 0:
+        return False
+    for part in parts:
+        key = {"upload_id": upload_id, "start": part.start}
+        values = {"name": part.name, "length": part.length}
+        await upsert(session, upload_parts, {**key, **values}, update=values)
+    return True
+
+
+async def get_parts(session: AsyncSession, upload_id: str) -> list[Part]:
+    """Return the parts of the upload's file, in their order."""
+    statement = (
+        sa.select(upload_parts.c.start, upload_parts.c.name, upload_parts.c.length)
+        .where(upload_parts.c.upload_id == upload_id)
+        .order_by(upload_parts.c.start)
+    )
+    return [Part(*row) for row in await session.execute(statement)]
+
+
+async def delete_parts(session: AsyncSession, upload_ids: Collection[str]) -> None:
+    """Forget the parts of files that are gone."""
+    await session.execute(sa.delete(upload_parts).where(upload_parts.c.upload_id.in_(upload_ids)))
+
+
+async def set_values(
+    session: AsyncSession, upload_id: str, values: Mapping[str, Any], *, only_in: Collection[UploadState]
+) -> bool:
+    """Change columns of the upload; False if it is in none of the states any more."""
+    mine = sa.and_(uploads.c.id == upload_id, uploads.c.state.in_(only_in))
+    return row_count(await session.execute(sa.update(uploads).where(mine).values(values))) == 1
 
 
 async def get_upload(session: AsyncSession, upload_id: str) -> Upload | None:
@@ -143,9 +323,9 @@ async def get_outcome(reader: Reader, upload_id: str) -> Outcome | None:
     row = await reader.first(_OUTCOME, {"upload_id": upload_id})
     if row is None:
         return None
-    state, dataset_id, error, warnings, repairs = row
+    state, dataset_id, duplicate_of, error, warnings, repairs = row
     lists = (json.loads(text or "null") or [] for text in (warnings, repairs))
-    return Outcome(state, dataset_id, json.loads(error or "null"), *lists)
+    return Outcome(state, dataset_id, duplicate_of, json.loads(error or "null"), *lists)
 
 
 async def get_owner(session: AsyncSession, user_id: int) -> Owner | None:
@@ -162,21 +342,24 @@ async def set_state(
     *,
     now: datetime,
     owner: str | None = None,
+    only_from: Collection[UploadState] | None = None,
     available_at: datetime | None = None,
     detail: str | None = None,
     values: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Move the upload on and write the event; False if `owner` no longer has the lease.
+    """Move the upload on and write the event; False if `owner` no longer has the lease, or it stands elsewhere.
 
     `available_at` releases the row for the next step; without it the lease is kept.
     """
     mine = uploads.c.id == upload_id
     if owner is not None:
         mine = sa.and_(mine, uploads.c.lease_owner == owner)
+    if only_from is not None:
+        mine = sa.and_(mine, uploads.c.state.in_(only_from))
     changes: dict[str, Any] = {"state": state, **(values or {})}
     if available_at is not None:
         changes |= {"available_at": available_at, "lease_owner": None, "attempts": 0}
-    if state in (UploadState.ACTIVE, UploadState.FAILED):
+    if state in ENDED:
         changes |= {"finished_at": now, "lease_owner": None}
     if row_count(await session.execute(sa.update(uploads).where(mine).values(changes))) == 0:
         return False
@@ -206,6 +389,15 @@ async def renew_lease(session: AsyncSession, upload_id: str, *, owner: str, unti
     return await TO_PUBLISH.renew(session, upload_id, owner=owner, until=until)
 
 
+async def set_progress(
+    session: AsyncSession, upload_id: str, progress: dict[str, Any] | None, *, owner: str, until: datetime
+) -> bool:
+    """Write down how far the upload's phase is, and keep the row; False if it has gone to somebody else."""
+    mine = sa.and_(uploads.c.id == upload_id, uploads.c.lease_owner == owner)
+    changes = {"progress": progress, "available_at": until}
+    return row_count(await session.execute(sa.update(uploads).where(mine).values(changes))) == 1
+
+
 async def are_taken(session: AsyncSession, dataset_ids: Collection[int]) -> set[int]:
     """Return those of the datasets that an upload of ours is known to have made."""
     statement = sa.select(uploads.c.dataset_id).where(uploads.c.dataset_id.in_(dataset_ids))
@@ -219,9 +411,26 @@ async def get_publisher(reader: Reader, dataset_id: int) -> int | None:
 
 
 async def get_interrupted(session: AsyncSession, now: datetime) -> list[str]:
-    """Return uploads whose bytes stopped coming and whose receiver is gone."""
-    stale = sa.and_(uploads.c.state == UploadState.RECEIVING, uploads.c.available_at < now)
+    """Return uploads of one request whose bytes stopped coming and whose receiver is gone."""
+    stale = sa.and_(
+        uploads.c.state == UploadState.RECEIVING,
+        uploads.c.expires_at.is_(None),
+        uploads.c.available_at < now,
+    )
     return list((await session.scalars(sa.select(uploads.c.id).where(stale))).all())
+
+
+async def get_expired(session: AsyncSession, now: datetime) -> list[str]:
+    """Return uploads whose owner did not come back in time."""
+    waiting = uploads.c.state.in_([UploadState.RECEIVING, UploadState.READY])
+    statement = sa.select(uploads.c.id).where(waiting, uploads.c.expires_at < now)
+    return list((await session.scalars(statement)).all())
+
+
+async def get_dataset_ids(session: AsyncSession, upload_ids: Collection[str]) -> dict[str, int | None]:
+    """Return which datasets the uploads became."""
+    statement = sa.select(uploads.c.id, uploads.c.dataset_id).where(uploads.c.id.in_(upload_ids))
+    return {row[0]: row[1] for row in await session.execute(statement)}
 
 
 async def get_states(
@@ -234,12 +443,14 @@ async def get_states(
     return {row[0]: (row[1], row[2]) for row in await session.execute(statement)}
 
 
-async def forget_user(session: AsyncSession, user_id: int) -> None:
-    """Detach a user's uploads from the user, and clear what was said of them."""
+async def forget_user(session: AsyncSession, user_id: int, now: datetime) -> None:
+    """Detach a user's uploads from the user, clear what was said of them, and cancel those that wait for the user."""
     mine = uploads.c.user_id == user_id
-    cleared = {"user_id": 0, "file_name": "", "description": None}
-    ended = uploads.c.state.in_([UploadState.ACTIVE, UploadState.FAILED])
-    await session.execute(sa.update(uploads).where(mine, ended).values(cleared))
+    waiting = uploads.c.state.in_([UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY])
+    cancelled = {"state": UploadState.CANCELLED, "finished_at": now, "lease_owner": None}
+    await session.execute(sa.update(uploads).where(mine, waiting).values(cancelled))
+    cleared = {"user_id": 0, "file_name": "", "description": None, "idempotency_key": None}
+    await session.execute(sa.update(uploads).where(mine, uploads.c.state.in_(ENDED)).values(cleared))
 
 
 async def get_of_user(session: AsyncSession, user_id: int) -> list[Upload]:
@@ -249,10 +460,17 @@ async def get_of_user(session: AsyncSession, user_id: int) -> list[Upload]:
 
 
 async def get_page_of_user(
-    session: AsyncSession, user_id: int, *, limit: int, before: Upload | None = None
+    session: AsyncSession,
+    user_id: int,
+    *,
+    limit: int,
+    before: Upload | None = None,
+    states: Collection[UploadState] | None = None,
 ) -> list[Upload]:
-    """Return at most `limit` uploads of a user, newest first; only such as are older than `before`."""
+    """Return at most `limit` uploads of a user, newest first; only older ones than `before`, in the given states."""
     statement = sa.select(*_COLUMNS).where(uploads.c.user_id == user_id)
+    if states:
+        statement = statement.where(uploads.c.state.in_(states))
     if before is not None:
         same_moment = sa.and_(uploads.c.created_at == before.created_at, uploads.c.id < before.id)
         statement = statement.where(sa.or_(uploads.c.created_at < before.created_at, same_moment))
@@ -260,11 +478,11 @@ async def get_page_of_user(
     return [Upload._make(row) for row in await session.execute(newest_first)]
 
 
-async def get_events(session: AsyncSession, upload_id: str) -> list[UploadEvent]:
-    """Return the upload's steps, oldest first."""
+async def get_events(session: AsyncSession, upload_id: str, *, after: int = 0) -> list[UploadEvent]:
+    """Return the upload's steps, oldest first; only those with a greater number than `after`."""
     statement = (
-        sa.select(upload_events.c.state, upload_events.c.at)
-        .where(upload_events.c.upload_id == upload_id)
+        sa.select(upload_events.c.id, upload_events.c.state, upload_events.c.at)
+        .where(upload_events.c.upload_id == upload_id, upload_events.c.id > after)
         .order_by(upload_events.c.id)
     )
     return [UploadEvent._make(row) for row in await session.execute(statement)]

@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -111,9 +111,19 @@ class OpenMLClient:
                 raise
 
     async def upload_dataset(
-        self, *, api_key: str, description: bytes, arff: Path, arff_bytes: int, file_name: str
+        self,
+        *,
+        api_key: str,
+        description: bytes,
+        arff: Path,
+        arff_bytes: int,
+        file_name: str,
+        on_progress: Callable[[int], None],
     ) -> int:
-        """Publish a dataset and return its id. `file_name` should be unique and end in `.arff`."""
+        """Publish a dataset and return its id.
+
+        `file_name` should be unique and end in `.arff`; `on_progress` is told how many bytes of the file are sent.
+        """
         if not is_api_key(api_key):
             raise ValueError("not an API key")
         body = MultipartBody(
@@ -122,6 +132,7 @@ class OpenMLClient:
                 FilePart("description", "description.xml", "text/xml", description, len(description)),
                 FilePart("dataset", file_name, "text/plain", arff, arff_bytes),
             ],
+            on_progress=on_progress,
         )
         timeout = httpx.Timeout(self._upload_timeout_seconds, connect=CONNECT_SECONDS, write=WRITE_SECONDS)
         request = self._http.build_request(

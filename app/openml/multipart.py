@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -24,7 +24,14 @@ class FilePart:
 class MultipartBody:
     """Fields first, then files, in the order given. Can be sent once or many times."""
 
-    def __init__(self, fields: Mapping[str, str], files: list[FilePart]) -> None:
+    def __init__(
+        self,
+        fields: Mapping[str, str],
+        files: list[FilePart],
+        *,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._on_progress = on_progress
         self._boundary = secrets.token_hex(16)
         self._fields = fields
         self._files = files
@@ -53,8 +60,11 @@ class MultipartBody:
             if isinstance(part.content, bytes):
                 yield part.content
             else:
+                sent = 0
                 async for chunk in _read(part.content):
                     yield chunk
+                    sent += len(chunk)
+                    self._on_progress(sent)
             yield b"\r\n"
         yield self._end()
 

@@ -1,85 +1,116 @@
-"""Upload bytes in a folder of `DATA_DIR`: one folder an upload, one file a stage."""
+"""Upload bytes in a folder of `DATA_DIR`: one folder an upload, one file a part, one a stage."""
 
 import asyncio
 import hashlib
 import os
+import secrets
 import shutil
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO
 
-Stage = Literal["source", "arff"]
+import structlog
 
-FLUSH_BYTES = 1 << 20
-"""Bytes gathered before a thread writes and hashes them: fewer hops, and a bounded buffer a client."""
+from app.core.errors import StorageFullError
+from app.storage.parts import Digests, Part, Stage
+
+log = structlog.get_logger(__name__)
+
+LARGEST_BUFFER_BYTES = 1 << 20
+SMALLEST_BUFFER_BYTES = 1 << 15
+BUFFERS_BYTES = 1 << 25
+"""What all writers of a process gather before threads write it: few hops for one client, little memory for many."""
+STEP_BYTES = 1 << 26
+"""What a thread copies and hashes in one go; in between a worker can be stopped."""
+COPY_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Digests:
-    """What was written: its length in bytes, and its hashes in hexadecimal."""
+class LocalPartWriter:
+    """Writes one part; the disk never touches the event loop."""
 
-    length: int
-    md5: str
-    sha256: str
-
-
-class SpoolWriter:
-    """Writes one file, hashing on the way; the disk and the hashes never touch the event loop."""
-
-    def __init__(self, file: FileIO) -> None:
+    def __init__(self, file: FileIO, start: int, name: str, buffer_bytes: Callable[[], int]) -> None:
         self._file = file
+        self._start = start
+        self._name = name
         self._buffer = bytearray()
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
+        self._buffer_bytes = buffer_bytes
+        self._full = False
         self.length = 0
 
     async def write(self, chunk: bytes) -> None:
-        """Add bytes."""
+        """Add bytes.
+
+        Raises:
+            StorageFullError: the disk is full; nothing more can be written or flushed.
+        """
         self._buffer += chunk
         self.length += len(chunk)
-        if len(self._buffer) >= FLUSH_BYTES:
-            block, self._buffer = self._buffer, bytearray()
-            await asyncio.to_thread(self._write, block)
+        if len(self._buffer) >= self._buffer_bytes():
+            await self._empty_buffer(_write)
 
-    async def finish(self) -> Digests:
-        """Bring every byte to the disk, and say what was written."""
-        await asyncio.to_thread(self._finish)
-        return Digests(self.length, self._md5.hexdigest(), self._sha256.hexdigest())
+    async def flush(self) -> Sequence[Part]:
+        """Bring every byte to the disk; return the part, which has grown.
 
-    def _write(self, block: bytearray) -> None:
-        view = memoryview(block)
-        while view:
-            view = view[self._file.write(view) :]
-        self._md5.update(block)
-        self._sha256.update(block)
+        Raises:
+            StorageFullError: the disk is full.
+        """
+        await self._empty_buffer(_write_through)
+        return [Part(self._start, self._name, self.length)] if self.length else []
 
-    def _finish(self) -> None:
-        self._write(self._buffer)
-        os.fsync(self._file.fileno())
+    async def _empty_buffer(self, write: Callable[[FileIO, bytearray], None]) -> None:
+        if self._full:
+            raise StorageFullError
+        block, self._buffer = self._buffer, bytearray()
+        try:
+            await asyncio.to_thread(write, self._file, block)
+        except OSError as error:
+            # Some of the block may be in the file: its length says nothing any more.
+            self._full = True
+            log.exception("upload bytes cannot be written", part=self._name)
+            raise StorageFullError from error
 
 
 class LocalStorage:
-    """The folder. Ids are ours (hexadecimal), so that no name a client chose ever becomes a path."""
+    """The folder."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._writers = 0
 
     def path(self, upload_id: str, stage: Stage) -> Path:
         """Return where the file of this stage is, or will be."""
         return self._root / upload_id / stage
 
     @asynccontextmanager
-    async def writer(self, upload_id: str, stage: Stage) -> AsyncIterator[SpoolWriter]:
-        """Yield a writer for a new file."""
-        path = self.path(upload_id, stage)
-        file = await asyncio.to_thread(_create, path)
+    async def writer(self, upload_id: str, start: int) -> AsyncIterator[LocalPartWriter]:
+        """Yield a writer for a new part."""
+        name = f"{start:020d}-{secrets.token_hex(8)}.part"
+        file = await asyncio.to_thread(_create, self._root / upload_id / name)
+        self._writers += 1
         try:
-            yield SpoolWriter(file)
+            yield LocalPartWriter(file, start, name, self._buffer_bytes)
         finally:
-            await asyncio.to_thread(file.close)
+            self._writers -= 1
+            await asyncio.shield(asyncio.to_thread(_close, file))
+
+    async def compose(
+        self, upload_id: str, parts: Sequence[Part], on_progress: Callable[[int], None]
+    ) -> Digests:
+        """Make `source` of the parts: the first becomes the file, the others are added to it; then hash it."""
+        folder, source = self._root / upload_id, self.path(upload_id, "source")
+        length = sum(part.length for part in parts)
+        if not await asyncio.to_thread(source.exists):
+            growing = folder / "source.growing"
+            await asyncio.to_thread(_begin_growing, growing, folder, parts[:1])
+            for part in parts[1:]:
+                await _append(growing, folder / part.name, part.length)
+            await asyncio.to_thread(_finish_growing, growing, source, folder)
+        digests = await _hash(source, on_progress)
+        if digests.length != length:
+            raise OSError(f"{digests.length} bytes are on the disk where {length} were recorded")
+        return digests
 
     async def delete(self, upload_id: str) -> None:
         """Remove every byte of the upload; nothing there is fine."""
@@ -89,11 +120,104 @@ class LocalStorage:
         """Return the uploads that have bytes here."""
         return await asyncio.to_thread(_folders, self._root)
 
+    async def free_bytes(self) -> int | None:
+        """Return how much is free on the disk of the folder."""
+        return await asyncio.to_thread(_free_bytes, self._root)
+
+    def _buffer_bytes(self) -> int:
+        share = BUFFERS_BYTES // max(self._writers, 1)
+        return max(SMALLEST_BUFFER_BYTES, min(share, LARGEST_BUFFER_BYTES))
+
 
 def _create(path: Path) -> FileIO:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return FileIO(path, "w")
+    return FileIO(path, "x")
+
+
+def _close(file: FileIO) -> None:
+    """Close the part; one without a byte is nobody's."""
+    if os.fstat(file.fileno()).st_size == 0:
+        with suppress(FileNotFoundError):
+            Path(str(file.name)).unlink()
+    file.close()
+
+
+def _write(file: FileIO, block: bytearray) -> None:
+    view = memoryview(block)
+    while view:
+        view = view[file.write(view) :]
+
+
+def _write_through(file: FileIO, block: bytearray) -> None:
+    _write(file, block)
+    os.fdatasync(file.fileno())
+
+
+def _begin_growing(growing: Path, folder: Path, first: Sequence[Part]) -> None:
+    """Make the first part the file that grows; it may be that already, and longer, if a worker died over it."""
+    if not growing.exists():
+        if first:
+            (folder / first[0].name).rename(growing)
+        else:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            growing.touch(mode=0o600)
+    # What a writer wrote after it lost its turn does not count.
+    os.truncate(growing, first[0].length if first else 0)
+
+
+async def _append(growing: Path, part: Path, length: int) -> None:
+    with (
+        await asyncio.to_thread(part.open, "rb") as source,
+        await asyncio.to_thread(growing.open, "ab") as target,
+    ):
+        left = length
+        while left:
+            step = min(left, STEP_BYTES)
+            await asyncio.to_thread(_copy, source, target, step)
+            left -= step
+
+
+def _copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
+    while length:
+        block = source.read(min(length, COPY_BYTES))
+        if not block:
+            raise OSError("a part is shorter than was recorded")
+        target.write(block)
+        length -= len(block)
+
+
+def _finish_growing(growing: Path, source: Path, folder: Path) -> None:
+    """Give the whole file its name, and drop the parts that are in it now."""
+    with growing.open("rb") as file:
+        os.fsync(file.fileno())
+    growing.rename(source)
+    for part in folder.glob("*.part"):
+        part.unlink(missing_ok=True)
+
+
+async def _hash(path: Path, on_progress: Callable[[int], None]) -> Digests:
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    length = 0
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while step := await asyncio.to_thread(_hash_step, file, (md5, sha256)):
+            length += step
+            on_progress(length)
+    return Digests(length, md5.hexdigest(), sha256.hexdigest())
+
+
+def _hash_step(file: BinaryIO, hashes: Sequence["hashlib._Hash"]) -> int:
+    done = 0
+    while done < STEP_BYTES and (block := file.read(COPY_BYTES)):
+        for one in hashes:
+            one.update(block)
+        done += len(block)
+    return done
 
 
 def _folders(root: Path) -> list[str]:
     return [entry.name for entry in root.iterdir() if entry.is_dir()] if root.exists() else []
+
+
+def _free_bytes(root: Path) -> int:
+    root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return shutil.disk_usage(root).free

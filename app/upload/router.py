@@ -1,8 +1,8 @@
-"""The one-request upload of the SPA, and how one's uploads fare."""
+"""The one-request upload of the SPA, and what an upload may hold."""
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Query, Request, Response, status
+from fastapi import APIRouter, Request, Response, status
 
 from app.core.errors import (
     ApiKeyMissingError,
@@ -10,40 +10,50 @@ from app.core.errors import (
     BodyTooLargeError,
     DatasetRefusedError,
     FormatNotSupportedError,
+    IdempotencyKeyReusedError,
     MalformedBodyError,
-    NotFoundError,
     OpenMLRefusedError,
     OpenMLUnreachableError,
+    QuotaExceededError,
     StillWorkingError,
+    StorageFullError,
+    TooBusyError,
     TooManyRequestsError,
     UnauthorizedError,
+    UploadStateError,
     ValidationFailedError,
 )
 from app.core.http import declare
 from app.core.limits import Hit
 from app.core.multipart import read_body, read_parts
-from app.deps import ResourcesDep, SessionDep, SettingsDep, UploaderDep, VisitorDep
+from app.core.visitor import Visitor
+from app.db.users import Account
+from app.deps import ResourcesDep, SettingsDep, UploaderDep, VisitorDep
 from app.openml.client import is_api_key
 from app.openml.licences import LICENCES
+from app.resources import Resources
 from app.tabular import SUFFIXES
 from app.upload import service
-from app.upload import status as upload_status
+from app.upload.admission import admit
+from app.upload.receive import METADATA_BYTES, FormReceiver
 from app.upload.schemas import (
+    DraftResponse,
     FormatNotSupportedResponse,
     LicenceResponse,
     LimitsResponse,
     RepairResponse,
     UploadAcceptedResponse,
-    UploadDetailResponse,
     UploadMetadata,
     UploadResponse,
-    UploadsResponse,
 )
 
 router = APIRouter(tags=["datasets"])
-FORM_BYTES = service.METADATA_BYTES + (1 << 20)
+FORM_BYTES = METADATA_BYTES + (1 << 20)
 """What a form may hold beside the file."""
-PAGE_LENGTH = 100
+ALREADY_THERE = (
+    "You have published this very file under this name before, and this is that dataset; send `allow_duplicate` in the "
+    "metadata to publish it once more."
+)
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     status.HTTP_202_ACCEPTED: {
         "model": UploadAcceptedResponse,
@@ -57,7 +67,13 @@ FORM_SCHEMA = {
             "in": "header",
             "schema": {"type": "string"},
             "description": "`respond-async` (RFC 7240): answer 202 once the bytes are safe; do not wait for OpenML.",
-        }
+        },
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": {"type": "string", "maxLength": 255},
+            "description": "A request that is sent again with the same key is the same upload.",
+        },
     ],
     "requestBody": {
         "required": True,
@@ -101,50 +117,45 @@ async def list_licences() -> list[LicenceResponse]:
     return [LicenceResponse(**licence._asdict()) for licence in LICENCES]
 
 
+FORM_PROBLEMS = declare(
+    UnauthorizedError,
+    MalformedBodyError,
+    BodyStalledError,
+    BodyTooLargeError,
+    QuotaExceededError,
+    ApiKeyMissingError,
+    UploadStateError,
+    ValidationFailedError,
+    IdempotencyKeyReusedError,
+    TooManyRequestsError,
+    TooBusyError,
+    StorageFullError,
+)
+
+
 @router.post(
     "/data-upload",
     openapi_extra=FORM_SCHEMA,
     responses={
         **ACCEPTED,
+        **FORM_PROBLEMS,
         **declare(
-            UnauthorizedError,
-            MalformedBodyError,
-            BodyStalledError,
-            BodyTooLargeError,
-            ApiKeyMissingError,
             ValidationFailedError,
             DatasetRefusedError,
-            TooManyRequestsError,
+            IdempotencyKeyReusedError,
             OpenMLRefusedError,
             OpenMLUnreachableError,
+            TooBusyError,
             StillWorkingError,
         ),
     },
 )
 async def upload_dataset(
-    request: Request,
-    uploader: UploaderDep,
-    resources: ResourcesDep,
-    visitor: VisitorDep,
-    response: Response,
+    request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep, response: Response
 ) -> UploadResponse | UploadAcceptedResponse | FormatNotSupportedResponse:
     """Publish a table on OpenML under one's own name, and wait until OpenML has it."""
-    if not is_api_key(uploader.api_key):
-        raise ApiKeyMissingError
-    await resources.limits.hit(
-        Hit("upload-account", str(uploader.id)), Hit("upload-address", visitor.network)
-    )
-    body = read_body(
-        request.stream(),
-        request.headers.get("content-length", ""),
-        limit_bytes=resources.settings.upload_max_bytes,
-        form_bytes=FORM_BYTES,
-        stall_seconds=resources.settings.upload_stall_seconds,
-    )
-    events = read_parts(body, request.headers.get("content-type", ""))
-    receiver = service.Receiver(resources, user_id=uploader.id)
     try:
-        upload_id = await receiver.receive(events)
+        upload_id = await _receive_form(request, uploader, resources, visitor, publish=True)
     except FormatNotSupportedError:
         return FormatNotSupportedResponse()
     if _wants_no_wait(request):
@@ -152,39 +163,56 @@ async def upload_dataset(
         response.status_code = status.HTTP_202_ACCEPTED
         response.headers.update({"Location": path, "Preference-Applied": "respond-async"})
         return UploadAcceptedResponse(upload_id=upload_id, status_path=path)
-    outcome = await service.wait_for_outcome(resources, upload_id)
+    published_id, outcome = await service.wait_for_outcome(resources, upload_id)
     dataset_id = outcome.dataset_id or 0
     return UploadResponse(
         id=dataset_id,
         url=resources.openml.dataset_url(dataset_id),
-        upload_id=upload_id,
-        warnings=outcome.warnings,
+        upload_id=published_id,
+        warnings=[*outcome.warnings, *([ALREADY_THERE] if published_id != upload_id else [])],
         repairs=[RepairResponse.model_validate(repair) for repair in outcome.repairs],
     )
 
 
-@router.get("/uploads", responses=declare(UnauthorizedError, NotFoundError, ValidationFailedError))
-async def list_uploads(
-    uploader: UploaderDep,
-    resources: ResourcesDep,
-    session: SessionDep,
-    limit: Annotated[int, Query(ge=1, le=PAGE_LENGTH)] = 25,
-    before: Annotated[str | None, Query(max_length=32, description="The `next` of the page before.")] = None,
-) -> UploadsResponse:
-    """List one's uploads and how each fares, newest first."""
-    return await upload_status.list_uploads(
-        session, resources.openml, user_id=uploader.id, limit=limit, before=before
-    )
+@router.post("/data-edit-upload", openapi_extra=FORM_SCHEMA, responses=FORM_PROBLEMS)
+async def upload_draft(
+    request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep
+) -> DraftResponse | FormatNotSupportedResponse:
+    """Take a table to look at before it is published: its columns, their types, what would be changed."""
+    try:
+        return DraftResponse(msg=await _receive_form(request, uploader, resources, visitor, publish=False))
+    except FormatNotSupportedError:
+        return FormatNotSupportedResponse()
 
 
-@router.get("/uploads/{upload_id}", responses=declare(UnauthorizedError, NotFoundError))
-async def get_upload(
-    upload_id: str, uploader: UploaderDep, resources: ResourcesDep, session: SessionDep
-) -> UploadDetailResponse:
-    """Say how one of one's uploads fares, and every step so far."""
-    return await upload_status.find_upload(
-        session, resources.openml, user_id=uploader.id, upload_id=upload_id
+async def _receive_form(
+    request: Request, uploader: Account, resources: Resources, visitor: Visitor, *, publish: bool
+) -> str:
+    """Return the number of the upload whose bytes came with the form, or came before with the same key."""
+    if not is_api_key(uploader.api_key):
+        raise ApiKeyMissingError
+    await resources.limits.hit(
+        Hit("upload-account", str(uploader.id)), Hit("upload-address", visitor.network)
     )
+    declared = request.headers.get("content-length", "")
+    body = read_body(
+        request.stream(),
+        declared,
+        limit_bytes=resources.settings.upload_max_bytes,
+        form_bytes=FORM_BYTES,
+        stall_seconds=resources.settings.upload_stall_seconds,
+    )
+    key = request.headers.get("idempotency-key")
+    idempotency = None
+    if key is not None:
+        idempotency = service.FormKey.of(uploader.id, key, path=request.url.path, declared=declared)
+        if earlier := await service.find_by_form_key(resources, idempotency):
+            return earlier
+    with resources.receives.take(uploader.id):
+        await admit(resources, user_id=uploader.id, size=int(declared) if declared.isdigit() else None)
+        events = read_parts(body, request.headers.get("content-type", ""))
+        receiver = FormReceiver(resources, user_id=uploader.id, publish=publish, idempotency=idempotency)
+        return await receiver.receive(events)
 
 
 def _wants_no_wait(request: Request) -> bool:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from app.db.uploads import UploadState
 from app.openml.description import require_ignorable
@@ -62,11 +62,13 @@ class RepairResponse(BaseModel):
     reason: str
 
 
-class UploadMetadata(BaseModel):
-    """A dataset's description. Unknown fields are ignored; `""` and `false` mean "not given"."""
+class DraftMetadata(BaseModel):
+    """A dataset's description as far as it is known. Unknown fields are ignored; `""` and `false` mean "not given"."""
 
-    dataset_name: Name128 = Field(examples=["river-levels"])
-    description: Ascii16384 = Field(examples=["Daily river levels."])
+    dataset_name: Annotated[Name128 | None, Optional] = Field(default=None, examples=["river-levels"])
+    description: Annotated[Ascii16384 | None, Optional] = Field(
+        default=None, examples=["Daily river levels."]
+    )
     creator: Annotated[list[Person], BeforeValidator(_as_list)] = Field(default=[], examples=["Ada Example"])
     contributor: Annotated[list[Person], BeforeValidator(_as_list)] = []
     collection_date: Annotated[Ascii128 | None, Optional] = None
@@ -94,10 +96,40 @@ class UploadMetadata(BaseModel):
     notify: bool = Field(
         default=False, description="Mail me when OpenML has processed the dataset, or could not."
     )
+    allow_duplicate: bool = Field(
+        default=False,
+        description="Publish the table even if I published the same file under this name before.",
+    )
     attributes: dict[str, str | dict[Literal["nominal"], list[str]]] = Field(
         default={},
         description="Types of columns that the file's values do not tell: `string`, `integer`, `real`, `boolean`, "
         '`nominal`, or `{"nominal": ["label", …]}`.',
+    )
+
+
+class UploadMetadata(DraftMetadata):
+    """A dataset's description. Unknown fields are ignored; `""` and `false` mean "not given"."""
+
+    dataset_name: Name128 = Field(examples=["river-levels"])
+    description: Ascii16384 = Field(examples=["Daily river levels."])
+
+
+class UploadRequest(BaseModel):
+    """What is known of an upload before its first byte."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    file_name: str = Field(
+        min_length=1, max_length=1000, description="Its end says what the file is.", examples=["river.csv"]
+    )
+    size: int | None = Field(default=None, ge=0, description="Of the file in bytes, if it is known.")
+    metadata: dict[str, Any] = Field(
+        default={},
+        description="The dataset's description, now or later (`PATCH`); as for `POST /data-upload`.",
+    )
+    publish: bool = Field(
+        default=False,
+        description="Publish as soon as the bytes are in, without a preview.",
     )
 
 
@@ -149,6 +181,21 @@ class UploadAcceptedResponse(BaseModel):
     status_path: str = Field(description="Where to ask how it fares, from the root of this service.")
 
 
+class DraftResponse(BaseModel):
+    """The bytes are safe; nothing is published until its owner says so."""
+
+    msg: str = Field(description="The number of the upload; its page is /dashboard/data-upload?uuid=…")
+
+
+class ProgressResponse(BaseModel):
+    """How far the phase is that an upload is in."""
+
+    phase: Literal["receiving", "verifying", "inspecting", "converting", "sending"]
+    bytes: int = Field(description="Of the file so far: received, verified, read; or of the ARFF file: sent.")
+    total_bytes: int | None
+    rows: int | None = Field(description="Rows so far, where there are any to count.")
+
+
 class UploadStatusResponse(BaseModel):
     """How one of one's uploads fares."""
 
@@ -156,14 +203,22 @@ class UploadStatusResponse(BaseModel):
     state: UploadState
     file_name: str
     format: str
+    size: int | None = Field(description="Of the whole file, in bytes; null until it is known.")
+    received_bytes: int = Field(description="Bytes of the file that are safe here; go on from there.")
+    sha256: str | None = Field(description="Of the whole file, once it is verified.")
+    publish: bool = Field(description="Whether it is to be published as soon as the bytes are in.")
     dataset_name: str | None = Field(description="Null until the metadata is there.")
-    received_bytes: int | None = Field(description="Size of the file as it was sent.")
+    progress: ProgressResponse | None = Field(description="Null where nothing moves.")
     row_count: int | None
     column_count: int | None
     created_at: datetime
-    finished_at: datetime | None = Field(description="When it became active, or failed.")
+    expires_at: datetime | None = Field(description="When it is given up unless you come back.")
+    finished_at: datetime | None = Field(description="When it became active, or ended otherwise.")
     dataset_id: int | None = Field(description="The dataset's number on OpenML, once it is published.")
     dataset_url: str | None = Field(description="The dataset's page on OpenML.")
+    duplicate_of: str | None = Field(
+        description="Your earlier upload of the same file under the same name; `dataset_id` is that one's."
+    )
     warnings: list[str] = Field(description="What its owner may want to know.")
     repairs: list[RepairResponse] = Field(description="What was changed so that OpenML can take it.")
     error: dict[str, Any] | None = Field(description="Why it failed, as a problem (RFC 9457).")
@@ -172,13 +227,15 @@ class UploadStatusResponse(BaseModel):
 class UploadEventResponse(BaseModel):
     """A step that an upload has taken."""
 
+    id: int
     state: UploadState
     at: datetime
 
 
 class UploadDetailResponse(UploadStatusResponse):
-    """How one of one's uploads fares, and every step so far."""
+    """How one of one's uploads fares, what is said of it, and every step so far."""
 
+    metadata: dict[str, Any] = Field(description="The dataset's description so far.")
     events: list[UploadEventResponse]
 
 

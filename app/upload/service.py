@@ -1,261 +1,448 @@
-"""Receiving an upload, and waiting for what the worker makes of it."""
+"""The life of an upload between its bytes: begun, described, published, tried again, cancelled, waited for."""
 
-import difflib
+import hashlib
 import json
 import secrets
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
-import structlog
-from pydantic import ValidationError
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import utc_now
 from app.core.errors import (
-    BodyTooLargeError,
     FormatNotSupportedError,
-    MalformedBodyError,
-    Problem,
+    IdempotencyKeyReusedError,
+    NotFoundError,
     StillWorkingError,
+    UploadGoneError,
+    UploadStateError,
     ValidationFailedError,
     problem_from_record,
 )
-from app.core.multipart import PartEnd, PartEvent, PartStart, too_large
 from app.core.wakeups import UPLOADS, upload_topic
 from app.db import uploads
 from app.db.engine import wake_after_commit
-from app.db.uploads import HAS_OUTCOME, Outcome, UploadState
+from app.db.uploads import HAS_OUTCOME, NewUpload, Outcome, Upload, UploadState
 from app.resources import Resources
-from app.storage.local import Digests
 from app.tabular import format_of
-from app.upload.schemas import UploadMetadata
+from app.upload.admission import require_room
+from app.upload.metadata import check_complete, check_draft, merge
+from app.upload.receive import expiry
 
-log = structlog.get_logger(__name__)
+LOOK_SECONDS = 15.0
+"""How often a waiting request looks at the row though nobody woke it."""
+LONGEST_KEY = 255
+CAN_STOP = frozenset(
+    {
+        UploadState.RECEIVING,
+        UploadState.VERIFYING,
+        UploadState.READY,
+        UploadState.RECEIVED,
+        UploadState.CHECKED,
+        UploadState.CONVERTED,
+    }
+)
+"""States in which OpenML has nothing of the upload."""
+CAN_CHANGE = frozenset({UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY, UploadState.FAILED})
+BEFORE_PUBLISH = CAN_CHANGE - {UploadState.FAILED}
 
-METADATA_BYTES = 1 << 20
-MOST_WARNINGS = 20
-POLL_SECONDS = 1.0
-"""How often a waiting request looks at the row, for the worker may live in another process."""
 
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """What a client says of an upload before its bytes.
 
-@dataclass(slots=True)
-class _Form:
-    """What has come of the form so far."""
-
-    upload_id: str | None = None
-    digests: Digests | None = None
-    metadata: bytes | None = None
-
-
-class Receiver:
-    """Takes one form: the file goes to storage, the metadata is checked, the row tells how it went.
-
-    No database connection is held while bytes move. Whatever breaks off in between leaves a row in the state
-    `receiving` whose lease runs out; the janitor then says so and removes the bytes.
+    Attributes:
+        file_name: its end says what the file is.
+        size: of the file in bytes, if it is known.
+        metadata: the dataset's description so far.
+        publish: whether to publish as soon as the bytes are in.
+        sha256: the hash that the file shall have, in hexadecimal.
+        idempotency_key: with the same one, the same upload is meant.
+        tus_metadata: the header `Upload-Metadata`, which tus wants back.
     """
 
-    def __init__(self, resources: Resources, *, user_id: int) -> None:
-        self._resources = resources
-        self._user_id = user_id
-        self._owner = secrets.token_hex(8)
-        self._form = _Form()
-        self._renewed = time.monotonic()
-        # A client may be silent for so long, and bytes are what renews the lease.
-        settings = resources.settings
-        self._lease = timedelta(seconds=settings.lease_seconds + settings.upload_stall_seconds)
+    file_name: str
+    size: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    publish: bool = False
+    sha256: str | None = None
+    idempotency_key: str | None = None
+    tus_metadata: str | None = None
 
-    async def receive(self, events: AsyncIterator[PartEvent]) -> str:
-        """Return the id of an upload whose bytes are safe on disk and whose row is `received`.
+    def digest(self) -> str:
+        """Return what tells this request from another one with the same key."""
+        facts = [self.file_name, self.size, self.metadata, self.publish, self.sha256]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
-        Raises:
-            FormatNotSupportedError: the file's name ends in something we cannot read.
-            BodyTooLargeError: the file is larger than the limit.
-            ValidationFailedError: a part is missing, or the metadata is not what OpenML takes.
-        """
-        try:
-            await self._read_form(events)
-            metadata, repairs = _parse_metadata(self._form.metadata)
-            return await self._accept(metadata, repairs, _about_unknown_fields(self._form.metadata))
-        except Problem as problem:
-            await self._give_up(problem)
-            raise
-        except BaseException:
-            # The client went away, or we are shutting down.
-            await self._give_up(
-                MalformedBodyError("The upload broke off before its last byte; send it again.")
-            )
-            raise
 
-    async def _read_form(self, events: AsyncIterator[PartEvent]) -> None:
-        async for event in events:
-            if not isinstance(event, PartStart):
-                continue
-            if event.name == "dataset" and event.file_name is not None:
-                await self._read_file(event.file_name, events)
-            elif event.name == "metadata":
-                self._form.metadata = await _read_small(events)
+class Created(NamedTuple):
+    """An upload to send bytes to, and whether it was made just now."""
 
-    async def _read_file(self, file_name: str, events: AsyncIterator[PartEvent]) -> None:
-        if self._form.upload_id is not None:
-            raise MalformedBodyError("The form has two files; send one.")
-        upload_id = await self._begin(file_name)
-        storage, limit = self._resources.storage, self._resources.settings.upload_max_bytes
-        async with storage.writer(upload_id, "source") as writer:
-            async for event in events:
-                if isinstance(event, PartEnd):
-                    break
-                if isinstance(event, bytes):
-                    if writer.length + len(event) > limit:
-                        raise too_large(limit)
-                    await writer.write(event)
-                    await self._renew(upload_id)
-            self._form.digests = await writer.finish()
+    upload: Upload
+    is_new: bool
 
-    async def _begin(self, file_name: str) -> str:
-        kind = format_of(file_name)
-        if kind is None:
-            raise FormatNotSupportedError
-        upload_id = self._form.upload_id = secrets.token_hex(16)
-        async with self._resources.database.session() as session:
-            await uploads.add_upload(
-                session,
-                upload_id=upload_id,
-                user_id=self._user_id,
-                file_name=file_name,
-                format=kind.format,
-                owner=self._owner,
-                now=utc_now(),
-                lease=self._lease,
-            )
-        return upload_id
 
-    async def _renew(self, upload_id: str) -> None:
-        if time.monotonic() - self._renewed < self._resources.settings.lease_seconds / 3:
+def key_digest(user_id: int, key: str) -> str:
+    """Return what the database keeps of somebody's `Idempotency-Key`."""
+    if len(key) > LONGEST_KEY:
+        raise ValidationFailedError.for_fields(
+            [{"field": "Idempotency-Key", "message": f"Give at most {LONGEST_KEY} characters."}]
+        )
+    return hashlib.sha256(f"{user_id}\0{key}".encode()).hexdigest()
+
+
+class FormKey(NamedTuple):
+    """The `Idempotency-Key` of a form, whose content is not known before it has been read."""
+
+    key: str
+    digest: str
+
+    @classmethod
+    def of(cls, user_id: int, key: str, *, path: str, declared: str) -> "FormKey":
+        """Return the key of a request to `path` whose body has the declared length."""
+        facts = hashlib.sha256(f"{path}\0{declared}".encode()).hexdigest()
+        return cls(key_digest(user_id, key), facts)
+
+
+async def find_by_form_key(resources: Resources, key: FormKey) -> str | None:
+    """Return the number of the upload whose form came with the key before.
+
+    Raises:
+        IdempotencyKeyReusedError: it came with another form.
+        UploadStateError: that form is still coming.
+    """
+    async with resources.database.session() as session:
+        found = await uploads.get_by_idempotency_key(session, key.key)
+    if found is None:
+        return None
+    if found.request_digest != key.digest:
+        raise IdempotencyKeyReusedError
+    if found.state == UploadState.RECEIVING:
+        raise UploadStateError(
+            "Another request with this Idempotency-Key is still coming in; send this one when that has ended."
+        )
+    return found.id
+
+
+async def create_upload(resources: Resources, *, user_id: int, creation: Creation) -> Created:
+    """Begin an upload whose bytes may come in many requests.
+
+    With the `Idempotency-Key` of an earlier request it is that one's upload; with the digest of a file that the user
+    published under the same name, the earlier upload of it.
+
+    Raises:
+        FormatNotSupportedError: the file's name ends in something we cannot read.
+        ValidationFailedError: the metadata is wrong, or incomplete and to be published at once.
+        IdempotencyKeyReusedError: the key came with another request before.
+        QuotaExceededError, StorageFullError, TooBusyError, TooManyRequestsError, BodyTooLargeError: there is no room.
+    """
+    kind = format_of(creation.file_name)
+    if kind is None:
+        raise FormatNotSupportedError("This kind of file cannot be read; GET /limits lists those that can.")
+    check = check_complete if creation.publish else check_draft
+    metadata = check(creation.metadata)
+    key = creation.idempotency_key and key_digest(user_id, creation.idempotency_key)
+    free_bytes = await resources.storage.free_bytes()
+    now = utc_now()
+    new = NewUpload(
+        id=secrets.token_hex(16),
+        user_id=user_id,
+        file_name=creation.file_name,
+        format=kind.format,
+        created_at=now,
+        available_at=now,
+        expires_at=expiry(resources),
+        total_bytes=creation.size,
+        expected_sha256=creation.sha256,
+        publish_requested=creation.publish,
+        description=metadata.values,
+        repairs=metadata.repairs,
+        warnings=metadata.warnings,
+        tus_metadata=creation.tus_metadata,
+        idempotency_key=key or None,
+        request_digest=creation.digest(),
+    )
+    try:
+        async with resources.database.session() as session:
+            await uploads.lock_user(session, user_id)
+            earlier = await _find_earlier(session, new)
+            if earlier is None:
+                await require_room(
+                    session, resources.settings, user_id=user_id, size=creation.size, free_bytes=free_bytes
+                )
+                await uploads.add_upload(session, new)
+                if creation.size == 0:
+                    await _finish_empty(session, new)
+            upload = earlier or await uploads.get_upload(session, new.id)
+    except IntegrityError:
+        raise UploadStateError(
+            "Another request with this Idempotency-Key is being served; send it again in a second."
+        ) from None
+    assert upload is not None  # noqa: S101 - it was written in this very transaction
+    return Created(upload, is_new=earlier is None)
+
+
+async def _find_earlier(session: AsyncSession, new: NewUpload) -> Upload | None:
+    if new.idempotency_key:
+        found = await uploads.get_by_idempotency_key(session, new.idempotency_key)
+        if found is not None:
+            if found.request_digest != new.request_digest:
+                raise IdempotencyKeyReusedError
+            return found
+    description = new.description or {}
+    if new.expected_sha256 and not description.get("allow_duplicate"):
+        return await uploads.get_twin(
+            session, new.user_id, sha256=new.expected_sha256, name=description.get("dataset_name")
+        )
+    return None
+
+
+async def _finish_empty(session: AsyncSession, new: NewUpload) -> None:
+    """Let a file of no bytes go on at once: no request will bring its last one."""
+    await uploads.set_state(
+        session,
+        new.id,
+        UploadState.VERIFYING,
+        now=new.created_at,
+        available_at=new.created_at,
+        values={"expires_at": None},
+    )
+    wake_after_commit(session, UPLOADS)
+
+
+async def find_upload(session: AsyncSession, *, user_id: int, upload_id: str) -> Upload:
+    """Return one of the user's uploads.
+
+    Raises:
+        NotFoundError: there is none, or it is somebody else's.
+    """
+    upload = await uploads.get_upload(session, upload_id)
+    if upload is None or upload.user_id != user_id:
+        raise NotFoundError("You have no such upload.")
+    return upload
+
+
+async def change_metadata(
+    resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
+) -> None:
+    """Change what is said of an upload that is not on its way to OpenML yet.
+
+    Raises:
+        UploadStateError: it is.
+        ValidationFailedError: some field is not what OpenML takes.
+    """
+    async with resources.database.session() as session:
+        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+        await _save_metadata(session, resources, upload, changes)
+
+
+async def _save_metadata(
+    session: AsyncSession, resources: Resources, upload: Upload, changes: Mapping[str, Any]
+) -> None:
+    if upload.state not in CAN_CHANGE or upload.dataset_id is not None:
+        raise _not_now(upload)
+    # What is to be published without another question stays complete.
+    check = check_complete if upload.publish_requested else check_draft
+    metadata = check(merge(upload.description, changes))
+    values: dict[str, Any] = {
+        "description": metadata.values,
+        "repairs": [
+            *(upload.repairs or []),
+            *(new for new in metadata.repairs if new not in (upload.repairs or [])),
+        ],
+        "warnings": list(dict.fromkeys([*(upload.warnings or []), *metadata.warnings])),
+    }
+    if upload.expires_at is not None:
+        values["expires_at"] = expiry(resources)
+    if not await uploads.set_values(session, upload.id, values, only_in=CAN_CHANGE):
+        raise UploadStateError("The upload has moved on meanwhile; ask how it stands.")
+
+
+async def publish_upload(
+    resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
+) -> None:
+    """Let an upload go to OpenML: now, or as soon as its bytes are in. Asked twice, it is the same.
+
+    Raises:
+        UploadStateError: it has failed (`retry_upload`).
+        UploadGoneError: it was cancelled.
+        ValidationFailedError: the metadata is not complete.
+    """
+    async with resources.database.session() as session:
+        await uploads.lock_user(session, user_id)
+        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+        if upload.state == UploadState.CANCELLED:
+            raise UploadGoneError
+        if upload.state == UploadState.FAILED:
+            raise UploadStateError("The upload has failed; correct it, then POST to its `retry`.")
+        if upload.state not in BEFORE_PUBLISH:
             return
-        self._renewed = time.monotonic()
-        async with self._resources.database.session() as session:
-            await uploads.renew_lease(session, upload_id, owner=self._owner, until=utc_now() + self._lease)
+        await _save_metadata(session, resources, upload._replace(publish_requested=True), changes)
+        await uploads.set_values(session, upload.id, {"publish_requested": True}, only_in=BEFORE_PUBLISH)
+        # The worker may have made it ready in this very moment.
+        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+        if upload.state == UploadState.READY:
+            await release(session, upload)
 
-    async def _accept(
-        self, metadata: UploadMetadata, repairs: list[dict[str, str]], warnings: list[str]
-    ) -> str:
-        upload_id, digests = self._form.upload_id, self._form.digests
-        if upload_id is None or digests is None:
-            raise ValidationFailedError.for_fields(
-                [{"field": "dataset", "message": "Send a file in the part `dataset`."}]
+
+async def release(session: AsyncSession, upload: Upload, *, owner: str | None = None) -> UploadState | None:
+    """Let a verified upload go to OpenML, unless its user published the same file under the same name before.
+
+    The transaction has locked the user, so that of two equal uploads at once the second sees the first. Returns the
+    state that the upload is in now, None if it has moved on meanwhile.
+    """
+    now = utc_now()
+    description = upload.description or {}
+    twin = None
+    if upload.received_sha256 and not description.get("allow_duplicate"):
+        twin = await uploads.get_twin(
+            session, upload.user_id, sha256=upload.received_sha256, name=description.get("dataset_name")
+        )
+    state = UploadState.RECEIVED if twin is None else UploadState.DUPLICATE
+    values = {"duplicate_of": twin.id if twin else None, "expires_at": None}
+    moved = await uploads.set_state(
+        session,
+        upload.id,
+        state,
+        now=now,
+        owner=owner,
+        only_from={UploadState.VERIFYING, UploadState.READY},
+        available_at=now if twin is None else None,
+        values=values,
+    )
+    wake_after_commit(session, UPLOADS)
+    wake_after_commit(session, upload_topic(upload.id))
+    return state if moved else None
+
+
+async def retry_upload(
+    resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
+) -> None:
+    """Try a failed upload again, with its bytes and perhaps another description.
+
+    Raises:
+        UploadStateError: it has not failed, OpenML has it, or its bytes are gone.
+        ValidationFailedError: the metadata is not complete.
+    """
+    now = utc_now()
+    async with resources.database.session() as session:
+        await uploads.lock_user(session, user_id)
+        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+        if upload.state != UploadState.FAILED:
+            raise UploadStateError("The upload has not failed; there is nothing to try again.")
+        if upload.dataset_id is not None:
+            raise UploadStateError(
+                f"OpenML has this upload as dataset {upload.dataset_id} and could not process it; send the corrected "
+                "file as a new upload."
             )
-        now = utc_now()
-        async with self._resources.database.session() as session:
-            accepted = await uploads.set_state(
+        kept = timedelta(hours=resources.settings.upload_keep_hours)
+        if not await _has_bytes(session, upload) or (upload.finished_at and upload.finished_at + kept < now):
+            raise UploadStateError("The bytes of this upload are not kept any more; send the file again.")
+        metadata = check_complete(merge(upload.description, changes))
+        moved = await uploads.set_state(
+            session,
+            upload.id,
+            UploadState.VERIFYING,
+            now=now,
+            only_from={UploadState.FAILED},
+            available_at=now,
+            values={
+                "description": metadata.values,
+                "publish_requested": True,
+                "error": None,
+                "finished_at": None,
+                "cancel_requested": False,
+                "warnings": metadata.warnings,
+                # Those of the last conversion are made anew.
+                "repairs": [one for one in upload.repairs or [] if not one["column"]],
+            },
+        )
+        if not moved:
+            raise UploadStateError("The upload has moved on meanwhile; ask how it stands.")
+        wake_after_commit(session, UPLOADS)
+
+
+async def _has_bytes(session: AsyncSession, upload: Upload) -> bool:
+    """Say whether the whole file was received and is recorded."""
+    parts = await uploads.get_parts(session, upload.id)
+    return upload.total_bytes is not None and sum(part.length for part in parts) == upload.total_bytes
+
+
+async def cancel_upload(resources: Resources, *, user_id: int, upload_id: str) -> bool:
+    """Stop an upload and remove its bytes; False if it is being sent right now, and stops only if that fails.
+
+    Raises:
+        UploadStateError: OpenML has it.
+    """
+    now = utc_now()
+    async with resources.database.session() as session:
+        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+        if upload.state == UploadState.SENDING:
+            await uploads.set_values(
+                session, upload.id, {"cancel_requested": True}, only_in={UploadState.SENDING}
+            )
+            return False
+        if upload.state == UploadState.DUPLICATE or upload.dataset_id is not None:
+            raise _not_now(upload)
+        if upload.state in CAN_STOP:
+            stopped = await uploads.set_state(
                 session,
-                upload_id,
-                UploadState.RECEIVED,
+                upload.id,
+                UploadState.CANCELLED,
                 now=now,
-                owner=self._owner,
-                available_at=now,
-                values={
-                    "description": metadata.model_dump(mode="json"),
-                    "repairs": repairs,
-                    "warnings": warnings,
-                    "received_bytes": digests.length,
-                    "received_md5": digests.md5,
-                    "received_sha256": digests.sha256,
-                },
+                only_from=CAN_STOP,
+                values={"expires_at": None},
             )
-            wake_after_commit(session, UPLOADS)
-        if not accepted:
-            # The process slept past its lease and the janitor has cleaned up.
-            raise MalformedBodyError("The upload took a break too long; send it again.")
-        return upload_id
-
-    async def _give_up(self, problem: Problem) -> None:
-        upload_id = self._form.upload_id
-        if upload_id is None:
-            return
-        async with self._resources.database.session() as session:
-            await uploads.set_state(
-                session,
-                upload_id,
-                UploadState.FAILED,
-                now=utc_now(),
-                owner=self._owner,
-                detail=problem.detail,
-                values={"error": problem.record()},
-            )
-        await self._resources.storage.delete(upload_id)
+            if not stopped:
+                raise UploadStateError("The upload has moved on meanwhile; ask how it stands.")
+            wake_after_commit(session, upload_topic(upload.id))
+        await uploads.delete_parts(session, [upload.id])
+    await resources.storage.delete(upload_id)
+    return True
 
 
-async def wait_for_outcome(resources: Resources, upload_id: str) -> Outcome:
-    """Return how the upload was published.
+def _not_now(upload: Upload) -> UploadStateError:
+    if upload.dataset_id is not None:
+        return UploadStateError(
+            f"OpenML has this upload as dataset {upload.dataset_id}; it can be changed and removed there only.",
+            dataset_id=upload.dataset_id,
+        )
+    if upload.state == UploadState.DUPLICATE:
+        return UploadStateError("The same file was published before; there is nothing left of this upload.")
+    if upload.state == UploadState.CANCELLED:
+        return UploadStateError("The upload was cancelled.")
+    return UploadStateError(f"The upload is on its way to OpenML ({upload.state}).")
+
+
+async def wait_for_outcome(resources: Resources, upload_id: str) -> tuple[str, Outcome]:
+    """Return how the upload was published, and which one that was: it may have been an earlier one of the same file.
 
     Raises:
         Problem: why it was not, as the worker wrote it down.
         StillWorkingError: it takes longer than a request may wait; the upload goes on.
     """
     deadline = time.monotonic() + resources.settings.upload_wait_seconds
-    with resources.wakeups.listen(upload_topic(upload_id)) as listener:
+    asked_for = upload_id
+    with ExitStack() as stack:
+        listener = stack.enter_context(resources.watched.listen(upload_id))
         while time.monotonic() < deadline:
             outcome = await uploads.get_outcome(resources.database.reader, upload_id)
             if outcome and outcome.state == UploadState.FAILED and outcome.error:
                 raise problem_from_record(outcome.error, upload_id=upload_id)
+            if outcome and outcome.state == UploadState.CANCELLED:
+                raise UploadGoneError("The upload was cancelled.", upload_id=upload_id)
+            if outcome and outcome.state == UploadState.DUPLICATE and outcome.duplicate_of:
+                upload_id = outcome.duplicate_of
+                listener = stack.enter_context(resources.watched.listen(upload_id))
+                continue
             if outcome and outcome.state in HAS_OUTCOME:
-                return outcome
-            await listener.wait(seconds=POLL_SECONDS)
+                return upload_id, outcome
+            await listener.wait(seconds=min(LOOK_SECONDS, max(deadline - time.monotonic(), 0)))
     raise StillWorkingError(
-        "The upload is safe and still being published; look for it on OpenML in a while.", upload_id=upload_id
+        "The upload is safe and still being published; look for it on OpenML in a while.", upload_id=asked_for
     )
-
-
-async def _read_small(events: AsyncIterator[PartEvent]) -> bytes:
-    content = bytearray()
-    async for event in events:
-        if isinstance(event, PartEnd):
-            break
-        if isinstance(event, bytes):
-            content += event
-            if len(content) > METADATA_BYTES:
-                raise BodyTooLargeError(f"The metadata is larger than {METADATA_BYTES} bytes.")
-    return bytes(content)
-
-
-def _about_unknown_fields(content: bytes | None) -> list[str]:
-    """Return a warning for each field that was ignored: it may be another one misspelled."""
-    known = list(UploadMetadata.model_fields)
-    document = json.loads(content or b"{}")
-    warnings = []
-    for name in [name for name in document if name not in known][:MOST_WARNINGS]:
-        meant = difflib.get_close_matches(name, known, n=1)
-        hint = f"; did you mean {meant[0]!r}?" if meant else "."
-        warnings.append(f"The metadata's {name[:64]!r} is no field and was ignored{hint}")
-    return warnings
-
-
-def _parse_metadata(content: bytes | None) -> tuple[UploadMetadata, list[dict[str, str]]]:
-    """Return the metadata, and what was changed in it."""
-    if content is None:
-        raise ValidationFailedError.for_fields(
-            [{"field": "metadata", "message": "Send the description as JSON."}]
-        )
-    try:
-        document: Any = json.loads(content)
-    except (ValueError, RecursionError):
-        raise MalformedBodyError("The part `metadata` is not valid JSON.") from None
-    may_repair = not isinstance(document, dict) or document.get("repair", True) is not False
-    context: dict[str, list[str]] | None = {"repaired": []} if may_repair else None
-    try:
-        metadata = UploadMetadata.model_validate(document, context=context)
-    except ValidationError as error:
-        raise ValidationFailedError.from_pydantic(
-            error.errors(include_input=False, include_url=False)
-        ) from None
-    repaired = dict.fromkeys(context["repaired"] if context else [])
-    return metadata, [
-        {
-            "column": "",
-            "change": f"The text of {field} is published in plain ASCII.",
-            "reason": "OpenML takes no other characters there.",
-        }
-        for field in repaired
-    ]

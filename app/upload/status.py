@@ -1,38 +1,63 @@
 """How one's uploads fare: read only, and only one's own."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import NotFoundError, problem_from_record
+from app.core.errors import problem_from_record
 from app.db import uploads
-from app.db.uploads import Upload, UploadState
+from app.db.uploads import Upload, UploadEvent, UploadState
 from app.openml.client import OpenMLClient
 from app.upload.schemas import (
+    ProgressResponse,
     RepairResponse,
     UploadDetailResponse,
     UploadEventResponse,
     UploadsResponse,
     UploadStatusResponse,
 )
+from app.upload.service import find_upload
+
+MOVES = frozenset(
+    {
+        UploadState.VERIFYING,
+        UploadState.RECEIVED,
+        UploadState.CHECKED,
+        UploadState.CONVERTED,
+        UploadState.SENDING,
+    }
+)
+"""States in which a worker reports how far it is."""
 
 
 async def list_uploads(
-    session: AsyncSession, openml: OpenMLClient, *, user_id: int, limit: int, before: str | None
+    session: AsyncSession,
+    openml: OpenMLClient,
+    *,
+    user_id: int,
+    limit: int,
+    before: str | None,
+    states: Sequence[UploadState],
 ) -> UploadsResponse:
     """Return a page of the user's uploads, newest first.
 
     Raises:
         NotFoundError: `before` is no upload of this user.
     """
-    older_than = await _find(session, user_id, before) if before else None
-    found = await uploads.get_page_of_user(session, user_id, limit=limit + 1, before=older_than)
+    older_than = await find_upload(session, user_id=user_id, upload_id=before) if before else None
+    found = await uploads.get_page_of_user(
+        session, user_id, limit=limit + 1, before=older_than, states=states
+    )
     shown = found[:limit]
+    originals = await _originals(session, shown)
     return UploadsResponse(
-        uploads=[_status(upload, openml) for upload in shown],
+        uploads=[UploadStatusResponse(**_facts(upload, openml, originals)) for upload in shown],
         next=shown[-1].id if len(found) > limit else None,
     )
 
 
-async def find_upload(
+async def describe_upload(
     session: AsyncSession, openml: OpenMLClient, *, user_id: int, upload_id: str
 ) -> UploadDetailResponse:
     """Return one of the user's uploads with its steps.
@@ -40,37 +65,59 @@ async def find_upload(
     Raises:
         NotFoundError: there is none, or it is somebody else's.
     """
-    upload = await _find(session, user_id, upload_id)
+    upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
     events = await uploads.get_events(session, upload.id)
     return UploadDetailResponse(
-        **_status(upload, openml).model_dump(),
-        events=[UploadEventResponse(state=UploadState(event.state), at=event.at) for event in events],
+        **_facts(upload, openml, await _originals(session, [upload])),
+        metadata=upload.description or {},
+        events=[as_event(event) for event in events],
     )
 
 
-async def _find(session: AsyncSession, user_id: int, upload_id: str) -> Upload:
-    upload = await uploads.get_upload(session, upload_id)
-    if upload is None or upload.user_id != user_id:
-        raise NotFoundError("You have no such upload.")
-    return upload
+def as_event(event: UploadEvent) -> UploadEventResponse:
+    """Return a step as clients see it."""
+    return UploadEventResponse(id=event.id, state=UploadState(event.state), at=event.at)
 
 
-def _status(upload: Upload, openml: OpenMLClient) -> UploadStatusResponse:
-    error = problem_from_record(upload.error).document() if upload.error else None
-    return UploadStatusResponse(
-        id=upload.id,
-        state=UploadState(upload.state),
-        file_name=upload.file_name,
-        format=upload.format,
-        dataset_name=upload.description["dataset_name"] if upload.description else None,
-        received_bytes=upload.received_bytes,
-        row_count=upload.row_count,
-        column_count=upload.column_count,
-        created_at=upload.created_at,
-        finished_at=upload.finished_at,
-        dataset_id=upload.dataset_id,
-        dataset_url=openml.dataset_url(upload.dataset_id) if upload.dataset_id is not None else None,
-        warnings=upload.warnings or [],
-        repairs=[RepairResponse.model_validate(repair) for repair in upload.repairs or []],
-        error=error,
-    )
+async def _originals(session: AsyncSession, found: Sequence[Upload]) -> dict[str, int | None]:
+    """Return the datasets of those uploads that some of the given ones repeat."""
+    wanted = {upload.duplicate_of for upload in found if upload.duplicate_of}
+    return await uploads.get_dataset_ids(session, wanted) if wanted else {}
+
+
+def progress_of(upload: Upload) -> ProgressResponse | None:
+    """Return how far the upload is in what is being done with it."""
+    if upload.state == UploadState.RECEIVING:
+        return ProgressResponse(
+            phase="receiving", bytes=upload.received_bytes or 0, total_bytes=upload.total_bytes, rows=None
+        )
+    if upload.state in MOVES and upload.progress:
+        return ProgressResponse.model_validate(upload.progress)
+    return None
+
+
+def _facts(upload: Upload, openml: OpenMLClient, originals: dict[str, int | None]) -> dict[str, Any]:
+    dataset_id = originals.get(upload.duplicate_of) if upload.duplicate_of else upload.dataset_id
+    return {
+        "id": upload.id,
+        "state": upload.state,
+        "file_name": upload.file_name,
+        "format": upload.format,
+        "size": upload.total_bytes,
+        "received_bytes": upload.received_bytes or 0,
+        "sha256": upload.received_sha256,
+        "publish": upload.publish_requested,
+        "dataset_name": (upload.description or {}).get("dataset_name"),
+        "progress": progress_of(upload),
+        "row_count": upload.row_count,
+        "column_count": upload.column_count,
+        "created_at": upload.created_at,
+        "expires_at": upload.expires_at,
+        "finished_at": upload.finished_at,
+        "dataset_id": dataset_id,
+        "dataset_url": openml.dataset_url(dataset_id) if dataset_id is not None else None,
+        "duplicate_of": upload.duplicate_of,
+        "warnings": upload.warnings or [],
+        "repairs": [RepairResponse.model_validate(repair) for repair in upload.repairs or []],
+        "error": problem_from_record(upload.error).document() if upload.error else None,
+    }

@@ -1,11 +1,12 @@
 """Cleaning up: uploads that broke off, bytes that nobody needs, tokens and mails whose time has passed."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from app.core.clock import utc_now
-from app.core.errors import MalformedBodyError
+from app.core.errors import MalformedBodyError, UploadGoneError
+from app.core.wakeups import upload_topic
 from app.db import (
     account_tokens,
     audit_events,
@@ -17,7 +18,8 @@ from app.db import (
     uploads,
     users,
 )
-from app.db.uploads import UploadState
+from app.db.engine import wake_after_commit
+from app.db.uploads import HOLDS_BYTES, UploadState
 from app.resources import Resources
 from app.storage.pictures import path_of
 
@@ -29,18 +31,12 @@ TASK_RETENTION = timedelta(days=90)
 """How long a user can see what became of a task that waited."""
 PICTURE_GRACE_SECONDS = 3600
 """How long a picture may be without a row that names it: the row is written after the picture."""
-NEEDS_BYTES = {
-    UploadState.RECEIVING,
-    UploadState.RECEIVED,
-    UploadState.CHECKED,
-    UploadState.CONVERTED,
-    UploadState.SENDING,
-}
 
 
 async def clean_up(resources: Resources) -> None:
     """Do every chore once."""
     await end_interrupted_uploads(resources)
+    await end_expired_uploads(resources)
     await remove_orphaned_bytes(resources)
     await forget_the_past(resources)
 
@@ -58,10 +54,35 @@ async def end_interrupted_uploads(resources: Resources) -> None:
                 UploadState.FAILED,
                 now=now,
                 detail=problem.detail,
-                values={"error": problem.record()},
+                values={"error": problem.record(), "idempotency_key": None},
             )
+            wake_after_commit(session, upload_topic(upload_id))
     for upload_id in interrupted:
         log.info("upload broke off", upload=upload_id)
+        await resources.storage.delete(upload_id)
+
+
+async def end_expired_uploads(resources: Resources) -> None:
+    """Give up uploads whose owner did not come back: bytes are missing, or nobody said "publish"."""
+    now = utc_now()
+    hours = resources.settings.upload_expire_hours
+    problem = UploadGoneError(f"Nothing happened to this upload for {hours:g} hours; send the file again.")
+    async with resources.database.session() as session:
+        expired = await uploads.get_expired(session, now)
+        for upload_id in expired:
+            await uploads.set_state(
+                session,
+                upload_id,
+                UploadState.FAILED,
+                now=now,
+                only_from={UploadState.RECEIVING, UploadState.READY},
+                detail=problem.detail,
+                values={"error": problem.record(), "expires_at": None},
+            )
+            wake_after_commit(session, upload_topic(upload_id))
+        await uploads.delete_parts(session, expired)
+    for upload_id in expired:
+        log.info("upload expired", upload=upload_id)
         await resources.storage.delete(upload_id)
 
 
@@ -71,11 +92,20 @@ async def remove_orphaned_bytes(resources: Resources) -> None:
     async with resources.database.session() as session:
         known = await uploads.get_states(session, found)
     keep_until = utc_now() - timedelta(hours=resources.settings.upload_keep_hours)
-    for upload_id in found:
-        state, finished_at = known.get(upload_id, (None, None))
-        recently_failed = state == UploadState.FAILED and finished_at is not None and finished_at > keep_until
-        if state not in NEEDS_BYTES and not recently_failed:
-            await resources.storage.delete(upload_id)
+    orphaned = [upload_id for upload_id in found if not _needs_bytes(known.get(upload_id), keep_until)]
+    if orphaned:
+        async with resources.database.session() as session:
+            await uploads.delete_parts(session, orphaned)
+    for upload_id in orphaned:
+        await resources.storage.delete(upload_id)
+
+
+def _needs_bytes(known: tuple[str, datetime | None] | None, keep_until: datetime) -> bool:
+    if known is None:
+        return False
+    state, finished_at = known
+    recently_failed = state == UploadState.FAILED and finished_at is not None and finished_at > keep_until
+    return state in HOLDS_BYTES or recently_failed
 
 
 async def remove_orphaned_pictures(resources: Resources) -> None:

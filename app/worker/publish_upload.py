@@ -1,5 +1,6 @@
 """One upload, from the bytes on disk to a dataset on OpenML: each step is recorded before the next begins.
 
+    verifying --verify--> ready (waits for its owner), or at once
     received --check--> checked --convert--> converted --send--> published
                                                  ^           |
                                                  `- resend --+--> sending (the answer was lost: look, then decide)
@@ -10,17 +11,20 @@ with the newest dataset of that name, and an upload found in `sending` is looked
 """
 
 import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import utc_now
 from app.core.errors import (
     ApiKeyMissingError,
     DatasetRefusedError,
+    DigestMismatchError,
     InternalError,
     OpenMLRefusedError,
     OpenMLUnreachableError,
@@ -46,15 +50,19 @@ from app.openml.errors import (
     UpstreamError,
 )
 from app.resources import Resources
+from app.storage.parts import Digests
 from app.tabular import (
     Conversion,
     ConversionRequest,
     Limits,
     ProcessLimits,
+    Progress,
     TabularError,
     convert_in_process,
     format_of,
 )
+from app.upload.receive import expiry
+from app.upload.service import release
 from app.worker.loops import after, back_off
 from app.worker.notify import tell_owner
 
@@ -63,6 +71,8 @@ log = structlog.get_logger(__name__)
 ATTEMPTS = 30
 FIRST_PAUSE_SECONDS = 2
 LONGEST_PAUSE_SECONDS = 3600
+PROGRESS_SECONDS = 1.0
+"""How often it is written down how far a phase is."""
 LARGE_BYTES = 1_000_000
 """From here on error 102, 130 or 135 after a good key means that OpenML's limits are smaller than the file."""
 
@@ -100,8 +110,9 @@ async def _publish(resources: Resources, upload: Upload, *, owner: str) -> None:
     """Go on with an upload for as long as its lease can be renewed."""
     try:
         async with asyncio.TaskGroup() as group:
-            renewal = group.create_task(_renew_lease(resources, upload.id, owner=owner))
-            await Publication(resources, upload, owner=owner).run()
+            publication = Publication(resources, upload, owner=owner)
+            renewal = group.create_task(_renew_lease(resources, upload.id, publication, owner=owner))
+            await publication.run()
             renewal.cancel()
     except* LeaseLostError:
         log.warning("upload taken over by another worker", upload=upload.id)
@@ -119,6 +130,8 @@ class Publication:
         self._resources = resources
         self._upload = upload
         self._owner = owner
+        self.progress: dict[str, Any] | None = None
+        """How far the phase is that the upload is in, see `ProgressResponse`."""
 
     @property
     def _description(self) -> Mapping[str, Any]:
@@ -127,6 +140,7 @@ class Publication:
     async def run(self) -> None:
         """Go on from the state that was reached until the upload is published, failed, or has to wait."""
         steps = {
+            UploadState.VERIFYING: self._verify,
             UploadState.RECEIVED: self._check,
             UploadState.CHECKED: self._convert,
             UploadState.CONVERTED: self._send,
@@ -150,13 +164,93 @@ class Publication:
             log.exception("publishing failed", upload=self._upload.id, state=self._upload.state)
             await self._retry_later("a fault on our side", InternalError())
 
+    async def _verify(self) -> None:
+        """Make one file of the parts, and see whether it is the one that was announced."""
+        upload = self._upload
+        digests = await self._compose()
+        values = {
+            "received_bytes": digests.length,
+            "received_md5": digests.md5,
+            "received_sha256": digests.sha256,
+        }
+        if upload.expected_sha256 not in {None, digests.sha256}:
+            raise DigestMismatchError(
+                f"The file that arrived has the SHA-256 {digests.sha256}, not {upload.expected_sha256}; send it again."
+            )
+        async with self._resources.database.session() as session:
+            await uploads.set_values(session, upload.id, values, only_in={UploadState.VERIFYING})
+        await self._reload()
+        if not self._upload.publish_requested:
+            await self._profile()
+        await self._release()
+
+    async def _compose(self) -> Digests:
+        async with self._resources.database.session() as session:
+            parts = await uploads.get_parts(session, self._upload.id)
+        total = sum(part.length for part in parts)
+        return await self._resources.storage.compose(
+            self._upload.id, parts, lambda done: self._report("verifying", done, total)
+        )
+
+    async def _release(self) -> None:
+        """Let the upload wait for its owner, or go on; the owner may decide so in this very moment."""
+        async with self._resources.database.session() as session:
+            await uploads.lock_user(session, self._upload.user_id)
+            upload = await self._mine(session)
+            if upload.publish_requested:
+                state = await release(session, upload, owner=self._owner)
+            else:
+                state = UploadState.READY
+                await uploads.set_state(
+                    session,
+                    upload.id,
+                    state,
+                    now=utc_now(),
+                    owner=self._owner,
+                    values={"expires_at": expiry(self._resources), "lease_owner": None, "progress": None},
+                )
+                wake_after_commit(session, upload_topic(upload.id))
+        log.info("upload", upload=self._upload.id, state=state)
+        if state == UploadState.DUPLICATE:
+            await self._forget_bytes()
+        # Whoever comes next, perhaps this worker, takes it from the queue.
+        self._upload = upload._replace(state=UploadState.READY)
+
+    async def _profile(self) -> None:
+        """Look at the columns, for their owner to see before anything is published."""
+
+    async def _reload(self) -> None:
+        async with self._resources.database.session() as session:
+            self._upload = await self._mine(session)
+
+    async def _mine(self, session: AsyncSession) -> Upload:
+        upload = await uploads.get_upload(session, self._upload.id)
+        if upload is None or upload.lease_owner != self._owner:
+            raise LeaseLostError
+        return upload
+
+    async def _forget_bytes(self) -> None:
+        async with self._resources.database.session() as session:
+            await uploads.delete_parts(session, [self._upload.id])
+        await self._resources.storage.delete(self._upload.id)
+
+    def _report(self, phase: str, done: int, total: int | None, rows: int | None = None) -> None:
+        """Note how far a phase is; the renewal of the lease writes it down."""
+        self.progress = {"phase": phase, "bytes": done, "total_bytes": total, "rows": rows}
+
+    def _report_conversion(self, made: Progress) -> None:
+        phase = "converting" if made.phase == "writing" else "inspecting"
+        self._report(phase, made.done_bytes, made.total_bytes)
+
     async def _check(self) -> None:
         await self._api_key()
         await self._move(UploadState.CHECKED)
 
     async def _convert(self) -> None:
+        await self._fetch()
         conversion = await self._converted()
-        repairs = [*(self._upload.repairs or []), *(asdict(repair) for repair in conversion.repairs)]
+        known = [repair for repair in self._upload.repairs or [] if not repair["column"]]
+        repairs = [*known, *(made for repair in conversion.repairs if (made := asdict(repair)) not in known)]
         self._require_ignorable(conversion)
         await self._move(
             UploadState.CONVERTED,
@@ -166,17 +260,25 @@ class Publication:
                 "arff_format": conversion.arff_format,
                 "row_count": conversion.rows,
                 "column_count": len(conversion.columns),
-                "warnings": [*(self._upload.warnings or []), *conversion.warnings],
+                "warnings": list(dict.fromkeys([*(self._upload.warnings or []), *conversion.warnings])),
                 "repairs": repairs,
-                # By the names that are published.
                 "description": {
                     **self._description,
-                    "def_tar_att": list(conversion.target_attributes),
-                    "row_id_attribute": conversion.row_id_attribute,
-                    "ignore_attribute": list(conversion.ignore_attributes),
+                    # By the names that are published; by those of the file it may be converted once more.
+                    "published_names": {
+                        "def_tar_att": list(conversion.target_attributes),
+                        "row_id_attribute": conversion.row_id_attribute,
+                        "ignore_attribute": list(conversion.ignore_attributes),
+                    },
                 },
             },
         )
+
+    async def _fetch(self) -> None:
+        """Have the file on this machine: another one may have verified it."""
+        source = self._resources.storage.path(self._upload.id, "source")
+        if not await asyncio.to_thread(source.exists):
+            await self._compose()
 
     async def _converted(self) -> Conversion:
         settings, storage, description = self._resources.settings, self._resources.storage, self._description
@@ -211,7 +313,7 @@ class Publication:
             wall_seconds=settings.conversion_cpu_seconds * 4,
         )
         try:
-            return await convert_in_process(request, limits)
+            return await convert_in_process(request, limits, self._report_conversion)
         except TabularError as error:
             if error.slug in NOT_THE_TABLES_FAULT:
                 raise TryAgainError(str(error)) from error
@@ -231,8 +333,12 @@ class Publication:
             raise DatasetRefusedError(str(error), reason="too-many-ignored") from None
 
     async def _send(self) -> None:
-        api_key = await self._api_key()
         openml, upload = self._resources.openml, self._upload
+        if not await asyncio.to_thread(self._resources.storage.path(upload.id, "arff").exists):
+            # Another machine made it, and is gone.
+            await self._move(UploadState.CHECKED)
+            return
+        api_key = await self._api_key()
         await self._check_key(api_key)
         name = self._description["dataset_name"]
         newest = max((dataset.dataset_id for dataset in await openml.list_datasets(name)), default=0)
@@ -244,12 +350,14 @@ class Publication:
                 arff=self._resources.storage.path(upload.id, "arff"),
                 arff_bytes=upload.arff_bytes or 0,
                 file_name=f"{name}-{upload.id[:8]}.arff",
+                on_progress=lambda sent: self._report("sending", sent, upload.arff_bytes),
             )
         except (NotSentError, RefusedError) as error:
             found = await self._find_arrived() if _may_have_arrived(error) else None
             if found is None:
-                # OpenML has nothing: the upload may be sent again from the start.
-                await self._move(UploadState.CONVERTED, detail=str(error))
+                await self._back_to_converted(str(error))
+                if self._upload.state == UploadState.CANCELLED:
+                    return
                 raise
             dataset_id = found
         await self._published(dataset_id)
@@ -274,7 +382,7 @@ class Publication:
         if self._upload.sent_at is not None and utc_now() - self._upload.sent_at < grace:
             # OpenML may still be working on it.
             raise LostAnswerError("OpenML has not got the upload yet")
-        await self._move(UploadState.CONVERTED, detail="OpenML never got it; sending it again")
+        await self._back_to_converted("OpenML never got it; sending it again")
 
     async def _find_arrived(self) -> int | None:
         openml, upload = self._resources.openml, self._upload
@@ -292,8 +400,8 @@ class Publication:
         return None
 
     async def _published(self, dataset_id: int) -> None:
-        await self._move(UploadState.PUBLISHED, {"dataset_id": dataset_id}, release=True)
-        await self._resources.storage.delete(self._upload.id)
+        await self._move(UploadState.PUBLISHED, {"dataset_id": dataset_id, "progress": None}, release=True)
+        await self._forget_bytes()
 
     async def _api_key(self) -> str:
         """Return the key that the account has now: it may have been replaced since the upload came in."""
@@ -306,7 +414,7 @@ class Publication:
         return owner.api_key
 
     def _description_xml(self) -> bytes:
-        given = self._description
+        given = {**self._description, **self._description.get("published_names", {})}
         return xml.dataset_description(
             {
                 "name": given["dataset_name"],
@@ -353,6 +461,15 @@ class Publication:
     async def _fail(self, problem: Problem) -> None:
         await self._move(UploadState.FAILED, {"error": problem.record()}, detail=problem.detail)
 
+    async def _back_to_converted(self, reason: str) -> None:
+        """OpenML has nothing: the upload may be sent again from the start, unless its owner wants it no more."""
+        await self._reload()
+        if self._upload.cancel_requested:
+            await self._move(UploadState.CANCELLED, detail="cancelled by its owner")
+            await self._forget_bytes()
+        else:
+            await self._move(UploadState.CONVERTED, detail=reason)
+
     async def _move(
         self,
         state: UploadState,
@@ -395,10 +512,17 @@ def _may_have_arrived(error: UpstreamError) -> bool:
     return isinstance(error, RefusedError) and error.code in LOOK_FIRST
 
 
-async def _renew_lease(resources: Resources, upload_id: str, *, owner: str) -> None:
+async def _renew_lease(resources: Resources, upload_id: str, publication: Publication, *, owner: str) -> None:
+    """Keep the lease, and write down how far the work is."""
     lease = timedelta(seconds=resources.settings.lease_seconds)
+    told: dict[str, Any] | None = None
+    renew_at = time.monotonic() + lease.total_seconds() / 3
     while True:
-        await asyncio.sleep(lease.total_seconds() / 3)
+        await asyncio.sleep(min(PROGRESS_SECONDS, lease.total_seconds() / 3))
+        if publication.progress == told and time.monotonic() < renew_at:
+            continue
+        told, renew_at = publication.progress, time.monotonic() + lease.total_seconds() / 3
         async with resources.database.session() as session:
-            if not await uploads.renew_lease(session, upload_id, owner=owner, until=utc_now() + lease):
+            if not await uploads.set_progress(session, upload_id, told, owner=owner, until=utc_now() + lease):
                 raise LeaseLostError
+            wake_after_commit(session, upload_topic(upload_id))

@@ -82,7 +82,12 @@ def arff(tmp_path: Path) -> Path:
 
 async def upload(client: OpenMLClient, arff: Path) -> int:
     return await client.upload_dataset(
-        api_key=KEY, description=b"<xml/>", arff=arff, arff_bytes=len(ARFF), file_name="r-1.arff"
+        on_progress=lambda _: None,
+        api_key=KEY,
+        description=b"<xml/>",
+        arff=arff,
+        arff_bytes=len(ARFF),
+        file_name="r-1.arff",
     )
 
 

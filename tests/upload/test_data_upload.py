@@ -98,7 +98,7 @@ async def test_upload_when_published_then_its_row_tells_the_story_until_active(
     assert (await description(openml, dataset_id))["md5_checksum"] == found["arff_md5"]
     async with app.resources.database.session() as session:
         states = (await session.scalars(sa.select(upload_events.c.state).order_by(upload_events.c.id))).all()
-    assert states[:6] == ["receiving", "received", "checked", "converted", "sending", "published"]
+    assert states[:6] == ["receiving", "verifying", "received", "checked", "converted", "sending"]
     assert states[-1] == "active"
     assert spool(app) == [], "no byte is kept once OpenML has them"
 

@@ -88,7 +88,11 @@ async def test_upload_when_every_attempt_is_lost_then_still_one_dataset(
     await switch_on(openml, on="POST /data", fault="lost-answer", times=3)
 
     answers = [
-        await app.client.post("/data-upload", files=form(dataset_name="lost-often"), headers=person.headers)
+        await app.client.post(
+            "/data-upload",
+            files=form(dataset_name="lost-often", allow_duplicate=True),
+            headers=person.headers,
+        )
         for _ in range(2)
     ]
 

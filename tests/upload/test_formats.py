@@ -139,9 +139,8 @@ async def test_target_when_it_holds_numbers_of_classes_then_nominal_if_it_is_sai
     plain = await app.client.post(
         "/data-upload", files=form(table, def_tar_att="kind"), headers=person.headers
     )
-    classes = await app.client.post(
-        "/data-upload", files=form(table, def_tar_att="kind", classification=True), headers=person.headers
-    )
+    as_classes = form(table, def_tar_att="kind", classification=True, allow_duplicate=True)
+    classes = await app.client.post("/data-upload", files=as_classes, headers=person.headers)
 
     assert "'kind' INTEGER" in await published(openml, plain.json()["id"])
     assert plain.json()["warnings"], "its owner is told"

@@ -45,7 +45,7 @@ async def test_upload_when_asked_not_to_wait_then_202_and_its_steps_can_be_follo
     assert (found["row_count"], found["column_count"], found["received_bytes"]) == (3, 3, len(CSV))
     assert (found["error"], found["warnings"]) == (None, [])
     states = [event["state"] for event in found["events"]]
-    assert states[:6] == ["receiving", "received", "checked", "converted", "sending", "published"]
+    assert states[:6] == ["receiving", "verifying", "received", "checked", "converted", "sending"]
     assert states[-1] == "active"
 
 
@@ -90,7 +90,8 @@ async def test_api_page_when_it_shows_answers_then_they_have_these_members(
 
     waited = (await app.client.post("/data-upload", files=form(), headers=person.headers)).json()
     headers = {**person.headers, **ASYNC}
-    accepted = (await app.client.post("/data-upload", files=form(), headers=headers)).json()
+    again = form(allow_duplicate=True)
+    accepted = (await app.client.post("/data-upload", files=again, headers=headers)).json()
     found = await ended(app, person, accepted["upload_id"])
 
     assert [list(example) for example in shown] == [list(waited), list(accepted), list(found)]
@@ -108,13 +109,15 @@ async def insert(app: Running, person: Person, count: int) -> list[str]:
         for number, name in enumerate(names):
             await uploads.add_upload(
                 session,
-                upload_id=name,
-                user_id=person.id,
-                file_name=f"{number}.csv",
-                format="csv",
-                owner="test",
-                now=start + timedelta(microseconds=number // 2),
-                lease=timedelta(hours=1),
+                uploads.NewUpload(
+                    id=name,
+                    user_id=person.id,
+                    file_name=f"{number}.csv",
+                    format="csv",
+                    created_at=start + timedelta(microseconds=number // 2),
+                    available_at=start + timedelta(hours=1),
+                    owner="test",
+                ),
             )
     return names
 

@@ -1,0 +1,78 @@
+"""Where upload bytes rest, whatever keeps them: a file is a list of parts, each written by one request.
+
+A part counts once its row stands in `upload_parts`. So two writers never meet in one part, a writer that lost its turn
+leaves bytes that nobody reads, and what a client was told it has sent is there after any crash.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+Stage = Literal["source", "arff", "profile"]
+"""Working files of an upload: what was sent, what OpenML gets, and what the preview shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some bytes of a file.
+
+    Attributes:
+        start: offset of the first one.
+        name: what the storage calls the part.
+        length: how many bytes of it count.
+    """
+
+    start: int
+    name: str
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Digests:
+    """A whole file: its length in bytes, and its hashes in hexadecimal."""
+
+    length: int
+    md5: str
+    sha256: str
+
+
+class PartWriter(Protocol):
+    """Takes the bytes of one request, from an offset on."""
+
+    length: int
+    """Bytes taken so far, durable or not."""
+
+    async def write(self, chunk: bytes) -> None:
+        """Add bytes."""
+
+    async def flush(self) -> Sequence[Part]:
+        """Make every byte so far durable; return the parts whose rows are to be written, new or grown."""
+
+
+class UploadStorage(Protocol):
+    """Upload ids are ours (hexadecimal): no name that a client chose ever becomes a path."""
+
+    def writer(self, upload_id: str, start: int) -> AbstractAsyncContextManager[PartWriter]:
+        """Return a writer for the bytes from `start` on."""
+
+    async def compose(
+        self, upload_id: str, parts: Sequence[Part], on_progress: Callable[[int], None]
+    ) -> Digests:
+        """Make the local working file `source` of the parts, and hash it; may be repeated after a crash.
+
+        `on_progress` is called with the number of bytes so far.
+        """
+
+    def path(self, upload_id: str, stage: Stage) -> Path:
+        """Return where the working file of this stage is on this machine, or will be."""
+
+    async def delete(self, upload_id: str) -> None:
+        """Remove every byte of the upload; nothing there is fine."""
+
+    async def upload_ids(self) -> list[str]:
+        """Return the uploads that have bytes here."""
+
+    async def free_bytes(self) -> int | None:
+        """Return how many bytes there is room for; None if no limit is known."""

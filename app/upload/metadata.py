@@ -1,0 +1,109 @@
+"""What describes a dataset: read from what a client sent, and checked as a draft or as what is published."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from app.core.errors import MalformedBodyError, ValidationFailedError
+from app.upload.schemas import DraftMetadata, UploadMetadata
+
+MOST_WARNINGS = 20
+COMPLETE = frozenset({"dataset_name", "description"})
+"""Fields without which nothing is published."""
+
+
+class Checked(NamedTuple):
+    """Metadata as a row keeps it, what was changed in it, and what its author may want to know."""
+
+    values: dict[str, Any]
+    repairs: list[dict[str, str]]
+    warnings: list[str]
+
+
+def parse_metadata(content: bytes | str) -> dict[str, Any]:
+    """Return the document.
+
+    Raises:
+        MalformedBodyError: it is no JSON object.
+    """
+    try:
+        document: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        raise MalformedBodyError("The metadata is not valid JSON.") from None
+    if not isinstance(document, dict):
+        raise ValidationFailedError.for_fields(
+            [{"field": "metadata", "message": "Send the description as a JSON object."}]
+        )
+    return document
+
+
+def check_draft(document: Mapping[str, Any]) -> Checked:
+    """Return what is there of a description; a field may be missing, but none may be wrong.
+
+    Raises:
+        ValidationFailedError: some field is not what OpenML takes.
+    """
+    return _check(DraftMetadata, document)
+
+
+def check_complete(document: Mapping[str, Any]) -> Checked:
+    """Return a description that can be published.
+
+    Raises:
+        ValidationFailedError: a field is missing, or not what OpenML takes.
+    """
+    return _check(UploadMetadata, document)
+
+
+def merge(known: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the description with the changes; types of columns are added to those known, null takes one back."""
+    merged = {**(known or {}), **changes}
+    types = changes.get("attributes")
+    if isinstance(types, dict):
+        both = {**(known or {}).get("attributes", {}), **types}
+        merged["attributes"] = {name: kind for name, kind in both.items() if kind is not None}
+    return merged
+
+
+def is_complete(description: Mapping[str, Any] | None) -> bool:
+    """Say whether nothing is missing that publishing needs."""
+    return all((description or {}).get(field) for field in COMPLETE)
+
+
+def _check(kind: type[DraftMetadata], document: Mapping[str, Any]) -> Checked:
+    may_repair = document.get("repair", True) is not False
+    context: dict[str, list[str]] | None = {"repaired": []} if may_repair else None
+    # A draft keeps what is not known yet as null; to publishing it is missing.
+    given = {name: value for name, value in document.items() if not (name in COMPLETE and value is None)}
+    try:
+        metadata = kind.model_validate(given, context=context)
+    except ValidationError as error:
+        raise ValidationFailedError.from_pydantic(
+            error.errors(include_input=False, include_url=False)
+        ) from None
+    repaired = dict.fromkeys(context["repaired"] if context else [])
+    return Checked(
+        metadata.model_dump(mode="json"), [_repair(field) for field in repaired], _about_unknown(document)
+    )
+
+
+def _repair(field: str) -> dict[str, str]:
+    return {
+        "column": "",
+        "change": f"The text of {field} is published in plain ASCII.",
+        "reason": "OpenML takes no other characters there.",
+    }
+
+
+def _about_unknown(document: Mapping[str, Any]) -> list[str]:
+    """Return a warning for each field that was ignored: it may be another one misspelled."""
+    known = list(UploadMetadata.model_fields)
+    warnings = []
+    for name in [name for name in document if name not in known][:MOST_WARNINGS]:
+        meant = difflib.get_close_matches(name, known, n=1)
+        hint = f"; did you mean {meant[0]!r}?" if meant else "."
+        warnings.append(f"The metadata's {name[:64]!r} is no field and was ignored{hint}")
+    return warnings

@@ -1,0 +1,435 @@
+"""Taking an upload's bytes: those of one form, or some of a file that comes in many requests.
+
+No database connection is held while bytes move. Bytes count once they are on the disk and recorded; of an upload that
+comes in many requests that happens every now and then, and when one breaks off: the client goes on from there.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from app.core.clock import utc_now
+from app.core.errors import (
+    BodyTooLargeError,
+    ChecksumMismatchError,
+    DigestMismatchError,
+    FormatNotSupportedError,
+    InconsistentLengthError,
+    MalformedBodyError,
+    OffsetMismatchError,
+    Problem,
+    UploadCompletedError,
+    UploadGoneError,
+    UploadStateError,
+    ValidationFailedError,
+)
+from app.core.multipart import PartEnd, PartEvent, PartStart, too_large
+from app.core.wakeups import UPLOADS, upload_topic
+from app.db import uploads
+from app.db.engine import wake_after_commit
+from app.db.uploads import NewUpload, Upload, UploadState
+from app.resources import Resources
+from app.storage.parts import Part, PartWriter
+from app.tabular import format_of
+from app.upload.metadata import Checked, check_complete, parse_metadata
+
+log = structlog.get_logger(__name__)
+
+METADATA_BYTES = 1 << 20
+RECORD_BYTES = 1 << 24
+RECORD_SECONDS = 15.0
+"""Bytes that come are recorded after so many, or so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """The hash that a client announced of the bytes it sends now, and the dialect that says what a mismatch is."""
+
+    sha256: bytes
+    problem: type[ChecksumMismatchError | DigestMismatchError]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some bytes of a file, as a request brings them.
+
+    Attributes:
+        stream: the bytes, which end by themselves if nothing comes for too long.
+        offset: where in the file they begin.
+        length: how many there will be, if the client said.
+        total: how many the whole file has, if the client says so only now.
+        is_last: whether the file ends with them; None where its length says so.
+        announced: their hash, if the client said; then they count all together or not at all.
+    """
+
+    stream: AsyncIterator[bytes]
+    offset: int
+    length: int | None = None
+    total: int | None = None
+    is_last: bool | None = None
+    announced: Announced | None = None
+
+
+async def append(resources: Resources, upload: Upload, chunk: Chunk) -> int:
+    """Take bytes of an upload that may come in many requests; return how many it has now.
+
+    Raises:
+        OffsetMismatchError: the bytes do not begin where those that count end.
+        UploadCompletedError: nothing is missing.
+        UploadGoneError: the upload was cancelled, or it has expired.
+        InconsistentLengthError: there are more or fewer bytes than were announced.
+        ChecksumMismatchError, DigestMismatchError: they are not those that were announced.
+        StorageFullError: the disk is full.
+    """
+    with resources.receives.take(upload.user_id):
+        if upload.state != UploadState.RECEIVING or chunk.offset != (upload.received_bytes or 0):
+            raise await _why_not_taken(resources, upload.id, chunk)
+        upload = await _with_total(resources, upload, chunk)
+        _require_fitting(upload, chunk, resources.settings.upload_max_bytes)
+        owner = secrets.token_hex(8)
+        async with resources.database.session() as session:
+            taken = await uploads.take_writer(
+                session, upload.id, owner=owner, offset=chunk.offset, now=utc_now()
+            )
+        if not taken:
+            raise await _why_not_taken(resources, upload.id, chunk)
+        return await _Append(resources, upload, chunk, owner=owner).run()
+
+
+async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upload:
+    """Take note of the file's length where it was not known when the upload began."""
+    if chunk.total is None or chunk.total == upload.total_bytes:
+        return upload
+    if upload.total_bytes is not None or chunk.total < chunk.offset:
+        raise InconsistentLengthError
+    if chunk.total > resources.settings.upload_max_bytes:
+        raise too_large(resources.settings.upload_max_bytes)
+    async with resources.database.session() as session:
+        await uploads.set_values(
+            session, upload.id, {"total_bytes": chunk.total}, only_in={UploadState.RECEIVING}
+        )
+    return upload._replace(total_bytes=chunk.total)
+
+
+def _require_fitting(upload: Upload, chunk: Chunk, largest: int) -> None:
+    """Refuse before the first byte what cannot become the file that was announced."""
+    if chunk.length is None:
+        return
+    end = chunk.offset + chunk.length
+    if upload.total_bytes is None:
+        if end > largest:
+            raise too_large(largest)
+    elif end > upload.total_bytes or (chunk.is_last and end != upload.total_bytes):
+        raise InconsistentLengthError(
+            f"The upload was announced with {upload.total_bytes} bytes; these end at {end}."
+        )
+
+
+async def _why_not_taken(
+    resources: Resources, upload_id: str, chunk: Chunk, *, was_ours: bool = False
+) -> Problem:
+    async with resources.database.session() as session:
+        upload = await uploads.get_upload(session, upload_id)
+    if upload is None or upload.state in {UploadState.CANCELLED, UploadState.FAILED}:
+        return UploadGoneError()
+    if upload.state != UploadState.RECEIVING:
+        return UploadCompletedError()
+    received = upload.received_bytes or 0
+    if was_ours:
+        return UploadStateError("Another request sends bytes of this upload; ask with HEAD where it stands.")
+    if received == chunk.offset:
+        return UploadGoneError("The upload has expired; begin a new one.")
+    return OffsetMismatchError.between(expected=received, provided=chunk.offset)
+
+
+class _Append:
+    """One request's bytes on their way into an upload."""
+
+    def __init__(self, resources: Resources, upload: Upload, chunk: Chunk, *, owner: str) -> None:
+        self._resources = resources
+        self._upload = upload
+        self._chunk = chunk
+        self._owner = owner
+        self._most = (upload.total_bytes or resources.settings.upload_max_bytes) - chunk.offset
+        self._recorded = 0
+        self._recorded_at = time.monotonic()
+
+    async def run(self) -> int:
+        """Return the offset after the last byte that counts."""
+        async with self._resources.storage.writer(self._upload.id, self._chunk.offset) as writer:
+            try:
+                await self._take(writer)
+            except BaseException:
+                # The client went away or has gone silent, or we are shutting down: what came stays.
+                await asyncio.shield(self._keep(writer))
+                raise
+            end = self._chunk.offset + writer.length
+            await self._record(writer, is_last=self._is_last(end))
+            return end
+
+    async def _take(self, writer: PartWriter) -> None:
+        digest = hashlib.sha256()
+        async for block in self._chunk.stream:
+            if writer.length + len(block) > self._most:
+                raise InconsistentLengthError("More bytes came than were announced.")
+            if self._chunk.announced:
+                digest.update(block)  # At most the 64 KiB that the server reads at once.
+            await writer.write(block)
+            await self._record_now_and_then(writer)
+        if self._chunk.length is not None and writer.length != self._chunk.length:
+            raise MalformedBodyError(
+                "The body breaks off before its end; go on from where the upload stands."
+            )
+        if self._chunk.announced and digest.digest() != self._chunk.announced.sha256:
+            raise self._chunk.announced.problem
+
+    def _is_last(self, end: int) -> bool:
+        if self._chunk.is_last is not None and self._upload.total_bytes is None:
+            return self._chunk.is_last
+        return end == self._upload.total_bytes
+
+    async def _record_now_and_then(self, writer: PartWriter) -> None:
+        if self._chunk.announced:
+            return
+        is_due = time.monotonic() - self._recorded_at > RECORD_SECONDS
+        if writer.length - self._recorded >= RECORD_BYTES or (is_due and writer.length > self._recorded):
+            await self._record(writer, is_last=False)
+
+    async def _keep(self, writer: PartWriter) -> None:
+        if not self._chunk.announced and writer.length > self._recorded:
+            try:
+                await self._record(writer, is_last=False)
+            except Problem as problem:
+                # The client has come back already in another request, or the disk is full.
+                log.info("bytes before a break do not count", upload=self._upload.id, reason=problem.detail)
+            except Exception:
+                log.exception("bytes before a break were not kept", upload=self._upload.id)
+
+    async def _record(self, writer: PartWriter, *, is_last: bool) -> None:
+        parts = await writer.flush()
+        received = self._chunk.offset + writer.length
+        now = utc_now()
+        async with self._resources.database.session() as session:
+            counts = await uploads.add_parts(
+                session,
+                self._upload.id,
+                parts,
+                owner=self._owner,
+                received_bytes=received,
+                expires_at=expiry(self._resources),
+            )
+            if counts and is_last:
+                await uploads.set_state(
+                    session,
+                    self._upload.id,
+                    UploadState.VERIFYING,
+                    now=now,
+                    available_at=now,
+                    values={"total_bytes": received, "expires_at": None},
+                )
+                wake_after_commit(session, UPLOADS)
+            if counts:
+                wake_after_commit(session, upload_topic(self._upload.id))
+        if not counts:
+            raise await _why_not_taken(self._resources, self._upload.id, self._chunk, was_ours=True)
+        self._recorded, self._recorded_at = writer.length, time.monotonic()
+
+
+def expiry(resources: Resources) -> datetime:
+    """Return when an upload is given up that nobody touches from now on."""
+    return utc_now() + timedelta(hours=resources.settings.upload_expire_hours)
+
+
+@dataclass(slots=True)
+class _Form:
+    """What has come of the form so far."""
+
+    upload_id: str | None = None
+    parts: list[Part] | None = None
+    length: int = 0
+    metadata: bytes | None = None
+
+
+class FormReceiver:
+    """Takes one form: the file goes to storage, the metadata is checked, the row tells how it went.
+
+    Whatever breaks off in between leaves a row in the state `receiving` whose lease runs out; the janitor then says so
+    and removes the bytes.
+    """
+
+    def __init__(
+        self, resources: Resources, *, user_id: int, publish: bool, idempotency: tuple[str, str] | None
+    ) -> None:
+        self._resources = resources
+        self._user_id = user_id
+        self._publish = publish
+        self._idempotency = idempotency
+        self._owner = secrets.token_hex(8)
+        self._form = _Form()
+        self._renewed = time.monotonic()
+        # A client may be silent for so long, and bytes are what renews the lease.
+        settings = resources.settings
+        self._lease = timedelta(seconds=settings.lease_seconds + settings.upload_stall_seconds)
+
+    async def receive(self, events: AsyncIterator[PartEvent]) -> str:
+        """Return the id of an upload whose bytes are safe and whose row is `verifying`.
+
+        Raises:
+            FormatNotSupportedError: the file's name ends in something we cannot read.
+            BodyTooLargeError: the file is larger than the limit.
+            ValidationFailedError: a part is missing, or the metadata is not what OpenML takes.
+            StorageFullError: the disk is full.
+        """
+        try:
+            await self._read_form(events)
+            return await self._accept(_require_metadata(self._form.metadata))
+        except Problem as problem:
+            await self._give_up(problem)
+            raise
+        except BaseException:
+            # The client went away, or we are shutting down.
+            await asyncio.shield(
+                self._give_up(MalformedBodyError("The upload broke off before its last byte; send it again."))
+            )
+            raise
+
+    async def _read_form(self, events: AsyncIterator[PartEvent]) -> None:
+        async for event in events:
+            if not isinstance(event, PartStart):
+                continue
+            if event.name == "dataset" and event.file_name is not None:
+                await self._read_file(event.file_name, events)
+            elif event.name == "metadata":
+                self._form.metadata = await _read_small(events)
+
+    async def _read_file(self, file_name: str, events: AsyncIterator[PartEvent]) -> None:
+        if self._form.upload_id is not None:
+            raise MalformedBodyError("The form has two files; send one.")
+        upload_id = await self._begin(file_name)
+        limit = self._resources.settings.upload_max_bytes
+        async with self._resources.storage.writer(upload_id, 0) as writer:
+            async for event in events:
+                if isinstance(event, PartEnd):
+                    break
+                if isinstance(event, bytes):
+                    if writer.length + len(event) > limit:
+                        raise too_large(limit)
+                    await writer.write(event)
+                    await self._renew(upload_id)
+            self._form.parts = list(await writer.flush())
+            self._form.length = writer.length
+
+    async def _begin(self, file_name: str) -> str:
+        kind = format_of(file_name)
+        if kind is None:
+            raise FormatNotSupportedError
+        upload_id = self._form.upload_id = secrets.token_hex(16)
+        now = utc_now()
+        key, digest = self._idempotency or (None, None)
+        new = NewUpload(
+            id=upload_id,
+            user_id=self._user_id,
+            file_name=file_name,
+            format=kind.format,
+            created_at=now,
+            available_at=now + self._lease,
+            owner=self._owner,
+            publish_requested=self._publish,
+            idempotency_key=key,
+            request_digest=digest,
+        )
+        try:
+            async with self._resources.database.session() as session:
+                await uploads.add_upload(session, new)
+        except IntegrityError:
+            self._form.upload_id = None
+            raise UploadStateError(
+                "Another request with this Idempotency-Key is still coming in; send this one when that has ended."
+            ) from None
+        return upload_id
+
+    async def _renew(self, upload_id: str) -> None:
+        if time.monotonic() - self._renewed < self._resources.settings.lease_seconds / 3:
+            return
+        self._renewed = time.monotonic()
+        async with self._resources.database.session() as session:
+            await uploads.renew_lease(session, upload_id, owner=self._owner, until=utc_now() + self._lease)
+
+    async def _accept(self, metadata: Checked) -> str:
+        upload_id, parts = self._form.upload_id, self._form.parts
+        if upload_id is None or parts is None:
+            raise ValidationFailedError.for_fields(
+                [{"field": "dataset", "message": "Send a file in the part `dataset`."}]
+            )
+        now = utc_now()
+        async with self._resources.database.session() as session:
+            accepted = await uploads.add_parts(
+                session,
+                upload_id,
+                parts,
+                owner=self._owner,
+                received_bytes=self._form.length,
+                expires_at=None,
+            ) and await uploads.set_state(
+                session,
+                upload_id,
+                UploadState.VERIFYING,
+                now=now,
+                owner=self._owner,
+                available_at=now,
+                values={
+                    "total_bytes": self._form.length,
+                    "description": metadata.values,
+                    "repairs": metadata.repairs,
+                    "warnings": metadata.warnings,
+                },
+            )
+            wake_after_commit(session, UPLOADS)
+        if not accepted:
+            # The process slept past its lease and the janitor has cleaned up.
+            raise MalformedBodyError("The upload took a break too long; send it again.")
+        return upload_id
+
+    async def _give_up(self, problem: Problem) -> None:
+        upload_id = self._form.upload_id
+        if upload_id is None:
+            return
+        async with self._resources.database.session() as session:
+            await uploads.set_state(
+                session,
+                upload_id,
+                UploadState.FAILED,
+                now=utc_now(),
+                owner=self._owner,
+                detail=problem.detail,
+                # What broke off may be sent again under the same key.
+                values={"error": problem.record(), "idempotency_key": None},
+            )
+        await self._resources.storage.delete(upload_id)
+
+
+def _require_metadata(content: bytes | None) -> Checked:
+    if content is None:
+        raise ValidationFailedError.for_fields(
+            [{"field": "metadata", "message": "Send the description as JSON."}]
+        )
+    return check_complete(parse_metadata(content))
+
+
+async def _read_small(events: AsyncIterator[PartEvent]) -> bytes:
+    content = bytearray()
+    async for event in events:
+        if isinstance(event, PartEnd):
+            break
+        if isinstance(event, bytes):
+            content += event
+            if len(content) > METADATA_BYTES:
+                raise BodyTooLargeError(f"The metadata is larger than {METADATA_BYTES} bytes.")
+    return bytes(content)

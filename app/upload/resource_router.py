@@ -1,0 +1,461 @@
+"""Uploads as resources: begun, sent in as many requests as the line needs, watched, described, published."""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request, Response, status
+from fastapi.sse import EventSourceResponse
+from pydantic import ValidationError
+
+from app.core.errors import (
+    ApiKeyMissingError,
+    BadRequestError,
+    BodyStalledError,
+    BodyTooLargeError,
+    ChecksumMismatchError,
+    DigestMismatchError,
+    FormatNotSupportedError,
+    IdempotencyKeyReusedError,
+    InconsistentLengthError,
+    MalformedBodyError,
+    MediaTypeNotSupportedError,
+    NotFoundError,
+    OffsetMismatchError,
+    Problem,
+    QuotaExceededError,
+    StorageFullError,
+    TooBusyError,
+    TooManyRequestsError,
+    TusVersionError,
+    UnauthorizedError,
+    UploadCompletedError,
+    UploadGoneError,
+    UploadStateError,
+    ValidationFailedError,
+)
+from app.core.http import declare
+from app.core.limits import Hit
+from app.core.multipart import read_body
+from app.db.uploads import ENDED, Upload, UploadState
+from app.deps import ResourcesDep, SessionDep, SettingsDep, UploaderDep, VisitorDep
+from app.openml.client import is_api_key
+from app.resources import Resources
+from app.upload import dialects, service
+from app.upload import status as upload_status
+from app.upload.dialects import IETF_BYTES, TUS_BYTES, TUS_VERSION, Dialect
+from app.upload.receive import Chunk, append
+from app.upload.schemas import (
+    DraftMetadata,
+    UploadDetailResponse,
+    UploadRequest,
+    UploadsResponse,
+)
+from app.upload.watch import last_seen, watch
+
+router = APIRouter(prefix="/uploads", tags=["uploads"])
+PAGE_LENGTH = 100
+METADATA_BODY = {
+    "requestBody": {
+        "required": False,
+        "content": {"application/json": {"schema": DraftMetadata.model_json_schema()}},
+    }
+}
+CREATE = {
+    "requestBody": {
+        "required": False,
+        "content": {"application/json": {"schema": UploadRequest.model_json_schema()}},
+    },
+    "parameters": [
+        {
+            "name": "Repr-Digest",
+            "in": "header",
+            "schema": {"type": "string"},
+            "description": "`sha-256=:…:` of the whole file (RFC 9530); what arrives is compared with it.",
+        },
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "schema": {"type": "string", "maxLength": 255},
+            "description": "A request that is sent again with the same key is the same upload.",
+        },
+    ],
+}
+BYTES = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {"schema": DraftMetadata.model_json_schema()},
+            TUS_BYTES: {"schema": {"type": "string", "format": "binary"}},
+            IETF_BYTES: {"schema": {"type": "string", "format": "binary"}},
+        },
+    },
+}
+BEGIN_PROBLEMS = (
+    BadRequestError,
+    MalformedBodyError,
+    UnauthorizedError,
+    ApiKeyMissingError,
+    UploadStateError,
+    TusVersionError,
+    BodyStalledError,
+    BodyTooLargeError,
+    QuotaExceededError,
+    FormatNotSupportedError,
+    MediaTypeNotSupportedError,
+    ValidationFailedError,
+    IdempotencyKeyReusedError,
+    TooManyRequestsError,
+    TooBusyError,
+    StorageFullError,
+)
+BYTES_PROBLEMS = (
+    DigestMismatchError,
+    InconsistentLengthError,
+    UploadCompletedError,
+    NotFoundError,
+    OffsetMismatchError,
+    UploadGoneError,
+    ChecksumMismatchError,
+)
+
+
+@router.options("", status_code=status.HTTP_204_NO_CONTENT)
+@router.options("/{upload_id}", status_code=status.HTTP_204_NO_CONTENT, include_in_schema=False)
+async def get_upload_options(settings: SettingsDep, response: Response) -> None:
+    """Say which ways of sending a file in many requests there are, and how large it may be."""
+    response.headers.update(
+        dialects.greeting(settings.upload_max_bytes, int(settings.upload_expire_hours * 3600))
+    )
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    openapi_extra=CREATE,
+    responses={
+        status.HTTP_200_OK: {
+            "model": UploadDetailResponse,
+            "description": "It was begun before: with this key, or as the same file under the same name.",
+        },
+        **declare(*BEGIN_PROBLEMS, DigestMismatchError, InconsistentLengthError, ChecksumMismatchError),
+    },
+)
+async def create_upload(
+    request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep, response: Response
+) -> UploadDetailResponse:
+    """Begin an upload; its bytes follow with `PATCH`, in as many requests as it takes (tus 1.0 or the IETF's draft)."""
+    dialect = dialects.dialect_of(request.headers)
+    with _spoken(dialect):
+        if not is_api_key(uploader.api_key):
+            raise ApiKeyMissingError
+        await resources.limits.hit(
+            Hit("upload-account", str(uploader.id)), Hit("upload-address", visitor.network)
+        )
+        creation = await _read_creation(request, dialect)
+        upload, is_new = await service.create_upload(resources, user_id=uploader.id, creation=creation)
+        if is_new and dialect and _has_bytes(request, dialect):
+            await append(resources, upload, _chunk(request, resources, dialect, offset=0))
+    response.headers["Location"] = f"/uploads/{upload.id}"
+    if not is_new:
+        response.status_code = status.HTTP_200_OK if dialect is None else status.HTTP_201_CREATED
+    async with resources.database.session() as session:
+        if dialect:
+            upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload.id)
+            response.headers.update(_standing(upload, dialect, resources))
+        return await upload_status.describe_upload(
+            session, resources.openml, user_id=uploader.id, upload_id=upload.id
+        )
+
+
+@router.get("", responses=declare(UnauthorizedError, NotFoundError, ValidationFailedError))
+async def list_uploads(
+    *,
+    uploader: UploaderDep,
+    resources: ResourcesDep,
+    session: SessionDep,
+    limit: Annotated[int, Query(ge=1, le=PAGE_LENGTH)] = 25,
+    before: Annotated[str | None, Query(max_length=32, description="The `next` of the page before.")] = None,
+    state: Annotated[
+        list[UploadState] | None,
+        Query(max_length=len(UploadState), description="Only those in these states."),
+    ] = None,
+) -> UploadsResponse:
+    """List one's uploads and how each fares, newest first."""
+    return await upload_status.list_uploads(
+        session, resources.openml, user_id=uploader.id, limit=limit, before=before, states=state or []
+    )
+
+
+@router.get("/{upload_id}", responses=declare(UnauthorizedError, NotFoundError))
+async def get_upload(
+    upload_id: str, uploader: UploaderDep, resources: ResourcesDep, session: SessionDep
+) -> UploadDetailResponse:
+    """Say how one of one's uploads fares, what is said of it, and every step so far."""
+    return await upload_status.describe_upload(
+        session, resources.openml, user_id=uploader.id, upload_id=upload_id
+    )
+
+
+@router.head(
+    "/{upload_id}", responses=declare(UnauthorizedError, NotFoundError, TusVersionError, UploadGoneError)
+)
+async def get_upload_offset(
+    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep, session: SessionDep
+) -> Response:
+    """Say how many bytes are safe here: where to go on."""
+    dialect: Dialect = "tus" if "tus-resumable" in request.headers else "ietf"
+    with _spoken(dialect):
+        if dialect == "tus":
+            dialects.require_tus_version(request.headers)
+        upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+        if upload.state == UploadState.CANCELLED or (
+            upload.state == UploadState.FAILED and upload.received_sha256 is None
+        ):
+            raise UploadGoneError
+    code = status.HTTP_200_OK if dialect == "tus" else status.HTTP_204_NO_CONTENT
+    return Response(status_code=code, headers=_standing(upload, dialect, resources))
+
+
+@router.patch(
+    "/{upload_id}",
+    response_model=UploadDetailResponse,
+    openapi_extra=BYTES,
+    responses={
+        status.HTTP_204_NO_CONTENT: {
+            "description": "The bytes are safe; `Upload-Offset` says how many there are."
+        },
+        **declare(*BEGIN_PROBLEMS, *BYTES_PROBLEMS),
+    },
+)
+async def change_upload(
+    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
+) -> UploadDetailResponse | Response:
+    """Send bytes of the file from `Upload-Offset` on; or, as JSON, change what is said of the dataset."""
+    dialect = dialects.dialect_of(request.headers)
+    if dialect is None:
+        changes = await _read_json(request)
+        await service.change_metadata(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
+        return await _describe(resources, uploader.id, upload_id)
+    return await _take_bytes(upload_id, request, uploader.id, resources, dialect)
+
+
+async def _take_bytes(
+    upload_id: str, request: Request, user_id: int, resources: Resources, dialect: Dialect
+) -> Response:
+    with _spoken(dialect):
+        if dialect == "tus":
+            dialects.require_tus_version(request.headers)
+        wanted = TUS_BYTES if dialect == "tus" else IETF_BYTES
+        if dialects.media_type(request.headers) != wanted:
+            raise MediaTypeNotSupportedError(f"Send the bytes as {wanted}.", headers={"Accept-Patch": wanted})
+        async with resources.database.session() as session:
+            upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
+        await resources.limits.hit(Hit("chunk-account", str(user_id)))
+        offset = dialects.read_offset(request.headers)
+        await append(resources, upload, _chunk(request, resources, dialect, offset=offset))
+        async with resources.database.session() as session:
+            upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
+    return Response(status_code=status.HTTP_204_NO_CONTENT, headers=_standing(upload, dialect, resources))
+
+
+@router.post("/{upload_id}", include_in_schema=False, response_model=None)
+async def override_method(
+    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
+) -> Response:
+    """Serve clients whose network lets neither PATCH nor DELETE through (tus: `X-HTTP-Method-Override`)."""
+    wanted = request.headers.get("x-http-method-override", "").upper()
+    if wanted == "PATCH":
+        return await _take_bytes(upload_id, request, uploader.id, resources, "tus")
+    if wanted == "DELETE":
+        return await cancel_upload(upload_id, request, uploader, resources)
+    raise BadRequestError("Say with `X-HTTP-Method-Override` what to do: PATCH or DELETE.")
+
+
+@router.delete(
+    "/{upload_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    response_class=Response,
+    responses={
+        status.HTTP_202_ACCEPTED: {
+            "description": "It is being sent to OpenML right now, and stops only if that fails."
+        },
+        **declare(UnauthorizedError, NotFoundError, UploadStateError, TusVersionError),
+    },
+)
+async def cancel_upload(
+    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
+) -> Response:
+    """Stop an upload that OpenML does not have yet, and remove its bytes."""
+    dialect = dialects.dialect_of(request.headers)
+    with _spoken(dialect):
+        if dialect == "tus":
+            dialects.require_tus_version(request.headers)
+        stopped = await service.cancel_upload(resources, user_id=uploader.id, upload_id=upload_id)
+    headers = {"Tus-Resumable": TUS_VERSION} if dialect == "tus" else {}
+    code = status.HTTP_204_NO_CONTENT if stopped else status.HTTP_202_ACCEPTED
+    return Response(status_code=code, headers=headers)
+
+
+@router.post(
+    "/{upload_id}/publish",
+    status_code=status.HTTP_202_ACCEPTED,
+    openapi_extra=METADATA_BODY,
+    responses=declare(
+        UnauthorizedError,
+        NotFoundError,
+        UploadStateError,
+        UploadGoneError,
+        MalformedBodyError,
+        ValidationFailedError,
+    ),
+)
+async def publish_upload(
+    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
+) -> UploadDetailResponse:
+    """Let an upload go to OpenML, now or as soon as its bytes are in; the description may change once more with it."""
+    changes = await _read_json(request)
+    await service.publish_upload(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
+    return await _describe(resources, uploader.id, upload_id)
+
+
+@router.post(
+    "/{upload_id}/retry",
+    status_code=status.HTTP_202_ACCEPTED,
+    openapi_extra=METADATA_BODY,
+    responses=declare(
+        UnauthorizedError, NotFoundError, UploadStateError, MalformedBodyError, ValidationFailedError
+    ),
+)
+async def retry_upload(
+    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
+) -> UploadDetailResponse:
+    """Try a failed upload again with the bytes that are here, and perhaps another description."""
+    changes = await _read_json(request)
+    await service.retry_upload(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
+    return await _describe(resources, uploader.id, upload_id)
+
+
+@router.get(
+    "/{upload_id}/events",
+    response_class=Response,
+    responses={
+        status.HTTP_200_OK: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        status.HTTP_204_NO_CONTENT: {"description": "Nothing more will happen, and you have seen all of it."},
+        **declare(UnauthorizedError, NotFoundError, TooManyRequestsError, TooBusyError),
+    },
+)
+async def watch_upload(
+    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
+) -> Response:
+    """Follow an upload as server-sent events: `state` for each step, `upload` whenever anything has changed."""
+    after = last_seen(request.headers.get("last-event-id"))
+    upload = await _describe(resources, uploader.id, upload_id)
+    if upload.state in ENDED and upload.events and upload.events[-1].id <= after:
+        return Response(status_code=status.HTTP_204_NO_CONTENT)
+    story = watch(resources, user_id=uploader.id, upload_id=upload_id, after=after)
+    # The first event is made before the answer begins: whoever is one too many is told so properly.
+    first = await anext(story)
+    return EventSourceResponse(_joined(first, story), headers={"X-Accel-Buffering": "no"})
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for event in rest:
+        yield event
+
+
+async def _describe(resources: Resources, user_id: int, upload_id: str) -> UploadDetailResponse:
+    async with resources.database.session() as session:
+        return await upload_status.describe_upload(
+            session, resources.openml, user_id=user_id, upload_id=upload_id
+        )
+
+
+async def _read_creation(request: Request, dialect: Dialect | None) -> service.Creation:
+    if dialect == "tus":
+        dialects.require_tus_version(request.headers)
+        return dialects.read_tus_creation(request.headers)
+    if dialect == "ietf":
+        return dialects.read_ietf_creation(request.headers)
+    try:
+        wanted = UploadRequest.model_validate(await _read_json(request))
+    except ValidationError as error:
+        raise ValidationFailedError.from_pydantic(
+            error.errors(include_input=False, include_url=False)
+        ) from None
+    return service.Creation(
+        file_name=wanted.file_name,
+        size=wanted.size,
+        metadata=wanted.metadata,
+        publish=wanted.publish,
+        sha256=dialects.read_repr_digest(request.headers),
+        idempotency_key=request.headers.get("idempotency-key"),
+    )
+
+
+async def _read_json(request: Request) -> dict[str, Any]:
+    """Return the body, an object; nothing at all is an empty one."""
+    content = await request.body()
+    if not content:
+        return {}
+    if dialects.media_type(request.headers) not in {"application/json", "application/merge-patch+json"}:
+        raise MediaTypeNotSupportedError(
+            "Send application/json.", headers={"Accept-Patch": "application/json"}
+        )
+    try:
+        document = json.loads(content)
+    except (ValueError, RecursionError):
+        raise MalformedBodyError("The body is not valid JSON.") from None
+    if not isinstance(document, dict):
+        raise ValidationFailedError.for_fields([{"field": "body", "message": "Send a JSON object."}])
+    return document
+
+
+def _has_bytes(request: Request, dialect: Dialect) -> bool:
+    """Say whether a request that begins an upload brings bytes of it."""
+    if dialect == "ietf":
+        return True
+    return dialects.media_type(request.headers) == TUS_BYTES
+
+
+def _chunk(request: Request, resources: Resources, dialect: Dialect, *, offset: int) -> Chunk:
+    headers: Mapping[str, str] = request.headers
+    settings = resources.settings
+    body = read_body(
+        request.stream(),
+        headers.get("content-length", ""),
+        limit_bytes=settings.upload_max_bytes,
+        form_bytes=0,
+        stall_seconds=settings.upload_stall_seconds,
+    )
+    return Chunk(
+        stream=body,
+        offset=offset,
+        length=dialects.read_number(headers, "content-length"),
+        total=dialects.read_number(headers, "upload-length"),
+        is_last=dialects.read_is_last(headers) if dialect == "ietf" else None,
+        announced=dialects.read_announced(headers, dialect),
+    )
+
+
+def _standing(upload: Upload, dialect: Dialect, resources: Resources) -> dict[str, str]:
+    settings = resources.settings
+    return dialects.standing(
+        upload,
+        dialect,
+        largest_bytes=settings.upload_max_bytes,
+        expire_seconds=int(settings.upload_expire_hours * 3600),
+    )
+
+
+@contextmanager
+def _spoken(dialect: Dialect | None) -> Iterator[None]:
+    """Answer problems in the client's dialect: tus wants its version in every answer."""
+    try:
+        yield
+    except Problem as problem:
+        if dialect == "tus":
+            problem.headers["Tus-Resumable"] = TUS_VERSION
+        raise
