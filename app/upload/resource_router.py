@@ -199,7 +199,11 @@ async def get_upload(
 
 
 @router.head(
-    "/{upload_id}", responses=declare(UnauthorizedError, NotFoundError, TusVersionError, UploadGoneError)
+    "/{upload_id}",
+    responses={
+        status.HTTP_204_NO_CONTENT: {"description": "`Upload-Offset` says how many bytes there are."},
+        **declare(UnauthorizedError, NotFoundError, TusVersionError, UploadGoneError),
+    },
 )
 async def get_upload_offset(
     upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep, session: SessionDep
