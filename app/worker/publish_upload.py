@@ -108,14 +108,22 @@ async def publish_one(resources: Resources, *, owner: str) -> bool:
 
 async def _publish(resources: Resources, upload: Upload, *, owner: str) -> None:
     """Go on with an upload for as long as its lease can be renewed."""
+    publication = Publication(resources, upload, owner=owner)
+    work = asyncio.create_task(publication.run())
+    renewal = asyncio.create_task(_renew_lease(resources, publication, upload.id, owner=owner))
     try:
-        async with asyncio.TaskGroup() as group:
-            publication = Publication(resources, upload, owner=owner)
-            renewal = group.create_task(_renew_lease(resources, upload.id, publication, owner=owner))
-            await publication.run()
-            renewal.cancel()
-    except* LeaseLostError:
+        await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        # No task group: it forgets that it was cancelled when a task fails in the same moment (Python 3.11, 3.12), and
+        # a worker that is told to stop would go on.
+        unfinished = not work.done()
+        work.cancel()
+        renewal.cancel()
+        await asyncio.gather(work, renewal, return_exceptions=True)
+    if unfinished or isinstance(work.exception(), LeaseLostError):
         log.warning("upload taken over by another worker", upload=upload.id)
+    else:
+        work.result()
 
 
 async def _put_back(resources: Resources, upload_id: str, *, owner: str) -> None:
@@ -512,17 +520,25 @@ def _may_have_arrived(error: UpstreamError) -> bool:
     return isinstance(error, RefusedError) and error.code in LOOK_FIRST
 
 
-async def _renew_lease(resources: Resources, upload_id: str, publication: Publication, *, owner: str) -> None:
-    """Keep the lease, and write down how far the work is."""
-    lease = timedelta(seconds=resources.settings.lease_seconds)
+async def _renew_lease(resources: Resources, publication: Publication, upload_id: str, *, owner: str) -> None:
+    """Keep the lease and write down how far the work is; return when the lease is lost."""
+    lease = resources.settings.lease_seconds
     told: dict[str, Any] | None = None
-    renew_at = time.monotonic() + lease.total_seconds() / 3
-    while True:
-        await asyncio.sleep(min(PROGRESS_SECONDS, lease.total_seconds() / 3))
-        if publication.progress == told and time.monotonic() < renew_at:
+    renewed_at = time.monotonic()
+    while time.monotonic() < renewed_at + lease:
+        await asyncio.sleep(min(PROGRESS_SECONDS, lease / 3))
+        is_due = time.monotonic() > renewed_at + lease / 3
+        if publication.progress == told and not is_due:
             continue
-        told, renew_at = publication.progress, time.monotonic() + lease.total_seconds() / 3
-        async with resources.database.session() as session:
-            if not await uploads.set_progress(session, upload_id, told, owner=owner, until=utc_now() + lease):
-                raise LeaseLostError
-            wake_after_commit(session, upload_topic(upload_id))
+        progress, now = publication.progress, time.monotonic()
+        try:
+            async with resources.database.session() as session:
+                until = utc_now() + timedelta(seconds=lease)
+                if not await uploads.set_progress(session, upload_id, progress, owner=owner, until=until):
+                    return
+                wake_after_commit(session, upload_topic(upload_id))
+        except Exception:
+            # The database is away: the work goes on for as long as the lease lasts.
+            log.exception("lease cannot be renewed", upload=upload_id)
+            continue
+        told, renewed_at = progress, now
