@@ -35,14 +35,30 @@ class Queue:
         now_text = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
         return await reader.first(self._peek, {"now": now_text}) is not None
 
+    def due(self, now: datetime) -> sa.ColumnElement[bool]:
+        """Return the condition that a row is in one of the states and nobody's."""
+        return sa.and_(self._in_state, self._table.c.available_at <= now)
+
+    def under_way(self, now: datetime) -> sa.ColumnElement[bool]:
+        """Return the condition that a row is in the hands of somebody."""
+        table = self._table
+        return sa.and_(self._in_state, table.c.available_at > now, table.c.lease_owner.is_not(None))
+
     async def claim(
-        self, session: AsyncSession, *, owner: str, now: datetime, lease: timedelta
+        self,
+        session: AsyncSession,
+        *,
+        owner: str,
+        now: datetime,
+        lease: timedelta,
+        only: sa.ColumnElement[bool] | None = None,
     ) -> int | str | None:
         """Give `owner` the row that is due for longest, count the attempt, and return its id, or None."""
         table = self._table
-        due = sa.and_(self._in_state, table.c.available_at <= now)
+        due = self.due(now)
+        wanted = due if only is None else sa.and_(due, only)
         candidates = await session.scalars(
-            sa.select(table.c.id).where(due).order_by(table.c.available_at).limit(CANDIDATES)
+            sa.select(table.c.id).where(wanted).order_by(table.c.available_at).limit(CANDIDATES)
         )
         for candidate in candidates.all():
             taken = (

@@ -1,7 +1,7 @@
 """Statements on `uploads`, `upload_parts` and `upload_events`: rows for an upload, a part of its bytes, a step."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -13,7 +13,7 @@ from app.db.engine import Database
 from app.db.queue import Queue
 from app.db.reader import Reader, ReadStatement
 from app.db.results import row_count
-from app.db.tables import upload_events, upload_parts, uploads, users
+from app.db.tables import UtcDateTime, upload_events, upload_parts, uploads, users
 from app.db.upsert import upsert
 from app.storage.parts import Part
 
@@ -56,6 +56,10 @@ HAS_OUTCOME = ENDED | {UploadState.PUBLISHED, UploadState.PROCESSING}
 """States in which the person who uploaded can be told how it ended."""
 HOLDS_BYTES = frozenset(UploadState) - HAS_OUTCOME
 """States whose bytes are needed, and count against the quota of their owner."""
+
+
+USERS_IN_TURN = 256
+"""Users whose uploads are looked at in one turn."""
 
 
 class Upload(NamedTuple):
@@ -381,6 +385,52 @@ async def claim_upload(
         return None
     async with database.session() as session:
         upload_id = await queue.claim(session, owner=owner, now=now, lease=lease)
+        return await get_upload(session, str(upload_id)) if upload_id is not None else None
+
+
+class Waiting(NamedTuple):
+    """A user with uploads that are due: since when the first is, and how many others are under way."""
+
+    user_id: int
+    since: datetime
+    under_way: int
+
+
+async def get_waiting(session: AsyncSession, queue: Queue, now: datetime) -> list[Waiting]:
+    """Return those users who wait for longest."""
+    since = sa.func.min(uploads.c.available_at)
+    due = await session.execute(
+        sa.select(uploads.c.user_id, sa.type_coerce(since, UtcDateTime))
+        .where(queue.due(now))
+        .group_by(uploads.c.user_id)
+        .order_by(since)
+        .limit(USERS_IN_TURN)
+    )
+    busy = await session.execute(
+        sa.select(uploads.c.user_id, sa.func.count()).where(queue.under_way(now)).group_by(uploads.c.user_id)
+    )
+    under_way = {row[0]: row[1] for row in busy}
+    return [Waiting(row[0], row[1], under_way.get(row[0], 0)) for row in due]
+
+
+async def claim_upload_in_turn(
+    database: Database,
+    queue: Queue,
+    choose: Callable[[Sequence[Waiting]], int | None],
+    *,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+) -> Upload | None:
+    """Take the next upload of the user that `choose` names."""
+    if not await queue.exists(database.reader, now):
+        return None
+    async with database.session() as session:
+        user_id = choose(await get_waiting(session, queue, now))
+        if user_id is None:
+            return None
+        only = uploads.c.user_id == user_id
+        upload_id = await queue.claim(session, owner=owner, now=now, lease=lease, only=only)
         return await get_upload(session, str(upload_id)) if upload_id is not None else None
 
 

@@ -65,6 +65,7 @@ from app.upload.receive import expiry
 from app.upload.service import release
 from app.worker.loops import after, back_off
 from app.worker.notify import tell_owner
+from app.worker.turns import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -89,14 +90,15 @@ class LeaseLostError(Exception):
     """Another worker has taken the upload over; this one stops without a word."""
 
 
-async def publish_one(resources: Resources, *, owner: str) -> bool:
+async def publish_one(resources: Resources, turns: Turns, *, owner: str) -> bool:
     """Take the next upload that is due one or more states further; False if there is none."""
     lease = timedelta(seconds=resources.settings.lease_seconds)
-    upload = await uploads.claim_upload(
-        resources.database, TO_PUBLISH, owner=owner, now=utc_now(), lease=lease
+    upload = await uploads.claim_upload_in_turn(
+        resources.database, TO_PUBLISH, turns.next, owner=owner, now=utc_now(), lease=lease
     )
     if upload is None:
         return False
+    turns.had(upload.user_id)
     try:
         await _publish(resources, upload, owner=owner)
     except asyncio.CancelledError:

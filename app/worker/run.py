@@ -16,6 +16,7 @@ from app.worker.janitor import clean_up, remove_orphaned_pictures
 from app.worker.loops import work_off
 from app.worker.make_tasks import make_one
 from app.worker.publish_upload import publish_one
+from app.worker.turns import Turns
 from app.worker.watch_processing import watch_one
 
 ORPHANS_SECONDS = 3600
@@ -51,9 +52,10 @@ def _loops(resources: Resources) -> list[Coroutine[Any, Any, None]]:
         _repeat(resources, clean_up, seconds=resources.settings.lease_seconds),
         _repeat(resources, remove_orphaned_pictures, seconds=ORPHANS_SECONDS),
     ]
+    turns = Turns(per_user=resources.settings.conversions_per_user)
     # Each has a name of its own: two conversions of one process must not share a lease.
     for number in range(resources.settings.conversions_at_once):
-        step = partial(publish_one, resources, owner=f"{owner}/{number}")
+        step = partial(publish_one, resources, turns, owner=f"{owner}/{number}")
         loops.append(work_off(wakeups, UPLOADS, step))
     return loops
 
