@@ -1,0 +1,225 @@
+"""A thousand clients at once on a slow line, on one web process and one worker.
+
+    .venv/bin/python benchmarks/clients.py [--clients 1000] [--kilobytes 1000] [--seconds 60]
+
+Each client begins an upload of a table and sends it with one PATCH (tus), spread over the given time, all at the same
+time; the uploads belong to twenty users. Meanwhile `GET /health/live` is asked fifty times a second on a connection of
+its own, and the memory of the web process is sampled. In the end every upload must be a dataset of the sandbox, once, with
+the right MD5. Clients, service, worker and sandbox share the machine.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from upload import SECRET, free_port, memory_mb, start
+
+from app.core.clock import utc_now
+from app.core.settings import Settings
+from app.core.tokens import TokenSigner
+from app.db import users
+from app.db.engine import Database
+from app.db.migrations import migrate
+
+USERS = 20
+PIECES = 20
+ENDED = {"active", "failed", "cancelled", "duplicate"}
+
+
+@dataclass
+class Seen:
+    """What was measured."""
+
+    latencies: list[float] = field(default_factory=list)
+    peak_mb: float = 0.0
+    offsets: Counter[int] = field(default_factory=Counter)
+
+
+async def prepare(settings: Settings) -> list[str]:
+    database = Database(settings)
+    await migrate(database.engine)
+    tokens = []
+    async with database.session() as session:
+        for number in range(USERS):
+            user_id = await users.add_user(
+                session, username=f"bench{number}", email=f"bench{number}@example.org", password_hash="x", first_name="A",
+                last_name="L", api_key=f"{number + 1:032x}", ip_address="", active=True, now=utc_now(),
+            )  # fmt: skip
+            await users.add_to_members(session, user_id)
+            tokens.append(TokenSigner(SECRET, lifetime=timedelta(hours=12)).issue(user_id)[0])
+    await database.close()
+    return tokens
+
+
+def table(number: int, kilobytes: int) -> bytes:
+    row = f"{number},{number / 7:.6f},word {number},a\n{number},{number / 3:.6f},other {number},b\n".encode()
+    return b"id,x,word,kind\n" + row * (kilobytes * 1000 // len(row) + 1)
+
+
+async def upload(port: int, token: str, number: int, options: argparse.Namespace, seen: Seen) -> str:
+    """Send one table slowly over a connection of its own; return the upload's path."""
+    content = table(number, options.kilobytes)
+    authorization = f"Authorization: Bearer {token}\r\nHost: 127.0.0.1\r\n"
+    body = (
+        f'{{"file_name": "t{number}.csv", "size": {len(content)}, "publish": true, "metadata": {{"dataset_name": '
+        f'"t{number}", "description": "d", "def_tar_att": "kind"}}}}'
+    ).encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(
+            f"POST /uploads HTTP/1.1\r\n{authorization}Content-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        status, headers = await answer(reader)
+        if status != 201:
+            raise RuntimeError(f"begin: {status}")
+        path = headers["location"]
+        writer.write(
+            f"PATCH {path} HTTP/1.1\r\n{authorization}Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
+            f"Content-Type: application/offset+octet-stream\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+        )
+        piece = len(content) // PIECES + 1
+        for begin in range(0, len(content), piece):
+            writer.write(content[begin : begin + piece])
+            await writer.drain()
+            await asyncio.sleep(options.seconds / PIECES)
+        status, headers = await answer(reader)
+        if status != 204 or int(headers["upload-offset"]) != len(content):
+            raise RuntimeError(f"send: {status}")
+        seen.offsets[status] += 1
+        return path
+    finally:
+        writer.close()
+
+
+async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+    headers = {
+        name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)
+    }
+    if length := int(headers.get("content-length", "0")):
+        await reader.readexactly(length)
+    return int(head[0].split()[1]), headers
+
+
+async def probe(url: str, pid: int, seen: Seen) -> None:
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+        while True:
+            began = time.perf_counter()
+            (await client.get("/health/live")).raise_for_status()
+            seen.latencies.append((time.perf_counter() - began) * 1000)
+            if len(seen.latencies) % 25 == 0:
+                seen.peak_mb = max(seen.peak_mb, await asyncio.to_thread(memory_mb, pid))
+            await asyncio.sleep(0.02)
+
+
+async def all_ended(url: str, tokens: list[str], patience_seconds: float) -> Counter[str]:
+    """Wait until no upload is on its way; return how they ended."""
+    deadline = time.monotonic() + patience_seconds
+    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
+        while True:
+            states: Counter[str] = Counter()
+            for token in tokens:
+                before: dict[str, Any] = {}
+                while True:
+                    page = (
+                        await client.get(
+                            "/uploads",
+                            params={"limit": 100, **before},
+                            headers={"Authorization": f"Bearer {token}"},
+                        )
+                    ).json()
+                    states.update(upload["state"] for upload in page["uploads"])
+                    if page["next"] is None:
+                        break
+                    before = {"before": page["next"]}
+            if set(states) <= ENDED or time.monotonic() > deadline:
+                return states
+            await asyncio.sleep(5)
+
+
+async def measure(url: str, port: int, pid: int, tokens: list[str], options: argparse.Namespace) -> None:
+    seen = Seen()
+    probing = asyncio.create_task(probe(url, pid, seen))
+    await asyncio.sleep(5)
+    idle, seen.latencies = sorted(seen.latencies), []
+    began = time.monotonic()
+    sent = await asyncio.gather(
+        *(upload(port, tokens[number % USERS], number, options, seen) for number in range(options.clients)),
+        return_exceptions=True,
+    )
+    receiving = time.monotonic() - began
+    busy, peak_mb = sorted(seen.latencies), seen.peak_mb
+    failures = Counter(repr(one)[:80] for one in sent if isinstance(one, BaseException))
+    states = await all_ended(url, tokens, options.patience)
+    everything = time.monotonic() - began
+    probing.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await probing
+    print(
+        f"{options.clients} clients sent {options.kilobytes} kB each in {receiving:.0f} s; {len(failures)} kinds of failures"
+    )
+    for failure, count in failures.items():
+        print(f"  {count} x {failure}")
+    for name, latencies in (
+        ("idle", idle),
+        ("while they send", busy),
+        ("until published", sorted(seen.latencies)),
+    ):
+        print(
+            f"GET /health/live, {name:16} p50 {latencies[len(latencies) // 2]:.1f} ms   "
+            f"p99 {latencies[int(len(latencies) * 0.99)]:.1f} ms   worst {latencies[-1]:.0f} ms"
+        )
+    print(
+        f"memory of the web process: at most {peak_mb:.0f} MB while they send, {seen.peak_mb:.0f} MB in all"
+    )
+    print(f"after {everything:.0f} s: {dict(states)}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--clients", type=int, default=1000)
+    parser.add_argument("--kilobytes", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--patience", type=float, default=1800, help="seconds until all must be published")
+    options = parser.parse_args()
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    with tempfile.TemporaryDirectory() as folder:
+        port, sandbox_port = free_port(), free_port()
+        url = f"http://127.0.0.1:{port}"
+        environment = {
+            "DATA_DIR": f"{folder}/var", "JWT_SECRET_KEY": SECRET, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port),
+            "OPENML_SERVER": f"http://127.0.0.1:{sandbox_port}/", "LOG_LEVEL": "WARNING", "EMBEDDED_WORKER": "false",
+            "SANDBOX_PROCESSING_SECONDS": "0",
+        }  # fmt: skip
+        settings = Settings(_env_file=None, data_dir=Path(folder, "var"))
+        tokens = asyncio.run(prepare(settings))
+        program = [sys.executable, "-m", "app.cli"]
+        sandbox = start([*program, "sandbox"], environment, f"http://127.0.0.1:{sandbox_port}/")
+        service = start([*program, "serve"], environment, f"{url}/health/live")
+        worker = start([*program, "worker"], environment, f"{url}/health/live")
+        try:
+            asyncio.run(measure(url, port, service.pid, tokens, options))
+        finally:
+            for process in (worker, service, sandbox):
+                process.send_signal(signal.SIGTERM)
+                process.wait()
+
+
+if __name__ == "__main__":
+    main()
