@@ -68,7 +68,7 @@ def _of_cells(evidence: Evidence, scan: InferredType) -> str:
     if kind == "real":
         return _of_reals(evidence)
     found = scan.evidence
-    if found.keys() <= {"boolean", "missing"}:
+    if found.keys() <= {"boolean", "missing"} and not evidence.fitting:
         spelled = " and ".join(map(repr, evidence.plan.labels or ()))
         return (
             _all(values, spelled, f"one of {spelled}")

@@ -109,6 +109,7 @@ class NumberState:
         count: how many there are.
         low: the smallest.
         high: the largest.
+        origin: one of them; the next two are of the differences from it, which keep more digits.
         mean: their mean.
         squares: the sum of the squared differences from it.
         power: the bins are 2^power wide and begin at multiples of that.
@@ -120,21 +121,27 @@ class NumberState:
     count: int = 0
     low: float = math.inf
     high: float = -math.inf
+    origin: float = 0.0
     mean: float = 0.0
     squares: float = 0.0
     power: int = _SMALLEST_POWER
     bins: dict[int, int] = field(default_factory=dict)
 
-    def add(self, count: int, low: float, high: float, mean: float, squares: float) -> None:
-        """Take in more numbers, but for their bins."""
+    def reach(self, low: float, high: float) -> None:
+        """Make room for numbers in this range."""
+        if not self.count:
+            self.origin = low
+        if low < self.low or high > self.high:
+            self.low, self.high = min(low, self.low), max(high, self.high)
+            self._widen()
+
+    def add(self, count: int, mean: float, squares: float) -> None:
+        """Take in more numbers, but for their bins; `mean` and `squares` are of their differences from the origin."""
         total = self.count + count
         difference = mean - self.mean
         self.mean += difference * (count / total)
         self.squares += squares + difference * difference * (self.count * (count / total))
         self.count = total
-        if low < self.low or high > self.high:
-            self.low, self.high = min(low, self.low), max(high, self.high)
-            self._widen()
 
     def _widen(self) -> None:
         """Make the bins wide enough for the range: each two become one, which keeps every count exact."""
@@ -163,10 +170,17 @@ class NumberState:
         return {
             "min": self._plain(self.low),
             "max": self._plain(self.high),
-            "mean": _finite(self.mean),
+            "mean": _finite(self.origin + self.mean),
             "std": _finite(deviation),
             "histogram": self._histogram(),
         }
+
+    def _edge(self, place: int) -> float:
+        try:
+            return math.ldexp(place, self.power)
+        except OverflowError:
+            # Beyond what a double can hold; no number of the column is.
+            return self.high if place > 0 else self.low
 
     def _plain(self, number: float) -> float | int:
         return int(number) if self.is_whole else number
@@ -175,10 +189,7 @@ class NumberState:
         if self.low == self.high:
             return {"edges": [self._plain(self.low)] * 2, "counts": [self.count]}
         first, last = self.bin_of(self.low, self.power), self.bin_of(self.high, self.power)
-        # The last edge may be beyond what a double can hold; the largest number is not.
-        edges = [_edge(place, self.power) for place in range(first, last + 1)]
-        last_edge = _edge(last + 1, self.power)
-        edges.append(last_edge if math.isfinite(last_edge) else self.high)
+        edges = [self._edge(place) for place in range(first, last + 2)]
         counts = [self.bins.get(place, 0) for place in range(first, last + 1)]
         return {"edges": [self._plain(edge) for edge in edges], "counts": list(counts)}
 
@@ -198,30 +209,34 @@ class Numbers:
         if not len(cells.cells):
             return
         values = cells.cells.cast(pa.float64())
-        functions = ("count", "min", "max", "mean", "variance")
-        powers, offsets, seen = [], [], []
-        for column, count, low, high, mean, variance in cells.summary(values, functions):
-            state = self._state(column)
-            state.add(count, low, high, mean, variance * count)
+        seen = []
+        for column, low, high in cells.summary(values, ("min", "max")):
+            self._state(column).reach(low, high)
             seen.append(column)
-            powers.append(math.ldexp(1.0, -state.power))
-            offsets.append(float(state.bin_of(state.low, state.power)))
+        states = [self._state(column) for column in seen]
         places = pc.index_in(cells.columns, value_set=pa.array(seen, pa.int64()))
-        bins = pc.floor(pc.multiply(values, pa.array(powers, pa.float64()).take(places)))
-        bins = pc.subtract(bins, pa.array(offsets, pa.float64()).take(places)).cast(pa.int64())
+        origins = pa.array([state.origin for state in states], pa.float64()).take(places)
+        differences = pc.subtract(values, origins)
+        for column, count, mean, variance in cells.summary(differences, ("count", "mean", "variance")):
+            self.states[column].add(count, mean, variance * count)
+        scales = pa.array([math.ldexp(1.0, -state.power) for state in states], pa.float64())
+        offsets = [state.bin_of(state.low, state.power) for state in states]
+        bins = pc.floor(pc.multiply(values, scales.take(places)))
+        bins = pc.subtract(bins, pa.array(map(float, offsets), pa.float64()).take(places)).cast(pa.int64())
         limit = self._detail.bins
         keys = pc.add(pc.multiply(places.cast(pa.int64()), limit), bins)
         found = pc.value_counts(keys)
         for key, count in zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True):
             place, number = divmod(key, limit)
             own = self.states[seen[place]].bins
-            at = number + int(offsets[place])
+            at = number + offsets[place]
             own[at] = own.get(at, 0) + count
 
     def add_zeros(self, column: int, count: int) -> None:
         """Take in zeros that a sparse row does not state."""
         state = self._state(column)
-        state.add(count, 0.0, 0.0, 0.0, 0.0)
+        state.reach(0.0, 0.0)
+        state.add(count, -state.origin, 0.0)
         state.bins[0] = state.bins.get(0, 0) + count
 
     def _state(self, column: int) -> NumberState:
@@ -366,13 +381,6 @@ def _pairs(cells: Cells) -> Iterator[tuple[int, str, int]]:
     columns = pc.divide(keys, len(texts))
     own = texts.take(pc.subtract(keys, pc.multiply(columns, len(texts))))
     yield from zip(columns.to_pylist(), own.to_pylist(), counts.to_pylist(), strict=True)
-
-
-def _edge(place: int, power: int) -> float:
-    try:
-        return math.ldexp(place, power)
-    except OverflowError:
-        return math.inf
 
 
 def _finite(number: float | None) -> float | None:

@@ -1,20 +1,19 @@
 """The preview: it says what the conversion then does, of every format, and counts exactly."""
 
-import json
 import math
 import random
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pytest
 
 from app.tabular import (
     ConversionRequest,
-    Limits,
     ProcessLimits,
     Progress,
     TabularError,
@@ -27,7 +26,6 @@ from app.tabular.profile import profile
 from app.tabular.trials import CHOICES
 from tests.oracle import SKLEARN, STATSMODELS, load
 
-MIB = 1024 * 1024
 MESSY = {
     "number": ["1", "2", "n/a", "4", ""],
     "padded": [" 1", "2 ", "?", "3.50", "1e3"],
@@ -95,20 +93,49 @@ def column_of(folder: Path, cells: list[str], **fields: Any) -> dict[str, Any]:
     return profiled(request_for(folder, content, **fields))[1]["x"]
 
 
-def messy(kind: str, folder: Path) -> bytes:
-    """Return the table in a format; text stays text in those that have types."""
-    table = pd.DataFrame(MESSY, dtype=object)
+def frame(kind: str) -> pd.DataFrame:
+    table = pd.DataFrame(MESSY, dtype=object).assign(
+        whole=[1, 2, 3, 4, 2**60], real=[0.5, math.nan, 1, 2, 3], truth=[True, False, True, True, True]
+    )
+    if kind in {"parquet", "feather"}:
+        days = ["2026-11-21", None, "2026-11-22", "2026-11-22", "2026-11-22"]
+        table["moment"] = pd.to_datetime(days).astype("datetime64[us]")
+        table["group"] = pd.Categorical(["u", "v", None, "u", "v"], categories=["w", "v", "u"])
+        table["infinite"] = [1.0, 2.0, math.inf, 3.0, 4.0]
+        table["narrow"] = pd.array([1, 2, None, 4, 5], dtype="Int8")
+    return table
+
+
+def saved(table: pd.DataFrame, kind: str, folder: Path) -> bytes:
     path = folder / "table"
     if kind in {"csv", "tsv"}:
-        return table.to_csv(index=False, sep="\t" if kind == "tsv" else ",").encode()
-    table = table.assign(whole=[1, 2, 3, 4, 2**60], real=[0.5, math.nan, 1, 2, 3], truth=[True, False] * 2 + [True])
+        return str(table.to_csv(index=False, sep="\t" if kind == "tsv" else ",")).encode()
     if kind in {"json", "jsonl"}:
         return str(table.to_json(orient="records", lines=kind == "jsonl")).encode()
-    table["moment"] = pd.to_datetime(["2026-11-21", None, "2026-11-22", "2026-11-22", "2026-11-22"])
-    table["group"] = pd.Categorical(["u", "v", None, "u", "v"], categories=["w", "v", "u"])
-    table["infinite"] = [1.0, 2.0, math.inf, 3.0, 4.0]
     (table.to_parquet if kind == "parquet" else table.to_feather)(path)
     return path.read_bytes()
+
+
+def refusal_of(request: ConversionRequest) -> TabularError | None:
+    try:
+        convert(request)
+    except TabularError as error:
+        return error
+    return None
+
+
+def require_right_choices(request: ConversionRequest, name: str) -> None:
+    """Each type that is said to be possible converts, and each other one is refused with the words that were said."""
+    column = profiled(request)[1][name]
+    refusal = refusal_of(request)
+    assert (refusal and refusal.message) == (column["error"] and column["error"]["message"])
+    assert [each["type"] for each in column["alternatives"]] == list(CHOICES)
+    for said in column["alternatives"]:
+        refusal = refusal_of(replace(request, attributes={name: said["type"]}))
+        assert said["possible"] is (refusal is None), (name, said, refusal)
+        # A declared point in time is spelled with all its digits.
+        if refusal and refusal.slug not in {"sparse-types", "sparse-text"} and name != "moment":
+            assert (said["message"], said["row"]) == (refusal.message, refusal.row), (name, said)
 
 
 def require_agreement(request: ConversionRequest) -> None:
@@ -141,10 +168,12 @@ def test_a_real_table_when_profiled_then_it_says_what_the_conversion_does(
     if ending.startswith("csv"):
         table.to_csv(path, index=False, compression="gzip" if ending == "csv.gz" else None)
     elif ending.startswith("json"):
-        table.to_json(path, orient="records", lines=ending == "jsonl")
+        table.to_json(path, orient="records", lines=ending == "jsonl", date_format="iso")
     else:
         (table.to_parquet if ending == "parquet" else table.to_feather)(path)
-    require_agreement(request_for(tmp_path, path.read_bytes(), ending, target_attributes=(table.columns[-1],)))
+    require_agreement(
+        request_for(tmp_path, path.read_bytes(), ending, target_attributes=(table.columns[-1],))
+    )
 
 
 @pytest.mark.parametrize(("content", "kind"), [(ARFF, "arff"), (SPARSE, "arff")])
@@ -154,26 +183,208 @@ def test_an_arff_file_when_profiled_then_it_says_what_the_conversion_does(
     require_agreement(request_for(tmp_path, content, kind, target_attributes=("d",)))
 
 
-@pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet", "feather", "arff", "sparse"])
-def test_a_type_when_said_to_be_possible_then_it_converts_and_else_it_does_not(tmp_path: Path, kind: str) -> None:
-    content: str | bytes = {"arff": ARFF, "sparse": SPARSE}.get(kind) or messy(kind, tmp_path)
-    request = request_for(tmp_path, content, "arff" if kind == "sparse" else kind)
-    sound = {
-        # What is refused whatever its type has to go first, so that it hides nothing.
-        column["name"]: "string"
-        for column in profiled(request)[1].values()
-        if column["error"] and column["alternatives"][0]["possible"]
-    }
-    table, columns = profiled(request_for(tmp_path, content, request.format, attributes=sound))
-    bad = [name for name, column in columns.items() if column["error"]]
-    assert table["errors"] == len(bad)
-    for name, column in columns.items():
-        for alternative in column["alternatives"]:
-            tried = request_for(
-                tmp_path, content, request.format, attributes={**sound, name: alternative["type"]}
-            )
-            # Other columns that no type can help would be refused first.
-            refusal = refused(tried, but=bad) if not bad or [name] == bad else None
-            if refusal is None and bad and [name] != bad:
-                continue
-            assert alternative["possible"] is (refusal is False), (name, alternative, refusal)
+@pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet", "feather"])
+def test_a_type_when_said_to_be_possible_then_it_converts_and_else_it_does_not(
+    tmp_path: Path, kind: str
+) -> None:
+    table = frame(kind)
+    for column in table.columns:
+        content = saved(table[[column]].assign(row=range(len(table))), kind, tmp_path)
+        request = request_for(tmp_path, content, kind)
+        require_right_choices(request, next(iter(profiled(request)[1])))
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c", "d", "e", "f"])
+@pytest.mark.parametrize("content", [ARFF, SPARSE])
+def test_a_type_in_arff_when_said_to_be_possible_then_it_converts_and_else_it_does_not(
+    tmp_path: Path, content: str, name: str
+) -> None:
+    if f"@ATTRIBUTE {name} " in content:
+        require_right_choices(request_for(tmp_path, content, "arff"), name)
+
+
+@pytest.mark.parametrize("target", [name for name in MESSY if name.isascii()])
+def test_a_target_when_profiled_then_its_choices_are_right(tmp_path: Path, target: str) -> None:
+    content = saved(frame("csv")[[target]].assign(row=range(5)), "csv", tmp_path)
+    require_right_choices(request_for(tmp_path, content, target_attributes=(target,)), target)
+
+
+@pytest.mark.parametrize(
+    ("declared", "cells", "kind", "error"),
+    [
+        ("string", ["1", "NA", ""], "string", None),
+        ("real", ["1", "NA", "3"], "real", None),
+        ("integer", ["1", "x", "3"], "integer", "'x' is not a number."),
+        ("nominal", ["1", "NA", "2"], "nominal", None),
+        ({"nominal": ["b", "a"]}, ["a", "b", ""], "nominal", None),
+        ({"nominal": ["b", "a"]}, ["a", "NA", "c"], "nominal", "'c' is not one of the column's labels."),
+        ("boolean", ["yes", "no", ""], "nominal", None),
+    ],
+)
+def test_a_declared_type_when_profiled_then_it_is_kept_and_its_fault_told(
+    tmp_path: Path, declared: Any, cells: list[str], kind: str, error: str | None
+) -> None:
+    column = column_of(tmp_path, cells, attributes={"x": declared})
+    assert (column["type"], column["chosen"]) == (kind, declared)
+    assert (column["error"] or {}).get("message") == error
+    assert column["why"] == (
+        error
+        or (f"You declared it {declared!r}." if isinstance(declared, str) else "You declared its labels.")
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "why"),
+    [
+        (["1", "2", ""], "All 2 values are whole numbers."),
+        (["1"], "Its only value is a whole number."),
+        (["1", "2.5"], "1 of 2 values is whole numbers; row 2 has '2.5'."),
+        (["1.5", "2.5"], "All 2 values are numbers; row 1 has '1.5'."),
+        (
+            [*map(str, range(97)), "n/a?", "b", "c"],
+            "97 of 100 values are numbers; row 98 has 'n/a?', which is no number.",
+        ),
+        (["a", "1"], "1 of 2 values is numbers; row 1 has 'a', which is no number."),
+        (["a", "b"], "Row 1 has 'a', which is no number."),
+        (["1", "007"], "All 2 values are numbers; row 2 has '007', whose leading zero a number would lose."),
+        (["true", "false"], "All 2 values are 'false' and 'true'."),
+        (["true", "TRUE"], "It spells true and false in more than two ways."),
+        (["1", "true"], "1 of 2 values is numbers; row 2 has 'true', which is no number."),
+        (["inf", "-inf"], "Row 1 has 'inf', which is no finite number."),
+        (["", "NA"], "It has no value at all."),
+    ],
+)
+def test_a_type_when_inferred_then_a_sentence_says_why(tmp_path: Path, cells: list[str], why: str) -> None:
+    assert column_of(tmp_path, cells)["why"] == why
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_numbers_when_there_are_many_blocks_then_they_are_counted_exactly(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    shapes: list[Callable[[], float]] = [
+        lambda: chance.gauss(50, 10),
+        lambda: chance.paretovariate(0.3) * chance.choice([1, -1]),
+        lambda: chance.randrange(-3, 4),
+        lambda: 1e15 + chance.randrange(5),
+    ]
+    numbers = [shapes[seed]() for _ in range(30_000)]
+    cells = [repr(number) for number in numbers]
+    # Wide enough that a block holds a few thousand rows.
+    content = "x,pad\n" + "".join(f"{cell},{'-' * 300}\n" for cell in cells)
+    found = profiled(request_for(tmp_path, content))[1]["x"]["numbers"]
+    assert (found["min"], found["max"]) == (min(numbers), max(numbers))
+    assert found["mean"] == pytest.approx(statistics.fmean(numbers), rel=1e-9)
+    assert found["std"] == pytest.approx(statistics.stdev(numbers), rel=1e-6)
+    edges, counts = found["histogram"]["edges"], found["histogram"]["counts"]
+    assert (len(edges), edges) == (len(counts) + 1, sorted(edges))
+    assert 1 <= len(counts) <= 20
+    assert counts == [sum(low <= number < high for number in numbers) for low, high in pairwise(edges)]
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        ["5", "5"], ["1.7e308", "-1.7e308"], ["5e-324", "0.1"], ["0.0", "-0.0"], ["1e-310", "2e-310"],
+        ["9007199254740992", "9007199254740991", "-9007199254740992"], ["1e308", "1e308", "1e308"],
+    ],
+)  # fmt: skip
+def test_numbers_when_at_the_limits_of_a_double_then_the_profile_is_still_json(
+    tmp_path: Path, numbers: list[str]
+) -> None:
+    found = column_of(tmp_path, numbers)["numbers"]
+    assert sum(found["histogram"]["counts"]) == len(numbers)
+    assert (found["min"], found["max"]) == (min(map(float, numbers)), max(map(float, numbers)))
+
+
+def test_values_when_few_then_counted_exactly_and_the_commonest_named(tmp_path: Path) -> None:
+    cells = ["b"] * 3_000 + ["a", "", "NA"] * 2_000 + [f"rare {number}" for number in range(20)]
+    column = column_of(tmp_path, cells, target_attributes=("x",))
+    assert (column["type"], column["missing"], column["distinct"]) == ("nominal", 4_000, 22)
+    assert column["distinct_is_exact"]
+    assert column["commonest"][:2] == [{"value": "b", "count": 3_000}, {"value": "a", "count": 2_000}]
+    assert len(column["commonest"]) == 10
+
+
+def test_values_when_too_many_then_there_are_at_least_so_many(tmp_path: Path) -> None:
+    cells = ["often"] * 5_000 + [f"text {number}" for number in range(150_000)] + ["often"] * 1_000
+    column = column_of(tmp_path, cells)
+    assert not column["distinct_is_exact"]
+    assert 10_000 <= column["distinct"] <= 150_001
+    assert column["commonest"][0] == {"value": "often", "count": 6_000}
+    nominal = column["alternatives"][CHOICES.index("nominal")]
+    assert (nominal["possible"], "more than 10000" in nominal["message"]) == (False, True)
+
+
+def test_numbers_when_spelled_in_several_ways_then_they_are_one_value(tmp_path: Path) -> None:
+    column = column_of(tmp_path, ["1", "1.0", " 1", "1e0", "2", "?"])
+    assert (column["distinct"], column["missing"]) == (2, 1)
+
+
+def test_texts_when_profiled_then_their_lengths_and_beginnings_are_told(tmp_path: Path) -> None:
+    column = column_of(tmp_path, ["\u00e9" * 5, "a" * 5_000, "a" * 5_000 + "b", ""])
+    assert column["lengths"] == {"min": 5, "max": 5_001, "mean": (5 + 5_000 + 5_001) / 3}
+    assert column["distinct"] == 3
+    assert max(len(each["value"]) for each in column["commonest"]) == 100
+    table, _ = profiled(request_for(tmp_path, "x\n" + "a" * 5_000 + "\n"))
+    assert [len(cell) for cell in table["first_rows"][0]] == [200]
+
+
+def test_the_first_rows_when_the_table_is_large_then_only_some_are_shown(tmp_path: Path) -> None:
+    header = ",".join(f"c{number}" for number in range(250))
+    row = ",".join(["NA", *("1" for _ in range(249))])
+    table, _ = profiled(request_for(tmp_path, f"{header}\n" + f"{row}\n" * 30))
+    assert table["rows"] == 30
+    assert table["first_rows"] == [[None, *["1"] * 199]] * 20
+
+
+def test_a_column_that_is_left_out_when_profiled_then_it_is_a_repair(tmp_path: Path) -> None:
+    require_agreement(request_for(tmp_path, ",a\n0,x\n1,y\n", target_attributes=("a",)))
+
+
+@pytest.mark.parametrize(
+    ("content", "slug"),
+    [
+        ("a,b\n1,2\n3\n", "ragged-row"),
+        ("a,b\n", "no-rows"),
+        ("", "empty-file"),
+        ("a,\n1,2\n3,4\n", "bad-column-name"),
+    ],
+)
+def test_a_file_that_is_no_table_when_profiled_then_refused_and_nothing_is_left(
+    tmp_path: Path, content: str, slug: str
+) -> None:
+    request = request_for(tmp_path, content)
+    with pytest.raises(TabularError) as caught:
+        profile(request)
+    assert caught.value.slug == slug
+    assert not request.target.exists()
+    assert str(caught.value) == str(refusal_of(request))
+
+
+def test_a_page_of_columns_when_read_then_it_is_that_page(tmp_path: Path) -> None:
+    header = ",".join(f"c{number}" for number in range(30))
+    request = request_for(tmp_path, f"{header}\n" + ",".join(map(str, range(30))))
+    profile(request)
+    page = read_profile(request.target, first=10, most=5)
+    assert [column["name"] for column in page.columns] == ["c10", "c11", "c12", "c13", "c14"]
+    assert page.table["columns"] == 30
+    assert read_profile(request.target, first=30).columns == []
+
+
+async def test_a_file_when_profiled_in_a_child_then_the_file_is_the_same(tmp_path: Path) -> None:
+    request = request_for(tmp_path, saved(frame("csv"), "csv", tmp_path))
+    seen: list[Progress] = []
+    answer = await profile_in_process(request, ProcessLimits(), on_progress=seen.append)
+    data = request.target.read_bytes()
+    assert answer == profile(request)
+    assert request.target.read_bytes() == data
+    assert [progress.phase for progress in seen] == ["types", "profile"]
+    assert (answer.rows, answer.columns) == (5, len(frame("csv").columns))
+
+
+async def test_a_refusal_when_profiled_in_a_child_then_it_arrives(tmp_path: Path) -> None:
+    request = request_for(tmp_path, "a,b\n1\n")
+    with pytest.raises(TabularError) as caught:
+        await profile_in_process(request)
+    assert caught.value.slug == "ragged-row"
+    assert not request.target.exists()
