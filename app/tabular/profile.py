@@ -160,12 +160,12 @@ class _Look:
             "numbers": numbers.to_json() if numbers else None,
             "commonest": self._commonest(index) if self._has_commonest(index) else None,
             "lengths": lengths.to_json() if lengths else None,
-            "error": fault.error.to_json() if fault else None,
+            "error": fault.to_json() if fault else None,
         }
 
     def _why(self, index: int, alternatives: Sequence[Alternative]) -> str:
         if index in self._faults:
-            return self._faults[index].error.message
+            return self._faults[index].message
         job, plan = self._job, self._plans[index]
         scan = job.scans[index]
         scan = scan.scan if isinstance(scan, Tried) else scan
@@ -248,7 +248,7 @@ class _DenseLook(_Look):
         self._unreadable: dict[int, Fault] = {}
         self._label_sets: dict[int, pa.Array] = {}
         for index in self._refused():
-            self._kinds[index] = _asked(job.request, self._plans[index].name, self._faults[index].error)
+            self._kinds[index] = _asked(job.request, self._plans[index].name, self._faults[index])
         self._trials = Trials(job.request, self._plans, self._faults)
         inferred = {index for index, tried in self._tried.items() if isinstance(tried.scan, InferredType)}
         self._wholes = [index for index in inferred if self._plans[index].kind == "real"]
@@ -290,7 +290,7 @@ class _DenseLook(_Look):
         try:
             return table.columns[index].text(block.columns[index], block.first_row)
         except TabularError as error:
-            fault = Fault(error)
+            fault = Fault.of(error)
             self._unreadable.setdefault(index, fault)
             return pa.nulls(block.rows, pa.string())
 
@@ -372,7 +372,8 @@ class _DenseLook(_Look):
 
     def _misfit(self, index: int, cells: pa.Array, position: int, fault: str, block: Block) -> Fault:
         value = cells[position].as_py()
-        return Fault(does_not_fit(self._plans[index].name, value, fault, block.first_row + position), value)
+        error = does_not_fit(self._plans[index].name, value, fault, block.first_row + position)
+        return Fault.of(error, value)
 
     def _show(self, values: Mapping[int, pa.Array], rows: int) -> None:
         some = min(MOST_ROWS - len(self._first_rows), rows)
@@ -420,7 +421,7 @@ class _SparseLook(_Look):
         message = (
             "The table has sparse rows, of which only numbers are read and labels that the file declares."
         )
-        return Alternative(kind, False, Fault(TabularError("sparse-types", message)))  # noqa: FBT003
+        return Alternative(kind, False, Fault("sparse-types", message))  # noqa: FBT003
 
     def _see(self, block: SparseBlock) -> None:
         rows: list[int] = []
@@ -454,14 +455,14 @@ class _SparseLook(_Look):
             fault = number_fault(value, kind)
             if fault and (kind, index) not in self._trial_faults:
                 error = does_not_fit(self._plans[index].name, value, fault, row)
-                self._trial_faults[kind, index] = Fault(error, value)
+                self._trial_faults[kind, index] = Fault.of(error, value)
 
 
 def _cell(cell: str | None) -> str | None:
     return cell if cell is None or len(cell) <= LONGEST_CELL else cell[: LONGEST_CELL - 1] + "…"
 
 
-def _asked(request: ConversionRequest, name: str, error: TabularError) -> Kind:
+def _asked(request: ConversionRequest, name: str, fault: Fault) -> Kind:
     """Return the type that a column was meant to have, which its scan has refused."""
-    declared = request.attributes.get(name, "real" if error.slug == "not-finite" else "nominal")
+    declared = request.attributes.get(name, "real" if fault.slug == "not-finite" else "nominal")
     return next((kind for kind in ("string", "integer", "real") if kind == declared), "nominal")

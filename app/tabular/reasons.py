@@ -91,9 +91,9 @@ def _of_cells(evidence: Evidence, scan: InferredType) -> str:
 
 def _of_reals(evidence: Evidence) -> str:
     fault = evidence.not_whole
-    if fault is None or fault.value is None or fault.error.row is None:
+    if fault is None or fault.value is None or fault.row is None:
         return _all(evidence.values, "numbers", "a number")
-    place = f"row {fault.error.row} has {shortened(fault.value)}"
+    place = f"row {fault.row} has {shortened(fault.value)}"
     if not evidence.fitting:
         return f"{_all(evidence.values, 'numbers', 'a number')[:-1]}; {place}."
     return f"{_share(evidence.fitting, evidence.values)} whole numbers; {place}."

@@ -1,8 +1,8 @@
 """Which other types a column could be declared as, tried with the very scans that a declaration would get."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal, Self, get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,13 +24,30 @@ NUMBER_CHOICES: tuple[Literal["integer", "real"], ...] = ("integer", "real")
 class Fault:
     """What stands in the way of a type.
 
+    There may be three of them for each of 50 000 columns, so this is no exception, which would keep what it passed.
+
     Attributes:
-        error: what the conversion would say.
-        value: the first value that does not fit, if one is at fault.
+        slug: as in `TabularError`, which the conversion would raise; so are the next three.
+        message: what is wrong.
+        row: the row, from 1.
+        hint: what to change.
+        value: the first value that does not fit, as far as it is shown, if one is at fault.
     """
 
-    error: TabularError
+    slug: str
+    message: str
+    row: int | None = None
+    hint: str | None = None
     value: str | None = None
+
+    @classmethod
+    def of(cls, error: TabularError, value: str | None = None) -> Self:
+        """Return what an error says."""
+        return cls(error.slug, error.message, error.row, error.hint, None if value is None else shown(value))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +69,9 @@ class Alternative:
         return {
             "type": self.type,
             "possible": self.is_possible,
-            "row": self.fault.error.row if self.fault else None,
-            "value": shown(self.fault.value) if self.fault and self.fault.value is not None else None,
-            "message": self.fault.error.message if self.fault else None,
+            "row": self.fault.row if self.fault else None,
+            "value": self.fault.value if self.fault else None,
+            "message": self.fault.message if self.fault else None,
         }
 
 
@@ -89,7 +106,7 @@ class Tried:
         except TabularError as error:
             at = None if error.row is None else error.row - 1 - first_row
             value = column[at].as_py() if at is not None and 0 <= at < len(column) else None
-            self.fault = Fault(error, None if value is None else str(value))
+            self.fault = Fault.of(error, None if value is None else str(value))
 
     def plan(self) -> ColumnPlan | Repair:
         """Return the plan; a column that was refused is looked at as text."""
@@ -97,7 +114,7 @@ class Tried:
             try:
                 return self.scan.plan()
             except TabularError as error:
-                self.fault = Fault(error)
+                self.fault = Fault.of(error)
         return ColumnPlan(self._name, "string")
 
 
@@ -108,51 +125,66 @@ class Trials:
         self, request: ConversionRequest, plans: Mapping[int, ColumnPlan], faulty: Mapping[int, Fault]
     ) -> None:
         """Prepare to try what is not known already: a column of whole numbers is one of real numbers."""
-        self._plans = plans
-        self._numbers: dict[Choice, dict[int, Tried]] = {kind: {} for kind in NUMBER_CHOICES}
-        self._labels: dict[Choice, dict[int, InferredLabels]] = {kind: {} for kind in _LABELS}
-        self._label_faults: dict[tuple[Choice, int], Fault] = {}
         self._request = request
+        self._plans = plans
+        self._faults: dict[tuple[Choice, int], Fault] = {}
+        # What is decided is dropped: there may be 50 000 columns.
+        self._labels: dict[Choice, dict[int, InferredLabels]] = {kind: {} for kind in _LABELS}
+        self._numbers: dict[Choice, dict[int, Tried]] = {kind: {} for kind in NUMBER_CHOICES}
+        self._nothing = Settled(ColumnPlan("", "string"))
         width = max(plans, default=-1) + 1
-        nothing = Settled(ColumnPlan("", "string"))
-        self._scans: dict[Choice, list[Scan]] = {kind: [nothing] * width for kind in NUMBER_CHOICES}
+        self._scans: dict[Choice, list[Scan]] = {kind: [self._nothing] * width for kind in NUMBER_CHOICES}
         for index, plan in plans.items():
             for kind in _LABELS:
-                labels = self._declared(kind, plan.name)
+                labels = self._declared(kind, index)
                 assert isinstance(labels, InferredLabels)  # noqa: S101 - what is declared so
                 self._labels[kind][index] = labels
             for kind in NUMBER_CHOICES:
                 if index in faulty or plan.kind not in {"integer", kind}:
                     self._try(kind, index)
 
-    def _declared(self, kind: Choice, name: str) -> Scan:
-        return declared_as(kind, name, self._request, spelling_of(self._request.format))
+    def _declared(self, kind: Choice, index: int) -> Scan:
+        return declared_as(kind, self._plans[index].name, self._request, spelling_of(self._request.format))
 
     def _try(self, kind: Choice, index: int) -> None:
-        name = self._plans[index].name
-        self._numbers[kind][index] = self._scans[kind][index] = Tried(self._declared(kind, name), name)
+        tried = Tried(self._declared(kind, index), self._plans[index].name)
+        self._numbers[kind][index] = self._scans[kind][index] = tried
 
     def see(self, block: Block) -> None:
         """Try the types of numbers with the next block."""
-        for scans in self._scans.values():
+        for kind, scans in self._scans.items():
             see_all(scans, block)
+            refused = {index: tried.fault for index, tried in self._numbers[kind].items() if tried.fault}
+            for index, fault in refused.items():
+                self._faults[kind, index] = fault
+                scans[index] = self._nothing
+                del self._numbers[kind][index]
 
     def note(self, index: int, value: str, block: Block) -> None:
         """Try the types that have labels with a value of a column that is met for the first time, in this block."""
         for kind, columns in self._labels.items():
-            labels = columns[index]
-            if labels.is_settled or labels.add([value]) is None:
+            labels = columns.get(index)
+            if labels is None:
                 continue
-            try:
-                labels.plan()
-            except TabularError as error:
-                error.row = block.first_row + pc.index(block.columns[index], value).as_py() + 1
-                self._label_faults[kind, index] = Fault(error, value)
+            is_misfit = labels.add([value]) is not None
+            if labels.is_settled:
+                self._settle(kind, index)
+            if is_misfit:
+                row = block.first_row + pc.index(block.columns[index], value).as_py() + 1
+                fault = self._faults[kind, index]
+                self._faults[kind, index] = replace(fault, row=row, value=shown(value))
+
+    def _settle(self, kind: Choice, index: int) -> None:
+        """Note what a type with labels comes to."""
+        try:
+            self._labels[kind].pop(index).plan()
+        except TabularError as error:
+            self._faults[kind, index] = Fault.of(error)
 
     def demote(self, index: int) -> None:
         """Try all numbers from here on in a column of numbers that turned out to be none; what came before was."""
         for kind in NUMBER_CHOICES:
-            if index not in self._numbers[kind]:
+            if index not in self._numbers[kind] and (kind, index) not in self._faults:
                 self._try(kind, index)
 
     def of(self, index: int, *, is_over: bool, unwritable: Fault | None) -> list[Alternative]:
@@ -163,19 +195,15 @@ class Trials:
             is_over: whether it has more values than were counted.
             unwritable: the first text that ARFF cannot carry.
         """
-        found = [Alternative("string", unwritable is None, unwritable)]
-        for kind in NUMBER_CHOICES:
-            tried = self._numbers[kind].get(index)
-            fault = tried.fault if tried else None
-            found.append(Alternative(kind, fault is None, fault))
-        return found + [self._of_labels(kind, index, is_over=is_over) for kind in _LABELS]
-
-    def _of_labels(self, kind: Choice, index: int, *, is_over: bool) -> Alternative:
-        labels = self._labels[kind][index]
-        if is_over and not labels.is_settled:
-            return Alternative(kind, None)
-        try:
-            labels.plan()
-        except TabularError as error:
-            return Alternative(kind, False, self._label_faults.get((kind, index), Fault(error)))  # noqa: FBT003
-        return Alternative(kind, True)  # noqa: FBT003
+        unknown: set[Choice] = set()
+        for kind in _LABELS:
+            if index in self._labels[kind] and is_over:
+                unknown.add(kind)
+            elif index in self._labels[kind]:
+                self._settle(kind, index)
+        faults: dict[Choice, Fault | None] = {kind: self._faults.get((kind, index)) for kind in CHOICES}
+        faults["string"] = unwritable
+        return [
+            Alternative(kind, None if kind in unknown else fault is None, fault)
+            for kind, fault in faults.items()
+        ]
