@@ -13,7 +13,6 @@ from app.tabular.arff.reader import ArffTable
 from app.tabular.arff.sparse import SparseRows
 from app.tabular.arff.writer import ArffWriter
 from app.tabular.cells import BLANKS
-from app.tabular.columnar import FeatherTable, ParquetTable
 from app.tabular.csv import CsvTable
 from app.tabular.encode import ColumnPlan, DenseRows, RowCounts, joined
 from app.tabular.formats import check_content
@@ -23,7 +22,6 @@ from app.tabular.naming import settle_names
 from app.tabular.plan import arff_scans, csv_scans, json_scans
 from app.tabular.table import Block, Table, ahead
 from app.tabular.text import TextFile, open_text
-from app.tabular.typed import scan_of
 from app.tabular.types import (
     Column,
     Conversion,
@@ -155,6 +153,10 @@ def _open_arff(text: TextFile, request: ConversionRequest) -> Job:
 
 
 def _open_columnar(request: ConversionRequest) -> Job:
+    # A child process lives for one file: what only some formats need would cost all of them a tenth of their start.
+    from app.tabular.columnar import FeatherTable, ParquetTable  # noqa: PLC0415
+    from app.tabular.typed import scan_of  # noqa: PLC0415
+
     table = (ParquetTable if request.format == "parquet" else FeatherTable)(request)
     scans = [scan_of(column, table.naming.request) for column in table.columns]
     repairs = (*table.repairs, *table.naming.repairs)

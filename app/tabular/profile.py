@@ -7,7 +7,7 @@ the others are looked at all the same.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +16,6 @@ from app.tabular.arff.reader import ArffTable, SparseBlock
 from app.tabular.arff.sparse import SparseRows, entries_of
 from app.tabular.arff.syntax import unquote
 from app.tabular.cells import BLANKS, does_not_fit, number_fault
-from app.tabular.columnar import ColumnarTable
 from app.tabular.convert import Job, check_sizes, open_job, repairs_of, settle, warnings_of
 from app.tabular.encode import MISSING, ColumnPlan, RowCounts, UnfitError, check_texts, may_be_unsafe, without
 from app.tabular.infer import InferredType, Settled, Unnamed, see_all
@@ -35,9 +34,14 @@ from app.tabular.types import (
     TabularError,
 )
 
+if TYPE_CHECKING:
+    from app.tabular.columnar import ColumnarTable
+
 MOST_ROWS, MOST_ROW_COLUMNS, LONGEST_CELL = 20, 200, 200
 """Of the first rows: how many, how many columns of them, and how many characters of a cell are shown."""
 
+_COLUMNS_AT_ONCE = 2_000
+"""Columns whose values are held at once; at least `MOST_ROW_COLUMNS`."""
 _NUMBERS = frozenset({"integer", "real", "numeric"})
 _NUMBER = rf"^[{BLANKS}]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[{BLANKS}]*$"
 _WHOLE = rf"^[{BLANKS}]*[+-]?[0-9]+[{BLANKS}]*$"
@@ -185,8 +189,8 @@ class _Look:
 
     def _stored(self, index: int) -> str | None:
         table = self._job.table
-        if isinstance(table, ColumnarTable):
-            return table.file_types[index]
+        if self._job.is_typed:
+            return cast("ColumnarTable", table).file_types[index]
         return table.attributes[index].type if isinstance(table, ArffTable) else None
 
     def _has_commonest(self, index: int) -> bool:
@@ -251,9 +255,9 @@ class _DenseLook(_Look):
             self._kinds[index] = _asked(job.request, self._plans[index].name, self._faults[index])
         self._trials = Trials(job.request, self._plans, self._faults)
         inferred = {index for index, tried in self._tried.items() if isinstance(tried.scan, InferredType)}
-        self._wholes = [index for index in inferred if self._plans[index].kind == "real"]
+        self._wholes = {index for index in inferred if self._plans[index].kind == "real"}
         texts = {index for index in inferred if self._plans[index].kind in {"string", "nominal"}}
-        self._texts = [index for index in texts if index not in self._faults]
+        self._texts = texts - self._faults.keys()
 
     def run(self) -> None:
         job = self._job
@@ -278,15 +282,15 @@ class _DenseLook(_Look):
 
     def _blocks(self) -> Iterator[Block]:
         """Yield the rows as texts; a column that has none in a block is told, and has nulls."""
-        table = self._job.table
-        if not isinstance(table, ColumnarTable):
-            yield from table.blocks()
+        if not self._job.is_typed:
+            yield from self._job.table.blocks()
             return
+        table = cast("ColumnarTable", self._job.table)
         for block in table.blocks_to_scan(range(len(table.names))):
             columns = [self._text(table, index, block) for index in range(len(table.names))]
             yield Block(columns, block.first_row, block.position)
 
-    def _text(self, table: ColumnarTable, index: int, block: Block) -> pa.Array:
+    def _text(self, table: "ColumnarTable", index: int, block: Block) -> pa.Array:
         try:
             return table.columns[index].text(block.columns[index], block.first_row)
         except TabularError as error:
@@ -305,44 +309,52 @@ class _DenseLook(_Look):
     def _see(self, block: Block) -> None:
         for index, fault in list(self._unreadable.items()):
             self._refuse(index, fault)
-        values = self._published(block)
         self._trials.see(block)
-        for index, value in self._values.see({index: block.columns[index] for index in self._plans}):
+        indices = list(self._plans)
+        for start in range(0, len(indices), _COLUMNS_AT_ONCE):
+            self._see_some(indices[start : start + _COLUMNS_AT_ONCE], block)
+        self.rows += block.rows
+
+    def _see_some(self, some: Sequence[int], block: Block) -> None:
+        values = self._published(some, block)
+        if not set(self._shown).isdisjoint(some):
+            self._show(values, block.rows)
+        for index, value in self._values.see({index: block.columns[index] for index in some}):
             self._trials.note(index, value, block)
         for index, cells in values.items():
             self._counts.missing[index] += cells.null_count
             self._counts.words[index] += cells.null_count - block.columns[index].null_count
         for pattern, indices in ((_WHOLE, self._wholes), (_NUMBER, self._texts)):
-            for cells in Cells.stacked({index: values[index] for index in indices}):
+            for cells in Cells.stacked({index: values[index] for index in some if index in indices}):
                 for index, count in cells.matches(pattern):
                     self._fitting[index] += count
-        sound = {index: plan.kind for index, plan in self._plans.items() if index not in self._faults}
+        sound = {index: self._plans[index].kind for index in some if index not in self._faults}
         for cells in Cells.stacked({index: values[index] for index in sound if sound[index] in _NUMBERS}):
             self._numbers.see(cells)
         for cells in Cells.stacked({index: values[index] for index in sound if sound[index] == "string"}):
             self._lengths.see(cells)
-        self._show(values, block.rows)
-        self.rows += block.rows
 
-    def _published(self, block: Block) -> dict[int, pa.Array]:
-        """Return the values of each column, null where they are missing, and note what ARFF cannot carry."""
+    def _published(self, some: Sequence[int], block: Block) -> dict[int, pa.Array]:
+        """Return the values of some columns, null where they are missing, and note what ARFF cannot carry."""
         values: dict[int, pa.Array] = {}
-        for key, indices in self._groups(block).items():
+        for key, indices in self._groups(some, block).items():
             stack = Stack(block, indices)
             cells = stack.cells if key.is_plain else pc.utf8_trim(stack.cells, BLANKS)
             values.update(stack.split(without(key.words, cells)))
             if key.is_text and may_be_unsafe(stack.cells):
                 for index in indices:
                     self._check_text(index, values[index], block)
-        for index, plan in list(self._plans.items()):
-            if plan.labels and isinstance(self._tried[index].scan, Settled):
-                self._check_labels(index, plan.labels, values, block)
+        for index in some:
+            labels = self._plans[index].labels
+            if labels and isinstance(self._tried[index].scan, Settled):
+                self._check_labels(index, labels, values, block)
         return values
 
-    def _groups(self, block: Block) -> dict[_Reading, list[int]]:
+    def _groups(self, some: Sequence[int], block: Block) -> dict[_Reading, list[int]]:
         """Put columns together that are read alike; long ones stand alone."""
         groups: dict[_Reading, list[int]] = {}
-        for index, plan in self._plans.items():
+        for index in some:
+            plan = self._plans[index]
             is_text = plan.kind == "string" and index not in self._unwritable
             alone = index if block.rows > LONG_COLUMN else None
             reading = _Reading(is_text, plan.is_plain or plan.kind == "string", plan.missing_words, alone)

@@ -5,7 +5,7 @@ import random
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +158,13 @@ def require_agreement(request: ConversionRequest) -> None:
         assert column["why"].endswith((".", "'")), column["why"]
 
 
-@pytest.mark.parametrize("ending", ["csv", "csv.gz", "parquet", "feather", "json", "jsonl"])
-@pytest.mark.parametrize("name", [*SKLEARN, *STATSMODELS])
+@pytest.mark.parametrize(
+    ("name", "ending"),
+    [
+        *((name, "csv") for name in (*SKLEARN, *STATSMODELS)),
+        *product(("iris", "co2", "fair"), ("csv.gz", "parquet", "feather", "json", "jsonl")),
+    ],
+)
 def test_a_real_table_when_profiled_then_it_says_what_the_conversion_does(
     name: str, ending: str, tmp_path: Path
 ) -> None:
@@ -267,10 +272,10 @@ def test_numbers_when_there_are_many_blocks_then_they_are_counted_exactly(tmp_pa
         lambda: chance.randrange(-3, 4),
         lambda: 1e15 + chance.randrange(5),
     ]
-    numbers = [shapes[seed]() for _ in range(30_000)]
+    numbers = [shapes[seed]() for _ in range(12_000)]
     cells = [repr(number) for number in numbers]
     # Wide enough that a block holds a few thousand rows.
-    content = "x,pad\n" + "".join(f"{cell},{'-' * 300}\n" for cell in cells)
+    content = "x,pad\n" + "".join(f"{cell},{'-' * 500}\n" for cell in cells)
     found = profiled(request_for(tmp_path, content))[1]["x"]["numbers"]
     assert (found["min"], found["max"]) == (min(numbers), max(numbers))
     assert found["mean"] == pytest.approx(statistics.fmean(numbers), rel=1e-9)
@@ -306,10 +311,10 @@ def test_values_when_few_then_counted_exactly_and_the_commonest_named(tmp_path: 
 
 
 def test_values_when_too_many_then_there_are_at_least_so_many(tmp_path: Path) -> None:
-    cells = ["often"] * 5_000 + [f"text {number}" for number in range(150_000)] + ["often"] * 1_000
+    cells = ["often"] * 5_000 + [f"text {number}" for number in range(30_000)] + ["often"] * 1_000
     column = column_of(tmp_path, cells)
     assert not column["distinct_is_exact"]
-    assert 10_000 <= column["distinct"] <= 150_001
+    assert 10_000 <= column["distinct"] <= 30_001
     assert column["commonest"][0] == {"value": "often", "count": 6_000}
     nominal = column["alternatives"][CHOICES.index("nominal")]
     assert (nominal["possible"], "more than 10000" in nominal["message"]) == (False, True)
