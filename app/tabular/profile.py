@@ -274,14 +274,10 @@ class _DenseLook(_Look):
     def alternatives(self, index: int) -> list[Alternative]:
         if index in self._unreadable:
             return [Alternative(kind, False, self._unreadable[index]) for kind in CHOICES]  # noqa: FBT003
-        return self._trials.of(
-            index,
-            is_over=self._values.states[index].at_least is not None,
-            unwritable=self._unwritable.get(index),
-        )
+        return self._trials.of(index, self._unwritable.get(index))
 
     def _blocks(self) -> Iterator[Block]:
-        """Yield the rows as texts; a column that has none in a block is told, and has nulls."""
+        """Yield the rows as texts; a column that cannot be published in a block is told, and spelled anyhow."""
         if not self._job.is_typed:
             yield from self._job.table.blocks()
             return
@@ -296,7 +292,7 @@ class _DenseLook(_Look):
         except TabularError as error:
             fault = Fault.of(error)
             self._unreadable.setdefault(index, fault)
-            return pa.nulls(block.rows, pa.string())
+            return _as_it_is(block.columns[index])
 
     def _refused(self) -> list[int]:
         """Return the columns that their scans have refused since the last time."""
@@ -321,14 +317,20 @@ class _DenseLook(_Look):
             self._show(values, block.rows)
         for index, value in self._values.see({index: block.columns[index] for index in some}):
             self._trials.note(index, value, block)
+        for index in some:
+            if self._values.states[index].at_least is not None:
+                self._trials.give_up(index)
+        self._measure(values, block)
+
+    def _measure(self, values: Mapping[int, pa.Array], block: Block) -> None:
         for index, cells in values.items():
             self._counts.missing[index] += cells.null_count
             self._counts.words[index] += cells.null_count - block.columns[index].null_count
         for pattern, indices in ((_WHOLE, self._wholes), (_NUMBER, self._texts)):
-            for cells in Cells.stacked({index: values[index] for index in some if index in indices}):
+            for cells in Cells.stacked({index: values[index] for index in values if index in indices}):
                 for index, count in cells.matches(pattern):
                     self._fitting[index] += count
-        sound = {index: self._plans[index].kind for index in some if index not in self._faults}
+        sound = {index: self._plans[index].kind for index in values if index not in self._faults}
         for cells in Cells.stacked({index: values[index] for index in sound if sound[index] in _NUMBERS}):
             self._numbers.see(cells)
         for cells in Cells.stacked({index: values[index] for index in sound if sound[index] == "string"}):
@@ -468,6 +470,15 @@ class _SparseLook(_Look):
             if fault and (kind, index) not in self._trial_faults:
                 error = does_not_fit(self._plans[index].name, value, fault, row)
                 self._trial_faults[kind, index] = Fault.of(error, value)
+
+
+def _as_it_is(column: pa.Array) -> pa.Array:
+    """Return the texts of a column of numbers or points in time that cannot be published, as far as there are such."""
+    try:
+        texts = column.cast(pa.string())
+    except pa.ArrowException:
+        return pa.nulls(len(column), pa.string())
+    return pc.if_else(pc.equal(texts, "nan"), pa.scalar(None, pa.string()), texts)
 
 
 def _cell(cell: str | None) -> str | None:

@@ -128,6 +128,7 @@ class Trials:
         self._request = request
         self._plans = plans
         self._faults: dict[tuple[Choice, int], Fault] = {}
+        self._unknown: set[tuple[Choice, int]] = set()
         # What is decided is dropped: there may be 50 000 columns.
         self._labels: dict[Choice, dict[int, InferredLabels]] = {kind: {} for kind in _LABELS}
         self._numbers: dict[Choice, dict[int, Tried]] = {kind: {} for kind in NUMBER_CHOICES}
@@ -187,23 +188,20 @@ class Trials:
             if index not in self._numbers[kind] and (kind, index) not in self._faults:
                 self._try(kind, index)
 
-    def of(self, index: int, *, is_over: bool, unwritable: Fault | None) -> list[Alternative]:
-        """Return what each type would come to.
+    def give_up(self, index: int) -> None:
+        """Stop trying types with labels for a column of which no more values will be noted."""
+        for kind, columns in self._labels.items():
+            if columns.pop(index, None):
+                self._unknown.add((kind, index))
 
-        Args:
-            index: of the column.
-            is_over: whether it has more values than were counted.
-            unwritable: the first text that ARFF cannot carry.
-        """
-        unknown: set[Choice] = set()
+    def of(self, index: int, unwritable: Fault | None) -> list[Alternative]:
+        """Return what each type of a column would come to; `unwritable` is the first text that ARFF cannot carry."""
         for kind in _LABELS:
-            if index in self._labels[kind] and is_over:
-                unknown.add(kind)
-            elif index in self._labels[kind]:
+            if index in self._labels[kind]:
                 self._settle(kind, index)
         faults: dict[Choice, Fault | None] = {kind: self._faults.get((kind, index)) for kind in CHOICES}
         faults["string"] = unwritable
         return [
-            Alternative(kind, None if kind in unknown else fault is None, fault)
+            Alternative(kind, None if (kind, index) in self._unknown else fault is None, fault)
             for kind, fault in faults.items()
         ]

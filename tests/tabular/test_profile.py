@@ -342,6 +342,14 @@ def test_the_first_rows_when_the_table_is_large_then_only_some_are_shown(tmp_pat
     assert table["first_rows"] == [[None, *["1"] * 199]] * 20
 
 
+def test_an_infinite_number_in_parquet_when_profiled_then_the_column_is_still_counted(tmp_path: Path) -> None:
+    table = pd.DataFrame({"x": [1.0, math.nan, math.inf, 1.0], "y": [1, 2, 3, 4]})
+    found, columns = profiled(request_for(tmp_path, saved(table, "parquet", tmp_path), "parquet"))
+    assert (found["errors"], columns["x"]["error"]["row"], columns["x"]["type"]) == (1, 3, "real")
+    assert (columns["x"]["missing"], columns["x"]["distinct"]) == (1, 2)
+    assert columns["y"]["numbers"]["max"] == 4
+
+
 def test_a_column_that_is_left_out_when_profiled_then_it_is_a_repair(tmp_path: Path) -> None:
     require_agreement(request_for(tmp_path, ",a\n0,x\n1,y\n", target_attributes=("a",)))
 
