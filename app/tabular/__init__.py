@@ -6,12 +6,14 @@ Pure: standard library and pyarrow only, and no input or output but the two file
 
 from app.core.child import ProcessLimits
 from app.tabular.formats import SUFFIXES, FileFormat, format_of
-from app.tabular.process import convert_in_process
+from app.tabular.process import convert_in_process, profile_in_process
+from app.tabular.report import ProfilePage, read_profile
 from app.tabular.types import (
     Column,
     Conversion,
     ConversionRequest,
     Limits,
+    Profile,
     Progress,
     Repair,
     TabularError,
@@ -25,9 +27,13 @@ __all__ = [
     "FileFormat",
     "Limits",
     "ProcessLimits",
+    "Profile",
+    "ProfilePage",
     "Progress",
     "Repair",
     "TabularError",
     "convert_in_process",
     "format_of",
+    "profile_in_process",
+    "read_profile",
 ]

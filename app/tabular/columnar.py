@@ -52,6 +52,8 @@ class ColumnarTable(ABC):
 
     Attributes:
         names: of the columns, as published.
+        file_names: of the same, as the file calls them.
+        file_types: their types in the file, in words.
         columns: the same, with what their types mean.
         naming: the names, and the request that speaks of them.
         repairs: what else was changed.
@@ -85,6 +87,8 @@ class ColumnarTable(ABC):
         self._positions = fields.positions
         self.naming: Naming = _named(self._schema, fields, request)
         self.names = self.naming.names
+        self.file_types = [_said(self._schema.field(position).type) for position in self._positions]
+        self.file_names = [self._schema.field(position).name for position in self._positions]
         categories = _pandas_categories(self._schema)
         self.columns: list[TypedColumn] = [
             typed_column(
@@ -263,6 +267,13 @@ def _named(schema: pa.Schema, fields: _Fields, request: ConversionRequest) -> Na
     if fields.row_id and not request.row_id_attribute:
         request = replace(request, row_id_attribute=fields.row_id)
     return settle_names(names, request, positions=[position + 1 for position in fields.positions])
+
+
+def _said(kind: pa.DataType) -> str:
+    if pa.types.is_dictionary(kind):
+        return "categories"
+    is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return "text" if is_text else str(kind)
 
 
 def _pandas(schema: pa.Schema) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from app.tabular.arff.reader import ArffTable
 from app.tabular.arff.sparse import SparseRows
 from app.tabular.arff.writer import ArffWriter
 from app.tabular.cells import BLANKS
-from app.tabular.columnar import FeatherTable, ParquetTable
 from app.tabular.csv import CsvTable
 from app.tabular.encode import ColumnPlan, DenseRows, RowCounts, joined
 from app.tabular.formats import check_content
@@ -23,7 +22,6 @@ from app.tabular.naming import settle_names
 from app.tabular.plan import arff_scans, csv_scans, json_scans
 from app.tabular.table import Block, Table, ahead
 from app.tabular.text import TextFile, open_text
-from app.tabular.typed import scan_of
 from app.tabular.types import (
     Column,
     Conversion,
@@ -65,6 +63,7 @@ class Job:
         table: the file, as a table.
         size: of the file, in bytes.
         scans: what there is to find out about each column.
+        file_names: how the file calls the columns.
         relation: the name of the ARFF relation.
         comments: comment lines to keep.
         sparse: the table again, if its rows are sparse.
@@ -77,6 +76,7 @@ class Job:
     table: Table
     size: int
     scans: list[Scan]
+    file_names: Sequence[str]
     relation: str
     comments: Sequence[str] = ()
     sparse: ArffTable | None = None
@@ -115,7 +115,7 @@ def _open_csv(text: TextFile, request: ConversionRequest) -> Job:
         if name.strip(BLANKS) or not may_leave_out
     ]
     naming = settle_names([table.names[position - 1] for position in positions], request, positions=positions)
-    names = [""] * len(table.names)
+    names, file_names = [""] * len(table.names), table.names
     for position, name in zip(positions, naming.names, strict=True):
         names[position - 1] = name
     table.names = names
@@ -124,6 +124,7 @@ def _open_csv(text: TextFile, request: ConversionRequest) -> Job:
         table,
         text.size,
         csv_scans(names, naming.request),
+        file_names,
         request.relation,
         repairs=naming.repairs,
         is_legacy=text.is_legacy,
@@ -136,12 +137,13 @@ def _open_arff(text: TextFile, request: ConversionRequest) -> Job:
     attributes = [
         replace(attribute, name=name) for attribute, name in zip(table.attributes, naming.names, strict=True)
     ]
-    table.names = naming.names
+    file_names, table.names = table.names, naming.names
     return Job(
         naming.request,
         table,
         text.size,
         arff_scans(attributes, naming.request),
+        file_names,
         table.relation or request.relation,
         table.comments,
         table if table.is_sparse else None,
@@ -151,11 +153,24 @@ def _open_arff(text: TextFile, request: ConversionRequest) -> Job:
 
 
 def _open_columnar(request: ConversionRequest) -> Job:
+    # A child process lives for one file: what only some formats need would cost all of them a tenth of their start.
+    from app.tabular.columnar import FeatherTable, ParquetTable  # noqa: PLC0415
+    from app.tabular.typed import scan_of  # noqa: PLC0415
+
     table = (ParquetTable if request.format == "parquet" else FeatherTable)(request)
     scans = [scan_of(column, table.naming.request) for column in table.columns]
     repairs = (*table.repairs, *table.naming.repairs)
     size = request.source.stat().st_size
-    return Job(table.naming.request, table, size, scans, request.relation, repairs=repairs, is_typed=True)
+    return Job(
+        table.naming.request,
+        table,
+        size,
+        scans,
+        table.file_names,
+        request.relation,
+        repairs=repairs,
+        is_typed=True,
+    )
 
 
 def _open_json(request: ConversionRequest, report: ProgressSink) -> Job:
@@ -169,6 +184,7 @@ def _open_json(request: ConversionRequest, report: ProgressSink) -> Job:
         table,
         text.size,
         scans,
+        table.names,
         request.relation,
         repairs=repairs,
         is_legacy=text.is_legacy,
@@ -207,7 +223,7 @@ def settle(job: Job, report: ProgressSink) -> tuple[dict[int, ColumnPlan], list[
         wanted = [index for index, scan in enumerate(job.scans) if scan.must_see_all]
         for block in ahead(job.table.blocks_to_scan(wanted)):
             if not job.is_typed:
-                _check_sizes(job, block)
+                check_sizes(job, block)
             see_all(job.scans, block)
             report(Progress("types", block.position, job.size))
     plans = [scan.plan() for scan in job.scans]
@@ -215,8 +231,12 @@ def settle(job: Job, report: ProgressSink) -> tuple[dict[int, ColumnPlan], list[
     return written, [plan for plan in plans if isinstance(plan, Repair)]
 
 
-def _check_sizes(job: Job, block: Block) -> None:
-    """Refuse cells that are too long, whatever their type."""
+def check_sizes(job: Job, block: Block) -> None:
+    """Refuse cells that are too long, whatever their type.
+
+    Raises:
+        TabularError: `cell-too-long`.
+    """
     limit = job.request.limits.max_cell_bytes
     for index, column in enumerate(block.columns):
         # All cells together are seldom that long.
@@ -236,7 +256,7 @@ def _write_dense(
     rows = DenseRows(plans)
     for block in ahead(job.table.blocks()):
         if job.is_typed or not job.must_see_all:
-            _check_sizes(job, block)
+            check_sizes(job, block)
         if not job.must_see_all:
             see_all(job.scans, block)
         writer.write(joined(rows.encode(block)))
@@ -265,19 +285,35 @@ def _conversion(
         Column(plan.name, plan.kind, plan.labels, counts.missing[index]) for index, plan in plans.items()
     )
     words = {plan.name: counts.words[index] for index, plan in plans.items() if counts.words[index]}
-    in_columns = [repair for plan in plans.values() for repair in plan.repairs]
     return Conversion(
         columns=columns,
         rows=counts.rows,
         arff_bytes=writer.size,
         arff_md5=writer.md5.hexdigest(),
         arff_format="Sparse_ARFF" if job.sparse else "ARFF",
-        warnings=(
-            *warnings_for(job.request, columns, words, counts.rows, is_legacy=job.is_legacy),
-            *[plan.advice for plan in plans.values() if plan.advice][:MOST_ADVICE],
-        ),
-        repairs=(*job.repairs, *left_out, *in_columns),
+        warnings=warnings_of(job, plans, columns, words, counts.rows),
+        repairs=repairs_of(job, plans, left_out),
         target_attributes=job.request.target_attributes,
         row_id_attribute=job.request.row_id_attribute,
         ignore_attributes=job.request.ignore_attributes,
     )
+
+
+def warnings_of(
+    job: Job,
+    plans: Mapping[int, ColumnPlan],
+    columns: Sequence[Column],
+    words: Mapping[str, int],
+    rows: int,
+) -> tuple[str, ...]:
+    """Return what the owner should know about the columns as they are published; arguments as `warnings_for`."""
+    return (
+        *warnings_for(job.request, columns, words, rows, is_legacy=job.is_legacy),
+        *[plan.advice for plan in plans.values() if plan.advice][:MOST_ADVICE],
+    )
+
+
+def repairs_of(job: Job, plans: Mapping[int, ColumnPlan], left_out: Sequence[Repair]) -> tuple[Repair, ...]:
+    """Return all that is changed on the way."""
+    in_columns = [repair for plan in plans.values() for repair in plan.repairs]
+    return (*job.repairs, *left_out, *in_columns)

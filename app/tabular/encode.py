@@ -144,7 +144,7 @@ def tokens(cells: pa.Array) -> pa.Array:
     Raises:
         UnfitError: a text that ARFF cannot carry.
     """
-    escaped = _escaped(cells) if _may_hold(cells, _UNSAFE_BYTES) else cells
+    escaped = _escaped(cells) if may_be_unsafe(cells) else cells
     is_bare = pc.match_substring_regex(cells, _BARE)
     if (pc.max(pc.binary_length(cells)).as_py() or 0) > _LONGEST_BARE:
         is_bare = pc.and_(is_bare, pc.less_equal(pc.binary_length(cells), _LONGEST_BARE))
@@ -174,11 +174,11 @@ def _encoder(plan: ColumnPlan, cells: pa.Array) -> Callable[[pa.Array, ColumnPla
 
 
 def _numbers(cells: pa.Array, plan: ColumnPlan) -> pa.Array:
-    return cells if plan.is_plain else _without(plan.missing_words, pc.utf8_trim(cells, BLANKS))
+    return cells if plan.is_plain else without(plan.missing_words, pc.utf8_trim(cells, BLANKS))
 
 
 def _texts(cells: pa.Array, plan: ColumnPlan) -> pa.Array:
-    return tokens(_without(plan.missing_words, cells))
+    return tokens(without(plan.missing_words, cells))
 
 
 def _repetitive_texts(cells: pa.Array, plan: ColumnPlan) -> pa.Array:
@@ -197,7 +197,7 @@ class _Labels:
         self._tokens = {label: token(label) for label in plan.labels or ()}
 
     def __call__(self, cells: pa.Array, plan: ColumnPlan) -> pa.Array:
-        cells = _without(plan.missing_words, cells if plan.is_plain else pc.utf8_trim(cells, BLANKS))
+        cells = without(plan.missing_words, cells if plan.is_plain else pc.utf8_trim(cells, BLANKS))
         encoded = cells.dictionary_encode()
         found = [self._tokens.get(value) for value in encoded.dictionary.to_pylist()]
         if None in found:
@@ -206,7 +206,7 @@ class _Labels:
         return pa.array(found, pa.string()).take(encoded.indices)
 
 
-def _without(words: frozenset[str], cells: pa.Array) -> pa.Array:
+def without(words: frozenset[str], cells: pa.Array) -> pa.Array:
     """Return the cells with null in place of these words."""
     if not words:
         return cells
@@ -214,7 +214,30 @@ def _without(words: frozenset[str], cells: pa.Array) -> pa.Array:
     return pc.if_else(is_word, pa.scalar(None, pa.string()), cells) if is_word.true_count else cells
 
 
+def check_texts(cells: pa.Array) -> None:
+    """Look for texts that ARFF cannot carry.
+
+    Raises:
+        UnfitError: with the first one that has a control character, or else ends in a backslash.
+    """
+    _unsafe(cells)
+
+
+def may_be_unsafe(cells: pa.Array) -> bool:
+    """Say whether there may be quotes, backslashes or control characters; a slice shows its parent's bytes too."""
+    return _may_hold(cells, _UNSAFE_BYTES)
+
+
 def _escaped(cells: pa.Array) -> pa.Array:
+    is_unsafe, unsafe = _unsafe(cells)
+    unsafe = pc.replace_substring_regex(unsafe, r"([\\'\"])", r"\\\1")
+    for character in "\n\r\t":
+        unsafe = pc.replace_substring(unsafe, character, _ESCAPES[character])
+    return pc.replace_with_mask(cells, is_unsafe, unsafe)
+
+
+def _unsafe(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Return which texts have characters to escape, and these texts; refuse those that no escape helps."""
     is_unsafe = pc.fill_null(pc.match_substring_regex(cells, _UNSAFE), fill_value=False)
     unsafe = cells.filter(is_unsafe)
     for fault, mask in (
@@ -224,10 +247,7 @@ def _escaped(cells: pa.Array) -> pa.Array:
         if mask.true_count:
             positions = pc.indices_nonzero(is_unsafe)
             raise UnfitError(positions[pc.index(mask, value=True).as_py()].as_py(), fault)
-    unsafe = pc.replace_substring_regex(unsafe, r"([\\'\"])", r"\\\1")
-    for character in "\n\r\t":
-        unsafe = pc.replace_substring(unsafe, character, _ESCAPES[character])
-    return pc.replace_with_mask(cells, is_unsafe, unsafe)
+    return is_unsafe, unsafe
 
 
 def _may_hold(cells: pa.Array, characters: bytes) -> bool:

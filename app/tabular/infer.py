@@ -115,7 +115,11 @@ class Settled:
 
 
 class InferredType:
-    """A column that nobody declared; a target that is text becomes nominal."""
+    """A column that nobody declared; a target that is text becomes nominal.
+
+    Attributes:
+        evidence: for each kind of cell but simple numbers, the first one: its row, from 0, and its text.
+    """
 
     must_see_all = True
 
@@ -127,8 +131,7 @@ class InferredType:
         self._is_plain = True
         self._seen: set[Verdict] = set()
         self._booleans: set[str] = set()
-        self._infinite: tuple[int, str] | None = None
-        self._first_text = ""
+        self.evidence: dict[Verdict, tuple[int, str]] = {}
 
     @property
     def is_settled(self) -> bool:
@@ -151,7 +154,6 @@ class InferredType:
         for value in pc.unique(self._peel(column.drop_null())).to_pylist():
             self._is_text = self._note(value, column, first_row)
             if self._is_text:
-                self._first_text = value
                 return
 
     def _peel(self, column: pa.Array) -> pa.Array:
@@ -172,10 +174,10 @@ class InferredType:
         """Take one value down, and return whether the column is text."""
         verdict = judge(value, self._spelling)
         self._seen.add(verdict)
+        if verdict not in self.evidence:
+            self.evidence[verdict] = (first_row + _row_of(column, value), value)
         if verdict == "boolean":
             self._booleans.add(value)
-        elif verdict == "infinite" and self._infinite is None:
-            self._infinite = (first_row + _row_of(column, value), value)
         self._is_plain = self._is_plain and verdict != "missing" and value.strip(BLANKS) == value
         is_mixed = bool(self._booleans) and not self._seen <= {"boolean", "missing"}
         return verdict == "text" or is_mixed
@@ -207,10 +209,11 @@ class InferredType:
     def _advice(self) -> str:
         """Say why a column that looks like numbers is published as text."""
         if self._is_text:
-            if not _LOCAL_NUMBER.fullmatch(self._first_text):
+            _, text = self.evidence.get("text", (0, ""))
+            if not _LOCAL_NUMBER.fullmatch(text):
                 return ""
             return (
-                f"Column {self.name!r} is published as text: {shortened(self._first_text)} has a decimal comma or "
+                f"Column {self.name!r} is published as text: {shortened(text)} has a decimal comma or "
                 "separators between thousands. Write 1234.5 to have numbers."
             )
         if "code" in self._seen:
@@ -230,8 +233,8 @@ class InferredType:
             return "string"
         if self._booleans:
             return "boolean" if boolean_labels(self._booleans) else "string"
-        if self._infinite:
-            self._refuse_infinite(*self._infinite)
+        if "infinite" in self.evidence:
+            self._refuse_infinite(*self.evidence["infinite"])
             return "string"
         if "real" in self._seen or self._seen <= {"missing"}:
             return "real"

@@ -8,7 +8,12 @@ from app.tabular.cells import BOOLEANS, DELIMITED, EXPLICIT, TYPED, Spelling
 from app.tabular.encode import ColumnPlan
 from app.tabular.infer import DeclaredNumber, InferredLabels, InferredType, Scan, Settled, Unnamed
 from app.tabular.names import check_labels, shortened
-from app.tabular.types import AttributeType, ConversionRequest, Kind, TabularError
+from app.tabular.types import AttributeType, ConversionRequest, Format, Kind, TabularError
+
+
+def spelling_of(kind: Format) -> Spelling:
+    """Return what a format leaves to the spelling of its cells."""
+    return DELIMITED if kind in {"csv", "tsv"} else EXPLICIT if kind == "arff" else TYPED
 
 
 def csv_scans(names: Sequence[str], request: ConversionRequest) -> list[Scan]:
@@ -84,7 +89,16 @@ def declared(name: str, request: ConversionRequest, spelling: Spelling) -> Scan:
     Raises:
         TabularError: as `csv_scans`.
     """
-    kind, limit = request.attributes[name], request.limits.max_labels
+    return declared_as(request.attributes[name], name, request, spelling)
+
+
+def declared_as(kind: AttributeType, name: str, request: ConversionRequest, spelling: Spelling) -> Scan:
+    """Return the scan that a column has if this type is declared for it.
+
+    Raises:
+        TabularError: as `csv_scans`.
+    """
+    limit = request.limits.max_labels
     if isinstance(kind, Mapping):
         labels = _declared_labels(name, kind, limit)
         return Settled(ColumnPlan(name, "nominal", labels, missing_words=spelling.in_labels - set(labels)))

@@ -1,16 +1,26 @@
-"""Conversion in a child process of its own, with limits on memory and time, so that no table can harm the server."""
+"""Conversion, and the look before it, in a child process with limits on memory and time: no table harms the server."""
 
 import asyncio
 import sys
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from app.core import child
 from app.core.child import ChildEndedError, ChildRefusedError, Ending, ProcessLimits
-from app.tabular.types import MIB, Conversion, ConversionRequest, Progress, ProgressSink, TabularError
+from app.tabular.types import (
+    MIB,
+    Conversion,
+    ConversionRequest,
+    Profile,
+    Progress,
+    ProgressSink,
+    TabularError,
+)
 
 # The longest line is the result, which lists all columns with their labels.
 _MAX_LINE_BYTES = 64 * MIB
+
+_Answer = TypeVar("_Answer")
 
 
 async def convert_in_process(
@@ -27,8 +37,31 @@ async def convert_in_process(
         TabularError: the table cannot be published, or the child did not finish (`out-of-memory`, `took-too-long`,
             `storage-failed`, `conversion-failed`). Nothing is left at the target.
     """
-    command = (sys.executable, "-m", "app.tabular")
-    return await ask_child(command, request, limits or ProcessLimits(), on_progress)
+    return await ask_child(_command("convert"), request, limits or ProcessLimits(), on_progress)
+
+
+async def profile_in_process(
+    request: ConversionRequest, limits: ProcessLimits | None = None, on_progress: ProgressSink | None = None
+) -> Profile:
+    """Have a child process look at a file; it writes what it found to `request.target`, for `read_profile` to read.
+
+    Args:
+        request: what `convert_in_process` would be asked, but for the target.
+        limits: what the child may use.
+        on_progress: called with each report of the child.
+
+    Raises:
+        TabularError: the file cannot be read as a table, or as `convert_in_process`. Nothing is left at the target.
+    """
+
+    def read(result: Any) -> Profile:  # noqa: ANN401 - any JSON
+        return Profile(**{name: int(result[name]) for name in Profile.__slots__})
+
+    return await _ask(_command("profile"), request, limits or ProcessLimits(), on_progress, read)
+
+
+def _command(task: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "app.tabular", task)
 
 
 async def ask_child(
@@ -42,17 +75,32 @@ async def ask_child(
     Raises:
         TabularError: as `convert_in_process`.
     """
+    return await _ask(command, request, limits, on_progress, Conversion.from_json)
+
+
+async def _ask(
+    command: Sequence[str],
+    request: ConversionRequest,
+    limits: ProcessLimits,
+    on_progress: ProgressSink | None,
+    read: Callable[[Any], _Answer],
+) -> _Answer:
+    """Have a command do something with a request, and `read` what it answers.
+
+    Raises:
+        TabularError: as `convert_in_process`.
+    """
 
     def report(progress: Any) -> None:  # noqa: ANN401 - any JSON
         if on_progress:
             on_progress(Progress(**progress))
 
-    conversion = None
+    answer = None
     try:
         result = await child.ask(
             command, request.to_json(), limits, on_progress=report, max_line_bytes=_MAX_LINE_BYTES
         )
-        conversion = Conversion.from_json(result)
+        answer = read(result)
     except ChildRefusedError as refusal:
         raise _refused(refusal) from None
     except ChildEndedError as error:
@@ -60,9 +108,9 @@ async def ask_child(
     except (ValueError, TypeError, KeyError):
         raise _failed() from None
     finally:
-        if conversion is None:
+        if answer is None:
             await asyncio.to_thread(request.target.unlink, missing_ok=True)
-    return conversion
+    return answer
 
 
 def _refused(refusal: ChildRefusedError) -> TabularError:

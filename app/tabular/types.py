@@ -200,10 +200,25 @@ class Conversion:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
-    """How far a conversion is: bytes of the source read in this phase, and bytes it has."""
+class Profile:
+    """The profile that was written; what it says is in its file (`app.tabular.preview`).
 
-    phase: Literal["reading", "types", "writing"]
+    Attributes:
+        rows: data rows of the table.
+        columns: columns that would be published.
+        errors: those of them that the conversion would refuse as they are.
+    """
+
+    rows: int
+    columns: int
+    errors: int
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a conversion or a profile is: bytes of the source read in this phase, and bytes it has."""
+
+    phase: Literal["reading", "types", "writing", "profile"]
     done_bytes: int
     total_bytes: int
 

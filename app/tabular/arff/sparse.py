@@ -50,7 +50,7 @@ class SparseRows:
         """
         lines = []
         for row, (line, text) in enumerate(block.rows, start=block.first_row):
-            cells = _entries(text, line)
+            cells = entries_of(text, line)
             stated = {index: self._token(index, cell, line, row) for index, cell in cells.items()}
             entries = self._first_labels | stated
             body = ",".join(f"{index} {entries[index]}" for index in sorted(entries))
@@ -75,8 +75,12 @@ class SparseRows:
         return value
 
 
-def _entries(text: str, line: int) -> dict[int, str]:
-    """Split a row into indices and tokens."""
+def entries_of(text: str, line: int) -> dict[int, str]:
+    """Split a row into indices and tokens.
+
+    Raises:
+        TabularError: `invalid-arff`.
+    """
     if not text.endswith("}"):
         refuse("A sparse row must end with a brace.", line)
     body = text[1:-1].strip(BLANKS)

@@ -1,0 +1,387 @@
+"""What the values of many columns are like, seen block by block, in memory that grows with the columns only.
+
+All columns of a block are looked at in one vectorised call each: thousands of short columns cost as little as one.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+_CHUNK_CELLS = 200_000
+# Scales beyond this would be no finite double.
+_SMALLEST_POWER = -1000
+_DOUBLE_BITS = 52
+_MANY_COLUMNS = 2_000
+_MOST_VALUES = 500_000
+_FEWEST_VALUES = 10
+# How many of the values of a column with too many are counted on.
+_WATCHED = 50
+LONGEST_VALUE = 100
+"""Characters of a text that is shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """How much is kept about each column; less if there are thousands of them.
+
+    Attributes:
+        bins: of a histogram, at most.
+        commonest: values that are named, at most.
+        values: different values that are counted exactly.
+    """
+
+    bins: int
+    commonest: int
+    values: int
+
+    @classmethod
+    def of(cls, columns: int, max_labels: int) -> Self:
+        """Return what a table of so many columns can have in bounded memory."""
+        # Somewhat more than there may be labels: words for missing values are among them.
+        values = max(_FEWEST_VALUES, min(max_labels + _WATCHED, _MOST_VALUES // columns))
+        return cls(8, 3, values) if columns > _MANY_COLUMNS else cls(20, 10, values)
+
+
+@dataclass(frozen=True, slots=True)
+class Cells:
+    """Cells of several columns.
+
+    Attributes:
+        columns: the index of each cell's column.
+        cells: their texts; null is a missing value.
+    """
+
+    columns: pa.Array
+    cells: pa.Array
+
+    @classmethod
+    def stacked(cls, columns: Mapping[int, pa.Array]) -> Iterator[Self]:
+        """Yield columns of one length laid end to end, so many at once as fit into little memory."""
+        indices = list(columns)
+        rows = len(columns[indices[0]]) if indices else 1
+        step = max(1, _CHUNK_CELLS // max(rows, 1))
+        for start in range(0, len(indices), step):
+            some = indices[start : start + step]
+            places = pc.divide(pa.arange(0, len(some) * rows), rows)
+            cells = [columns[index] for index in some]
+            yield cls(
+                pa.array(some, pa.int64()).take(places),
+                cells[0] if len(cells) == 1 else pa.concat_arrays(cells),
+            )
+
+    def stated(self) -> Self:
+        """Return those that are not missing."""
+        if not self.cells.null_count:
+            return self
+        is_stated = self.cells.is_valid()
+        return type(self)(self.columns.filter(is_stated), self.cells.filter(is_stated))
+
+    def among(self, values: Iterable[str]) -> Self:
+        """Return those that have one of these texts."""
+        is_among = pc.is_in(self.cells, value_set=pa.array(sorted(values), pa.string()))
+        return type(self)(self.columns.filter(is_among), self.cells.filter(is_among))
+
+    def matches(self, pattern: str) -> Iterator[tuple[int, int]]:
+        """Yield how many cells of a column match a pattern, for columns that have such."""
+        is_match = pc.fill_null(pc.match_substring_regex(self.cells, pattern), fill_value=False)
+        for found in pc.value_counts(self.columns.filter(is_match)).to_pylist():
+            yield found["values"], found["counts"]
+
+    def summary(self, values: pa.Array, functions: Sequence[str]) -> Iterator[tuple[Any, ...]]:
+        """Yield the column and what aggregate functions make of its `values`, one for each cell."""
+        table = pa.table({"column": self.columns, "value": values})
+        wanted = [("value", function) for function in functions]
+        found = table.group_by("column", use_threads=False).aggregate(wanted)
+        names = ["column", *(f"value_{function}" for function in functions)]
+        return zip(*(found[name].to_pylist() for name in names), strict=True)
+
+
+@dataclass(slots=True)
+class NumberState:
+    """What is known about the numbers of one column.
+
+    Attributes:
+        count: how many there are.
+        low: the smallest.
+        high: the largest.
+        origin: one of them; the next two are of the differences from it, which keep more digits.
+        mean: their mean.
+        squares: the sum of the squared differences from it.
+        power: the bins are 2^power wide and begin at multiples of that.
+        bins: how many numbers are in a bin, by its place: 0 begins at zero.
+    """
+
+    bin_limit: int
+    is_whole: bool
+    count: int = 0
+    low: float = math.inf
+    high: float = -math.inf
+    origin: float = 0.0
+    mean: float = 0.0
+    squares: float = 0.0
+    power: int = _SMALLEST_POWER
+    bins: dict[int, int] = field(default_factory=dict)
+
+    def reach(self, low: float, high: float) -> None:
+        """Make room for numbers in this range."""
+        if not self.count:
+            self.origin = low
+        if low < self.low or high > self.high:
+            self.low, self.high = min(low, self.low), max(high, self.high)
+            self._widen()
+
+    def add(self, count: int, mean: float, squares: float) -> None:
+        """Take in more numbers, but for their bins; `mean` and `squares` are of their differences from the origin."""
+        total = self.count + count
+        difference = mean - self.mean
+        self.mean += difference * (count / total)
+        self.squares += squares + difference * difference * (self.count * (count / total))
+        self.count = total
+
+    def _widen(self) -> None:
+        """Make the bins wide enough for the range: each two become one, which keeps every count exact."""
+        largest = max(abs(self.low), abs(self.high))
+        finest = max(_SMALLEST_POWER, 0 if self.is_whole else math.frexp(largest)[1] - _DOUBLE_BITS)
+        span = self.high / self.bin_limit - self.low / self.bin_limit
+        power = max(self.power, finest, math.frexp(span)[1] - 2 if span else finest)
+        while self.bin_of(self.high, power) - self.bin_of(self.low, power) >= self.bin_limit:
+            power += 1
+        shift = power - self.power
+        if shift and self.bins:
+            wider: dict[int, int] = {}
+            for place, count in self.bins.items():
+                wider[place >> shift] = wider.get(place >> shift, 0) + count
+            self.bins = wider
+        self.power = power
+
+    @staticmethod
+    def bin_of(number: float, power: int) -> int:
+        """Return the place of the bin that holds a number."""
+        return math.floor(math.ldexp(number, -power))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as JSON values; one that no double can hold is null."""
+        deviation = math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else None
+        return {
+            "min": self._plain(self.low),
+            "max": self._plain(self.high),
+            "mean": _finite(self.origin + self.mean),
+            "std": _finite(deviation),
+            "histogram": self._histogram(),
+        }
+
+    def _edge(self, place: int) -> float:
+        try:
+            return math.ldexp(place, self.power)
+        except OverflowError:
+            # Beyond what a double can hold; no number of the column is.
+            return self.high if place > 0 else self.low
+
+    def _plain(self, number: float) -> float | int:
+        return int(number) if self.is_whole else number
+
+    def _histogram(self) -> dict[str, list[float]]:
+        if self.low == self.high:
+            return {"edges": [self._plain(self.low)] * 2, "counts": [self.count]}
+        first, last = self.bin_of(self.low, self.power), self.bin_of(self.high, self.power)
+        edges = [self._edge(place) for place in range(first, last + 2)]
+        counts = [self.bins.get(place, 0) for place in range(first, last + 1)]
+        return {"edges": [self._plain(edge) for edge in edges], "counts": list(counts)}
+
+
+class Numbers:
+    """The numbers of columns of numbers."""
+
+    def __init__(self, whole: Mapping[int, bool], detail: Detail) -> None:
+        """Expect these columns, and whether each has whole numbers only."""
+        self._detail = detail
+        self._whole = whole
+        self.states: dict[int, NumberState] = {}
+
+    def see(self, cells: Cells) -> None:
+        """Look at cells that are numbers or missing."""
+        cells = cells.stated()
+        if not len(cells.cells):
+            return
+        values = cells.cells.cast(pa.float64())
+        seen = []
+        for column, low, high in cells.summary(values, ("min", "max")):
+            self._state(column).reach(low, high)
+            seen.append(column)
+        states = [self._state(column) for column in seen]
+        places = pc.index_in(cells.columns, value_set=pa.array(seen, pa.int64()))
+        origins = pa.array([state.origin for state in states], pa.float64()).take(places)
+        differences = pc.subtract(values, origins)
+        for column, count, mean, variance in cells.summary(differences, ("count", "mean", "variance")):
+            self.states[column].add(count, mean, variance * count)
+        scales = pa.array([math.ldexp(1.0, -state.power) for state in states], pa.float64())
+        offsets = [state.bin_of(state.low, state.power) for state in states]
+        bins = pc.floor(pc.multiply(values, scales.take(places)))
+        bins = pc.subtract(bins, pa.array(map(float, offsets), pa.float64()).take(places)).cast(pa.int64())
+        limit = self._detail.bins
+        keys = pc.add(pc.multiply(places.cast(pa.int64()), limit), bins)
+        found = pc.value_counts(keys)
+        for key, count in zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True):
+            place, number = divmod(key, limit)
+            own = self.states[seen[place]].bins
+            at = number + offsets[place]
+            own[at] = own.get(at, 0) + count
+
+    def add_zeros(self, column: int, count: int) -> None:
+        """Take in zeros that a sparse row does not state."""
+        state = self._state(column)
+        state.reach(0.0, 0.0)
+        state.add(count, -state.origin, 0.0)
+        state.bins[0] = state.bins.get(0, 0) + count
+
+    def _state(self, column: int) -> NumberState:
+        if column not in self.states:
+            self.states[column] = NumberState(self._detail.bins, self._whole[column])
+        return self.states[column]
+
+
+@dataclass(slots=True)
+class LengthState:
+    """How long the texts of one column are, in characters."""
+
+    count: int = 0
+    shortest: int = 0
+    longest: int = 0
+    total: int = 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as JSON values."""
+        return {"min": self.shortest, "max": self.longest, "mean": self.total / self.count}
+
+
+class Lengths:
+    """The lengths of texts in columns of text."""
+
+    def __init__(self) -> None:
+        self.states: dict[int, LengthState] = {}
+
+    def see(self, cells: Cells) -> None:
+        """Look at cells."""
+        cells = cells.stated()
+        lengths = pc.utf8_length(cells.cells)
+        for column, count, low, high, total in cells.summary(lengths, ("count", "min", "max", "sum")):
+            state = self.states.setdefault(column, LengthState(shortest=low))
+            state.count += count
+            state.shortest = min(state.shortest, low)
+            state.longest = max(state.longest, high)
+            state.total += total
+
+
+@dataclass(slots=True)
+class ValueState:
+    """The different values of one column, as the file spells them.
+
+    Attributes:
+        counts: how often each occurs; once there are too many, of the commonest until then.
+        at_least: how many there are, once there are too many; else None.
+    """
+
+    counts: dict[str, int]
+    at_least: int | None = None
+
+
+class Values:
+    """The different values of columns, as many as memory allows."""
+
+    def __init__(
+        self,
+        columns: Iterable[int],
+        detail: Detail,
+        *,
+        different: Callable[[int, Iterable[str]], int],
+        is_watched: Callable[[int], bool],
+    ) -> None:
+        """Expect these columns.
+
+        Args:
+            columns: their indices.
+            detail: how many values are kept.
+            different: how many values the texts of a column stand for.
+            is_watched: whether the commonest values of a column that has too many are counted on.
+        """
+        self.states = {column: ValueState({}) for column in columns}
+        self._limit = detail.values
+        self._different = different
+        self._is_watched = is_watched
+
+    def see(self, columns: Mapping[int, pa.Array]) -> Iterator[tuple[int, str]]:
+        """Count the cells of columns of one length, and yield each value that is new, with its column."""
+        counted = {index: cells for index, cells in columns.items() if self.states[index].at_least is None}
+        watched = {
+            index: cells
+            for index, cells in columns.items()
+            if index not in counted and self.states[index].counts
+        }
+        for cells in Cells.stacked(counted):
+            yield from self.see_cells(cells)
+        for cells in Cells.stacked(watched):
+            indices = pc.unique(cells.columns).to_pylist()
+            yield from self.see_cells(
+                cells.among({text for index in indices for text in self.states[index].counts})
+            )
+
+    def see_cells(self, cells: Cells) -> Iterator[tuple[int, str]]:
+        """Count cells of any columns likewise."""
+        full = []
+        for column, text, count in _pairs(cells.stated()):
+            state = self.states[column]
+            value = text if len(text) <= LONGEST_VALUE else _cut(text)
+            if value in state.counts:
+                state.counts[value] += count
+            elif state.at_least is None and len(state.counts) < self._limit:
+                state.counts[value] = count
+                yield column, text
+            elif state.at_least is None:
+                full.append(column)
+        for column in set(full):
+            self._close(column)
+
+    def add(self, column: int, value: str, count: int) -> None:
+        """Count a value that a sparse row does not state."""
+        counts = self.states[column].counts
+        counts[value] = counts.get(value, 0) + count
+
+    def _close(self, column: int) -> None:
+        """Keep no more than what may still be asked for."""
+        state = self.states[column]
+        state.at_least = self._different(column, state.counts)
+        short = [(text, count) for text, count in state.counts.items() if len(text) <= LONGEST_VALUE]
+        kept = sorted(short, key=lambda pair: -pair[1])[:_WATCHED] if self._is_watched(column) else []
+        state.counts = dict(kept)
+
+
+def shown(value: str) -> str:
+    """Return a value as far as it is shown."""
+    return value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
+
+
+def _cut(text: str) -> str:
+    """Return the beginning of a long text, with what tells it from others that begin alike."""
+    return text[:LONGEST_VALUE] + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _pairs(cells: Cells) -> Iterator[tuple[int, str, int]]:
+    """Yield each different pair of column and text, in the order of the rows, and how often it occurs."""
+    if not len(cells.cells):
+        return
+    encoded = cells.cells.dictionary_encode()
+    texts = encoded.dictionary
+    found = pc.value_counts(pc.add(pc.multiply(cells.columns, len(texts)), encoded.indices.cast(pa.int64())))
+    keys, counts = found.field(0), found.field(1)
+    columns = pc.divide(keys, len(texts))
+    own = texts.take(pc.subtract(keys, pc.multiply(columns, len(texts))))
+    yield from zip(columns.to_pylist(), own.to_pylist(), counts.to_pylist(), strict=True)
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
