@@ -64,7 +64,10 @@ _ENDPOINT = re.compile(
 )
 _AFTER_ALL_PARTS = "~"
 """Sorts behind the name of every part: where a listing goes on at the next upload."""
-_ERROR_CODE = re.compile(r"<Code>(\w+)</Code>")
+_CAUSE = re.compile(
+    r"<Code>(\w+)</Code>|InvalidCertificate\(\s*(\w+)|kind: (ConnectionRefused|ConnectionReset|Timeout)|(dns error)"
+)
+"""Where obstore's debugging output says what is wrong."""
 
 
 class Spool:
@@ -475,9 +478,12 @@ def _disk_faults() -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """Return the store's own word for what is wrong, or the client's first line without its debugging output."""
-    code = _ERROR_CODE.search(str(error))
-    return code[1] if code else str(error).partition("\n")[0][:500]
+    """Return the store's own word for what is wrong, or what obstore says of the line, in one line."""
+    cause = _CAUSE.search(str(error))
+    if cause and cause[1]:
+        return cause[1]
+    first_line = str(error).partition("\n")[0][:500]
+    return f"{first_line} ({cause[cause.lastindex or 0]})" if cause else first_line
 
 
 def _connect(settings: Settings) -> S3Store:
