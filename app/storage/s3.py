@@ -16,7 +16,7 @@ import tempfile
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -227,8 +227,11 @@ class S3Storage:
         return self._folder / upload_id / stage
 
     async def delete(self, upload_id: str) -> None:
-        """Remove every object of the upload, and this machine's working files; nothing there is fine."""
-        with _store_faults("delete"):
+        """Remove every object of the upload, and this machine's working files; nothing there is fine.
+
+        While the store is away the objects stay: nobody needs them, and the janitor finds them.
+        """
+        with suppress(StorageUnavailableError), _store_faults("delete"):
             async for page in obstore.list(self._store, _object(upload_id), chunk_size=PAGE):
                 await obstore.delete_async(self._store, [meta["path"] for meta in page])
         await asyncio.to_thread(shutil.rmtree, self._folder / upload_id, ignore_errors=True)
@@ -347,8 +350,8 @@ class S3Pictures:
             return None
 
     async def delete(self, name: str) -> None:
-        """Remove the picture; nothing there is fine."""
-        with _store_faults("delete"):
+        """Remove the picture; nothing there is fine. While the store is away it stays until the janitor finds it."""
+        with suppress(StorageUnavailableError), _store_faults("delete"):
             await obstore.delete_async(self._store, [_picture(name)])
 
     async def older_than(self, seconds: float) -> list[str]:

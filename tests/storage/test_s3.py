@@ -183,6 +183,23 @@ async def test_flush_when_cancelled_then_the_turn_is_free_again(
     assert storage.path(A, "source").read_bytes() == b"bytes"
 
 
+async def test_delete_when_the_store_is_away_then_left_to_the_janitor(
+    storage: S3Storage, line: Forwarder
+) -> None:
+    async with storage.writer(A, 0) as writer:
+        await writer.write(b"bytes")
+        await storage.compose(A, await writer.flush(), lambda _done: None)
+    await line.cut()
+    await storage.delete(A)
+    assert not storage.path(A, "source").exists()
+    with pytest.raises(StorageUnavailableError):
+        await storage.upload_ids()
+    await line.mend()
+    assert await storage.upload_ids() == [A]
+    await storage.delete(A)
+    assert await storage.upload_ids() == []
+
+
 # --- many objects
 
 
