@@ -26,7 +26,7 @@ from app.mail.transport import MailTransport, create_transport
 from app.openml.client import OpenMLClient, open_client
 from app.storage.local import LocalStorage
 from app.storage.parts import UploadStorage
-from app.storage.pictures import LocalPictures
+from app.storage.pictures import LocalPictures, PictureStorage
 from app.upstream.servers import Upstreams, open_upstreams
 
 HASHES_SAMPLED = 64
@@ -53,7 +53,7 @@ class Resources:
     watchers: Slots
     """Streams of events that are open."""
     watched: WatchedUploads
-    pictures: LocalPictures
+    pictures: PictureStorage
     redrawer: PictureRedrawer
     upstreams: Upstreams
     messages: MessageBuilder
@@ -83,6 +83,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         openml = await stack.enter_async_context(
             open_client(settings.openml_url, timeout_seconds=settings.openml_timeout_seconds)
         )
+        storage, pictures = await _open_storage(settings)
         yield Resources(
             settings=settings,
             database=database,
@@ -93,11 +94,11 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             limits=_rate_limiter(settings, database, stack),
             wakeups=wakeups,
             openml=openml,
-            storage=LocalStorage(settings.data_dir / "uploads"),
+            storage=storage,
             receives=Slots(total=settings.receives_at_once, per_user=settings.receives_per_user),
             watchers=Slots(total=settings.watchers_at_once, per_user=WATCHERS_PER_USER),
             watched=watched,
-            pictures=LocalPictures(settings.data_dir / "pictures"),
+            pictures=pictures,
             redrawer=PictureRedrawer(
                 max_pixels=settings.picture_max_pixels, at_once=settings.pictures_at_once
             ),
@@ -107,6 +108,16 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             ),
             mail=create_transport(settings),
         )
+
+
+async def _open_storage(settings: Settings) -> tuple[UploadStorage, PictureStorage]:
+    if not settings.storage_url:
+        return LocalStorage(settings.data_dir / "uploads"), LocalPictures(settings.data_dir / "pictures")
+    try:
+        from app.storage.s3 import open_s3  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise SettingsError("STORAGE_URL needs the extra: pip install openml-web[s3]") from None
+    return await open_s3(settings)
 
 
 def _rate_limiter(settings: Settings, database: Database, stack: AsyncExitStack) -> RateLimiter:

@@ -33,6 +33,7 @@ from app.db.migrations import migrate
 from app.db.tables import metadata
 from app.main import create_app
 from app.resources import Resources
+from tests.s3_server import S3Server, find_weed, start_server
 from tests.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -189,6 +190,32 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         wait_until_up(url, process)
         yield url
         process.terminate()
+
+
+# --- the store
+
+
+@pytest.fixture(scope="session")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real S3 server on free ports, with the bucket `tests`."""
+    command = find_weed()
+    if command is None:
+        reason = "there is no S3 server: SeaweedFS's `weed` is neither beside this Python nor on the path"
+        if IN_CI:
+            pytest.fail(reason)
+        pytest.skip(reason)
+    server = start_server(command, tmp_path_factory.mktemp("s3"))
+    try:
+        server.make_bucket("tests")
+        yield server
+    finally:
+        server.kill()
+
+
+@pytest.fixture
+def s3(s3_server: S3Server) -> dict[str, str]:
+    """Settings that keep upload bytes and pictures in a place of their own on a real S3 server."""
+    return s3_server.settings(f"tests/{secrets.token_hex(4)}")
 
 
 def wait_until_up(url: str, process: "subprocess.Popen[Any]", *, seconds: float = 30) -> None:

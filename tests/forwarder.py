@@ -14,6 +14,9 @@ class Forwarder:
         self._server: asyncio.Server | None = None
         self._pipes: set[asyncio.Task[None]] = set()
         self.port = 0
+        self.passed = 0
+        """Bytes forwarded so far, in both directions."""
+        self._more = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         await self.mend()
@@ -23,6 +26,12 @@ class Forwarder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.cut()
+
+    async def has_passed(self, count: int) -> None:
+        """Wait until so many bytes were forwarded."""
+        while self.passed < count:
+            self._more.clear()
+            await self._more.wait()
 
     async def mend(self) -> None:
         """Let connections through, on the same port as before."""
@@ -45,7 +54,7 @@ class Forwarder:
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
             writers.append(far_writer)
-            await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
         finally:
             self._pipes.discard(task)
             for open_writer in writers:
@@ -53,10 +62,11 @@ class Forwarder:
                 with suppress(ConnectionError):
                     await open_writer.wait_closed()
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while chunk := await reader.read(65536):
-            writer.write(chunk)
-            await writer.drain()
-        writer.write_eof()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while chunk := await reader.read(65536):
+                self.passed += len(chunk)
+                self._more.set()
+                writer.write(chunk)
+                await writer.drain()
+            writer.write_eof()

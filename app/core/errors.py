@@ -17,9 +17,9 @@
     |- 422  ValidationFailedError  DatasetRefusedError  PictureRefusedError  IdempotencyKeyReusedError
     |- 429  TooManyRequestsError
     |- 460  ChecksumMismatchError
-    |- 500  InternalError
+    |- 500  InternalError  BytesLostError
     |- 502  OpenMLRefusedError  ProcessingFailedError
-    |- 503  TooBusyError  OpenMLUnreachableError  NotReadyError
+    |- 503  TooBusyError  OpenMLUnreachableError  NotReadyError  StorageUnavailableError
     |- 504  StillWorkingError
     `- 507  StorageFullError
 
@@ -314,6 +314,12 @@ class InternalError(Problem):
     slug, status, title = "internal-error", 500, "Something went wrong on our side"
 
 
+class BytesLostError(Problem):
+    """The store no longer has the bytes that it had acknowledged."""
+
+    slug, status, title = "bytes-lost", 500, "Stored bytes of this file are missing; upload it again"
+
+
 class OpenMLRefusedError(Problem):
     """OpenML did not accept the request; `code` is its error number."""
 
@@ -345,6 +351,15 @@ class NotReadyError(Problem):
     """This process cannot work at the moment."""
 
     slug, status, title = "not-ready", 503, "The database does not answer"
+
+
+class StorageUnavailableError(Problem):
+    """The store for files cannot be reached, or does not answer; what it had acknowledged is safe."""
+
+    slug, status, title = "storage-unavailable", 503, "The store for files does not answer; try again shortly"
+
+    def __init__(self, detail: str = "", **members: Any) -> None:  # noqa: ANN401 - as above
+        super().__init__(detail, headers={"Retry-After": "5"}, **members)
 
 
 class StillWorkingError(Problem):

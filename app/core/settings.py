@@ -295,6 +295,41 @@ class Settings(BaseSettings):
         description="How long the bytes of a failed upload are kept before the janitor removes them.",
     )
 
+    # --- store
+    storage_url: str = Field(
+        "",
+        description="S3-compatible store for upload bytes and pictures that several machines share, `s3://bucket` or "
+        "`s3://bucket/prefix` (needs the extra `s3`). Empty: folders in `DATA_DIR`.",
+    )
+    aws_endpoint_url: str = Field(
+        "",
+        description="Root of the store, e.g. `https://minio.example.org:9000`. Empty: Amazon's for the region.",
+    )
+    aws_region: str = Field("", description="The store's region; empty: `us-east-1`.")
+    aws_access_key_id: SecretStr = Field(
+        SecretStr(""),
+        description="Key id for the store. Empty: the role that the machine or the pod has on AWS.",
+    )
+    aws_secret_access_key: SecretStr = Field(
+        SecretStr(""), description="The key that belongs to `AWS_ACCESS_KEY_ID`."
+    )
+    aws_session_token: SecretStr = Field(
+        SecretStr(""), description="Token of a temporary `AWS_ACCESS_KEY_ID`; empty for a lasting one."
+    )
+    storage_path_style: bool = Field(
+        default=True,
+        description="Ask for `endpoint/bucket/…`, which every store understands; `false`: `bucket.endpoint/…`.",
+    )
+    storage_allow_http: bool = Field(
+        default=False,
+        description="Allow an `AWS_ENDPOINT_URL` without TLS, for a store on a network of its own.",
+    )
+    storage_timeout_seconds: float = Field(
+        30,
+        gt=0,
+        description="Longest wait for the store to take or give 5 MiB, and for bytes to have their turn there; "
+        "beyond it the answer is 503 with Retry-After.",
+    )
     # --- pictures
     picture_max_bytes: int = Field(
         20_000_000, ge=1, description="Largest file accepted by `POST /image`, in bytes."

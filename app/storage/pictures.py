@@ -7,9 +7,9 @@ import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 _NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg)")
 _URL_FOLDER = "/imgs/"
@@ -29,6 +29,25 @@ def name_in(path: str) -> str | None:
     """Return the name of the picture at a path of ours; None for any other address."""
     name = path.removeprefix(_URL_FOLDER)
     return name if name != path and _NAME.fullmatch(name) else None
+
+
+class PictureStorage(Protocol):
+    """Where pictures rest. Only names of ours are taken."""
+
+    def spool(self) -> AbstractAsyncContextManager[BinaryIO]:
+        """Yield a local file without a name, for bytes on their way in."""
+
+    async def save(self, name: str, content: bytes) -> None:
+        """Keep a picture; it is there as a whole or not at all."""
+
+    async def read(self, name: str) -> bytes | None:
+        """Return the picture, or None."""
+
+    async def delete(self, name: str) -> None:
+        """Remove the picture; nothing there is fine."""
+
+    async def older_than(self, seconds: float) -> list[str]:
+        """Return the names of what was written so long ago."""
 
 
 class LocalPictures:

@@ -29,6 +29,8 @@ from app.core.errors import (
     OpenMLRefusedError,
     OpenMLUnreachableError,
     Problem,
+    StorageFullError,
+    StorageUnavailableError,
     UnauthorizedError,
 )
 from app.core.wakeups import UPLOADS, upload_topic
@@ -159,6 +161,8 @@ class Publication:
         try:
             while step := steps.get(UploadState(self._upload.state)):
                 await step()
+        except (StorageUnavailableError, StorageFullError) as problem:
+            await self._retry_later(problem.detail, problem)
         except Problem as problem:
             await self._fail(problem)
         except TryAgainError as error:

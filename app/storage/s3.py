@@ -1,0 +1,569 @@
+"""Upload bytes and pictures in S3-compatible storage, which several machines share.
+
+A part of a source is an object `uploads/{id}/{start}-{random}`, written once and never changed. Bytes gather in a file
+without a name in `DATA_DIR`, so that a thousand writers need little memory; whoever dies leaves at most objects that
+no row names. Working files (the composed source, its ARFF) are local to the machine that works on the upload.
+"""
+
+import asyncio
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import obstore
+import structlog
+from obstore.exceptions import (
+    BaseError,
+    NotFoundError,
+    PermissionDeniedError,
+    UnauthenticatedError,
+)
+from obstore.store import S3Store
+
+from app.core.clock import utc_now
+from app.core.errors import BytesLostError, StorageFullError, StorageUnavailableError
+from app.core.settings import Settings, SettingsError
+from app.storage.parts import Digests, Part, Stage
+from app.storage.pictures import LocalPictures, name_in, path_of
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config
+
+log = structlog.get_logger(__name__)
+
+GATHERED_BYTES = 1 << 15
+"""Bytes that a writer keeps in memory before a thread writes them to its file."""
+BLOCK_BYTES = 5 << 20
+"""Largest request to the store, either way: what memory holds of a part, and the least that S3 takes as a piece."""
+PIECE_BYTES = 1 << 20
+"""What a thread reads of a spool at once, for an object that is sent in several requests."""
+OBJECT_BYTES = 64 << 20
+"""Where a part ends and the next begins: a writer never has more on the local disk."""
+PUTS_AT_ONCE = 8
+READS_AT_ONCE = 4
+"""Blocks that one composition asks for ahead."""
+PAGE = 1000
+RETRY_SECONDS = 15
+RETRIES = 4
+
+
+_STORE = re.compile(r"s3://[A-Za-z0-9][\w.-]{1,61}[A-Za-z0-9](/[\w./-]*)?", re.ASCII)
+_ENDPOINT = re.compile(
+    r"https?://[\w.-]+(:\d{1,5})?(/[\w./-]*)?|https?://\[[0-9a-fA-F:]+\](:\d{1,5})?/?", re.ASCII
+)
+_AFTER_ALL_PARTS = "~"
+"""Sorts behind the name of every part: where a listing goes on at the next upload."""
+_CAUSE = re.compile(
+    r"<Code>(\w+)</Code>|InvalidCertificate\(\s*(\w+)|kind: (ConnectionRefused|ConnectionReset|Timeout)|(dns error)"
+)
+"""Where obstore's debugging output says what is wrong."""
+
+
+class Spool:
+    """A file without a name: gone with whoever has it open. Its methods block; a thread calls them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._file: BinaryIO | None = None
+        self.length = 0
+
+    def append(self, block: bytearray) -> None:
+        """Add bytes at the end; the file is made for the first."""
+        if self._file is None:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - `close` closes it
+        view = memoryview(block)
+        while view:
+            view = view[self._file.write(view) :]
+        self.length += len(block)
+
+    def read(self, start: int, length: int) -> bytes:
+        """Return the bytes there."""
+        if self._file is None:
+            return b""
+        return os.pread(self._file.fileno(), length, start)
+
+    def close(self) -> None:
+        """Give the room back."""
+        if self._file is not None:
+            self._file.close()
+
+
+class S3PartWriter:
+    """Gathers bytes on the local disk, and makes objects of them."""
+
+    def __init__(self, storage: "S3Storage", upload_id: str, start: int) -> None:
+        self._storage = storage
+        self._upload_id = upload_id
+        self._start = start
+        self._gathered = bytearray()
+        self._spool = storage.new_spool()
+        self._disk: asyncio.Future[None] | None = None
+        self._stored: list[Part] = []
+        self._returned: list[Part] = []
+        self.length = 0
+
+    async def write(self, chunk: bytes) -> None:
+        """Add bytes.
+
+        Raises:
+            StorageUnavailableError: the store did not take what was due; `flush` tries again.
+            StorageFullError: the local disk is full; nothing more can be written or flushed.
+        """
+        await self._settle()
+        self._gathered += chunk
+        self.length += len(chunk)
+        if len(self._gathered) >= GATHERED_BYTES:
+            await self._spill()
+        if self._spool.length >= OBJECT_BYTES:
+            await self._store()
+
+    async def flush(self) -> Sequence[Part]:
+        """Bring what is new into the store; return its parts, and once more those of the flush before.
+
+        Nobody tells the writer whether the rows of that flush were written, and to write them again changes nothing.
+
+        Raises:
+            StorageUnavailableError: the store did not take it; the bytes are still here, for another `flush`.
+            StorageFullError: the local disk is full.
+        """
+        await self._settle()
+        await self._store()
+        parts, self._returned, self._stored = self._returned + self._stored, self._stored, []
+        return parts
+
+    async def _store(self) -> None:
+        """Make one object of what is new, if anything is."""
+        if self._spool.length:
+            await self._spill()
+        length = self._spool.length or len(self._gathered)
+        if not length:
+            return
+        name = f"{self._start:020d}-{secrets.token_hex(8)}"
+        await self._storage.put(_object(self._upload_id, name), self._spool, bytes(self._gathered))
+        # No await from here to the swap: what is counted as stored and what is dropped are the same bytes.
+        self._stored.append(Part(self._start, name, length))
+        self._start += length
+        self._gathered = bytearray()
+        full, self._spool = self._spool, self._storage.new_spool()
+        self._disk = asyncio.ensure_future(asyncio.to_thread(full.close))
+        await self._settle()
+
+    async def close(self) -> None:
+        """Drop what was not flushed."""
+        if self._disk is not None:
+            await asyncio.gather(self._disk, return_exceptions=True)
+        await asyncio.to_thread(self._spool.close)
+
+    async def _spill(self) -> None:
+        block, self._gathered = self._gathered, bytearray()
+        if block:
+            self._disk = asyncio.ensure_future(asyncio.to_thread(self._spool.append, block))
+            await self._settle()
+
+    async def _settle(self) -> None:
+        """Wait for the thread, which goes on when the request is cancelled; if it failed, so does all that follows."""
+        if self._disk is not None:
+            with _disk_faults():
+                await asyncio.shield(self._disk)
+
+
+class S3Storage:
+    """A prefix of a bucket, and a folder for working files. Ids are ours: no text of a client becomes a name."""
+
+    def __init__(self, store: S3Store, folder: Path, *, turn_seconds: float) -> None:
+        self._store = store
+        self._folder = folder
+        self._turn_seconds = turn_seconds
+        self._turns = asyncio.Semaphore(PUTS_AT_ONCE)
+
+    @asynccontextmanager
+    async def writer(self, upload_id: str, start: int) -> AsyncIterator[S3PartWriter]:
+        """Yield a writer for the bytes from `start` on; what it did not flush is gone."""
+        writer = S3PartWriter(self, upload_id, start)
+        try:
+            yield writer
+        finally:
+            await writer.close()
+
+    async def compose(
+        self, upload_id: str, parts: Sequence[Part], on_progress: Callable[[int], None]
+    ) -> Digests:
+        """Download the parts, in order, to the local source file, hashing on the way.
+
+        Raises:
+            StorageUnavailableError: the store does not answer.
+            BytesLostError: a part is missing, or not as long as it was.
+            StorageFullError: the local disk is full.
+        """
+        path = self.path(upload_id, "source")
+        composed = _Composition(path.with_name(f"source.{secrets.token_hex(4)}"))
+        try:
+            with _disk_faults():
+                await asyncio.to_thread(composed.open)
+                async with aclosing(self._blocks(upload_id, parts)) as blocks:
+                    async for block in blocks:
+                        await asyncio.to_thread(composed.append, block)
+                        on_progress(composed.length)
+                await asyncio.to_thread(composed.finish, path)
+        except BaseException:
+            await asyncio.to_thread(composed.drop)
+            raise
+        return composed.digests()
+
+    def path(self, upload_id: str, stage: Stage) -> Path:
+        """Return where the local file of this stage is, or will be."""
+        return self._folder / upload_id / stage
+
+    async def delete(self, upload_id: str) -> None:
+        """Remove every object of the upload, and this machine's working files; nothing there is fine.
+
+        While the store is away the objects stay: nobody needs them, and the janitor finds them.
+        """
+        with suppress(StorageUnavailableError), _store_faults("delete"):
+            async for page in obstore.list(self._store, _object(upload_id), chunk_size=PAGE):
+                await obstore.delete_async(self._store, [meta["path"] for meta in page])
+        await asyncio.to_thread(shutil.rmtree, self._folder / upload_id, ignore_errors=True)
+
+    async def upload_ids(self) -> list[str]:
+        """Return the uploads that have objects in the store, or working files on this machine."""
+        ids = set(await asyncio.to_thread(_folders, self._folder))
+        after = _object("")
+        with _store_faults("list"):
+            # Not by delimiter: some stores go on naming folders whose objects are gone.
+            while page := await anext(
+                obstore.list(self._store, "uploads", offset=after, chunk_size=PAGE), None
+            ):
+                found = [meta["path"].split("/")[1] for meta in page]
+                ids.update(found)
+                if len(page) < PAGE:
+                    break
+                after = _object(found[-1], _AFTER_ALL_PARTS)
+        return sorted(ids)
+
+    async def free_bytes(self) -> int | None:
+        """Return None: a bucket has no limit that we know."""
+        return None
+
+    def new_spool(self) -> Spool:
+        """Return an empty spool on the local disk."""
+        return Spool(self._folder.with_name("spool"))
+
+    async def put(self, path: str, spool: Spool, gathered: bytes) -> None:
+        """Make an object of the spool's bytes, or of those gathered where nothing was spooled.
+
+        Only `PUTS_AT_ONCE` have bytes in memory at the same time; the others wait, with theirs on the disk.
+        """
+        async with self._turn():
+            with _store_faults("put"):
+                if spool.length > BLOCK_BYTES:
+                    await obstore.put_async(
+                        self._store,
+                        path,
+                        _pieces(spool),
+                        chunk_size=BLOCK_BYTES,
+                        max_concurrency=1,
+                    )
+                else:
+                    body = await asyncio.to_thread(spool.read, 0, spool.length) if spool.length else gathered
+                    await obstore.put_async(self._store, path, body, use_multipart=False)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._turn_seconds):
+                await self._turns.acquire()
+        except TimeoutError:
+            raise StorageUnavailableError from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    async def _blocks(self, upload_id: str, parts: Sequence[Part]) -> AsyncGenerator[obstore.Bytes, None]:
+        """Yield the parts' bytes in order, asking for a few blocks ahead."""
+        ahead: deque[asyncio.Task[obstore.Bytes]] = deque()
+        try:
+            for part, first, last in _ranges(parts):
+                ahead.append(asyncio.create_task(self._read(upload_id, part, first, last)))
+                if len(ahead) == READS_AT_ONCE:
+                    yield await ahead.popleft()
+            while ahead:
+                yield await ahead.popleft()
+        finally:
+            for task in ahead:
+                task.cancel()
+            await asyncio.gather(*ahead, return_exceptions=True)
+
+    async def _read(self, upload_id: str, part: Part, first: int, last: int) -> obstore.Bytes:
+        try:
+            with _store_faults("get"):
+                answer = await obstore.get_async(
+                    self._store, _object(upload_id, part.name), options={"range": (first, last)}
+                )
+                block = await answer.bytes_async()
+        except (FileNotFoundError, NotFoundError):
+            log.error("a part is missing in the store", upload=upload_id, part=part.name)  # noqa: TRY400 - no fault of the code
+            raise BytesLostError from None
+        if answer.meta["size"] != part.length or len(block) != last - first:
+            log.error("a part has another length in the store", upload=upload_id, part=part.name)
+            raise BytesLostError
+        return block
+
+
+class S3Pictures:
+    """Users' pictures as objects `pictures/{name}`, each under a random name and never changed."""
+
+    def __init__(self, store: S3Store, folder: Path) -> None:
+        self._store = store
+        self._local = LocalPictures(folder)
+
+    @asynccontextmanager
+    async def spool(self) -> AsyncIterator[BinaryIO]:
+        """Yield a local file without a name, for bytes on their way in."""
+        async with self._local.spool() as file:
+            yield file
+
+    async def save(self, name: str, content: bytes) -> None:
+        """Keep a picture; it is there as a whole or not at all."""
+        with _store_faults("put"):
+            await obstore.put_async(self._store, _picture(name), content, use_multipart=False)
+
+    async def read(self, name: str) -> bytes | None:
+        """Return the picture, or None."""
+        try:
+            with _store_faults("get"):
+                answer = await obstore.get_async(self._store, _picture(name))
+                return bytes(await answer.bytes_async())
+        except (FileNotFoundError, NotFoundError):
+            return None
+
+    async def delete(self, name: str) -> None:
+        """Remove the picture; nothing there is fine. While the store is away it stays until the janitor finds it."""
+        with suppress(StorageUnavailableError), _store_faults("delete"):
+            await obstore.delete_async(self._store, [_picture(name)])
+
+    async def older_than(self, seconds: float) -> list[str]:
+        """Return the names of the pictures that were written so long ago, by the store's clock."""
+        moment = utc_now() - timedelta(seconds=seconds)
+        names: list[str] = []
+        with _store_faults("list"):
+            async for page in obstore.list(self._store, "pictures", chunk_size=PAGE):
+                names += [meta["path"].rsplit("/", 1)[-1] for meta in page if meta["last_modified"] < moment]
+        return [name for name in names if name_in(path_of(name))]
+
+
+async def open_s3(settings: Settings) -> tuple[S3Storage, S3Pictures]:
+    """Return both on the store of `STORAGE_URL`, after an object was written, read and removed there.
+
+    Raises:
+        SettingsError: the address is wrong, or the store is not there, or does not take the key; the text says which.
+    """
+    store = await asyncio.to_thread(_connect, settings)
+    await _try_out(store, settings)
+    storage = S3Storage(store, settings.data_dir / "uploads", turn_seconds=settings.storage_timeout_seconds)
+    return storage, S3Pictures(store, settings.data_dir / "pictures")
+
+
+class _Composition:
+    """The draft of a composed file, and its hashes. Its methods block; a thread calls them, one at a time."""
+
+    def __init__(self, draft: Path) -> None:
+        self._draft = draft
+        self._file: BinaryIO | None = None
+        self._lock = threading.Lock()  # a thread goes on when its request is cancelled
+        self.length = 0
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha256 = hashlib.sha256()
+
+    def open(self) -> None:
+        self._draft.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._file = self._draft.open("xb", buffering=0)
+
+    def append(self, block: obstore.Bytes) -> None:
+        with self._lock:
+            if self._file is None:
+                return
+            view = memoryview(block)
+            self.length += len(view)
+            self._md5.update(view)
+            self._sha256.update(view)
+            while view:
+                view = view[self._file.write(view) :]
+
+    def finish(self, path: Path) -> None:
+        """Give the file its name, under which it is whole, whatever happens to the machine."""
+        with self._lock:
+            if self._file is not None:
+                os.fsync(self._file.fileno())
+                self._draft.replace(path)
+                self._file.close()
+                self._file = None
+
+    def drop(self) -> None:
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+            self._draft.unlink(missing_ok=True)
+
+    def digests(self) -> Digests:
+        return Digests(self.length, self._md5.hexdigest(), self._sha256.hexdigest())
+
+
+def _object(upload_id: str, name: str = "") -> str:
+    return f"uploads/{upload_id}/{name}".rstrip("/")
+
+
+def _picture(name: str) -> str:
+    if not name_in(path_of(name)):
+        raise ValueError("not a picture's name")
+    return f"pictures/{name}"
+
+
+def _folders(root: Path) -> list[str]:
+    return [entry.name for entry in root.iterdir() if entry.is_dir()] if root.exists() else []
+
+
+async def _pieces(spool: Spool) -> AsyncIterator[bytes]:
+    at = 0
+    while block := await asyncio.to_thread(spool.read, at, PIECE_BYTES):
+        at += len(block)
+        yield block
+
+
+def _ranges(parts: Sequence[Part]) -> Iterator[tuple[Part, int, int]]:
+    """Yield the blocks of each part: where they begin in it, and end."""
+    follows = 0
+    for part in parts:
+        if part.start != follows:
+            log.error("the parts of an upload do not follow each other", part=part.name, expected=follows)
+            raise BytesLostError
+        follows += part.length
+        for first in range(0, part.length, BLOCK_BYTES):
+            yield part, first, min(first + BLOCK_BYTES, part.length)
+
+
+@contextmanager
+def _store_faults(verb: str) -> Iterator[None]:
+    """Turn what the client raises into a problem; that there is no such object passes."""
+    try:
+        yield
+    except NotFoundError:
+        if verb == "get":
+            raise
+        raise StorageUnavailableError from None
+    except BaseError as error:
+        log.error("the store does not answer", verb=verb, reason=_reason(error))  # noqa: TRY400 - the reason says it
+        raise StorageUnavailableError from None
+
+
+@contextmanager
+def _disk_faults() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            log.error("the local disk is full", reason=str(error))  # noqa: TRY400 - as above
+            raise StorageFullError from None
+        raise
+
+
+def _reason(error: BaseException) -> str:
+    """Return the store's own word for what is wrong, or what obstore says of the line, in one line."""
+    cause = _CAUSE.search(str(error))
+    if cause and cause[1]:
+        return cause[1]
+    first_line = str(error).partition("\n")[0][:500]
+    return f"{first_line} ({cause[cause.lastindex or 0]})" if cause else first_line
+
+
+def _connect(settings: Settings) -> S3Store:
+    _check(settings)
+    bucket, _, prefix = settings.storage_url.removeprefix("s3://").partition("/")
+    config: S3Config = {
+        "virtual_hosted_style_request": not settings.storage_path_style,
+        # The name that comes first: with `endpoint`, a variable AWS_ENDPOINT_URL_S3 would win over the setting.
+        **_given("aws_endpoint_url_s3", settings.aws_endpoint_url.rstrip("/")),
+        **_given("region", settings.aws_region),
+        **_given("access_key_id", settings.aws_access_key_id.get_secret_value()),
+        **_given("secret_access_key", settings.aws_secret_access_key.get_secret_value()),
+        **_given("session_token", settings.aws_session_token.get_secret_value()),
+    }
+    try:
+        return S3Store(
+            bucket,
+            prefix=prefix.strip("/") or None,
+            config=config,
+            client_options={
+                "allow_http": settings.storage_allow_http,
+                "timeout": timedelta(seconds=settings.storage_timeout_seconds),
+            },
+            retry_config={
+                "max_retries": RETRIES,
+                "retry_timeout": timedelta(seconds=RETRY_SECONDS),
+                "backoff": {"max_backoff": timedelta(seconds=2)},
+            },
+        )
+    except BaseError as error:
+        raise SettingsError(f"The settings of the store do not fit together: {_reason(error)}") from None
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what is malformed: the client would panic, or ask Amazon instead."""
+    if not _STORE.fullmatch(settings.storage_url):
+        raise SettingsError(
+            "STORAGE_URL is not a store's address. Write s3://bucket or s3://bucket/prefix, "
+            "or leave it empty to keep files in DATA_DIR."
+        )
+    endpoint = settings.aws_endpoint_url
+    if endpoint and not _ENDPOINT.fullmatch(endpoint):
+        raise SettingsError("AWS_ENDPOINT_URL is not an address. Write e.g. https://minio.example.org:9000")
+    if endpoint.startswith("http://") and not settings.storage_allow_http:
+        raise SettingsError(
+            "AWS_ENDPOINT_URL has no TLS. Write https://…, or set STORAGE_ALLOW_HTTP=true for a store "
+            "on a network of its own."
+        )
+    if bool(settings.aws_access_key_id.get_secret_value()) != bool(
+        settings.aws_secret_access_key.get_secret_value()
+    ):
+        raise SettingsError(
+            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together; set both, or neither."
+        )
+
+
+def _given(name: str, value: str) -> "S3Config":
+    return {name: value} if value else {}  # type: ignore[misc]  # a key of it, as every caller writes
+
+
+async def _try_out(store: S3Store, settings: Settings) -> None:
+    place = f"STORAGE_URL={settings.storage_url} at {settings.aws_endpoint_url or 'Amazon'}"
+    path, content = f"checks/{secrets.token_hex(8)}", b"written by openml-web at its start"
+    try:
+        await obstore.put_async(store, path, content, use_multipart=False)
+        answer = await obstore.get_async(store, path)
+        if bytes(await answer.bytes_async()) != content:
+            raise SettingsError(f"{place} does not return what was written there.")
+        async for _page in obstore.list(store, "checks", chunk_size=PAGE):
+            break
+        await obstore.delete_async(store, [path])
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise SettingsError(
+            f"{place} refuses this key. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they may list "
+            f"the bucket and get, put and delete objects ({_reason(error)})."
+        ) from None
+    except (FileNotFoundError, NotFoundError):
+        raise SettingsError(f"{place} has no such bucket. Make it first, or correct the name.") from None
+    except BaseError as error:
+        raise SettingsError(f"{place} does not answer as a store does: {_reason(error)}") from None
