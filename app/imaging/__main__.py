@@ -1,9 +1,9 @@
-"""The child process: redraws the picture in the open file it is given, within its limits (app/core/child.py)."""
+"""The child process: redraws the picture in the open file it is given, within its limits (app/core/confined.py)."""
 
 import base64
 import os
 
-from app.core.child import begin, say
+from app.core.confined import begin, say
 
 
 def main() -> None:

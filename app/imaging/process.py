@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
 from app.core import child
-from app.core.child import MIB, ChildEndedError, ChildRefusedError, ProcessLimits
+from app.core.child import ChildEndedError, ChildRefusedError
+from app.core.confined import MIB, ProcessLimits
 from app.core.errors import PictureRefusedError, TooBusyError
 
 _COMMAND = (sys.executable, "-m", "app.imaging")

@@ -1,12 +1,12 @@
 """Uploaded tables become ARFF files that OpenML activates: exact values, constant memory, a bounded child process.
 
-Pure: standard library and pyarrow only, and no input or output but the two files it is given. `convert` itself is in
-`app.tabular.convert`: importing it loads pyarrow, some 60 MB that only the child process needs.
+Pure: standard library and pyarrow only, and no input or output but the two files it is given. The server's end is
+`app.tabular.process`. `convert` and `profile` are in modules of their names: importing them loads pyarrow, some 60 MB
+that only the child process needs.
 """
 
-from app.core.child import ProcessLimits
+from app.core.confined import ProcessLimits
 from app.tabular.formats import SUFFIXES, FileFormat, format_of
-from app.tabular.process import convert_in_process, profile_in_process
 from app.tabular.report import ProfilePage, read_profile
 from app.tabular.types import (
     Column,
@@ -32,8 +32,6 @@ __all__ = [
     "Progress",
     "Repair",
     "TabularError",
-    "convert_in_process",
     "format_of",
-    "profile_in_process",
     "read_profile",
 ]

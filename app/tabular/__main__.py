@@ -1,11 +1,11 @@
-"""The child process: converts or profiles what it is asked to, within its limits (app/core/child.py)."""
+"""The child process: converts or profiles what it is asked to, within its limits (app/core/confined.py)."""
 
 import sys
 from dataclasses import asdict
 from typing import Any
 
-from app.core.child import begin, say
-from app.tabular.process import out_of_memory, storage_failed
+from app.core.confined import begin, say
+from app.tabular.failures import out_of_memory, storage_failed
 from app.tabular.types import ConversionRequest, Progress, TabularError
 
 

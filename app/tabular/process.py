@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from app.core import child
-from app.core.child import ChildEndedError, ChildRefusedError, Ending, ProcessLimits
+from app.core.child import ChildEndedError, ChildRefusedError, Ending
+from app.core.confined import ProcessLimits
+from app.tabular.failures import failed, out_of_memory, took_too_long
 from app.tabular.types import (
     MIB,
     Conversion,
@@ -106,7 +108,7 @@ async def _ask(
     except ChildEndedError as error:
         raise _ended(error.ending) from None
     except (ValueError, TypeError, KeyError):
-        raise _failed() from None
+        raise failed() from None
     finally:
         if answer is None:
             await asyncio.to_thread(request.target.unlink, missing_ok=True)
@@ -117,7 +119,7 @@ def _refused(refusal: ChildRefusedError) -> TabularError:
     try:
         return TabularError.from_json(refusal.error)
     except (ValueError, TypeError, KeyError):
-        return _failed()
+        return failed()
 
 
 def _ended(ending: Ending) -> TabularError:
@@ -125,37 +127,4 @@ def _ended(ending: Ending) -> TabularError:
         return took_too_long()
     if ending is Ending.INTERRUPTED:
         return TabularError("interrupted", "The conversion was interrupted.", hint="Try again.")
-    return out_of_memory() if ending is Ending.OUT_OF_MEMORY else _failed()
-
-
-def out_of_memory() -> TabularError:
-    """Return the error for a conversion that needed more memory than it may use."""
-    return TabularError(
-        "out-of-memory",
-        "The conversion needed more memory than it may use.",
-        hint="Very long rows or cells are the usual cause.",
-    )
-
-
-def took_too_long() -> TabularError:
-    """Return the error for a conversion that needed more time than it may use."""
-    return TabularError(
-        "took-too-long",
-        "The conversion took longer than it may.",
-        hint="Try again later, or publish the table in smaller parts.",
-    )
-
-
-def storage_failed() -> TabularError:
-    """Return the error for a conversion that could not read or write its files."""
-    return TabularError(
-        "storage-failed", "The server could not read or write the file.", hint="Try again later."
-    )
-
-
-def _failed() -> TabularError:
-    return TabularError(
-        "conversion-failed",
-        "The conversion ended unexpectedly.",
-        hint="Save the table anew as UTF-8 text; if that does not help, report it.",
-    )
+    return out_of_memory() if ending is Ending.OUT_OF_MEMORY else failed()

@@ -60,9 +60,9 @@ from app.tabular import (
     ProcessLimits,
     Progress,
     TabularError,
-    convert_in_process,
     format_of,
 )
+from app.tabular.process import convert_in_process
 from app.upload.receive import expiry
 from app.upload.service import release
 from app.worker.loops import after, back_off

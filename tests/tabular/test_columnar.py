@@ -15,7 +15,8 @@ import pyarrow.feather
 import pyarrow.parquet as pq
 import pytest
 
-from app.tabular import ConversionRequest, Limits, ProcessLimits, TabularError, convert_in_process
+from app.tabular import ConversionRequest, Limits, ProcessLimits, TabularError
+from app.tabular.process import convert_in_process
 from app.tabular.types import Format
 
 Converter = Callable[..., Any]

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.tabular import ConversionRequest, Limits, ProcessLimits, TabularError, convert_in_process
+from app.tabular import ConversionRequest, Limits, ProcessLimits, TabularError
+from app.tabular.process import convert_in_process
 
 Converter = Callable[..., Any]
 MIB = 1024 * 1024

@@ -17,10 +17,10 @@ from app.tabular import (
     ProcessLimits,
     Progress,
     TabularError,
-    convert_in_process,
 )
 from app.tabular import process as process_module
 from app.tabular.convert import convert
+from app.tabular.process import convert_in_process
 
 MIB = 1024 * 1024
 

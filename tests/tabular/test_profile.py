@@ -18,10 +18,10 @@ from app.tabular import (
     Progress,
     TabularError,
     format_of,
-    profile_in_process,
     read_profile,
 )
 from app.tabular.convert import convert
+from app.tabular.process import profile_in_process
 from app.tabular.profile import profile
 from app.tabular.trials import CHOICES
 from tests.oracle import SKLEARN, STATSMODELS, load
