@@ -2,12 +2,13 @@
 
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
     AsyncEngine,
@@ -111,6 +112,7 @@ def create_engine(url: URL, *, pool_size: int = 1) -> AsyncEngine:
         )
         sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         sa.event.listen(engine.sync_engine, "begin", _begin_immediate)
+        sa.event.listen(engine.sync_engine, "invalidate", _roll_back)
         return engine
     return create_async_engine(
         url,
@@ -161,3 +163,15 @@ def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry)
 
 def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _roll_back(
+    connection: DBAPIConnection, _entry: ConnectionPoolEntry, _error: BaseException | None
+) -> None:
+    """End the transaction of a connection that is about to be thrown away, because its task was cancelled.
+
+    SQLite keeps a closed connection, and its lock, until the last of its cursors is gone; the traceback of the
+    cancellation holds one. Nobody could write meanwhile.
+    """
+    with suppress(Exception):
+        connection.rollback()

@@ -105,7 +105,10 @@ async def publish_one(resources: Resources, turns: Turns, *, owner: str) -> bool
         await _publish(resources, upload, owner=owner)
     except asyncio.CancelledError:
         # We are shutting down: whoever starts next need not wait for the lease to end.
-        await asyncio.shield(_put_back(resources, upload.id, owner=owner))
+        try:
+            await asyncio.shield(_put_back(resources, upload.id, owner=owner))
+        except Exception:
+            log.exception("upload cannot be given back", upload=upload.id)
         raise
     return True
 
