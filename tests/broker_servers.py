@@ -65,6 +65,7 @@ class OwnRedis:
         if shutil.which("redis-server") is None:
             missing("there is no redis-server on the path")
         self.url = f"redis://127.0.0.1:{port}/0"
+        self.prefix = "openml-web"
         self._command = ["redis-server", "--port", str(port), "--save", "", "--dir", str(folder)]
         self._process: subprocess.Popen[bytes] | None = None
 
