@@ -67,12 +67,10 @@ class Service:
         self.started.append(process)
         wait_until_up(f"{self.url}/health/live", process)
 
-    def start_worker(self, **changes: str) -> "subprocess.Popen[bytes]":
+    def start_worker(self) -> "subprocess.Popen[bytes]":
         """Start `openml-web worker` beside the rest."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "worker"],
-            env={**self.environment, **changes},
-            start_new_session=True,
+            [sys.executable, "-m", "app.cli", "worker"], env=self.environment, start_new_session=True
         )
         self.started.append(process)
         return process

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis.asyncio
@@ -15,6 +16,7 @@ from app.core.wakeups import OUTBOX, UPLOADS, Listener, Wakeups
 from app.resources import open_resources
 from tests.broker_servers import BrokerServer, OwnRedis, shared_broker
 from tests.conftest import eventually
+from tests.forwarder import Forwarder
 
 
 @pytest.fixture(params=["redis", "rabbitmq"])
@@ -146,6 +148,23 @@ async def test_work_when_the_broker_goes_then_notified_here_until_it_is_back(own
         await asyncio.to_thread(own_redis.start)
         await until(lambda: worker.broker.is_handing_out(UPLOADS) and worker.broker.offer(UPLOADS))
         await until(lambda: worker.taken == 3)
+
+
+@pytest.mark.parametrize("broker_server", ["rabbitmq"], indirect=True)
+async def test_work_when_the_line_breaks_then_handed_out_again_once_it_is_mended(
+    broker_server: BrokerServer,
+) -> None:
+    address = urlsplit(broker_server.url)
+    async with Forwarder(address.hostname or "", address.port or 5672) as line:
+        far = broker_server.url.replace(address.netloc.rpartition("@")[2], f"127.0.0.1:{line.port}")
+        async with working(BrokerServer(far, broker_server.prefix), slots=1) as worker:
+            worker.free.set()
+            await line.cut()
+            worker.wakeups.notify(UPLOADS)
+            await until(lambda: worker.taken == 1)
+            await line.mend()
+            await until(lambda: worker.broker.is_handing_out(UPLOADS) and worker.broker.offer(UPLOADS))
+            await until(lambda: worker.taken >= 2)
 
 
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)

@@ -75,11 +75,11 @@ def test_upload_when_a_worker_is_killed_and_one_told_to_stop_then_the_next_go_on
     service: Service, sandbox_url: str, tmp_path: Path, broker: OwnRedis | BrokerServer
 ) -> None:
     """With Redis, that is killed as well: rate limits, wake-ups and the queue go on without."""
-    environment = {"BROKER_URL": broker.url, "BROKER_PREFIX": broker.prefix}
+    service.environment |= {"BROKER_URL": broker.url, "BROKER_PREFIX": broker.prefix}
     if isinstance(broker, OwnRedis):
-        environment["REDIS_URL"] = broker.url
-    service.start(EMBEDDED_WORKER="false", **environment)
-    workers = [service.start_worker(**environment) for _ in range(2)]
+        service.environment["REDIS_URL"] = broker.url
+    service.start(EMBEDDED_WORKER="false")
+    workers = [service.start_worker() for _ in range(2)]
     headers = service.sign_up_and_log_in()
     small, large = (f"{tmp_path.parent.name}-{tmp_path.name}-{size}".replace("_", "-") for size in "sl")
     upload(service, headers, LARGE, large)
@@ -98,7 +98,7 @@ def test_upload_when_a_worker_is_killed_and_one_told_to_stop_then_the_next_go_on
     other.terminate()
     assert other.wait(30) == 0
     assert row(service, large)["lease_owner"] is None, "given back"
-    service.start_worker(**environment)
+    service.start_worker()
 
     wait_for(lambda: active(service, small) and active(service, large), seconds=60)
     for name in (small, large):
