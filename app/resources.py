@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from limits.aio.storage import RedisStorage
 
@@ -29,6 +30,11 @@ from app.storage.parts import UploadStorage
 from app.storage.pictures import LocalPictures, PictureStorage
 from app.upstream.servers import Upstreams, open_upstreams
 
+if TYPE_CHECKING:
+    from redis.asyncio import ConnectionPool
+
+    from app.broker.queue import WorkBroker
+
 HASHES_SAMPLED = 64
 WATCHERS_PER_USER = 50
 REDIS_CONNECTIONS = 20
@@ -46,6 +52,7 @@ class Resources:
     tokens: TokenSigner
     limits: RateLimiter
     wakeups: Wakeups
+    broker: "WorkBroker | None"
     openml: OpenMLClient
     storage: UploadStorage
     receives: Slots
@@ -80,6 +87,9 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             passwords.learn(await users.sample_password_hashes(session, HASHES_SAMPLED))
         watched = WatchedUploads(database, wakeups)
         stack.push_async_callback(watched.close)
+        pool = _redis_pool(settings, stack)
+        if pool is not None:
+            await _join_channel(settings, wakeups, pool, stack)
         openml = await stack.enter_async_context(
             open_client(settings.openml_url, timeout_seconds=settings.openml_timeout_seconds)
         )
@@ -91,8 +101,9 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             tokens=TokenSigner(
                 settings.token_secret, lifetime=timedelta(minutes=settings.access_token_minutes)
             ),
-            limits=_rate_limiter(settings, database, stack),
+            limits=_rate_limiter(settings, database, pool),
             wakeups=wakeups,
+            broker=await _open_broker(settings, wakeups, stack),
             openml=openml,
             storage=storage,
             receives=Slots(total=settings.receives_at_once, per_user=settings.receives_per_user),
@@ -120,14 +131,10 @@ async def _open_storage(settings: Settings) -> tuple[UploadStorage, PictureStora
     return await open_s3(settings)
 
 
-def _rate_limiter(settings: Settings, database: Database, stack: AsyncExitStack) -> RateLimiter:
-    try:
-        overrides = parse_overrides(settings.rate_limits)
-    except ValueError as error:
-        raise SettingsError(f"RATE_LIMITS: {error}") from None
+def _redis_pool(settings: Settings, stack: AsyncExitStack) -> "ConnectionPool | None":
     url = settings.redis_url.get_secret_value()
     if not url:
-        return RateLimiter(DatabaseStorage(database), overrides=overrides)
+        return None
     try:
         import redis.asyncio  # noqa: PLC0415 - an extra
     except ImportError:
@@ -144,8 +151,39 @@ def _rate_limiter(settings: Settings, database: Database, stack: AsyncExitStack)
     except ValueError:
         raise SettingsError("REDIS_URL is not an address. Write e.g. redis://host:6379/0") from None
     stack.push_async_callback(pool.disconnect)
+    return pool
+
+
+async def _join_channel(
+    settings: Settings, wakeups: Wakeups, pool: "ConnectionPool", stack: AsyncExitStack
+) -> None:
+    from app.broker.channel import open_channel  # noqa: PLC0415 - an extra
+
+    await stack.enter_async_context(open_channel(pool, wakeups, prefix=settings.broker_prefix))
+
+
+async def _open_broker(settings: Settings, wakeups: Wakeups, stack: AsyncExitStack) -> "WorkBroker | None":
+    url = settings.broker_url.get_secret_value()
+    if not url:
+        return None
+    try:
+        from app.broker.queue import open_work_broker  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise SettingsError(
+            "BROKER_URL needs an extra: pip install openml-web[redis-queue] or openml-web[rabbitmq]"
+        ) from None
+    return await stack.enter_async_context(open_work_broker(url, wakeups, prefix=settings.broker_prefix))
+
+
+def _rate_limiter(settings: Settings, database: Database, pool: "ConnectionPool | None") -> RateLimiter:
+    try:
+        overrides = parse_overrides(settings.rate_limits)
+    except ValueError as error:
+        raise SettingsError(f"RATE_LIMITS: {error}") from None
+    if pool is None:
+        return RateLimiter(DatabaseStorage(database), overrides=overrides)
     storage = RedisStorage(
-        f"async+{url}",
+        f"async+{settings.redis_url.get_secret_value()}",
         wrap_exceptions=True,
         implementation="redispy",
         connection_pool=pool,  # type: ignore[arg-type]  # as documented

@@ -264,6 +264,16 @@ def service(tmp_path: Path, database_uri: str, sandbox_url: str, free_port: int)
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody listens on."""
+    return _free_port()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """Another."""
+    return _free_port()
+
+
+def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port

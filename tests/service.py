@@ -67,6 +67,14 @@ class Service:
         self.started.append(process)
         wait_until_up(f"{self.url}/health/live", process)
 
+    def start_worker(self) -> "subprocess.Popen[bytes]":
+        """Start `openml-web worker` beside the rest."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "worker"], env=self.environment, start_new_session=True
+        )
+        self.started.append(process)
+        return process
+
     def kill(self) -> None:
         """SIGKILL to every process: no chance to tidy up."""
         for process in self.started:

@@ -55,7 +55,7 @@ def test_markdown_links_when_relative_then_they_lead_somewhere() -> None:
 
 
 def test_requirements_when_locked_then_hashed_and_without_an_address() -> None:
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-engines.txt", "requirements-dev.txt"):
         text = (ROOT / name).read_text()
         assert "://" not in text
         packages = [line for line in text.splitlines() if re.match(r"[a-z0-9]", line)]

@@ -120,8 +120,8 @@ class Settings(BaseSettings):
     # --- rate limits
     redis_url: SecretStr = Field(
         SecretStr(""),
-        description="Redis, `redis://host:6379/0`, where workers on several machines count rate limits together "
-        "(needs the extra `redis`). Empty: they count in the database.",
+        description="Redis, `redis://host:6379/0`, where processes on several machines count rate limits together and "
+        "wake each other (needs the extra `redis`). Empty: they count in the database, and look there.",
     )
     rate_limits: Commas = Field(
         (),
@@ -155,6 +155,18 @@ class Settings(BaseSettings):
     reset_minutes: int = Field(60, ge=1, description="Life of the link that resets a password.")
     confirmation_hours: int = Field(48, ge=1, description="Life of the link that confirms an e-mail address.")
     # --- worker
+    broker_url: SecretStr = Field(
+        SecretStr(""),
+        description="Broker that hands out mails and uploads to workers: `redis://host:6379/1` (needs the extra "
+        "`redis-queue`) or `amqp://user:password@host/vhost` (RabbitMQ, `rabbitmq`). Empty: workers look for them in "
+        "the database, which holds them in any case.",
+    )
+    broker_prefix: str = Field(
+        "openml-web",
+        pattern=r"^[A-Za-z0-9_-]{1,64}$",
+        description="Begins the name of everything at `BROKER_URL` and of the channel at `REDIS_URL`; "
+        "installations that share a server need one each.",
+    )
     lease_seconds: float = Field(
         60, gt=0, description="A worker that has not been heard of for so long loses its work to another."
     )

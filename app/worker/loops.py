@@ -13,13 +13,15 @@ from app.core.wakeups import Wakeups
 log = structlog.get_logger(__name__)
 
 IDLE_SECONDS = 1.0
+SWEEP_SECONDS = 5.0
+"""Pause between two looks at a queue whose new rows a broker announces."""
 FAULT_SECONDS = 5.0
 
 
 async def work_off(
-    wakeups: Wakeups, topic: str, step: Callable[[], Awaitable[bool]], *, idle_seconds: float = IDLE_SECONDS
+    wakeups: Wakeups, topic: str, step: Callable[[], Awaitable[bool]], *, idle_seconds: Callable[[], float]
 ) -> None:
-    """Call `step` for ever: at once while it found work, else after a hint or `idle_seconds`.
+    """Call `step` for ever: at once while it found work, else after a hint or `idle_seconds`, asked each time.
 
     A fault of one step (the database is away) is logged and does not end the loop: the row's lease brings it back.
     """
@@ -32,7 +34,7 @@ async def work_off(
                 await asyncio.sleep(FAULT_SECONDS)
                 continue
             if not busy:
-                await listener.wait(seconds=idle_seconds)
+                await listener.wait(seconds=idle_seconds())
 
 
 def back_off(attempt: int, *, first_seconds: float, longest_seconds: float) -> timedelta:

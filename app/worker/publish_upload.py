@@ -33,7 +33,7 @@ from app.core.errors import (
     StorageUnavailableError,
     UnauthorizedError,
 )
-from app.core.wakeups import UPLOADS, upload_topic
+from app.core.wakeups import PUBLISHED, upload_topic
 from app.db import uploads
 from app.db.engine import wake_after_commit
 from app.db.uploads import TO_PUBLISH, Upload, UploadState
@@ -512,7 +512,7 @@ class Publication:
             )
             wake_after_commit(session, upload_topic(self._upload.id))
             if release:
-                wake_after_commit(session, UPLOADS)
+                wake_after_commit(session, PUBLISHED)
             if not mine:
                 # Rolls back what was meant for the owner as well.
                 raise LeaseLostError

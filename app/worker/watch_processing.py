@@ -1,5 +1,6 @@
 """After publishing: OpenML's engine processes the dataset by and by; watch until it is active or has failed."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 import structlog
@@ -33,11 +34,20 @@ async def watch_one(resources: Resources, *, owner: str) -> bool:
         return False
     try:
         info = await resources.openml.get_dataset(upload.dataset_id)
+    except asyncio.CancelledError:
+        # We are shutting down, and nothing was begun: whoever is there may look at once.
+        await asyncio.shield(_put_back(resources, upload, owner=owner))
+        raise
     except UpstreamError as error:
         log.warning("cannot ask OpenML", upload=upload.id, dataset=upload.dataset_id, reason=str(error))
         info = None
     await _note(resources, upload, info, owner=owner)
     return True
+
+
+async def _put_back(resources: Resources, upload: Upload, *, owner: str) -> None:
+    async with resources.database.session() as session:
+        await uploads.set_retry(session, upload.id, owner=owner, at=utc_now())
 
 
 async def _note(resources: Resources, upload: Upload, info: DatasetInfo | None, *, owner: str) -> None:

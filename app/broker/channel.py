@@ -1,0 +1,84 @@
+"""Wake-ups that reach every process on the same Redis (`REDIS_URL`), by publish and subscribe."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import NoReturn
+
+import redis.asyncio as redis
+
+from app.broker.reconnect import stay_connected
+from app.core.wakeups import Wakeups
+
+OUTGOING = 1000
+"""Notifications that may wait to be sent; those beyond are dropped, and found by polling."""
+SILENCE_SECONDS = 15
+ANSWER_SECONDS = 5
+
+
+class RedisChannel:
+    """One channel for all topics: a process hears what all others notify."""
+
+    def __init__(self, client: "redis.Redis", wakeups: Wakeups, *, name: str) -> None:
+        self._client = client
+        self._wakeups = wakeups
+        self._name = name
+        # A process has woken its own already.
+        self._sender = secrets.token_hex(4)
+        self._outgoing: asyncio.Queue[str] = asyncio.Queue(OUTGOING)
+        self._is_up = False
+
+    def announce(self, topic: str) -> None:
+        """Tell the other processes, soon; nobody waits for it."""
+        if self._is_up:
+            with suppress(asyncio.QueueFull):
+                self._outgoing.put_nowait(f"{self._sender} {topic}")
+
+    async def run(self) -> NoReturn:
+        """Send and hear until cancelled, whether or not Redis is there."""
+        await stay_connected("Redis", self._session)
+
+    async def _session(self, connected: Callable[[], None]) -> None:
+        async with self._client.pubsub() as subscription:
+            await subscription.subscribe(self._name)
+            connected()
+            self._is_up = True
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._send())
+                    group.create_task(self._hear(subscription))
+            finally:
+                self._is_up = False
+
+    async def _send(self) -> None:
+        while True:
+            await self._client.publish(self._name, await self._outgoing.get())
+
+    async def _hear(self, subscription: "redis.client.PubSub") -> None:
+        while True:
+            message = await subscription.get_message(timeout=SILENCE_SECONDS)
+            if message is None:
+                # A connection that died without a word looks like silence.
+                await subscription.ping()
+                message = await subscription.get_message(timeout=ANSWER_SECONDS)
+                if message is None:
+                    raise ConnectionError("Redis has fallen silent")
+            if message["type"] == "message":
+                sender, _, topic = bytes(message["data"]).decode(errors="replace").partition(" ")
+                if sender != self._sender:
+                    self._wakeups.wake(topic)
+
+
+@asynccontextmanager
+async def open_channel(pool: "redis.ConnectionPool", wakeups: Wakeups, *, prefix: str) -> AsyncIterator[None]:
+    """Let notifications reach the other processes while the body runs."""
+    channel = RedisChannel(redis.Redis(connection_pool=pool), wakeups, name=f"{prefix}.wakeups")
+    running = asyncio.create_task(channel.run())
+    wakeups.announce = channel.announce
+    try:
+        yield
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running

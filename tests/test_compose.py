@@ -1,0 +1,59 @@
+"""The arrangement of compose.yaml, as far as it can be looked at without Docker."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from app.core.settings import Settings
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "compose.yaml").read_text()
+COMPOSE: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OURS = {name: service for name, service in SERVICES.items() if service["image"] == "openml-web"}
+
+
+def test_our_services_when_configured_then_every_variable_is_a_setting() -> None:
+    known = {name.upper() for name in Settings.model_fields}
+
+    assert len(OURS) == 5
+    for service in OURS.values():
+        assert set(service["environment"]) <= known
+
+
+def test_our_services_when_started_then_with_settings_fit_for_production() -> None:
+    given = re.compile(r"\$\{[A-Z_]+(:\?[^}]*|:-(?P<default>[^}]*))?\}")
+    for service in OURS.values():
+        values: dict[str, Any] = {
+            name.lower(): given.sub(lambda match: match["default"] or "0123456789abcdef" * 2, value)
+            for name, value in service["environment"].items()
+        }
+        assert not Settings(_env_file=None, **values).embedded_worker
+
+
+def test_variables_when_secret_then_required_and_without_a_default() -> None:
+    used = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", TEXT))
+    defaults = set(re.findall(r"\$\{([A-Z_]+):-[^}]+\}", TEXT))
+    required = set(re.findall(r"\$\{([A-Z_]+):\?", TEXT))
+
+    assert used - defaults - required == {"SMTP_LOGIN", "SMTP_PASS"}, "empty by default"
+    assert not {name for name in defaults if re.search("PASS|KEY|SECRET", name)}
+
+
+def test_services_when_they_need_each_other_then_they_wait_for_what_can_be_waited_for() -> None:
+    for name, service in SERVICES.items():
+        checked = "test" in service.get("healthcheck", {})
+        assert checked or name in {"migrate", "bucket", "worker-1", "worker-2"}, name
+        for other, how in service.get("depends_on", {}).items():
+            condition = "service_healthy" if "test" in SERVICES[other].get("healthcheck", {}) else None
+            assert how["condition"] == (condition or "service_completed_successfully")
+
+
+def test_parts_when_named_then_they_are_declared() -> None:
+    volumes = {volume.split(":")[0] for service in SERVICES.values() for volume in service.get("volumes", [])}
+    configs = {config["source"] for service in SERVICES.values() for config in service.get("configs", [])}
+
+    assert volumes == set(COMPOSE["volumes"])
+    assert configs == set(COMPOSE["configs"])
