@@ -18,7 +18,7 @@ async def test_session_when_its_task_is_cancelled_then_others_can_write_at_once(
     database_uri: str, tmp_path: Path
 ) -> None:
     database = Database(Settings(_env_file=None, data_dir=tmp_path, database_uri=database_uri))
-    moments = random.Random(1)
+    moments = random.Random(1)  # noqa: S311 - not a secret
 
     async def write() -> None:
         async with database.session() as session:
