@@ -3,9 +3,10 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+ENGINE_SUITES := tests/upload tests/task tests/collection tests/user tests/public
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
-.PHONY: run test check format lock docs bench clean
+.PHONY: run test test-engines check format lock docs bench clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/openml-web dev
@@ -13,6 +14,11 @@ run: $(VENV)/.runtime
 # Twice as many as a small machine has processors: tests wait for servers more than they compute.
 test: $(VENV)/.dev
 	@exec $(BIN)/python -m pytest -n 4 --dist worksteal
+
+# The suites that upload, once more with bytes in S3 and two workers behind Redis, and behind RabbitMQ.
+test-engines: $(VENV)/.dev
+	TEST_ENGINES=s3-redis $(BIN)/python -m pytest -n 2 --dist loadfile $(ENGINE_SUITES)
+	TEST_ENGINES=rabbitmq $(BIN)/python -m pytest -n 2 --dist loadfile $(ENGINE_SUITES)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -33,6 +33,7 @@ from app.db.migrations import migrate
 from app.db.tables import metadata
 from app.main import create_app
 from app.resources import Resources
+from tests.engines import ENGINES, engine_settings, outside_workers
 from tests.s3_server import S3Server, find_weed, start_server
 from tests.upstream import Upstream
 
@@ -296,15 +297,19 @@ def create_dataset(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callabl
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database_uri: str, sandbox_url: str) -> Settings:
-    return Settings(
-        _env_file=None,
-        data_dir=tmp_path / "var",
-        database_uri=database_uri,
-        openml_server=sandbox_url,
-        lease_seconds=2,
-        reconcile_seconds=1,
-    )
+def settings(
+    request: pytest.FixtureRequest, tmp_path: Path, database_uri: str, sandbox_url: str
+) -> Iterator[Settings]:
+    with engine_settings(request) as engines:
+        yield Settings(
+            _env_file=None,
+            data_dir=tmp_path / "var",
+            database_uri=database_uri,
+            openml_server=sandbox_url,
+            lease_seconds=2,
+            reconcile_seconds=1,
+            **engines,
+        )
 
 
 @dataclass(frozen=True)
@@ -336,6 +341,10 @@ async def _ending_in_time(lifespan: AbstractAsyncContextManager[T]) -> AsyncIter
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[Running]:
+    if ENGINES and settings.embedded_worker:
+        async with outside_workers(settings) as web_settings, running(web_settings) as app:
+            yield app
+        return
     application = create_app(settings)
     async with _ending_in_time(application.router.lifespan_context(application)) as state:
         assert state is not None
