@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ENGINE_SUITES := tests/upload tests/task tests/collection tests/user tests/public
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
-.PHONY: run test test-engines check format lock docs bench clean
+.PHONY: run test test-engines chaos check format lock docs bench clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/openml-web dev
@@ -19,6 +19,10 @@ test: $(VENV)/.dev
 test-engines: $(VENV)/.dev
 	TEST_ENGINES=s3-redis $(BIN)/python -m pytest -n 2 --dist loadfile $(ENGINE_SUITES)
 	TEST_ENGINES=rabbitmq $(BIN)/python -m pytest -n 2 --dist loadfile $(ENGINE_SUITES)
+
+# Everything that can die, dies, while people upload. Needs mariadbd, redis-server, libfaketime; root for a small disk.
+chaos: $(VENV)/.dev
+	$(BIN)/python -m tests.chaos
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

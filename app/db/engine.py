@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import (
 )
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.core.clock import Clock
 from app.core.settings import Settings, SettingsError
 from app.core.wakeups import Wakeups
 from app.db.charsets import first_unstorable
@@ -42,6 +44,7 @@ class Database:
 
     def __init__(self, settings: Settings, wakeups: Wakeups | None = None) -> None:
         self._wakeups = wakeups or Wakeups()
+        self._clock = Clock()
         self.url = _parse(settings.database_url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = create_engine(self.url, pool_size=settings.database_pool_size)
@@ -54,6 +57,18 @@ class Database:
         self._facts: dict[str, Any] = {"charset": "utf-8", "missing_columns": frozenset()}
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info=self._facts)
 
+    def now(self) -> datetime:
+        """Return the moment by the database's clock, which all machines share: leases must not depend on theirs."""
+        return self._clock.now()
+
+    async def look_at_clock(self) -> None:
+        """Find out what time the database has. SQLite has none of its own: all its users are on one machine."""
+        if self.is_sqlite:
+            return
+        async with self.engine.connect() as connection:
+            moment: datetime = (await connection.execute(sa.text("SELECT UTC_TIMESTAMP(6)"))).scalar_one()
+        self._clock.set(moment.replace(tzinfo=UTC))
+
     def can_store(self, text: str) -> bool:
         """Say whether the `users` table can hold the text."""
         return first_unstorable(text, self._facts["charset"]) is None
@@ -64,6 +79,7 @@ class Database:
             columns = await connection.run_sync(lambda sync: sa.inspect(sync).get_columns("users"))
             if not self.is_sqlite:
                 self._facts["charset"] = await _charset(connection)
+        await self.look_at_clock()
         present = {column["name"] for column in columns}
         self._facts["missing_columns"] = OPTIONAL_COLUMNS - present
 

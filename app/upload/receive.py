@@ -15,7 +15,6 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.exc import IntegrityError
 
-from app.core.clock import utc_now
 from app.core.errors import (
     BodyTooLargeError,
     ChecksumMismatchError,
@@ -96,7 +95,7 @@ async def append(resources: Resources, upload: Upload, chunk: Chunk) -> int:
         owner = secrets.token_hex(8)
         async with resources.database.session() as session:
             taken = await uploads.take_writer(
-                session, upload.id, owner=owner, offset=chunk.offset, now=utc_now()
+                session, upload.id, owner=owner, offset=chunk.offset, now=resources.database.now()
             )
         if not taken:
             raise await _why_not_taken(resources, upload.id, chunk)
@@ -215,7 +214,7 @@ class _Append:
     async def _record(self, writer: PartWriter, *, is_last: bool) -> None:
         parts = await writer.flush()
         received = self._chunk.offset + writer.length
-        now = utc_now()
+        now = self._resources.database.now()
         async with self._resources.database.session() as session:
             counts = await uploads.add_parts(
                 session,
@@ -244,7 +243,7 @@ class _Append:
 
 def expiry(resources: Resources) -> datetime:
     """Return when an upload is given up that nobody touches from now on."""
-    return utc_now() + timedelta(hours=resources.settings.upload_expire_hours)
+    return resources.database.now() + timedelta(hours=resources.settings.upload_expire_hours)
 
 
 @dataclass(slots=True)
@@ -331,7 +330,7 @@ class FormReceiver:
         if kind is None:
             raise FormatNotSupportedError
         upload_id = self._form.upload_id = secrets.token_hex(16)
-        now = utc_now()
+        now = self._resources.database.now()
         key, digest = self._idempotency or (None, None)
         new = NewUpload(
             id=upload_id,
@@ -360,7 +359,9 @@ class FormReceiver:
             return
         self._renewed = time.monotonic()
         async with self._resources.database.session() as session:
-            await uploads.renew_lease(session, upload_id, owner=self._owner, until=utc_now() + self._lease)
+            await uploads.renew_lease(
+                session, upload_id, owner=self._owner, until=self._resources.database.now() + self._lease
+            )
 
     async def _accept(self, metadata: Checked) -> str:
         upload_id, parts = self._form.upload_id, self._form.parts
@@ -368,7 +369,7 @@ class FormReceiver:
             raise ValidationFailedError.for_fields(
                 [{"field": "dataset", "message": "Send a file in the part `dataset`."}]
             )
-        now = utc_now()
+        now = self._resources.database.now()
         async with self._resources.database.session() as session:
             accepted = await uploads.add_parts(
                 session,
@@ -406,7 +407,7 @@ class FormReceiver:
                 session,
                 upload_id,
                 UploadState.FAILED,
-                now=utc_now(),
+                now=self._resources.database.now(),
                 owner=self._owner,
                 detail=problem.detail,
                 # What broke off may be sent again under the same key.

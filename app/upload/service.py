@@ -7,13 +7,12 @@ import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.clock import utc_now
 from app.core.errors import (
     FormatNotSupportedError,
     IdempotencyKeyReusedError,
@@ -148,7 +147,7 @@ async def create_upload(resources: Resources, *, user_id: int, creation: Creatio
     metadata = check(creation.metadata)
     key = creation.idempotency_key and key_digest(user_id, creation.idempotency_key)
     free_bytes = await resources.storage.free_bytes()
-    now = utc_now()
+    now = resources.database.now()
     new = NewUpload(
         id=secrets.token_hex(16),
         user_id=user_id,
@@ -287,16 +286,17 @@ async def publish_upload(
         # The worker may have made it ready in this very moment.
         upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
         if upload.state == UploadState.READY:
-            await release(session, upload)
+            await release(session, upload, now=resources.database.now())
 
 
-async def release(session: AsyncSession, upload: Upload, *, owner: str | None = None) -> UploadState | None:
+async def release(
+    session: AsyncSession, upload: Upload, *, now: datetime, owner: str | None = None
+) -> UploadState | None:
     """Let a verified upload go to OpenML, unless its user published the same file under the same name before.
 
     The transaction has locked the user, so that of two equal uploads at once the second sees the first. Returns the
     state that the upload is in now, None if it has moved on meanwhile.
     """
-    now = utc_now()
     description = upload.description or {}
     twin = None
     if upload.received_sha256 and not description.get("allow_duplicate"):
@@ -329,7 +329,7 @@ async def retry_upload(
         UploadStateError: it has not failed, OpenML has it, or its bytes are gone.
         ValidationFailedError: the metadata is not complete.
     """
-    now = utc_now()
+    now = resources.database.now()
     async with resources.database.session() as session:
         await uploads.lock_user(session, user_id)
         upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
@@ -379,7 +379,7 @@ async def cancel_upload(resources: Resources, *, user_id: int, upload_id: str) -
     Raises:
         UploadStateError: OpenML has it.
     """
-    now = utc_now()
+    now = resources.database.now()
     async with resources.database.session() as session:
         upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
         if upload.state == UploadState.SENDING:

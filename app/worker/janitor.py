@@ -4,7 +4,6 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.core.clock import utc_now
 from app.core.errors import MalformedBodyError, UploadGoneError
 from app.core.wakeups import upload_topic
 from app.db import (
@@ -35,6 +34,7 @@ PICTURE_GRACE_SECONDS = 3600
 
 async def clean_up(resources: Resources) -> None:
     """Do every chore once."""
+    await resources.database.look_at_clock()
     await end_interrupted_uploads(resources)
     await end_expired_uploads(resources)
     await remove_orphaned_bytes(resources)
@@ -43,7 +43,7 @@ async def clean_up(resources: Resources) -> None:
 
 async def end_interrupted_uploads(resources: Resources) -> None:
     """Say of uploads whose receiver died that they broke off."""
-    now = utc_now()
+    now = resources.database.now()
     problem = MalformedBodyError("The upload broke off before its last byte; send it again.")
     async with resources.database.session() as session:
         interrupted = await uploads.get_interrupted(session, now)
@@ -64,7 +64,7 @@ async def end_interrupted_uploads(resources: Resources) -> None:
 
 async def end_expired_uploads(resources: Resources) -> None:
     """Give up uploads whose owner did not come back: bytes are missing, or nobody said "publish"."""
-    now = utc_now()
+    now = resources.database.now()
     hours = resources.settings.upload_expire_hours
     problem = UploadGoneError(f"Nothing happened to this upload for {hours:g} hours; send the file again.")
     async with resources.database.session() as session:
@@ -91,7 +91,7 @@ async def remove_orphaned_bytes(resources: Resources) -> None:
     found = await resources.storage.upload_ids()
     async with resources.database.session() as session:
         known = await uploads.get_states(session, found)
-    keep_until = utc_now() - timedelta(hours=resources.settings.upload_keep_hours)
+    keep_until = resources.database.now() - timedelta(hours=resources.settings.upload_keep_hours)
     orphaned = [upload_id for upload_id in found if not _needs_bytes(known.get(upload_id), keep_until)]
     if orphaned:
         async with resources.database.session() as session:
@@ -122,7 +122,7 @@ async def remove_orphaned_pictures(resources: Resources) -> None:
 
 async def forget_the_past(resources: Resources) -> None:
     """Delete expired tokens and old mails."""
-    now = utc_now()
+    now = resources.database.now()
     async with resources.database.session() as session:
         await revoked_tokens.delete_expired(session, now)
         await account_tokens.delete_expired(session, now)

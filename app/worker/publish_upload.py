@@ -14,13 +14,12 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.clock import utc_now
 from app.core.errors import (
     ApiKeyMissingError,
     DatasetRefusedError,
@@ -65,7 +64,7 @@ from app.tabular import (
 from app.tabular.process import convert_in_process
 from app.upload.receive import expiry
 from app.upload.service import release
-from app.worker.loops import after, back_off
+from app.worker.loops import back_off
 from app.worker.notify import tell_owner
 from app.worker.turns import Turns
 
@@ -96,7 +95,7 @@ async def publish_one(resources: Resources, turns: Turns, *, owner: str) -> bool
     """Take the next upload that is due one or more states further; False if there is none."""
     lease = timedelta(seconds=resources.settings.lease_seconds)
     upload = await uploads.claim_upload_in_turn(
-        resources.database, TO_PUBLISH, turns.next, owner=owner, now=utc_now(), lease=lease
+        resources.database, TO_PUBLISH, turns.next, owner=owner, now=resources.database.now(), lease=lease
     )
     if upload is None:
         return False
@@ -135,7 +134,7 @@ async def _publish(resources: Resources, upload: Upload, *, owner: str) -> None:
 
 async def _put_back(resources: Resources, upload_id: str, *, owner: str) -> None:
     async with resources.database.session() as session:
-        await uploads.set_retry(session, upload_id, owner=owner, at=utc_now())
+        await uploads.set_retry(session, upload_id, owner=owner, at=resources.database.now())
 
 
 class Publication:
@@ -147,6 +146,9 @@ class Publication:
         self._owner = owner
         self.progress: dict[str, Any] | None = None
         """How far the phase is that the upload is in, see `ProgressResponse`."""
+
+    def _now(self) -> datetime:
+        return self._resources.database.now()
 
     @property
     def _description(self) -> Mapping[str, Any]:
@@ -215,14 +217,14 @@ class Publication:
             await uploads.lock_user(session, self._upload.user_id)
             upload = await self._mine(session)
             if upload.publish_requested:
-                state = await release(session, upload, owner=self._owner)
+                state = await release(session, upload, now=self._now(), owner=self._owner)
             else:
                 state = UploadState.READY
                 await uploads.set_state(
                     session,
                     upload.id,
                     state,
-                    now=utc_now(),
+                    now=self._now(),
                     owner=self._owner,
                     values={"expires_at": expiry(self._resources), "lease_owner": None, "progress": None},
                 )
@@ -359,7 +361,7 @@ class Publication:
         await self._check_key(api_key)
         name = self._description["dataset_name"]
         newest = max((dataset.dataset_id for dataset in await openml.list_datasets(name)), default=0)
-        await self._move(UploadState.SENDING, {"sent_at": utc_now(), "newest_before": newest})
+        await self._move(UploadState.SENDING, {"sent_at": self._now(), "newest_before": newest})
         try:
             dataset_id = await openml.upload_dataset(
                 api_key=api_key,
@@ -396,7 +398,7 @@ class Publication:
             await self._published(dataset_id)
             return
         grace = timedelta(seconds=self._resources.settings.reconcile_seconds)
-        if self._upload.sent_at is not None and utc_now() - self._upload.sent_at < grace:
+        if self._upload.sent_at is not None and self._now() - self._upload.sent_at < grace:
             # OpenML may still be working on it.
             raise LostAnswerError("OpenML has not got the upload yet")
         await self._back_to_converted("OpenML never got it; sending it again")
@@ -473,7 +475,7 @@ class Publication:
         )
         log.warning("upload has to wait", upload=self._upload.id, state=self._upload.state, reason=reason)
         async with self._resources.database.session() as session:
-            await uploads.set_retry(session, self._upload.id, owner=self._owner, at=after(pause))
+            await uploads.set_retry(session, self._upload.id, owner=self._owner, at=self._now() + pause)
 
     async def _fail(self, problem: Problem) -> None:
         await self._move(UploadState.FAILED, {"error": problem.record()}, detail=problem.detail)
@@ -496,7 +498,7 @@ class Publication:
         release: bool = False,
     ) -> None:
         """Record the state; from here on a crash takes the upload up there."""
-        now = utc_now()
+        now = self._now()
         async with self._resources.database.session() as session:
             if state == UploadState.FAILED:
                 await tell_owner(session, self._upload, MailKind.DATASET_FAILED, reason=detail or "")
@@ -542,7 +544,7 @@ async def _renew_lease(resources: Resources, publication: Publication, upload_id
         progress, now = publication.progress, time.monotonic()
         try:
             async with resources.database.session() as session:
-                until = utc_now() + timedelta(seconds=lease)
+                until = resources.database.now() + timedelta(seconds=lease)
                 if not await uploads.set_progress(session, upload_id, progress, owner=owner, until=until):
                     return
                 wake_after_commit(session, upload_topic(upload_id))

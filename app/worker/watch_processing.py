@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from app.core.clock import utc_now
 from app.core.errors import ProcessingFailedError
 from app.core.wakeups import TASKS, upload_topic
 from app.db import task_requests, uploads
@@ -15,7 +14,7 @@ from app.mail.messages import MailKind
 from app.openml.errors import UpstreamError
 from app.openml.records import DatasetInfo
 from app.resources import Resources
-from app.worker.loops import after, back_off
+from app.worker.loops import back_off
 from app.worker.notify import tell_owner
 
 log = structlog.get_logger(__name__)
@@ -29,7 +28,9 @@ LONGEST_PAUSE_SECONDS = 3600
 async def watch_one(resources: Resources, *, owner: str) -> bool:
     """Ask OpenML about the next dataset that is due; False if there is none."""
     lease = timedelta(seconds=resources.settings.lease_seconds)
-    upload = await uploads.claim_upload(resources.database, TO_WATCH, owner=owner, now=utc_now(), lease=lease)
+    upload = await uploads.claim_upload(
+        resources.database, TO_WATCH, owner=owner, now=resources.database.now(), lease=lease
+    )
     if upload is None or upload.dataset_id is None:
         return False
     try:
@@ -47,11 +48,11 @@ async def watch_one(resources: Resources, *, owner: str) -> bool:
 
 async def _put_back(resources: Resources, upload: Upload, *, owner: str) -> None:
     async with resources.database.session() as session:
-        await uploads.set_retry(session, upload.id, owner=owner, at=utc_now())
+        await uploads.set_retry(session, upload.id, owner=owner, at=resources.database.now())
 
 
 async def _note(resources: Resources, upload: Upload, info: DatasetInfo | None, *, owner: str) -> None:
-    now = utc_now()
+    now = resources.database.now()
     problem = _problem_of(upload, info) if info else None
     async with resources.database.session() as session:
         if problem is not None:
@@ -83,10 +84,10 @@ async def _note(resources: Resources, upload: Upload, info: DatasetInfo | None, 
                 UploadState.PROCESSING,
                 now=now,
                 owner=owner,
-                available_at=_next_look(upload),
+                available_at=_next_look(upload, now),
             )
         else:
-            await uploads.set_retry(session, upload.id, owner=owner, at=_next_look(upload))
+            await uploads.set_retry(session, upload.id, owner=owner, at=_next_look(upload, now))
         wake_after_commit(session, upload_topic(upload.id))
 
 
@@ -111,7 +112,7 @@ def _problem_of(upload: Upload, info: DatasetInfo) -> ProcessingFailedError | No
     return None
 
 
-def _next_look(upload: Upload) -> datetime:
-    return after(
-        back_off(upload.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS)
+def _next_look(upload: Upload, now: datetime) -> datetime:
+    return now + back_off(
+        upload.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS
     )
