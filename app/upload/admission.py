@@ -22,6 +22,36 @@ async def admit(resources: Resources, *, user_id: int, size: int | None) -> None
         await require_room(session, resources.settings, user_id=user_id, size=size, free_bytes=free_bytes)
 
 
+async def require_room_for_more(resources: Resources, *, user_id: int, unrecorded_bytes: int) -> None:
+    """Refuse to go on with a file whose size nobody announced, where it takes more than there is room for.
+
+    Args:
+        resources: of the process.
+        user_id: whose upload it is.
+        unrecorded_bytes: what has come of it that its row does not say yet.
+
+    Raises:
+        QuotaExceededError, StorageFullError: see `require_room`.
+    """
+    settings = resources.settings
+    free_bytes = await resources.storage.free_bytes()
+    async with resources.database.session() as session:
+        usage = await uploads.get_usage(session, user_id)
+    _require_quota(settings, usage.bytes + unrecorded_bytes)
+    if free_bytes is not None and free_bytes < settings.disk_reserve_bytes:
+        raise StorageFullError
+
+
+def _require_quota(settings: Settings, wanted_bytes: int) -> None:
+    if wanted_bytes > settings.upload_user_bytes:
+        raise QuotaExceededError(
+            f"Your unfinished uploads would take {wanted_bytes} of {settings.upload_user_bytes} bytes; finish or "
+            "cancel some (GET /uploads lists them).",
+            wanted_bytes=wanted_bytes,
+            limit_bytes=settings.upload_user_bytes,
+        )
+
+
 async def require_room(
     session: AsyncSession, settings: Settings, *, user_id: int, size: int | None, free_bytes: int | None
 ) -> None:
@@ -49,13 +79,7 @@ async def require_room(
             f"You have {usage.uploads} unfinished uploads; finish or cancel some (GET /uploads lists them)",
             retry_after_seconds=QUEUE_RETRY_SECONDS,
         )
-    if usage.bytes + (size or 0) > settings.upload_user_bytes:
-        raise QuotaExceededError(
-            f"Your unfinished uploads take {usage.bytes} of {settings.upload_user_bytes} bytes; finish or cancel some "
-            "(GET /uploads lists them).",
-            used_bytes=usage.bytes,
-            limit_bytes=settings.upload_user_bytes,
-        )
+    _require_quota(settings, usage.bytes + (size or 0))
     if await uploads.get_queue_length(session) >= settings.uploads_waiting:
         raise TooBusyError(retry_after_seconds=QUEUE_RETRY_SECONDS)
     if free_bytes is not None:

@@ -66,7 +66,7 @@ ANSWERED_HEADERS = (
     "Upload-Offset",
 )
 """What they may read."""
-LONGEST_TUS_METADATA = 65_536
+LONGEST_TUS_METADATA = 16_384
 _NUMBER = re.compile(r"[0-9]{1,18}")
 _LISTS = frozenset({"creator", "contributor"})
 _DIGEST = re.compile(r"(?:^|,)\s*sha-256\s*=\s*:([A-Za-z0-9+/=]+):")

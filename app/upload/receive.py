@@ -37,6 +37,7 @@ from app.db.uploads import NewUpload, Upload, UploadState
 from app.resources import Resources
 from app.storage.parts import Part, PartWriter
 from app.tabular import format_of
+from app.upload.admission import require_room_for_more
 from app.upload.metadata import Checked, check_complete, parse_metadata
 
 log = structlog.get_logger(__name__)
@@ -200,6 +201,8 @@ class _Append:
         is_due = time.monotonic() - self._recorded_at > RECORD_SECONDS
         if writer.length - self._recorded >= RECORD_BYTES or (is_due and writer.length > self._recorded):
             await self._record(writer, is_last=False)
+            if self._upload.total_bytes is None:
+                await require_room_for_more(self._resources, user_id=self._upload.user_id, unrecorded_bytes=0)
 
     async def _keep(self, writer: PartWriter) -> None:
         if not self._chunk.announced and writer.length > self._recorded:
@@ -273,6 +276,7 @@ class FormReceiver:
         self._owner = secrets.token_hex(8)
         self._form = _Form()
         self._renewed = time.monotonic()
+        self._looked = 0
         # A client may be silent for so long, and bytes are what renews the lease.
         settings = resources.settings
         self._lease = timedelta(seconds=settings.lease_seconds + settings.upload_stall_seconds)
@@ -322,6 +326,7 @@ class FormReceiver:
                         raise too_large(limit)
                     await writer.write(event)
                     await self._renew(upload_id)
+                    await self._require_room(writer.length)
             self._form.parts = list(await writer.flush())
             self._form.length = writer.length
 
@@ -362,6 +367,12 @@ class FormReceiver:
             await uploads.renew_lease(
                 session, upload_id, owner=self._owner, until=self._resources.database.now() + self._lease
             )
+
+    async def _require_room(self, length: int) -> None:
+        """Look every now and then whether there still is room: the form may not have said how long it is."""
+        if length - self._looked >= RECORD_BYTES:
+            self._looked = length
+            await require_room_for_more(self._resources, user_id=self._user_id, unrecorded_bytes=length)
 
     async def _accept(self, metadata: Checked) -> str:
         upload_id, parts = self._form.upload_id, self._form.parts

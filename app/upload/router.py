@@ -108,6 +108,8 @@ async def get_limits(settings: SettingsDep) -> LimitsResponse:
         columns=settings.max_columns,
         labels=settings.max_labels,
         cell_bytes=settings.max_cell_bytes,
+        unfinished_uploads=settings.uploads_per_user,
+        unfinished_bytes=settings.upload_user_bytes,
     )
 
 

@@ -157,6 +157,8 @@ class LimitsResponse(BaseModel):
     columns: int
     labels: int = Field(description="Different values of one nominal column.")
     cell_bytes: int = Field(description="Of one value, as UTF-8.")
+    unfinished_uploads: int = Field(description="Uploads that one user may have under way.")
+    unfinished_bytes: int = Field(description="What they may take together.")
 
 
 class LicenceResponse(BaseModel):

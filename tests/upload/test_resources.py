@@ -565,3 +565,34 @@ async def test_upload_when_there_is_no_room_then_told_before_its_bytes(
         for answer in answers:
             assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (status, slug)
             assert status == 413 or "retry-after" in answer.headers
+
+
+async def test_upload_when_nobody_said_how_long_it_is_then_its_quota_ends_it(
+    settings: Settings, password_hash: str
+) -> None:
+    block = b"a,b\n" * (1 << 18)
+
+    async def endless() -> Any:
+        for _ in range(40):
+            yield block
+
+    async with running(
+        settings.model_copy(update={"upload_user_bytes": 1 << 20, "embedded_worker": False})
+    ) as app:
+        person = await insert_person(app, password_hash)
+        deferred = {"Upload-Defer-Length": "1", "Upload-Metadata": tus_metadata(filename="a.csv")}
+        created = await app.client.post("/uploads", headers={**person.headers, **TUS, **deferred})
+        answers = [await send(app, person, created.headers["location"], endless())]
+        await app.client.delete(created.headers["location"], headers=person.headers)
+
+        async def form_body() -> Any:
+            yield b'--x\r\nContent-Disposition: form-data; name="dataset"; filename="a.csv"\r\n\r\n'
+            async for part in endless():
+                yield part
+
+        headers = {**person.headers, "Content-Type": "multipart/form-data; boundary=x"}
+        answers.append(await app.client.post("/data-upload", content=form_body(), headers=headers))
+
+        for answer in answers:
+            assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (413, "quota-exceeded")
+        assert spool(app) == []
