@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from app.core.settings import Settings
 from app.db.engine import Database
 from app.db.tables import uploads
-from tests.conftest import wait_until_up
+from tests.conftest import PATIENCE_SECONDS, wait_until_up
 
 ADA = {
     "first_name": "Ada",
@@ -97,15 +97,23 @@ class Service:
         self.started.clear()
 
     def sign_up_and_log_in(self) -> dict[str, str]:
-        assert httpx.post(f"{self.url}/signup", json=ADA).json() == {"msg": "User created"}
+        assert httpx.post(f"{self.url}/signup", json=ADA, timeout=PATIENCE_SECONDS).json() == {
+            "msg": "User created"
+        }
         self.confirm()
-        answer = httpx.post(f"{self.url}/token", data={"username": ADA["email"], "password": ADA["password"]})
+        answer = httpx.post(
+            f"{self.url}/token",
+            data={"username": ADA["email"], "password": ADA["password"]},
+            timeout=PATIENCE_SECONDS,
+        )
         return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
     def confirm(self) -> None:
         wait_for(lambda: bool(self.mails()))
         link = next(word for word in self.mails()[0].read_text().split() if "token=" in word)
-        assert httpx.post(f"{self.url}/confirmation", json={"url": link}).json() == {"msg": "User confirmed"}
+        assert httpx.post(
+            f"{self.url}/confirmation", json={"url": link}, timeout=PATIENCE_SECONDS
+        ).json() == {"msg": "User confirmed"}
 
     def mails(self) -> list[Path]:
         return list((self.folder / "mail").glob("*.eml"))
@@ -143,12 +151,12 @@ class Service:
             "",
             "",
         ]
-        connection = socket.create_connection(("127.0.0.1", self.port), timeout=10)
+        connection = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_SECONDS)
         connection.sendall("\r\n".join(lines).encode() + body[: len(body) - all_but])
         return connection
 
 
-def wait_for(look: Callable[[], bool], *, seconds: float = 30, pause: float = 0.05) -> None:
+def wait_for(look: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS, pause: float = 0.05) -> None:
     deadline = time.monotonic() + seconds
     while not look():
         if time.monotonic() > deadline:

@@ -10,12 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.conftest import PATIENCE_SECONDS
 from tests.service import ADA, Service, wait_for
 from tests.upload.test_data_upload import CSV, form
 
 
 def published(sandbox_url: str, name: str) -> list[int]:
-    listed = httpx.get(f"{sandbox_url}api/v1/json/data/list/data_name/{name}/status/all").json()
+    listed = httpx.get(
+        f"{sandbox_url}api/v1/json/data/list/data_name/{name}/status/all", timeout=PATIENCE_SECONDS
+    ).json()
     return [dataset["did"] for dataset in listed.get("data", {}).get("dataset", [])]
 
 
@@ -25,11 +28,11 @@ def test_logout_when_done_on_one_worker_then_refused_by_all_and_after_a_restart(
 
     def statuses() -> set[int]:
         # A new connection each time, so that both workers are asked.
-        with httpx.Client(headers={**headers, "Connection": "close"}) as client:
+        with httpx.Client(headers={**headers, "Connection": "close"}, timeout=PATIENCE_SECONDS) as client:
             return {client.get(f"{service.url}/profile").status_code for _ in range(40)}
 
     assert statuses() == {200}
-    assert httpx.post(f"{service.url}/logout", headers=headers).status_code == 200
+    assert httpx.post(f"{service.url}/logout", headers=headers, timeout=PATIENCE_SECONDS).status_code == 200
     assert statuses() == {401}
     service.kill()
     service.start(workers=2)
@@ -41,7 +44,9 @@ def test_mail_when_killed_between_sign_up_and_delivery_then_delivered_after_the_
     service: Service,
 ) -> None:
     service.start(EMBEDDED_WORKER="false")
-    assert httpx.post(f"{service.url}/signup", json=ADA).json() == {"msg": "User created"}
+    assert httpx.post(f"{service.url}/signup", json=ADA, timeout=PATIENCE_SECONDS).json() == {
+        "msg": "User created"
+    }
     service.kill()
     assert not service.mails()
 
@@ -63,7 +68,7 @@ def test_upload_when_killed_halfway_then_a_row_says_so_and_nothing_else_is_left(
 
     service.start()
 
-    wait_for(lambda: service.uploads()[0]["state"] == "failed", seconds=90)
+    wait_for(lambda: service.uploads()[0]["state"] == "failed")
     assert "broke off" in json.dumps(service.uploads()[0]["error"])
     wait_for(lambda: not service.spooled())
     assert published(sandbox_url, "killed-halfway") == []
@@ -76,7 +81,7 @@ def test_upload_when_the_client_goes_away_then_a_row_says_so_at_once(service: Se
     with service.send(headers, form(), all_but=50):
         wait_for(lambda: bool(service.uploads()))
 
-    wait_for(lambda: service.uploads()[0]["state"] == "failed", seconds=10)
+    wait_for(lambda: service.uploads()[0]["state"] == "failed")
     assert not service.spooled()
 
 
@@ -104,7 +109,7 @@ def test_upload_when_it_will_be_refused_then_before_the_first_byte(
         f"POST /data-upload HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nExpect: 100-continue\r\n"
         "Content-Length: 5000000\r\nContent-Type: multipart/form-data; boundary=x\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(head.encode())
         answer = connection.recv(65536)
 
@@ -116,7 +121,9 @@ def test_upload_when_larger_than_it_may_be_then_refused_while_it_comes(service: 
     service.start(UPLOAD_MAX_BYTES="1000")
     headers = service.sign_up_and_log_in()
 
-    answer = httpx.post(f"{service.url}/data-upload", files=form(CSV * 20), headers=headers)
+    answer = httpx.post(
+        f"{service.url}/data-upload", files=form(CSV * 20), headers=headers, timeout=PATIENCE_SECONDS
+    )
 
     assert answer.status_code == 413
     assert answer.json()["limit_bytes"] == 1000
@@ -145,9 +152,9 @@ def test_upload_when_killed_in_any_state_then_published_once(
 
     service.start()
 
-    wait_for(lambda: service.upload_reached("active"), seconds=60)
+    wait_for(lambda: service.upload_reached("active"))
     assert published(sandbox_url, name) == [service.uploads()[0]["dataset_id"]]
-    wait_for(lambda: not service.spooled(), seconds=90)
+    wait_for(lambda: not service.spooled())
 
 
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
@@ -173,7 +180,7 @@ def test_upload_when_everything_is_told_to_stop_then_it_goes_on_at_once_after_th
 
     service.start(LEASE_SECONDS="60")
 
-    wait_for(lambda: service.upload_reached("active"), seconds=30)
+    wait_for(lambda: service.upload_reached("active"))
     assert published(sandbox_url, name) == [service.uploads()[0]["dataset_id"]]
 
 
@@ -193,7 +200,7 @@ def test_account_when_two_workers_serve_it_then_they_agree_on_everything(
 
     def ask(method: str, path: str, **arguments: Any) -> httpx.Response:
         # A connection of its own each time, so that both workers are asked.
-        return httpx.request(method, f"{service.url}{path}", timeout=20, **arguments)
+        return httpx.request(method, f"{service.url}{path}", timeout=PATIENCE_SECONDS, **arguments)
 
     def link(subject: str) -> str:
         def found() -> list[str]:

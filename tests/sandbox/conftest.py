@@ -17,6 +17,7 @@ import uvicorn
 
 from app.sandbox.app import create_sandbox
 from app.sandbox.settings import Role, SandboxSettings
+from tests.conftest import PATIENCE_SECONDS
 
 ARFF = b"""% comment
 @RELATION tiny
@@ -91,7 +92,7 @@ class Server:
     data_dir: Path
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=20, verify=_NO_CERTIFICATES)
+        return httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS, verify=_NO_CERTIFICATES)
 
     def publish(self, description: bytes | None = None, arff: bytes = ARFF, key: str = WRITER) -> int:
         """Upload a dataset and return its id."""
@@ -116,7 +117,8 @@ class Server:
 
     def wait_until_processed(self, dataset_id: int) -> dict[str, Any]:
         """Wait for the outcome of the processing step and return the description."""
-        for _ in range(500):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
             description: dict[str, Any] = self.get(f"data/{dataset_id}").json()["data_set_description"]
             if "processing_date" in description:
                 return description
