@@ -6,6 +6,7 @@ import itertools
 import os
 import secrets
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -47,6 +48,8 @@ T = TypeVar("T")
 PASSWORD = "seven rivers flow north"
 PATIENCE_SECONDS = 60.0
 """How long to wait for what has to come: a machine may have much else to do."""
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak plain HTTP: else each reads the system's certificates, and takes longer than its test."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -87,6 +90,7 @@ def _mariadb(address: str, *statements: str) -> None:
         password=url.password or "",
         database=url.database or None,
         autocommit=False,
+        ssl_disabled=True,  # reading the system's certificates takes longer than most tests
     )
     with connection, connection.cursor() as cursor:
         for statement in statements:
@@ -224,15 +228,16 @@ def s3(s3_server: S3Server) -> dict[str, str]:
 
 def wait_until_up(url: str, process: "subprocess.Popen[Any]", *, seconds: float = PATIENCE_SECONDS) -> None:
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(f"the process ended with {process.returncode} before it answered")
-        try:
-            httpx.get(url, timeout=5)
-        except httpx.HTTPError:
-            time.sleep(0.05)
-        else:
-            return
+    with httpx.Client(timeout=5, verify=NO_CERTIFICATES) as client:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                pytest.fail(f"the process ended with {process.returncode} before it answered")
+            try:
+                client.get(url)
+            except httpx.HTTPError:
+                time.sleep(0.05)
+            else:
+                return
     process.kill()
     pytest.fail(f"{url} does not answer")
 
@@ -240,7 +245,9 @@ def wait_until_up(url: str, process: "subprocess.Popen[Any]", *, seconds: float 
 @pytest.fixture
 async def upstream(sandbox_url: str) -> AsyncIterator[Upstream]:
     """The sandbox as its other clients see it; faults end with the test."""
-    async with httpx.AsyncClient(base_url=sandbox_url, timeout=30) as client:
+    async with httpx.AsyncClient(
+        base_url=sandbox_url, timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES
+    ) as client:
         yield Upstream(client)
         await client.delete("sandbox/faults")
 

@@ -18,7 +18,15 @@ import pytest_asyncio
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, Response, async_playwright, expect
 
-from tests.conftest import IN_CI, PASSWORD, PATIENCE_SECONDS, eventually, find_free_port, wait_until_up
+from tests.conftest import (
+    IN_CI,
+    NO_CERTIFICATES,
+    PASSWORD,
+    PATIENCE_SECONDS,
+    eventually,
+    find_free_port,
+    wait_until_up,
+)
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "pages"
 FLAGS = [
@@ -81,7 +89,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path, sandbo
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def http(site: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=site, timeout=PATIENCE_SECONDS) as client:
+    async with httpx.AsyncClient(base_url=site, timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES) as client:
         yield client
 
 

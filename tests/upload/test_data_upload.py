@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app.db.tables import upload_events, uploads
 from app.worker.janitor import clean_up
-from tests.conftest import PATIENCE_SECONDS, MakePerson, Person, Running, eventually
+from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, MakePerson, Person, Running, eventually
 
 CSV = b"station,level,flood\nOuse,4.20,yes\nAire,1.05,no\nWharfe,,no\n"
 ARFF = """@RELATION '{name}'
@@ -54,7 +54,9 @@ def spool(app: Running) -> list[Path]:
 
 @pytest.fixture
 async def openml(sandbox_url: str) -> Any:
-    async with httpx.AsyncClient(base_url=sandbox_url, timeout=PATIENCE_SECONDS) as client:
+    async with httpx.AsyncClient(
+        base_url=sandbox_url, timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES
+    ) as client:
         yield client
 
 
