@@ -51,7 +51,9 @@ def dev(folder: Path, port: int, sandbox_port: int) -> "Iterator[subprocess.Pope
             process.send_signal(signal.SIGINT)
 
 
-def test_readme_session_when_run_as_printed_then_it_prints_what_it_says(tmp_path: Path) -> None:
+def test_readme_session_when_run_as_printed_then_it_prints_what_it_says_and_stopping_leaves_var(
+    tmp_path: Path,
+) -> None:
     if shutil.which("curl") is None:
         (pytest.fail if IN_CI else pytest.skip)("the README's session needs curl")
     section = README.partition("## From sign-up to a published dataset")[2]
@@ -71,13 +73,6 @@ def test_readme_session_when_run_as_printed_then_it_prints_what_it_says(tmp_path
     assert done.stdout.endswith(printed)
     assert f"http://127.0.0.1:{port}/docs" in greeting
     assert str(tmp_path / "var" / "mail") in greeting
-
-
-def test_dev_when_stopped_then_the_sandbox_is_gone_and_everything_is_in_var(tmp_path: Path) -> None:
-    port, sandbox_port = find_free_port(), find_free_port()
-    with dev(tmp_path, port, sandbox_port) as process:
-        pass
-
     assert process.returncode == 0
     assert [path.name for path in tmp_path.iterdir()] == ["var"]
     with pytest.raises(httpx.ConnectError):
