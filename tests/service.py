@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from app.db.tables import uploads
+from app.db.uploads import UploadState
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, wait_until_up
 
 ADA = {
@@ -26,7 +27,7 @@ ADA = {
     "email": "ada@example.org",
     "password": "seven rivers flow north",
 }
-ORDER = ["receiving", "received", "checked", "converted", "sending", "published", "processing", "active"]
+ORDER = [str(state) for state in UploadState]
 
 
 @dataclass
