@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,10 +106,10 @@ class Service:
         with httpx.Client(timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES) as client:
             return client.request(method, f"{self.url}{path}", **arguments)
 
-    def sign_up_and_log_in(self) -> dict[str, str]:
-        assert self.ask("POST", "/signup", json=ADA).json() == {"msg": "User created"}
+    def sign_up_and_log_in(self, person: Mapping[str, str] = ADA) -> dict[str, str]:
+        assert self.ask("POST", "/signup", json=person).json() == {"msg": "User created"}
         self.confirm()
-        login = {"username": ADA["email"], "password": ADA["password"]}
+        login = {"username": person["email"], "password": person["password"]}
         return {"Authorization": f"Bearer {self.ask('POST', '/token', data=login).json()['access_token']}"}
 
     def confirm(self) -> None:
