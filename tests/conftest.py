@@ -423,7 +423,7 @@ def password_hash() -> str:
         hasher.close()
 
 
-async def insert_person(app: Running, password_hash: str, **changes: Any) -> Person:
+async def insert_person(app: Running, password_hash: str, /, **changes: Any) -> Person:
     """Insert an account, confirmed unless told otherwise, and return it with an access token."""
     email = changes.pop("email", f"{secrets.token_hex(4)}@example.org")
     values = {
