@@ -2,9 +2,11 @@
 
 import asyncio
 import importlib
+import itertools
 import os
 import secrets
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -44,6 +46,10 @@ IN_CI = os.environ.get("CI") == "true"
 MARIADB = os.environ.get("TEST_DATABASE_URL", "mysql://root@127.0.0.1:3306/")
 T = TypeVar("T")
 PASSWORD = "seven rivers flow north"
+PATIENCE_SECONDS = 60.0
+"""How long to wait for what has to come: a machine may have much else to do."""
+NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""For clients that speak plain HTTP: else each reads the system's certificates, and takes longer than its test."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -84,6 +90,7 @@ def _mariadb(address: str, *statements: str) -> None:
         password=url.password or "",
         database=url.database or None,
         autocommit=False,
+        ssl_disabled=True,  # reading the system's certificates takes longer than most tests
     )
     with connection, connection.cursor() as cursor:
         for statement in statements:
@@ -219,17 +226,18 @@ def s3(s3_server: S3Server) -> dict[str, str]:
     return s3_server.settings(f"tests/{secrets.token_hex(4)}")
 
 
-def wait_until_up(url: str, process: "subprocess.Popen[Any]", *, seconds: float = 30) -> None:
+def wait_until_up(url: str, process: "subprocess.Popen[Any]", *, seconds: float = PATIENCE_SECONDS) -> None:
     deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(f"the process ended with {process.returncode} before it answered")
-        try:
-            httpx.get(url, timeout=1)
-        except httpx.HTTPError:
-            time.sleep(0.05)
-        else:
-            return
+    with httpx.Client(timeout=5, verify=NO_CERTIFICATES) as client:
+        while time.monotonic() < deadline:
+            if process.poll() is not None:
+                pytest.fail(f"the process ended with {process.returncode} before it answered")
+            try:
+                client.get(url)
+            except httpx.HTTPError:
+                time.sleep(0.05)
+            else:
+                return
     process.kill()
     pytest.fail(f"{url} does not answer")
 
@@ -237,7 +245,9 @@ def wait_until_up(url: str, process: "subprocess.Popen[Any]", *, seconds: float 
 @pytest.fixture
 async def upstream(sandbox_url: str) -> AsyncIterator[Upstream]:
     """The sandbox as its other clients see it; faults end with the test."""
-    async with httpx.AsyncClient(base_url=sandbox_url, timeout=30) as client:
+    async with httpx.AsyncClient(
+        base_url=sandbox_url, timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES
+    ) as client:
         yield Upstream(client)
         await client.delete("sandbox/faults")
 
@@ -265,19 +275,32 @@ def service(tmp_path: Path, database_uri: str, sandbox_url: str, free_port: int)
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody listens on."""
-    return _free_port()
+    return find_free_port()
 
 
 @pytest.fixture
 def unused_port() -> int:
     """Another."""
-    return _free_port()
+    return find_free_port()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
+def find_free_port() -> int:
+    """Return a port that nobody listens on and nobody is given until it is used.
+
+    The system's own choice would be one of those that it gives to every connection that is opened meanwhile.
+    Each worker of the tests has ports of its own, and takes them in turn.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        port = 12_000 + 1_000 * (worker % 16) + next(_PORTS) % 1_000
+        try:
+            socket.create_server(("127.0.0.1", port)).close()
+        except OSError:
+            continue
         return port
+
+
+_PORTS = itertools.count(secrets.randbelow(1_000))
 
 
 @pytest.fixture(scope="session")
@@ -400,7 +423,7 @@ def password_hash() -> str:
         hasher.close()
 
 
-async def insert_person(app: Running, password_hash: str, **changes: Any) -> Person:
+async def insert_person(app: Running, password_hash: str, /, **changes: Any) -> Person:
     """Insert an account, confirmed unless told otherwise, and return it with an access token."""
     email = changes.pop("email", f"{secrets.token_hex(4)}@example.org")
     values = {
@@ -436,7 +459,7 @@ async def person(make_person: MakePerson) -> Person:
     return await make_person()
 
 
-async def eventually(look: Callable[[], Awaitable[T | None]], *, seconds: float = 20) -> T:
+async def eventually(look: Callable[[], Awaitable[T | None]], *, seconds: float = PATIENCE_SECONDS) -> T:
     """Return what `look` finds, as soon as it finds something."""
     deadline = time.monotonic() + seconds
     while (found := await look()) is None:

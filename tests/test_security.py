@@ -21,7 +21,16 @@ from app.core.limits import LIMITS
 from app.core.settings import Settings
 from app.core.visitor import Visitor
 from app.db.tables import audit_events, outbox, users, users_groups
-from tests.conftest import PASSWORD, MakePerson, Person, Running, eventually, running, wait_until_up
+from tests.conftest import (
+    PASSWORD,
+    PATIENCE_SECONDS,
+    MakePerson,
+    Person,
+    Running,
+    eventually,
+    running,
+    wait_until_up,
+)
 from tests.mailbox import link_in, mail_to
 from tests.service import ADA, Service, wait_for
 from tests.upload.test_data_upload import form
@@ -397,12 +406,19 @@ def test_service_when_started_by_its_own_command_then_no_header_says_who_asks_an
                     "email": f"a{len(address)}@example.org",
                     "password": PASSWORD,
                 }
-                assert httpx.post(f"{url}/signup", json=body, headers=forged).status_code == 200
-                login = httpx.post(f"{url}/login", json=body, headers=forged).json()
+                assert (
+                    httpx.post(
+                        f"{url}/signup", json=body, headers=forged, timeout=PATIENCE_SECONDS
+                    ).status_code
+                    == 200
+                )
+                login = httpx.post(f"{url}/login", json=body, headers=forged, timeout=PATIENCE_SECONDS).json()
                 headers = {"Authorization": f"Bearer {login['access_token']}"}
-                sessions = httpx.get(f"{url}/sessions", headers=headers).json()["sessions"]
+                sessions = httpx.get(f"{url}/sessions", headers=headers, timeout=PATIENCE_SECONDS).json()[
+                    "sessions"
+                ]
                 assert sessions[0]["ip_address"] == "127.0.0.1"
-            with socket.create_connection(("127.0.0.1", free_port), timeout=5) as connection:
+            with socket.create_connection(("127.0.0.1", free_port), timeout=PATIENCE_SECONDS) as connection:
                 connection.sendall(b"GET /x%0aforged%1b[31m HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 while connection.recv(4096):
                     pass
@@ -445,17 +461,25 @@ def test_log_when_an_account_lived_its_life_then_no_secret_in_it(service: Servic
     with log.open("wb") as output:
         service.start(output=output, LOG_LEVEL="DEBUG")
         headers = service.sign_up_and_log_in()
-        key = httpx.get(f"{service.url}/api-key", headers=headers).json()["apikey"]
+        key = httpx.get(f"{service.url}/api-key", headers=headers, timeout=PATIENCE_SECONDS).json()["apikey"]
         stale = "f" * 64
         for path in ("/confirmation", "/forgot-token", "/resetpassword"):
-            httpx.post(f"{service.url}{path}", json={"url": f"?token={stale}", "password": ADA["password"]})
-        httpx.post(f"{service.url}/login", json={"email": ADA["email"], "password": "a wrong password"})
-        httpx.get(f"{service.url}/auth/confirm-page/?token={stale}")
+            httpx.post(
+                f"{service.url}{path}",
+                json={"url": f"?token={stale}", "password": ADA["password"]},
+                timeout=PATIENCE_SECONDS,
+            )
+        httpx.post(
+            f"{service.url}/login",
+            json={"email": ADA["email"], "password": "a wrong password"},
+            timeout=PATIENCE_SECONDS,
+        )
+        httpx.get(f"{service.url}/auth/confirm-page/?token={stale}", timeout=PATIENCE_SECONDS)
         httpx.post(f"{service.url}/data-upload", headers={"X-API-Key": key}, files=form(), timeout=60)
-        httpx.post(f"{service.url}/forgotpassword", json={"email": ADA["email"]})
+        httpx.post(f"{service.url}/forgotpassword", json={"email": ADA["email"]}, timeout=PATIENCE_SECONDS)
         wait_for(lambda: len(service.mails()) == 2)
         link_tokens = [re.findall(r"token=([0-9a-f]{64})", path.read_text())[0] for path in service.mails()]
-        httpx.post(f"{service.url}/logout", headers=headers)
+        httpx.post(f"{service.url}/logout", headers=headers, timeout=PATIENCE_SECONDS)
         service.kill()
     text = log.read_text()
 

@@ -82,7 +82,7 @@ class Upstream:
         return dataset_id
 
     async def _wait_until_active(self, dataset_id: int, api_key: str) -> None:
-        for _ in range(400):
+        for _ in range(1_200):
             if (await self.dataset(dataset_id, api_key))["status"] == "active":
                 return
             await asyncio.sleep(0.05)

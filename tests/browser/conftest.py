@@ -3,7 +3,6 @@
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -19,7 +18,15 @@ import pytest_asyncio
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, Response, async_playwright, expect
 
-from tests.conftest import IN_CI, PASSWORD, eventually, wait_until_up
+from tests.conftest import (
+    IN_CI,
+    NO_CERTIFICATES,
+    PASSWORD,
+    PATIENCE_SECONDS,
+    eventually,
+    find_free_port,
+    wait_until_up,
+)
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "pages"
 FLAGS = [
@@ -31,8 +38,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MILLISECONDS = 20_000
-"""Browser, service and sandbox may have to share a processor with other tests."""
+PATIENCE_MILLISECONDS = PATIENCE_SECONDS * 1000
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -61,8 +67,7 @@ async def browser(chromium: str) -> AsyncIterator[Browser]:
 def serving_site(folder: Path, database: Path, **settings: str) -> Iterator[str]:
     """Start the service on a copy of a migrated database; yield its address. Its mails stay in the folder."""
     shutil.copy(database, folder / "openml.db")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
+    port = str(find_free_port())
     environment = {**os.environ, "DATA_DIR": str(folder), "PORT": port, **settings}
     command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--port", port]
     with subprocess.Popen(command, env=environment) as process:
@@ -84,7 +89,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path, sandbo
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def http(site: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=site) as client:
+    async with httpx.AsyncClient(base_url=site, timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES) as client:
         yield client
 
 

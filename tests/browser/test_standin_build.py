@@ -20,7 +20,7 @@ from playwright.async_api import FilePayload, Page, expect
 
 from app.core.tokens import TokenSigner
 from tests.browser.conftest import OpenPage, Seen, find_link, picture, serving_site
-from tests.conftest import PASSWORD, eventually
+from tests.conftest import NO_CERTIFICATES, PASSWORD, PATIENCE_SECONDS, eventually
 from tests.forwarder import Forwarder
 from tests.search.elastic import SearchServer
 from tests.servers import serving
@@ -314,7 +314,9 @@ async def edit_as_owner(page: Page, http: httpx.AsyncClient, seen: Seen, dataset
 
 
 async def edit_as_stranger(page: Page, http: httpx.AsyncClient, sandbox_url: str) -> None:
-    async with httpx.AsyncClient(base_url=sandbox_url) as client:
+    async with httpx.AsyncClient(
+        base_url=sandbox_url, timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES
+    ) as client:
         dataset_id = await Upstream(client).publish(secrets.token_hex(16))
     await page.goto(f"/auth/data-edit?id={dataset_id}")
     await expect(page.locator("#description")).not_to_have_value("")

@@ -68,7 +68,7 @@ def hasher() -> Iterator[PasswordHasher]:
     hasher.close()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(password=TEXT, other=TEXT)
 def test_hash_when_any_text_then_it_verifies_in_every_spelling_and_no_other_text_does(
     hasher: PasswordHasher, password: str, other: str
@@ -88,7 +88,7 @@ def test_hash_when_any_text_then_it_verifies_in_every_spelling_and_no_other_text
     assert wrong == (normalised(other) == normalised(password))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.text(st.characters(codec="ascii", exclude_characters="\0"), min_size=80, max_size=LONGEST))
 def test_hash_when_long_then_its_last_character_counts(hasher: PasswordHasher, password: str) -> None:
     async def check() -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import PATIENCE_SECONDS
 from tests.imaging.samples import encoded, halves
 from tests.service import Service, wait_for
 
@@ -35,7 +36,7 @@ def test_imgs_when_the_path_climbs_on_the_wire_then_404(service: Service) -> Non
         "/imgs/..\\precious.png",
         "/imgs/" + "0" * 32 + ".png%00",
     ):
-        with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE_SECONDS) as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             answer = HTTPResponse(connection)
             answer.begin()
@@ -53,7 +54,7 @@ def test_image_when_it_never_ends_then_413_and_the_server_hangs_up(service: Serv
     )
     part = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n'
     chunk, sent = b"10000\r\n" + bytes(0x10000) + b"\r\n", 0
-    with socket.create_connection(("127.0.0.1", service.port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(head.encode() + b"%x\r\n%s\r\n" % (len(part), part))
         with suppress(ConnectionError):
             while sent < 100_000_000:

@@ -2,7 +2,6 @@
 
 import re
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -17,6 +16,7 @@ import uvicorn
 
 from app.sandbox.app import create_sandbox
 from app.sandbox.settings import Role, SandboxSettings
+from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS
 
 ARFF = b"""% comment
 @RELATION tiny
@@ -32,8 +32,6 @@ ARFF = b"""% comment
 WRITER, OTHER, ADMIN, READER = ("1" * 32, "2" * 32, "a" * 32, "c" * 32)
 KEYS: dict[str, Role] = {ADMIN: "admin", WRITER: "writer", OTHER: "writer", READER: "read-only"}
 
-# Loading all the certificates of the world costs more than most of these tests, and nothing here speaks TLS.
-_NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 Part = tuple[str, bytes] | tuple[str, bytes, str]
 
@@ -91,7 +89,7 @@ class Server:
     data_dir: Path
 
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, timeout=20, verify=_NO_CERTIFICATES)
+        return httpx.Client(base_url=self.url, timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES)
 
     def publish(self, description: bytes | None = None, arff: bytes = ARFF, key: str = WRITER) -> int:
         """Upload a dataset and return its id."""
@@ -116,7 +114,8 @@ class Server:
 
     def wait_until_processed(self, dataset_id: int) -> dict[str, Any]:
         """Wait for the outcome of the processing step and return the description."""
-        for _ in range(500):
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
             description: dict[str, Any] = self.get(f"data/{dataset_id}").json()["data_set_description"]
             if "processing_date" in description:
                 return description

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from app.sandbox.faults import CALLS, FAULT_NAMES
+from tests.conftest import PATIENCE_SECONDS
 from tests.sandbox.conftest import ARFF, WRITER, Serve, Server, code_of, describe, multipart
 from tests.sandbox.replay import load_rows, replay
 
@@ -124,7 +125,7 @@ def test_connection_when_it_is_to_be_reset_then_no_farewell_comes(faulty: Server
 
     def end_of_connection(fault: str) -> bytes:
         faulty.switch_on(fault, "POST /data")
-        with socket.create_connection(("127.0.0.1", faulty.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", faulty.port), timeout=PATIENCE_SECONDS) as connection:
             connection.sendall(head.encode() + body)
             return connection.recv(100)
 

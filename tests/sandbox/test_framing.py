@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.conftest import PATIENCE_SECONDS
 from tests.sandbox.conftest import ARFF, WRITER, Part, Serve, Server, describe, multipart
 
 BOTH: tuple[Part, ...] = (("description", describe(), "d.xml"), ("dataset", ARFF, "tiny.arff"))
@@ -26,7 +27,7 @@ def request_head(length: int | None, extra: str = "", target: str = TARGET) -> b
 
 
 def connect(server: Server) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", server.port), timeout=10)
+    return socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS)
 
 
 def read_all(connection: socket.socket) -> bytes:
@@ -48,7 +49,7 @@ def incoming(server: Server) -> list[Path]:
 
 
 def wait_until_clean(server: Server) -> None:
-    for _ in range(200):
+    for _ in range(3_000):
         if not incoming(server):
             return
         time.sleep(0.02)
@@ -112,7 +113,7 @@ def test_body_when_the_client_leaves_behind_the_last_byte_then_the_dataset_is_ma
     with connect(slow_server) as connection:
         connection.sendall(request_head(len(body)) + body)
 
-    for _ in range(200):
+    for _ in range(3_000):
         if count_published(slow_server) == before + 1:
             break
         time.sleep(0.02)
@@ -235,7 +236,7 @@ def test_process_when_killed_in_the_middle_of_an_upload_then_nothing_of_it_is_le
     first = Process(tmp_path, 3600.0)
     try:
         assert first.get("data/list").status_code == 412
-        with socket.create_connection(("127.0.0.1", first.port), timeout=10) as connection:
+        with socket.create_connection(("127.0.0.1", first.port), timeout=PATIENCE_SECONDS) as connection:
             connection.sendall(request_head(len(body)) + body[:2_000_000])
             while not any(path.stat().st_size for path in (tmp_path / "incoming").iterdir()):
                 time.sleep(0.02)
@@ -260,13 +261,14 @@ def test_process_when_killed_before_processing_then_it_is_done_at_the_next_start
             f"http://127.0.0.1:{first.port}/api/v1/data?api_key={WRITER}",
             content=body,
             headers={"Content-Type": "multipart/form-data; boundary=XyZ"},
+            timeout=PATIENCE_SECONDS,
         )
     finally:
         first.kill()
     second = Process(tmp_path, 0.0)
     try:
         statuses: list[str] = []
-        while "active" not in statuses and len(statuses) < 200:
+        while "active" not in statuses and len(statuses) < 3_000:
             statuses.append(second.get("data/1").json()["data_set_description"]["status"])
             time.sleep(0.02)
         assert statuses[-1] == "active"

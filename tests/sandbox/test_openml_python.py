@@ -31,7 +31,7 @@ dataset = openml.datasets.create_dataset(
 )
 dataset.publish()
 assert dataset.id is not None
-for _ in range(200):
+for _ in range(1_200):
     try:
         openml._api_calls._perform_api_call(f"data/features/{dataset.id}", "get")
         break

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from app.core.settings import Settings
-from tests.conftest import MakePerson, Person, Running, running
+from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, MakePerson, Person, Running, running
 from tests.servers import serving
 
 XML = "application/xml; charset=utf-8"
@@ -297,7 +297,10 @@ async def test_answer_when_it_breaks_off_then_the_connection_breaks_too(
         raise ConnectionError
 
     upstream.answer = lambda _request: StreamingResponse(half(), media_type="text/plain")
-    async with serving(app_over_sockets(app)) as url, httpx.AsyncClient() as client:
+    async with (
+        serving(app_over_sockets(app)) as url,
+        httpx.AsyncClient(timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES) as client,
+    ):
         with pytest.raises(httpx.RemoteProtocolError):
             await client.get(f"{url}data/v1/download/1")
 
@@ -318,7 +321,10 @@ async def test_download_when_reader_goes_away_then_upstream_is_left(app: Running
             left.set()
 
     upstream.answer = lambda _request: StreamingResponse(endless(), media_type="text/plain")
-    async with serving(app_over_sockets(app)) as url, httpx.AsyncClient() as client:
+    async with (
+        serving(app_over_sockets(app)) as url,
+        httpx.AsyncClient(timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES) as client,
+    ):
         async with client.stream("GET", f"{url}data/v1/download/1") as answer:
             await anext(answer.aiter_raw())
         await asyncio.wait_for(left.wait(), timeout=5)

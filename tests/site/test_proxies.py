@@ -18,7 +18,7 @@ import httpx
 import pytest
 import trustme
 
-from tests.conftest import wait_until_up
+from tests.conftest import PATIENCE_SECONDS, find_free_port, wait_until_up
 from tests.site.conftest import BUILD
 
 PAGE = (Path(__file__).parents[2] / "docs/deploy.md").read_text()
@@ -39,13 +39,17 @@ class Deployment:
     def connect(self, *protocols: str) -> ssl.SSLSocket:
         context = ssl.create_default_context(cafile=str(self.certificates))
         context.set_alpn_protocols([*protocols])
-        plain = socket.create_connection(("127.0.0.1", self.port), timeout=20, source_address=(SOMEBODY, 0))
+        plain = socket.create_connection(
+            ("127.0.0.1", self.port), timeout=PATIENCE_SECONDS, source_address=(SOMEBODY, 0)
+        )
         return context.wrap_socket(plain, server_hostname="localhost")
 
     def client(self) -> httpx.Client:
         context = ssl.create_default_context(cafile=str(self.certificates))
         transport = httpx.HTTPTransport(verify=context, local_address=SOMEBODY)
-        return httpx.Client(base_url=f"https://localhost:{self.port}", transport=transport, timeout=20)
+        return httpx.Client(
+            base_url=f"https://localhost:{self.port}", transport=transport, timeout=PATIENCE_SECONDS
+        )
 
 
 def sample(language: str) -> str:
@@ -60,12 +64,6 @@ def replaced(text: str, **changes: str) -> str:
         assert old in text, old
         text = text.replace(old, new)
     return text
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def nginx_command(folder: Path, port: int, service: int) -> list[str]:
@@ -89,7 +87,7 @@ def nginx_command(folder: Path, port: int, service: int) -> list[str]:
 
 
 def caddy_command(folder: Path, port: int, service: int) -> list[str]:
-    globally = f"    admin off\n    auto_https disable_redirects\n    http_port {free_port()}\n"
+    globally = f"    admin off\n    auto_https disable_redirects\n    http_port {find_free_port()}\n"
     certificate = f"{folder / 'server.pem'} {folder / 'server.key'}"
     text = replaced(
         sample("caddyfile"),
@@ -131,7 +129,7 @@ def deployment(
     certificate = authority.issue_cert("localhost")
     certificate.private_key_pem.write_to_path(str(folder / "server.key"))
     certificate.cert_chain_pems[0].write_to_path(str(folder / "server.pem"))
-    service, port = free_port(), free_port()
+    service, port = find_free_port(), find_free_port()
     environment = {
         "DATA_DIR": str(folder / "var"),
         "DATABASE_URI": f"sqlite:///{database}",
@@ -157,7 +155,8 @@ def deployment(
 
 
 def wait_until_listening(port: int, front: "subprocess.Popen[bytes]", folder: Path) -> None:
-    for _ in range(200):
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except OSError:

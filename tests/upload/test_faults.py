@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.db.tables import upload_events, uploads
 from app.worker import publish_upload
-from tests.conftest import Person, Running, eventually
+from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, Person, Running, eventually
 from tests.mailbox import mail_to
 from tests.upload.test_data_upload import description, form, row
 
@@ -27,7 +27,9 @@ NOT_DONE = ["race-134", "two-documents", "empty-500", "429", "502-html", "databa
 @pytest.fixture
 async def openml(sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
     monkeypatch.setattr(publish_upload, "FIRST_PAUSE_SECONDS", 0.3)
-    async with httpx.AsyncClient(base_url=sandbox_url) as client:
+    async with httpx.AsyncClient(
+        base_url=sandbox_url, timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES
+    ) as client:
         yield client
         await client.delete("/sandbox/faults")
 

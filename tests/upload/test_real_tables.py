@@ -9,7 +9,7 @@ import httpx
 import pandas as pd
 import pytest
 
-from tests.conftest import Person, Running
+from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, Person, Running
 from tests.oracle import is_documented, load, oracle
 from tests.upload.test_data_upload import form
 
@@ -33,7 +33,9 @@ async def test_a_real_table_when_uploaded_then_it_comes_back_value_by_value(  # 
     files = form(csv.read_bytes(), csv.name, dataset_name=name, def_tar_att=target)
     answer = await app.client.post("/data-upload", files=files, headers=person.headers)
 
-    async with httpx.AsyncClient(base_url=sandbox_url) as openml:
+    async with httpx.AsyncClient(
+        base_url=sandbox_url, timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES
+    ) as openml:
         found = (await openml.get(f"/api/v1/json/data/{answer.json()['id']}")).json()["data_set_description"]
         ours = arff.loads((await openml.get(found["url"])).text)
     assert [column for column, _ in ours["attributes"]] == [column for column, _ in theirs["attributes"]]

@@ -42,6 +42,7 @@ async function showKey() {
       byId("key-status").textContent = "Your browser does not let us copy; here it is to be marked.";
     }
   };
+  for (const button of byId("key-actions").children) button.disabled = false; // Only now is there a key to show.
 }
 
 byId("renew-key").addEventListener("click", () => byId("renew-dialog").showModal());
