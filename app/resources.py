@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from limits.aio.storage import RedisStorage
 
+from app.core.descriptors import allow_many
 from app.core.limits import RateLimiter, parse_overrides
 from app.core.password_policy import warm_up
 from app.core.passwords import PasswordHasher
@@ -74,6 +75,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     Raises:
         MigrationError: the database is not where this version needs it; the text says which command to run.
     """
+    allow_many()
     async with AsyncExitStack() as stack:
         wakeups = Wakeups()
         database = Database(settings, wakeups)

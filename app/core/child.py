@@ -83,6 +83,7 @@ async def ask(
             "PYTHONUTF8": "1",
             "OPENBLAS_NUM_THREADS": "1",
             "MIMALLOC_ARENA_EAGER_COMMIT": "0",
+            "MALLOC_ARENA_MAX": "1",
         },
         start_new_session=True,
         pass_fds=pass_fds,

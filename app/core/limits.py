@@ -94,9 +94,11 @@ class RateLimiter:
             limiter, item, key = self._counter(hit)
             try:
                 allowed = await limiter.hit(item, key)
-            except StorageError:
+            except StorageError as error:
                 # Without the shared place each worker counts for itself: weaker, but neither open nor shut.
-                log.exception("rate limits cannot be shared", limit=hit.limit)
+                log.warning(
+                    "rate limits cannot be shared", limit=hit.limit, reason=repr(error.__cause__ or error)
+                )
                 allowed = await self._local.hit(item, key)
             if not allowed:
                 await self._refuse(hit)
@@ -119,8 +121,10 @@ class RateLimiter:
                 cost = self._under_way[key]
                 try:
                     allowed = await limiter.test(item, key, cost=cost)
-                except StorageError:
-                    log.exception("rate limits cannot be shared", limit=hit.limit)
+                except StorageError as error:
+                    log.warning(
+                        "rate limits cannot be shared", limit=hit.limit, reason=repr(error.__cause__ or error)
+                    )
                     allowed = await self._local.test(item, key, cost=cost)
                 if not allowed:
                     await self._refuse(hit)

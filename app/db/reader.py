@@ -162,7 +162,8 @@ class MySQLReader:
     async def close(self) -> None:
         """Close the pool."""
         if self._pool is not None:
-            self._pool.close()
+            # Not `close`: a query that is cancelled meanwhile would never be waited for to its end.
+            self._pool.terminate()
             await self._pool.wait_closed()
 
     async def _first(self, sql: str, parameters: Parameters) -> Row | None:

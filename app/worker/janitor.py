@@ -1,5 +1,6 @@
 """Cleaning up: uploads that broke off, bytes that nobody needs, tokens and mails whose time has passed."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -28,6 +29,7 @@ MAIL_RETENTION = timedelta(days=30)
 """How long an operator can see what became of a mail."""
 TASK_RETENTION = timedelta(days=90)
 """How long a user can see what became of a task that waited."""
+IDS_AT_ONCE = 500
 PICTURE_GRACE_SECONDS = 3600
 """How long a picture may be without a row that names it: the row is written after the picture."""
 
@@ -89,9 +91,14 @@ async def end_expired_uploads(resources: Resources) -> None:
 async def remove_orphaned_bytes(resources: Resources) -> None:
     """Remove the bytes of uploads that are published, failed long enough ago, or unknown."""
     found = await resources.storage.upload_ids()
+    keep_until = resources.database.now() - timedelta(hours=resources.settings.upload_keep_hours)
+    for start in range(0, len(found), IDS_AT_ONCE):
+        await _remove_orphaned(resources, found[start : start + IDS_AT_ONCE], keep_until)
+
+
+async def _remove_orphaned(resources: Resources, found: Sequence[str], keep_until: datetime) -> None:
     async with resources.database.session() as session:
         known = await uploads.get_states(session, found)
-    keep_until = resources.database.now() - timedelta(hours=resources.settings.upload_keep_hours)
     orphaned = [upload_id for upload_id in found if not _needs_bytes(known.get(upload_id), keep_until)]
     if orphaned:
         async with resources.database.session() as session:
