@@ -183,7 +183,7 @@ def test_upload_when_everything_is_told_to_stop_then_it_goes_on_at_once_after_th
     service: Service, sandbox_url: str
 ) -> None:
     """Ctrl-C and systemd tell the conversion as well, which must not pass for a fault of the table."""
-    service.start(LEASE_SECONDS="60")
+    service.start(LEASE_SECONDS="600")
     headers = service.sign_up_and_log_in()
     large = CSV + b"x,1,no\n" * 500_000
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -199,9 +199,9 @@ def test_upload_when_everything_is_told_to_stop_then_it_goes_on_at_once_after_th
         service.stop(number)
         assert service.uploads()[-1]["state"] != "failed"
 
-        service.start(LEASE_SECONDS="60")
+        service.start(LEASE_SECONDS="600")
 
-        wait_for(lambda: service.upload_reached("active"), seconds=30)
+        wait_for(lambda: service.upload_reached("active"))
         assert published(sandbox_url, name) == [service.uploads()[-1]["dataset_id"]]
 
 
