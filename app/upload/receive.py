@@ -76,6 +76,15 @@ class Chunk:
     announced: Announced | None = None
 
 
+def says_nothing_new(upload: Upload, chunk: Chunk) -> bool:
+    """Say whether a request sends no bytes, from the end of a file whose bytes are all in.
+
+    tuspy does, where the answer to the last bytes was lost, and takes a refusal for a failure of the upload.
+    """
+    is_in = upload.state not in {UploadState.RECEIVING, UploadState.CANCELLED, UploadState.FAILED}
+    return is_in and chunk.length == 0 and chunk.offset == upload.total_bytes
+
+
 async def append(resources: Resources, upload: Upload, chunk: Chunk) -> int:
     """Take bytes of an upload that may come in many requests; return how many it has now.
 

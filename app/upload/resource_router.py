@@ -45,7 +45,7 @@ from app.resources import Resources
 from app.upload import dialects, service
 from app.upload import status as upload_status
 from app.upload.dialects import IETF_BYTES, TUS_BYTES, TUS_VERSION, Dialect
-from app.upload.receive import Chunk, append
+from app.upload.receive import Chunk, append, says_nothing_new
 from app.upload.schemas import (
     DraftMetadata,
     UploadDetailResponse,
@@ -257,10 +257,11 @@ async def _take_bytes(
         async with resources.database.session() as session:
             upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
         await resources.limits.hit(Hit("chunk-account", str(user_id)))
-        offset = dialects.read_offset(request.headers)
-        await append(resources, upload, _chunk(request, resources, dialect, offset=offset))
-        async with resources.database.session() as session:
-            upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
+        chunk = _chunk(request, resources, dialect, offset=dialects.read_offset(request.headers))
+        if dialect != "tus" or not says_nothing_new(upload, chunk):
+            await append(resources, upload, chunk)
+            async with resources.database.session() as session:
+                upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
     return Response(status_code=status.HTTP_204_NO_CONTENT, headers=_standing(upload, dialect, resources))
 
 
