@@ -8,12 +8,10 @@ import hashlib
 import os
 import secrets
 import shutil
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from app.tabular.convert import convert
 from app.tabular.types import ConversionRequest
 from tests.conftest import IN_CI, eventually
 from tests.forwarder import Forwarder
-from tests.service import Service
+from tests.service import Site, serving_site
 
 SIZE = int(os.environ.get("UPLOADS_BYTES", "6_000_000"))
 CUT_AFTER = int(os.environ.get("UPLOADS_CUT_AFTER", "524_288"))
@@ -39,37 +37,10 @@ Send = Callable[[str, Path, str, str], Awaitable[None]]
 pytestmark = pytest.mark.timeout(120 + SIZE / 1_000_000)
 
 
-@dataclass(frozen=True)
-class Site:
-    """A service, and somebody who may upload there."""
-
-    port: int
-    sandbox_url: str
-    api_key: str
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path, sandbox_url: str) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("clients")
-    shutil.copy(migrated_sqlite, folder / "openml.db")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    settings = {
-        "DATA_DIR": str(folder),
-        "OPENML_SERVER": sandbox_url,
-        "PUBLIC_URL": f"http://127.0.0.1:{port}",
-    }
-    service = Service(port, {**os.environ, **settings})
-    service.start()
-    try:
-        answer = httpx.get(f"{service.url}/api-key", headers=service.sign_up_and_log_in())
-        yield Site(port, sandbox_url, answer.json()["apikey"])
-    finally:
-        service.kill()
+    with serving_site(tmp_path_factory.mktemp("clients"), migrated_sqlite, sandbox_url) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
@@ -166,8 +137,7 @@ async def publish_over_a_bad_line(site: Site, tmp_path: Path, send: Send) -> Non
     async with Forwarder("127.0.0.1", site.port, cut_after=CUT_AFTER) as line:
         await send(f"http://127.0.0.1:{line.port}", file, name, site.api_key)
     sent = time.monotonic() - begun
-    headers = {"X-API-Key": site.api_key}
-    async with httpx.AsyncClient(base_url=site.url, headers=headers, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=site.url, headers=site.headers, timeout=30) as client:
         published = await eventually(lambda: active_upload(client, name), seconds=PATIENCE_SECONDS)
     active = time.monotonic() - begun
 
