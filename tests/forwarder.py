@@ -82,11 +82,12 @@ class Forwarder:
             writers.append(far_writer)
             line = _Line()
             up = self._pump(reader, far_writer, partial(self._sent, line))
-            await asyncio.gather(up, self._pump(far_reader, writer, partial(self._answered, line)))
-        except _CutError:
-            # It is the client's line that is cut: what had come through it still arrives.
-            writers.remove(far_writer)
-            far_writer.close()
+            try:
+                await asyncio.gather(up, self._pump(far_reader, writer, partial(self._answered, line)))
+            except _CutError:
+                # It is the client's line that is cut: what had come through it still arrives.
+                far_writer.close()
+                writers.remove(far_writer)
         finally:
             self._pipes.discard(task)
             for open_writer in writers:

@@ -233,6 +233,8 @@ class Uploader:
                 problem, at_least = self._send_some(upload, file, source, offset)
                 if problem is not None:
                     self._patience.pause(problem, at_least=at_least)
+                    # Unlike GET, this tells the server that whatever it still waits for will not come.
+                    self._ask("HEAD", _path(upload), headers={"Tus-Resumable": "1.0.0"})
                 upload = self.ask_after(upload)
                 if int(upload["received_bytes"]) > offset:
                     self._patience.renew()
