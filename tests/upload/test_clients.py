@@ -83,7 +83,8 @@ async def test_tuspy_when_the_line_is_cut_again_and_again_then_published_once(
                 file_stream=stream,
                 metadata=metadata,
                 chunk_size=4 * CUT_AFTER,
-                retries=20,
+                # It counts them anew for each chunk only, and none ends before the file does.
+                retries=20 + SIZE // CUT_AFTER,
                 retry_delay=0.1,
             )
             await asyncio.to_thread(uploader.upload)
@@ -165,9 +166,12 @@ async def active_upload(client: httpx.AsyncClient, name: str) -> dict[str, Any] 
 
 
 def write_csv(path: Path) -> Path:
-    """Write a wide table of `SIZE` bytes or a little more: numbers, words, missing values."""
+    """Write a wide table of `SIZE` bytes or a little more: numbers, texts, missing values."""
     columns = 60
-    row = ",".join(f"{number}.{number:02d}" if number % 3 else "river" for number in range(columns - 1))
+    text = "the river at its gauge, " * 4
+    row = ",".join(
+        f"{number}.{number:02d}" if number % 3 == 1 else f'"{text}"' for number in range(columns - 1)
+    )
     lines = "".join(f"{number},{row}\n" for number in range(199)) + "," * (columns - 1) + "\n"
     with path.open("w") as file:
         file.write(",".join(f"c{number}" for number in range(columns)) + "\n")
