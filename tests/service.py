@@ -187,8 +187,9 @@ def serving_site(folder: Path, database: Path, sandbox_url: str) -> Iterator[Sit
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
     }
     service = Service(port, {**os.environ, **settings})
-    service.start()
     try:
+        with (folder / "log").open("wb") as log:
+            service.start(output=log)
         answer = httpx.get(f"{service.url}/api-key", headers=service.sign_up_and_log_in())
         yield Site(port, sandbox_url, answer.json()["apikey"])
     finally:
