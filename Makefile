@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ENGINE_SUITES := tests/upload tests/task tests/collection tests/user tests/public
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
-.PHONY: run test test-engines chaos check format lock docs bench clean
+.PHONY: run test test-engines chaos uploads-1g check format lock docs bench clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/openml-web dev
@@ -24,6 +24,10 @@ test-engines: $(VENV)/.dev
 # Everything that can die, dies, while people upload. Needs mariadbd, redis-server, libfaketime; root for a small disk.
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos
+
+# A gigabyte with each client over a line that breaks every 4 MB; prints what it took.
+uploads-1g: $(VENV)/.dev
+	UPLOADS_BYTES=1000000000 UPLOADS_CUT_AFTER=4000000 $(BIN)/python -m pytest -q -s tests/upload/test_clients.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -17,6 +17,7 @@ import uvicorn
 from sqlalchemy.exc import OperationalError
 
 from app.commands.mail import mail
+from app.commands.upload import upload
 from app.commands.user import user
 from app.core.logging import configure_logging
 from app.core.reference import as_env_example, as_markdown
@@ -32,6 +33,7 @@ from app.worker.run import run_worker
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(mail, name="mail")
 cli.add_typer(user, name="user")
+cli.command()(upload)
 
 GRACEFUL_SECONDS = 30
 """How long running requests may take to end when the service is told to stop."""

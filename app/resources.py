@@ -13,6 +13,7 @@ from app.core.descriptors import allow_many
 from app.core.limits import RateLimiter, parse_overrides
 from app.core.password_policy import warm_up
 from app.core.passwords import PasswordHasher
+from app.core.senders import Senders
 from app.core.settings import Settings, SettingsError
 from app.core.slots import Slots
 from app.core.tokens import TokenSigner
@@ -58,6 +59,7 @@ class Resources:
     storage: UploadStorage
     receives: Slots
     """Bodies of uploads that come in."""
+    senders: Senders
     watchers: Slots
     """Streams of events that are open."""
     watched: WatchedUploads
@@ -109,6 +111,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             openml=openml,
             storage=storage,
             receives=Slots(total=settings.receives_at_once, per_user=settings.receives_per_user),
+            senders=Senders(),
             watchers=Slots(total=settings.watchers_at_once, per_user=WATCHERS_PER_USER),
             watched=watched,
             pictures=pictures,

@@ -1,17 +1,37 @@
 """A port in front of another port, whose line can be cut and mended: how tests take a server away."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Self
 
 from tests.conftest import find_free_port
 
+BODY_BYTES = 65_536
+"""What goes up between two answers and is more than this was a body."""
+
+
+class _CutError(Exception):
+    """The line is cut on purpose."""
+
 
 class Forwarder:
-    """Forwards connections to `host:port` from a port of its own."""
+    """Forwards connections to `host:port` from a port of its own.
 
-    def __init__(self, host: str, port: int) -> None:
+    Args:
+        host: where to.
+        port: where to.
+        cut_after: a bad line: each connection breaks after so many bytes to the server; and every other answer to a
+            body is lost, beginning with the first, so that its client cannot know that all of it arrived.
+        hold_after: a line that dies without a word: what a connection sends after so many bytes goes nowhere.
+    """
+
+    def __init__(
+        self, host: str, port: int, *, cut_after: int | None = None, hold_after: int | None = None
+    ) -> None:
         self._target = (host, port)
         self._server: asyncio.Server | None = None
         self._pipes: set[asyncio.Task[None]] = set()
@@ -19,6 +39,12 @@ class Forwarder:
         self.passed = 0
         """Bytes forwarded so far, in both directions."""
         self._more = asyncio.Event()
+        self._cut_after = cut_after
+        self._hold_after = hold_after
+        self._answers = 0
+        self.held = asyncio.Event()
+        self.cuts = 0
+        self.lost_answers = 0
 
     async def __aenter__(self) -> Self:
         await self.mend()
@@ -55,7 +81,14 @@ class Forwarder:
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._target)
             writers.append(far_writer)
-            await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
+            line = _Line()
+            up = self._pump(reader, far_writer, partial(self._sent, line))
+            try:
+                await asyncio.gather(up, self._pump(far_reader, writer, partial(self._answered, line)))
+            except _CutError:
+                # It is the client's line that is cut: what had come through it still arrives.
+                far_writer.close()
+                writers.remove(far_writer)
         finally:
             self._pipes.discard(task)
             for open_writer in writers:
@@ -63,12 +96,43 @@ class Forwarder:
                 with suppress(ConnectionError):
                     await open_writer.wait_closed()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _sent(self, line: "_Line", count: int) -> bool:
+        line.sent += count
+        line.unanswered += count
+        if self._cut_after is not None and line.sent > self._cut_after:
+            self.cuts += 1
+            raise _CutError
+        if self._hold_after is not None and line.sent > self._hold_after:
+            self.held.set()
+            return False
+        return True
+
+    def _answered(self, line: "_Line", _count: int) -> bool:
+        if self._cut_after is not None and line.unanswered > BODY_BYTES:
+            self._answers += 1
+            if self._answers % 2:
+                self.lost_answers += 1
+                raise _CutError
+        line.unanswered = 0
+        return True
+
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: Callable[[int], bool]
+    ) -> None:
         # Not every refusal of a line that is gone is a ConnectionError.
         with suppress(OSError):
             while chunk := await reader.read(65536):
-                self.passed += len(chunk)
-                self._more.set()
-                writer.write(chunk)
-                await writer.drain()
+                if passes(len(chunk)):
+                    self.passed += len(chunk)
+                    self._more.set()
+                    writer.write(chunk)
+                    await writer.drain()
             writer.write_eof()
+
+
+@dataclass
+class _Line:
+    """What has gone to the server on one connection, and how much of it since its last answer."""
+
+    sent: int = 0
+    unanswered: int = 0

@@ -1,13 +1,14 @@
 """The service as processes of its own, started as an operator starts it."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
@@ -176,3 +177,41 @@ def wait_for(look: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS, pau
         if time.monotonic() > deadline:
             pytest.fail(f"nothing after {seconds} seconds")
         time.sleep(pause)
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the service is, where it publishes, and the key of a person there."""
+
+    port: int
+    sandbox_url: str
+    api_key: str
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"X-API-Key": self.api_key}
+
+
+@contextmanager
+def serving_site(folder: Path, database: Path, sandbox_url: str) -> Iterator[Site]:
+    """Start the service on a copy of a migrated database; yield it with a person who has signed up."""
+    shutil.copy(database, folder / "openml.db")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    settings = {
+        "DATA_DIR": str(folder),
+        "OPENML_SERVER": sandbox_url,
+        "PUBLIC_URL": f"http://127.0.0.1:{port}",
+    }
+    service = Service(port, {**os.environ, **settings})
+    try:
+        with (folder / "log").open("wb") as log:
+            service.start(output=log)
+        answer = httpx.get(f"{service.url}/api-key", headers=service.sign_up_and_log_in())
+        yield Site(port, sandbox_url, answer.json()["apikey"])
+    finally:
+        service.kill()

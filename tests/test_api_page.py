@@ -4,8 +4,10 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.service import Service
@@ -14,6 +16,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 WALKS = [
     ("api.md", "What describes a dataset, tasks, collections"),
     ("uploads.md", "Begin, send, look, publish"),
+    ("uploads.md", "From a script"),
 ]
 
 
@@ -32,12 +35,15 @@ def test_walk_when_run_as_printed_then_it_prints_what_it_says(
     section = (DOCS / page).read_text().partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     script, printed = re.findall(r"```\w*\n(.*?)```", section, re.DOTALL)
     service.start()
-    token = service.sign_up_and_log_in()["Authorization"].removeprefix("Bearer ")
+    signed_in = service.sign_up_and_log_in()
+    token = signed_in["Authorization"].removeprefix("Bearer ")
+    api_key = httpx.get(f"{service.url}/api-key", headers=signed_in).json()["apikey"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
     done = subprocess.run(
         ["sh", "-e"],
         input=script.replace("http://127.0.0.1:5000", service.url),
-        env={**os.environ, "TOKEN": token},
+        env={**os.environ, "TOKEN": token, "OPENML_APIKEY": api_key, "PATH": path},
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from app.core.errors import (
     BadRequestError,
@@ -92,6 +93,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(ClientDisconnect, _on_broken_line)
     app.add_exception_handler(OperationalError, _on_database_fault)
     app.add_exception_handler(PoolTimeoutError, _on_database_fault)
     app.add_exception_handler(Exception, _on_fault)
@@ -116,6 +118,11 @@ async def _on_http_exception(_request: Request, error: Exception) -> JSONRespons
     problem = kind()
     problem.headers.update(error.headers or {})
     return problem_response(problem)
+
+
+async def _on_broken_line(_request: Request, _error: Exception) -> JSONResponse:
+    """Answer nobody: over a bad line this happens all the time, and is no fault of ours to be logged as one."""
+    return problem_response(MalformedBodyError("The body breaks off before its end."))
 
 
 async def _on_database_fault(_request: Request, error: Exception) -> JSONResponse:

@@ -30,6 +30,7 @@ from app.core.errors import (
     ValidationFailedError,
 )
 from app.core.multipart import PartEnd, PartEvent, PartStart, too_large
+from app.core.senders import Sender
 from app.core.wakeups import UPLOADS, upload_topic
 from app.db import uploads
 from app.db.engine import wake_after_commit
@@ -77,6 +78,25 @@ class Chunk:
     announced: Announced | None = None
 
 
+async def let_earlier_end(resources: Resources, *, user_id: int, upload_id: str) -> None:
+    """Let what an earlier request of this process brought count, before somebody is told how much does."""
+    await resources.senders.finish(_sender_name(user_id, upload_id))
+
+
+def _sender_name(user_id: int, upload_id: str) -> str:
+    """Return what no other user can name."""
+    return f"{user_id}/{upload_id}"
+
+
+def says_nothing_new(upload: Upload, chunk: Chunk) -> bool:
+    """Say whether a request sends no bytes, from the end of a file whose bytes are all in.
+
+    tuspy does, where the answer to the last bytes was lost, and takes a refusal for a failure of the upload.
+    """
+    is_in = upload.state not in {UploadState.RECEIVING, UploadState.CANCELLED, UploadState.FAILED}
+    return is_in and chunk.length == 0 and chunk.offset == upload.total_bytes
+
+
 async def append(resources: Resources, upload: Upload, chunk: Chunk) -> int:
     """Take bytes of an upload that may come in many requests; return how many it has now.
 
@@ -100,7 +120,8 @@ async def append(resources: Resources, upload: Upload, chunk: Chunk) -> int:
             )
         if not taken:
             raise await _why_not_taken(resources, upload.id, chunk)
-        return await _Append(resources, upload, chunk, owner=owner).run()
+        with resources.senders.begin(_sender_name(upload.user_id, upload.id)) as sender:
+            return await _Append(resources, upload, chunk, sender, owner=owner).run()
 
 
 async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upload:
@@ -152,10 +173,13 @@ async def _why_not_taken(
 class _Append:
     """One request's bytes on their way into an upload."""
 
-    def __init__(self, resources: Resources, upload: Upload, chunk: Chunk, *, owner: str) -> None:
+    def __init__(
+        self, resources: Resources, upload: Upload, chunk: Chunk, sender: Sender, *, owner: str
+    ) -> None:
         self._resources = resources
         self._upload = upload
         self._chunk = chunk
+        self._sender = sender
         self._owner = owner
         self._most = (upload.total_bytes or resources.settings.upload_max_bytes) - chunk.offset
         self._recorded = 0
@@ -176,13 +200,15 @@ class _Append:
 
     async def _take(self, writer: PartWriter) -> None:
         digest = hashlib.sha256()
-        async for block in self._chunk.stream:
+        async for block in self._sender.read(self._chunk.stream):
             if writer.length + len(block) > self._most:
                 raise InconsistentLengthError("More bytes came than were announced.")
             if self._chunk.announced:
                 digest.update(block)  # At most the 64 KiB that the server reads at once.
             await writer.write(block)
             await self._record_now_and_then(writer)
+        if self._sender.is_stopped:
+            raise UploadStateError("Another request has taken over.", headers={"Connection": "close"})
         if self._chunk.length is not None and writer.length != self._chunk.length:
             raise MalformedBodyError(
                 "The body breaks off before its end; go on from where the upload stands."

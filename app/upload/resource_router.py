@@ -45,7 +45,7 @@ from app.resources import Resources
 from app.upload import dialects, service
 from app.upload import status as upload_status
 from app.upload.dialects import IETF_BYTES, TUS_BYTES, TUS_VERSION, Dialect
-from app.upload.receive import Chunk, append
+from app.upload.receive import Chunk, append, let_earlier_end, says_nothing_new
 from app.upload.schemas import (
     DraftMetadata,
     UploadDetailResponse,
@@ -213,6 +213,7 @@ async def get_upload_offset(
     with _spoken(dialect):
         if dialect == "tus":
             dialects.require_tus_version(request.headers)
+        await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
         upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
         if upload.state == UploadState.CANCELLED or (
             upload.state == UploadState.FAILED and upload.received_sha256 is None
@@ -254,13 +255,15 @@ async def _take_bytes(
         wanted = TUS_BYTES if dialect == "tus" else IETF_BYTES
         if dialects.media_type(request.headers) != wanted:
             raise MediaTypeNotSupportedError(f"Send the bytes as {wanted}.", headers={"Accept-Patch": wanted})
+        await let_earlier_end(resources, user_id=user_id, upload_id=upload_id)
         async with resources.database.session() as session:
             upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
         await resources.limits.hit(Hit("chunk-account", str(user_id)))
-        offset = dialects.read_offset(request.headers)
-        await append(resources, upload, _chunk(request, resources, dialect, offset=offset))
-        async with resources.database.session() as session:
-            upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
+        chunk = _chunk(request, resources, dialect, offset=dialects.read_offset(request.headers))
+        if dialect != "tus" or not says_nothing_new(upload, chunk):
+            await append(resources, upload, chunk)
+            async with resources.database.session() as session:
+                upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
     return Response(status_code=status.HTTP_204_NO_CONTENT, headers=_standing(upload, dialect, resources))
 
 

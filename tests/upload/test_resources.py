@@ -253,6 +253,37 @@ async def test_patch_when_the_line_breaks_then_what_came_counts(app: Running, pe
     assert (await reach(app, person, path, "ready"))["sha256"] == hashlib.sha256(CSV).hexdigest()
 
 
+async def test_head_when_an_earlier_request_hangs_then_its_bytes_count_and_it_ends(
+    app: Running, person: Person
+) -> None:
+    path = await begin(app, person)
+    waits = asyncio.Event()
+
+    async def hanging() -> Any:
+        yield CSV[:20]
+        waits.set()
+        await asyncio.Event().wait()
+
+    earlier = asyncio.ensure_future(send(app, person, path, hanging()))
+    await waits.wait()
+
+    assert await offset_of(app, person, path) == 20
+    assert (await earlier).status_code == 409
+    assert (await send(app, person, path, CSV[20:], 20)).status_code == 204
+    await reach(app, person, path, "ready")
+
+
+async def test_tus_when_the_last_answer_was_lost_and_nothing_is_sent_again_then_204(
+    app: Running, person: Person
+) -> None:
+    path = await begin(app, person)
+    await send(app, person, path, CSV)
+
+    again = await send(app, person, path, b"", len(CSV))
+
+    assert (again.status_code, again.headers["upload-offset"]) == (204, str(len(CSV)))
+
+
 async def test_ietf_when_sent_as_the_draft_says_then_the_same(app: Running, person: Person) -> None:
     created = await app.client.post(
         "/uploads",

@@ -1,0 +1,317 @@
+"""`openml-web upload`: publish a table from a script, over any line, on any server of ours.
+
+It needs no database and none of the service's settings. Exit codes are part of what scripts may rely on
+(docs/uploads.md).
+"""
+
+import json
+import re
+import sys
+import time
+from collections.abc import Mapping
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.commands.api_key import ApiKeyError, find_api_key
+from app.commands.uploader import (
+    Document,
+    NotSignedInError,
+    RefusedError,
+    Source,
+    UnreachableError,
+    Uploader,
+    require_server,
+)
+from app.db.uploads import HAS_OUTCOME, UploadState
+
+DEFAULT_SERVER = "http://127.0.0.1:5000"
+LINE_SECONDS = 15.0
+"""How often a log is told of bytes; a terminal is told at once."""
+REDRAW_SECONDS = 0.1
+MEGABYTE = 1_000_000
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class Exit(IntEnum):
+    """How the command ends."""
+
+    DONE = 0
+    REFUSED = 1
+    USAGE = 2
+    UNREACHABLE = 3
+    NOT_SIGNED_IN = 4
+    INTERRUPTED = 130
+
+
+def upload(
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True, dir_okay=False, readable=True, help="The table; its name's end says its format."
+        ),
+    ],
+    *,
+    name: Annotated[str, typer.Option(help="The dataset's name.")] = "",
+    description: Annotated[
+        str, typer.Option(help="What it is about: a text, or @FILE to read it from.")
+    ] = "",
+    server: Annotated[
+        str, typer.Option(envvar="OPENML_WEB_SERVER", help="The server's address.")
+    ] = DEFAULT_SERVER,
+    target: Annotated[list[str] | None, typer.Option(help="Column to predict; may be repeated.")] = None,
+    creator: Annotated[list[str] | None, typer.Option(help="Who made it; may be repeated.")] = None,
+    licence: Annotated[str, typer.Option(help="Its licence, e.g. CC BY 4.0.")] = "",
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="COLUMN=TYPE", help="A column's type; may be repeated."),
+    ] = None,
+    metadata: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="JSON file with any field of the description."),
+    ] = None,
+    patience: Annotated[
+        float, typer.Option(min=0, help="Seconds to try again while no byte gets through.")
+    ] = 600,
+    draft: Annotated[
+        bool, typer.Option("--draft", help="Publish nothing yet; print the page to look at it.")
+    ] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until everybody can use the dataset.")] = True,
+    duplicate: Annotated[
+        bool, typer.Option("--duplicate", help="Publish the file even if you have before, under this name.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless something is wrong.")] = False,
+    insecure_http: Annotated[
+        bool, typer.Option("--insecure-http", help="Send the key over plain http to another machine.")
+    ] = False,
+) -> None:
+    """Publish FILE as a dataset; started again after a break, it goes on where it was.
+
+    The API key comes from OPENML_APIKEY, or from the file that openml-python uses. Exit codes: 0 it is published (or
+    kept as a draft); 1 refused; 2 wrong use; 3 the server could not be reached; 4 no valid API key; 130 interrupted.
+    """
+    try:
+        root = require_server(server, insecure_http=insecure_http)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--server") from None
+    options = {
+        "dataset_name": name,
+        "description": _text_of(description),
+        "def_tar_att": target,
+        "creator": creator,
+        "licence": licence,
+        "attributes": _types_of(types or []),
+        "allow_duplicate": duplicate,
+    }
+    described = {**_metadata_of(metadata), **{field: value for field, value in options.items() if value}}
+    if not draft and not (described.get("dataset_name") and described.get("description")):
+        raise typer.BadParameter("give --name and --description, or --draft to publish nothing yet")
+    run = _Run(_Terminal(quiet=quiet), as_json=as_json, publish=not draft, wait=wait)
+    run.go(file, root, described, patience_seconds=patience)
+
+
+def _text_of(text: str) -> str:
+    """Return a text, or that of the file which `@` names."""
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise typer.BadParameter(f"{text[1:]} cannot be read: {reason}", param_hint="--description") from None
+
+
+def _types_of(pairs: list[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        column, equals, kind = pair.rpartition("=")
+        if not (column and equals and kind):
+            raise typer.BadParameter(f"{pair!r} is not COLUMN=TYPE", param_hint="--type")
+        found[column] = kind
+    return found
+
+
+def _metadata_of(path: Path | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        raise typer.BadParameter(f"{path} does not hold a JSON object", param_hint="--metadata")
+    return document
+
+
+class _Run:
+    """One call of the command, and what is said at its end."""
+
+    def __init__(self, terminal: "_Terminal", *, as_json: bool, publish: bool, wait: bool) -> None:
+        self._terminal = terminal
+        self._as_json = as_json
+        self._publish = publish
+        self._wait = wait
+        self._upload: Document | None = None
+        self._page: str | None = None
+
+    def go(self, file: Path, server: str, metadata: Mapping[str, Any], *, patience_seconds: float) -> None:
+        """Send the file, say how it ended, and leave with its code."""
+        try:
+            api_key = find_api_key()
+            with Uploader(
+                server, api_key, display=self._terminal, patience_seconds=patience_seconds
+            ) as uploader:
+                self._publish_file(uploader, file, metadata)
+        except ApiKeyError as error:
+            self._end("not-signed-in", Exit.NOT_SIGNED_IN, {"detail": str(error)})
+        except NotSignedInError as error:
+            self._end("not-signed-in", Exit.NOT_SIGNED_IN, error.problem)
+        except UnreachableError as error:
+            self._end("unreachable", Exit.UNREACHABLE, error.problem, hint=self._how_to_go_on())
+        except RefusedError as error:
+            self._end("refused", Exit.REFUSED, error.problem)
+        except OSError as error:
+            self._end("refused", Exit.REFUSED, {"detail": f"{file} cannot be read: {error.strerror}."})
+        except KeyboardInterrupt:
+            self._end("interrupted", Exit.INTERRUPTED, {"detail": "Interrupted."}, hint=self._how_to_go_on())
+
+    def _publish_file(self, uploader: Uploader, file: Path, metadata: Mapping[str, Any]) -> None:
+        source = Source.read(file, self._terminal.hashed)
+        found = self._upload = uploader.begin(source, metadata, publish=self._publish)
+        self._page = uploader.page(found)
+        if found["state"] in HAS_OUTCOME:
+            self._terminal.say(
+                "You have published this file under this name before (--duplicate does it again)."
+            )
+        found = self._upload = uploader.send(found, source)
+        self._terminal.moved(found)
+        if self._wait:
+            found = self._upload = uploader.wait(found, publish=self._publish)
+        self._conclude(found)
+
+    def _conclude(self, found: Document) -> None:
+        state = found["state"]
+        if state == UploadState.FAILED:
+            self._end("refused", Exit.REFUSED, found.get("error") or {"detail": "It has failed."})
+        if state == UploadState.CANCELLED:
+            self._end("refused", Exit.REFUSED, {"detail": "The upload was cancelled."})
+        if found["dataset_id"] is None:
+            self._end("accepted" if self._publish else "draft", Exit.DONE)
+        self._end("duplicate" if state == UploadState.DUPLICATE else state, Exit.DONE)
+
+    def _how_to_go_on(self) -> str:
+        received = (self._upload or {}).get("received_bytes")
+        safe = f"{received} bytes are safe; the" if received else "The"
+        return f"{safe} same command, started again, goes on from where the upload stands."
+
+    def _end(
+        self, outcome: str, code: Exit, problem: Mapping[str, Any] | None = None, *, hint: str = ""
+    ) -> None:
+        """Say how it ended, on standard error to a person and on standard output to a program; leave.
+
+        Raises:
+            typer.Exit: always.
+        """
+        found = self._upload
+        if problem is not None:
+            self._terminal.complain(problem, hint)
+        elif found is not None:
+            self._terminal.conclude(outcome, found)
+        if self._as_json:
+            document = {
+                "outcome": outcome,
+                "exit_code": int(code),
+                "page": self._page,
+                "upload": found,
+                "problem": problem,
+            }
+            typer.echo(json.dumps(document))
+        elif problem is None and found is not None:
+            typer.echo(_plain(str(found["dataset_url"] or self._page)))
+        raise typer.Exit(int(code))
+
+
+class _Terminal:
+    """Standard error: one line that moves where it is a terminal, a line now and then in a log."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._redraws = sys.stderr.isatty()
+        self._shown_at = 0.0
+        self._state = ""
+        self._has_line = False
+
+    def hashed(self, done: int, total: int) -> None:
+        """So many of the file's bytes were read."""
+        self._bar("Reading", done, total)
+
+    def sent(self, done: int, total: int) -> None:
+        """So many of the file's bytes are on their way."""
+        self._bar("Sending", done, total)
+
+    def waits(self, reason: str, seconds: float) -> None:
+        """The line broke; it goes on after that long."""
+        self.say(f"{reason} Trying again in {seconds:.0f} s.")
+
+    def moved(self, upload: Document) -> None:
+        """The upload has taken a step, or the work on it has."""
+        progress = upload.get("progress")
+        if upload["state"] != self._state:
+            self._state = upload["state"]
+            self.say(f"{self._state.capitalize()}.")
+        elif progress and progress["total_bytes"]:
+            self._bar(progress["phase"].capitalize(), progress["bytes"], progress["total_bytes"])
+
+    def conclude(self, outcome: str, upload: Document) -> None:
+        """Say what was published, and what its owner may want to know of it."""
+        for repair in upload["repairs"]:
+            column = f"{repair['column']}: " if repair["column"] else ""
+            self.say(f"Changed: {column}{repair['change']} ({repair['reason']})")
+        for warning in upload["warnings"]:
+            self.say(f"Note: {warning}")
+        if upload["dataset_id"] is not None:
+            self.say(f"Dataset {upload['dataset_id']} ({outcome}):")
+        elif outcome == "draft":
+            self.say("Nothing is published yet. Look at it and publish it here:")
+        else:
+            self.say("The bytes are safe, and the rest goes on by itself. See how it fares here:")
+
+    def complain(self, problem: Mapping[str, Any], hint: str) -> None:
+        """Say what is wrong, where, and what to do; this is said even by a quiet command."""
+        self._end_line()
+        typer.echo(_plain(f"Not published: {problem.get('detail') or problem.get('title')}"), err=True)
+        for field in ("row", "column", "value", "hint"):
+            if problem.get(field) is not None:
+                typer.echo(_plain(f"  {field}: {problem[field]}"), err=True)
+        if hint:
+            typer.echo(hint, err=True)
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        if not self._quiet:
+            self._end_line()
+            typer.echo(_plain(text), err=True)
+
+    def _bar(self, what: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        pause = REDRAW_SECONDS if self._redraws else LINE_SECONDS
+        if self._quiet or (now - self._shown_at < pause and not (self._redraws and done == total)):
+            return
+        self._shown_at = now
+        share = f"{100 * done // total:3d} %" if total else ""
+        line = f"{what} {share}  {done / MEGABYTE:.1f} of {total / MEGABYTE:.1f} MB"
+        typer.echo(f"\r\x1b[K{line}" if self._redraws else line, err=True, nl=not self._redraws)
+        self._has_line = self._redraws
+
+    def _end_line(self) -> None:
+        if self._has_line:
+            self._has_line = False
+            typer.echo("", err=True)
+
+
+def _plain(text: str) -> str:
+    """Return a text of the server without what would steer a terminal."""
+    return _CONTROL.sub(" ", text)

@@ -1,0 +1,440 @@
+"""A file on its way to a server of ours over a bad line: the client's half of docs/uploads.md.
+
+It keeps nothing on the disk. What is sent has a key made of the file's bytes and its description, and with that key
+the server answers with the upload that was begun before: by this command, or by one that was killed.
+"""
+
+import base64
+import hashlib
+import ipaddress
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, Self
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+from app.db.uploads import ENDED, HAS_OUTCOME, UploadState
+
+REQUEST_BYTES = 1 << 26
+"""Sent in one request; a proxy that takes less says so, and gets less."""
+LEAST_REQUEST_BYTES = 1 << 18
+BLOCK_BYTES = 1 << 18
+TIMEOUT = httpx.Timeout(60, connect=15)
+EVENT_TIMEOUT = httpx.Timeout(60, connect=15)
+"""The server says something every fifteen seconds."""
+POLL_SECONDS = 2.0
+FIRST_PAUSE_SECONDS = 0.2
+LONGEST_PAUSE_SECONDS = 30.0
+MOST_ENDED = 20
+"""Earlier uploads of the same file that came to nothing, and are passed over to begin a new one."""
+TRY_AGAIN = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 507})
+"""Answers after which the same request may succeed."""
+ASK_AGAIN = frozenset({"mismatching-upload-offset", "upload-state", "completed-upload", "malformed-body"})
+"""Problems of bytes that came late, twice, or not all: asking how the upload stands says where to go on."""
+CAN_PUBLISH = frozenset({UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY})
+UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
+DIGEST_MISMATCH = "digest-mismatch"
+
+Document = dict[str, Any]
+
+
+class RefusedError(Exception):
+    """The server, or the file, says no; `problem` is a problem+json document."""
+
+    def __init__(self, problem: Mapping[str, Any]) -> None:
+        self.problem = dict(problem)
+        super().__init__(str(self.problem.get("detail", "")))
+
+
+class NotSignedInError(RefusedError):
+    """The server does not know the key, or its account may not upload."""
+
+
+class UnreachableError(RefusedError):
+    """The server could not be reached, or did not do its work, for longer than patience lasts."""
+
+
+class Display(Protocol):
+    """What a person, or nobody, sees of it."""
+
+    def hashed(self, done: int, total: int) -> None:
+        """So many of the file's bytes were read."""
+
+    def sent(self, done: int, total: int) -> None:
+        """So many of the file's bytes are on their way."""
+
+    def waits(self, reason: str, seconds: float) -> None:
+        """The line broke; it goes on after that long."""
+
+    def moved(self, upload: Document) -> None:
+        """The upload has taken a step, or the work on it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file as it was when it was hashed."""
+
+    path: Path
+    size: int
+    modified: int
+    sha256: bytes
+
+    @classmethod
+    def read(cls, path: Path, report: Callable[[int, int], None]) -> Self:
+        """Hash the file, in bounded blocks."""
+        digest = hashlib.sha256()
+        with path.open("rb") as file:
+            facts = path.stat()
+            done = 0
+            while block := file.read(BLOCK_BYTES):
+                digest.update(block)
+                done += len(block)
+                report(done, facts.st_size)
+        return cls(path, facts.st_size, facts.st_mtime_ns, digest.digest())
+
+    def require_unchanged(self) -> None:
+        """Refuse to go on with bytes that are not those that were hashed."""
+        facts = self.path.stat()
+        if (facts.st_size, facts.st_mtime_ns) != (self.size, self.modified):
+            raise _refused("The file has changed while it was being sent. Run the command again.")
+
+
+class _Patience:
+    """How long it is tried again while nothing gets better."""
+
+    def __init__(self, seconds: float, display: Display) -> None:
+        self._seconds = seconds
+        self._display = display
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew: there was progress."""
+        self._until = time.monotonic() + self._seconds
+        self._pauses = 0
+
+    def pause(self, problem: Mapping[str, Any], *, at_least: float = 0) -> None:
+        """Wait a little, longer each time, and no two clients equally long.
+
+        Raises:
+            UnreachableError: it has taken too long already, or would.
+        """
+        left = self._until - time.monotonic()
+        if left <= 0 or at_least > left:
+            raise UnreachableError(problem)
+        # Doubling stops where it would not matter any more.
+        longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._pauses, 10))
+        seconds = min(at_least + longest * random.uniform(0.5, 1), left)  # noqa: S311 - no secret
+        self._pauses += 1
+        if self._pauses > 1:
+            self._display.waits(str(problem["detail"]), seconds)
+        time.sleep(seconds)
+
+
+class Uploader:
+    """Sends files to one server, in the name of one key.
+
+    Args:
+        server: the root of the service, as `require_server` returns it.
+        api_key: the key; it goes into one header of requests to that very server.
+        display: what is told how it goes.
+        patience_seconds: how long to try again while no byte gets through.
+    """
+
+    def __init__(self, server: str, api_key: SecretStr, *, display: Display, patience_seconds: float) -> None:
+        self._display = display
+        self._patience = _Patience(patience_seconds, display)
+        self._request_bytes = REQUEST_BYTES
+        self._server = server
+        self._client = httpx.Client(
+            headers={"X-API-Key": api_key.get_secret_value(), "Accept": "application/json"},
+            timeout=TIMEOUT,
+            follow_redirects=False,  # Another host would get the key.
+            trust_env=not is_loopback(server),  # A proxy has no business between us and this machine.
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def page(self, upload: Mapping[str, Any]) -> str:
+        """Return the address of the page where its owner looks at an upload."""
+        return f"{self._server}/dashboard/data-upload?uuid={upload['id']}"
+
+    def begin(self, source: Source, metadata: Mapping[str, Any], *, publish: bool) -> Document:
+        """Return the upload to send the file to: a new one, or the one that was begun before.
+
+        Raises:
+            RefusedError: the server does not take it.
+        """
+        digest = base64.b64encode(source.sha256).decode()
+        body = {"file_name": source.path.name, "size": source.size, "metadata": metadata}
+        for attempt in range(MOST_ENDED):
+            facts = json.dumps([body, digest, attempt], sort_keys=True)
+            headers = {
+                "Repr-Digest": f"sha-256=:{digest}:",
+                "Idempotency-Key": f"openml-web-{hashlib.sha256(facts.encode()).hexdigest()}",
+            }
+            answer = self._ask("POST", "/uploads", json=body, headers=headers)
+            upload = _document(answer)
+            if answer.status_code == httpx.codes.OK:
+                found = self._go_on_with(upload, metadata, publish=publish)
+                if found is None:
+                    continue
+                upload = found
+            if publish and upload["state"] in CAN_PUBLISH and not upload["publish"]:
+                upload = _document(self._ask("POST", f"{_path(upload)}/publish", json={}))
+            return upload
+        raise _refused("This file has failed very often. Look at GET /uploads, or change its description.")
+
+    def _go_on_with(self, upload: Document, metadata: Mapping[str, Any], *, publish: bool) -> Document | None:
+        """Return the upload that was begun before, as it stands now; None if a new one is needed."""
+        state = upload["state"]
+        if state == UploadState.FAILED:
+            return self._retry(upload) if publish else None
+        if state in HAS_OUTCOME and state != UploadState.CANCELLED:
+            return None if metadata.get("allow_duplicate") else upload
+        return None if state == UploadState.CANCELLED else upload
+
+    def _retry(self, upload: Document) -> Document | None:
+        """Let the server try again with the bytes that it has; None if it cannot."""
+        problem = upload.get("error") or {}
+        if str(problem.get("type", "")).endswith(DIGEST_MISMATCH) or upload.get("dataset_id") is not None:
+            return None
+        try:
+            return _document(self._ask("POST", f"{_path(upload)}/retry", json={}))
+        except NotSignedInError:
+            raise
+        except RefusedError:
+            # Its bytes are gone; or it was heard, and only the answer was lost.
+            upload = self.ask_after(upload)
+            return None if upload["state"] in {UploadState.FAILED, UploadState.CANCELLED} else upload
+
+    def send(self, upload: Document, source: Source) -> Document:
+        """Send what is missing, from wherever the server says it stands, until nothing is.
+
+        Raises:
+            RefusedError: the server does not take it, or the file has changed.
+            UnreachableError: no byte got through for too long.
+        """
+        with source.path.open("rb") as file:
+            while upload["state"] == UploadState.RECEIVING:
+                offset = int(upload["received_bytes"])
+                self._display.sent(offset, source.size)
+                source.require_unchanged()
+                problem, at_least = self._send_some(upload, file, source, offset)
+                if problem is not None:
+                    self._patience.pause(problem, at_least=at_least)
+                    # Unlike GET, this tells the server that whatever it still waits for will not come.
+                    self._ask("HEAD", _path(upload), headers={"Tus-Resumable": "1.0.0"})
+                upload = self.ask_after(upload)
+                if int(upload["received_bytes"]) > offset:
+                    self._patience.renew()
+                elif problem is None and upload["state"] == UploadState.RECEIVING:
+                    self._patience.pause(_problem("The server takes the bytes, but does not keep them."))
+        self._display.sent(int(upload["received_bytes"]), source.size)
+        return upload
+
+    def _send_some(
+        self, upload: Document, file: BinaryIO, source: Source, offset: int
+    ) -> tuple[Document | None, float]:
+        """Send one request's bytes; return what went wrong, if it is worth another try, and how long to wait for it."""
+        length = min(self._request_bytes, source.size - offset)
+        headers = {
+            "Tus-Resumable": "1.0.0",
+            "Upload-Offset": str(offset),
+            "Content-Type": "application/offset+octet-stream",
+            "Content-Length": str(length),
+        }
+        content = self._blocks(file, source, offset, length)
+        try:
+            answer = self._client.patch(self._server + _path(upload), headers=headers, content=content)
+        except httpx.TransportError as error:
+            return _broken(error), 0
+        if answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE and not _is_problem(answer):
+            return self._send_less(answer), 0
+        if answer.status_code in TRY_AGAIN:
+            return _problem_of(answer), _retry_after(answer)
+        if _slug(answer) in ASK_AGAIN:
+            return _problem_of(answer), 0
+        _require_taken(answer)
+        return None, 0
+
+    def _send_less(self, answer: httpx.Response) -> Document:
+        """Answer a proxy that takes only small bodies."""
+        if self._request_bytes <= LEAST_REQUEST_BYTES:
+            raise RefusedError(_problem_of(answer))
+        self._request_bytes = max(self._request_bytes // 8, LEAST_REQUEST_BYTES)
+        return _problem("Something on the way takes only smaller requests.")
+
+    def _blocks(self, file: BinaryIO, source: Source, offset: int, length: int) -> Iterator[bytes]:
+        file.seek(offset)
+        end = offset + length
+        while offset < end:
+            block = file.read(min(BLOCK_BYTES, end - offset))
+            if not block:
+                raise _refused("The file has become shorter while it was being sent. Run the command again.")
+            yield block
+            offset += len(block)
+            self._display.sent(offset, source.size)
+
+    def ask_after(self, upload: Mapping[str, Any]) -> Document:
+        """Return the upload as it stands now."""
+        return _document(self._ask("GET", _path(upload)))
+
+    def wait(self, upload: Document, *, publish: bool) -> Document:
+        """Follow an upload until nothing more happens by itself, as events or, where none get through, by asking."""
+        while not _rests(upload, publish=publish):
+            try:
+                for shown in self._events(upload):
+                    self._display.moved(shown)
+                    if _rests(shown, publish=publish):
+                        break
+            except httpx.TransportError:
+                pass
+            # What the events leave out is in the answer to a question, which also says whether the server is there.
+            upload = self.ask_after(upload)
+            self._patience.renew()
+            self._display.moved(upload)
+            if not _rests(upload, publish=publish):
+                time.sleep(POLL_SECONDS)
+        return upload
+
+    def _events(self, upload: Mapping[str, Any]) -> Iterator[Document]:
+        """Yield the upload as it is, and whenever it has changed, for as long as the stream lasts."""
+        address = f"{self._server}{_path(upload)}/events"
+        headers = {"Accept": "text/event-stream"}
+        with self._client.stream("GET", address, headers=headers, timeout=EVENT_TIMEOUT) as answer:
+            if answer.status_code != httpx.codes.OK:
+                return
+            kind = ""
+            for line in answer.iter_lines():
+                name, _, value = line.partition(":")
+                if name == "event":
+                    kind = value.strip()
+                elif name == "data" and kind == "upload":
+                    yield json.loads(value)
+
+    def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's arguments
+        """Return the answer to a request that may be sent as often as it takes."""
+        while True:
+            try:
+                answer = self._client.request(method, self._server + path, **request)
+            except httpx.TransportError as error:
+                self._patience.pause(_broken(error))
+                continue
+            is_being_served = answer.status_code == httpx.codes.CONFLICT and path == "/uploads"
+            if answer.status_code in TRY_AGAIN or (is_being_served and _slug(answer) == "upload-state"):
+                self._patience.pause(_problem_of(answer), at_least=_retry_after(answer))
+                continue
+            _require_taken(answer)
+            return answer
+
+
+def require_server(text: str, *, insecure_http: bool) -> str:
+    """Return the root of a service, without a slash at its end.
+
+    Raises:
+        ValueError: it is no address, or the key would cross a network for everybody to read.
+    """
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("give the server's address, e.g. https://www.openml.org")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ValueError("give the server's address alone, without a name, a password, or a question mark")
+    if parts.scheme == "http" and not (insecure_http or is_loopback(text)):
+        raise ValueError(
+            "over plain http everybody on the way could read the API key; use https, or --insecure-http"
+        )
+    return text.rstrip("/")
+
+
+def is_loopback(server: str) -> bool:
+    """Say whether an address stays on this machine."""
+    host = urlsplit(server).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _rests(upload: Mapping[str, Any], *, publish: bool) -> bool:
+    return upload["state"] in ENDED or (not publish and upload["state"] == UploadState.READY)
+
+
+def _path(upload: Mapping[str, Any]) -> str:
+    return f"/uploads/{upload['id']}"
+
+
+def _document(answer: httpx.Response) -> Document:
+    """Return the upload that an answer describes."""
+    try:
+        document = answer.json()
+    except ValueError:
+        document = None
+    if not (isinstance(document, dict) and UPLOAD_ID.fullmatch(str(document.get("id", "")))):
+        raise UnreachableError(
+            _problem(f"{answer.url.host} does not answer as OpenML's upload service does.")
+        )
+    return document
+
+
+def _require_taken(answer: httpx.Response) -> None:
+    """Raise what an answer says, unless it says yes."""
+    if answer.is_success:
+        return
+    if answer.is_redirect:
+        target = answer.headers.get("location", "")
+        raise _refused(f"The server says to go to {target}; if that is right, give its root with --server.")
+    problem = _problem_of(answer)
+    if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+        raise NotSignedInError(problem)
+    raise RefusedError(problem) if _is_problem(answer) else UnreachableError(problem)
+
+
+def _is_problem(answer: httpx.Response) -> bool:
+    return bool(answer.headers.get("content-type", "").startswith("application/problem+json"))
+
+
+def _problem_of(answer: httpx.Response) -> Document:
+    """Return what an answer says is wrong, or that it says nothing we can read."""
+    if _is_problem(answer):
+        try:
+            problem = answer.json()
+        except ValueError:
+            problem = None
+        if isinstance(problem, dict):
+            return {"detail": answer.reason_phrase, **problem}
+    return _problem(f"{answer.url.host} answers {answer.status_code} {answer.reason_phrase}.")
+
+
+def _slug(answer: httpx.Response) -> str:
+    return str(_problem_of(answer).get("type", "")).rpartition("/")[2]
+
+
+def _broken(error: httpx.TransportError) -> Document:
+    """Describe a broken line; the library's own words may be empty."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
+    return _problem(f"The line to the server broke ({words}{': ' if str(error) else ''}{error}).")
+
+
+def _problem(detail: str) -> Document:
+    return {"detail": detail}
+
+
+def _refused(detail: str) -> RefusedError:
+    return RefusedError(_problem(detail))
+
+
+def _retry_after(answer: httpx.Response) -> float:
+    """Return for how many seconds the server wants to be left alone."""
+    text = answer.headers.get("retry-after", "")
+    return float(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0

@@ -1,0 +1,82 @@
+"""Who sends a file's bytes to this process: one request at a time, and a later one takes over.
+
+A client whose line broke is back before we know that it is gone. What its first request brought must count before the
+second is told where to go on, or it would be sent, and lost, again and again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+END_SECONDS = 0.5
+"""How long an earlier request may read on what has arrived of it already, before it is stopped."""
+KEEP_SECONDS = 10.0
+"""How long it may take after that to bring its bytes to the disk."""
+T = TypeVar("T")
+
+
+class Sender:
+    """One request that brings bytes."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.Event()
+        self.is_stopped = False
+        self._wait: asyncio.Timeout | None = None
+
+    async def read(self, stream: AsyncIterator[T]) -> AsyncIterator[T]:
+        """Yield what comes, until the end or until another request takes over."""
+        while not self.is_stopped:
+            try:
+                async with asyncio.timeout(None) as self._wait:
+                    item = await anext(stream, None)
+            except TimeoutError:
+                return
+            finally:
+                self._wait = None
+            if item is None:
+                return
+            yield item
+
+    def stop(self) -> None:
+        """End `read`: at once if it waits for bytes, or else before the next ones."""
+        self.is_stopped = True
+        if self._wait is not None:
+            self._wait.reschedule(asyncio.get_running_loop().time())
+
+
+class Senders:
+    """The requests of this process that bring bytes, by what they bring them to."""
+
+    def __init__(self) -> None:
+        self._current: dict[str, Sender] = {}
+
+    @contextmanager
+    def begin(self, name: str) -> Iterator[Sender]:
+        """Yield the sender that is the current one for `name` until the body ends, or another begins."""
+        sender = self._current[name] = Sender()
+        try:
+            yield sender
+        finally:
+            sender.ended.set()
+            if self._current.get(name) is sender:
+                del self._current[name]
+
+    async def finish(self, name: str) -> None:
+        """Wait until nothing is on its way to `name` any more; what hangs is stopped."""
+        sender = self._current.get(name)
+        if sender is None:
+            return
+        if await _has_ended(sender, END_SECONDS):
+            return
+        sender.stop()
+        await _has_ended(sender, KEEP_SECONDS)
+
+
+async def _has_ended(sender: Sender, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await sender.ended.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -1,0 +1,296 @@
+"""`openml-web upload`, as scripts call it, against the service as a process of its own."""
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from typer.testing import CliRunner, Result
+
+from app.cli import cli
+from tests.conftest import eventually
+from tests.forwarder import Forwarder
+from tests.servers import serving
+from tests.service import Site, serving_site
+
+TABLE = "station,level,flood\nOuse,4.2,yes\nAire,1.0,no\n"
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path, sandbox_url: str) -> Iterator[Site]:
+    with serving_site(tmp_path_factory.mktemp("command"), migrated_sqlite, sandbox_url) as found:
+        yield found
+
+
+@pytest.fixture
+def name() -> str:
+    return f"levels-{secrets.token_hex(4)}"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    path = tmp_path / "levels.csv"
+    path.write_text(TABLE)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """The command in an empty folder, with no settings and nobody's key."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for variable in ("OPENML_APIKEY", "OPENML_WEB_SERVER", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def run_command(*arguments: str, **environment: str) -> Result:
+        result = CliRunner().invoke(cli, ["upload", *arguments], env=environment)
+        key = environment.get("OPENML_APIKEY")
+        assert not key or key not in result.output
+        return result
+
+    return run_command
+
+
+def at(site: Site) -> dict[str, str]:
+    return {"OPENML_WEB_SERVER": site.url, "OPENML_APIKEY": site.api_key}
+
+
+def uploads(site: Site, name: str) -> list[dict[str, Any]]:
+    found = httpx.get(f"{site.url}/uploads?limit=100", headers=site.headers).json()["uploads"]
+    return [upload for upload in found if upload["dataset_name"] == name]
+
+
+def test_upload_when_told_everything_then_published_once_and_said_as_json(
+    run: Run, site: Site, table: Path, name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "about.txt").write_text("River levels.")
+    (tmp_path / "more.json").write_text('{"language": "English", "dataset_name": "overruled"}')
+    arguments = [str(table), "--name", name, "--description", "@about.txt", "--target", "flood"]
+    arguments += ["--creator", "Ada Example", "--licence", "CC0", "--type", "station=nominal"]
+
+    first = run(*arguments, "--metadata", "more.json", "--json", **at(site))
+    again = run(*arguments, "--metadata", "more.json", **at(site))
+
+    assert first.exit_code == 0, first.output
+    document = json.loads(first.stdout)
+    upload = document["upload"]
+    assert (document["outcome"], upload["state"], document["problem"]) == ("active", "active", None)
+    described = upload["metadata"]
+    assert {field: described[field] for field in ("dataset_name", "description", "language", "licence")} == {
+        "dataset_name": name,
+        "description": "River levels.",
+        "language": "English",
+        "licence": "CC0",
+    }
+    assert (described["def_tar_att"], described["creator"]) == (["flood"], ["Ada Example"])
+    assert described["attributes"] == {"station": "nominal"}
+    assert (again.exit_code, again.stdout) == (0, f"{upload['dataset_url']}\n")
+    assert "published this file under this name before" in again.stderr
+    assert len(uploads(site, name)) == 1
+
+
+def test_upload_when_a_duplicate_is_wanted_then_published_again(
+    run: Run, site: Site, table: Path, name: str
+) -> None:
+    arguments = [str(table), "--name", name, "--description", "Levels.", "--target", "flood", "--duplicate"]
+    codes = [run(*arguments, "--quiet", **at(site)).exit_code for _ in range(2)]
+
+    assert codes == [0, 0]
+    assert len({upload["dataset_id"] for upload in uploads(site, name)}) == 2
+
+
+def test_upload_when_a_draft_then_the_page_and_the_same_file_may_be_published_later(
+    run: Run, site: Site, table: Path, name: str
+) -> None:
+    arguments = [str(table), "--name", name, "--description", "Levels.", "--target", "flood"]
+    draft = run(*arguments, "--draft", **at(site))
+
+    [upload] = uploads(site, name)
+    assert (draft.exit_code, upload["state"], upload["dataset_id"]) == (0, "ready", None)
+    assert draft.stdout == f"{site.url}/dashboard/data-upload?uuid={upload['id']}\n"
+
+    published = run(*arguments, "--no-wait", **at(site))
+    [upload] = uploads(site, name)
+    assert (published.exit_code, upload["publish"]) == (0, True)
+
+
+def test_upload_when_refused_then_1_with_the_row_the_column_and_no_bytes_again(
+    run: Run, site: Site, tmp_path: Path, name: str
+) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text(TABLE + "Nidd,high,no\n")
+    arguments = [str(bad), "--name", name, "--description", "L.", "--target", "flood", "--type", "level=real"]
+
+    refused = run(*arguments, "--json", **at(site))
+    again = run(*arguments, "--quiet", **at(site))
+
+    problem = json.loads(refused.stdout)["problem"]
+    assert (refused.exit_code, again.exit_code) == (1, 1)
+    assert (problem["row"], problem["column"]) == (3, "level")
+    assert problem["detail"] in again.stderr
+    assert "column: level" in again.stderr
+    [upload] = uploads(site, name)
+    assert upload["state"] == "failed", "the second time it was tried again with the bytes that were there"
+
+    unreadable = run(str(bad), "--name", "no spaces allowed\u0007", "--description", "L.", **at(site))
+    assert (unreadable.exit_code, "\u0007" in unreadable.output) == (1, False)
+    assert "dataset_name" in unreadable.stderr
+
+
+def test_upload_when_nobody_is_signed_in_then_4_and_where_a_key_is_looked_for(
+    run: Run, site: Site, table: Path, tmp_path: Path
+) -> None:
+    arguments = [str(table), "--name", "levels", "--description", "Levels.", "--server", site.url]
+    config = tmp_path / "home" / "openml"
+    config.mkdir(parents=True)
+
+    nothing = run(*arguments)
+    unknown = run(*arguments, OPENML_APIKEY="0" * 32)
+    malformed = run(*arguments, OPENML_APIKEY="not-a-key")
+    (config / "config").write_text("apikey not-a-key-either\n")
+    unreadable = run(*arguments, XDG_CONFIG_HOME=str(config.parent))
+
+    assert [one.exit_code for one in (nothing, unknown, malformed, unreadable)] == [4, 4, 4, 4]
+    assert "OPENML_APIKEY" in nothing.stderr
+    assert str(Path("openml", "config")) in nothing.stderr
+    assert "not-a-key" not in unreadable.output
+
+
+def test_upload_when_openml_python_has_a_key_then_used(
+    run: Run, site: Site, table: Path, tmp_path: Path, name: str
+) -> None:
+    config = tmp_path / "home" / "openml"
+    config.mkdir(parents=True)
+    (config / "config").write_text(f"apikey = {site.api_key}\nserver = https://www.openml.org/api/v1/xml\n")
+    arguments = [str(table), "--name", name, "--draft", "--no-wait", "--server", site.url]
+
+    assert run(*arguments, XDG_CONFIG_HOME=str(config.parent)).exit_code == 0
+    assert len(uploads(site, name)) == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ([], "--name and --description"),
+        (["--draft", "--server", "http://openml.example"], "--insecure-http"),
+        (["--draft", "--server", "https://ada:secret@openml.example"], "without a name"),
+        (["--draft", "--server", "openml.example"], "https://www.openml.org"),
+        (["--draft", "--type", "level"], "COLUMN=TYPE"),
+        (["--draft", "--description", "@nowhere.txt"], "nowhere.txt"),
+        (["--draft", "--metadata", "levels.csv"], "JSON object"),
+    ],
+)
+def test_upload_when_used_wrongly_then_2_and_what_to_give(
+    run: Run, table: Path, options: list[str], words: str
+) -> None:
+    done = run(str(table), *options, OPENML_APIKEY="0" * 32, TERMINAL_WIDTH="300")
+
+    assert done.exit_code == 2
+    assert words in done.stderr
+
+
+def test_upload_when_nobody_answers_then_3_within_its_patience(run: Run, table: Path, free_port: int) -> None:
+    arguments = [str(table), "--draft", "--server", f"http://127.0.0.1:{free_port}", "--patience", "0.1"]
+
+    done = run(*arguments, OPENML_APIKEY="0" * 32)
+
+    assert done.exit_code == 3
+    assert "started again" in done.stderr
+
+
+async def test_upload_when_the_server_sends_elsewhere_then_the_key_does_not_go_there(
+    run: Run, table: Path
+) -> None:
+    asked: list[str] = []
+
+    async def redirect(scope: Any, _receive: Any, send: Any) -> None:
+        asked.append(scope["path"])
+        headers = [(b"location", b"/elsewhere")]
+        await send({"type": "http.response.start", "status": 307, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    async with serving(redirect) as url:
+        done = await asyncio.to_thread(run, str(table), "--draft", "--server", url, OPENML_APIKEY="0" * 32)
+
+    assert (done.exit_code, asked) == (1, ["/uploads"])
+    assert "/elsewhere" in done.stderr
+
+
+async def test_upload_when_a_proxy_takes_only_small_bodies_then_sent_in_small_ones(
+    run: Run, site: Site, tmp_path: Path, name: str
+) -> None:
+    table = tmp_path / "large.csv"
+    table.write_text(TABLE + "Ouse,4.2,yes\n" * 100_000)
+    largest = 1_000_000
+    sizes: list[int] = []
+
+    async def proxy(scope: Any, receive: Any, send: Any) -> None:
+        headers = {name.decode(): value.decode() for name, value in scope["headers"]}
+        length = int(headers.get("content-length", "0"))
+        sizes.append(length)
+        body = b""
+        if length <= largest:
+            while (event := await receive()).get("more_body") or event.get("body"):
+                body += event["body"]
+                if not event["more_body"]:
+                    break
+            async with httpx.AsyncClient(base_url=site.url) as client:
+                answer = await client.request(scope["method"], scope["path"], headers=headers, content=body)
+        else:
+            answer = httpx.Response(413, text="too large", headers={"content-type": "text/html"})
+        kept = {"content-type", "upload-offset", "location"}
+        given = [(key.encode(), value.encode()) for key, value in answer.headers.items() if key in kept]
+        await send({"type": "http.response.start", "status": answer.status_code, "headers": given})
+        await send({"type": "http.response.body", "body": answer.content})
+
+    async with serving(proxy) as url:
+        arguments = [str(table), "--name", name, "--draft", "--no-wait", "--server", url]
+        done = await asyncio.to_thread(run, *arguments, OPENML_APIKEY=site.api_key)
+
+    assert done.exit_code == 0, done.output
+    assert max(sizes) > largest, "it was tried with all of it first"
+    assert uploads(site, name)[0]["received_bytes"] == table.stat().st_size
+
+
+async def test_upload_when_stopped_and_killed_then_started_again_it_goes_on(
+    run: Run, site: Site, tmp_path: Path, name: str
+) -> None:
+    table = tmp_path / "large.csv"
+    table.write_text(TABLE + "Ouse,4.2,yes\n" * 300_000)
+    arguments = [str(table), "--name", name, "--description", "Levels.", "--target", "flood"]
+    before = 0
+    for number, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        async with Forwarder("127.0.0.1", site.port, hold_after=1_000_000) as line:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "app.cli", "upload", *arguments),
+                env={
+                    **os.environ,
+                    "OPENML_APIKEY": site.api_key,
+                    "OPENML_WEB_SERVER": f"http://127.0.0.1:{line.port}",
+                },
+                stderr=asyncio.subprocess.PIPE,
+            )
+            await asyncio.wait_for(line.held.wait(), 30)
+            process.send_signal(number)
+            _, said = await process.communicate()
+            assert process.returncode == code
+            assert number == signal.SIGKILL or b"same command, started again" in said
+
+        async def received(than: int = before) -> int | None:
+            [upload] = await asyncio.to_thread(uploads, site, name)
+            return upload["received_bytes"] if upload["received_bytes"] > than else None
+
+        before = await eventually(received)
+
+    assert before > 1_000_000
+    done = await asyncio.to_thread(run, *arguments, **at(site))
+    [upload] = uploads(site, name)
+    assert (done.exit_code, upload["state"]) == (0, "active"), done.output
