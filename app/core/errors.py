@@ -258,8 +258,8 @@ class ValidationFailedError(Problem):
     slug, status, title = "validation-failed", 422, "Some fields need another value"
 
     @classmethod
-    def for_fields(cls, errors: Sequence[Mapping[str, str]]) -> Self:
-        """Return the problem that names each field, as `{"field": …, "message": …}`."""
+    def for_fields(cls, errors: Sequence[Mapping[str, Any]]) -> Self:
+        """Return the problem that names each field, as `{"field": …, "message": …}` and perhaps more."""
         detail = "; ".join(f"{error['field']}: {error['message']}" for error in errors)
         return cls(detail, errors=list(errors))
 

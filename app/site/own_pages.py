@@ -103,6 +103,20 @@ async def upload_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLRespons
     )
 
 
+@router.get("/dashboard/data-upload")
+@router.get("/dashboard/data-upload/")
+async def preview_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Show what was found in an upload before it is published; the frontend shows it in a frame."""
+    return render(
+        "preview.html",
+        title="Look before you publish",
+        licences=[licence.name for licence in LICENCES],
+        wide=True,
+        framed_by="'self'",
+        mailbox=mailbox,
+    )
+
+
 @router.get("/auth/my-uploads")
 @router.get("/auth/my-uploads/")
 async def uploads_page(mailbox: MailboxDep) -> HTMLResponse:

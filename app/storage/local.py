@@ -112,6 +112,14 @@ class LocalStorage:
             raise OSError(f"{digests.length} bytes are on the disk where {length} were recorded")
         return digests
 
+    async def keep(self, upload_id: str, stage: Stage) -> None:
+        """Do nothing: all who see this folder see the file."""
+
+    async def fetch(self, upload_id: str, stage: Stage) -> Path | None:
+        """Return the file's path if it is there."""
+        path = self.path(upload_id, stage)
+        return path if await asyncio.to_thread(path.is_file) else None
+
     async def delete(self, upload_id: str) -> None:
         """Remove every byte of the upload; nothing there is fine."""
         await asyncio.to_thread(shutil.rmtree, self._root / upload_id, ignore_errors=True)

@@ -68,6 +68,12 @@ class UploadStorage(Protocol):
     def path(self, upload_id: str, stage: Stage) -> Path:
         """Return where the working file of this stage is on this machine, or will be."""
 
+    async def keep(self, upload_id: str, stage: Stage) -> None:
+        """Let every machine `fetch` the working file that this one has made; an older one is replaced."""
+
+    async def fetch(self, upload_id: str, stage: Stage) -> Path | None:
+        """Return where a file that was kept is on this machine now, or None if there is none."""
+
     async def delete(self, upload_id: str) -> None:
         """Remove every byte of the upload; nothing there is fine."""
 

@@ -226,6 +226,39 @@ class S3Storage:
         """Return where the local file of this stage is, or will be."""
         return self._folder / upload_id / stage
 
+    async def keep(self, upload_id: str, stage: Stage) -> None:
+        """Make an object of a working file of this machine, for the others.
+
+        Raises:
+            StorageUnavailableError: the store does not answer.
+        """
+        with _store_faults("put"):
+            await obstore.put_async(self._store, _object(upload_id, stage), self.path(upload_id, stage))
+
+    async def fetch(self, upload_id: str, stage: Stage) -> Path | None:
+        """Return the working file's path, and download it first if another machine has made it.
+
+        Raises:
+            StorageUnavailableError: the store does not answer.
+            StorageFullError: the local disk is full.
+        """
+        path = self.path(upload_id, stage)
+        if await asyncio.to_thread(path.is_file):
+            return path
+        draft = _Composition(path.with_name(f"{stage}.{secrets.token_hex(4)}"))
+        try:
+            with _disk_faults(), _store_faults("get"):
+                answer = await obstore.get_async(self._store, _object(upload_id, stage))
+                await asyncio.to_thread(draft.open)
+                async for block in answer.stream(min_chunk_size=PIECE_BYTES):
+                    await asyncio.to_thread(draft.append, block)
+                await asyncio.to_thread(draft.finish, path)
+        except (FileNotFoundError, NotFoundError):
+            return None
+        finally:
+            await asyncio.to_thread(draft.drop)
+        return path
+
     async def delete(self, upload_id: str) -> None:
         """Remove every object of the upload, and this machine's working files; nothing there is fine.
 
@@ -391,7 +424,7 @@ class _Composition:
         self._draft.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._file = self._draft.open("xb", buffering=0)
 
-    def append(self, block: obstore.Bytes) -> None:
+    def append(self, block: obstore.Bytes | bytes) -> None:
         with self._lock:
             if self._file is None:
                 return

@@ -120,13 +120,14 @@ def check_known(names: Iterable[str], columns: Sequence[str], role: str) -> None
     for name in names:
         if name in known:
             continue
-        near = _near(name, columns)
+        near = nearest(name, columns)
         hint = f"Did you mean {', '.join(repr(each) for each in near)}?" if near else None
         message = f"The {role} {shortened(name)} is not a column of the table."
         raise TabularError("unknown-column", message, hint=hint)
 
 
-def _near(name: str, columns: Sequence[str]) -> list[str]:
+def nearest(name: str, columns: Sequence[str]) -> list[str]:
+    """Return at most three columns that somebody may have meant."""
     folded = name.strip().casefold()
     same = [column for column in columns if column.strip().casefold() == folded]
     return same[:3] or get_close_matches(name, columns, n=3)

@@ -76,7 +76,7 @@ def _check_roles(names: Sequence[str], wanted: set[str]) -> None:
 
 
 def _published(name: str, wanted: set[str], position: int) -> str:
-    plain = _tidy(name)
+    plain = tidy(name)
     if not plain:
         hint = "Name it; a row index of pandas is left out by to_csv(index=False)."
         raise TabularError("bad-column-name", f"Column {position} has no name.", hint=hint)
@@ -84,7 +84,7 @@ def _published(name: str, wanted: set[str], position: int) -> str:
     return strict if wanted & {name, plain, strict} else plain
 
 
-def _tidy(name: str) -> str:
+def tidy(name: str) -> str:
     """Write a name in 1 to 64 ASCII characters without quotes, backslashes and control characters."""
     if name_fault(name) is None:
         return name
@@ -135,7 +135,7 @@ def _resolved(
     """Return the request with published names in place of those of the file."""
     # A name that stands twice means its first column; one of the file comes before one that was made of it.
     pairs = list(zip(names, published, strict=True))[::-1]
-    known = {_tidy(old): new for old, new in pairs} | {new: new for new in published} | dict(pairs)
+    known = {tidy(old): new for old, new in pairs} | {new: new for new in published} | dict(pairs)
     fields: dict[str, Any] = {}
     row_id = request.row_id_attribute
     for role, asked in (

@@ -98,6 +98,7 @@ class _Look:
         self._counts = RowCounts(self._plans)
         self._fitting = dict.fromkeys(self._plans, 0)
         self._first_rows: list[list[str | None]] = []
+        self._namesakes = _later_namesakes({index: job.file_names[index] for index in self._plans})
         self._shown = list(self._plans)[:MOST_ROW_COLUMNS]
         self._kinds = {index: plan.kind for index, plan in self._plans.items()}
         whole = {index: kind == "integer" for index, kind in self._kinds.items()}
@@ -129,6 +130,7 @@ class _Look:
         words = {plan.name: counts.words[index] for index, plan in sound.items() if counts.words[index]}
         table = {
             "rows": self.rows,
+            "repair": job.request.repair,
             "columns": len(self._plans),
             "errors": len(self._faults),
             "arff_format": "Sparse_ARFF" if job.sparse else "ARFF",
@@ -153,6 +155,7 @@ class _Look:
             "index": index,
             "file_name": self._job.file_names[index],
             "name": plan.name,
+            "key": plan.name if index in self._namesakes else self._job.file_names[index],
             "type": self._kinds[index],
             "labels": plan.labels,
             "why": self._why(index, alternatives),
@@ -479,6 +482,17 @@ def _as_it_is(column: pa.Array) -> pa.Array:
     except pa.ArrowException:
         return pa.nulls(len(column), pa.string())
     return pc.if_else(pc.equal(texts, "nan"), pa.scalar(None, pa.string()), texts)
+
+
+def _later_namesakes(names: Mapping[int, str]) -> set[int]:
+    """Return the columns whose name in the file means an earlier one, or none."""
+    seen = {""}
+    later = set()
+    for index, name in names.items():
+        if name in seen:
+            later.add(index)
+        seen.add(name)
+    return later
 
 
 def _cell(cell: str | None) -> str | None:

@@ -45,9 +45,11 @@ from app.resources import Resources
 from app.upload import dialects, service
 from app.upload import status as upload_status
 from app.upload.dialects import IETF_BYTES, TUS_BYTES, TUS_VERSION, Dialect
+from app.upload.preview import show_preview
 from app.upload.receive import Chunk, append, let_earlier_end, says_nothing_new
 from app.upload.schemas import (
     DraftMetadata,
+    PreviewResponse,
     UploadDetailResponse,
     UploadRequest,
     UploadsResponse,
@@ -56,6 +58,8 @@ from app.upload.watch import last_seen, watch
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
 PAGE_LENGTH = 100
+PREVIEW_LENGTH = 200
+MOST_POSITIONS = 1_000_000
 METADATA_BODY = {
     "requestBody": {
         "required": False,
@@ -342,6 +346,29 @@ async def retry_upload(
     changes = await _read_json(request)
     await service.retry_upload(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
     return await _describe(resources, uploader.id, upload_id)
+
+
+@router.get(
+    "/{upload_id}/preview",
+    responses=declare(
+        UnauthorizedError, NotFoundError, UploadStateError, UploadGoneError, ValidationFailedError
+    ),
+)
+async def get_upload_preview(
+    *,
+    upload_id: str,
+    uploader: UploaderDep,
+    resources: ResourcesDep,
+    first: Annotated[int, Query(ge=0, le=MOST_POSITIONS, description="Skip so many columns.")] = 0,
+    columns: Annotated[int, Query(ge=1, le=PREVIEW_LENGTH, description="Give at most so many.")] = 200,
+    search: Annotated[
+        str, Query(max_length=200, description="Only columns with this in their name, in any case.")
+    ] = "",
+) -> PreviewResponse:
+    """Say of each column what it would be published as and why, what else it could be, and what is in it."""
+    async with resources.database.session() as session:
+        upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+    return await show_preview(resources, upload, first=first, columns=columns, search=search)
 
 
 @router.get(

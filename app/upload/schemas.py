@@ -241,6 +241,104 @@ class UploadDetailResponse(UploadStatusResponse):
     events: list[UploadEventResponse]
 
 
+class HistogramResponse(BaseModel):
+    """How many numbers there are between two edges each, the second of which belongs to the next bin."""
+
+    edges: list[float | int]
+    counts: list[int]
+
+
+class NumbersResponse(BaseModel):
+    """What a column's numbers are like; null where no number can hold the figure."""
+
+    min: float | int
+    max: float | int
+    mean: float | None
+    std: float | None
+    histogram: HistogramResponse
+
+
+class LengthsResponse(BaseModel):
+    """How long a column's texts are, in characters."""
+
+    min: int
+    max: int
+    mean: float
+
+
+class ValueCountResponse(BaseModel):
+    """A value and how often it occurs."""
+
+    value: str
+    count: int
+
+
+class AlternativeResponse(BaseModel):
+    """A type that a column could be given in `attributes`."""
+
+    type: Literal["string", "integer", "real", "boolean", "nominal"]
+    possible: bool | None = Field(description="Null: only the conversion can say.")
+    row: int | None = Field(description="The first row in the way, from 1.")
+    value: str | None = Field(description="What stands there.")
+    message: str | None
+
+
+class ColumnErrorResponse(BaseModel):
+    """Why a column cannot be published as it is."""
+
+    slug: str
+    message: str
+    row: int | None
+    hint: str | None
+    value: str | None
+
+
+class PreviewColumnResponse(BaseModel):
+    """What a column would be published as, and what is in it."""
+
+    position: int = Field(description="Among those that would be published, from 0.")
+    key: str = Field(description="By which name to speak of it in the metadata.")
+    file_name: str = Field(description="What the file calls it.")
+    name: str = Field(description="What OpenML will call it.")
+    type: Literal["integer", "real", "numeric", "nominal", "string"]
+    why: str = Field(description="Why it has this type.")
+    chosen: str | dict[str, list[str]] | None = Field(
+        description="What was chosen for it before the file was looked at."
+    )
+    labels: list[str] | None = Field(description="The first of a nominal column's labels.")
+    label_count: int | None
+    alternatives: list[AlternativeResponse]
+    missing: int = Field(description="Rows without a value.")
+    distinct: int
+    distinct_is_exact: bool = Field(description="If not, there are at least so many.")
+    numbers: NumbersResponse | None
+    commonest: list[ValueCountResponse] | None
+    lengths: LengthsResponse | None
+    first_values: list[str | None] | None = Field(
+        description="In the first rows; null is missing. Only of the first columns of a wide table."
+    )
+    error: ColumnErrorResponse | None
+
+
+class PreviewResponse(BaseModel):
+    """What an upload's table is like before it is published, and what is said of the dataset so far."""
+
+    state: UploadState
+    metadata: dict[str, Any] = Field(description="The dataset's description so far.")
+    row_count: int
+    column_count: int
+    error_count: int = Field(description="Columns that cannot be published as they are.")
+    arff_format: Literal["ARFF", "Sparse_ARFF"]
+    repairs: list[RepairResponse] = Field(
+        description="What would be changed so that OpenML can take it: the first of them."
+    )
+    repair_count: int
+    warnings: list[str]
+    first: int = Field(description="Which of those that were found the first column below is, from 0.")
+    found: int = Field(description="How many columns there are, of those that `search` asks for.")
+    columns: list[PreviewColumnResponse]
+
+
 class UploadsResponse(BaseModel):
     """One's uploads, newest first."""
 

@@ -31,6 +31,7 @@ from app.resources import Resources
 from app.tabular import format_of
 from app.upload.admission import require_room
 from app.upload.metadata import check_complete, check_draft, merge
+from app.upload.preview import require_possible_choices
 from app.upload.receive import expiry
 
 LOOK_SECONDS = 15.0
@@ -233,11 +234,38 @@ async def change_metadata(
 
     Raises:
         UploadStateError: it is.
-        ValidationFailedError: some field is not what OpenML takes.
+        ValidationFailedError: some field is not what OpenML takes, or no type that the column can have.
     """
+    await _check_choices(resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=False)
     async with resources.database.session() as session:
         upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
         await _save_metadata(session, resources, upload, changes)
+
+
+async def _check_choices(
+    resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any], all_of_them: bool
+) -> None:
+    """Hold what is said of columns, newly or ever, against the preview; in no transaction, for that is a file."""
+    async with resources.database.session() as session:
+        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+    values = check_draft(merge(upload.description, changes)).values
+    if not all_of_them:
+        values = _news(values, upload.description or {}, changes)
+    await require_possible_choices(resources, upload, values)
+
+
+def _news(values: Mapping[str, Any], known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of the metadata what was not there before."""
+    news = {name: value for name, value in values.items() if name in changes and value != known.get(name)}
+    for name, value in news.items():
+        before = known.get(name)
+        if isinstance(value, list) and isinstance(before, list):
+            news[name] = [one for one in value if one not in before]
+    if "attributes" in news:
+        news["attributes"] = {
+            name: news["attributes"][name] for name in changes["attributes"] if name in news["attributes"]
+        }
+    return news
 
 
 async def _save_metadata(
@@ -270,8 +298,9 @@ async def publish_upload(
     Raises:
         UploadStateError: it has failed (`retry_upload`).
         UploadGoneError: it was cancelled.
-        ValidationFailedError: the metadata is not complete.
+        ValidationFailedError: the metadata is not complete, or a column cannot have the type that it is given.
     """
+    await _check_choices(resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=True)
     async with resources.database.session() as session:
         await uploads.lock_user(session, user_id)
         upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
@@ -327,8 +356,9 @@ async def retry_upload(
 
     Raises:
         UploadStateError: it has not failed, OpenML has it, or its bytes are gone.
-        ValidationFailedError: the metadata is not complete.
+        ValidationFailedError: the metadata is not complete, or a column cannot have the type that it is given.
     """
+    await _check_choices(resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=True)
     now = resources.database.now()
     async with resources.database.session() as session:
         await uploads.lock_user(session, user_id)

@@ -12,8 +12,9 @@ with the newest dataset of that name, and an upload found in `sending` is looked
 
 import asyncio
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,7 +62,7 @@ from app.tabular import (
     TabularError,
     format_of,
 )
-from app.tabular.process import convert_in_process
+from app.tabular.process import convert_in_process, profile_in_process
 from app.upload.receive import expiry
 from app.upload.service import release
 from app.worker.loops import back_off
@@ -237,6 +238,20 @@ class Publication:
 
     async def _profile(self) -> None:
         """Look at the columns, for their owner to see before anything is published."""
+        request = replace(self._request(), target=self._resources.storage.path(self._upload.id, "profile"))
+        with _told_to_the_owner():
+            try:
+                found = await profile_in_process(request, self._limits(), self._report_conversion)
+            except TabularError as error:
+                if error.slug != "unknown-column":
+                    raise
+                # A draft: its owner sees which columns there are, and is told of the name before it is published.
+                bare = replace(request, **_NOTHING_CHOSEN)
+                found = await profile_in_process(bare, self._limits(), self._report_conversion)
+        await self._resources.storage.keep(self._upload.id, "profile")
+        values = {"row_count": found.rows, "column_count": found.columns}
+        async with self._resources.database.session() as session:
+            await uploads.set_values(session, self._upload.id, values, only_in={UploadState.VERIFYING})
 
     async def _reload(self) -> None:
         async with self._resources.database.session() as session:
@@ -300,6 +315,11 @@ class Publication:
             await self._compose()
 
     async def _converted(self) -> Conversion:
+        with _told_to_the_owner():
+            return await convert_in_process(self._request(), self._limits(), self._report_conversion)
+
+    def _request(self) -> ConversionRequest:
+        """Return what the description asks of the conversion; a draft may lack a name."""
         settings, storage, description = self._resources.settings, self._resources.storage, self._description
         kind = format_of(self._upload.file_name)
         if kind is None:
@@ -307,13 +327,13 @@ class Publication:
         classes = (
             dict.fromkeys(description["def_tar_att"], "nominal") if description["classification"] else {}
         )
-        request = ConversionRequest(
+        return ConversionRequest(
             source=storage.path(self._upload.id, "source"),
             target=storage.path(self._upload.id, "arff"),
             format=kind.format,
             is_compressed=kind.is_compressed,
             repair=description["repair"],
-            relation=description["dataset_name"],
+            relation=description["dataset_name"] or "draft",
             target_attributes=tuple(description["def_tar_att"]),
             row_id_attribute=description["row_id_attribute"],
             ignore_attributes=tuple(description["ignore_attribute"]),
@@ -325,25 +345,15 @@ class Publication:
                 max_unpacked_bytes=settings.max_unpacked_bytes,
             ),
         )
-        limits = ProcessLimits(
+
+    def _limits(self) -> ProcessLimits:
+        settings = self._resources.settings
+        return ProcessLimits(
             memory_bytes=settings.conversion_memory_bytes,
             cpu_seconds=settings.conversion_cpu_seconds,
             # Other processes want the processor, too.
             wall_seconds=settings.conversion_cpu_seconds * 4,
         )
-        try:
-            return await convert_in_process(request, limits, self._report_conversion)
-        except TabularError as error:
-            if error.slug in NOT_THE_TABLES_FAULT:
-                raise TryAgainError(str(error)) from error
-            raise DatasetRefusedError(
-                str(error),
-                reason=error.slug,
-                row=error.row,
-                line=error.line,
-                column=error.column,
-                hint=error.hint,
-            ) from error
 
     def _require_ignorable(self, conversion: Conversion) -> None:
         try:
@@ -522,9 +532,33 @@ class Publication:
         log.info("upload", upload=self._upload.id, state=state)
 
 
+_NOTHING_CHOSEN: dict[str, Any] = {
+    "target_attributes": (),
+    "row_id_attribute": None,
+    "ignore_attributes": (),
+    "attributes": {},
+}
 _UNREACHABLE = OpenMLUnreachableError(
     "OpenML could not be reached for a long time; upload the dataset again."
 )
+
+
+@contextmanager
+def _told_to_the_owner() -> Iterator[None]:
+    """Turn what is wrong with a table into a problem, and what is not its fault into another attempt."""
+    try:
+        yield
+    except TabularError as error:
+        if error.slug in NOT_THE_TABLES_FAULT:
+            raise TryAgainError(str(error)) from error
+        raise DatasetRefusedError(
+            str(error),
+            reason=error.slug,
+            row=error.row,
+            line=error.line,
+            column=error.column,
+            hint=error.hint,
+        ) from error
 
 
 def _may_have_arrived(error: UpstreamError) -> bool:

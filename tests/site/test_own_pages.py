@@ -14,6 +14,7 @@ from app.core.settings import Settings
 from app.site.mailbox import is_open
 from tests.conftest import Running, eventually
 
+PREVIEW = "/dashboard/data-upload"
 PAGES = [
     "/auth/sign-up",
     "/auth/sign-in",
@@ -24,6 +25,7 @@ PAGES = [
     "/auth/edit-profile",
     "/auth/upload-dataset",
     "/auth/my-uploads",
+    PREVIEW,
 ]
 
 
@@ -64,6 +66,8 @@ async def test_pages_when_fetched_then_nothing_inline_and_no_form_works_without_
         assert "default-src 'none'; script-src 'self';" in policy
         assert "unsafe" not in policy
         assert "http" not in policy
+        framed_by = "'self'" if path == PREVIEW else "'none'"
+        assert policy.endswith(f"; frame-ancestors {framed_by}")
         assert page.headers["cache-control"] == "no-store"
         inline = Inline()
         inline.feed(page.text)

@@ -225,3 +225,21 @@ async def test_file_of_200_mb_when_streamed_then_memory_stays_bounded(
 
 def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+
+
+async def test_working_file_when_kept_then_other_machines_fetch_it_until_the_upload_is_deleted(
+    storage: UploadStorage, open_storage: Callable[[], Awaitable[UploadStorage]], settings: Settings
+) -> None:
+    assert await storage.fetch("ab12", "profile") is None
+    path = storage.path("ab12", "profile")
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"line\n" * 100_000)
+    await storage.keep("ab12", "profile")
+    if settings.storage_url:
+        path.unlink()  # As on a machine that did not make it.
+
+    fetched = await (await open_storage()).fetch("ab12", "profile")
+    assert fetched is not None
+    assert fetched.read_bytes() == b"line\n" * 100_000
+    await storage.delete("ab12")
+    assert await storage.fetch("ab12", "profile") is None

@@ -11,19 +11,20 @@ export class Problem extends Error {
     this.kind = String(document.type ?? "").split("/").pop();
     this.fields = document.errors ?? [];
     this.document = document;
+    this.status = status;
   }
 }
 
 /** Return the answer's JSON. `body` is sent as a form if it is one, else as JSON. */
-export async function call(method, path, body) {
+export async function call(method, path, body, headers = {}) {
   const isForm = body instanceof FormData || body instanceof URLSearchParams;
-  const headers = { Accept: "application/json", ...authorization() };
-  if (body !== undefined && !isForm) headers["Content-Type"] = "application/json";
+  const all = { Accept: "application/json", ...headers, ...authorization() };
+  if (body !== undefined && !isForm) all["Content-Type"] = "application/json";
   let answer, text;
   try {
     answer = await fetch(path, {
       method,
-      headers,
+      headers: all,
       body: body === undefined || isForm ? body : JSON.stringify(body),
       credentials: "omit",
       cache: "no-store",
@@ -35,23 +36,40 @@ export async function call(method, path, body) {
   return judge(answer.status, text);
 }
 
-/** Send a form, telling `onProgress(sent, total)` how many bytes are out. `signal` calls it off. */
-export function send(path, form, { headers = {}, onProgress, signal }) {
+/** Open a stream of the service's; the answer's body comes as it comes. */
+export async function open(path, headers, signal) {
+  let answer;
+  try {
+    answer = await fetch(path, { headers: { ...headers, ...authorization() }, credentials: "omit", cache: "no-store", signal });
+  } catch {
+    throw new Problem({ detail: UNREACHABLE });
+  }
+  if (!answer.ok) await judge(answer.status, await answer.text());
+  return answer;
+}
+
+/** Send bytes to an upload from `offset` on, telling `onProgress(sent)` how many are out; return how many are safe. */
+export function sendBytes(path, bytes, offset, { onProgress, signal }) {
   return new Promise((resolve, reject) => {
     // fetch() does not say how far a body has got.
     const request = new XMLHttpRequest();
-    request.open("POST", path);
-    for (const [name, value] of Object.entries({ Accept: "application/json", ...headers, ...authorization() })) {
-      request.setRequestHeader(name, value);
-    }
-    request.upload.onprogress = (event) => onProgress(event.loaded, event.total);
+    request.open("PATCH", path);
+    const headers = {
+      "Tus-Resumable": "1.0.0",
+      "Upload-Offset": offset,
+      "Content-Type": "application/offset+octet-stream",
+      ...authorization(),
+    };
+    for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
+    request.upload.onprogress = (event) => onProgress(event.loaded);
     request.onload = () => {
-      judge(request.status, request.responseText).then(resolve, reject);
+      const safe = Number(request.getResponseHeader("Upload-Offset") ?? offset);
+      judge(request.status, request.responseText).then(() => resolve(safe), reject);
     };
     request.onerror = () => reject(new Problem({ detail: UNREACHABLE }));
-    request.onabort = () => reject(new Problem({ type: "cancelled", detail: "The upload was cancelled." }));
-    signal?.addEventListener("abort", () => request.abort(), { once: true });
-    request.send(form);
+    request.onabort = () => reject(new Problem({ type: "stopped", detail: "Sending was stopped." }));
+    signal.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(bytes);
   });
 }
 

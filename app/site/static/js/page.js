@@ -2,8 +2,9 @@
 
 import { call } from "./api.js";
 import { byId } from "./dom.js";
-import { forget, token } from "./session.js";
+import { forget, framed, token } from "./session.js";
 
+document.body.classList.toggle("framed", framed);
 const signedIn = Boolean(token());
 for (const item of document.querySelectorAll("[data-when]")) {
   item.hidden = (item.dataset.when === "signed-in") !== signedIn;

@@ -22,11 +22,15 @@ export function forget() {
   read(() => localStorage.removeItem(SPA_KEY));
 }
 
+/** Whether this page stands in another one, which is the frontend's: nobody else may frame it. */
+export const framed = window.top !== window;
+
 /** Go to the sign-in page, and come back here afterwards. */
 export function askToSignIn(reason = "") {
-  const here = location.pathname + location.search;
-  const query = new URLSearchParams({ next: here, ...(reason && { reason }) });
-  location.replace(`/auth/sign-in?${query}`);
+  // A page of ours that is framed is framed by this site; signing in is for the whole window.
+  const { pathname, search } = top.location;
+  const query = new URLSearchParams({ next: pathname + search, ...(reason && { reason }) });
+  top.location.replace(`/auth/sign-in?${query}`);
 }
 
 /** The page to go to after signing in: one of this site's, or the account. */

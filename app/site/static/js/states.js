@@ -3,14 +3,18 @@
 export const STEPS = ["send", "convert", "publish", "process"];
 
 const STATES = {
-  receiving: { step: 0, text: "Receiving" },
-  received: { step: 1, text: "Waiting to be read" },
-  checked: { step: 1, text: "Being converted" },
-  converted: { step: 2, text: "Waiting for OpenML" },
+  receiving: { step: 0, text: "Receiving", canStop: true },
+  verifying: { step: 1, text: "Being looked at", canStop: true },
+  ready: { step: 1, text: "Waits for you", kind: "warn", canStop: true },
+  received: { step: 1, text: "Waiting to be read", canStop: true },
+  checked: { step: 1, text: "Being converted", canStop: true },
+  converted: { step: 2, text: "Waiting for OpenML", canStop: true },
   sending: { step: 2, text: "Going to OpenML" },
   published: { step: 3, text: "Published; being processed" },
   processing: { step: 3, text: "Published; being processed" },
   active: { step: 4, text: "Active", kind: "good", ended: true },
+  cancelled: { step: -1, text: "Cancelled", ended: true },
+  duplicate: { step: 4, text: "Published before", ended: true },
   failed: { step: -1, text: "Failed", kind: "bad", ended: true },
 };
 
@@ -27,3 +31,6 @@ export async function follow(ask, { first = 400, longest = 5000 } = {}) {
     }
   }
 }
+
+/** The page of an upload that is not published. */
+export const pageOf = (upload) => `/dashboard/data-upload?uuid=${upload.id}`;

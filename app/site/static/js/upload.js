@@ -1,20 +1,25 @@
-import { call, Problem, send } from "./api.js";
+import { call, Problem } from "./api.js";
 import { columnNames } from "./columns.js";
 import { byId, make, moveTo, safeLink, size } from "./dom.js";
 import { clear, onSubmit, say } from "./form.js";
+import { readMetadata } from "./metadata.js";
+import { findSending, keepSending, Sender } from "./resumable.js";
 import { askToSignIn, keepDraft, takeDraft, token } from "./session.js";
-import { describe, follow, STEPS } from "./states.js";
+import { describe, pageOf, STEPS } from "./states.js";
+import { markSteps } from "./steps.js";
+import { watch } from "./watch.js";
 
-const LISTS = ["creator", "contributor"];
 const COLUMNS_OFFERED = 200;
 
 if (!token()) askToSignIn();
 const form = byId("upload");
 const file = form.elements.dataset;
+const look = form.elements.look;
 const drop = byId("drop");
 const panel = byId("progress");
+const button = form.querySelector(".primary");
 const largest = Number(form.dataset.largest);
-let sending = null; // Calls the running upload off.
+let sender = null; // What is being sent.
 let named = ""; // The name we made of the file's.
 
 // --- the file
@@ -44,90 +49,127 @@ async function takeFile() {
     named = chosen.name.replace(/\.[^.]*(\.gz)?$/i, "").replace(/[^a-zA-Z0-9_\-.(),]+/g, "-").slice(0, 128);
     name.value = named;
   }
+  const begun = await findSending(chosen).catch(() => null);
+  if (begun && file.files[0] === chosen) {
+    byId("chosen").textContent += `. ${size(begun.received_bytes)} of it are here from before: sending goes on from there.`;
+  }
   const columns = await columnNames(chosen).catch(() => []);
   byId("columns").replaceChildren(...columns.slice(0, COLUMNS_OFFERED).map((column) => make("option", { value: column })));
 }
 
+// --- whether to look first
+
+look.addEventListener("change", takeChoice);
+
+function takeChoice() {
+  const about = byId("about");
+  about.hidden = about.disabled = look.checked;
+  button.textContent = look.checked ? "Send it and look" : "Publish";
+}
+
 const draft = takeDraft();
 if (draft) {
-  for (const [name, value] of Object.entries(draft)) {
+  look.checked = draft.look;
+  for (const [name, value] of Object.entries(draft.metadata)) {
     const field = form.elements[name];
-    if (field.type === "checkbox") field.checked = true; // Only those that are marked are kept.
-    else field.value = value;
+    if (field.type === "checkbox") field.checked = value;
+    else field.value = Array.isArray(value) ? value.join("; ") : value;
   }
   say(form, "", "Your session had ended. Here is what you had typed; choose the file again.");
 }
+takeChoice();
 
 // --- sending
 
-onSubmit(form, async ({ dataset, ...metadata }) => {
+onSubmit(form, async ({ dataset }) => {
+  const publish = !look.checked;
   if (dataset.size > largest) {
     throw new Problem({ errors: [{ field: "dataset", message: `The file is larger than ${size(largest)}.` }] });
   }
+  const metadata = publish ? readMetadata(form) : { dataset_name: named };
+  delete metadata.look;
+  let upload;
   try {
-    await call("GET", "/verifytoken"); // Before a large file is on its way for nothing.
+    upload = await begin(dataset, metadata, publish);
   } catch (problem) {
-    if (problem.kind === "unauthorized") keepDraft(metadata);
+    if (problem.kind === "unauthorized") keepDraft({ look: look.checked, metadata });
+    if (problem.kind === "format-not-supported") {
+      problem.fields = [{ field: "dataset", message: `This kind of file cannot be read. ${form.dataset.formats}` }];
+    }
     throw problem;
   }
-  for (const list of LISTS) metadata[list] = metadata[list].split(";").map((one) => one.trim()).filter(Boolean);
-  metadata.notify = form.elements.notify.checked;
-  const parts = new FormData();
-  parts.append("dataset", dataset);
-  parts.append("metadata", new Blob([JSON.stringify(metadata)], { type: "application/json" }));
-  begin(dataset);
-  try {
-    await publish(parts);
-  } finally {
-    sending = null;
-  }
+  await send(dataset, upload, publish);
 });
 
-async function publish(parts) {
-  let accepted;
+/** Begin an upload, or go on with that of the same file. */
+async function begin(dataset, metadata, publish) {
+  const begun = await findSending(dataset);
+  if (begun) {
+    if (publish) return call("POST", `/uploads/${begun.id}/publish`, metadata);
+    if (!begun.publish) return begun;
+  }
+  // Sent again after a lost answer, it is the same upload.
+  const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
+  const body = { file_name: dataset.name, size: dataset.size, metadata, publish };
+  const upload = await retried(() => call("POST", "/uploads", body, { "Idempotency-Key": key }));
+  keepSending(dataset, `/uploads/${upload.id}`);
+  return upload;
+}
+
+async function retried(action) {
   try {
-    accepted = await send("/data-upload", parts, {
-      headers: { Prefer: "respond-async" },
-      onProgress: showBytes,
-      signal: sending.signal,
-    });
-    if (!accepted.upload_id) {
-      throw new Problem({ errors: [{ field: "dataset", message: `This kind of file cannot be read. ${form.dataset.formats}` }] });
+    return await action();
+  } catch (problem) {
+    if (problem.status) throw problem;
+    return action();
+  }
+}
+
+async function send(dataset, upload, publish) {
+  sender = new Sender(dataset, `/uploads/${upload.id}`, {
+    progress: (sent) => showBytes(sent, dataset.size),
+    broken: () => lineIs("The line is broken. What was sent is safe; we try again until it goes on."),
+    mended: () => lineIs("The line is back; sending goes on."),
+  });
+  showPanel(dataset);
+  try {
+    if (!(await sender.run())) {
+      await call("DELETE", sender.path);
+      throw new Problem({ type: "cancelled", detail: "The upload was cancelled." });
     }
   } catch (problem) {
     backToForm();
     throw problem;
+  } finally {
+    sender = null;
   }
-  sending = null;
-  byId("cancel").hidden = true;
+  if (!publish) {
+    location.assign(pageOf(upload));
+    return;
+  }
+  byId("cancel").hidden = byId("pause").hidden = true;
   byId("safe").hidden = false;
-  await watch(accepted.status_path);
+  lineIs("");
+  await watch(upload.id, see, {
+    lost: () => announce("The connection is gone; the upload goes on, and so do we as soon as it is back."),
+  });
 }
 
-async function watch(path) {
-  await follow(async () => {
-    let upload;
-    try {
-      upload = await call("GET", path);
-    } catch (problem) {
-      if (problem.kind) {
-        end("bad", "We lost sight of the upload", problem.message);
-        return true;
-      }
-      announce("The connection is gone; the upload goes on, and so do we as soon as it is back.");
-      return false;
-    }
-    const { step, text, ended } = describe(upload.state);
-    if (upload.state === "failed") {
-      markStep(lastStep, "stopped");
-      end("bad", upload.dataset_id ? "OpenML could not process the dataset" : "The dataset was not published", upload.error?.detail ?? text, upload);
-    } else {
-      markStep(step);
-      if (!ended) announce(text);
-      else end("good", "Your dataset is on OpenML", "It is active: everybody can find and use it.", upload);
-    }
-    return ended;
-  });
+function see(upload) {
+  const { step, text, ended } = describe(upload.state);
+  if (upload.state === "failed") {
+    markStep(lastStep, "stopped");
+    end("bad", upload.dataset_id ? "OpenML could not process the dataset" : "The dataset was not published", upload.error?.detail ?? text, upload);
+  } else if (upload.state === "cancelled") {
+    end("bad", "The dataset was not published", "The upload was cancelled.", upload);
+  } else if (upload.state === "duplicate") {
+    markStep(STEPS.length);
+    end("good", "It was on OpenML already", "You have published the same file under this name before.", upload);
+  } else {
+    markStep(step);
+    if (!ended) announce(text);
+    else end("good", "Your dataset is on OpenML", "It is active: everybody can find and use it.", upload);
+  }
 }
 
 // --- what people see of it
@@ -135,15 +177,16 @@ async function watch(path) {
 let lastStep = 0;
 let announced = "";
 
-function begin(chosen) {
-  sending = new AbortController();
+function showPanel(chosen) {
   form.hidden = true;
-  byId("progress-title").textContent = `Publishing ${chosen.name}`;
+  byId("progress-title").textContent = `Sending ${chosen.name}`;
   byId("outcome").replaceChildren();
   byId("outcome").hidden = true;
   byId("bytes").hidden = false;
-  byId("cancel").hidden = false;
+  byId("cancel").hidden = byId("pause").hidden = false;
+  byId("pause").textContent = "Pause";
   byId("safe").hidden = true;
+  lineIs("");
   markStep(0);
   showBytes(0, chosen.size);
   moveTo(panel);
@@ -157,29 +200,26 @@ function showBytes(sent, total) {
   announce(percent < 100 ? `${percent - (percent % 25)} % sent` : "All bytes sent; the service is checking them");
 }
 
+function lineIs(text) {
+  byId("line").textContent = text;
+}
+
 function announce(text) {
   if (text === announced) return;
   announced = text;
   byId("announce").textContent = text;
 }
 
-function markStep(current, kind = "now") {
+function markStep(current, kind) {
   lastStep = current;
-  STEPS.forEach((name, index) => {
-    const item = byId(`step-${name}`);
-    const state = index < current ? "done" : index === current ? kind : "";
-    item.className = state;
-    if (index === current) item.setAttribute("aria-current", "step");
-    else item.removeAttribute("aria-current");
-    item.querySelector("[data-state]").textContent = { done: " (done)", now: " (under way)", stopped: " (stopped)" }[state] ?? "";
-  });
+  markSteps(STEPS, current, kind);
   if (current > 0) byId("bytes").hidden = true;
 }
 
 function end(kind, title, text, upload) {
   announce("");
   byId("safe").hidden = true;
-  const link = safeLink(upload?.dataset_url);
+  const link = safeLink(upload.dataset_url);
   const again = make("button", { type: "button", onclick: kind === "good" ? startAnew : backToForm });
   again.textContent = kind === "good" ? "Publish another table" : "Back to the form";
   const outcome = byId("outcome");
@@ -188,14 +228,20 @@ function end(kind, title, text, upload) {
     make("h2", {}, title),
     make("p", {}, text),
     warnings(upload),
-    make("div", { class: "actions" }, link && make("a", { class: "button primary", href: link }, `Open dataset ${upload.dataset_id}`), again),
+    make(
+      "div",
+      { class: "actions" },
+      link && make("a", { class: "button primary", href: link }, `Open dataset ${upload.dataset_id}`),
+      kind === "bad" && !upload.dataset_id && make("a", { class: "button", href: pageOf(upload) }, "Correct it here"),
+      again,
+    ),
   );
   for (const empty of [...outcome.childNodes].filter((node) => node.textContent === "")) empty.remove();
   moveTo(outcome);
 }
 
 function warnings(upload) {
-  return make("ul", { class: "plain" }, ...(upload?.warnings ?? []).map((text) => make("li", {}, text)));
+  return make("ul", { class: "plain" }, ...upload.warnings.map((text) => make("li", {}, text)));
 }
 
 function backToForm() {
@@ -207,12 +253,20 @@ function backToForm() {
 
 function startAnew() {
   form.reset();
+  takeChoice();
   named = "";
   byId("chosen").textContent = "";
   backToForm();
 }
 
-byId("cancel").addEventListener("click", () => sending?.abort());
+byId("pause").addEventListener("click", () => {
+  if (!sender) return;
+  if (sender.paused) sender.resume();
+  else sender.pause();
+  byId("pause").textContent = sender.paused ? "Go on" : "Pause";
+  lineIs(sender.paused ? "Paused. What was sent is safe." : "");
+});
+byId("cancel").addEventListener("click", () => sender?.cancel());
 addEventListener("beforeunload", (event) => {
-  if (sending) event.preventDefault();
+  if (sender) event.preventDefault();
 });

@@ -1,7 +1,7 @@
 import { call } from "./api.js";
 import { byId, load, make, moment, safeLink, size } from "./dom.js";
 import { askToSignIn, token } from "./session.js";
-import { describe, follow } from "./states.js";
+import { describe, follow, pageOf } from "./states.js";
 
 const PAGE = 25;
 const list = byId("list");
@@ -62,7 +62,7 @@ function card(upload) {
 }
 
 function content(upload) {
-  const { text, kind } = describe(upload.state);
+  const { text, kind, canStop } = describe(upload.state);
   const link = safeLink(upload.dataset_url);
   const facts = [
     upload.file_name !== title(upload) && upload.file_name,
@@ -73,6 +73,13 @@ function content(upload) {
     make("div", { class: "title" }, make("h2", { tabindex: -1 }, title(upload)), make("span", { class: `badge ${kind ?? ""}` }, text)),
     make("p", { class: "soft small" }, moment(upload.created_at), ...facts.map((fact) => ` · ${fact}`)),
     link && make("p", {}, make("a", { href: link }, `Dataset ${upload.dataset_id} on OpenML`)),
+    (canStop || canCorrect(upload)) &&
+      make(
+        "div",
+        { class: "actions" },
+        make("a", { class: "button", href: pageOf(upload) }, WORDS[upload.state] ?? "Look at it", hidden(upload)),
+        canStop && make("button", { type: "button", class: "danger", onclick: () => askToCancel(upload) }, "Cancel", hidden(upload)),
+      ),
     upload.error && make("p", { class: "note bad" }, upload.error.detail),
     upload.warnings.length > 0 &&
       make(
@@ -83,5 +90,24 @@ function content(upload) {
       ),
   ];
 }
+
+const WORDS = { ready: "Look at it and publish", failed: "Correct it" };
+const canCorrect = (upload) => upload.state === "failed" && upload.dataset_id === null && upload.sha256 !== null;
+const hidden = (upload) => make("span", { class: "visually-hidden" }, ` ${title(upload)}`);
+
+function askToCancel(upload) {
+  const sure = byId("sure");
+  byId("sure-title").textContent = `Cancel ${title(upload)}?`;
+  byId("sure-yes").onclick = () => {
+    sure.close();
+    load(async () => {
+      await call("DELETE", `/uploads/${upload.id}`);
+      card(await call("GET", `/uploads/${upload.id}`)).querySelector("h2").focus();
+    });
+  };
+  sure.showModal();
+}
+
+byId("sure").querySelector("[data-close]").addEventListener("click", () => byId("sure").close());
 
 const title = (upload) => upload.dataset_name ?? upload.file_name;

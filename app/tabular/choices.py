@@ -1,0 +1,128 @@
+"""Whether columns can have the types and roles that somebody has chosen for them, by the profile of their table.
+
+Loads no pyarrow: the web process asks.
+"""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from app.tabular.names import check_labels, nearest, shortened
+from app.tabular.naming import tidy
+from app.tabular.report import names_in
+from app.tabular.types import AttributeType, TabularError
+
+_TYPES = ("string", "integer", "real", "boolean", "nominal")
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A choice that the conversion would refuse.
+
+    Attributes:
+        column: as it was named.
+        message: what is wrong, as a sentence.
+        row: the first row in the way, from 1, if one is.
+        value: its value, as far as it is shown.
+        role: what it was named for: `types`, or one of the given roles.
+    """
+
+    column: str
+    message: str
+    row: int | None = None
+    value: str | None = None
+    role: str = "types"
+
+
+class _Found(NamedTuple):
+    rank: int
+    column: Mapping[str, Any]
+
+
+def misfits(
+    profile: Path,
+    types: Mapping[str, AttributeType],
+    roles: Mapping[str, Sequence[str]],
+    *,
+    repair: bool,
+    max_labels: int,
+) -> list[Misfit]:
+    """Return what the conversion would refuse; what only it can say is let through.
+
+    Blocking: call it in a thread.
+
+    Args:
+        profile: the file that `profile_in_process` wrote.
+        types: by column, as `ConversionRequest.attributes`.
+        roles: columns by what they are named for, such as `target_attributes`.
+        repair: as in the request of the conversion to come.
+        max_labels: as in its limits.
+
+    Raises:
+        OSError, ValueError: there is no profile.
+    """
+    named = [(name, "types") for name in types] + [(name, role) for role in roles for name in roles[role]]
+    with profile.open(encoding="utf-8") as lines:
+        # What can be repaired into labels depends on whether repairs are allowed.
+        is_alike = json.loads(next(lines, ""))["repair"] is repair
+        found = _find(lines, {name for name, _ in named})
+    unknown = [(name, role) for name, role in named if name not in found]
+    known = _all_names(profile) if unknown else []
+    wrong = [_unknown(name, role, known) for name, role in unknown]
+    for name, kind in types.items():
+        if name in found:
+            misfit = _judge(name, kind, found[name].column, is_alike=is_alike, max_labels=max_labels)
+            wrong += [misfit] if misfit else []
+    return wrong
+
+
+def _find(lines: Iterable[str], wanted: Collection[str]) -> dict[str, _Found]:
+    """Return the columns that are meant; the conversion reads names the same way (app/tabular/naming.py)."""
+    found: dict[str, _Found] = {}
+    for line in lines:
+        in_file, published = names_in(line)
+        for rank, name in enumerate((in_file, published, tidy(in_file))):
+            if name in wanted and (name not in found or found[name].rank > rank):
+                found[name] = _Found(rank, json.loads(line))
+    return found
+
+
+def _all_names(profile: Path) -> list[str]:
+    with profile.open(encoding="utf-8") as lines:
+        next(lines, "")
+        return [names_in(line)[0] for line in lines]
+
+
+def _unknown(name: str, role: str, known: Sequence[str]) -> Misfit:
+    near = " or ".join(map(shortened, nearest(name, known)))
+    hint = f" Did you mean {near}?" if near else ""
+    return Misfit(name, f"The table has no column {shortened(name)}.{hint}", role=role)
+
+
+def _judge(
+    name: str, kind: AttributeType, column: Mapping[str, Any], *, is_alike: bool, max_labels: int
+) -> Misfit | None:
+    if isinstance(kind, Mapping):
+        try:
+            check_labels(kind["nominal"], column["name"], limit=max_labels)
+        except TabularError as error:
+            return Misfit(name, error.message)
+        return None
+    if kind not in _TYPES:
+        return _no_type(name, kind)
+    tried = next(each for each in column["alternatives"] if each["type"] == kind)
+    if tried["possible"] is not False or (kind == "nominal" and not is_alike):
+        return None
+    return Misfit(name, _with_row(tried), tried["row"], tried["value"])
+
+
+def _no_type(name: str, kind: object) -> Misfit:
+    types = '"string", "integer", "real", "boolean", "nominal" or {"nominal": ["label", …]}'
+    return Misfit(name, f"{shortened(str(kind))} is not a type: give {types}.")
+
+
+def _with_row(tried: Mapping[str, Any]) -> str:
+    message = tried["message"] or f"The column cannot be {tried['type']}."
+    return message if tried["row"] is None else f"Row {tried['row']}: {message}"
