@@ -15,6 +15,7 @@ from app.core.settings import Settings
 from app.db.tables import upload_parts, uploads
 from app.worker.janitor import clean_up
 from tests.conftest import MakePerson, Person, Running, eventually, insert_person, running
+from tests.engines import ENGINES
 from tests.upload.test_data_upload import CSV, form, spool
 
 METADATA = {"dataset_name": "river-levels", "description": "Daily river levels.", "def_tar_att": "flood"}
@@ -535,7 +536,7 @@ async def test_upload_when_nobody_comes_back_then_expires_with_its_bytes(
 ) -> None:
     path = await begin(app, person)
     await send(app, person, path, CSV[:9])
-    assert spool(app)
+    assert await app.resources.storage.upload_ids() == [path.rpartition("/")[2]]
     async with app.resources.database.session() as session:
         await session.execute(sa.update(uploads).values(expires_at=utc_now() - timedelta(seconds=1)))
     assert (await send(app, person, path, CSV[9:], 9)).status_code == 410
@@ -545,7 +546,7 @@ async def test_upload_when_nobody_comes_back_then_expires_with_its_bytes(
     found = await state_of(app, person, path)
     assert (found["state"], found["error"]["type"].rpartition("/")[2]) == ("failed", "upload-gone")
     assert (await app.client.head(path, headers={**person.headers, **TUS})).status_code == 410
-    assert spool(app) == []
+    assert await app.resources.storage.upload_ids() == []
 
 
 @pytest.mark.parametrize(
@@ -554,7 +555,12 @@ async def test_upload_when_nobody_comes_back_then_expires_with_its_bytes(
         ({"upload_max_bytes": 50}, 413, "body-too-large"),
         ({"upload_user_bytes": 100}, 413, "quota-exceeded"),
         ({"uploads_per_user": 1}, 429, "too-many-requests"),
-        ({"disk_reserve_bytes": 10**18}, 507, "storage-full"),
+        pytest.param(
+            {"disk_reserve_bytes": 10**18},
+            507,
+            "storage-full",
+            marks=pytest.mark.skipif(ENGINES == "s3-redis", reason="nobody knows how much room a store has"),
+        ),
         ({"receives_at_once": 1}, 503, "too-busy"),
         ({"receives_per_user": 1}, 429, "too-many-requests"),
     ],
