@@ -19,7 +19,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, S
 from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, get_args
 
 import obstore
 import structlog
@@ -53,6 +53,8 @@ OBJECT_BYTES = 64 << 20
 PUTS_AT_ONCE = 8
 READS_AT_ONCE = 4
 """Blocks that one composition asks for ahead."""
+FETCHED_KEPT = 100
+"""Files of other machines that stay on the disk of this one."""
 PAGE = 1000
 RETRY_SECONDS = 15
 RETRIES = 4
@@ -185,6 +187,8 @@ class S3Storage:
     def __init__(self, store: S3Store, folder: Path, *, turn_seconds: float) -> None:
         self._store = store
         self._folder = folder
+        # What other machines have made; no janitor looks after a machine that only serves.
+        self._fetched = folder.with_name("fetched")
         self._turn_seconds = turn_seconds
         self._turns = asyncio.Semaphore(PUTS_AT_ONCE)
 
@@ -242,10 +246,11 @@ class S3Storage:
             StorageUnavailableError: the store does not answer.
             StorageFullError: the local disk is full.
         """
-        path = self.path(upload_id, stage)
-        if await asyncio.to_thread(path.is_file):
-            return path
-        draft = _Composition(path.with_name(f"{stage}.{secrets.token_hex(4)}"))
+        path = self._fetched / f"{upload_id}-{stage}"
+        for known in (self.path(upload_id, stage), path):
+            if await asyncio.to_thread(known.is_file):
+                return known
+        draft = _Composition(path.with_name(secrets.token_hex(16)))
         try:
             with _disk_faults(), _store_faults("get"):
                 answer = await obstore.get_async(self._store, _object(upload_id, stage))
@@ -253,6 +258,7 @@ class S3Storage:
                 async for block in answer.stream(min_chunk_size=PIECE_BYTES):
                     await asyncio.to_thread(draft.append, block)
                 await asyncio.to_thread(draft.finish, path)
+                await asyncio.to_thread(_keep_newest, self._fetched)
         except (FileNotFoundError, NotFoundError):
             return None
         finally:
@@ -268,6 +274,8 @@ class S3Storage:
             async for page in obstore.list(self._store, _object(upload_id), chunk_size=PAGE):
                 await obstore.delete_async(self._store, [meta["path"] for meta in page])
         await asyncio.to_thread(shutil.rmtree, self._folder / upload_id, ignore_errors=True)
+        for stage in get_args(Stage):
+            await asyncio.to_thread((self._fetched / f"{upload_id}-{stage}").unlink, missing_ok=True)
 
     async def upload_ids(self) -> list[str]:
         """Return the uploads that have objects in the store, or working files on this machine."""
@@ -467,6 +475,14 @@ def _picture(name: str) -> str:
 
 def _folders(root: Path) -> list[str]:
     return [entry.name for entry in root.iterdir() if entry.is_dir()] if root.exists() else []
+
+
+def _keep_newest(folder: Path) -> None:
+    """Remove all but the files that were fetched last: whoever wants another one fetches it again."""
+    with suppress(FileNotFoundError):  # Another process does the same.
+        found = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+        for file in found[FETCHED_KEPT:]:
+            file.unlink(missing_ok=True)
 
 
 async def _pieces(spool: Spool) -> AsyncIterator[bytes]:

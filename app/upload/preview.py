@@ -32,6 +32,8 @@ async def show_preview(
     """
     if upload.state in NOT_YET:
         raise UploadStateError("There is no preview yet: the bytes are still coming in, or being looked at.")
+    if _is_gone(upload):
+        raise UploadGoneError("The bytes of this upload are gone, and the preview with them.")
     path = await resources.storage.fetch(upload.id, "profile")
     if path is None:
         raise _no_preview(upload)
@@ -42,13 +44,12 @@ async def show_preview(
     return _answer(upload, page, first)
 
 
-def _no_preview(upload: Upload) -> UploadGoneError | UploadStateError:
-    if (
-        upload.state == UploadState.CANCELLED
-        or upload.dataset_id is not None
-        or upload.duplicate_of is not None
-    ):
-        return UploadGoneError("The bytes of this upload are gone, and the preview with them.")
+def _is_gone(upload: Upload) -> bool:
+    is_published = upload.dataset_id is not None or upload.duplicate_of is not None
+    return is_published or upload.state == UploadState.CANCELLED
+
+
+def _no_preview(upload: Upload) -> UploadStateError:
     if upload.state == UploadState.FAILED:
         return UploadStateError("There is no preview: the upload failed before the columns were looked at.")
     return UploadStateError("There is no preview: the upload was to be published without a stop.")
