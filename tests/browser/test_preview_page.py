@@ -125,6 +125,12 @@ async def test_upload_when_it_failed_then_corrected_and_tried_again_or_cancelled
 
     await page.goto("/auth/upload-dataset")
     await send_and_look(page, b"a,b\n1,x\n2,y\n4,x\n", "other.csv")
+    await page.get_by_label("Description").fill("Typed before the session ended.")
+    await http.post("/logout", headers=auth)
+    await page.get_by_role("button", name="Publish", exact=True).click()
+    await expect(page.get_by_text("Your session has ended.")).to_be_visible()
+    await sign_in(page, ada)
+    await expect(page.get_by_label("Description")).to_have_value("Typed before the session ended.")
     await page.goto("/auth/my-uploads")
     await page.get_by_role("button", name="Cancel other").click()
     await picture(page, "my-uploads-cancel")

@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { byId } from "./dom.js";
-import { forget, framed, token } from "./session.js";
+import { framed, signOut, token } from "./session.js";
 
 document.body.classList.toggle("framed", framed);
 const signedIn = Boolean(token());
@@ -24,6 +24,6 @@ byId("sign-out").addEventListener("click", async () => {
   } catch {
     // Offline, or ended already: forgetting it here is what is left to do.
   }
-  forget();
+  signOut();
   location.assign("/auth/sign-in?reason=signed-out");
 });

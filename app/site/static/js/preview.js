@@ -6,7 +6,7 @@ import { columnEntry, ROLES, TYPES } from "./column.js";
 import { byId, make, moment, moveTo, safeLink, size } from "./dom.js";
 import { clear, onSubmit, say, show } from "./form.js";
 import { fillMetadata, readMetadata } from "./metadata.js";
-import { askToSignIn, framed, token } from "./session.js";
+import { askToSignIn, framed, keepDraft, takeDraft, token } from "./session.js";
 import { describe } from "./states.js";
 import { markSteps } from "./steps.js";
 import { watch } from "./watch.js";
@@ -73,6 +73,7 @@ function see(found) {
   if (found.metadata) metadata = found.metadata;
   if (found.metadata && !filled) {
     fillMetadata(form, metadata);
+    fillMetadata(form, takeDraft(id) ?? {});
     filled = true;
   }
   const { text, kind } = describe(upload.state);
@@ -83,7 +84,7 @@ function see(found) {
   const stopped = upload.state === "failed" || upload.state === "cancelled";
   markSteps(STEPS, STEP_OF[upload.state] ?? (stopped ? stoppedAt() : 3), stopped ? "stopped" : "now");
   showProgress();
-  if (before?.state === upload.state) return;
+  if (before?.state === upload.state && before.publish === upload.publish) return;
   showOutcome();
   showParts();
   if (before) announce(`${upload.file_name}: ${text}`);
@@ -158,12 +159,11 @@ const canRetry = () => upload.dataset_id === null && upload.sha256 !== null && u
 /** Show what can be done now. */
 function showParts() {
   const { state } = upload;
-  const changes = CHANGING.includes(state) && (state !== "failed" || canRetry());
+  const changes = CHANGING.includes(state) && (state === "failed" ? canRetry() : !upload.publish);
   form.hidden = !changes;
   byId("stop").hidden = changes || !describe(state).canStop;
   const label = { failed: "Try again", ready: "Publish" }[state] ?? "Publish as soon as it is here";
   byId("publish").textContent = label;
-  byId("save").hidden = false;
   byId("give-up").hidden = !describe(state).canStop;
   byId("expires").replaceChildren(...(state === "ready" && upload.expires_at ? ["It is kept for you until ", moment(upload.expires_at), "."] : []));
   byId("remarks").hidden = byId("columns").hidden = true;
@@ -325,15 +325,25 @@ for (const [button, step] of [["before", -PAGE], ["after", PAGE]]) {
 
 async function publish() {
   const action = upload.state === "failed" ? "retry" : "publish";
-  see(await call("POST", `${path}/${action}`, readMetadata(form)));
+  see(await saved(() => call("POST", `${path}/${action}`, readMetadata(form))));
   moveTo(byId("file-title"));
   follow();
+}
+
+/** Keep what was typed if the session has ended meanwhile. */
+async function saved(action) {
+  try {
+    return await action();
+  } catch (problem) {
+    if (problem.kind === "unauthorized") keepDraft(id, readMetadata(form));
+    throw problem;
+  }
 }
 
 byId("save").addEventListener("click", async () => {
   clear(form);
   try {
-    await change(readMetadata(form));
+    await saved(() => change(readMetadata(form)));
     say(form, "good", "Saved. You find it again under My uploads.");
   } catch (problem) {
     show(form, problem);

@@ -1,11 +1,11 @@
 // A file sent in slices (tus 1.0), each of them safe once it is answered: after a break, a pause or a reload it goes on.
 
 import { call, Problem, sendBytes } from "./api.js";
+import { SENDING } from "./session.js";
 
 const SLICE = 8 << 20;
 const FIRST_REST = 1000;
 const LONGEST_REST = 30_000;
-const KEY = "openml-sending"; // Upload paths by file, for another load of the page.
 const MOST_KEPT = 20;
 const PASSING = [0, 408, 423, 429];
 
@@ -129,7 +129,7 @@ export function forgetSending(file) {
 
 function kept() {
   try {
-    return JSON.parse(localStorage.getItem(KEY)) ?? {};
+    return JSON.parse(localStorage.getItem(SENDING)) ?? {};
   } catch {
     return {};
   }
@@ -137,7 +137,7 @@ function kept() {
 
 function store(all) {
   try {
-    localStorage.setItem(KEY, JSON.stringify(all));
+    localStorage.setItem(SENDING, JSON.stringify(all));
   } catch {
     // Site data is switched off: it goes on after a break, but not after a reload.
   }

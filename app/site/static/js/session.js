@@ -1,7 +1,9 @@
 // Where the access token lives: in this tab's sessionStorage, which ends with the tab (docs/pages.md says why).
 
 const KEY = "openml-access-token";
-const DRAFT = "openml-draft";
+const DRAFT = "openml-draft-";
+/** Where it is kept which files are being sent (resumable.js). */
+export const SENDING = "openml-sending";
 const SPA_KEY = "token"; // Where the React frontend keeps its own: whoever signed in there is signed in here.
 
 export function token() {
@@ -43,14 +45,20 @@ export function nextPage() {
   return "/auth/profile-page";
 }
 
-/** Keep what was typed over a new sign-in, until it is taken back. */
-export function keepDraft(values) {
-  read(() => sessionStorage.setItem(DRAFT, JSON.stringify(values)));
+/** Leave nothing of this person's behind. */
+export function signOut() {
+  forget();
+  read(() => localStorage.removeItem(SENDING));
 }
 
-export function takeDraft() {
-  const kept = read(() => sessionStorage.getItem(DRAFT));
-  read(() => sessionStorage.removeItem(DRAFT));
+/** Keep what was typed on a page over a new sign-in, until it is taken back. */
+export function keepDraft(page, values) {
+  read(() => sessionStorage.setItem(DRAFT + page, JSON.stringify(values)));
+}
+
+export function takeDraft(page) {
+  const kept = read(() => sessionStorage.getItem(DRAFT + page));
+  read(() => sessionStorage.removeItem(DRAFT + page));
   return kept && JSON.parse(kept);
 }
 

@@ -67,7 +67,7 @@ function takeChoice() {
   button.textContent = look.checked ? "Send it and look" : "Publish";
 }
 
-const draft = takeDraft();
+const draft = takeDraft("upload");
 if (draft) {
   look.checked = draft.look;
   for (const [name, value] of Object.entries(draft.metadata)) {
@@ -92,7 +92,7 @@ onSubmit(form, async ({ dataset }) => {
   try {
     upload = await begin(dataset, metadata, publish);
   } catch (problem) {
-    if (problem.kind === "unauthorized") keepDraft({ look: look.checked, metadata });
+    if (problem.kind === "unauthorized") keepDraft("upload", { look: look.checked, metadata });
     if (problem.kind === "format-not-supported") {
       problem.fields = [{ field: "dataset", message: `This kind of file cannot be read. ${form.dataset.formats}` }];
     }
