@@ -5,6 +5,7 @@ import importlib
 import itertools
 import os
 import secrets
+import signal
 import socket
 import ssl
 import subprocess
@@ -50,6 +51,12 @@ PATIENCE_SECONDS = 60.0
 """How long to wait for what has to come: a machine may have much else to do."""
 NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients that speak plain HTTP: else each reads the system's certificates, and takes longer than its test."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _ctrl_c_ends_processes() -> None:
+    """A shell starts what runs in the background with that signal ignored, and so do all that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)
