@@ -208,7 +208,7 @@ class _Append:
             await writer.write(block)
             await self._record_now_and_then(writer)
         if self._sender.is_stopped:
-            raise UploadStateError("Another request has taken over.", headers={"Connection": "close"})
+            raise UploadStateError("Another request has taken over.")
         if self._chunk.length is not None and writer.length != self._chunk.length:
             raise MalformedBodyError(
                 "The body breaks off before its end; go on from where the upload stands."

@@ -265,7 +265,8 @@ async def _take_bytes(
         await resources.limits.hit(Hit("chunk-account", str(user_id)))
         chunk = _chunk(request, resources, dialect, offset=dialects.read_offset(request.headers))
         if dialect != "tus" or not says_nothing_new(upload, chunk):
-            await append(resources, upload, chunk)
+            with _hanging_up():
+                await append(resources, upload, chunk)
             async with resources.database.session() as session:
                 upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
     return Response(status_code=status.HTTP_204_NO_CONTENT, headers=_standing(upload, dialect, resources))
@@ -482,6 +483,20 @@ def _standing(upload: Upload, dialect: Dialect, resources: Resources) -> dict[st
         largest_bytes=settings.upload_max_bytes,
         expire_seconds=int(settings.upload_expire_hours * 3600),
     )
+
+
+@contextmanager
+def _hanging_up() -> Iterator[None]:
+    """Close the connection with a refusal that came before the end of the body.
+
+    tus-js-client sends no more then, and no end either: it and we would keep the connection for ever. Whoever is hung
+    up on before the answer was read asks with `HEAD`, and learns the same.
+    """
+    try:
+        yield
+    except (OffsetMismatchError, UploadCompletedError, UploadGoneError, UploadStateError) as problem:
+        problem.headers["Connection"] = "close"
+        raise
 
 
 @contextmanager
