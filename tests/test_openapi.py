@@ -19,7 +19,7 @@ ENDS_THE_SESSION = ["/logout", "/delete", "/sessions", "/sessions/{session_id}"]
 
 
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(300)
 def test_openapi_when_everything_is_asked_then_no_500_and_nothing_undeclared(
     service: Service, tmp_path: Path
 ) -> None:

@@ -99,7 +99,7 @@ NAMES = st.sampled_from([particle.name for particle in UPLOAD.particles])
 TEXTS = st.sampled_from(["", "a", "1", "a b", "public", "\u00e9", "x" * 65, "x" * 129, "2020-01-01T00:00:00"])
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=80, deadline=None, database=None)
 @given(st.lists(st.tuples(NAMES, TEXTS), max_size=6), st.booleans())
 def test_validator_when_elements_come_in_any_order_then_it_agrees(
     chosen: list[tuple[str, str]], in_order: object
@@ -116,7 +116,7 @@ def test_validator_when_elements_come_in_any_order_then_it_agrees(
 URL_CHARACTERS = st.text(alphabet="ab:/?#[]@!$&'()*+,;=%0-._~ \\<>\"{}|^`\u00e9", max_size=12)
 
 
-@settings(max_examples=300, deadline=None, database=None)
+@settings(max_examples=120, deadline=None, database=None)
 @given(
     st.one_of(
         URL_CHARACTERS, URL_CHARACTERS.map("http://".__add__), URL_CHARACTERS.map("http://a/b?".__add__)
