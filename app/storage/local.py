@@ -37,6 +37,7 @@ class LocalPartWriter:
         self._buffer = bytearray()
         self._buffer_bytes = buffer_bytes
         self._full = False
+        self._writing: asyncio.Future[None] | None = None
         self.length = 0
 
     async def write(self, chunk: bytes) -> None:
@@ -62,9 +63,16 @@ class LocalPartWriter:
     async def _empty_buffer(self, write: Callable[[FileIO, bytearray], None]) -> None:
         if self._full:
             raise StorageFullError
+        if self._writing is not None:
+            # Its task was cancelled; the thread was not, and bytes must not overtake others.
+            await asyncio.wait({self._writing})
+            if self._writing.exception() is not None:
+                raise StorageFullError
         block, self._buffer = self._buffer, bytearray()
+        self._writing = asyncio.ensure_future(asyncio.to_thread(write, self._file, block))
         try:
-            await asyncio.to_thread(write, self._file, block)
+            await asyncio.shield(self._writing)
+            self._writing = None
         except OSError as error:
             # Some of the block may be in the file: its length says nothing any more.
             self._full = True

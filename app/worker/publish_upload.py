@@ -36,7 +36,7 @@ from app.core.errors import (
 from app.core.wakeups import PUBLISHED, upload_topic
 from app.db import uploads
 from app.db.engine import wake_after_commit
-from app.db.uploads import TO_PUBLISH, Upload, UploadState
+from app.db.uploads import ENDED, TO_PUBLISH, Upload, UploadState
 from app.mail.messages import MailKind
 from app.openml import xml
 from app.openml.client import is_api_key
@@ -120,6 +120,9 @@ async def _publish(resources: Resources, upload: Upload, *, owner: str) -> None:
     renewal = asyncio.create_task(_renew_lease(resources, publication, upload.id, owner=owner))
     try:
         await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
+        if publication.has_let_go:
+            # The lease was given back, not lost; what is left is tidying up.
+            await asyncio.wait({work})
     finally:
         # No task group: it forgets that it was cancelled when a task fails in the same moment (Python 3.11, 3.12), and
         # a worker that is told to stop would go on.
@@ -145,6 +148,8 @@ class Publication:
         self._resources = resources
         self._upload = upload
         self._owner = owner
+        self.has_let_go = False
+        """Whether the row is given back, or about to be."""
         self.progress: dict[str, Any] | None = None
         """How far the phase is that the upload is in, see `ProgressResponse`."""
 
@@ -214,6 +219,7 @@ class Publication:
 
     async def _release(self) -> None:
         """Let the upload wait for its owner, or go on; the owner may decide so in this very moment."""
+        self.has_let_go = True
         async with self._resources.database.session() as session:
             await uploads.lock_user(session, self._upload.user_id)
             upload = await self._mine(session)
@@ -508,6 +514,7 @@ class Publication:
         release: bool = False,
     ) -> None:
         """Record the state; from here on a crash takes the upload up there."""
+        self.has_let_go = release or state in ENDED
         now = self._now()
         async with self._resources.database.session() as session:
             if state == UploadState.FAILED:

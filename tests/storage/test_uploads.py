@@ -243,3 +243,27 @@ async def test_working_file_when_kept_then_other_machines_fetch_it_until_the_upl
     assert fetched.read_bytes() == b"line\n" * 100_000
     await storage.delete("ab12")
     assert await storage.fetch("ab12", "profile") is None
+
+
+async def test_writer_when_its_task_is_cancelled_while_it_writes_then_a_flush_has_the_bytes_in_order(
+    storage: UploadStorage,
+) -> None:
+    content = some_bytes(4 * MEBIBYTE)
+    async with storage.writer(A, 0) as writer:
+        is_half = asyncio.Event()
+
+        async def send() -> None:
+            for at in range(0, len(content), 65_536):
+                if at > len(content) // 2:
+                    is_half.set()
+                await writer.write(content[at : at + 65_536])
+                await asyncio.sleep(0)
+
+        sending = asyncio.create_task(send())
+        await is_half.wait()
+        sending.cancel()
+        await asyncio.gather(sending, return_exceptions=True)
+        parts = rows_of(await writer.flush())
+        length = writer.length
+    digests = await compose(storage, A, parts)
+    assert (digests.length, digests.sha256) == (length, hashlib.sha256(content[:length]).hexdigest())
