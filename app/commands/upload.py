@@ -50,7 +50,11 @@ def upload(
     file: Annotated[
         Path,
         typer.Argument(
-            exists=True, dir_okay=False, readable=True, help="The table; its name's end says its format."
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="The table; its name's end says its format.",
         ),
     ],
     *,
@@ -170,7 +174,10 @@ class _Run:
         except NotSignedInError as error:
             self._end("not-signed-in", Exit.NOT_SIGNED_IN, error.problem)
         except UnreachableError as error:
-            self._end("unreachable", Exit.UNREACHABLE, error.problem, hint=self._how_to_go_on())
+            hint = self._how_to_go_on()
+            if self._upload is None:
+                hint += f" Or is {server} not the site? --server and OPENML_WEB_SERVER name it."
+            self._end("unreachable", Exit.UNREACHABLE, error.problem, hint=hint)
         except RefusedError as error:
             self._end("refused", Exit.REFUSED, error.problem)
         except OSError as error:
@@ -254,7 +261,7 @@ class _Terminal:
 
     def waits(self, reason: str, seconds: float) -> None:
         """The line broke; it goes on after that long."""
-        self.say(f"{reason} Trying again in {seconds:.0f} s.")
+        self.say(f"{reason} Trying again in {seconds:.1f} s.")
 
     def moved(self, upload: Document) -> None:
         """The upload has taken a step, or the work on it has."""
@@ -282,9 +289,11 @@ class _Terminal:
     def complain(self, problem: Mapping[str, Any], hint: str) -> None:
         """Say what is wrong, where, and what to do; this is said even by a quiet command."""
         self._end_line()
-        typer.echo(_plain(f"Not published: {problem.get('detail') or problem.get('title')}"), err=True)
+        detail = str(problem.get("detail") or problem.get("title"))
+        typer.echo(_plain(f"Not published: {detail}"), err=True)
         for field in ("row", "column", "value", "hint"):
-            if problem.get(field) is not None:
+            # Most details end with their hint.
+            if problem.get(field) is not None and not (field == "hint" and problem[field] in detail):
                 typer.echo(_plain(f"  {field}: {problem[field]}"), err=True)
         if hint:
             typer.echo(hint, err=True)

@@ -382,7 +382,7 @@ def _document(answer: httpx.Response) -> Document:
         document = None
     if not (isinstance(document, dict) and UPLOAD_ID.fullmatch(str(document.get("id", "")))):
         raise UnreachableError(
-            _problem(f"{answer.url.host} does not answer as OpenML's upload service does.")
+            _problem(f"{_site(answer.request)} does not answer as OpenML's upload service does.")
         )
     return document
 
@@ -413,7 +413,7 @@ def _problem_of(answer: httpx.Response) -> Document:
             problem = None
         if isinstance(problem, dict):
             return {"detail": answer.reason_phrase, **problem}
-    return _problem(f"{answer.url.host} answers {answer.status_code} {answer.reason_phrase}.")
+    return _problem(f"{_site(answer.request)} answers {answer.status_code} {answer.reason_phrase}.")
 
 
 def _slug(answer: httpx.Response) -> str:
@@ -423,7 +423,12 @@ def _slug(answer: httpx.Response) -> str:
 def _broken(error: httpx.TransportError) -> Document:
     """Describe a broken line; the library's own words may be empty."""
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
-    return _problem(f"The line to the server broke ({words}{': ' if str(error) else ''}{error}).")
+    return _problem(f"The line to {_site(error.request)} broke ({words}{': ' if str(error) else ''}{error}).")
+
+
+def _site(request: httpx.Request) -> str:
+    """Return a server's name and port: the default and a forgotten variable are not in sight."""
+    return request.url.netloc.decode("ascii")
 
 
 def _problem(detail: str) -> Document:

@@ -137,6 +137,7 @@ def test_upload_when_refused_then_1_with_the_row_the_column_and_no_bytes_again(
     assert (problem["row"], problem["column"]) == (3, "level")
     assert problem["detail"] in again.stderr
     assert "column: level" in again.stderr
+    assert again.stderr.count(problem["hint"]) == 1
     [upload] = uploads(site, name)
     assert upload["state"] == "failed", "the second time it was tried again with the bytes that were there"
 
@@ -204,6 +205,8 @@ def test_upload_when_nobody_answers_then_3_within_its_patience(run: Run, table: 
 
     assert done.exit_code == 3
     assert "started again" in done.stderr
+    assert f"The line to 127.0.0.1:{free_port} broke" in done.stderr
+    assert "OPENML_WEB_SERVER" in done.stderr, "the default is not in sight"
 
 
 async def test_upload_when_the_server_sends_elsewhere_then_the_key_does_not_go_there(
