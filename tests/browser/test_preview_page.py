@@ -100,6 +100,30 @@ async def published_types(page: Page, sandbox_url: str) -> dict[str, str]:
     return {each["name"]: each["data_type"] for each in features["data_features"]["feature"]}
 
 
+async def test_upload_when_it_failed_without_a_preview_then_what_was_said_of_columns_can_be_taken_back(
+    open_page: OpenPage, ada: str
+) -> None:
+    page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
+    await page.locator("#dataset").set_input_files(
+        {"name": "n.csv", "mimeType": "text/csv", "buffer": b"a,b\n1,x\n2,y\n"}
+    )
+    await page.locator("#look").uncheck()
+    await page.locator("#dataset_name").fill("no-preview")
+    await page.locator("#description").fill("Small.")
+    await page.locator("#def_tar_att").fill("c")
+    await page.locator("#upload button.primary").click()
+    await page.get_by_text("Correct it here").click()
+
+    await expect(page.locator("#given")).to_be_visible()
+    await picture(page, "preview-none")
+    assert await accessibility(page) == []
+    await page.get_by_role("button", name="Target: c. Take it away").click()
+    await expect(page.locator("#announce")).to_have_text("Taken away: target c.")
+    await expect(page.locator("#given")).to_be_hidden()
+    await page.get_by_role("button", name="Try again").click()
+    await expect(page.locator("#state")).to_contain_text("ublished")
+
+
 async def test_upload_when_it_failed_then_corrected_and_tried_again_or_cancelled_from_the_list(
     open_page: OpenPage, ada: str, http: httpx.AsyncClient
 ) -> None:

@@ -166,7 +166,7 @@ function showParts() {
   byId("publish").textContent = label;
   byId("give-up").hidden = !describe(state).canStop;
   byId("expires").replaceChildren(...(state === "ready" && upload.expires_at ? ["It is kept for you until ", moment(upload.expires_at), "."] : []));
-  byId("remarks").hidden = byId("columns").hidden = true;
+  byId("remarks").hidden = byId("columns").hidden = byId("given").hidden = true;
   if (state === "ready" || (state === "failed" && canRetry())) showPreview();
 }
 
@@ -176,7 +176,8 @@ async function showPreview() {
   try {
     await showColumns();
   } catch (problem) {
-    if (problem.kind !== "upload-state") announce(problem.message); // A table that could not be read has no preview.
+    if (problem.kind === "upload-state") showGiven(); // Published without a stop, or no table.
+    else announce(problem.message);
     return;
   }
   showRemarks();
@@ -232,28 +233,44 @@ function showRows() {
 }
 
 function showRoles() {
+  const targets = metadata.def_tar_att;
+  const none = !targets.length && make("span", { class: "badge warn" }, "No target yet");
+  byId("roles").replaceChildren(...[none, ...roleChips(showColumns, "columns-title")].filter(Boolean));
+  byId("no-target").hidden = targets.length > 0;
+}
+
+/** Without a preview, what was said of columns can at least be taken back: it may be why the upload failed. */
+function showGiven() {
+  const types = Object.entries(metadata.attributes).map(([name, type]) =>
+    chip("Type", `${name} ${TYPES[type] ?? "nominal"}`, { attributes: { [name]: null } }, showGiven, "given-title"),
+  );
+  const chips = [...roleChips(showGiven, "given-title"), ...types];
+  byId("given-list").replaceChildren(...chips);
+  byId("given").hidden = !chips.length;
+}
+
+function roleChips(redraw, next) {
   const { def_tar_att: targets, ignore_attribute: ignored, row_id_attribute: rowId } = metadata;
   const given = [
     ...targets.map((name) => ["Target", name, { def_tar_att: targets.filter((one) => one !== name) }]),
     ...ignored.map((name) => ["Ignored", name, { ignore_attribute: ignored.filter((one) => one !== name) }]),
     ...(rowId ? [["Row number", rowId, { row_id_attribute: "" }]] : []),
   ];
-  const chips = given.map(([role, name, changes]) =>
-    make("button", { type: "button", class: "chip", "aria-label": `${role}: ${name}. Take it away`, onclick: () => takeAway(changes) }, `${role}: ${name} ✕`),
-  );
-  const none = !targets.length && make("span", { class: "badge warn" }, "No target yet");
-  byId("roles").replaceChildren(...[none, ...chips].filter(Boolean));
-  byId("no-target").hidden = targets.length > 0;
+  return given.map(([role, name, changes]) => chip(role, name, changes, redraw, next));
 }
 
-async function takeAway(changes) {
-  try {
-    await change(changes);
-    await showColumns();
-    byId("columns-title").focus();
-  } catch (problem) {
-    announce(problem.message);
-  }
+function chip(role, name, changes, redraw, next) {
+  const takeAway = async () => {
+    try {
+      await change(changes);
+      await redraw();
+      announce(`Taken away: ${role.toLowerCase()} ${name}.`);
+      moveTo(byId(byId(next).closest("section").hidden ? "file-title" : next));
+    } catch (problem) {
+      announce(problem.message);
+    }
+  };
+  return make("button", { type: "button", class: "chip", "aria-label": `${role}: ${name}. Take it away`, onclick: takeAway }, `${role}: ${name} ✕`);
 }
 
 const namesOf = ({ key, name }) => [key, name];
