@@ -12,6 +12,7 @@ from functools import partial
 from typing import Annotated, Any
 
 import pymysql.err
+import structlog
 import typer
 import uvicorn
 from sqlalchemy.exc import OperationalError
@@ -29,6 +30,8 @@ from app.resources import open_resources
 from app.sandbox.app import create_sandbox
 from app.sandbox.settings import SandboxSettings, parse_keys
 from app.worker.run import run_worker
+
+log = structlog.get_logger(__name__)
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 cli.add_typer(mail, name="mail")
@@ -140,7 +143,11 @@ async def _with_database(settings: Settings, *, bring_up_to_date: bool) -> None:
 
 async def _work(settings: Settings) -> None:
     async with open_resources(settings) as resources:
-        await run_worker(resources)
+        log.info("worker started", conversions_at_once=settings.conversions_at_once)
+        try:
+            await run_worker(resources)
+        finally:
+            log.info("worker stops")
 
 
 async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:

@@ -120,6 +120,7 @@ def _quieten_libraries() -> None:
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
     logging.getLogger("uvicorn.error").addFilter(keep_the_sentence)
-    # httpx logs full addresses at INFO, python_multipart each part at DEBUG; alembic speaks at every start.
-    for name in ("alembic", "httpx", "httpcore", "python_multipart", "aiosqlite", "aiosmtplib"):
+    # httpx logs full addresses at INFO, python_multipart each part at DEBUG; alembic speaks at every start, taskiq of a
+    # shutdown after every message.
+    for name in ("alembic", "httpx", "httpcore", "python_multipart", "aiosqlite", "aiosmtplib", "taskiq"):
         logging.getLogger(name).setLevel(logging.WARNING)
