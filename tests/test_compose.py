@@ -57,3 +57,10 @@ def test_parts_when_named_then_they_are_declared() -> None:
 
     assert volumes == set(COMPOSE["volumes"])
     assert configs == set(COMPOSE["configs"])
+
+
+def test_image_when_built_then_everything_copied_gets_into_the_build() -> None:
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    let_in = {line[1:] for line in (ROOT / ".dockerignore").read_text().split() if line.startswith("!")}
+
+    assert {name for line in copied for name in line.split()} == let_in

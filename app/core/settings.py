@@ -90,7 +90,12 @@ class Settings(BaseSettings):
         description="SQLAlchemy address of the user database, `mysql://user:password@host/openml` or "
         "`sqlite:///file`. Empty: `openml.db` in `DATA_DIR`.",
     )
-    database_pool_size: int = Field(10, ge=1, description="Connections a process keeps open at most.")
+    database_pool_size: int = Field(
+        10,
+        ge=1,
+        description="Connections that a process keeps open at most; on MariaDB or MySQL twice as many, half of them "
+        "for single reads.",
+    )
     # --- secrets
     app_secret_key: SecretStr = Field(
         SecretStr(""),
