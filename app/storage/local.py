@@ -19,8 +19,8 @@ from app.storage.parts import Digests, Part, Stage
 log = structlog.get_logger(__name__)
 
 LARGEST_BUFFER_BYTES = 1 << 20
-SMALLEST_BUFFER_BYTES = 1 << 15
-BUFFERS_BYTES = 1 << 25
+SMALLEST_BUFFER_BYTES = 1 << 13
+BUFFERS_BYTES = 1 << 23
 """What all writers of a process gather before threads write it: few hops for one client, little memory for many."""
 STEP_BYTES = 1 << 26
 """What a thread copies and hashes in one go; in between a worker can be stopped."""
