@@ -54,6 +54,10 @@ ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 """A column as the file names it; under which name it is published the conversion decides."""
 
 
+Text = Annotated[str, StringConstraints(min_length=0)]
+"""Any text that can be written as UTF-8: JSON can also hold halves of characters."""
+
+
 class RepairResponse(BaseModel):
     """One change that was made so that OpenML can take the dataset; it stands in the description as well."""
 
@@ -100,7 +104,7 @@ class DraftMetadata(BaseModel):
         default=False,
         description="Publish the table even if I published the same file under this name before.",
     )
-    attributes: dict[str, str | dict[Literal["nominal"], list[str]]] = Field(
+    attributes: dict[Text, Text | dict[Literal["nominal"], list[Text]]] = Field(
         default={},
         description="Types of columns that the file's values do not tell: `string`, `integer`, `real`, `boolean`, "
         '`nominal`, or `{"nominal": ["label", …]}`.',
