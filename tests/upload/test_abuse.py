@@ -1,6 +1,5 @@
 """Uploads as somebody sends them who means harm, or two requests that meet where they should not."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
@@ -97,6 +96,22 @@ async def test_types_when_they_hold_half_a_character_then_refused(
     assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (422, "validation-failed")
 
 
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {str(number): 1 for number in range(1000)},
+        {"a": {"nominal": [1] * 1000}},
+        {"a": {"nominal": [{}] * 1000}},
+    ],
+)
+async def test_types_when_very_many_are_wrong_then_one_error_for_all(
+    app: Running, person: Person, attributes: dict[str, object]
+) -> None:
+    body = {"file_name": "a.csv", "metadata": {"attributes": attributes}}
+    answer = await app.client.post("/uploads", json=body, headers=person.headers)
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, 1)
+
+
 async def test_upload_when_it_failed_without_a_word_of_openml_then_looked_for_and_not_sent_again(
     app: Running, person: Person
 ) -> None:
@@ -107,9 +122,7 @@ async def test_upload_when_it_failed_without_a_word_of_openml_then_looked_for_an
     async with app.resources.database.session() as session:
         # As it stands where OpenML could not be asked until the last attempt.
         lost = {"state": UploadState.FAILED, "dataset_id": None, "finished_at": utc_now()}
-        await session.execute(
-            sa.update(uploads).where(uploads.c.id == upload_id).values(**lost, attempts=30)
-        )
+        await session.execute(sa.update(uploads).where(uploads.c.id == upload_id).values(**lost, attempts=30))
 
     for verb, request in (("PATCH", path), ("POST", f"{path}/retry")):
         changed = await app.client.request(
@@ -160,7 +173,11 @@ async def test_account_when_deleted_then_nothing_of_its_uploads_is_left(
                     state,
                     now=utc_now(),
                     detail="Row 1 has 'secret'.",
-                    values={"error": {"detail": "secret"}, "warnings": ["secret"], "repairs": [{"x": "secret"}]},
+                    values={
+                        "error": {"detail": "secret"},
+                        "warnings": ["secret"],
+                        "repairs": [{"x": "secret"}],
+                    },
                 )
 
         deleted = await app.client.post("/delete", json={"password": person.password}, headers=person.headers)
