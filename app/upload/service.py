@@ -407,7 +407,9 @@ async def _look_again(
     session: AsyncSession, upload: Upload, changes: Mapping[str, Any], *, now: datetime
 ) -> None:
     """Go on with an upload that failed while nobody could say whether OpenML has it: look there before it is sent."""
-    _require_settled(upload if changes else None)
+    # Pages send the whole form, changed or not.
+    if check_complete(merge(upload.description, changes)).values != merge(upload.description, {}):
+        _require_settled(upload)
     moved = await uploads.set_state(
         session,
         upload.id,
@@ -422,9 +424,9 @@ async def _look_again(
     wake_after_commit(session, UPLOADS)
 
 
-def _require_settled(upload: Upload | None) -> None:
+def _require_settled(upload: Upload) -> None:
     """Refuse to change what OpenML may have got as it was: by that it is looked for there."""
-    if upload is not None and upload.state == UploadState.FAILED and upload.sent_at is not None:
+    if upload.state == UploadState.FAILED and upload.sent_at is not None:
         raise UploadStateError(
             "OpenML may have got this upload before it failed; POST to its `retry` without changes, which looks there."
         )

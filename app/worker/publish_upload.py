@@ -550,7 +550,7 @@ _NOTHING_CHOSEN: dict[str, Any] = {
     "attributes": {},
 }
 _UNREACHABLE = OpenMLUnreachableError(
-    "OpenML could not be reached for a long time; upload the dataset again."
+    "OpenML could not be reached for a long time. Try this upload again (`retry`): a new one might be a second dataset."
 )
 
 

@@ -172,7 +172,8 @@ async def test_compose_when_repeated_after_a_crash_then_the_same(storage: Upload
 
 async def test_compose_when_two_workers_do_it_at_once_then_the_file_is_exact(storage: UploadStorage) -> None:
     pieces = [some_bytes(MEBIBYTE + number, number) for number in range(6)]
-    parts, at = [], 0
+    parts: list[Part] = []
+    at = 0
     for piece in pieces:
         parts += await add(storage, A, at, piece)
         at += len(piece)

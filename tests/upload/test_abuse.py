@@ -129,7 +129,8 @@ async def test_upload_when_it_failed_without_a_word_of_openml_then_looked_for_an
             verb, request, json={"description": "Other words."}, headers=person.headers
         )
         assert (changed.status_code, "without changes" in changed.json()["detail"]) == (409, True)
-    assert (await app.client.post(f"{path}/retry", headers=person.headers)).status_code == 202
+    again = await app.client.post(f"{path}/retry", json=METADATA, headers=person.headers)
+    assert again.status_code == 202
     found = await reach(app, person, path, "active")
     assert found["dataset_id"] == active["dataset_id"]
 
