@@ -380,11 +380,23 @@ def _document(answer: httpx.Response) -> Document:
         document = answer.json()
     except ValueError:
         document = None
-    if not (isinstance(document, dict) and UPLOAD_ID.fullmatch(str(document.get("id", "")))):
+    if not (isinstance(document, dict) and _is_upload(document)):
         raise UnreachableError(
             _problem(f"{_site(answer.request)} does not answer as OpenML's upload service does.")
         )
     return document
+
+
+def _is_upload(document: Document) -> bool:
+    """Say whether a document has what the rest relies on: other servers answer with JSON as well."""
+    received = document.get("received_bytes")
+    return (
+        UPLOAD_ID.fullmatch(str(document.get("id", ""))) is not None
+        and isinstance(document.get("state"), str)
+        and isinstance(document.get("publish"), bool)
+        and isinstance(received, int)
+        and received >= 0
+    )
 
 
 def _require_taken(answer: httpx.Response) -> None:

@@ -486,21 +486,31 @@ async def get_dataset_ids(session: AsyncSession, upload_ids: Collection[str]) ->
 async def get_states(
     session: AsyncSession, upload_ids: Collection[str]
 ) -> dict[str, tuple[str, datetime | None]]:
-    """Return the state and end of those uploads that exist."""
+    """Return the state and end of those uploads that are somebody's."""
     statement = sa.select(uploads.c.id, uploads.c.state, uploads.c.finished_at).where(
-        uploads.c.id.in_(upload_ids)
+        uploads.c.id.in_(upload_ids), uploads.c.user_id != 0
     )
     return {row[0]: (row[1], row[2]) for row in await session.execute(statement)}
 
 
 async def forget_user(session: AsyncSession, user_id: int, now: datetime) -> None:
-    """Detach a user's uploads from the user, clear what was said of them, and cancel those that wait for the user."""
+    """Detach a user's uploads from the user, clear what was said of them, and cancel those that OpenML does not have.
+
+    One that is being sent right now keeps what finding it on OpenML takes; it is cancelled if it did not arrive.
+    """
     mine = uploads.c.user_id == user_id
-    waiting = uploads.c.state.in_([UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY])
+    gone = uploads.c.state.in_(HOLDS_BYTES - {UploadState.SENDING})
     cancelled = {"state": UploadState.CANCELLED, "finished_at": now, "lease_owner": None}
-    await session.execute(sa.update(uploads).where(mine, waiting).values(cancelled))
-    cleared = {"user_id": 0, "file_name": "", "description": None, "idempotency_key": None}
-    await session.execute(sa.update(uploads).where(mine, uploads.c.state.in_(ENDED)).values(cleared))
+    await session.execute(sa.update(uploads).where(mine, gone).values(cancelled))
+    sending = uploads.c.state == UploadState.SENDING
+    await session.execute(sa.update(uploads).where(mine, sending).values(cancel_requested=True))
+    settled = sa.and_(mine, uploads.c.state.in_(HAS_OUTCOME))
+    of_these = upload_events.c.upload_id.in_(sa.select(uploads.c.id).where(settled))
+    await session.execute(sa.update(upload_events).where(of_these).values(detail=None))
+    # What went wrong, and what was changed, names columns and values.
+    said = ("description", "idempotency_key", "tus_metadata", "error", "repairs", "warnings", "progress")
+    cleared = {"user_id": 0, "file_name": "", **dict.fromkeys(said, sa.null())}
+    await session.execute(sa.update(uploads).where(settled).values(cleared))
 
 
 async def get_of_user(session: AsyncSession, user_id: int) -> list[Upload]:

@@ -60,6 +60,11 @@ class LocalPartWriter:
         await self._empty_buffer(_write_through)
         return [Part(self._start, self._name, self.length)] if self.length else []
 
+    async def discard(self) -> None:
+        """Remove the part. A thread that still writes has it open, and the last of it goes with that."""
+        self._buffer = bytearray()
+        await asyncio.to_thread(Path(str(self._file.name)).unlink, missing_ok=True)
+
     async def _empty_buffer(self, write: Callable[[FileIO, bytearray], None]) -> None:
         if self._full:
             raise StorageFullError
@@ -112,9 +117,11 @@ class LocalStorage:
         if not await asyncio.to_thread(source.exists):
             growing = folder / "source.growing"
             await asyncio.to_thread(_begin_growing, growing, folder, parts[:1])
+            at = parts[0].length if parts else 0
             for part in parts[1:]:
-                await _append(growing, folder / part.name, part.length)
-            await asyncio.to_thread(_finish_growing, growing, source, folder)
+                await _add(growing, at, folder / part.name, part.length)
+                at += part.length
+            await asyncio.to_thread(_finish_growing, growing, source, folder, length)
         digests = await _hash(source, on_progress)
         if digests.length != length:
             raise OSError(f"{digests.length} bytes are on the disk where {length} were recorded")
@@ -170,22 +177,26 @@ def _write_through(file: FileIO, block: bytearray) -> None:
 
 
 def _begin_growing(growing: Path, folder: Path, first: Sequence[Part]) -> None:
-    """Make the first part the file that grows; it may be that already, and longer, if a worker died over it."""
+    """Make the first part the file that grows; it may be that already, and longer, if a worker died over it.
+
+    Or sleeps: what it still does when it wakes puts the same bytes to the same places.
+    """
     if not growing.exists():
         if first:
             (folder / first[0].name).rename(growing)
         else:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             growing.touch(mode=0o600)
-    # What a writer wrote after it lost its turn does not count.
-    os.truncate(growing, first[0].length if first else 0)
+    if first and growing.stat().st_size < first[0].length:
+        raise OSError("a part is shorter than was recorded")
 
 
-async def _append(growing: Path, part: Path, length: int) -> None:
+async def _add(growing: Path, at: int, part: Path, length: int) -> None:
     with (
         await asyncio.to_thread(part.open, "rb") as source,
-        await asyncio.to_thread(growing.open, "ab") as target,
+        await asyncio.to_thread(growing.open, "r+b") as target,
     ):
+        target.seek(at)
         left = length
         while left:
             step = min(left, STEP_BYTES)
@@ -202,8 +213,10 @@ def _copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
         length -= len(block)
 
 
-def _finish_growing(growing: Path, source: Path, folder: Path) -> None:
+def _finish_growing(growing: Path, source: Path, folder: Path, length: int) -> None:
     """Give the whole file its name, and drop the parts that are in it now."""
+    # What a writer wrote after it lost its turn does not count.
+    os.truncate(growing, length)
     with growing.open("rb") as file:
         os.fsync(file.fileno())
     growing.rename(source)

@@ -50,6 +50,9 @@ class PartWriter(Protocol):
     async def flush(self) -> Sequence[Part]:
         """Make every byte so far durable; return the parts whose rows are to be written, new or grown."""
 
+    async def discard(self) -> None:
+        """Remove every byte: no row will ever tell of one."""
+
 
 class UploadStorage(Protocol):
     """Upload ids are ours (hexadecimal): no name that a client chose ever becomes a path."""

@@ -145,6 +145,12 @@ class S3PartWriter:
         parts, self._returned, self._stored = self._returned + self._stored, self._stored, []
         return parts
 
+    async def discard(self) -> None:
+        """Remove the objects; what is not one yet goes with the writer."""
+        await self._storage.remove(
+            [_object(self._upload_id, part.name) for part in self._returned + self._stored]
+        )
+
     async def _store(self) -> None:
         """Make one object of what is new, if anything is."""
         if self._spool.length:
@@ -319,6 +325,12 @@ class S3Storage:
                 else:
                     body = await asyncio.to_thread(spool.read, 0, spool.length) if spool.length else gathered
                     await obstore.put_async(self._store, path, body, use_multipart=False)
+
+    async def remove(self, paths: Sequence[str]) -> None:
+        """Remove objects; while the store is away they stay until the upload goes."""
+        if paths:
+            with suppress(StorageUnavailableError), _store_faults("delete"):
+                await obstore.delete_async(self._store, paths)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:

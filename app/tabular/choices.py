@@ -14,6 +14,8 @@ from app.tabular.naming import tidy
 from app.tabular.report import names_in
 from app.tabular.types import AttributeType, TabularError
 
+HINTS = 5
+"""Unknown columns for which one is looked for that may have been meant."""
 _TYPES = ("string", "integer", "real", "boolean", "nominal")
 
 
@@ -70,7 +72,10 @@ def misfits(
         found = _find(lines, {name for name, _ in named})
     unknown = [(name, role) for name, role in named if name not in found]
     known = _all_names(profile) if unknown else []
-    wrong = [_unknown(name, role, known) for name, role in unknown]
+    # To look for one that was meant takes long: not for each of a thousand.
+    wrong = [
+        _unknown(name, role, known if place < HINTS else []) for place, (name, role) in enumerate(unknown)
+    ]
     for name, kind in types.items():
         if name in found:
             misfit = _judge(name, kind, found[name].column, is_alike=is_alike, max_labels=max_labels)

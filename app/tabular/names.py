@@ -8,6 +8,8 @@ from app.tabular.types import TabularError
 
 MAX_NAME = 64
 MAX_LABEL = 256
+COMPARED = 2000
+"""Columns that a wrong name is compared with."""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -130,7 +132,7 @@ def nearest(name: str, columns: Sequence[str]) -> list[str]:
     """Return at most three columns that somebody may have meant."""
     folded = name.strip().casefold()
     same = [column for column in columns if column.strip().casefold() == folded]
-    return same[:3] or get_close_matches(name, columns, n=3)
+    return same[:3] or get_close_matches(name, columns[:COMPARED], n=3)
 
 
 def shortened(text: str, longest: int = 40) -> str:

@@ -6,6 +6,7 @@ from app.core.errors import QuotaExceededError, StorageFullError, TooBusyError, 
 from app.core.multipart import too_large
 from app.core.settings import Settings
 from app.db import uploads
+from app.db.uploads import Upload
 from app.resources import Resources
 
 QUEUE_RETRY_SECONDS = 60
@@ -40,6 +41,30 @@ async def require_room_for_more(resources: Resources, *, user_id: int, unrecorde
     _require_quota(settings, usage.bytes + unrecorded_bytes)
     if free_bytes is not None and free_bytes < settings.disk_reserve_bytes:
         raise StorageFullError
+
+
+async def require_room_for_length(
+    session: AsyncSession, settings: Settings, *, upload: Upload, size: int, free_bytes: int | None
+) -> None:
+    """Refuse a length that is told only after the upload began, as its beginning would have been.
+
+    Args:
+        session: where the length will be written; it has locked the user.
+        settings: the limits.
+        upload: whose length was not known so far.
+        size: of the whole file in bytes.
+        free_bytes: what the storage has left, if that is known.
+
+    Raises:
+        QuotaExceededError, StorageFullError: see `require_room`.
+    """
+    missing = size - (upload.received_bytes or 0)
+    usage = await uploads.get_usage(session, upload.user_id)
+    _require_quota(settings, usage.bytes + missing)
+    if free_bytes is not None:
+        left = free_bytes - await uploads.get_promised_bytes(session) - missing
+        if left < settings.disk_reserve_bytes:
+            raise StorageFullError
 
 
 def _require_quota(settings: Settings, wanted_bytes: int) -> None:

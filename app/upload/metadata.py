@@ -11,6 +11,8 @@ from app.core.errors import MalformedBodyError, ValidationFailedError
 from app.upload.schemas import DraftMetadata, UploadMetadata
 
 MOST_WARNINGS = 20
+METADATA_BYTES = 1 << 20
+"""What is said of one dataset, as JSON: in one request, and all together."""
 COMPLETE = frozenset({"dataset_name", "description"})
 """Fields without which nothing is published."""
 
@@ -60,10 +62,12 @@ def check_complete(document: Mapping[str, Any]) -> Checked:
 
 def merge(known: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the description with the changes; types of columns are added to those known, null takes one back."""
-    merged = {**(known or {}), **changes}
+    # What the conversion added is no word of the owner's.
+    before = {name: value for name, value in (known or {}).items() if name != "published_names"}
+    merged = {**before, **changes}
     types = changes.get("attributes")
     if isinstance(types, dict):
-        both = {**(known or {}).get("attributes", {}), **types}
+        both = {**before.get("attributes", {}), **types}
         merged["attributes"] = {name: kind for name, kind in both.items() if kind is not None}
     return merged
 
@@ -84,10 +88,18 @@ def _check(kind: type[DraftMetadata], document: Mapping[str, Any]) -> Checked:
         raise ValidationFailedError.from_pydantic(
             error.errors(include_input=False, include_url=False)
         ) from None
+    values = metadata.model_dump(mode="json")
+    if len(json.dumps(values, ensure_ascii=False).encode()) > METADATA_BYTES:
+        raise ValidationFailedError.for_fields(
+            [
+                {
+                    "field": "metadata",
+                    "message": f"Together this is more than {METADATA_BYTES} bytes; say less.",
+                }
+            ]
+        )
     repaired = dict.fromkeys(context["repaired"] if context else [])
-    return Checked(
-        metadata.model_dump(mode="json"), [_repair(field) for field in repaired], _about_unknown(document)
-    )
+    return Checked(values, [_repair(field) for field in repaired], _about_unknown(document))
 
 
 def _repair(field: str) -> dict[str, str]:

@@ -38,12 +38,11 @@ from app.db.uploads import NewUpload, Upload, UploadState
 from app.resources import Resources
 from app.storage.parts import Part, PartWriter
 from app.tabular import format_of
-from app.upload.admission import require_room_for_more
-from app.upload.metadata import Checked, check_complete, parse_metadata
+from app.upload.admission import require_room_for_length, require_room_for_more
+from app.upload.metadata import METADATA_BYTES, Checked, check_complete, parse_metadata
 
 log = structlog.get_logger(__name__)
 
-METADATA_BYTES = 1 << 20
 RECORD_BYTES = 1 << 24
 RECORD_SECONDS = 15.0
 """Bytes that come are recorded after so many, or so long."""
@@ -132,7 +131,15 @@ async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upl
         raise InconsistentLengthError
     if chunk.total > resources.settings.upload_max_bytes:
         raise too_large(resources.settings.upload_max_bytes)
+    free_bytes = await resources.storage.free_bytes()
     async with resources.database.session() as session:
+        await uploads.lock_user(session, upload.user_id)
+        current = await uploads.get_upload(session, upload.id)
+        if current is None or current.total_bytes not in {None, chunk.total}:
+            raise InconsistentLengthError
+        await require_room_for_length(
+            session, resources.settings, upload=current, size=chunk.total, free_bytes=free_bytes
+        )
         await uploads.set_values(
             session, upload.id, {"total_bytes": chunk.total}, only_in={UploadState.RECEIVING}
         )
@@ -181,7 +188,10 @@ class _Append:
         self._chunk = chunk
         self._sender = sender
         self._owner = owner
-        self._most = (upload.total_bytes or resources.settings.upload_max_bytes) - chunk.offset
+        largest = resources.settings.upload_max_bytes if upload.total_bytes is None else upload.total_bytes
+        self._most = largest - chunk.offset
+        self._looked = 0
+        self._has_tried = False
         self._recorded = 0
         self._recorded_at = time.monotonic()
 
@@ -223,6 +233,7 @@ class _Append:
 
     async def _record_now_and_then(self, writer: PartWriter) -> None:
         if self._chunk.announced:
+            await self._look_for_room(writer.length)
             return
         is_due = time.monotonic() - self._recorded_at > RECORD_SECONDS
         if writer.length - self._recorded >= RECORD_BYTES or (is_due and writer.length > self._recorded):
@@ -230,8 +241,18 @@ class _Append:
             if self._upload.total_bytes is None:
                 await require_room_for_more(self._resources, user_id=self._upload.user_id, unrecorded_bytes=0)
 
+    async def _look_for_room(self, length: int) -> None:
+        """Look every now and then whether there still is room for bytes of which no row tells before the last."""
+        if self._upload.total_bytes is None and length - self._looked >= RECORD_BYTES:
+            self._looked = length
+            await require_room_for_more(
+                self._resources, user_id=self._upload.user_id, unrecorded_bytes=length
+            )
+
     async def _keep(self, writer: PartWriter) -> None:
-        if not self._chunk.announced and writer.length > self._recorded:
+        if self._chunk.announced:
+            await writer.discard()
+        elif writer.length > self._recorded:
             try:
                 await self._record(writer, is_last=False)
             except Problem as problem:
@@ -244,6 +265,8 @@ class _Append:
         parts = await writer.flush()
         received = self._chunk.offset + writer.length
         now = self._resources.database.now()
+        # The answer to an earlier try may have been lost; then its bytes may count.
+        is_first, self._has_tried = not self._has_tried, True
         async with self._resources.database.session() as session:
             counts = await uploads.add_parts(
                 session,
@@ -266,6 +289,8 @@ class _Append:
             if counts:
                 wake_after_commit(session, upload_topic(self._upload.id))
         if not counts:
+            if is_first:
+                await writer.discard()
             raise await _why_not_taken(self._resources, self._upload.id, self._chunk, was_ours=True)
         self._recorded, self._recorded_at = writer.length, time.monotonic()
 

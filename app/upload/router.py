@@ -35,7 +35,8 @@ from app.resources import Resources
 from app.tabular import SUFFIXES
 from app.upload import service
 from app.upload.admission import admit
-from app.upload.receive import METADATA_BYTES, FormReceiver
+from app.upload.metadata import METADATA_BYTES
+from app.upload.receive import FormReceiver
 from app.upload.schemas import (
     DraftResponse,
     FormatNotSupportedResponse,

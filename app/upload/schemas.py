@@ -37,6 +37,30 @@ def _not_endless(value: object) -> object:
     return value
 
 
+def _not_all_wrong(value: object) -> object:
+    """Count what is wrong first: pydantic makes an error of each, and a hundred thousand take seconds."""
+    if isinstance(value, dict):
+        texts = (text for name, kind in value.items() for text in (name, *_texts_of(kind)))
+        if sum(not _is_text(text) for text in texts) > MOST_ITEMS:
+            raise ValueError(f"More than {MOST_ITEMS} of these are neither types nor labels.")
+    return value
+
+
+def _texts_of(kind: object) -> list[object]:
+    labels = kind.get("nominal") if isinstance(kind, dict) and len(kind) == 1 else None
+    return labels if isinstance(labels, list) else [None if isinstance(kind, dict) else kind]
+
+
+def _is_text(value: object) -> bool:
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _split_names(value: object) -> object:
     """Take `"a, b"` as two column names."""
     value = none_if_empty(value)
@@ -52,6 +76,10 @@ def _ignorable(values: list[str]) -> list[str]:
 
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 """A column as the file names it; under which name it is published the conversion decides."""
+
+
+Text = Annotated[str, StringConstraints(min_length=0)]
+"""Any text that can be written as UTF-8: JSON can also hold halves of characters."""
 
 
 class RepairResponse(BaseModel):
@@ -100,7 +128,9 @@ class DraftMetadata(BaseModel):
         default=False,
         description="Publish the table even if I published the same file under this name before.",
     )
-    attributes: dict[str, str | dict[Literal["nominal"], list[str]]] = Field(
+    attributes: Annotated[
+        dict[Text, Text | dict[Literal["nominal"], list[Text]]], BeforeValidator(_not_all_wrong)
+    ] = Field(
         default={},
         description="Types of columns that the file's values do not tell: `string`, `integer`, `real`, `boolean`, "
         '`nominal`, or `{"nominal": ["label", …]}`.',

@@ -30,7 +30,7 @@ from app.db.uploads import HAS_OUTCOME, NewUpload, Outcome, Upload, UploadState
 from app.resources import Resources
 from app.tabular import format_of
 from app.upload.admission import require_room
-from app.upload.metadata import check_complete, check_draft, merge
+from app.upload.metadata import MOST_WARNINGS, check_complete, check_draft, merge
 from app.upload.preview import require_possible_choices
 from app.upload.receive import expiry
 
@@ -238,6 +238,8 @@ async def change_metadata(
     """
     await _check_choices(resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=False)
     async with resources.database.session() as session:
+        # Two changes at once: the second is made to what the first has left.
+        await uploads.lock_user(session, user_id)
         upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
         await _save_metadata(session, resources, upload, changes)
 
@@ -273,6 +275,7 @@ async def _save_metadata(
 ) -> None:
     if upload.state not in CAN_CHANGE or upload.dataset_id is not None:
         raise _not_now(upload)
+    _require_settled(upload)
     # What is to be published without another question stays complete.
     check = check_complete if upload.publish_requested else check_draft
     metadata = check(merge(upload.description, changes))
@@ -282,7 +285,7 @@ async def _save_metadata(
             *(upload.repairs or []),
             *(new for new in metadata.repairs if new not in (upload.repairs or [])),
         ],
-        "warnings": list(dict.fromkeys([*(upload.warnings or []), *metadata.warnings])),
+        "warnings": list(dict.fromkeys([*(upload.warnings or []), *metadata.warnings]))[:MOST_WARNINGS],
     }
     if upload.expires_at is not None:
         values["expires_at"] = expiry(resources)
@@ -371,6 +374,9 @@ async def retry_upload(
                 "file as a new upload."
             )
         kept = timedelta(hours=resources.settings.upload_keep_hours)
+        if upload.sent_at is not None:
+            await _look_again(session, upload, changes, now=now)
+            return
         if not await _has_bytes(session, upload) or (upload.finished_at and upload.finished_at + kept < now):
             raise UploadStateError("The bytes of this upload are not kept any more; send the file again.")
         metadata = check_complete(merge(upload.description, changes))
@@ -395,6 +401,35 @@ async def retry_upload(
         if not moved:
             raise UploadStateError("The upload has moved on meanwhile; ask how it stands.")
         wake_after_commit(session, UPLOADS)
+
+
+async def _look_again(
+    session: AsyncSession, upload: Upload, changes: Mapping[str, Any], *, now: datetime
+) -> None:
+    """Go on with an upload that failed while nobody could say whether OpenML has it: look there before it is sent."""
+    # Pages send the whole form, changed or not.
+    if check_complete(merge(upload.description, changes)).values != merge(upload.description, {}):
+        _require_settled(upload)
+    moved = await uploads.set_state(
+        session,
+        upload.id,
+        UploadState.SENDING,
+        now=now,
+        only_from={UploadState.FAILED},
+        available_at=now,
+        values={"error": None, "finished_at": None, "cancel_requested": False},
+    )
+    if not moved:
+        raise UploadStateError("The upload has moved on meanwhile; ask how it stands.")
+    wake_after_commit(session, UPLOADS)
+
+
+def _require_settled(upload: Upload) -> None:
+    """Refuse to change what OpenML may have got as it was: by that it is looked for there."""
+    if upload.state == UploadState.FAILED and upload.sent_at is not None:
+        raise UploadStateError(
+            "OpenML may have got this upload before it failed; POST to its `retry` without changes, which looks there."
+        )
 
 
 async def _has_bytes(session: AsyncSession, upload: Upload) -> bool:

@@ -48,16 +48,21 @@ async def end_interrupted_uploads(resources: Resources) -> None:
     now = resources.database.now()
     problem = MalformedBodyError("The upload broke off before its last byte; send it again.")
     async with resources.database.session() as session:
-        interrupted = await uploads.get_interrupted(session, now)
-        for upload_id in interrupted:
-            await uploads.set_state(
+        interrupted = [
+            upload_id
+            for upload_id in await uploads.get_interrupted(session, now)
+            if await uploads.set_state(
                 session,
                 upload_id,
                 UploadState.FAILED,
                 now=now,
+                # It may have ended in this very moment; then its bytes are needed.
+                only_from={UploadState.RECEIVING},
                 detail=problem.detail,
                 values={"error": problem.record(), "idempotency_key": None},
             )
+        ]
+        for upload_id in interrupted:
             wake_after_commit(session, upload_topic(upload_id))
     for upload_id in interrupted:
         log.info("upload broke off", upload=upload_id)
@@ -70,17 +75,21 @@ async def end_expired_uploads(resources: Resources) -> None:
     hours = resources.settings.upload_expire_hours
     problem = UploadGoneError(f"Nothing happened to this upload for {hours:g} hours; send the file again.")
     async with resources.database.session() as session:
-        expired = await uploads.get_expired(session, now)
-        for upload_id in expired:
-            await uploads.set_state(
+        expired = [
+            upload_id
+            for upload_id in await uploads.get_expired(session, now)
+            if await uploads.set_state(
                 session,
                 upload_id,
                 UploadState.FAILED,
                 now=now,
+                # Its owner may have come back in this very moment; then its bytes are needed.
                 only_from={UploadState.RECEIVING, UploadState.READY},
                 detail=problem.detail,
                 values={"error": problem.record(), "expires_at": None},
             )
+        ]
+        for upload_id in expired:
             wake_after_commit(session, upload_topic(upload_id))
         await uploads.delete_parts(session, expired)
     for upload_id in expired:

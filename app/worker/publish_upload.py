@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import (
     ApiKeyMissingError,
+    BytesLostError,
     DatasetRefusedError,
     DigestMismatchError,
     InternalError,
@@ -213,6 +214,8 @@ class Publication:
         async with self._resources.database.session() as session:
             parts = await uploads.get_parts(session, self._upload.id)
         total = sum(part.length for part in parts)
+        if total != self._upload.total_bytes:
+            raise BytesLostError
         return await self._resources.storage.compose(
             self._upload.id, parts, lambda done: self._report("verifying", done, total)
         )
@@ -503,7 +506,8 @@ class Publication:
             await self._move(UploadState.CANCELLED, detail="cancelled by its owner")
             await self._forget_bytes()
         else:
-            await self._move(UploadState.CONVERTED, detail=reason)
+            settled = {"sent_at": None, "newest_before": None}
+            await self._move(UploadState.CONVERTED, settled, detail=reason)
 
     async def _move(
         self,
@@ -546,7 +550,7 @@ _NOTHING_CHOSEN: dict[str, Any] = {
     "attributes": {},
 }
 _UNREACHABLE = OpenMLUnreachableError(
-    "OpenML could not be reached for a long time; upload the dataset again."
+    "OpenML could not be reached for a long time. Try this upload again (`retry`): a new one might be a second dataset."
 )
 
 

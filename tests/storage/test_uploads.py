@@ -170,6 +170,23 @@ async def test_compose_when_repeated_after_a_crash_then_the_same(storage: Upload
     assert storage.path(A, "source").read_bytes() == b"one,two"
 
 
+async def test_compose_when_two_workers_do_it_at_once_then_the_file_is_exact(storage: UploadStorage) -> None:
+    pieces = [some_bytes(MEBIBYTE + number, number) for number in range(6)]
+    parts: list[Part] = []
+    at = 0
+    for piece in pieces:
+        parts += await add(storage, A, at, piece)
+        at += len(piece)
+
+    # One of them has lost its lease, and does not know it yet; it may find its work taken from under it.
+    found = await asyncio.gather(*(compose(storage, A, parts) for _ in range(3)), return_exceptions=True)
+
+    expected = hashlib.sha256(b"".join(pieces)).hexdigest()
+    assert {each.sha256 for each in found if isinstance(each, Digests)} <= {expected}
+    assert (await compose(storage, A, parts)).sha256 == expected
+    assert storage.path(A, "source").read_bytes() == b"".join(pieces)
+
+
 async def test_compose_when_a_part_is_not_as_long_as_recorded_then_refused(storage: UploadStorage) -> None:
     first, (second,) = await add(storage, A, 0, b"first,"), await add(storage, A, 6, b"second")
     with pytest.raises((Problem, OSError)):

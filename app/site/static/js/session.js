@@ -49,6 +49,7 @@ export function nextPage() {
 export function signOut() {
   forget();
   read(() => localStorage.removeItem(SENDING));
+  read(() => Object.keys(sessionStorage).filter((key) => key.startsWith(DRAFT)).forEach((key) => sessionStorage.removeItem(key)));
 }
 
 /** Keep what was typed on a page over a new sign-in, until it is taken back. */
