@@ -14,7 +14,7 @@ run: $(VENV)/.runtime
 # Twice as many as a small machine has processors: tests wait for servers more than they compute.
 # Compiled files are kept even where the environment is against it: some hundred processes are started.
 test: $(VENV)/.dev
-	@PYTHONDONTWRITEBYTECODE= exec $(BIN)/python -m pytest -n 4 --dist worksteal
+	@PYTHONDONTWRITEBYTECODE= exec $(BIN)/python -m pytest -n 4 --dist loadgroup
 
 # The suites that upload, once more with bytes in S3 and two workers behind Redis, and behind RabbitMQ.
 test-engines: $(VENV)/.dev

@@ -53,6 +53,24 @@ NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients that speak plain HTTP: else each reads the system's certificates, and takes longer than its test."""
 
 
+SHARED = {"browser": "browser", "storage": "store", "commands": "site", "proxies": "proxies"}
+"""Folders or words of modules whose tests share something that takes long to start: one process runs all of them."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that share a browser, a store or a kind of database run in one process, beside the others."""
+    for item in items:
+        kind = getattr(item, "callspec", None) and item.callspec.params.get("database_uri")  # type: ignore[attr-defined]
+        group = kind if kind in MARIADB_KINDS else None
+        path = item.path.relative_to(Path(__file__).parent)
+        for word, name in SHARED.items():
+            if word in path.parent.parts or word in path.stem:
+                group = name
+        if group:
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _ctrl_c_ends_processes() -> None:
     """A shell starts what runs in the background with that signal ignored, and so do all that it starts."""

@@ -285,7 +285,7 @@ async def test_metadata_when_it_has_half_a_million_mistakes_then_a_short_answer(
         files=form(attributes={f"column {number}": 5 for number in range(20_000)}),
         headers=person.headers,
     )
-    assert (answer.status_code, len(answer.json()["errors"])) == (422, 20)
+    assert (answer.status_code, len(answer.json()["errors"])) == (422, 1)
 
 
 async def test_upload_when_the_boundary_is_endless_then_400(app: Running, person: Person) -> None:
