@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ENGINE_SUITES := tests/upload tests/task tests/collection tests/user tests/public
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
-.PHONY: run test test-engines chaos uploads-1g check format lock docs bench clean
+.PHONY: run test test-long test-engines chaos uploads-1g check format lock docs bench clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/openml-web dev
@@ -15,6 +15,10 @@ run: $(VENV)/.runtime
 # Compiled files are kept even where the environment is against it: some hundred processes are started.
 test: $(VENV)/.dev
 	@PYTHONDONTWRITEBYTECODE= exec $(BIN)/python -m pytest -n 4 --dist loadgroup
+
+# Everything: each test on each database, and what takes longer. `make test` leaves out what it can spare.
+test-long: $(VENV)/.dev
+	@TEST_LONG=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadgroup
 
 # The suites that upload, once more with bytes in S3 and two workers behind Redis, and behind RabbitMQ.
 test-engines: $(VENV)/.dev

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tests.service import Service
 
 IN_CI = os.environ.get("CI") == "true"
+LONG = os.environ.get("TEST_LONG") == "1"
 MARIADB = os.environ.get("TEST_DATABASE_URL", "mysql://root@127.0.0.1:3306/")
 T = TypeVar("T")
 PASSWORD = "seven rivers flow north"
@@ -54,21 +55,47 @@ NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 SHARED = {"browser": "browser", "storage": "store", "commands": "site", "proxies": "proxies"}
-"""Folders or words of modules whose tests share something that takes long to start: one process runs all of them."""
+"""Folders, or words in the names of modules, whose tests share something that takes long to start."""
+
+
+TWICE = {"db", "test_data_upload", "test_sessions"}
+"""Folders and modules that the short run, too, tries on both databases; of the others it takes SQLite."""
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let tests that share a browser, a store or a kind of database run in one process, beside the others."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what only `make test-long` runs, and keep together what shares something that takes long to start."""
+    if not LONG:
+        names = {item.nodeid for item in items}
+        long = [item for item in items if _is_for_the_long_run(item, names)]
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in set(long)]
     for item in items:
-        kind = getattr(item, "callspec", None) and item.callspec.params.get("database_uri")  # type: ignore[attr-defined]
-        group = kind if kind in MARIADB_KINDS else None
-        path = item.path.relative_to(Path(__file__).parent)
-        for word, name in SHARED.items():
-            if word in path.parent.parts or word in path.stem:
-                group = name
-        if group:
+        if group := _group_of(item):
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _is_for_the_long_run(item: pytest.Item, names: set[str]) -> bool:
+    kind = _database_of(item)
+    if item.get_closest_marker("long") or kind == "app-next":
+        return True
+    has_twin = kind == "mariadb" and item.nodeid.replace("mariadb", "sqlite") in names
+    return has_twin and not TWICE & {*item.path.parent.parts, item.path.stem}
+
+
+def _group_of(item: pytest.Item) -> str | None:
+    """Return what the test shares with others: one process runs them all."""
+    path = item.path.relative_to(Path(__file__).parent)
+    for word, name in SHARED.items():
+        if word in path.parent.parts or word in path.stem:
+            return name
+    kind = _database_of(item)
+    return kind if kind in MARIADB_KINDS else None
+
+
+def _database_of(item: pytest.Item) -> str:
+    callspec = getattr(item, "callspec", None)
+    return str(callspec.params.get("database_uri", "")) if callspec else ""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -148,7 +148,7 @@ def test_upload_when_larger_than_it_may_be_then_refused_while_it_comes(
     ("database_uri", "states"),
     [
         ("sqlite", ["sending"]),
-        ("mariadb", ["received", "checked", "converted"]),
+        pytest.param("mariadb", ["received", "checked", "converted"], marks=pytest.mark.long),
         ("mariadb", ["sending", "published"]),
     ],
     indirect=["database_uri"],
