@@ -138,6 +138,7 @@ def test_uvicorn_when_the_database_is_behind_then_the_sentence_and_no_traceback(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_uvicorn_when_not_fit_for_production_then_the_same_sentences(tmp_path: Path) -> None:
     done = subprocess.run(
         [

@@ -41,6 +41,7 @@ def test_logout_when_done_on_one_worker_then_refused_by_all_and_after_a_restart(
     assert statuses() == {401}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["mariadb"], indirect=True)
 def test_mail_when_killed_between_sign_up_and_delivery_then_delivered_after_the_restart(
     service: Service,
@@ -149,7 +150,7 @@ def test_upload_when_larger_than_it_may_be_then_refused_while_it_comes(
     [
         ("sqlite", ["sending"]),
         pytest.param("mariadb", ["received", "checked", "converted"], marks=pytest.mark.long),
-        ("mariadb", ["sending", "published"]),
+        pytest.param("mariadb", ["sending", "published"], marks=pytest.mark.long),
     ],
     indirect=["database_uri"],
 )
@@ -207,7 +208,10 @@ def test_upload_when_everything_is_told_to_stop_then_it_goes_on_at_once_after_th
 
 @pytest.mark.parametrize(
     ("database_uri", "shared"),
-    [("openml", ""), ("sqlite", "redis://127.0.0.1:6379/14")],
+    [
+        ("openml", ""),
+        pytest.param("sqlite", "redis://127.0.0.1:6379/14", marks=pytest.mark.long),
+    ],
     indirect=["database_uri"],
 )
 def test_account_when_two_workers_serve_it_then_they_agree_on_everything(

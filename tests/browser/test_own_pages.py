@@ -207,6 +207,7 @@ async def test_upload_when_refused_then_said_where_and_the_form_keeps_what_was_t
     assert await accessibility(page) == []
 
 
+@pytest.mark.long
 async def test_upload_when_the_session_has_ended_then_what_was_typed_outlives_the_sign_in(
     open_page: OpenPage, ada: str, http: httpx.AsyncClient
 ) -> None:
@@ -251,6 +252,7 @@ async def test_upload_when_bytes_take_long_then_progress_grows_and_cancel_ends_i
     await expect(page.get_by_label("Name", exact=True)).to_have_value("large")
 
 
+@pytest.mark.long
 async def test_password_when_forgotten_then_reset_by_mail_and_old_sessions_are_over(
     open_page: OpenPage, ada: str, http: httpx.AsyncClient
 ) -> None:

@@ -100,6 +100,7 @@ async def published_types(page: Page, sandbox_url: str) -> dict[str, str]:
     return {each["name"]: each["data_type"] for each in features["data_features"]["feature"]}
 
 
+@pytest.mark.long
 async def test_upload_when_it_failed_without_a_preview_then_what_was_said_of_columns_can_be_taken_back(
     open_page: OpenPage, ada: str
 ) -> None:

@@ -97,6 +97,7 @@ def test_upload_when_told_everything_then_published_once_and_said_as_json(
     assert len(uploads(site, name)) == 1
 
 
+@pytest.mark.long
 def test_upload_when_a_duplicate_is_wanted_then_published_again(
     run: Run, site: Site, table: Path, name: str
 ) -> None:

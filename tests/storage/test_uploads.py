@@ -216,6 +216,7 @@ async def test_delete_when_there_are_others_then_only_this_upload_is_gone(storag
         await compose(storage, B, parts)
 
 
+@pytest.mark.long
 async def test_file_of_200_mb_when_streamed_then_memory_stays_bounded(
     storage: UploadStorage, settings: Settings
 ) -> None:

@@ -225,6 +225,7 @@ def test_an_index_when_it_has_no_name_then_left_out_and_told(converter: Converte
     assert refusal(converter, frame, repair=False).slug == "bad-column-name"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", SAVE)
 async def test_a_file_when_ten_times_as_long_then_it_needs_no_more_memory(tmp_path: Path, kind: str) -> None:
     limits = ProcessLimits(memory_bytes=400 * MIB)

@@ -173,6 +173,7 @@ def test_a_bomb_when_each_record_has_a_key_of_its_own_then_stopped_at_the_limit(
     assert time.process_time() - begin < 2
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("orient", ["records", "columns"])
 async def test_a_file_when_ten_times_as_long_then_it_needs_no_more_memory(
     tmp_path: Path, orient: str
