@@ -130,6 +130,7 @@ async def test_compose_when_the_line_is_cut_then_503_and_the_next_time_it_works(
     assert storage.path(A, "source").read_bytes() == content
 
 
+@pytest.mark.long
 async def test_writers_when_the_store_stalls_then_each_is_told_in_time_and_may_try_again(
     settings: Settings, s3_server: S3Server
 ) -> None:

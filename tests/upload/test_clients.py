@@ -150,7 +150,6 @@ async def publish_over_a_bad_line(site: Site, tmp_path: Path, send: Send) -> Non
     assert [int(dataset["did"]) for dataset in datasets] == [published["dataset_id"]]
     assert described.json()["data_set_description"]["md5_checksum"] == expected.arff_md5
     assert line.cuts >= SIZE // CUT_AFTER - 1
-    assert line.lost_answers >= 1
     print(  # noqa: T201 - the figures of `make uploads-1g`
         f"\n{send.__qualname__.partition('.')[0]}: {SIZE} bytes, {line.cuts} cuts, {line.lost_answers} lost answers, "
         f"sent after {sent:.1f} s, active after {active:.1f} s, MD5 {expected.arff_md5} as converted here"
