@@ -22,8 +22,8 @@ test-long: $(VENV)/.dev
 
 # The suites that upload, once more with bytes in S3 and two workers behind Redis, and behind RabbitMQ.
 test-engines: $(VENV)/.dev
-	TEST_ENGINES=s3-redis $(BIN)/python -m pytest -n 2 --dist loadfile $(ENGINE_SUITES)
-	TEST_ENGINES=rabbitmq $(BIN)/python -m pytest -n 2 --dist loadfile $(ENGINE_SUITES)
+	TEST_ENGINES=s3-redis $(BIN)/python -m pytest -n 3 --dist loadfile $(ENGINE_SUITES)
+	TEST_ENGINES=rabbitmq $(BIN)/python -m pytest -n 3 --dist loadfile $(ENGINE_SUITES)
 
 # Everything that can die, dies, while people upload. Needs mariadbd, redis-server, libfaketime; root for a small disk.
 chaos: $(VENV)/.dev
@@ -31,7 +31,7 @@ chaos: $(VENV)/.dev
 
 # A gigabyte with each client over a line that breaks every 4 MB; prints what it took.
 uploads-1g: $(VENV)/.dev
-	UPLOADS_BYTES=1000000000 UPLOADS_CUT_AFTER=4000000 $(BIN)/python -m pytest -q -s tests/upload/test_clients.py
+	UPLOADS_BYTES=1000000000 UPLOADS_CUT_AFTER=4000000 $(BIN)/python -m pytest -q -s tests/upload/test_clients.py tests/browser/test_sending.py
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -1,5 +1,9 @@
 """The operator's command, `openml-web`."""
 
+import gc
+
+gc.disable()  # As in app/main.py.
+
 import asyncio
 import signal
 import socket
@@ -9,6 +13,7 @@ import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from importlib import metadata
 from typing import Annotated, Any
 
 import pymysql.err
@@ -25,7 +30,7 @@ from app.core.reference import as_env_example, as_markdown
 from app.core.settings import Settings, SettingsError, load_settings
 from app.db.engine import Database
 from app.db.migrations import MigrationError, migrate, require_current
-from app.main import create_app
+from app.main import create_app, start_collecting
 from app.resources import open_resources
 from app.sandbox.app import create_sandbox
 from app.sandbox.settings import SandboxSettings, parse_keys
@@ -42,8 +47,26 @@ GRACEFUL_SECONDS = 30
 """How long running requests may take to end when the service is told to stop."""
 
 
+def _say_version(wanted: bool) -> None:  # noqa: FBT001 - typer's
+    if wanted:
+        typer.echo(f"openml-web {metadata.version('openml-web')}")
+        raise typer.Exit
+
+
+@cli.callback()
+def options(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Show which version this is."),
+    ] = False,
+) -> None:
+    """The service, its worker, and what operators and uploaders need."""
+
+
 def main() -> None:
     """Run the command; a mistake of configuration is a sentence, not a traceback."""
+    start_collecting()
     try:
         cli()
     except (SettingsError, MigrationError) as error:

@@ -66,12 +66,14 @@ class SignedIn(OAuth2PasswordBearer):
         """Return the user and the token."""
         resources = get_resources(request)
         token = resources.tokens.verify(_bearer(request))
+        if resources.denylist.knows(token.jti):
+            raise _revoked()
         found = await get_account(resources.database.reader, user_id=token.user_id, jti=token.jti)
         if found is None:
             raise UnauthorizedError("This account does not exist any more", error="invalid_token")
         account, state = found
         if state.revoked or (state.valid_from and token.issued_at <= state.valid_from):
-            raise UnauthorizedError("Token has been revoked", error="invalid_token")
+            raise _revoked()
         if not account.active:
             raise UnauthorizedError("This account is not active", error="invalid_token")
         if state.last_seen_at and utc_now() - state.last_seen_at > SEEN_EVERY:
@@ -98,6 +100,10 @@ class SignedInOrKey(SignedIn):
             raise UnauthorizedError("This API key opens no account; GET /api-key shows yours")
         await resources.limits.give_back(guess)
         return found
+
+
+def _revoked() -> UnauthorizedError:
+    return UnauthorizedError("Token has been revoked", error="invalid_token")
 
 
 def _bearer(request: Request) -> str:

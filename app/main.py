@@ -1,5 +1,11 @@
 """The application: `uvicorn --factory app.main:create_app --workers N`. Wiring only."""
 
+import gc
+
+# What is made by importing lives as long as the process; to look through it again and again is a third of a start.
+# `start_collecting` ends that.
+gc.disable()
+
 import mimetypes
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -59,6 +65,13 @@ class State(TypedDict):
     """The build of the frontend, if there is one."""
 
 
+def start_collecting() -> None:
+    """Let garbage be collected from here on, and never look at what is there by now, not even at the end."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
+
+
 def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application; without `settings` they are read from the environment."""
     if settings is None:
@@ -95,6 +108,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_routes(application)
     # In front of even FastAPI's own middleware: a file is a look-up, and half of all requests are for files.
     application.middleware_stack = BuildMiddleware(application.build_middleware_stack())
+    start_collecting()
     return application
 
 
@@ -116,7 +130,8 @@ def _add_routes(application: FastAPI) -> None:
         application.include_router(room.router.router)
     application.include_router(app.upload.resource_router.router)
     application.include_router(app.site.passing.router)
-    mimetypes.init()  # else the first request for a file reads the system's list on the event loop
+    if not mimetypes.inited:
+        mimetypes.init()  # else the first request for a file reads the system's list on the event loop
     offline_assets = files("fastapi_offline") / "static"
     application.mount("/assets/api", StaticFiles(directory=str(offline_assets)))
     application.mount("/assets", OwnFiles(packages=[("app.site", "static")]))

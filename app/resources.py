@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from limits.aio.storage import RedisStorage
 
+from app.core.denylist import Denylist
 from app.core.descriptors import allow_many
 from app.core.limits import RateLimiter, parse_overrides
 from app.core.password_policy import warm_up
@@ -52,6 +53,7 @@ class Resources:
     database: Database
     passwords: PasswordHasher
     tokens: TokenSigner
+    denylist: Denylist
     limits: RateLimiter
     wakeups: Wakeups
     broker: "WorkBroker | None"
@@ -79,7 +81,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """
     allow_many()
     async with AsyncExitStack() as stack:
-        wakeups = Wakeups()
+        wakeups, denylist = Wakeups(), Denylist()
         database = Database(settings, wakeups)
         stack.push_async_callback(database.close)
         await require_current(database.engine)
@@ -93,7 +95,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.push_async_callback(watched.close)
         pool = _redis_pool(settings, stack)
         if pool is not None:
-            await _join_channel(settings, wakeups, pool, stack)
+            await _join_others(settings, pool, wakeups, denylist, stack)
         openml = await stack.enter_async_context(
             open_client(settings.openml_url, timeout_seconds=settings.openml_timeout_seconds)
         )
@@ -105,6 +107,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             tokens=TokenSigner(
                 settings.token_secret, lifetime=timedelta(minutes=settings.access_token_minutes)
             ),
+            denylist=denylist,
             limits=_rate_limiter(settings, database, pool),
             wakeups=wakeups,
             broker=await _open_broker(settings, wakeups, stack),
@@ -159,12 +162,15 @@ def _redis_pool(settings: Settings, stack: AsyncExitStack) -> "ConnectionPool | 
     return pool
 
 
-async def _join_channel(
-    settings: Settings, wakeups: Wakeups, pool: "ConnectionPool", stack: AsyncExitStack
+async def _join_others(
+    settings: Settings, pool: "ConnectionPool", wakeups: Wakeups, denylist: Denylist, stack: AsyncExitStack
 ) -> None:
     from app.broker.channel import open_channel  # noqa: PLC0415 - an extra
+    from app.broker.denylist import open_denylist  # noqa: PLC0415 - an extra
 
-    await stack.enter_async_context(open_channel(pool, wakeups, prefix=settings.broker_prefix))
+    prefix = settings.broker_prefix
+    await stack.enter_async_context(open_channel(pool, wakeups, prefix=prefix))
+    await stack.enter_async_context(open_denylist(pool, denylist, prefix=prefix))
 
 
 async def _open_broker(settings: Settings, wakeups: Wakeups, stack: AsyncExitStack) -> "WorkBroker | None":
@@ -191,6 +197,7 @@ def _rate_limiter(settings: Settings, database: Database, pool: "ConnectionPool 
         f"async+{settings.redis_url.get_secret_value()}",
         wrap_exceptions=True,
         implementation="redispy",
+        key_prefix=f"{settings.broker_prefix}.limits",
         connection_pool=pool,  # type: ignore[arg-type]  # as documented
     )
     return RateLimiter(storage, overrides=overrides)

@@ -127,9 +127,7 @@ def memory_mb(pid: int) -> float:
 
 
 def start(command: list[str], environment: dict[str, str], url: str) -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen(
-        command, env={**os.environ, **environment}, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
+    process = subprocess.Popen(command, env={**os.environ, **environment}, stdin=subprocess.PIPE)
     while True:
         try:
             httpx.get(url)

@@ -54,7 +54,13 @@ NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """For clients that speak plain HTTP: else each reads the system's certificates, and takes longer than its test."""
 
 
-SHARED = {"browser": "browser", "storage": "store", "commands": "site", "proxies": "proxies"}
+SHARED = {
+    "own_pages": "pages",
+    "browser": "browser",
+    "storage": "store",
+    "commands": "site",
+    "proxies": "proxies",
+}
 """Folders, or words in the names of modules, whose tests share something that takes long to start."""
 
 
@@ -420,6 +426,18 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         async with outside_workers(settings) as web_settings, running(web_settings) as app:
             yield app
         return
+    # Starting and stopping may block, for nobody is served then; answering may not.
+    async with serving(settings) as app:
+        with blockbuster_ctx(scanned_modules=["app"]) as blockbuster:
+            # The one exception, which app/db/reader.py explains: a row by its key, from SQLite's page cache.
+            for function in ("sqlite3.Connection.execute", "sqlite3.Cursor.fetchone"):
+                blockbuster.functions[function].can_block_in("app/db/reader.py", "_first")
+            yield app
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[Running]:
+    """Run the application, and let it block."""
     application = create_app(settings)
     async with _ending_in_time(application.router.lifespan_context(application)) as state:
         assert state is not None
@@ -428,13 +446,8 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
             await application({**scope, "state": dict(state)}, receive, send)
 
         transport = httpx.ASGITransport(app=with_state)
-        # Starting and stopping may block, for nobody is served then; answering may not.
         async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
-            with blockbuster_ctx(scanned_modules=["app"]) as blockbuster:
-                # The one exception, which app/db/reader.py explains: a row by its key, from SQLite's page cache.
-                for function in ("sqlite3.Connection.execute", "sqlite3.Cursor.fetchone"):
-                    blockbuster.functions[function].can_block_in("app/db/reader.py", "_first")
-                yield Running(client, state["resources"])
+            yield Running(client, state["resources"])
 
 
 @pytest.fixture

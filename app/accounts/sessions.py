@@ -1,6 +1,7 @@
 """Logging in and out."""
 
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -12,6 +13,7 @@ from app.core.limits import Hit
 from app.core.tokens import AccessToken
 from app.core.visitor import Visitor
 from app.db import account_states, audit_events, revoked_tokens, sessions, users
+from app.db.engine import call_after_commit
 from app.db.users import Credentials
 from app.resources import Resources
 
@@ -79,13 +81,16 @@ async def log_out(resources: Resources, token: AccessToken, visitor: Visitor) ->
     if token.expires_at <= utc_now():
         return
     async with resources.database.session() as session:
-        await end_session(session, token.user_id, token.jti, ends_at=token.expires_at)
+        await end_session(resources, session, token.user_id, token.jti, ends_at=token.expires_at)
         await audit.write(session, token.user_id, AuditKind.LOGGED_OUT, visitor)
 
 
-async def end_session(session: AsyncSession, user_id: int, jti: str, *, ends_at: datetime) -> None:
+async def end_session(
+    resources: Resources, session: AsyncSession, user_id: int, jti: str, *, ends_at: datetime
+) -> None:
     """Refuse one token of the user from now on."""
     await revoked_tokens.add_revoked_token(session, jti=jti, user_id=user_id, expires_at=ends_at)
+    call_after_commit(session, partial(resources.denylist.add, jti, ends_at))
 
 
 async def end_all_sessions(session: AsyncSession, user_id: int) -> None:

@@ -9,6 +9,7 @@ from typing import NoReturn
 import redis.asyncio as redis
 
 from app.broker.reconnect import stay_connected
+from app.core.tasks import heed_cancellation, in_background, side_by_side
 from app.core.wakeups import Wakeups
 
 OUTGOING = 1000
@@ -45,40 +46,44 @@ class RedisChannel:
             connected()
             self._is_up = True
             try:
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(self._send())
-                    group.create_task(self._hear(subscription))
+                await side_by_side(self._send(), self._hear(subscription))
             finally:
                 self._is_up = False
 
     async def _send(self) -> None:
         while True:
+            heed_cancellation()
             await self._client.publish(self._name, await self._outgoing.get())
 
     async def _hear(self, subscription: "redis.client.PubSub") -> None:
         while True:
-            message = await subscription.get_message(timeout=SILENCE_SECONDS)
-            if message is None:
-                # A connection that died without a word looks like silence.
-                await subscription.ping()
-                message = await subscription.get_message(timeout=ANSWER_SECONDS)
-                if message is None:
-                    raise ConnectionError("Redis has fallen silent")
-            if message["type"] == "message":
-                sender, _, topic = bytes(message["data"]).decode(errors="replace").partition(" ")
+            heed_cancellation()
+            message = await next_message(subscription)
+            if message is not None:
+                sender, _, topic = message.partition(" ")
                 if sender != self._sender:
                     self._wakeups.wake(topic)
+
+
+async def next_message(subscription: "redis.client.PubSub") -> str | None:
+    """Wait for what the channel says next; None if that was nothing for a while, but Redis is there.
+
+    Raises:
+        ConnectionError: it is not: a connection that died without a word looks like silence.
+    """
+    message = await subscription.get_message(timeout=SILENCE_SECONDS)
+    if message is None:
+        await subscription.ping()
+        message = await subscription.get_message(timeout=ANSWER_SECONDS)
+        if message is None:
+            raise ConnectionError("Redis has fallen silent")
+    return bytes(message["data"]).decode(errors="replace") if message["type"] == "message" else None
 
 
 @asynccontextmanager
 async def open_channel(pool: "redis.ConnectionPool", wakeups: Wakeups, *, prefix: str) -> AsyncIterator[None]:
     """Let notifications reach the other processes while the body runs."""
     channel = RedisChannel(redis.Redis(connection_pool=pool), wakeups, name=f"{prefix}.wakeups")
-    running = asyncio.create_task(channel.run())
     wakeups.announce = channel.announce
-    try:
+    async with in_background(channel.run()):
         yield
-    finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running

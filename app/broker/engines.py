@@ -1,10 +1,15 @@
 """The brokers that `BROKER_URL` can name: Redis streams and RabbitMQ, both as taskiq speaks to them."""
 
+from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from taskiq import AsyncBroker
 
 from app.core.settings import SettingsError
+
+if TYPE_CHECKING:
+    from redis import DriverInfo
 
 LENGTH = 10_000
 """Messages that a queue holds at most; the oldest go, and the database still has their rows."""
@@ -30,6 +35,8 @@ def require_engine(url: str) -> None:
     try:
         if scheme in {"redis", "rediss"}:
             import taskiq_redis  # noqa: F401, PLC0415 - an extra
+
+            _driver_info()
         elif scheme in {"amqp", "amqps"}:
             import taskiq_aio_pika  # noqa: F401, PLC0415 - an extra
         else:
@@ -66,12 +73,23 @@ def _redis_streams(url: str, prefix: str, topics: tuple[str, ...]) -> AsyncBroke
         xread_block=READ_MILLISECONDS,
         socket_timeout=SILENCE_SECONDS,
         socket_connect_timeout=SILENCE_SECONDS,
+        driver_info=_driver_info(),
     )
+
+
+@cache
+def _driver_info() -> "DriverInfo":
+    """Look on the disk for the client's version: at the start, not for each connection, on the event loop."""
+    from redis import DriverInfo  # noqa: PLC0415 - an extra
+
+    return DriverInfo()
 
 
 def _rabbitmq(url: str, prefix: str, topics: tuple[str, ...]) -> AsyncBroker:
     from aio_pika import ExchangeType  # noqa: PLC0415 - an extra
-    from taskiq_aio_pika import AioPikaBroker, Exchange, Queue, QueueType  # noqa: PLC0415 - an extra
+    from taskiq_aio_pika import Exchange, Queue, QueueType  # noqa: PLC0415 - an extra
+
+    from app.broker.rabbitmq import RabbitMQBroker  # noqa: PLC0415 - an extra
 
     queues = [
         Queue(name=queue_name(prefix, topic), type=QueueType.CLASSIC, arguments={"x-max-length": LENGTH})
@@ -80,7 +98,7 @@ def _rabbitmq(url: str, prefix: str, topics: tuple[str, ...]) -> AsyncBroker:
     dropped = Queue(
         name=queue_name(prefix, "dropped"), type=QueueType.CLASSIC, arguments={"x-max-length": DROPPED}
     )
-    return AioPikaBroker(
+    return RabbitMQBroker(
         url,
         # One at a time: what one worker has not begun is another's.
         qos=1,

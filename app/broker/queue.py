@@ -18,6 +18,7 @@ from taskiq.utils import maybe_awaitable
 
 from app.broker.engines import SILENCE_SECONDS, open_engine, queue_name, require_engine
 from app.broker.reconnect import stay_connected
+from app.core.tasks import heed_cancellation, in_background
 from app.core.wakeups import OUTBOX, UPLOADS, Wakeups
 
 OUTGOING = 1000
@@ -74,6 +75,7 @@ class WorkBroker:
             unsent = set[str]()
             try:
                 while True:
+                    heed_cancellation()
                     unsent = {await self._outgoing.get()}
                     async with asyncio.timeout(SEND_SECONDS):
                         await broker.kick(self._message(*unsent))
@@ -89,6 +91,7 @@ class WorkBroker:
             connected()
             with self._noted(topic):
                 while True:
+                    heed_cancellation()
                     # A busy worker takes nothing that an idle one elsewhere could begin with.
                     await self._wakeups.until_idle(topic)
                     message = await _next_message(broker)
@@ -101,15 +104,14 @@ class WorkBroker:
     async def _started(self, *topics: str, is_worker: bool) -> AsyncIterator[AsyncBroker]:
         broker = open_engine(self._url, self._prefix, topics)
         broker.is_worker_process = is_worker
+        starting = asyncio.create_task(broker.startup())
         try:
             async with asyncio.timeout(SILENCE_SECONDS):
-                await broker.startup()
+                # Half a connection cannot be closed: one that is being made, is made first.
+                await asyncio.shield(starting)
             yield broker
         finally:
-            # What is gone cannot be closed in order.
-            with suppress(Exception):
-                async with asyncio.timeout(SEND_SECONDS):
-                    await broker.shutdown()
+            await asyncio.shield(asyncio.create_task(_close(broker, starting)))
 
     @contextmanager
     def _noted(self, topic: str) -> Iterator[None]:
@@ -124,6 +126,16 @@ class WorkBroker:
         return BrokerMessage(
             task_id=secrets.token_hex(8), task_name=topic, message=topic.encode(), labels=labels
         )
+
+
+async def _close(broker: AsyncBroker, starting: "asyncio.Task[None]") -> None:
+    await asyncio.wait({starting}, timeout=SILENCE_SECONDS)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    # What is gone cannot be closed in order.
+    with suppress(Exception):
+        async with asyncio.timeout(SEND_SECONDS):
+            await broker.shutdown()
 
 
 async def _next_message(broker: AsyncBroker) -> AckableMessage:
@@ -143,11 +155,6 @@ async def open_work_broker(url: str, wakeups: Wakeups, *, prefix: str) -> AsyncI
         SettingsError: as `WorkBroker`.
     """
     broker = WorkBroker(url, wakeups, prefix=prefix)
-    sending = asyncio.create_task(broker.send())
     wakeups.hand_out = broker.offer
-    try:
+    async with in_background(broker.send()):
         yield broker
-    finally:
-        sending.cancel()
-        with suppress(asyncio.CancelledError):
-            await sending

@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 import structlog
 
+from app.core.tasks import heed_cancellation
+
 log = structlog.get_logger(__name__)
 
 FIRST_PAUSE_SECONDS = 0.5
@@ -22,11 +24,13 @@ async def stay_connected(name: str, session: Session) -> NoReturn:
 
     def connected() -> None:
         nonlocal pause, is_away
+        heed_cancellation()
         if is_away:
             log.info("connected again", to=name)
         pause, is_away = FIRST_PAUSE_SECONDS, False
 
     while True:
+        heed_cancellation()
         try:
             await session(connected)
         except Exception as error:  # noqa: BLE001 - each driver has its own, and none may end the service

@@ -31,7 +31,7 @@ DEFAULT_SERVER = "http://127.0.0.1:5000"
 LINE_SECONDS = 15.0
 """How often a log is told of bytes; a terminal is told at once."""
 REDRAW_SECONDS = 0.1
-MEGABYTE = 1_000_000
+_UNITS = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB"), (1, "bytes"))
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -191,7 +191,8 @@ class _Run:
         self._page = uploader.page(found)
         if found["state"] in HAS_OUTCOME:
             self._terminal.say(
-                "You have published this file under this name before (--duplicate does it again)."
+                "You have published this file under this name before; nothing else of this call was looked at "
+                "(--duplicate publishes it again)."
             )
         found = self._upload = uploader.send(found, source)
         self._terminal.moved(found)
@@ -311,7 +312,7 @@ class _Terminal:
             return
         self._shown_at = now
         share = f"{100 * done // total:3d} %" if total else ""
-        line = f"{what} {share}  {done / MEGABYTE:.1f} of {total / MEGABYTE:.1f} MB"
+        line = f"{what} {share}  {_of(done, total)}"
         typer.echo(f"\r\x1b[K{line}" if self._redraws else line, err=True, nl=not self._redraws)
         self._has_line = self._redraws
 
@@ -319,6 +320,13 @@ class _Terminal:
         if self._has_line:
             self._has_line = False
             typer.echo("", err=True)
+
+
+def _of(done: int, total: int) -> str:
+    """Return e.g. `1.2 of 3.4 MB`, in the unit that fits the whole."""
+    size, unit = next(((size, unit) for size, unit in _UNITS if total >= size), _UNITS[-1])
+    digits = 1 if size > 1 else 0
+    return f"{done / size:.{digits}f} of {total / size:.{digits}f} {unit}"
 
 
 def _plain(text: str) -> str:

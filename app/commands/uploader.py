@@ -321,7 +321,13 @@ class Uploader:
                 if name == "event":
                     kind = value.strip()
                 elif name == "data" and kind == "upload":
-                    yield json.loads(value)
+                    try:
+                        shown = json.loads(value)
+                    except ValueError:
+                        return
+                    if not (isinstance(shown, dict) and _is_upload(shown)):
+                        return
+                    yield shown
 
     def _ask(self, method: str, path: str, **request: Any) -> httpx.Response:  # noqa: ANN401 - httpx's arguments
         """Return the answer to a request that may be sent as often as it takes."""

@@ -16,7 +16,11 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from app.core.confined import MIB, STOP_SIGNALS, ProcessLimits
+
+log = structlog.get_logger(__name__)
 
 _CHECKOUT = Path(__file__).parents[2]
 
@@ -121,6 +125,7 @@ async def _answer(child: Process, on_progress: Callable[[Any], None] | None) -> 
     status = await child.wait()
     if status == 0 and results:
         return results[-1]
+    log.warning("a child process ended without an answer", status=status)
     raise ChildEndedError(_ending(status))
 
 

@@ -1,6 +1,7 @@
 """A multipart/form-data body, read as it arrives: no part is ever held whole, and nothing touches a disk here."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_HEADER_BYTES = 16_384
 MAX_PARTS = 64
+LEAST_BYTES = 4096
+"""What has to arrive while a body is waited for; less is no upload, whatever the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def read_body(
         declared: the header `Content-Length`, if any; a body that says it is too long is refused right here.
         limit_bytes: largest file.
         form_bytes: what the form may hold beside it.
-        stall_seconds: how long the client may send nothing.
+        stall_seconds: in which `LEAST_BYTES` have to arrive, or the end.
 
     Raises:
         BodyTooLargeError: the body is longer, at once or while it comes.
@@ -76,15 +79,27 @@ async def _bounded(stream: AsyncIterator[bytes], *, most: int, limit_bytes: int)
 
 
 async def _unstalled(stream: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
+    """Pass the body on for as long as it comes: a byte now and then would keep a place for nothing."""
+    arrived, left = 0, seconds
     while True:
+        # What is done with the bytes in between is not the client's time.
+        began = time.monotonic()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(left):
                 chunk = await anext(stream, None)
         except TimeoutError:
-            raise BodyStalledError(f"No byte arrived for {seconds:g} seconds; send it again.") from None
+            # Whatever else comes, nobody reads it.
+            raise BodyStalledError(
+                f"Fewer than {LEAST_BYTES} bytes arrived in {seconds:g} seconds; send it again.",
+                headers={"Connection": "close"},
+            ) from None
         if chunk is None:
             return
+        left -= time.monotonic() - began
+        arrived += len(chunk)
         yield chunk
+        if arrived >= LEAST_BYTES:
+            arrived, left = 0, seconds
 
 
 async def read_parts(body: AsyncIterator[bytes], content_type: str) -> AsyncIterator[PartEvent]:

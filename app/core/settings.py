@@ -125,8 +125,9 @@ class Settings(BaseSettings):
     # --- rate limits
     redis_url: SecretStr = Field(
         SecretStr(""),
-        description="Redis, `redis://host:6379/0`, where processes on several machines count rate limits together and "
-        "wake each other (needs the extra `redis`). Empty: they count in the database, and look there.",
+        description="Redis, `redis://host:6379/0`, where processes on several machines count rate limits together, "
+        "wake each other and pass on who logged out (needs the extra `redis`). Empty: they count in the database, and "
+        "look there.",
     )
     rate_limits: Commas = Field(
         (),
@@ -247,7 +248,7 @@ class Settings(BaseSettings):
         50_000_000_000, ge=1, description="Largest file accepted by `POST /data-upload`, in bytes."
     )
     upload_stall_seconds: float = Field(
-        60, gt=0, description="How long an upload may send nothing before it is given up."
+        60, gt=0, description="How long an upload may take to send 4096 bytes before it is given up."
     )
     upload_wait_seconds: float = Field(
         1800,
@@ -261,6 +262,12 @@ class Settings(BaseSettings):
     conversion_cpu_seconds: int = Field(3600, ge=1, description="Processor time that one conversion may use.")
     conversions_at_once: int = Field(
         2, ge=1, description="Conversions that one worker runs at the same time."
+    )
+    conversions_per_machine: int = Field(
+        0,
+        ge=0,
+        description="Conversions that all processes with the same `DATA_DIR` run at the same time. 0: as many as the "
+        "machine has processors.",
     )
     max_columns: int = Field(50_000, ge=1, description="Columns that a dataset may have.")
     max_cell_bytes: int = Field(1_000_000, ge=1, description="Bytes that one cell may have.")

@@ -1,7 +1,7 @@
 """Connections: sessions for units that write, a reader for the single SELECT of a hot route."""
 
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,11 +32,17 @@ RECYCLE_SECONDS = 1800
 
 
 WAKE = "wake"
+AFTER = "after"
 
 
 def wake_after_commit(session: AsyncSession, topic: str) -> None:
     """Notify `topic` once the transaction is committed; not at all if it is rolled back."""
     session.info.setdefault(WAKE, set()).add(topic)
+
+
+def call_after_commit(session: AsyncSession, action: Callable[[], None]) -> None:
+    """Call `action` once the transaction is committed; not at all if it is rolled back."""
+    session.info.setdefault(AFTER, []).append(action)
 
 
 class Database:
@@ -94,6 +100,8 @@ class Database:
             yield session
         for topic in session.info.get(WAKE, ()):
             self._wakeups.notify(topic)
+        for action in session.info.get(AFTER, ()):
+            action()
 
     async def close(self) -> None:
         """Close every connection."""

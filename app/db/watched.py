@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from app.core.tasks import end
 from app.core.wakeups import Listener, Wakeups, upload_topic
 from app.db.engine import Database
 from app.db.tables import uploads
@@ -47,8 +48,7 @@ class WatchedUploads:
     async def close(self) -> None:
         """Stop looking."""
         if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+            await end(self._looking)
 
     async def _look(self) -> None:
         """Look for as long as anybody listens."""

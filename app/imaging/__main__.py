@@ -3,7 +3,7 @@
 import base64
 import os
 
-from app.core.confined import begin, say
+from app.core.confined import begin, leave, say
 
 
 def main() -> None:
@@ -25,3 +25,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

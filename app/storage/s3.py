@@ -6,39 +6,27 @@ no row names. Working files (the composed source, its ARFF) are local to the mac
 """
 
 import asyncio
-import errno
-import hashlib
-import os
-import re
 import secrets
 import shutil
-import tempfile
-import threading
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, get_args
+from typing import BinaryIO, get_args
 
 import obstore
 import structlog
-from obstore.exceptions import (
-    BaseError,
-    NotFoundError,
-    PermissionDeniedError,
-    UnauthenticatedError,
-)
+from obstore.exceptions import NotFoundError
 from obstore.store import S3Store
 
 from app.core.clock import utc_now
-from app.core.errors import BytesLostError, StorageFullError, StorageUnavailableError
-from app.core.settings import Settings, SettingsError
+from app.core.errors import BytesLostError, StorageUnavailableError
+from app.core.settings import Settings
 from app.storage.parts import Digests, Part, Stage
 from app.storage.pictures import LocalPictures, name_in, path_of
-
-if TYPE_CHECKING:
-    from obstore.store import S3Config
+from app.storage.s3_files import Composition, Spool, disk_faults
+from app.storage.s3_store import PAGE, connect, store_faults, try_out
 
 log = structlog.get_logger(__name__)
 
@@ -55,51 +43,8 @@ READS_AT_ONCE = 4
 """Blocks that one composition asks for ahead."""
 FETCHED_KEPT = 100
 """Files of other machines that stay on the disk of this one."""
-PAGE = 1000
-RETRY_SECONDS = 15
-RETRIES = 4
-
-
-_STORE = re.compile(r"s3://[A-Za-z0-9][\w.-]{1,61}[A-Za-z0-9](/[\w./-]*)?", re.ASCII)
-_ENDPOINT = re.compile(
-    r"https?://[\w.-]+(:\d{1,5})?(/[\w./-]*)?|https?://\[[0-9a-fA-F:]+\](:\d{1,5})?/?", re.ASCII
-)
 _AFTER_ALL_PARTS = "~"
 """Sorts behind the name of every part: where a listing goes on at the next upload."""
-_CAUSE = re.compile(
-    r"<Code>(\w+)</Code>|InvalidCertificate\(\s*(\w+)|kind: (ConnectionRefused|ConnectionReset|Timeout)|(dns error)"
-)
-"""Where obstore's debugging output says what is wrong."""
-
-
-class Spool:
-    """A file without a name: gone with whoever has it open. Its methods block; a thread calls them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._file: BinaryIO | None = None
-        self.length = 0
-
-    def append(self, block: bytearray) -> None:
-        """Add bytes at the end; the file is made for the first."""
-        if self._file is None:
-            self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = tempfile.TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115 - `close` closes it
-        view = memoryview(block)
-        while view:
-            view = view[self._file.write(view) :]
-        self.length += len(block)
-
-    def read(self, start: int, length: int) -> bytes:
-        """Return the bytes there."""
-        if self._file is None:
-            return b""
-        return os.pread(self._file.fileno(), length, start)
-
-    def close(self) -> None:
-        """Give the room back."""
-        if self._file is not None:
-            self._file.close()
 
 
 class S3PartWriter:
@@ -183,7 +128,7 @@ class S3PartWriter:
     async def _settle(self) -> None:
         """Wait for the thread, which goes on when the request is cancelled; if it failed, so does all that follows."""
         if self._disk is not None:
-            with _disk_faults():
+            with disk_faults():
                 await asyncio.shield(self._disk)
 
 
@@ -218,9 +163,9 @@ class S3Storage:
             StorageFullError: the local disk is full.
         """
         path = self.path(upload_id, "source")
-        composed = _Composition(path.with_name(f"source.{secrets.token_hex(4)}"))
+        composed = Composition(path.with_name(f"source.{secrets.token_hex(4)}"))
         try:
-            with _disk_faults():
+            with disk_faults():
                 await asyncio.to_thread(composed.open)
                 async with aclosing(self._blocks(upload_id, parts)) as blocks:
                     async for block in blocks:
@@ -242,7 +187,7 @@ class S3Storage:
         Raises:
             StorageUnavailableError: the store does not answer.
         """
-        with _store_faults("put"):
+        with store_faults("put"):
             await obstore.put_async(self._store, _object(upload_id, stage), self.path(upload_id, stage))
 
     async def fetch(self, upload_id: str, stage: Stage) -> Path | None:
@@ -256,9 +201,9 @@ class S3Storage:
         for known in (self.path(upload_id, stage), path):
             if await asyncio.to_thread(known.is_file):
                 return known
-        draft = _Composition(path.with_name(secrets.token_hex(16)))
+        draft = Composition(path.with_name(secrets.token_hex(16)))
         try:
-            with _disk_faults(), _store_faults("get"):
+            with disk_faults(), store_faults("get"):
                 answer = await obstore.get_async(self._store, _object(upload_id, stage))
                 await asyncio.to_thread(draft.open)
                 async for block in answer.stream(min_chunk_size=PIECE_BYTES):
@@ -276,7 +221,7 @@ class S3Storage:
 
         While the store is away the objects stay: nobody needs them, and the janitor finds them.
         """
-        with suppress(StorageUnavailableError), _store_faults("delete"):
+        with suppress(StorageUnavailableError), store_faults("delete"):
             async for page in obstore.list(self._store, _object(upload_id), chunk_size=PAGE):
                 await obstore.delete_async(self._store, [meta["path"] for meta in page])
         await asyncio.to_thread(shutil.rmtree, self._folder / upload_id, ignore_errors=True)
@@ -287,7 +232,7 @@ class S3Storage:
         """Return the uploads that have objects in the store, or working files on this machine."""
         ids = set(await asyncio.to_thread(_folders, self._folder))
         after = _object("")
-        with _store_faults("list"):
+        with store_faults("list"):
             # Not by delimiter: some stores go on naming folders whose objects are gone.
             while page := await anext(
                 obstore.list(self._store, "uploads", offset=after, chunk_size=PAGE), None
@@ -313,7 +258,7 @@ class S3Storage:
         Only `PUTS_AT_ONCE` have bytes in memory at the same time; the others wait, with theirs on the disk.
         """
         async with self._turn():
-            with _store_faults("put"):
+            with store_faults("put"):
                 if spool.length > BLOCK_BYTES:
                     await obstore.put_async(
                         self._store,
@@ -329,7 +274,7 @@ class S3Storage:
     async def remove(self, paths: Sequence[str]) -> None:
         """Remove objects; while the store is away they stay until the upload goes."""
         if paths:
-            with suppress(StorageUnavailableError), _store_faults("delete"):
+            with suppress(StorageUnavailableError), store_faults("delete"):
                 await obstore.delete_async(self._store, paths)
 
     @asynccontextmanager
@@ -361,7 +306,7 @@ class S3Storage:
 
     async def _read(self, upload_id: str, part: Part, first: int, last: int) -> obstore.Bytes:
         try:
-            with _store_faults("get"):
+            with store_faults("get"):
                 answer = await obstore.get_async(
                     self._store, _object(upload_id, part.name), options={"range": (first, last)}
                 )
@@ -390,13 +335,13 @@ class S3Pictures:
 
     async def save(self, name: str, content: bytes) -> None:
         """Keep a picture; it is there as a whole or not at all."""
-        with _store_faults("put"):
+        with store_faults("put"):
             await obstore.put_async(self._store, _picture(name), content, use_multipart=False)
 
     async def read(self, name: str) -> bytes | None:
         """Return the picture, or None."""
         try:
-            with _store_faults("get"):
+            with store_faults("get"):
                 answer = await obstore.get_async(self._store, _picture(name))
                 return bytes(await answer.bytes_async())
         except (FileNotFoundError, NotFoundError):
@@ -404,14 +349,14 @@ class S3Pictures:
 
     async def delete(self, name: str) -> None:
         """Remove the picture; nothing there is fine. While the store is away it stays until the janitor finds it."""
-        with suppress(StorageUnavailableError), _store_faults("delete"):
+        with suppress(StorageUnavailableError), store_faults("delete"):
             await obstore.delete_async(self._store, [_picture(name)])
 
     async def older_than(self, seconds: float) -> list[str]:
         """Return the names of the pictures that were written so long ago, by the store's clock."""
         moment = utc_now() - timedelta(seconds=seconds)
         names: list[str] = []
-        with _store_faults("list"):
+        with store_faults("list"):
             async for page in obstore.list(self._store, "pictures", chunk_size=PAGE):
                 names += [meta["path"].rsplit("/", 1)[-1] for meta in page if meta["last_modified"] < moment]
         return [name for name in names if name_in(path_of(name))]
@@ -423,56 +368,10 @@ async def open_s3(settings: Settings) -> tuple[S3Storage, S3Pictures]:
     Raises:
         SettingsError: the address is wrong, or the store is not there, or does not take the key; the text says which.
     """
-    store = await asyncio.to_thread(_connect, settings)
-    await _try_out(store, settings)
+    store = await asyncio.to_thread(connect, settings)
+    await try_out(store, settings)
     storage = S3Storage(store, settings.data_dir / "uploads", turn_seconds=settings.storage_timeout_seconds)
     return storage, S3Pictures(store, settings.data_dir / "pictures")
-
-
-class _Composition:
-    """The draft of a composed file, and its hashes. Its methods block; a thread calls them, one at a time."""
-
-    def __init__(self, draft: Path) -> None:
-        self._draft = draft
-        self._file: BinaryIO | None = None
-        self._lock = threading.Lock()  # a thread goes on when its request is cancelled
-        self.length = 0
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._sha256 = hashlib.sha256()
-
-    def open(self) -> None:
-        self._draft.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._file = self._draft.open("xb", buffering=0)
-
-    def append(self, block: obstore.Bytes | bytes) -> None:
-        with self._lock:
-            if self._file is None:
-                return
-            view = memoryview(block)
-            self.length += len(view)
-            self._md5.update(view)
-            self._sha256.update(view)
-            while view:
-                view = view[self._file.write(view) :]
-
-    def finish(self, path: Path) -> None:
-        """Give the file its name, under which it is whole, whatever happens to the machine."""
-        with self._lock:
-            if self._file is not None:
-                os.fsync(self._file.fileno())
-                self._draft.replace(path)
-                self._file.close()
-                self._file = None
-
-    def drop(self) -> None:
-        with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
-            self._draft.unlink(missing_ok=True)
-
-    def digests(self) -> Digests:
-        return Digests(self.length, self._md5.hexdigest(), self._sha256.hexdigest())
 
 
 def _object(upload_id: str, name: str = "") -> str:
@@ -514,117 +413,3 @@ def _ranges(parts: Sequence[Part]) -> Iterator[tuple[Part, int, int]]:
         follows += part.length
         for first in range(0, part.length, BLOCK_BYTES):
             yield part, first, min(first + BLOCK_BYTES, part.length)
-
-
-@contextmanager
-def _store_faults(verb: str) -> Iterator[None]:
-    """Turn what the client raises into a problem; that there is no such object passes."""
-    try:
-        yield
-    except NotFoundError:
-        if verb == "get":
-            raise
-        raise StorageUnavailableError from None
-    except BaseError as error:
-        log.error("the store does not answer", verb=verb, reason=_reason(error))  # noqa: TRY400 - the reason says it
-        raise StorageUnavailableError from None
-
-
-@contextmanager
-def _disk_faults() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            log.error("the local disk is full", reason=str(error))  # noqa: TRY400 - as above
-            raise StorageFullError from None
-        raise
-
-
-def _reason(error: BaseException) -> str:
-    """Return the store's own word for what is wrong, or what obstore says of the line, in one line."""
-    cause = _CAUSE.search(str(error))
-    if cause and cause[1]:
-        return cause[1]
-    first_line = str(error).partition("\n")[0][:500]
-    return f"{first_line} ({cause[cause.lastindex or 0]})" if cause else first_line
-
-
-def _connect(settings: Settings) -> S3Store:
-    _check(settings)
-    bucket, _, prefix = settings.storage_url.removeprefix("s3://").partition("/")
-    config: S3Config = {
-        "virtual_hosted_style_request": not settings.storage_path_style,
-        # The name that comes first: with `endpoint`, a variable AWS_ENDPOINT_URL_S3 would win over the setting.
-        **_given("aws_endpoint_url_s3", settings.aws_endpoint_url.rstrip("/")),
-        **_given("region", settings.aws_region),
-        **_given("access_key_id", settings.aws_access_key_id.get_secret_value()),
-        **_given("secret_access_key", settings.aws_secret_access_key.get_secret_value()),
-        **_given("session_token", settings.aws_session_token.get_secret_value()),
-    }
-    try:
-        return S3Store(
-            bucket,
-            prefix=prefix.strip("/") or None,
-            config=config,
-            client_options={
-                "allow_http": settings.storage_allow_http,
-                "timeout": timedelta(seconds=settings.storage_timeout_seconds),
-            },
-            retry_config={
-                "max_retries": RETRIES,
-                "retry_timeout": timedelta(seconds=RETRY_SECONDS),
-                "backoff": {"max_backoff": timedelta(seconds=2)},
-            },
-        )
-    except BaseError as error:
-        raise SettingsError(f"The settings of the store do not fit together: {_reason(error)}") from None
-
-
-def _check(settings: Settings) -> None:
-    """Refuse what is malformed: the client would panic, or ask Amazon instead."""
-    if not _STORE.fullmatch(settings.storage_url):
-        raise SettingsError(
-            "STORAGE_URL is not a store's address. Write s3://bucket or s3://bucket/prefix, "
-            "or leave it empty to keep files in DATA_DIR."
-        )
-    endpoint = settings.aws_endpoint_url
-    if endpoint and not _ENDPOINT.fullmatch(endpoint):
-        raise SettingsError("AWS_ENDPOINT_URL is not an address. Write e.g. https://minio.example.org:9000")
-    if endpoint.startswith("http://") and not settings.storage_allow_http:
-        raise SettingsError(
-            "AWS_ENDPOINT_URL has no TLS. Write https://…, or set STORAGE_ALLOW_HTTP=true for a store "
-            "on a network of its own."
-        )
-    if bool(settings.aws_access_key_id.get_secret_value()) != bool(
-        settings.aws_secret_access_key.get_secret_value()
-    ):
-        raise SettingsError(
-            "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY belong together; set both, or neither."
-        )
-
-
-def _given(name: str, value: str) -> "S3Config":
-    return {name: value} if value else {}  # type: ignore[misc]  # a key of it, as every caller writes
-
-
-async def _try_out(store: S3Store, settings: Settings) -> None:
-    place = f"STORAGE_URL={settings.storage_url} at {settings.aws_endpoint_url or 'Amazon'}"
-    path, content = f"checks/{secrets.token_hex(8)}", b"written by openml-web at its start"
-    try:
-        await obstore.put_async(store, path, content, use_multipart=False)
-        answer = await obstore.get_async(store, path)
-        if bytes(await answer.bytes_async()) != content:
-            raise SettingsError(f"{place} does not return what was written there.")
-        async for _page in obstore.list(store, "checks", chunk_size=PAGE):
-            break
-        await obstore.delete_async(store, [path])
-    except (PermissionDeniedError, UnauthenticatedError) as error:
-        raise SettingsError(
-            f"{place} refuses this key. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they may list "
-            f"the bucket and get, put and delete objects ({_reason(error)})."
-        ) from None
-    except (FileNotFoundError, NotFoundError):
-        raise SettingsError(f"{place} has no such bucket. Make it first, or correct the name.") from None
-    except BaseError as error:
-        raise SettingsError(f"{place} does not answer as a store does: {_reason(error)}") from None

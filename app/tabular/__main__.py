@@ -4,7 +4,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from app.core.confined import begin, say
+from app.core.confined import begin, leave, say
 from app.tabular.failures import out_of_memory, storage_failed
 from app.tabular.types import ConversionRequest, Progress, TabularError
 
@@ -44,3 +44,4 @@ def _report(progress: Progress) -> None:
 
 if __name__ == "__main__":
     main()
+    leave()

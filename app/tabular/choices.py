@@ -12,11 +12,10 @@ from typing import Any, NamedTuple
 from app.tabular.names import check_labels, nearest, shortened
 from app.tabular.naming import tidy
 from app.tabular.report import names_in
-from app.tabular.types import AttributeType, TabularError
+from app.tabular.types import TYPE_NAMES, AttributeType, TabularError
 
 HINTS = 5
 """Unknown columns for which one is looked for that may have been meant."""
-_TYPES = ("string", "integer", "real", "boolean", "nominal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ def _judge(
         except TabularError as error:
             return Misfit(name, error.message)
         return None
-    if kind not in _TYPES:
+    if kind not in TYPE_NAMES:
         return _no_type(name, kind)
     tried = next(each for each in column["alternatives"] if each["type"] == kind)
     if tried["possible"] is not False or (kind == "nominal" and not is_alike):

@@ -99,10 +99,7 @@ async def _ask(
 
     answer = None
     try:
-        result = await child.ask(
-            command, request.to_json(), limits, on_progress=report, max_line_bytes=_MAX_LINE_BYTES
-        )
-        answer = read(result)
+        answer = read(await _ask_twice(command, request, limits, report))
     except ChildRefusedError as refusal:
         raise _refused(refusal) from None
     except ChildEndedError as error:
@@ -113,6 +110,27 @@ async def _ask(
         if answer is None:
             await asyncio.to_thread(request.target.unlink, missing_ok=True)
     return answer
+
+
+async def _ask_twice(
+    command: Sequence[str],
+    request: ConversionRequest,
+    limits: ProcessLimits,
+    report: Callable[[Any], None],
+) -> Any:  # noqa: ANN401 - any JSON
+    """Ask, and once more if the child died: that may be for what others use of the machine; twice, it is the table."""
+
+    async def ask() -> Any:  # noqa: ANN401 - any JSON
+        return await child.ask(
+            command, request.to_json(), limits, on_progress=report, max_line_bytes=_MAX_LINE_BYTES
+        )
+
+    try:
+        return await ask()
+    except ChildEndedError as error:
+        if error.ending not in {Ending.OUT_OF_MEMORY, Ending.UNEXPECTED}:
+            raise
+    return await ask()
 
 
 def _refused(refusal: ChildRefusedError) -> TabularError:

@@ -11,6 +11,8 @@ Kind = Literal["integer", "real", "numeric", "nominal", "string"]
 AttributeType = str | Mapping[str, list[str]]
 """`"string"`, `"integer"`, `"real"`, `"boolean"`, `"nominal"`, or `{"nominal": [label, ...]}`."""
 
+TYPE_NAMES = ("string", "integer", "real", "boolean", "nominal")
+
 MIB = 1024 * 1024
 
 

@@ -60,10 +60,14 @@ def check_complete(document: Mapping[str, Any]) -> Checked:
     return _check(UploadMetadata, document)
 
 
+def given(description: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what the owner has said: without the names under which the conversion publishes columns."""
+    return {name: value for name, value in (description or {}).items() if name != "published_names"}
+
+
 def merge(known: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> dict[str, Any]:
     """Return the description with the changes; types of columns are added to those known, null takes one back."""
-    # What the conversion added is no word of the owner's.
-    before = {name: value for name, value in (known or {}).items() if name != "published_names"}
+    before = given(known)
     merged = {**before, **changes}
     types = changes.get("attributes")
     if isinstance(types, dict):
@@ -81,9 +85,9 @@ def _check(kind: type[DraftMetadata], document: Mapping[str, Any]) -> Checked:
     may_repair = document.get("repair", True) is not False
     context: dict[str, list[str]] | None = {"repaired": []} if may_repair else None
     # A draft keeps what is not known yet as null; to publishing it is missing.
-    given = {name: value for name, value in document.items() if not (name in COMPLETE and value is None)}
+    known = {name: value for name, value in document.items() if not (name in COMPLETE and value is None)}
     try:
-        metadata = kind.model_validate(given, context=context)
+        metadata = kind.model_validate(known, context=context)
     except ValidationError as error:
         raise ValidationFailedError.from_pydantic(
             error.errors(include_input=False, include_url=False)

@@ -10,6 +10,7 @@ from app.db.uploads import Upload, UploadState
 from app.resources import Resources
 from app.tabular import ProfilePage, read_profile
 from app.tabular.choices import Misfit, misfits
+from app.upload.metadata import given
 from app.upload.schemas import PreviewColumnResponse, PreviewResponse
 
 NOT_YET = frozenset({UploadState.RECEIVING, UploadState.VERIFYING})
@@ -59,7 +60,7 @@ def _answer(upload: Upload, page: ProfilePage, first: int) -> PreviewResponse:
     table = page.table
     return PreviewResponse(
         state=UploadState(upload.state),
-        metadata=upload.description or {},
+        metadata=given(upload.description),
         row_count=table["rows"],
         column_count=table["columns"],
         error_count=table["errors"],

@@ -32,7 +32,7 @@ from app.core.errors import (
 from app.core.multipart import PartEnd, PartEvent, PartStart, too_large
 from app.core.senders import Sender
 from app.core.wakeups import UPLOADS, upload_topic
-from app.db import uploads
+from app.db import upload_parts, uploads
 from app.db.engine import wake_after_commit
 from app.db.uploads import NewUpload, Upload, UploadState
 from app.resources import Resources
@@ -114,7 +114,7 @@ async def append(resources: Resources, upload: Upload, chunk: Chunk) -> int:
         _require_fitting(upload, chunk, resources.settings.upload_max_bytes)
         owner = secrets.token_hex(8)
         async with resources.database.session() as session:
-            taken = await uploads.take_writer(
+            taken = await upload_parts.take_writer(
                 session, upload.id, owner=owner, offset=chunk.offset, now=resources.database.now()
             )
         if not taken:
@@ -268,7 +268,7 @@ class _Append:
         # The answer to an earlier try may have been lost; then its bytes may count.
         is_first, self._has_tried = not self._has_tried, True
         async with self._resources.database.session() as session:
-            counts = await uploads.add_parts(
+            counts = await upload_parts.add_parts(
                 session,
                 self._upload.id,
                 parts,
@@ -433,7 +433,7 @@ class FormReceiver:
             )
         now = self._resources.database.now()
         async with self._resources.database.session() as session:
-            accepted = await uploads.add_parts(
+            accepted = await upload_parts.add_parts(
                 session,
                 upload_id,
                 parts,

@@ -1,13 +1,10 @@
 """Uploads as resources: begun, sent in as many requests as the line needs, watched, described, published."""
 
-import json
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Annotated, Any
+from collections.abc import AsyncIterator
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response, status
 from fastapi.sse import EventSourceResponse
-from pydantic import ValidationError
 
 from app.core.errors import (
     ApiKeyMissingError,
@@ -23,7 +20,6 @@ from app.core.errors import (
     MediaTypeNotSupportedError,
     NotFoundError,
     OffsetMismatchError,
-    Problem,
     QuotaExceededError,
     StorageFullError,
     TooBusyError,
@@ -37,16 +33,16 @@ from app.core.errors import (
 )
 from app.core.http import declare
 from app.core.limits import Hit
-from app.core.multipart import read_body
-from app.db.uploads import ENDED, Upload, UploadState
+from app.db.uploads import ENDED, UploadState
 from app.deps import ResourcesDep, SessionDep, SettingsDep, UploaderDep, VisitorDep
 from app.openml.client import is_api_key
 from app.resources import Resources
 from app.upload import dialects, service
 from app.upload import status as upload_status
+from app.upload.bodies import hanging_up, has_bytes, read_chunk, read_creation, read_json, spoken, standing
 from app.upload.dialects import IETF_BYTES, TUS_BYTES, TUS_VERSION, Dialect
 from app.upload.preview import show_preview
-from app.upload.receive import Chunk, append, let_earlier_end, says_nothing_new
+from app.upload.receive import append, let_earlier_end, says_nothing_new
 from app.upload.schemas import (
     DraftMetadata,
     PreviewResponse,
@@ -151,23 +147,23 @@ async def create_upload(
 ) -> UploadDetailResponse:
     """Begin an upload; its bytes follow with `PATCH`, in as many requests as it takes (tus 1.0 or the IETF's draft)."""
     dialect = dialects.dialect_of(request.headers)
-    with _spoken(dialect):
+    with spoken(dialect):
         if not is_api_key(uploader.api_key):
             raise ApiKeyMissingError
         await resources.limits.hit(
             Hit("upload-account", str(uploader.id)), Hit("upload-address", visitor.network)
         )
-        creation = await _read_creation(request, dialect)
+        creation = await read_creation(request, dialect)
         upload, is_new = await service.create_upload(resources, user_id=uploader.id, creation=creation)
-        if is_new and dialect and _has_bytes(request, dialect):
-            await append(resources, upload, _chunk(request, resources, dialect, offset=0))
+        if is_new and dialect and has_bytes(request, dialect):
+            await append(resources, upload, read_chunk(request, resources, dialect, offset=0))
     response.headers["Location"] = f"/uploads/{upload.id}"
     if not is_new:
         response.status_code = status.HTTP_200_OK if dialect is None else status.HTTP_201_CREATED
     async with resources.database.session() as session:
         if dialect:
             upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload.id)
-            response.headers.update(_standing(upload, dialect, resources))
+            response.headers.update(standing(upload, dialect, resources))
         return await upload_status.describe_upload(
             session, resources.openml, user_id=uploader.id, upload_id=upload.id
         )
@@ -214,7 +210,7 @@ async def get_upload_offset(
 ) -> Response:
     """Say how many bytes are safe here: where to go on."""
     dialect: Dialect = "tus" if "tus-resumable" in request.headers else "ietf"
-    with _spoken(dialect):
+    with spoken(dialect):
         if dialect == "tus":
             dialects.require_tus_version(request.headers)
         await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
@@ -224,7 +220,7 @@ async def get_upload_offset(
         ):
             raise UploadGoneError
     code = status.HTTP_200_OK if dialect == "tus" else status.HTTP_204_NO_CONTENT
-    return Response(status_code=code, headers=_standing(upload, dialect, resources))
+    return Response(status_code=code, headers=standing(upload, dialect, resources))
 
 
 @router.patch(
@@ -244,7 +240,7 @@ async def change_upload(
     """Send bytes of the file from `Upload-Offset` on; or, as JSON, change what is said of the dataset."""
     dialect = dialects.dialect_of(request.headers)
     if dialect is None:
-        changes = await _read_json(request)
+        changes = await read_json(request)
         await service.change_metadata(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
         return await _describe(resources, uploader.id, upload_id)
     return await _take_bytes(upload_id, request, uploader.id, resources, dialect)
@@ -253,7 +249,7 @@ async def change_upload(
 async def _take_bytes(
     upload_id: str, request: Request, user_id: int, resources: Resources, dialect: Dialect
 ) -> Response:
-    with _spoken(dialect):
+    with spoken(dialect):
         if dialect == "tus":
             dialects.require_tus_version(request.headers)
         wanted = TUS_BYTES if dialect == "tus" else IETF_BYTES
@@ -263,13 +259,13 @@ async def _take_bytes(
         async with resources.database.session() as session:
             upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
         await resources.limits.hit(Hit("chunk-account", str(user_id)))
-        chunk = _chunk(request, resources, dialect, offset=dialects.read_offset(request.headers))
+        chunk = read_chunk(request, resources, dialect, offset=dialects.read_offset(request.headers))
         if dialect != "tus" or not says_nothing_new(upload, chunk):
-            with _hanging_up():
+            with hanging_up():
                 await append(resources, upload, chunk)
             async with resources.database.session() as session:
                 upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
-    return Response(status_code=status.HTTP_204_NO_CONTENT, headers=_standing(upload, dialect, resources))
+    return Response(status_code=status.HTTP_204_NO_CONTENT, headers=standing(upload, dialect, resources))
 
 
 @router.post("/{upload_id}", include_in_schema=False, response_model=None)
@@ -301,7 +297,7 @@ async def cancel_upload(
 ) -> Response:
     """Stop an upload that OpenML does not have yet, and remove its bytes."""
     dialect = dialects.dialect_of(request.headers)
-    with _spoken(dialect):
+    with spoken(dialect):
         if dialect == "tus":
             dialects.require_tus_version(request.headers)
         stopped = await service.cancel_upload(resources, user_id=uploader.id, upload_id=upload_id)
@@ -327,7 +323,7 @@ async def publish_upload(
     upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse:
     """Let an upload go to OpenML, now or as soon as its bytes are in; the description may change once more with it."""
-    changes = await _read_json(request)
+    changes = await read_json(request)
     await service.publish_upload(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
     return await _describe(resources, uploader.id, upload_id)
 
@@ -344,7 +340,7 @@ async def retry_upload(
     upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse:
     """Try a failed upload again with the bytes that are here, and perhaps another description."""
-    changes = await _read_json(request)
+    changes = await read_json(request)
     await service.retry_upload(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
     return await _describe(resources, uploader.id, upload_id)
 
@@ -406,105 +402,3 @@ async def _describe(resources: Resources, user_id: int, upload_id: str) -> Uploa
         return await upload_status.describe_upload(
             session, resources.openml, user_id=user_id, upload_id=upload_id
         )
-
-
-async def _read_creation(request: Request, dialect: Dialect | None) -> service.Creation:
-    if dialect == "tus":
-        dialects.require_tus_version(request.headers)
-        return dialects.read_tus_creation(request.headers)
-    if dialect == "ietf":
-        return dialects.read_ietf_creation(request.headers)
-    try:
-        wanted = UploadRequest.model_validate(await _read_json(request))
-    except ValidationError as error:
-        raise ValidationFailedError.from_pydantic(
-            error.errors(include_input=False, include_url=False)
-        ) from None
-    return service.Creation(
-        file_name=wanted.file_name,
-        size=wanted.size,
-        metadata=wanted.metadata,
-        publish=wanted.publish,
-        sha256=dialects.read_repr_digest(request.headers),
-        idempotency_key=request.headers.get("idempotency-key"),
-    )
-
-
-async def _read_json(request: Request) -> dict[str, Any]:
-    """Return the body, an object; nothing at all is an empty one."""
-    content = await request.body()
-    if not content:
-        return {}
-    if dialects.media_type(request.headers) not in {"application/json", "application/merge-patch+json"}:
-        raise MediaTypeNotSupportedError(
-            "Send application/json.", headers={"Accept-Patch": "application/json"}
-        )
-    try:
-        document = json.loads(content)
-    except (ValueError, RecursionError):
-        raise MalformedBodyError("The body is not valid JSON.") from None
-    if not isinstance(document, dict):
-        raise ValidationFailedError.for_fields([{"field": "body", "message": "Send a JSON object."}])
-    return document
-
-
-def _has_bytes(request: Request, dialect: Dialect) -> bool:
-    """Say whether a request that begins an upload brings bytes of it."""
-    if dialect == "ietf":
-        return True
-    return dialects.media_type(request.headers) == TUS_BYTES
-
-
-def _chunk(request: Request, resources: Resources, dialect: Dialect, *, offset: int) -> Chunk:
-    headers: Mapping[str, str] = request.headers
-    settings = resources.settings
-    body = read_body(
-        request.stream(),
-        headers.get("content-length", ""),
-        limit_bytes=settings.upload_max_bytes,
-        form_bytes=0,
-        stall_seconds=settings.upload_stall_seconds,
-    )
-    return Chunk(
-        stream=body,
-        offset=offset,
-        length=dialects.read_number(headers, "content-length"),
-        total=dialects.read_number(headers, "upload-length"),
-        is_last=dialects.read_is_last(headers) if dialect == "ietf" else None,
-        announced=dialects.read_announced(headers, dialect),
-    )
-
-
-def _standing(upload: Upload, dialect: Dialect, resources: Resources) -> dict[str, str]:
-    settings = resources.settings
-    return dialects.standing(
-        upload,
-        dialect,
-        largest_bytes=settings.upload_max_bytes,
-        expire_seconds=int(settings.upload_expire_hours * 3600),
-    )
-
-
-@contextmanager
-def _hanging_up() -> Iterator[None]:
-    """Close the connection with a refusal that came before the end of the body.
-
-    tus-js-client sends no more then, and no end either: it and we would keep the connection for ever. Whoever is hung
-    up on before the answer was read asks with `HEAD`, and learns the same.
-    """
-    try:
-        yield
-    except (OffsetMismatchError, UploadCompletedError, UploadGoneError, UploadStateError) as problem:
-        problem.headers["Connection"] = "close"
-        raise
-
-
-@contextmanager
-def _spoken(dialect: Dialect | None) -> Iterator[None]:
-    """Answer problems in the client's dialect: tus wants its version in every answer."""
-    try:
-        yield
-    except Problem as problem:
-        if dialect == "tus":
-            problem.headers["Tus-Resumable"] = TUS_VERSION
-        raise

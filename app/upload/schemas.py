@@ -3,7 +3,15 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StringConstraints,
+)
 
 from app.db.uploads import UploadState
 from app.openml.description import require_ignorable
@@ -18,6 +26,7 @@ from app.openml.fields import (
     Url,
     none_if_empty,
 )
+from app.tabular.types import TYPE_NAMES
 
 MOST_ITEMS = 200
 
@@ -40,15 +49,30 @@ def _not_endless(value: object) -> object:
 def _not_all_wrong(value: object) -> object:
     """Count what is wrong first: pydantic makes an error of each, and a hundred thousand take seconds."""
     if isinstance(value, dict):
-        texts = (text for name, kind in value.items() for text in (name, *_texts_of(kind)))
-        if sum(not _is_text(text) for text in texts) > MOST_ITEMS:
+        texts = (text for name, kind in value.items() for text in (name, *_labels_of(kind)))
+        wrong = sum(not _is_text(text) for text in texts)
+        wrong += sum(not (_is_labels(kind) or _is_type(kind)) for kind in value.values())
+        if wrong > MOST_ITEMS:
             raise ValueError(f"More than {MOST_ITEMS} of these are neither types nor labels.")
     return value
 
 
-def _texts_of(kind: object) -> list[object]:
-    labels = kind.get("nominal") if isinstance(kind, dict) and len(kind) == 1 else None
-    return labels if isinstance(labels, list) else [None if isinstance(kind, dict) else kind]
+def _labels_of(kind: object) -> list[object]:
+    return kind["nominal"] if isinstance(kind, dict) and _is_labels(kind) else []
+
+
+def _is_labels(kind: object) -> bool:
+    return isinstance(kind, dict) and len(kind) == 1 and isinstance(kind.get("nominal"), list)
+
+
+def _is_type(kind: object) -> bool:
+    return isinstance(kind, str) and kind in TYPE_NAMES
+
+
+def _known_type(kind: object) -> object:
+    if isinstance(kind, str) and not _is_type(kind):
+        raise ValueError(f'This is not a type. Use {", ".join(TYPE_NAMES)} or {{"nominal": ["label", …]}}.')
+    return kind
 
 
 def _is_text(value: object) -> bool:
@@ -80,6 +104,9 @@ ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 
 Text = Annotated[str, StringConstraints(min_length=0)]
 """Any text that can be written as UTF-8: JSON can also hold halves of characters."""
+
+
+ColumnType = Annotated[Text | dict[Literal["nominal"], list[Text]], BeforeValidator(_known_type)]
 
 
 class RepairResponse(BaseModel):
@@ -128,9 +155,7 @@ class DraftMetadata(BaseModel):
         default=False,
         description="Publish the table even if I published the same file under this name before.",
     )
-    attributes: Annotated[
-        dict[Text, Text | dict[Literal["nominal"], list[Text]]], BeforeValidator(_not_all_wrong)
-    ] = Field(
+    attributes: Annotated[dict[Text, ColumnType], BeforeValidator(_not_all_wrong)] = Field(
         default={},
         description="Types of columns that the file's values do not tell: `string`, `integer`, `real`, `boolean`, "
         '`nominal`, or `{"nominal": ["label", …]}`.',
@@ -152,7 +177,7 @@ class UploadRequest(BaseModel):
     file_name: str = Field(
         min_length=1, max_length=1000, description="Its end says what the file is.", examples=["river.csv"]
     )
-    size: int | None = Field(default=None, ge=0, description="Of the file in bytes, if it is known.")
+    size: StrictInt | None = Field(default=None, ge=0, description="Of the file in bytes, if it is known.")
     metadata: dict[str, Any] = Field(
         default={},
         description="The dataset's description, now or later (`PATCH`); as for `POST /data-upload`.",

@@ -24,7 +24,7 @@ from app.core.errors import (
     problem_from_record,
 )
 from app.core.wakeups import UPLOADS, upload_topic
-from app.db import uploads
+from app.db import upload_parts, uploads
 from app.db.engine import wake_after_commit
 from app.db.uploads import HAS_OUTCOME, NewUpload, Outcome, Upload, UploadState
 from app.resources import Resources
@@ -434,7 +434,7 @@ def _require_settled(upload: Upload) -> None:
 
 async def _has_bytes(session: AsyncSession, upload: Upload) -> bool:
     """Say whether the whole file was received and is recorded."""
-    parts = await uploads.get_parts(session, upload.id)
+    parts = await upload_parts.get_parts(session, upload.id)
     return upload.total_bytes is not None and sum(part.length for part in parts) == upload.total_bytes
 
 
@@ -466,7 +466,7 @@ async def cancel_upload(resources: Resources, *, user_id: int, upload_id: str) -
             if not stopped:
                 raise UploadStateError("The upload has moved on meanwhile; ask how it stands.")
             wake_after_commit(session, upload_topic(upload.id))
-        await uploads.delete_parts(session, [upload.id])
+        await upload_parts.delete_parts(session, [upload.id])
     await resources.storage.delete(upload_id)
     return True
 

@@ -9,6 +9,7 @@ from app.core.errors import problem_from_record
 from app.db import uploads
 from app.db.uploads import Upload, UploadEvent, UploadState
 from app.openml.client import OpenMLClient
+from app.upload.metadata import given
 from app.upload.schemas import (
     ProgressResponse,
     RepairResponse,
@@ -69,7 +70,7 @@ async def describe_upload(
     events = await uploads.get_events(session, upload.id)
     return UploadDetailResponse(
         **_facts(upload, openml, await _originals(session, [upload])),
-        metadata=upload.description or {},
+        metadata=given(upload.description),
         events=[as_event(event) for event in events],
     )
 

@@ -118,12 +118,16 @@ async def list_sessions(principal: PrincipalDep, session: SessionDep) -> Session
 
 @router.delete("/sessions/{session_id}", responses=declare(NotFoundError))
 async def end_one_session(
-    session_id: str, principal: PrincipalDep, session: SessionDep, visitor: VisitorDep
+    session_id: str,
+    principal: PrincipalDep,
+    resources: ResourcesDep,
+    session: SessionDep,
+    visitor: VisitorDep,
 ) -> LogoutResponse:
     """End one of one's logins."""
     for found in await service.list_sessions(session, principal.account, current=principal.token.jti):
         if found.id == session_id:
-            await end_session(session, principal.account.id, found.id, ends_at=found.expires_at)
+            await end_session(resources, session, principal.account.id, found.id, ends_at=found.expires_at)
             await audit.write(session, principal.account.id, AuditKind.SESSION_ENDED, visitor)
             return LogoutResponse()
     raise NotFoundError("You have no such session; it may have ended already.")

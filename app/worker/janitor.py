@@ -1,9 +1,11 @@
 """Cleaning up: uploads that broke off, bytes that nobody needs, tokens and mails whose time has passed."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import MalformedBodyError, UploadGoneError
 from app.core.wakeups import upload_topic
@@ -15,6 +17,7 @@ from app.db import (
     revoked_tokens,
     sessions,
     task_requests,
+    upload_parts,
     uploads,
     users,
 )
@@ -35,12 +38,11 @@ PICTURE_GRACE_SECONDS = 3600
 
 
 async def clean_up(resources: Resources) -> None:
-    """Do every chore once."""
+    """Do every chore of uploads once."""
     await resources.database.look_at_clock()
     await end_interrupted_uploads(resources)
     await end_expired_uploads(resources)
     await remove_orphaned_bytes(resources)
-    await forget_the_past(resources)
 
 
 async def end_interrupted_uploads(resources: Resources) -> None:
@@ -91,7 +93,7 @@ async def end_expired_uploads(resources: Resources) -> None:
         ]
         for upload_id in expired:
             wake_after_commit(session, upload_topic(upload_id))
-        await uploads.delete_parts(session, expired)
+        await upload_parts.delete_parts(session, expired)
     for upload_id in expired:
         log.info("upload expired", upload=upload_id)
         await resources.storage.delete(upload_id)
@@ -111,7 +113,7 @@ async def _remove_orphaned(resources: Resources, found: Sequence[str], keep_unti
     orphaned = [upload_id for upload_id in found if not _needs_bytes(known.get(upload_id), keep_until)]
     if orphaned:
         async with resources.database.session() as session:
-            await uploads.delete_parts(session, orphaned)
+            await upload_parts.delete_parts(session, orphaned)
     for upload_id in orphaned:
         await resources.storage.delete(upload_id)
 
@@ -137,13 +139,17 @@ async def remove_orphaned_pictures(resources: Resources) -> None:
 
 
 async def forget_the_past(resources: Resources) -> None:
-    """Delete expired tokens and old mails."""
+    """Delete expired tokens and old mails, a table at a time: whoever needs one of them waits for that one only."""
     now = resources.database.now()
-    async with resources.database.session() as session:
-        await revoked_tokens.delete_expired(session, now)
-        await account_tokens.delete_expired(session, now)
-        await rate_counters.delete_expired(session, now)
-        await sessions.delete_expired(session, now)
-        await audit_events.delete_before(session, now - timedelta(days=resources.settings.audit_days))
-        await outbox.delete_finished(session, now - MAIL_RETENTION)
-        await task_requests.delete_ended(session, now - TASK_RETENTION)
+    chores: list[Callable[[AsyncSession], Awaitable[object]]] = [
+        partial(revoked_tokens.delete_expired, now=now),
+        partial(account_tokens.delete_expired, now=now),
+        partial(rate_counters.delete_expired, now=now),
+        partial(sessions.delete_expired, before=now),
+        partial(audit_events.delete_before, before=now - timedelta(days=resources.settings.audit_days)),
+        partial(outbox.delete_finished, before=now - MAIL_RETENTION),
+        partial(task_requests.delete_ended, before=now - TASK_RETENTION),
+    ]
+    for chore in chores:
+        async with resources.database.session() as session:
+            await chore(session)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.core.clock import utc_now
+from app.core.tasks import heed_cancellation
 from app.core.wakeups import Wakeups
 
 log = structlog.get_logger(__name__)
@@ -27,6 +28,7 @@ async def work_off(
     """
     with wakeups.listen(topic) as listener:
         while True:
+            heed_cancellation()
             try:
                 busy = await step()
             except Exception:

@@ -1,99 +1,29 @@
-"""One upload, from the bytes on disk to a dataset on OpenML: each step is recorded before the next begins.
-
-    verifying --verify--> ready (waits for its owner), or at once
-    received --check--> checked --convert--> converted --send--> published
-                                                 ^           |
-                                                 `- resend --+--> sending (the answer was lost: look, then decide)
-
-A worker that dies in a step loses its lease, and the next one takes the upload up at the state it reached. Sending
-alone cannot simply be repeated: OpenML makes a second dataset of a second request. So the attempt is recorded first,
-with the newest dataset of that name, and an upload found in `sending` is looked for among the newer ones.
-"""
+"""Uploads are taken from the queue, and worked on for as long as their lease can be renewed."""
 
 import asyncio
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import (
-    ApiKeyMissingError,
-    BytesLostError,
-    DatasetRefusedError,
-    DigestMismatchError,
-    InternalError,
-    OpenMLRefusedError,
-    OpenMLUnreachableError,
-    Problem,
-    StorageFullError,
-    StorageUnavailableError,
-    UnauthorizedError,
-)
-from app.core.wakeups import PUBLISHED, upload_topic
+from app.core.tasks import heed_cancellation
+from app.core.wakeups import upload_topic
 from app.db import uploads
 from app.db.engine import wake_after_commit
-from app.db.uploads import ENDED, TO_PUBLISH, Upload, UploadState
-from app.mail.messages import MailKind
-from app.openml import xml
-from app.openml.client import is_api_key
-from app.openml.description import require_ignorable, with_changes
-from app.openml.errors import (
-    AUTHENTICATION,
-    LIMITS,
-    LOOK_FIRST,
-    PASSING,
-    LostAnswerError,
-    NotSentError,
-    RefusedError,
-    UpstreamError,
-)
+from app.db.uploads import TO_PUBLISH
 from app.resources import Resources
-from app.storage.parts import Digests
-from app.tabular import (
-    Conversion,
-    ConversionRequest,
-    Limits,
-    ProcessLimits,
-    Progress,
-    TabularError,
-    format_of,
-)
-from app.tabular.process import convert_in_process, profile_in_process
-from app.upload.receive import expiry
-from app.upload.service import release
-from app.worker.loops import back_off
-from app.worker.notify import tell_owner
+from app.worker.convert_upload import Converter
+from app.worker.publication import LeaseLostError, Publication
 from app.worker.turns import Turns
 
 log = structlog.get_logger(__name__)
 
-ATTEMPTS = 30
-FIRST_PAUSE_SECONDS = 2
-LONGEST_PAUSE_SECONDS = 3600
 PROGRESS_SECONDS = 1.0
 """How often it is written down how far a phase is."""
-LARGE_BYTES = 1_000_000
-"""From here on error 102, 130 or 135 after a good key means that OpenML's limits are smaller than the file."""
 
 
-NOT_THE_TABLES_FAULT = frozenset({"interrupted", "storage-failed"})
-"""How a conversion can fail that may succeed the next time."""
-
-
-class TryAgainError(Exception):
-    """A step did not end, for a reason that passes."""
-
-
-class LeaseLostError(Exception):
-    """Another worker has taken the upload over; this one stops without a word."""
-
-
-async def publish_one(resources: Resources, turns: Turns, *, owner: str) -> bool:
+async def publish_one(resources: Resources, turns: Turns, converter: Converter, *, owner: str) -> bool:
     """Take the next upload that is due one or more states further; False if there is none."""
     lease = timedelta(seconds=resources.settings.lease_seconds)
     upload = await uploads.claim_upload_in_turn(
@@ -103,7 +33,8 @@ async def publish_one(resources: Resources, turns: Turns, *, owner: str) -> bool
         return False
     turns.had(upload.user_id)
     try:
-        await _publish(resources, upload, owner=owner)
+        publication = Publication(resources, converter, upload, owner=owner)
+        await _publish(resources, publication, upload.id, owner=owner)
     except asyncio.CancelledError:
         # We are shutting down: whoever starts next need not wait for the lease to end.
         try:
@@ -114,11 +45,10 @@ async def publish_one(resources: Resources, turns: Turns, *, owner: str) -> bool
     return True
 
 
-async def _publish(resources: Resources, upload: Upload, *, owner: str) -> None:
+async def _publish(resources: Resources, publication: Publication, upload_id: str, *, owner: str) -> None:
     """Go on with an upload for as long as its lease can be renewed."""
-    publication = Publication(resources, upload, owner=owner)
     work = asyncio.create_task(publication.run())
-    renewal = asyncio.create_task(_renew_lease(resources, publication, upload.id, owner=owner))
+    renewal = asyncio.create_task(_renew_lease(resources, publication, upload_id, owner=owner))
     try:
         await asyncio.wait({work, renewal}, return_when=asyncio.FIRST_COMPLETED)
         if publication.has_let_go:
@@ -132,7 +62,7 @@ async def _publish(resources: Resources, upload: Upload, *, owner: str) -> None:
         renewal.cancel()
         await asyncio.gather(work, renewal, return_exceptions=True)
     if unfinished or isinstance(work.exception(), LeaseLostError):
-        log.warning("upload taken over by another worker", upload=upload.id)
+        log.warning("upload taken over by another worker", upload=upload_id)
     else:
         work.result()
 
@@ -142,446 +72,13 @@ async def _put_back(resources: Resources, upload_id: str, *, owner: str) -> None
         await uploads.set_retry(session, upload_id, owner=owner, at=resources.database.now())
 
 
-class Publication:
-    """The steps of one upload, in the hands of one worker."""
-
-    def __init__(self, resources: Resources, upload: Upload, *, owner: str) -> None:
-        self._resources = resources
-        self._upload = upload
-        self._owner = owner
-        self.has_let_go = False
-        """Whether the row is given back, or about to be."""
-        self.progress: dict[str, Any] | None = None
-        """How far the phase is that the upload is in, see `ProgressResponse`."""
-
-    def _now(self) -> datetime:
-        return self._resources.database.now()
-
-    @property
-    def _description(self) -> Mapping[str, Any]:
-        return self._upload.description or {}
-
-    async def run(self) -> None:
-        """Go on from the state that was reached until the upload is published, failed, or has to wait."""
-        steps = {
-            UploadState.VERIFYING: self._verify,
-            UploadState.RECEIVED: self._check,
-            UploadState.CHECKED: self._convert,
-            UploadState.CONVERTED: self._send,
-            UploadState.SENDING: self._reconcile,
-        }
-        try:
-            while step := steps.get(UploadState(self._upload.state)):
-                await step()
-        except (StorageUnavailableError, StorageFullError) as problem:
-            await self._retry_later(problem.detail, problem)
-        except Problem as problem:
-            await self._fail(problem)
-        except TryAgainError as error:
-            await self._retry_later(str(error), InternalError())
-        except (NotSentError, LostAnswerError) as error:
-            await self._retry_later(str(error), _UNREACHABLE)
-        except RefusedError as error:
-            await self._judge(error)
-        except LeaseLostError:
-            raise
-        except Exception:
-            # A fault of ours, perhaps of this upload alone: it must neither be lost nor be tried for ever.
-            log.exception("publishing failed", upload=self._upload.id, state=self._upload.state)
-            await self._retry_later("a fault on our side", InternalError())
-
-    async def _verify(self) -> None:
-        """Make one file of the parts, and see whether it is the one that was announced."""
-        upload = self._upload
-        digests = await self._compose()
-        values = {
-            "received_bytes": digests.length,
-            "received_md5": digests.md5,
-            "received_sha256": digests.sha256,
-        }
-        if upload.expected_sha256 not in {None, digests.sha256}:
-            raise DigestMismatchError(
-                f"The file that arrived has the SHA-256 {digests.sha256}, not {upload.expected_sha256}; send it again."
-            )
-        async with self._resources.database.session() as session:
-            await uploads.set_values(session, upload.id, values, only_in={UploadState.VERIFYING})
-        await self._reload()
-        if not self._upload.publish_requested:
-            await self._profile()
-        await self._release()
-
-    async def _compose(self) -> Digests:
-        async with self._resources.database.session() as session:
-            parts = await uploads.get_parts(session, self._upload.id)
-        total = sum(part.length for part in parts)
-        if total != self._upload.total_bytes:
-            raise BytesLostError
-        return await self._resources.storage.compose(
-            self._upload.id, parts, lambda done: self._report("verifying", done, total)
-        )
-
-    async def _release(self) -> None:
-        """Let the upload wait for its owner, or go on; the owner may decide so in this very moment."""
-        self.has_let_go = True
-        async with self._resources.database.session() as session:
-            await uploads.lock_user(session, self._upload.user_id)
-            upload = await self._mine(session)
-            if upload.publish_requested:
-                state = await release(session, upload, now=self._now(), owner=self._owner)
-            else:
-                state = UploadState.READY
-                await uploads.set_state(
-                    session,
-                    upload.id,
-                    state,
-                    now=self._now(),
-                    owner=self._owner,
-                    values={"expires_at": expiry(self._resources), "lease_owner": None, "progress": None},
-                )
-                wake_after_commit(session, upload_topic(upload.id))
-        log.info("upload", upload=self._upload.id, state=state)
-        if state == UploadState.DUPLICATE:
-            await self._forget_bytes()
-        # Whoever comes next, perhaps this worker, takes it from the queue.
-        self._upload = upload._replace(state=UploadState.READY)
-
-    async def _profile(self) -> None:
-        """Look at the columns, for their owner to see before anything is published."""
-        request = replace(self._request(), target=self._resources.storage.path(self._upload.id, "profile"))
-        with _told_to_the_owner():
-            try:
-                found = await profile_in_process(request, self._limits(), self._report_conversion)
-            except TabularError as error:
-                if error.slug != "unknown-column":
-                    raise
-                # A draft: its owner sees which columns there are, and is told of the name before it is published.
-                bare = replace(request, **_NOTHING_CHOSEN)
-                found = await profile_in_process(bare, self._limits(), self._report_conversion)
-        await self._resources.storage.keep(self._upload.id, "profile")
-        values = {"row_count": found.rows, "column_count": found.columns}
-        async with self._resources.database.session() as session:
-            await uploads.set_values(session, self._upload.id, values, only_in={UploadState.VERIFYING})
-
-    async def _reload(self) -> None:
-        async with self._resources.database.session() as session:
-            self._upload = await self._mine(session)
-
-    async def _mine(self, session: AsyncSession) -> Upload:
-        upload = await uploads.get_upload(session, self._upload.id)
-        if upload is None or upload.lease_owner != self._owner:
-            raise LeaseLostError
-        return upload
-
-    async def _forget_bytes(self) -> None:
-        async with self._resources.database.session() as session:
-            await uploads.delete_parts(session, [self._upload.id])
-        await self._resources.storage.delete(self._upload.id)
-
-    def _report(self, phase: str, done: int, total: int | None, rows: int | None = None) -> None:
-        """Note how far a phase is; the renewal of the lease writes it down."""
-        self.progress = {"phase": phase, "bytes": done, "total_bytes": total, "rows": rows}
-
-    def _report_conversion(self, made: Progress) -> None:
-        phase = "converting" if made.phase == "writing" else "inspecting"
-        self._report(phase, made.done_bytes, made.total_bytes)
-
-    async def _check(self) -> None:
-        await self._api_key()
-        await self._move(UploadState.CHECKED)
-
-    async def _convert(self) -> None:
-        await self._fetch()
-        conversion = await self._converted()
-        known = [repair for repair in self._upload.repairs or [] if not repair["column"]]
-        repairs = [*known, *(made for repair in conversion.repairs if (made := asdict(repair)) not in known)]
-        self._require_ignorable(conversion)
-        await self._move(
-            UploadState.CONVERTED,
-            {
-                "arff_bytes": conversion.arff_bytes,
-                "arff_md5": conversion.arff_md5,
-                "arff_format": conversion.arff_format,
-                "row_count": conversion.rows,
-                "column_count": len(conversion.columns),
-                "warnings": list(dict.fromkeys([*(self._upload.warnings or []), *conversion.warnings])),
-                "repairs": repairs,
-                "description": {
-                    **self._description,
-                    # By the names that are published; by those of the file it may be converted once more.
-                    "published_names": {
-                        "def_tar_att": list(conversion.target_attributes),
-                        "row_id_attribute": conversion.row_id_attribute,
-                        "ignore_attribute": list(conversion.ignore_attributes),
-                    },
-                },
-            },
-        )
-
-    async def _fetch(self) -> None:
-        """Have the file on this machine: another one may have verified it."""
-        source = self._resources.storage.path(self._upload.id, "source")
-        if not await asyncio.to_thread(source.exists):
-            await self._compose()
-
-    async def _converted(self) -> Conversion:
-        with _told_to_the_owner():
-            return await convert_in_process(self._request(), self._limits(), self._report_conversion)
-
-    def _request(self) -> ConversionRequest:
-        """Return what the description asks of the conversion; a draft may lack a name."""
-        settings, storage, description = self._resources.settings, self._resources.storage, self._description
-        kind = format_of(self._upload.file_name)
-        if kind is None:
-            raise DatasetRefusedError("The file's name does not say what it is.")
-        classes = (
-            dict.fromkeys(description["def_tar_att"], "nominal") if description["classification"] else {}
-        )
-        return ConversionRequest(
-            source=storage.path(self._upload.id, "source"),
-            target=storage.path(self._upload.id, "arff"),
-            format=kind.format,
-            is_compressed=kind.is_compressed,
-            repair=description["repair"],
-            relation=description["dataset_name"] or "draft",
-            target_attributes=tuple(description["def_tar_att"]),
-            row_id_attribute=description["row_id_attribute"],
-            ignore_attributes=tuple(description["ignore_attribute"]),
-            attributes={**classes, **description["attributes"]},
-            limits=Limits(
-                max_columns=settings.max_columns,
-                max_labels=settings.max_labels,
-                max_cell_bytes=settings.max_cell_bytes,
-                max_unpacked_bytes=settings.max_unpacked_bytes,
-            ),
-        )
-
-    def _limits(self) -> ProcessLimits:
-        settings = self._resources.settings
-        return ProcessLimits(
-            memory_bytes=settings.conversion_memory_bytes,
-            cpu_seconds=settings.conversion_cpu_seconds,
-            # Other processes want the processor, too.
-            wall_seconds=settings.conversion_cpu_seconds * 4,
-        )
-
-    def _require_ignorable(self, conversion: Conversion) -> None:
-        try:
-            require_ignorable(conversion.ignore_attributes)
-        except ValueError as error:
-            raise DatasetRefusedError(str(error), reason="too-many-ignored") from None
-
-    async def _send(self) -> None:
-        openml, upload = self._resources.openml, self._upload
-        if not await asyncio.to_thread(self._resources.storage.path(upload.id, "arff").exists):
-            # Another machine made it, and is gone.
-            await self._move(UploadState.CHECKED)
-            return
-        api_key = await self._api_key()
-        await self._check_key(api_key)
-        name = self._description["dataset_name"]
-        newest = max((dataset.dataset_id for dataset in await openml.list_datasets(name)), default=0)
-        await self._move(UploadState.SENDING, {"sent_at": self._now(), "newest_before": newest})
-        try:
-            dataset_id = await openml.upload_dataset(
-                api_key=api_key,
-                description=self._description_xml(),
-                arff=self._resources.storage.path(upload.id, "arff"),
-                arff_bytes=upload.arff_bytes or 0,
-                file_name=f"{name}-{upload.id[:8]}.arff",
-                on_progress=lambda sent: self._report("sending", sent, upload.arff_bytes),
-            )
-        except (NotSentError, RefusedError) as error:
-            found = await self._find_arrived() if _may_have_arrived(error) else None
-            if found is None:
-                await self._back_to_converted(str(error))
-                if self._upload.state == UploadState.CANCELLED:
-                    return
-                raise
-            dataset_id = found
-        await self._published(dataset_id)
-
-    async def _check_key(self, api_key: str) -> None:
-        try:
-            await self._resources.openml.check_key(api_key)
-        except RefusedError as error:
-            if error.code not in AUTHENTICATION:
-                raise
-            raise OpenMLRefusedError(
-                f"OpenML does not take your API key: {error.message}", code=error.code
-            ) from error
-
-    async def _reconcile(self) -> None:
-        """Find out whether an upload whose answer was lost has arrived."""
-        dataset_id = await self._find_arrived()
-        if dataset_id is not None:
-            await self._published(dataset_id)
-            return
-        grace = timedelta(seconds=self._resources.settings.reconcile_seconds)
-        if self._upload.sent_at is not None and self._now() - self._upload.sent_at < grace:
-            # OpenML may still be working on it.
-            raise LostAnswerError("OpenML has not got the upload yet")
-        await self._back_to_converted("OpenML never got it; sending it again")
-
-    async def _find_arrived(self) -> int | None:
-        openml, upload = self._resources.openml, self._upload
-        listed = await openml.list_datasets(self._description["dataset_name"])
-        candidates = [item for item in listed if item.dataset_id > (upload.newest_before or 0)]
-        # Ours first. Others as well: not every installation numbers its users as OpenML does, and to overlook a dataset
-        # would publish it twice.
-        candidates.sort(key=lambda item: item.uploader != upload.user_id)
-        newer = [item.dataset_id for item in candidates]
-        async with self._resources.database.session() as session:
-            taken = await uploads.are_taken(session, newer)
-        for dataset_id in newer:
-            if dataset_id not in taken and (await openml.get_dataset(dataset_id)).md5 == upload.arff_md5:
-                return dataset_id
-        return None
-
-    async def _published(self, dataset_id: int) -> None:
-        await self._move(UploadState.PUBLISHED, {"dataset_id": dataset_id, "progress": None}, release=True)
-        await self._forget_bytes()
-
-    async def _api_key(self) -> str:
-        """Return the key that the account has now: it may have been replaced since the upload came in."""
-        async with self._resources.database.session() as session:
-            owner = await uploads.get_owner(session, self._upload.user_id)
-        if owner is None or not owner.active:
-            raise UnauthorizedError("The account was closed before the dataset was published")
-        if owner.api_key is None or not is_api_key(owner.api_key):
-            raise ApiKeyMissingError
-        return owner.api_key
-
-    def _description_xml(self) -> bytes:
-        given = {**self._description, **self._description.get("published_names", {})}
-        return xml.dataset_description(
-            {
-                "name": given["dataset_name"],
-                "description": with_changes(given["description"], self._upload.repairs or []),
-                "format": self._upload.arff_format or "ARFF",
-                "creator": given["creator"],
-                "contributor": given["contributor"],
-                "collection_date": given["collection_date"] or "",
-                "language": given["language"] or "",
-                "licence": given["licence"] or "",
-                "default_target_attribute": ",".join(given["def_tar_att"]),
-                "row_id_attribute": given["row_id_attribute"] or "",
-                "ignore_attribute": given["ignore_attribute"],
-                "citation": given["citation"] or "",
-                "original_data_url": given["original_data_url"] or "",
-                "paper_url": given["paper_url"] or "",
-            }
-        )
-
-    async def _judge(self, error: RefusedError) -> None:
-        """Decide what OpenML's refusal means: a passing fault, a file too large, or input it does not take."""
-        arff_bytes = self._upload.arff_bytes or 0
-        if error.code in PASSING | LOOK_FIRST:
-            await self._retry_later(str(error), _UNREACHABLE)
-        elif error.code in LIMITS and arff_bytes >= LARGE_BYTES:
-            text = f"The dataset is too large for the OpenML server ({arff_bytes} bytes as ARFF)."
-            await self._fail(OpenMLRefusedError(text, code=error.code))
-        else:
-            text = " ".join(filter(None, ["OpenML refused the dataset:", error.message, error.details]))
-            await self._fail(OpenMLRefusedError(text, code=error.code))
-
-    async def _retry_later(self, reason: str, in_the_end: Problem) -> None:
-        """Give the upload back for a while; after many attempts, fail with `in_the_end`."""
-        if self._upload.attempts >= ATTEMPTS:
-            await self._fail(in_the_end)
-            return
-        pause = back_off(
-            self._upload.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS
-        )
-        log.warning("upload has to wait", upload=self._upload.id, state=self._upload.state, reason=reason)
-        async with self._resources.database.session() as session:
-            await uploads.set_retry(session, self._upload.id, owner=self._owner, at=self._now() + pause)
-
-    async def _fail(self, problem: Problem) -> None:
-        await self._move(UploadState.FAILED, {"error": problem.record()}, detail=problem.detail)
-
-    async def _back_to_converted(self, reason: str) -> None:
-        """OpenML has nothing: the upload may be sent again from the start, unless its owner wants it no more."""
-        await self._reload()
-        if self._upload.cancel_requested:
-            await self._move(UploadState.CANCELLED, detail="cancelled by its owner")
-            await self._forget_bytes()
-        else:
-            settled = {"sent_at": None, "newest_before": None}
-            await self._move(UploadState.CONVERTED, settled, detail=reason)
-
-    async def _move(
-        self,
-        state: UploadState,
-        values: Mapping[str, Any] | None = None,
-        *,
-        detail: str | None = None,
-        release: bool = False,
-    ) -> None:
-        """Record the state; from here on a crash takes the upload up there."""
-        self.has_let_go = release or state in ENDED
-        now = self._now()
-        async with self._resources.database.session() as session:
-            if state == UploadState.FAILED:
-                await tell_owner(session, self._upload, MailKind.DATASET_FAILED, reason=detail or "")
-            mine = await uploads.set_state(
-                session,
-                self._upload.id,
-                state,
-                now=now,
-                owner=self._owner,
-                available_at=now if release else None,
-                detail=detail,
-                values=values,
-            )
-            wake_after_commit(session, upload_topic(self._upload.id))
-            if release:
-                wake_after_commit(session, PUBLISHED)
-            if not mine:
-                # Rolls back what was meant for the owner as well.
-                raise LeaseLostError
-        self._upload = self._upload._replace(state=state, **(values or {}))
-        log.info("upload", upload=self._upload.id, state=state)
-
-
-_NOTHING_CHOSEN: dict[str, Any] = {
-    "target_attributes": (),
-    "row_id_attribute": None,
-    "ignore_attributes": (),
-    "attributes": {},
-}
-_UNREACHABLE = OpenMLUnreachableError(
-    "OpenML could not be reached for a long time. Try this upload again (`retry`): a new one might be a second dataset."
-)
-
-
-@contextmanager
-def _told_to_the_owner() -> Iterator[None]:
-    """Turn what is wrong with a table into a problem, and what is not its fault into another attempt."""
-    try:
-        yield
-    except TabularError as error:
-        if error.slug in NOT_THE_TABLES_FAULT:
-            raise TryAgainError(str(error)) from error
-        raise DatasetRefusedError(
-            str(error),
-            reason=error.slug,
-            row=error.row,
-            line=error.line,
-            column=error.column,
-            hint=error.hint,
-        ) from error
-
-
-def _may_have_arrived(error: UpstreamError) -> bool:
-    return isinstance(error, RefusedError) and error.code in LOOK_FIRST
-
-
 async def _renew_lease(resources: Resources, publication: Publication, upload_id: str, *, owner: str) -> None:
     """Keep the lease and write down how far the work is; return when the lease is lost."""
     lease = resources.settings.lease_seconds
     told: dict[str, Any] | None = None
     renewed_at = time.monotonic()
     while time.monotonic() < renewed_at + lease:
+        heed_cancellation()
         await asyncio.sleep(min(PROGRESS_SECONDS, lease / 3))
         is_due = time.monotonic() > renewed_at + lease / 3
         if publication.progress == told and not is_due:

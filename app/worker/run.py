@@ -4,36 +4,71 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
 
+import structlog
+
+from app.core.tasks import heed_cancellation, in_background
 from app.core.wakeups import OUTBOX, PUBLISHED, TASKS, UPLOADS
 from app.resources import Resources
+from app.worker.convert_upload import Converter
 from app.worker.deliver_mail import deliver_one
-from app.worker.janitor import clean_up, remove_orphaned_pictures
+from app.worker.janitor import clean_up, forget_the_past, remove_orphaned_pictures
 from app.worker.loops import IDLE_SECONDS, SWEEP_SECONDS, work_off
+from app.worker.machine import open_machine_slots
 from app.worker.make_tasks import make_one
 from app.worker.publish_upload import publish_one
 from app.worker.turns import Turns
 from app.worker.watch_processing import watch_one
 
+log = structlog.get_logger(__name__)
+
+RESTART_SECONDS = 5
+CALM_SECONDS = 30
+"""What nobody waits for begins when the start is over."""
+FORGET_SECONDS = 600
 ORPHANS_SECONDS = 3600
 """Looking for them reads the whole table of users."""
 
 
 async def run_worker(resources: Resources) -> None:
     """Work until cancelled."""
-    async with asyncio.TaskGroup() as group:
-        for work in _loops(resources):
-            group.create_task(work)
+    settings = resources.settings
+    folder, total = settings.data_dir / "conversions", settings.conversions_per_machine
+    broker = resources.broker
+    async with open_machine_slots(folder, total=total) as machine:
+        heed_cancellation()
+        handed_out = [broker.hand_out(topic) for topic in broker.topics] if broker else []
+        async with in_background(*handed_out):
+            await _until_one_ends(_loops(resources, Converter(resources, machine)))
+
+
+async def _until_one_ends(loops: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Run the loops, none of which ends by itself; when one does, let the others tidy up, and say so.
+
+    No task group: after a fault, Python 3.11's leaves the task that ran it marked as cancelled.
+
+    Raises:
+        RuntimeError: a loop has ended.
+    """
+    tasks = [asyncio.create_task(loop) for loop in loops]
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    fault = next((task.exception() for task in ended if not task.cancelled()), None)
+    raise RuntimeError("a loop of the worker has ended") from fault
 
 
 @asynccontextmanager
 async def embedded_worker(resources: Resources) -> AsyncIterator[None]:
     """Run a worker beside the body."""
-    worker = asyncio.create_task(run_worker(resources))
+    worker = asyncio.create_task(_run_again_and_again(resources))
     try:
         yield
     finally:
@@ -42,7 +77,17 @@ async def embedded_worker(resources: Resources) -> AsyncIterator[None]:
             await worker
 
 
-def _loops(resources: Resources) -> list[Coroutine[Any, Any, None]]:
+async def _run_again_and_again(resources: Resources) -> None:
+    """Start the worker anew when it falls: nobody else does, as long as requests are answered."""
+    while True:
+        try:
+            await run_worker(resources)
+        except Exception:
+            log.critical("the worker has ended by a fault, and is started again", exc_info=True)
+        await asyncio.sleep(RESTART_SECONDS)
+
+
+def _loops(resources: Resources, converter: Converter) -> list[Coroutine[Any, Any, None]]:
     owner = _owner()
     # A topic belongs to one kind of loop: what a broker hands out wakes one of them, and it must be one that can do it.
     loops = [
@@ -51,16 +96,16 @@ def _loops(resources: Resources) -> list[Coroutine[Any, Any, None]]:
         _work_off(resources, TASKS, partial(make_one, resources, owner=owner)),
         # Leases are what it looks at: nothing ends sooner.
         _repeat(resources, clean_up, seconds=resources.settings.lease_seconds),
-        _repeat(resources, remove_orphaned_pictures, seconds=ORPHANS_SECONDS),
+        _repeat(resources, forget_the_past, seconds=FORGET_SECONDS, first_after=CALM_SECONDS),
+        _repeat(resources, remove_orphaned_pictures, seconds=ORPHANS_SECONDS, first_after=CALM_SECONDS),
     ]
     turns = Turns(per_user=resources.settings.conversions_per_user)
     # Each has a name of its own: two conversions of one process must not share a lease.
     owners = [f"{owner}/{number}" for number in range(resources.settings.conversions_at_once)]
     loops += [
-        _work_off(resources, UPLOADS, partial(publish_one, resources, turns, owner=each)) for each in owners
+        _work_off(resources, UPLOADS, partial(publish_one, resources, turns, converter, owner=each))
+        for each in owners
     ]
-    if resources.broker is not None:
-        loops += [resources.broker.hand_out(topic) for topic in resources.broker.topics]
     return loops
 
 
@@ -73,12 +118,17 @@ async def _work_off(resources: Resources, topic: str, step: Callable[[], Awaitab
 
 
 async def _repeat(
-    resources: Resources, chore: Callable[[Resources], Awaitable[None]], *, seconds: float
+    resources: Resources,
+    chore: Callable[[Resources], Awaitable[None]],
+    *,
+    seconds: float,
+    first_after: float = 0,
 ) -> None:
     async def step() -> bool:
         await chore(resources)
         return False
 
+    await asyncio.sleep(first_after)
     await work_off(resources.wakeups, "janitor", step, idle_seconds=lambda: seconds)
 
 

@@ -20,6 +20,7 @@ from playwright.async_api import Browser, ConsoleMessage, Page, Request, Respons
 
 from tests.conftest import (
     IN_CI,
+    LONG,
     NO_CERTIFICATES,
     PASSWORD,
     PATIENCE_SECONDS,
@@ -190,6 +191,8 @@ async def accessibility(page: Page, *rules: str) -> list[str]:
 
 
 async def picture(page: Page, name: str) -> None:
-    """Keep what the page looks like."""
+    """Keep what the page looks like, where there is time for it."""
+    if not LONG:
+        return
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
     await page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)

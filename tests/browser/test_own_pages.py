@@ -11,7 +11,7 @@ from PIL import Image
 from playwright.async_api import FilePayload, Page, expect
 
 from tests.browser.conftest import OpenPage, Seen, accessibility, find_link, picture
-from tests.conftest import PASSWORD, eventually
+from tests.conftest import LONG, PASSWORD, eventually
 from tests.upload.test_data_upload import CSV
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -346,7 +346,8 @@ async def test_sign_in_when_next_is_another_site_then_one_stays_here(
     open_page: OpenPage, ada: str, site: str
 ) -> None:
     page = await open_page("/auth/sign-in")
-    for wanted in ("//example.org/x", "https://example.org/", "javascript:alert(1)"):
+    tried = ("//example.org/x", "https://example.org/", "javascript:alert(1)")
+    for wanted in tried if LONG else tried[:1]:
         await page.goto(f"/auth/sign-in?next={wanted}")
         await sign_in(page, ada)
         await page.wait_for_url("**/auth/profile-page")

@@ -220,6 +220,8 @@ async def test_upload_when_the_line_breaks_and_the_page_is_loaded_again_then_goe
 
     page.on("dialog", lambda dialog: dialog.accept())
     await page.reload()
+    await expect(page.get_by_text("Not sent to its end: large.csv")).to_be_visible()
+    assert await accessibility(page) == []
     await page.get_by_label("File", exact=True).set_input_files(file)
     await expect(page.locator("#chosen")).to_contain_text("of it are here from before")
     before = bad_line.passed

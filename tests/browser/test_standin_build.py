@@ -371,6 +371,7 @@ async def make_collections(page: Page, seen: Seen, task_id: int) -> None:
     await answered(seen, "POST /upload-collection-runs 200")
 
 
+@pytest.mark.long
 async def test_feedback_when_its_address_is_opened_then_a_page_and_what_is_sent_a_mail(
     open_page: OpenPage, http: httpx.AsyncClient, seen: Seen
 ) -> None:

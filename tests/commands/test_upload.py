@@ -15,6 +15,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
+from app.commands.upload import _of
 from tests.conftest import eventually
 from tests.forwarder import Forwarder
 from tests.servers import serving
@@ -208,6 +209,50 @@ def test_upload_when_nobody_answers_then_3_within_its_patience(run: Run, table: 
     assert "started again" in done.stderr
     assert f"The line to 127.0.0.1:{free_port} broke" in done.stderr
     assert "OPENML_WEB_SERVER" in done.stderr, "the default is not in sight"
+
+
+def test_upload_when_a_type_is_none_then_1_and_which_there_are(run: Run, table: Path, site: Site) -> None:
+    done = run(str(table), "--draft", "--type", "a=date", **at(site))
+    assert (done.exit_code, "string, integer, real" in done.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("done", "total", "said"),
+    [
+        (0, 0, "0 of 0 bytes"),
+        (7, 12, "7 of 12 bytes"),
+        (500, 1500, "0.5 of 1.5 kB"),
+        (10**8, 10**10, "0.1 of 10.0 GB"),
+    ],
+)
+def test_sizes_when_shown_then_in_the_unit_of_the_whole(done: int, total: int, said: str) -> None:
+    assert _of(done, total) == said
+
+
+async def test_events_when_a_server_sends_nonsense_then_asked_instead(run: Run, table: Path) -> None:
+    """Something on the way, or another server, may answer with anything."""
+    upload_id, states = "ab" * 16, iter(["published", "active"])
+
+    async def strange(scope: Any, receive: Any, send: Any) -> None:
+        upload = {
+            "id": upload_id, "state": "published", "publish": True, "received_bytes": 1, "dataset_id": 7,
+            "progress": None, "dataset_url": "https://openml.example/d/7", "repairs": [], "warnings": [],
+        }  # fmt: skip
+        while (await receive()).get("more_body"):
+            pass
+        if scope["path"].endswith("/events"):
+            body, kind = b"event: upload\ndata: {half\n\n", b"text/event-stream"
+        else:
+            body, kind = json.dumps({**upload, "state": next(states)}).encode(), b"application/json"
+        status = 201 if scope["method"] == "POST" else 200
+        await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", kind)]})
+        await send({"type": "http.response.body", "body": body})
+
+    arguments = [str(table), "--name", "n", "--description", "d"]
+    async with serving(strange) as url:
+        done = await asyncio.to_thread(run, *arguments, "--server", url, OPENML_APIKEY="0" * 32)
+
+    assert (done.exit_code, done.stdout.strip()) == (0, "https://openml.example/d/7")
 
 
 async def test_upload_when_the_server_sends_elsewhere_then_the_key_does_not_go_there(

@@ -2,6 +2,7 @@ import asyncio
 import re
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from app.db.tables import account_tokens, outbox, users, users_groups
 from tests.conftest import Person, Running, eventually
@@ -74,9 +75,18 @@ async def test_confirmation_when_token_was_used_and_account_closed_since_then_re
 async def test_confirmation_when_token_is_too_old_then_refused(app: Running) -> None:
     await app.client.post("/signup", json=ADA)
     link = link_in(await mail_to(app, "ada@example.org"))
-    async with app.resources.database.session() as session:
-        await session.execute(sa.update(account_tokens).values(expires_at=account_tokens.c.created_at))
 
+    async def grows_old() -> bool | None:
+        try:
+            async with app.resources.database.session() as session:
+                await session.execute(
+                    sa.update(account_tokens).values(expires_at=account_tokens.c.created_at)
+                )
+        except OperationalError:
+            return None  # MySQL saw a deadlock: the janitor looks at the same row in this moment.
+        return True
+
+    await eventually(grows_old)
     assert (await app.client.post("/confirmation", json={"url": link})).status_code == 400
 
 

@@ -14,14 +14,14 @@ import pytest
 from starlette.responses import Response
 
 from app.core.settings import Settings
-from tests.conftest import MakePerson, Person, Running, running
+from tests.conftest import LONG, MakePerson, Person, Running, running
 from tests.search.elastic import SearchServer
 from tests.servers import serving
 from tests.site.conftest import BUILD
 from tests.site.test_passing import SWITCHED_ON, Upstream
 
 SEED = 20261121
-REQUESTS = 10_000
+REQUESTS = 10_000 if LONG else 4000
 ON_SOCKETS = 400
 CANARY = b"this-lies-outside-of-the-build"
 WORDS = [

@@ -3,8 +3,8 @@
 import asyncio
 import os
 import subprocess
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -15,7 +15,8 @@ from app.core.errors import StorageFullError, StorageUnavailableError
 from app.core.settings import Settings, SettingsError
 from app.resources import open_resources
 from app.storage.parts import Part
-from app.storage.s3 import PAGE, PUTS_AT_ONCE, S3Storage, open_s3
+from app.storage.s3 import PUTS_AT_ONCE, S3PartWriter, S3Storage, open_s3
+from app.storage.s3_store import PAGE
 from tests.conftest import Person, Running, eventually
 from tests.forwarder import Forwarder
 from tests.imaging import samples
@@ -135,32 +136,28 @@ async def test_writers_when_the_store_stalls_then_each_is_told_in_time_and_may_t
     settings: Settings, s3_server: S3Server
 ) -> None:
     storage, _ = await open_s3(settings.model_copy(update={"storage_timeout_seconds": 0.5}))
-
-    async def write(upload_id: str) -> list[Part]:
-        async with storage.writer(upload_id, 0) as writer:
-            await writer.write(upload_id.encode())
-            with pytest.raises(StorageUnavailableError):
-                await writer.flush()
-            waiting.release()
-            await resumed.wait()
-            while True:
-                with suppress(StorageUnavailableError):  # Half a second may be short on a busy machine.
-                    return list(await writer.flush())
-
-    waiting, resumed = asyncio.Semaphore(0), asyncio.Event()
     ids = [f"{number:032x}" for number in range(3 * PUTS_AT_ONCE)]
-    s3_server.pause()
-    try:
-        writers = [asyncio.ensure_future(write(upload_id)) for upload_id in ids]
-        for _ in ids:
-            await waiting.acquire()
-    finally:
-        s3_server.resume()
-    resumed.set()
-    parts = dict(zip(ids, await asyncio.gather(*writers), strict=True))
-    for upload_id in ids[:: PUTS_AT_ONCE - 1]:
-        await storage.compose(upload_id, parts[upload_id], lambda _done: None)
+    async with AsyncExitStack() as stack, asyncio.timeout(120):
+        writers = [await stack.enter_async_context(storage.writer(upload_id, 0)) for upload_id in ids]
+        for upload_id, writer in zip(ids, writers, strict=True):
+            await writer.write(upload_id.encode())
+        s3_server.pause()
+        try:
+            told = await asyncio.gather(*(writer.flush() for writer in writers), return_exceptions=True)
+        finally:
+            s3_server.resume()
+        assert {type(answer) for answer in told} == {StorageUnavailableError}
+        parts = await asyncio.gather(*(_flush_at_last(writer) for writer in writers))
+    for upload_id, stored in list(zip(ids, parts, strict=True))[:: PUTS_AT_ONCE - 1]:
+        await storage.compose(upload_id, stored, lambda _done: None)
         assert storage.path(upload_id, "source").read_bytes() == upload_id.encode()
+
+
+async def _flush_at_last(writer: S3PartWriter) -> Sequence[Part]:
+    """Flush again until the store has taken it: half a second may be short on a busy machine."""
+    while True:
+        with suppress(StorageUnavailableError):
+            return await writer.flush()
 
 
 async def test_flush_when_cancelled_then_the_turn_is_free_again(

@@ -10,7 +10,7 @@ from app.core.clock import utc_now
 from app.db import task_requests
 from app.db.tables import task_requests as table
 from app.db.tables import users
-from app.worker.janitor import clean_up
+from app.worker.janitor import forget_the_past
 from app.worker.make_tasks import PATIENCE, make_one
 from tests.conftest import MakePerson, Person, Running, eventually
 from tests.upstream import SILENT, Upstream
@@ -407,7 +407,7 @@ async def test_requests_when_ended_long_ago_then_forgotten(app: Running, person:
             ended_at = {"state": "made", "finished_at": now - timedelta(days=days)}
             await session.execute(sa.update(table).where(table.c.id == request_id).values(ended_at))
 
-    await clean_up(app.resources)
+    await forget_the_past(app.resources)
 
     async with app.resources.database.session() as session:
         assert (await session.scalars(sa.select(table.c.id))).all() == ["new"]

@@ -81,6 +81,7 @@ async def test_description_when_added_to_without_end_then_refused_and_warnings_b
     "metadata",
     [
         r'{"attributes": {"\ud800": "real"}}',
+        r'{"attributes": {"a": "date"}}',
         r'{"attributes": {"a": "\ud800"}}',
         r'{"attributes": {"a": {"nominal": ["\ud800"]}}}',
     ],
@@ -102,6 +103,7 @@ async def test_types_when_they_hold_half_a_character_then_refused(
         {str(number): 1 for number in range(1000)},
         {"a": {"nominal": [1] * 1000}},
         {"a": {"nominal": [{}] * 1000}},
+        {str(number): "date" for number in range(1000)},
     ],
 )
 async def test_types_when_very_many_are_wrong_then_one_error_for_all(

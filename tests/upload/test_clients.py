@@ -10,29 +10,18 @@ import secrets
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import httpx
 import pytest
 from tusclient.client import TusClient
 
-from app.tabular.convert import convert
-from app.tabular.types import ConversionRequest
-from tests.conftest import IN_CI, eventually
-from tests.forwarder import Forwarder
+from tests.bad_line import CUT_AFTER, SIZE, publish_over_a_bad_line
+from tests.conftest import IN_CI
 from tests.service import Site, serving_site
 
-SIZE = int(os.environ.get("UPLOADS_BYTES", "6_000_000"))
-CUT_AFTER = int(os.environ.get("UPLOADS_CUT_AFTER", "524_288"))
-PATIENCE_SECONDS = 60 + SIZE / 1_000_000
 TUS_JS = Path(__file__).parent / "tus_js"
 ARTIFACTS = Path(__file__).parents[2] / "artifacts"
-
-Send = Callable[[str, Path, str, str], Awaitable[None]]
-"""Publishes a file: the server's root, the file, the dataset's name, the API key."""
 
 pytestmark = pytest.mark.timeout(120 + SIZE / 1_000_000)
 
@@ -120,65 +109,3 @@ async def run(*command: str, api_key: str) -> None:
     )
     _, complaints = await process.communicate()
     assert process.returncode == 0, complaints.decode()
-
-
-async def publish_over_a_bad_line(site: Site, tmp_path: Path, send: Send) -> None:
-    file, name = write_csv(tmp_path / "levels.csv"), f"levels-{secrets.token_hex(4)}"
-    request = ConversionRequest(
-        source=file,
-        target=tmp_path / "levels.arff",
-        format="csv",
-        relation=name,
-        target_attributes=("c1",),
-    )
-    expected = await asyncio.to_thread(convert, request)
-    request.target.unlink()
-    begun = time.monotonic()
-
-    async with Forwarder("127.0.0.1", site.port, cut_after=CUT_AFTER) as line:
-        await send(f"http://127.0.0.1:{line.port}", file, name, site.api_key)
-    sent = time.monotonic() - begun
-    async with httpx.AsyncClient(base_url=site.url, headers=site.headers, timeout=30) as client:
-        published = await eventually(lambda: active_upload(client, name), seconds=PATIENCE_SECONDS)
-    active = time.monotonic() - begun
-
-    assert published["sha256"] == digest_of(file)
-    async with httpx.AsyncClient(base_url=site.sandbox_url, timeout=30) as openml:
-        listed = await openml.get(f"/api/v1/json/data/list/data_name/{name}/status/all")
-        datasets = listed.json()["data"]["dataset"]
-        described = await openml.get(f"/api/v1/json/data/{published['dataset_id']}")
-    assert [int(dataset["did"]) for dataset in datasets] == [published["dataset_id"]]
-    assert described.json()["data_set_description"]["md5_checksum"] == expected.arff_md5
-    assert line.cuts >= SIZE // CUT_AFTER - 1
-    print(  # noqa: T201 - the figures of `make uploads-1g`
-        f"\n{send.__qualname__.partition('.')[0]}: {SIZE} bytes, {line.cuts} cuts, {line.lost_answers} lost answers, "
-        f"sent after {sent:.1f} s, active after {active:.1f} s, MD5 {expected.arff_md5} as converted here"
-    )
-
-
-async def active_upload(client: httpx.AsyncClient, name: str) -> dict[str, Any] | None:
-    """The one upload whose bytes all came; a client whose creation was not answered may have begun another."""
-    found: list[dict[str, Any]] = (await client.get("/uploads")).json()["uploads"]
-    [upload] = [upload for upload in found if upload["dataset_name"] == name and upload["received_bytes"]]
-    assert upload["state"] != "failed", upload["error"]
-    return upload if upload["state"] == "active" else None
-
-
-def write_csv(path: Path) -> Path:
-    """Write a wide table of `SIZE` bytes or a little more: numbers, texts, missing values."""
-    columns = 60
-    text = "the river at its gauge, " * 4
-    row = ",".join(
-        f"{number}.{number:02d}" if number % 3 == 1 else f'"{text}"' for number in range(columns - 1)
-    )
-    lines = "".join(f"{number},{row}\n" for number in range(199)) + "," * (columns - 1) + "\n"
-    with path.open("w") as file:
-        file.write(",".join(f"c{number}" for number in range(columns)) + "\n")
-        while file.tell() < SIZE:
-            file.write(lines)
-    return path
-
-
-def digest_of(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

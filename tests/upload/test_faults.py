@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.db.tables import upload_events, uploads
-from app.worker import publish_upload
+from app.worker import publication
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, Person, Running, eventually
 from tests.mailbox import mail_to
 from tests.upload.test_data_upload import description, form, row
@@ -26,7 +26,7 @@ NOT_DONE = ["race-134", "two-documents", "empty-500", "429", "502-html", "databa
 
 @pytest.fixture
 async def openml(sandbox_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[httpx.AsyncClient]:
-    monkeypatch.setattr(publish_upload, "FIRST_PAUSE_SECONDS", 0.3)
+    monkeypatch.setattr(publication, "FIRST_PAUSE_SECONDS", 0.3)
     async with httpx.AsyncClient(
         base_url=sandbox_url, timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES
     ) as client:

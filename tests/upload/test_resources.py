@@ -392,6 +392,7 @@ async def test_metadata_when_changed_then_kept_and_merged_until_published(
     active = await reach(app, person, path, "active")
     assert active["metadata"]["attributes"] == {"station": "nominal"}
     assert active["metadata"]["language"] == "English"
+    assert "published_names" not in active["metadata"], "the conversion's own"
     late = await app.client.patch(path, json={"language": "Welsh"}, headers=person.headers)
     assert late.status_code == 409
     assert str(active["dataset_id"]) in late.json()["detail"]

@@ -2,13 +2,14 @@
 
 import { askToSignIn, forget, token } from "./session.js";
 
+const QUIET_MILLISECONDS = 120_000;
 const UNREACHABLE = "The service cannot be reached. Check your connection and try again.";
 
 /** A failure as RFC 9457 describes it: `kind` is the last word of its type, `fields` lists {field, message}. */
 export class Problem extends Error {
   constructor(document, status = 0) {
     super(document.detail ?? document.msg ?? `The service answered ${status}.`);
-    this.kind = String(document.type ?? "").split("/").pop();
+    this.kind = String(document.type ?? "").split(/[/#]/).pop();
     this.fields = document.errors ?? [];
     this.document = document;
     this.status = status;
@@ -48,7 +49,10 @@ export async function open(path, headers, signal) {
   return answer;
 }
 
-/** Send bytes to an upload from `offset` on, telling `onProgress(sent)` how many are out; return how many are safe. */
+/**
+ * Send bytes to an upload from `offset` on, telling `onProgress(sent)` how many are out; return how many are safe.
+ * A line on which nothing moves for two minutes is given up: a browser would wait a quarter of an hour.
+ */
 export function sendBytes(path, bytes, offset, { onProgress, signal }) {
   return new Promise((resolve, reject) => {
     // fetch() does not say how far a body has got.
@@ -61,14 +65,26 @@ export function sendBytes(path, bytes, offset, { onProgress, signal }) {
       ...authorization(),
     };
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value);
-    request.upload.onprogress = (event) => onProgress(event.loaded);
+    let timer;
+    const isAlive = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => request.abort(), QUIET_MILLISECONDS);
+    };
+    request.upload.onprogress = (event) => {
+      isAlive();
+      onProgress(event.loaded);
+    };
+    request.onloadend = () => clearTimeout(timer);
     request.onload = () => {
-      const safe = Number(request.getResponseHeader("Upload-Offset") ?? offset);
-      judge(request.status, request.responseText).then(() => resolve(safe), reject);
+      const safe = request.getResponseHeader("Upload-Offset");
+      // A page of something that stands in between is no answer of ours, whatever its status.
+      const taken = () => (safe === null ? reject(new Problem({ detail: UNREACHABLE })) : resolve(Number(safe)));
+      judge(request.status, request.responseText).then(taken, reject);
     };
     request.onerror = () => reject(new Problem({ detail: UNREACHABLE }));
-    request.onabort = () => reject(new Problem({ type: "stopped", detail: "Sending was stopped." }));
+    request.onabort = () => reject(new Problem({ detail: signal.aborted ? "Sending was stopped." : UNREACHABLE }));
     signal.addEventListener("abort", () => request.abort(), { once: true });
+    isAlive();
     request.send(bytes);
   });
 }

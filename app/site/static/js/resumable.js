@@ -4,16 +4,18 @@ import { call, Problem, sendBytes } from "./api.js";
 import { SENDING } from "./session.js";
 
 const SLICE = 8 << 20;
-const FIRST_REST = 1000;
+const FIRST_REST = 250;
 const LONGEST_REST = 30_000;
 const MOST_KEPT = 20;
 const PASSING = [0, 408, 423, 429];
+/** Of bytes that came late, twice (browsers repeat by themselves what was cut), or not all: asking says where to go on. */
+const ASK_AGAIN = ["mismatching-upload-offset", "upload-state", "completed-upload", "malformed-body"];
 
 /** Whether a failure may be gone the next time. */
-const passes = (problem) => PASSING.includes(problem.status) || problem.status >= 500 || problem.kind === "mismatching-upload-offset";
+const passes = ({ status, kind }) => PASSING.includes(status) || status >= 500 || ASK_AGAIN.includes(kind);
 
 export class Sender {
-  /** `on.progress(bytes)`: so many are out. `on.broken()`: the line is gone, and tried again. `on.mended()`: it is back. */
+  /** `on.progress(bytes)`: so many are out. `on.broken()`: nothing comes through; it is tried again. `on.mended()`: it is back. */
   constructor(file, path, on) {
     this.file = file;
     this.path = path;
@@ -43,7 +45,8 @@ export class Sender {
   /** Send what the service does not have; return false if it was cancelled. */
   async run() {
     let offset = null;
-    let rest = FIRST_REST;
+    let reached = 0;
+    let breaks = 0; // Since anything came through: a line that breaks again and again gets on, and is not worth a word.
     while (!this.cancelled) {
       if (this.paused) {
         await new Promise((resolve) => (this.wake = resolve));
@@ -52,6 +55,12 @@ export class Sender {
       }
       try {
         offset ??= await this.ask();
+        if (this.paused || this.cancelled) continue;
+        if (offset > reached) {
+          if (breaks > 1) this.on.mended();
+          reached = offset;
+          breaks = 0;
+        }
         if (offset >= this.file.size) break;
         this.on.progress(offset);
         this.stop = new AbortController();
@@ -60,16 +69,14 @@ export class Sender {
           onProgress: (sent) => this.on.progress(start + sent),
           signal: this.stop.signal,
         });
-        if (rest > FIRST_REST) this.on.mended();
-        rest = FIRST_REST;
       } catch (problem) {
         offset = null;
         if (this.paused || this.cancelled) continue;
         if (!passes(problem)) throw problem;
         await this.requireFile();
-        this.on.broken();
-        await this.wait(rest);
-        rest = Math.min(rest * 2, LONGEST_REST);
+        breaks += 1;
+        if (breaks > 1) this.on.broken();
+        await this.wait(Math.min(FIRST_REST * 2 ** (breaks - 1), LONGEST_REST));
       }
     }
     if (!this.cancelled) forgetSending(this.file);
@@ -78,6 +85,7 @@ export class Sender {
 
   async ask() {
     const upload = await call("GET", this.path);
+    if (!upload.state) throw new Problem({ detail: "Something on the way answers in place of the service." });
     return upload.state === "receiving" ? upload.received_bytes : this.file.size;
   }
 
@@ -114,6 +122,12 @@ export async function findSending(file) {
   }
   forgetSending(file);
   return null;
+}
+
+/** The uploads that were begun in this browser and wait for the rest of their files. */
+export async function halfSent() {
+  const all = await Promise.all(Object.values(kept()).map((path) => call("GET", path).catch(() => null)));
+  return all.filter((upload) => upload?.state === "receiving");
 }
 
 export function keepSending(file, path) {

@@ -3,7 +3,7 @@ import { columnNames } from "./columns.js";
 import { byId, make, moveTo, safeLink, size } from "./dom.js";
 import { clear, onSubmit, say } from "./form.js";
 import { readMetadata } from "./metadata.js";
-import { findSending, keepSending, Sender } from "./resumable.js";
+import { findSending, halfSent, keepSending, Sender } from "./resumable.js";
 import { askToSignIn, keepDraft, takeDraft, token } from "./session.js";
 import { describe, pageOf, STEPS } from "./states.js";
 import { markSteps } from "./steps.js";
@@ -55,6 +55,14 @@ async function takeFile() {
   }
   const columns = await columnNames(chosen).catch(() => []);
   byId("columns").replaceChildren(...columns.slice(0, COLUMNS_OFFERED).map((column) => make("option", { value: column })));
+}
+
+if (token()) {
+  halfSent().then((uploads) => {
+    const names = uploads.map((upload) => `${upload.file_name} (${size(upload.received_bytes)} of ${size(upload.size)})`);
+    byId("half-sent").hidden = !names.length || sender !== null;
+    byId("half-sent").textContent = `Not sent to its end: ${names.join(", ")}. Choose the same file again, and sending goes on from there.`;
+  });
 }
 
 // --- whether to look first

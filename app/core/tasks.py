@@ -1,0 +1,60 @@
+"""Ending tasks for certain.
+
+`asyncio.wait_for` forgets that it was cancelled when what it waits for is done in the same moment (Python 3.11, mended
+in 3.12). Drivers use it for connecting and for each command, so a task that goes on for ever must look by itself
+whether it was told to end, and whoever ends one must not wait for ever.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+AGAIN_SECONDS = 1.0
+
+
+def heed_cancellation() -> None:
+    """End the current task, if it was cancelled and a library has kept that to itself.
+
+    Not for a task that has run an `asyncio.TaskGroup` which failed: Python 3.11 leaves it marked as cancelled.
+
+    Raises:
+        CancelledError: it was.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def end(*tasks: "asyncio.Task[Any]") -> None:
+    """Cancel the tasks until they have ended. For those whose tidying up takes no time: it is cancelled as well."""
+    unfinished = set(tasks)
+    while unfinished:
+        for task in unfinished:
+            task.cancel()
+        _, unfinished = await asyncio.wait(unfinished, timeout=AGAIN_SECONDS)
+    for task in tasks:
+        # Looked at, or asyncio would log it: drivers put addresses, and with them passwords, into their texts.
+        if not task.cancelled():
+            task.exception()
+
+
+async def side_by_side(*works: Coroutine[Any, Any, None]) -> None:
+    """Run until one of them ends or fails, and end the others."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        await end(*tasks)
+
+
+@asynccontextmanager
+async def in_background(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run them while the body does."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        yield
+    finally:
+        await end(*tasks)
