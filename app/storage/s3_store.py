@@ -96,10 +96,11 @@ async def try_out(store: S3Store, settings: Settings) -> None:
             f"{place} refuses this key. Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and that they may list "
             f"the bucket and get, put and delete objects ({_reason(error)})."
         ) from None
-    except (FileNotFoundError, NotFoundError):
-        raise SettingsError(f"{place} has no such bucket. Make it first, or correct the name.") from None
-    except BaseError as error:
-        raise SettingsError(f"{place} does not answer as a store does: {_reason(error)}") from None
+    except (FileNotFoundError, BaseError) as error:
+        reason = _reason(error)
+        if reason == "NoSuchBucket":
+            raise SettingsError(f"{place} has no such bucket. Make it first, or correct the name.") from None
+        raise SettingsError(f"{place} does not answer as a store does: {reason}") from None
 
 
 @contextmanager

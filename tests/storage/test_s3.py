@@ -82,6 +82,14 @@ async def test_start_when_the_store_is_wrong_then_refused_with_what_to_change(
     assert s3["aws_secret_access_key"] not in str(caught.value)
 
 
+async def test_start_when_the_address_is_of_another_server_then_not_called_a_missing_bucket(
+    settings: Settings, s3: dict[str, str], sandbox_url: str
+) -> None:
+    values = {**s3, "aws_endpoint_url": sandbox_url, "data_dir": str(settings.data_dir)}
+    with pytest.raises(SettingsError, match=r"does not answer as a store does: .*40[45]"):
+        await open_s3(Settings(_env_file=None, **values))  # type: ignore[arg-type]  # as above
+
+
 async def test_start_when_the_store_is_right_then_it_leaves_nothing_there(storage: S3Storage) -> None:
     assert await storage.upload_ids() == []
     assert await obstore.list(storage._store).collect_async() == []
