@@ -181,11 +181,12 @@ def wait_for(look: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS, pau
 
 @dataclass(frozen=True)
 class Site:
-    """Where the service is, where it publishes, and the key of a person there."""
+    """Where the service is, where it publishes, the key of a person there, and its database."""
 
     port: int
     sandbox_url: str
     api_key: str
+    database: Path = Path("openml.db")
 
     @property
     def url(self) -> str:
@@ -212,6 +213,6 @@ def serving_site(folder: Path, database: Path, sandbox_url: str) -> Iterator[Sit
         with (folder / "log").open("wb") as log:
             service.start(output=log)
         answer = httpx.get(f"{service.url}/api-key", headers=service.sign_up_and_log_in())
-        yield Site(port, sandbox_url, answer.json()["apikey"])
+        yield Site(port, sandbox_url, answer.json()["apikey"], folder / "openml.db")
     finally:
         service.kill()

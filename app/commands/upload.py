@@ -189,7 +189,9 @@ class _Run:
         source = Source.read(file, self._terminal.hashed)
         found = self._upload = uploader.begin(source, metadata, publish=self._publish)
         self._page = uploader.page(found)
-        if found["state"] in HAS_OUTCOME:
+        if found["state"] == UploadState.DUPLICATE and found["dataset_id"] is None:
+            self._terminal.say("Another upload of yours has this file and name; this is about that one.")
+        elif found["state"] in HAS_OUTCOME:
             self._terminal.say(
                 "You have published this file under this name before; nothing else of this call was looked at "
                 "(--duplicate publishes it again)."

@@ -109,7 +109,7 @@ async def preview_page(mailbox: MailboxDep) -> HTMLResponse:
     """Show what was found in an upload before it is published; the frontend shows it in a frame."""
     return render(
         "preview.html",
-        title="Look before you publish",
+        title="Your upload",
         licences=[licence.name for licence in LICENCES],
         wide=True,
         framed_by="'self'",

@@ -1,6 +1,44 @@
-"""How a conversion can fail through no fault of the table."""
+"""What a failed conversion is to be answered with: another file, another description, or another attempt."""
+
+from typing import Literal
 
 from app.tabular.types import TabularError
+
+IN_THE_FILE = frozenset(
+    {
+        "broken-file",
+        "broken-gzip",
+        "cell-too-long",
+        "empty-file",
+        "encrypted-file",
+        "file-too-large",
+        "invalid-arff",
+        "invalid-json",
+        "mislabelled-file",
+        "nested-value",
+        "no-rows",
+        "not-text",
+        "old-feather",
+        "ragged-column",
+        "ragged-row",
+        "row-too-long",
+        "too-many-columns",
+        "unclosed-quote",
+        "unsupported-encoding",
+    }
+)
+"""Failures that no choice of types, names or repairs can avert."""
+OF_THE_SERVER = frozenset(
+    {"conversion-failed", "interrupted", "out-of-memory", "storage-failed", "took-too-long"}
+)
+"""Failures that are no fault of the table."""
+
+
+def where_to_correct(error: TabularError) -> Literal["file", "metadata", "nothing"]:
+    """Return what its owner has to change before another attempt can succeed."""
+    if error.slug in OF_THE_SERVER:
+        return "nothing"
+    return "file" if error.slug in IN_THE_FILE else "metadata"
 
 
 def out_of_memory() -> TabularError:

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from app.upload.schemas import DraftMetadata, UploadMetadata
 MOST_WARNINGS = 20
 METADATA_BYTES = 1 << 20
 """What is said of one dataset, as JSON: in one request, and all together."""
+UNPRINTABLE = frozenset({"Cc", "Cs"})
 COMPLETE = frozenset({"dataset_name", "description"})
 """Fields without which nothing is published."""
 
@@ -40,6 +42,18 @@ def parse_metadata(content: bytes | str) -> dict[str, Any]:
             [{"field": "metadata", "message": "Send the description as a JSON object."}]
         )
     return document
+
+
+def require_printable(file_name: str) -> None:
+    """Refuse a file's name that would steer a terminal or a log, or that no UTF-8 can hold.
+
+    Raises:
+        ValidationFailedError: it has control characters, or halves of characters.
+    """
+    if any(unicodedata.category(character) in UNPRINTABLE for character in file_name):
+        raise ValidationFailedError.for_fields(
+            [{"field": "file_name", "message": "The file's name has control characters; rename it."}]
+        )
 
 
 def check_draft(document: Mapping[str, Any]) -> Checked:

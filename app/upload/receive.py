@@ -39,7 +39,7 @@ from app.resources import Resources
 from app.storage.parts import Part, PartWriter
 from app.tabular import format_of
 from app.upload.admission import require_room_for_length, require_room_for_more
-from app.upload.metadata import METADATA_BYTES, Checked, check_complete, parse_metadata
+from app.upload.metadata import METADATA_BYTES, Checked, check_complete, parse_metadata, require_printable
 
 log = structlog.get_logger(__name__)
 
@@ -382,6 +382,7 @@ class FormReceiver:
             self._form.length = writer.length
 
     async def _begin(self, file_name: str) -> str:
+        require_printable(file_name)
         kind = format_of(file_name)
         if kind is None:
             raise FormatNotSupportedError

@@ -30,7 +30,7 @@ from app.db.uploads import HAS_OUTCOME, NewUpload, Outcome, Upload, UploadState
 from app.resources import Resources
 from app.tabular import format_of
 from app.upload.admission import require_room
-from app.upload.metadata import MOST_WARNINGS, check_complete, check_draft, merge
+from app.upload.metadata import MOST_WARNINGS, check_complete, check_draft, merge, require_printable
 from app.upload.preview import require_possible_choices
 from app.upload.receive import expiry
 
@@ -137,10 +137,11 @@ async def create_upload(resources: Resources, *, user_id: int, creation: Creatio
 
     Raises:
         FormatNotSupportedError: the file's name ends in something we cannot read.
-        ValidationFailedError: the metadata is wrong, or incomplete and to be published at once.
+        ValidationFailedError: the file's name or the metadata is wrong, or incomplete and to be published at once.
         IdempotencyKeyReusedError: the key came with another request before.
         QuotaExceededError, StorageFullError, TooBusyError, TooManyRequestsError, BodyTooLargeError: there is no room.
     """
+    require_printable(creation.file_name)
     kind = format_of(creation.file_name)
     if kind is None:
         raise FormatNotSupportedError("This kind of file cannot be read; GET /limits lists those that can.")

@@ -18,6 +18,7 @@ from app.tabular import (
     TabularError,
     format_of,
 )
+from app.tabular.failures import where_to_correct
 from app.tabular.process import convert_in_process, profile_in_process
 from app.tabular.types import ProgressSink
 from app.worker.machine import MachineSlots
@@ -140,4 +141,5 @@ def _told_to_the_owner() -> Iterator[None]:
             line=error.line,
             column=error.column,
             hint=error.hint,
+            correct=where_to_correct(error),
         ) from error

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage, Seen, accessibility, picture
 from tests.browser.test_own_pages import TOKEN, open_signed_in, sign_in
@@ -161,6 +161,44 @@ async def test_upload_when_it_failed_then_corrected_and_tried_again_or_cancelled
     await picture(page, "my-uploads-cancel")
     await page.get_by_role("dialog").get_by_role("button", name="Cancel the upload").click()
     await expect(page.get_by_text("Cancelled", exact=True)).to_be_visible()
+
+
+async def test_upload_when_only_another_file_helps_then_said_so_and_nothing_to_try_again(
+    open_page: OpenPage, ada: str
+) -> None:
+    page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
+    await page.get_by_label("File", exact=True).set_input_files(
+        {"name": "ragged.csv", "mimeType": "text/csv", "buffer": b"a,b\n1,x\n2\n"}
+    )
+    await page.get_by_role("button", name="Send it and look").click()
+    await page.wait_for_url("**/dashboard/data-upload?uuid=*")
+
+    await expect(page.locator("#outcome")).to_contain_text("Correct the file, then send it again.")
+    await expect(page.locator("#outcome")).to_contain_text("Row 2")
+    await expect(page.get_by_role("link", name="Send a file")).to_be_visible()
+    await expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+
+
+async def test_upload_when_another_one_of_its_file_is_under_way_then_led_there(
+    open_page: OpenPage, ada: str
+) -> None:
+    page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
+    other, upload = "ab" * 16, {"state": "duplicate", "dataset_id": None, "dataset_url": None}
+
+    async def repeat(route: Route) -> None:
+        """Answer as the service does in the moment in which the other one is on its way."""
+        answer = await route.fetch()
+        changed = {**(await answer.json()), **upload, "duplicate_of": other}
+        await route.fulfill(response=answer, json=changed)
+
+    await send_and_look(page, b"a,b\n1,x\n2,y\n", "twice.csv")
+    await page.route("**/uploads/*/events", lambda route: route.fulfill(status=204))
+    await page.route(f"**/uploads/{page.url.rpartition('=')[2]}", repeat)
+    await page.reload()
+
+    await expect(page.get_by_text("You are publishing this file already")).to_be_visible()
+    link = page.get_by_role("link", name="See how that one fares")
+    assert await link.get_attribute("href") == f"/dashboard/data-upload?uuid={other}"
 
 
 async def test_preview_when_signed_out_or_unknown_then_led_to_sign_in_or_told(

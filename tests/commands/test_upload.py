@@ -7,15 +7,18 @@ import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
 from app.commands.upload import _of
+from app.db.tables import uploads as uploads_table
 from tests.conftest import eventually
 from tests.forwarder import Forwarder
 from tests.servers import serving
@@ -122,6 +125,43 @@ def test_upload_when_a_draft_then_the_page_and_the_same_file_may_be_published_la
     published = run(*arguments, "--no-wait", **at(site))
     [upload] = uploads(site, name)
     assert (published.exit_code, upload["publish"]) == (0, True)
+
+
+async def test_upload_when_it_repeats_one_that_fails_then_told_so_and_published_the_next_time(
+    run: Run, site: Site, table: Path, name: str
+) -> None:
+    common = [str(table), "--name", name, "--target", "flood", "--patience", "30", "--description"]
+    first, second = [*common, "First."], [*common, "Second."]
+    run(*first, "--draft", **at(site))
+    run(*second, "--draft", **at(site))
+    later, earlier = uploads(site, name)
+    error = {"slug": "dataset-refused", "detail": "OpenML does not like it.", "members": {}}
+
+    set_columns(site, earlier["id"], state="sending", available_at=datetime(2100, 1, 1, tzinfo=UTC))
+    command = asyncio.create_task(asyncio.to_thread(run, *second, **at(site)))
+    await eventually(lambda: has_state(site, later["id"], "duplicate"))
+    await asyncio.sleep(0.5)
+    assert not command.done(), "nothing is published yet"
+    set_columns(site, earlier["id"], state="failed", error=error)
+    refused = await command
+    again = await asyncio.to_thread(run, *second, **at(site))
+
+    assert (refused.exit_code, "OpenML does not like it." in refused.stderr) == (1, True), refused.output
+    assert (again.exit_code, len(uploads(site, name))) == (0, 3), again.output
+    assert uploads(site, name)[0]["state"] == "active"
+
+
+async def has_state(site: Site, upload_id: str, state: str) -> bool | None:
+    answer = await asyncio.to_thread(httpx.get, f"{site.url}/uploads/{upload_id}", headers=site.headers)
+    return answer.json()["state"] == state or None
+
+
+def set_columns(site: Site, upload_id: str, **values: Any) -> None:
+    """Put an upload where it would be if something else had happened."""
+    engine = sa.create_engine(f"sqlite:///{site.database}")
+    with engine.begin() as connection:
+        connection.execute(sa.update(uploads_table).where(uploads_table.c.id == upload_id).values(values))
+    engine.dispose()
 
 
 def test_upload_when_refused_then_1_with_the_row_the_column_and_no_bytes_again(

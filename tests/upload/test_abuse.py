@@ -1,5 +1,7 @@
 """Uploads as somebody sends them who means harm, or two requests that meet where they should not."""
 
+import base64
+import json
 from pathlib import Path
 
 import pytest
@@ -95,6 +97,33 @@ async def test_types_when_they_hold_half_a_character_then_refused(
         headers={**person.headers, "Content-Type": "application/json"},
     )
     assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (422, "validation-failed")
+
+
+@pytest.mark.parametrize("name", ["a\r\nX: y.csv", "a\0.csv", "\x1b[2J.csv", "\x85.csv", "\ud800.csv"])
+async def test_file_name_when_it_has_control_characters_then_refused_however_it_comes(
+    app: Running, person: Person, name: str
+) -> None:
+    given = name.encode("utf-8", "surrogatepass")
+    json_headers = {**person.headers, "Content-Type": "application/json"}
+    tus_headers = {
+        **person.headers,
+        "Tus-Resumable": "1.0.0",
+        "Upload-Length": "3",
+        "Upload-Metadata": f"filename {base64.b64encode(given).decode()}",
+    }
+    body = json.dumps({"file_name": name})
+    answers = [
+        await app.client.post("/uploads", content=body, headers=json_headers),
+        await app.client.post("/uploads", headers=tus_headers),
+    ]
+    if not given.startswith((b"a\r", b"\xed")):  # A form's head can hold neither.
+        part = b'Content-Disposition: form-data; name="dataset"; filename="' + given + b'"'
+        form = b"--limit\r\n" + part + b"\r\n\r\na,b\n\r\n--limit--\r\n"
+        form_headers = {**person.headers, "Content-Type": "multipart/form-data; boundary=limit"}
+        answers.append(await app.client.post("/data-upload", content=form, headers=form_headers))
+
+    assert [answer.status_code for answer in answers] == [422] * len(answers), [each.text for each in answers]
+    assert (await app.client.get("/uploads", headers=person.headers)).json()["uploads"] == []
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ async def test_names_when_repair_is_not_wanted_then_refused_with_what_to_change(
     answer = await app.client.post("/data-upload", files=files, headers=person.headers)
 
     assert answer.status_code == 422
-    assert answer.json()["reason"] == "bad-column-name"
+    assert (answer.json()["reason"], answer.json()["correct"]) == ("bad-column-name", "metadata")
     assert "'größe'" in answer.json()["detail"]
 
 

@@ -86,6 +86,7 @@ async def test_table_when_it_cannot_be_read_then_the_upload_fails_with_its_row(
 
     failed = await reach(app, person, path, "failed")
     assert (failed["error"]["reason"], failed["error"]["row"]) == ("ragged-row", 2)
+    assert failed["error"]["correct"] == "file"
     answer = await app.client.get(f"{path}/preview", headers=person.headers)
     assert answer.status_code == 409
 

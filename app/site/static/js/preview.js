@@ -7,7 +7,7 @@ import { byId, make, moment, moveTo, safeLink, size } from "./dom.js";
 import { clear, onSubmit, say, show } from "./form.js";
 import { fillMetadata, readMetadata } from "./metadata.js";
 import { askToSignIn, framed, keepDraft, takeDraft, token } from "./session.js";
-import { describe } from "./states.js";
+import { describe, pageOf } from "./states.js";
 import { markSteps } from "./steps.js";
 import { watch } from "./watch.js";
 
@@ -141,20 +141,37 @@ function outcome() {
   if (upload.state === "published" || upload.state === "processing") {
     return ["good", "OpenML has your dataset", "It looks at it now; then it becomes active. You may close this page.", open];
   }
-  if (upload.state === "duplicate") return ["good", "It was on OpenML already", "You have published the same file under this name before.", open];
+  if (upload.state === "duplicate") return repeated(open);
   if (upload.state === "cancelled") return ["warn", "This upload was cancelled", "Its bytes are gone; nothing was published.", make("p", {}, uploads)];
   if (upload.state === "failed") {
     const title = upload.dataset_id === null ? "It was not published" : "OpenML could not process the dataset";
     const { column } = upload.error;
     const find = column && make("p", {}, make("button", { type: "button", onclick: () => findColumn(column) }, `Show column ${column}`));
-    const text = canRetry() ? `${upload.error.detail} Correct it below, then try again.` : `${upload.error.detail} Send the file again.`;
+    const text = `${upload.error.detail} ${whatToDo()}`;
     const again = !canRetry() && make("p", {}, make("a", { href: "/auth/upload-dataset" }, "Send a file"));
     return ["bad", title, text, find, again, open];
   }
   return [null];
 }
 
-const canRetry = () => upload.dataset_id === null && upload.sha256 !== null && upload.error?.type.split("/").pop() !== "upload-gone";
+/** An upload of a file that is, or was about to be, published by another one. */
+function repeated(open) {
+  if (open) return ["good", "It was on OpenML already", "You have published the same file under this name before.", open];
+  const other = make("a", { class: "button", href: pageOf({ id: upload.duplicate_of }) }, "See how that one fares");
+  return ["warn", "You are publishing this file already", "Another upload of yours has the same file and name. If it fails, try that one again, or send the file anew.", make("p", {}, other)];
+}
+
+function whatToDo() {
+  if (upload.error.correct === "file") return "Correct the file, then send it again.";
+  if (!canRetry()) return "Send the file again.";
+  return upload.error.correct === "nothing" ? "" : "Correct it below, then try again.";
+}
+
+/** Whether the bytes that are here can still become a dataset. */
+function canRetry() {
+  const { error, dataset_id: published, sha256 } = upload;
+  return published === null && sha256 !== null && error?.type.split("/").pop() !== "upload-gone" && error?.correct !== "file";
+}
 
 /** Show what can be done now. */
 function showParts() {

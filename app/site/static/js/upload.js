@@ -240,7 +240,7 @@ function end(kind, title, text, upload) {
       "div",
       { class: "actions" },
       link && make("a", { class: "button primary", href: link }, `Open dataset ${upload.dataset_id}`),
-      kind === "bad" && !upload.dataset_id && make("a", { class: "button", href: pageOf(upload) }, "Correct it here"),
+      kind === "bad" && !upload.dataset_id && upload.error?.correct !== "file" && make("a", { class: "button", href: pageOf(upload) }, "Correct it here"),
       again,
     ),
   );
