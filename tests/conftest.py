@@ -1,6 +1,7 @@
 """The real application, on real parts: SQLite and MariaDB, an SMTP server, the sandbox on a port of its own."""
 
 import asyncio
+import gc
 import importlib
 import itertools
 import os
@@ -64,6 +65,8 @@ SHARED = {
 """Folders, or words in the names of modules, whose tests share something that takes long to start."""
 
 
+gc.disable()  # Nothing that collection makes is garbage.
+
 STORE = pytest.StashKey[S3Server]()
 """Where the session keeps the S3 server, once a test has asked for it."""
 
@@ -83,6 +86,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if group := _group_of(item):
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_finish() -> None:
+    """Leave three thousand tests out of every later search for garbage."""
+    gc.enable()
+    gc.freeze()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -21,13 +21,14 @@ from app.core.errors import (
 from app.core.multipart import read_body
 from app.db.uploads import Upload
 from app.resources import Resources
-from app.upload import dialects, service
+from app.upload import dialects
+from app.upload.creation import Creation
 from app.upload.dialects import TUS_BYTES, TUS_VERSION, Dialect
 from app.upload.receive import Chunk
 from app.upload.schemas import UploadRequest
 
 
-async def read_creation(request: Request, dialect: Dialect | None) -> service.Creation:
+async def read_creation(request: Request, dialect: Dialect | None) -> Creation:
     """Return what the request says of the upload that it begins.
 
     Raises:
@@ -45,7 +46,7 @@ async def read_creation(request: Request, dialect: Dialect | None) -> service.Cr
         raise ValidationFailedError.from_pydantic(
             error.errors(include_input=False, include_url=False)
         ) from None
-    return service.Creation(
+    return Creation(
         file_name=wanted.file_name,
         size=wanted.size,
         metadata=wanted.metadata,

@@ -40,6 +40,7 @@ from app.resources import Resources
 from app.upload import dialects, service
 from app.upload import status as upload_status
 from app.upload.bodies import hanging_up, has_bytes, read_chunk, read_creation, read_json, spoken, standing
+from app.upload.creation import begin_upload
 from app.upload.dialects import IETF_BYTES, TUS_BYTES, TUS_VERSION, Dialect
 from app.upload.preview import show_preview
 from app.upload.receive import append, let_earlier_end, says_nothing_new
@@ -154,7 +155,7 @@ async def create_upload(
             Hit("upload-account", str(uploader.id)), Hit("upload-address", visitor.network)
         )
         creation = await read_creation(request, dialect)
-        upload, is_new = await service.create_upload(resources, user_id=uploader.id, creation=creation)
+        upload, is_new = await begin_upload(resources, user_id=uploader.id, creation=creation)
         if is_new and dialect and has_bytes(request, dialect):
             await append(resources, upload, read_chunk(request, resources, dialect, offset=0))
     response.headers["Location"] = f"/uploads/{upload.id}"

@@ -35,6 +35,7 @@ from app.resources import Resources
 from app.tabular import SUFFIXES
 from app.upload import service
 from app.upload.admission import admit
+from app.upload.creation import FormKey, find_by_form_key
 from app.upload.metadata import METADATA_BYTES
 from app.upload.receive import FormReceiver
 from app.upload.schemas import (
@@ -208,8 +209,8 @@ async def _receive_form(
     key = request.headers.get("idempotency-key")
     idempotency = None
     if key is not None:
-        idempotency = service.FormKey.of(uploader.id, key, path=request.url.path, declared=declared)
-        if earlier := await service.find_by_form_key(resources, idempotency):
+        idempotency = FormKey.of(uploader.id, key, path=request.url.path, declared=declared)
+        if earlier := await find_by_form_key(resources, idempotency):
             return earlier
     with resources.receives.take(uploader.id):
         await admit(resources, user_id=uploader.id, size=int(declared) if declared.isdigit() else None)

@@ -179,6 +179,7 @@ async def test_upload_when_only_another_file_helps_then_said_so_and_nothing_to_t
     await expect(page.get_by_role("button", name="Try again")).to_be_hidden()
 
 
+@pytest.mark.long
 async def test_upload_when_another_one_of_its_file_is_under_way_then_led_there(
     open_page: OpenPage, ada: str
 ) -> None:
@@ -199,6 +200,7 @@ async def test_upload_when_another_one_of_its_file_is_under_way_then_led_there(
     await expect(page.get_by_text("You are publishing this file already")).to_be_visible()
     link = page.get_by_role("link", name="See how that one fares")
     assert await link.get_attribute("href") == f"/dashboard/data-upload?uuid={other}"
+    await page.unroute_all(behavior="ignoreErrors")
 
 
 async def test_preview_when_signed_out_or_unknown_then_led_to_sign_in_or_told(

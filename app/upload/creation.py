@@ -1,0 +1,193 @@
+"""The beginning of an upload: what a client says before its bytes, and which earlier request it repeats."""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import (
+    FormatNotSupportedError,
+    IdempotencyKeyReusedError,
+    UploadStateError,
+    ValidationFailedError,
+)
+from app.core.wakeups import UPLOADS
+from app.db import uploads
+from app.db.engine import wake_after_commit
+from app.db.uploads import NewUpload, Upload, UploadState
+from app.resources import Resources
+from app.tabular import format_of
+from app.upload.admission import require_room
+from app.upload.metadata import check_complete, check_draft, require_printable
+from app.upload.receive import expiry
+
+LONGEST_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """What a client says of an upload before its bytes.
+
+    Attributes:
+        file_name: its end says what the file is.
+        size: of the file in bytes, if it is known.
+        metadata: the dataset's description so far.
+        publish: whether to publish as soon as the bytes are in.
+        sha256: the hash that the file shall have, in hexadecimal.
+        idempotency_key: with the same one, the same upload is meant.
+        tus_metadata: the header `Upload-Metadata`, which tus wants back.
+    """
+
+    file_name: str
+    size: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    publish: bool = False
+    sha256: str | None = None
+    idempotency_key: str | None = None
+    tus_metadata: str | None = None
+
+    def digest(self) -> str:
+        """Return what tells this request from another one with the same key."""
+        facts = [self.file_name, self.size, self.metadata, self.publish, self.sha256]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class Created(NamedTuple):
+    """An upload to send bytes to, and whether it was made just now."""
+
+    upload: Upload
+    is_new: bool
+
+
+def key_digest(user_id: int, key: str) -> str:
+    """Return what the database keeps of somebody's `Idempotency-Key`."""
+    if len(key) > LONGEST_KEY:
+        raise ValidationFailedError.for_fields(
+            [{"field": "Idempotency-Key", "message": f"Give at most {LONGEST_KEY} characters."}]
+        )
+    return hashlib.sha256(f"{user_id}\0{key}".encode()).hexdigest()
+
+
+class FormKey(NamedTuple):
+    """The `Idempotency-Key` of a form, whose content is not known before it has been read."""
+
+    key: str
+    digest: str
+
+    @classmethod
+    def of(cls, user_id: int, key: str, *, path: str, declared: str) -> "FormKey":
+        """Return the key of a request to `path` whose body has the declared length."""
+        facts = hashlib.sha256(f"{path}\0{declared}".encode()).hexdigest()
+        return cls(key_digest(user_id, key), facts)
+
+
+async def find_by_form_key(resources: Resources, key: FormKey) -> str | None:
+    """Return the number of the upload whose form came with the key before.
+
+    Raises:
+        IdempotencyKeyReusedError: it came with another form.
+        UploadStateError: that form is still coming.
+    """
+    async with resources.database.session() as session:
+        found = await uploads.get_by_idempotency_key(session, key.key)
+    if found is None:
+        return None
+    if found.request_digest != key.digest:
+        raise IdempotencyKeyReusedError
+    if found.state == UploadState.RECEIVING:
+        raise UploadStateError(
+            "Another request with this Idempotency-Key is still coming in; send this one when that has ended."
+        )
+    return found.id
+
+
+async def begin_upload(resources: Resources, *, user_id: int, creation: Creation) -> Created:
+    """Begin an upload whose bytes may come in many requests.
+
+    With the `Idempotency-Key` of an earlier request it is that one's upload; with the digest of a file that the user
+    published under the same name, the earlier upload of it.
+
+    Raises:
+        FormatNotSupportedError: the file's name ends in something we cannot read.
+        ValidationFailedError: the file's name or the metadata is wrong, or incomplete and to be published at once.
+        IdempotencyKeyReusedError: the key came with another request before.
+        QuotaExceededError, StorageFullError, TooBusyError, TooManyRequestsError, BodyTooLargeError: there is no room.
+    """
+    require_printable(creation.file_name)
+    kind = format_of(creation.file_name)
+    if kind is None:
+        raise FormatNotSupportedError("This kind of file cannot be read; GET /limits lists those that can.")
+    check = check_complete if creation.publish else check_draft
+    metadata = check(creation.metadata)
+    key = creation.idempotency_key and key_digest(user_id, creation.idempotency_key)
+    free_bytes = await resources.storage.free_bytes()
+    now = resources.database.now()
+    new = NewUpload(
+        id=secrets.token_hex(16),
+        user_id=user_id,
+        file_name=creation.file_name,
+        format=kind.format,
+        created_at=now,
+        available_at=now,
+        expires_at=expiry(resources),
+        total_bytes=creation.size,
+        expected_sha256=creation.sha256,
+        publish_requested=creation.publish,
+        description=metadata.values,
+        repairs=metadata.repairs,
+        warnings=metadata.warnings,
+        tus_metadata=creation.tus_metadata,
+        idempotency_key=key or None,
+        request_digest=creation.digest(),
+    )
+    try:
+        async with resources.database.session() as session:
+            await uploads.lock_user(session, user_id)
+            earlier = await _find_earlier(session, new)
+            if earlier is None:
+                await require_room(
+                    session, resources.settings, user_id=user_id, size=creation.size, free_bytes=free_bytes
+                )
+                await uploads.add_upload(session, new)
+                if creation.size == 0:
+                    await _finish_empty(session, new)
+            upload = earlier or await uploads.get_upload(session, new.id)
+    except IntegrityError:
+        raise UploadStateError(
+            "Another request with this Idempotency-Key is being served; send it again in a second."
+        ) from None
+    assert upload is not None  # noqa: S101 - it was written in this very transaction
+    return Created(upload, is_new=earlier is None)
+
+
+async def _find_earlier(session: AsyncSession, new: NewUpload) -> Upload | None:
+    if new.idempotency_key:
+        found = await uploads.get_by_idempotency_key(session, new.idempotency_key)
+        if found is not None:
+            if found.request_digest != new.request_digest:
+                raise IdempotencyKeyReusedError
+            return found
+    description = new.description or {}
+    if new.expected_sha256 and not description.get("allow_duplicate"):
+        return await uploads.get_twin(
+            session, new.user_id, sha256=new.expected_sha256, name=description.get("dataset_name")
+        )
+    return None
+
+
+async def _finish_empty(session: AsyncSession, new: NewUpload) -> None:
+    """Let a file of no bytes go on at once: no request will bring its last one."""
+    await uploads.set_state(
+        session,
+        new.id,
+        UploadState.VERIFYING,
+        now=new.created_at,
+        available_at=new.created_at,
+        values={"expires_at": None},
+    )
+    wake_after_commit(session, UPLOADS)
