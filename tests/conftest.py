@@ -71,6 +71,10 @@ STORE = pytest.StashKey[S3Server]()
 """Where the session keeps the S3 server, once a test has asked for it."""
 
 
+FIRST = ("browser", "test_processes", "test_chaos", "test_openapi", "storage", "test_workers", "test_cli")
+"""Folders and modules that take longest: begun last, they would be waited for by idle processes."""
+
+
 TWICE = {"db", "test_data_upload", "test_sessions"}
 """Folders and modules that the short run, too, tries on both databases; of the others it takes SQLite."""
 
@@ -83,9 +87,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         long = [item for item in items if _is_for_the_long_run(item, names)]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in set(long)]
+    items.sort(key=_turn)
     for item in items:
         if group := _group_of(item):
             item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _turn(item: pytest.Item) -> int:
+    words = {*item.path.parent.parts, item.path.stem}
+    return next((turn for turn, word in enumerate(FIRST) if word in words), len(FIRST))
 
 
 def pytest_collection_finish() -> None:

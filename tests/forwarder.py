@@ -84,7 +84,9 @@ class Forwarder:
             line = _Line()
             up = self._pump(reader, far_writer, partial(self._sent, line))
             try:
-                await asyncio.gather(up, self._pump(far_reader, writer, partial(self._answered, line)))
+                # When one end is reset, so is the other. Not every refusal of a line that is gone is a ConnectionError.
+                with suppress(OSError):
+                    await asyncio.gather(up, self._pump(far_reader, writer, partial(self._answered, line)))
             except _CutError:
                 # It is the client's line that is cut: what had come through it still arrives.
                 far_writer.close()
@@ -93,7 +95,7 @@ class Forwarder:
             self._pipes.discard(task)
             for open_writer in writers:
                 open_writer.transport.abort()
-                with suppress(ConnectionError):
+                with suppress(OSError):
                     await open_writer.wait_closed()
 
     def _sent(self, line: "_Line", count: int) -> bool:
@@ -119,15 +121,13 @@ class Forwarder:
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: Callable[[int], bool]
     ) -> None:
-        # Not every refusal of a line that is gone is a ConnectionError.
-        with suppress(OSError):
-            while chunk := await reader.read(65536):
-                if passes(len(chunk)):
-                    self.passed += len(chunk)
-                    self._more.set()
-                    writer.write(chunk)
-                    await writer.drain()
-            writer.write_eof()
+        while chunk := await reader.read(65536):
+            if passes(len(chunk)):
+                self.passed += len(chunk)
+                self._more.set()
+                writer.write(chunk)
+                await writer.drain()
+        writer.write_eof()
 
 
 @dataclass
