@@ -14,11 +14,11 @@ run: $(VENV)/.runtime
 # Twice as many as a small machine has processors: tests wait for servers more than they compute.
 # Compiled files are kept even where the environment is against it: some hundred processes are started.
 test: $(VENV)/.dev
-	@PYTHONDONTWRITEBYTECODE= exec $(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder
+	@PYTHONDONTWRITEBYTECODE= exec $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 # Everything: each test on each database, and what takes longer. `make test` leaves out what it can spare.
 test-long: $(VENV)/.dev
-	@TEST_LONG=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadgroup --no-loadscope-reorder
+	@TEST_LONG=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 # The suites that upload, once more with bytes in S3 and two workers behind Redis, and behind RabbitMQ.
 test-engines: $(VENV)/.dev

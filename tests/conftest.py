@@ -5,6 +5,7 @@ import gc
 import importlib
 import itertools
 import os
+import re
 import secrets
 import signal
 import socket
@@ -27,6 +28,8 @@ import structlog
 from blockbuster import blockbuster_ctx
 from sqlalchemy.engine import make_url
 from starlette.types import Receive, Scope, Send
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from app.core.clock import utc_now
 from app.core.passwords import PasswordHasher
@@ -81,16 +84,21 @@ TWICE = {"db", "test_data_upload", "test_sessions"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only `make test-long` runs, and keep together what shares something that takes long to start."""
+    """Leave out what only `make test-long` runs, and begin with what takes long."""
     if not LONG:
         names = {item.nodeid for item in items}
         long = [item for item in items if _is_for_the_long_run(item, names)]
         config.hook.pytest_deselected(items=long)
         items[:] = [item for item in items if item not in set(long)]
     items.sort(key=_turn)
-    for item in items:
-        if group := _group_of(item):
-            item.add_marker(pytest.mark.xdist_group(group))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """Keep together what shares something that takes long to start; marks for that are lost with pytest 9.2."""
+    scheduler = LoadScopeScheduling(config, log)
+    scheduler._split_scope = _group_of  # what its subclasses replace
+    return scheduler
 
 
 def _turn(item: pytest.Item) -> int:
@@ -122,14 +130,14 @@ def _is_for_the_long_run(item: pytest.Item, names: set[str]) -> bool:
     return has_twin and not TWICE & {*item.path.parent.parts, item.path.stem}
 
 
-def _group_of(item: pytest.Item) -> str | None:
-    """Return what the test shares with others: one process runs them all."""
-    path = item.path.relative_to(Path(__file__).parent)
+def _group_of(node_id: str) -> str:
+    """Return what the test shares with others, all of which one process runs; if nothing, the test itself."""
+    path, _, rest = node_id.partition("::")
     for word, name in SHARED.items():
-        if word in path.parent.parts or word in path.stem:
+        if word in Path(path).parent.parts or word in Path(path).stem:
             return name
-    kind = _database_of(item)
-    return kind if kind in MARIADB_KINDS else None
+    kinds = set(re.split(r"[\[\]-]", rest)) & MARIADB_KINDS.keys()
+    return kinds.pop() if kinds else node_id
 
 
 def _database_of(item: pytest.Item) -> str:

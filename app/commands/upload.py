@@ -186,6 +186,8 @@ class _Run:
             self._end("interrupted", Exit.INTERRUPTED, {"detail": "Interrupted."}, hint=self._how_to_go_on())
 
     def _publish_file(self, uploader: Uploader, file: Path, metadata: Mapping[str, Any]) -> None:
+        if self._publish and not metadata.get("def_tar_att"):
+            self._terminal.say("Note: without --target, OpenML may be unable to process the dataset.")
         source = Source.read(file, self._terminal.hashed)
         found = self._upload = uploader.begin(source, metadata, publish=self._publish)
         self._page = uploader.page(found)

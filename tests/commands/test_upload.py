@@ -125,6 +125,15 @@ def test_upload_when_a_draft_then_the_page_and_the_same_file_may_be_published_la
     published = run(*arguments, "--no-wait", **at(site))
     [upload] = uploads(site, name)
     assert (published.exit_code, upload["publish"]) == (0, True)
+    assert "--target" not in published.stderr
+
+
+def test_upload_when_it_has_no_target_then_told_before_it_is_sent(
+    run: Run, table: Path, free_port: int
+) -> None:
+    arguments = [str(table), "--name", "levels", "--description", "Levels.", "--patience", "0.1"]
+    done = run(*arguments, "--server", f"http://127.0.0.1:{free_port}", OPENML_APIKEY="0" * 32)
+    assert "without --target" in done.stderr
 
 
 async def test_upload_when_it_repeats_one_that_fails_then_told_so_and_published_the_next_time(
