@@ -1,0 +1,190 @@
+"""What is found out about any table that is looked at before it is published, and how it is written down."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
+
+from app.tabular.arff.reader import ArffTable
+from app.tabular.cells import BLANKS
+from app.tabular.convert import Job, repairs_of, settle, warnings_of
+from app.tabular.encode import ColumnPlan, RowCounts
+from app.tabular.infer import InferredType
+from app.tabular.reasons import Evidence, reason
+from app.tabular.report import write_report
+from app.tabular.stats import Detail, Lengths, Numbers, Values, shown
+from app.tabular.trials import Alternative, Fault, Tried
+from app.tabular.types import Column, Profile, ProgressSink
+
+if TYPE_CHECKING:
+    from app.tabular.columnar import ColumnarTable
+
+MOST_ROWS, MOST_ROW_COLUMNS, LONGEST_CELL = 20, 200, 200
+"""Of the first rows: how many, how many columns of them, and how many characters of a cell are shown."""
+NUMBERS = frozenset({"integer", "real", "numeric"})
+
+
+class Look:
+    """What is found out about a table.
+
+    Attributes:
+        rows: the rows that were seen.
+    """
+
+    def __init__(self, job: Job, report: ProgressSink) -> None:
+        self.rows = 0
+        self._job = job
+        self._report = report
+        self._plans, self._left_out = settle(job, report)
+        self._detail = Detail.of(max(len(self._plans), 1), job.request.limits.max_labels)
+        # Of each column: what the conversion would refuse, and the first text that ARFF cannot carry.
+        self._faults: dict[int, Fault] = {}
+        self._unwritable: dict[int, Fault] = {}
+        self._counts = RowCounts(self._plans)
+        self._fitting = dict.fromkeys(self._plans, 0)
+        self._first_rows: list[list[str | None]] = []
+        self._namesakes = _later_namesakes({index: job.file_names[index] for index in self._plans})
+        self._shown = list(self._plans)[:MOST_ROW_COLUMNS]
+        self._kinds = {index: plan.kind for index, plan in self._plans.items()}
+        whole = {index: kind == "integer" for index, kind in self._kinds.items()}
+        self._numbers = Numbers(whole, self._detail)
+        self._lengths = Lengths()
+        self._values = Values(
+            self._plans, self._detail, different=self._different, is_watched=self._has_commonest
+        )
+
+    def run(self) -> None:
+        """Look at all rows.
+
+        Raises:
+            TabularError: they cannot be read.
+        """
+        raise NotImplementedError
+
+    def alternatives(self, index: int) -> list[Alternative]:
+        """Return what a column could be declared as."""
+        raise NotImplementedError
+
+    def write(self) -> Profile:
+        """Write the profile."""
+        job, counts = self._job, self._counts
+        sound = {index: plan for index, plan in self._plans.items() if index not in self._faults}
+        columns = [
+            Column(plan.name, plan.kind, plan.labels, counts.missing[at]) for at, plan in sound.items()
+        ]
+        words = {plan.name: counts.words[index] for index, plan in sound.items() if counts.words[index]}
+        table = {
+            "rows": self.rows,
+            "repair": job.request.repair,
+            "columns": len(self._plans),
+            "errors": len(self._faults),
+            "arff_format": "Sparse_ARFF" if job.sparse else "ARFF",
+            "target_attributes": job.request.target_attributes,
+            "row_id_attribute": job.request.row_id_attribute,
+            "ignore_attributes": job.request.ignore_attributes,
+            "repairs": [asdict(repair) for repair in repairs_of(job, sound, self._left_out)],
+            "warnings": warnings_of(job, sound, columns, words, self.rows),
+            "first_rows": self._first_rows,
+        }
+        write_report(job.request.target, table, (self._column(index) for index in self._plans))
+        return Profile(self.rows, len(self._plans), len(self._faults))
+
+    def _column(self, index: int) -> dict[str, Any]:
+        plan, fault = self._plans[index], self._faults.get(index)
+        numbers = None if fault else self._numbers.states.get(index)
+        lengths = None if fault else self._lengths.states.get(index)
+        values = self._values.states[index]
+        different = self._different(index, values.counts) if values.at_least is None else values.at_least
+        alternatives = self.alternatives(index)
+        return {
+            "index": index,
+            "file_name": self._job.file_names[index],
+            "name": plan.name,
+            "key": plan.name if index in self._namesakes else self._job.file_names[index],
+            "type": self._kinds[index],
+            "labels": plan.labels,
+            "why": self._why(index, alternatives),
+            "chosen": self._job.request.attributes.get(plan.name),
+            "alternatives": [alternative.to_json() for alternative in alternatives],
+            "missing": self._counts.missing[index],
+            "distinct": different,
+            "distinct_is_exact": values.at_least is None,
+            "numbers": numbers.to_json() if numbers else None,
+            "commonest": self._commonest(index) if self._has_commonest(index) else None,
+            "lengths": lengths.to_json() if lengths else None,
+            "error": fault.to_json() if fault else None,
+        }
+
+    def _why(self, index: int, alternatives: Sequence[Alternative]) -> str:
+        if index in self._faults:
+            return self._faults[index].message
+        job, plan = self._job, self._plans[index]
+        scan = job.scans[index]
+        scan = scan.scan if isinstance(scan, Tried) else scan
+        integer = next(each for each in alternatives if each.type == "integer")
+        return reason(
+            Evidence(
+                plan,
+                self.rows - self._counts.missing[index],
+                self._fitting[index],
+                job.request.attributes.get(plan.name),
+                scan if isinstance(scan, InferredType) else None,
+                self._stored(index),
+                integer.fault,
+                plan.name in job.request.target_attributes,
+            )
+        )
+
+    def _stored(self, index: int) -> str | None:
+        table = self._job.table
+        if self._job.is_typed:
+            return cast("ColumnarTable", table).file_types[index]
+        return table.attributes[index].type if isinstance(table, ArffTable) else None
+
+    def _has_commonest(self, index: int) -> bool:
+        return index in self._faults or self._plans[index].kind not in NUMBERS
+
+    def _commonest(self, index: int) -> list[dict[str, Any]]:
+        counts: dict[str, int] = {}
+        for text, count in self._values.states[index].counts.items():
+            value = self._value(index, text)
+            if value is not None:
+                counts[value] = counts.get(value, 0) + count
+        found = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: self._detail.commonest]
+        return [{"value": shown(value), "count": count} for value, count in found]
+
+    def _different(self, index: int, texts: Iterable[str]) -> int:
+        values = {self._value(index, text) for text in texts} - {None}
+        if self._has_commonest(index):
+            return len(values)
+        return len({float(value) for value in values if value is not None})
+
+    def _value(self, index: int, text: str) -> str | None:
+        """Return what is published of a text, or None if it stands for a missing value."""
+        if index in self._faults:
+            return text
+        plan = self._plans[index]
+        value = text if plan.kind == "string" or plan.is_plain else text.strip(BLANKS)
+        return None if value in plan.missing_words else value
+
+    def _refuse(self, index: int, fault: Fault) -> None:
+        """Look at a column as text from here on; then no word in it is a missing value."""
+        self._faults.setdefault(index, fault)
+        self._plans[index] = ColumnPlan(self._plans[index].name, "string")
+        self._counts.missing[index] -= self._counts.words[index]
+        self._counts.words[index] = 0
+
+
+def cell_shown(cell: str | None) -> str | None:
+    """Return as much of a cell as is shown."""
+    return cell if cell is None or len(cell) <= LONGEST_CELL else cell[: LONGEST_CELL - 1] + "…"
+
+
+def _later_namesakes(names: Mapping[int, str]) -> set[int]:
+    """Return the columns whose name in the file means an earlier one, or none."""
+    seen = {""}
+    later = set()
+    for index, name in names.items():
+        if name in seen:
+            later.add(index)
+        seen.add(name)
+    return later

@@ -1,0 +1,212 @@
+"""A table of dense rows, looked at before it is published: a pass over its blocks, many columns at once."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.tabular.cells import BLANKS, does_not_fit
+from app.tabular.convert import Job, check_sizes
+from app.tabular.encode import UnfitError, check_texts, may_be_unsafe, without
+from app.tabular.infer import InferredType, Settled, Unnamed, see_all
+from app.tabular.look import MOST_ROWS, NUMBERS, Look, cell_shown
+from app.tabular.stats import Cells
+from app.tabular.table import LONG_COLUMN, Block, Stack, ahead
+from app.tabular.trials import CHOICES, Alternative, Fault, Trials, Tried
+from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
+
+if TYPE_CHECKING:
+    from app.tabular.columnar import ColumnarTable
+
+_COLUMNS_AT_ONCE = 2_000
+"""Columns whose values are held at once; at least `MOST_ROW_COLUMNS`."""
+_NUMBER = rf"^[{BLANKS}]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[{BLANKS}]*$"
+_WHOLE = rf"^[{BLANKS}]*[+-]?[0-9]+[{BLANKS}]*$"
+
+
+class _Reading(NamedTuple):
+    """How columns are read alike."""
+
+    is_text: bool
+    is_plain: bool
+    words: frozenset[str]
+    alone: int | None
+
+
+class DenseLook(Look):
+    """A table of dense rows, in any format."""
+
+    def __init__(self, job: Job, report: ProgressSink) -> None:
+        # A column without a name is an error that no choice of a type could mend.
+        self._tried = {
+            index: Tried(scan, job.table.names[index])
+            for index, scan in enumerate(job.scans)
+            if not isinstance(scan, Unnamed)
+        }
+        super().__init__(
+            replace(job, scans=[self._tried.get(index, scan) for index, scan in enumerate(job.scans)]), report
+        )
+        self._unreadable: dict[int, Fault] = {}
+        self._label_sets: dict[int, pa.Array] = {}
+        for index in self._refused():
+            self._kinds[index] = _asked(job.request, self._plans[index].name, self._faults[index])
+        self._trials = Trials(job.request, self._plans, self._faults)
+        inferred = {index for index, tried in self._tried.items() if isinstance(tried.scan, InferredType)}
+        self._wholes = {index for index in inferred if self._plans[index].kind == "real"}
+        texts = {index for index in inferred if self._plans[index].kind in {"string", "nominal"}}
+        self._texts = texts - self._faults.keys()
+
+    def run(self) -> None:
+        """Look at all rows; see `Look`."""
+        job = self._job
+        for block in ahead(self._blocks()):
+            if job.is_typed or not job.must_see_all:
+                check_sizes(job, block)
+            if not job.is_typed and not job.must_see_all:
+                see_all(job.scans, block)
+                for index in self._refused():
+                    self._trials.demote(index)
+            self._see(block)
+            self._report(Progress("profile", block.position, job.size))
+
+    def alternatives(self, index: int) -> list[Alternative]:
+        """Return what a column could be declared as; see `Look`."""
+        if index in self._unreadable:
+            return [Alternative(kind, False, self._unreadable[index]) for kind in CHOICES]  # noqa: FBT003
+        return self._trials.of(index, self._unwritable.get(index))
+
+    def _blocks(self) -> Iterator[Block]:
+        """Yield the rows as texts; a column that cannot be published in a block is told, and spelled anyhow."""
+        if not self._job.is_typed:
+            yield from self._job.table.blocks()
+            return
+        table = cast("ColumnarTable", self._job.table)
+        for block in table.blocks_to_scan(range(len(table.names))):
+            columns = [self._text(table, index, block) for index in range(len(table.names))]
+            yield Block(columns, block.first_row, block.position)
+
+    def _text(self, table: "ColumnarTable", index: int, block: Block) -> pa.Array:
+        try:
+            return table.columns[index].text(block.columns[index], block.first_row)
+        except TabularError as error:
+            fault = Fault.of(error)
+            self._unreadable.setdefault(index, fault)
+            return _as_it_is(block.columns[index])
+
+    def _refused(self) -> list[int]:
+        """Return the columns that their scans have refused since the last time."""
+        new = {index: tried.fault for index, tried in self._tried.items() if index not in self._faults}
+        refused = {index: fault for index, fault in new.items() if fault}
+        for index, fault in refused.items():
+            self._refuse(index, fault)
+        return list(refused)
+
+    def _see(self, block: Block) -> None:
+        for index, fault in list(self._unreadable.items()):
+            self._refuse(index, fault)
+        self._trials.see(block)
+        indices = list(self._plans)
+        for start in range(0, len(indices), _COLUMNS_AT_ONCE):
+            self._see_some(indices[start : start + _COLUMNS_AT_ONCE], block)
+        self.rows += block.rows
+
+    def _see_some(self, some: Sequence[int], block: Block) -> None:
+        values = self._published(some, block)
+        if not set(self._shown).isdisjoint(some):
+            self._show(values, block.rows)
+        for index, value in self._values.see({index: block.columns[index] for index in some}):
+            self._trials.note(index, value, block)
+        for index in some:
+            if self._values.states[index].at_least is not None:
+                self._trials.give_up(index)
+        self._measure(values, block)
+
+    def _measure(self, values: Mapping[int, pa.Array], block: Block) -> None:
+        for index, cells in values.items():
+            self._counts.missing[index] += cells.null_count
+            self._counts.words[index] += cells.null_count - block.columns[index].null_count
+        for pattern, indices in ((_WHOLE, self._wholes), (_NUMBER, self._texts)):
+            for cells in Cells.stacked({index: values[index] for index in values if index in indices}):
+                for index, count in cells.matches(pattern):
+                    self._fitting[index] += count
+        sound = {index: self._plans[index].kind for index in values if index not in self._faults}
+        for cells in Cells.stacked({index: values[index] for index in sound if sound[index] in NUMBERS}):
+            self._numbers.see(cells)
+        for cells in Cells.stacked({index: values[index] for index in sound if sound[index] == "string"}):
+            self._lengths.see(cells)
+
+    def _published(self, some: Sequence[int], block: Block) -> dict[int, pa.Array]:
+        """Return the values of some columns, null where they are missing, and note what ARFF cannot carry."""
+        values: dict[int, pa.Array] = {}
+        for key, indices in self._groups(some, block).items():
+            stack = Stack(block, indices)
+            cells = stack.cells if key.is_plain else pc.utf8_trim(stack.cells, BLANKS)
+            values.update(stack.split(without(key.words, cells)))
+            if key.is_text and may_be_unsafe(stack.cells):
+                for index in indices:
+                    self._check_text(index, values[index], block)
+        for index in some:
+            labels = self._plans[index].labels
+            if labels and isinstance(self._tried[index].scan, Settled):
+                self._check_labels(index, labels, values, block)
+        return values
+
+    def _groups(self, some: Sequence[int], block: Block) -> dict[_Reading, list[int]]:
+        """Put columns together that are read alike; long ones stand alone."""
+        groups: dict[_Reading, list[int]] = {}
+        for index in some:
+            plan = self._plans[index]
+            is_text = plan.kind == "string" and index not in self._unwritable
+            alone = index if block.rows > LONG_COLUMN else None
+            reading = _Reading(is_text, plan.is_plain or plan.kind == "string", plan.missing_words, alone)
+            groups.setdefault(reading, []).append(index)
+        return groups
+
+    def _check_text(self, index: int, cells: pa.Array, block: Block) -> None:
+        try:
+            check_texts(cells)
+        except UnfitError as unfit:
+            fault = self._misfit(index, cells, unfit.position, unfit.fault, block)
+            self._unwritable[index] = fault
+            self._refuse(index, fault)
+
+    def _check_labels(
+        self, index: int, labels: Sequence[str], values: dict[int, pa.Array], block: Block
+    ) -> None:
+        cells = values[index]
+        if index not in self._label_sets:
+            self._label_sets[index] = pa.array(labels, pa.string())
+        is_label = pc.or_(pc.is_null(cells), pc.is_in(cells, value_set=self._label_sets[index]))
+        position = pc.index(is_label, value=False).as_py()
+        if position >= 0:
+            fault = "is not one of the column's labels"
+            self._refuse(index, self._misfit(index, cells, position, fault, block))
+            values[index] = block.columns[index]
+
+    def _misfit(self, index: int, cells: pa.Array, position: int, fault: str, block: Block) -> Fault:
+        value = cells[position].as_py()
+        error = does_not_fit(self._plans[index].name, value, fault, block.first_row + position)
+        return Fault.of(error, value)
+
+    def _show(self, values: Mapping[int, pa.Array], rows: int) -> None:
+        some = min(MOST_ROWS - len(self._first_rows), rows)
+        if some:
+            columns = [values[index].slice(0, some).to_pylist() for index in self._shown]
+            self._first_rows += [[cell_shown(cell) for cell in row] for row in zip(*columns, strict=True)]
+
+
+def _as_it_is(column: pa.Array) -> pa.Array:
+    """Return the texts of a column of numbers or points in time that cannot be published, as far as there are such."""
+    try:
+        texts = column.cast(pa.string())
+    except pa.ArrowException:
+        return pa.nulls(len(column), pa.string())
+    return pc.if_else(pc.equal(texts, "nan"), pa.scalar(None, pa.string()), texts)
+
+
+def _asked(request: ConversionRequest, name: str, fault: Fault) -> Kind:
+    """Return the type that a column was meant to have, which its scan has refused."""
+    declared = request.attributes.get(name, "real" if fault.slug == "not-finite" else "nominal")
+    return next((kind for kind in ("string", "integer", "real") if kind == declared), "nominal")

@@ -1,0 +1,92 @@
+"""A table of sparse rows, looked at before it is published: a pass over what its rows state."""
+
+import pyarrow as pa
+
+from app.tabular.arff.reader import ArffTable, SparseBlock
+from app.tabular.arff.sparse import SparseRows, entries_of
+from app.tabular.arff.syntax import unquote
+from app.tabular.cells import does_not_fit, number_fault
+from app.tabular.convert import Job
+from app.tabular.encode import MISSING
+from app.tabular.look import MOST_ROWS, NUMBERS, Look, cell_shown
+from app.tabular.stats import Cells
+from app.tabular.trials import CHOICES, NUMBER_CHOICES, Alternative, Choice, Fault
+from app.tabular.types import Progress, ProgressSink
+
+
+class SparseLook(Look):
+    """An ARFF file of sparse rows: what a row does not state is zero, or the first label."""
+
+    def __init__(self, job: Job, table: ArffTable, report: ProgressSink) -> None:
+        super().__init__(job, report)
+        self._table = table
+        self._stated = dict.fromkeys(self._plans, 0)
+        self._default = {index: plan.labels[0] if plan.labels else "0" for index, plan in self._plans.items()}
+        self._trial_faults: dict[tuple[Choice, int], Fault] = {}
+
+    def run(self) -> None:
+        """Look at all rows; see `Look`."""
+        rows = SparseRows(self._plans)
+        self._counts = rows.counts
+        for block in self._table.sparse_blocks():
+            # What is wrong with a row is found here.
+            rows.encode(block)
+            self._see(block)
+            self._report(Progress("profile", block.position, self._job.size))
+        self.rows = rows.counts.rows
+        for index, plan in self._plans.items():
+            zeros = self.rows - self._stated[index]
+            if not zeros:
+                continue
+            self._values.add(index, self._default[index], zeros)
+            if plan.kind in NUMBERS:
+                self._numbers.add_zeros(index, zeros)
+
+    def alternatives(self, index: int) -> list[Alternative]:
+        """Return what a column could be declared as; see `Look`."""
+        return [self._alternative(kind, index) for kind in CHOICES]
+
+    def _alternative(self, kind: Choice, index: int) -> Alternative:
+        own = self._plans[index].kind
+        if kind in NUMBER_CHOICES:
+            fault = self._trial_faults.get((kind, index))
+            is_known = fault or own in {kind, "integer"} or self._values.states[index].at_least is None
+            return Alternative(kind, fault is None if is_known else None, fault)
+        message = (
+            "The table has sparse rows, of which only numbers are read and labels that the file declares."
+        )
+        return Alternative(kind, False, Fault("sparse-types", message))  # noqa: FBT003
+
+    def _see(self, block: SparseBlock) -> None:
+        rows: list[int] = []
+        columns: list[int] = []
+        texts: list[str | None] = []
+        for row, (line, text) in enumerate(block.rows, start=block.first_row):
+            entries = {
+                index: None if cell == MISSING else unquote(cell, line)
+                for index, cell in entries_of(text, line).items()
+            }
+            rows += [row] * len(entries)
+            columns += entries.keys()
+            texts += entries.values()
+            if len(self._first_rows) < MOST_ROWS:
+                whole = self._default | entries
+                self._first_rows.append([cell_shown(whole[index]) for index in self._shown])
+        for index in columns:
+            self._stated[index] += 1
+        cells = Cells(pa.array(columns, pa.int64()), pa.array(texts, pa.string()))
+        is_number = pa.array([self._plans[index].kind in NUMBERS for index in columns], pa.bool_())
+        self._numbers.see(Cells(cells.columns.filter(is_number), cells.cells.filter(is_number)))
+        new = list(self._values.see_cells(cells))
+        places: dict[tuple[int, str | None], int] = {}
+        for row, index, value in zip(rows, columns, texts, strict=True):
+            places.setdefault((index, value), row)
+        for index, value in new:
+            self._try(index, value, places[index, value])
+
+    def _try(self, index: int, value: str, row: int) -> None:
+        for kind in NUMBER_CHOICES:
+            fault = number_fault(value, kind)
+            if fault and (kind, index) not in self._trial_faults:
+                error = does_not_fit(self._plans[index].name, value, fault, row)
+                self._trial_faults[kind, index] = Fault.of(error, value)
