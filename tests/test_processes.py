@@ -83,7 +83,7 @@ def test_upload_when_the_client_goes_away_then_a_row_says_so_at_once(service: Se
         wait_for(lambda: bool(service.uploads()))
 
     wait_for(lambda: service.uploads()[0]["state"] == "failed")
-    assert not service.spooled()
+    wait_for(lambda: not service.spooled())
 
 
 @pytest.fixture(scope="module")

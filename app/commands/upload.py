@@ -191,9 +191,7 @@ class _Run:
         source = Source.read(file, self._terminal.hashed)
         found = self._upload = uploader.begin(source, metadata, publish=self._publish)
         self._page = uploader.page(found)
-        if found["state"] == UploadState.DUPLICATE and found["dataset_id"] is None:
-            self._terminal.say("Another upload of yours has this file and name; this is about that one.")
-        elif found["state"] in HAS_OUTCOME:
+        if found["state"] in HAS_OUTCOME - {UploadState.DUPLICATE}:
             self._terminal.say(
                 "You have published this file under this name before; nothing else of this call was looked at "
                 "(--duplicate publishes it again)."
@@ -279,6 +277,8 @@ class _Terminal:
 
     def conclude(self, outcome: str, upload: Document) -> None:
         """Say what was published, and what its owner may want to know of it."""
+        if outcome == UploadState.DUPLICATE:
+            self.say("You have published this file under this name before (--duplicate publishes it again).")
         for repair in upload["repairs"]:
             column = f"{repair['column']}: " if repair["column"] else ""
             self.say(f"Changed: {column}{repair['change']} ({repair['reason']})")

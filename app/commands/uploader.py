@@ -39,7 +39,6 @@ TRY_AGAIN = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 507})
 ASK_AGAIN = frozenset({"mismatching-upload-offset", "upload-state", "completed-upload", "malformed-body"})
 """Problems of bytes that came late, twice, or not all: asking how the upload stands says where to go on."""
 CAN_PUBLISH = frozenset({UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY})
-CAME_TO_NOTHING = frozenset({UploadState.FAILED, UploadState.CANCELLED})
 UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 DIGEST_MISMATCH = "digest-mismatch"
 
@@ -199,9 +198,6 @@ class Uploader:
     def _go_on_with(self, upload: Document, metadata: Mapping[str, Any], *, publish: bool) -> Document | None:
         """Return the upload that was begun before, as it stands now; None if a new one is needed."""
         state = upload["state"]
-        if _repeats_unpublished(upload):
-            # While that one is under way, this one is what `wait` follows it by.
-            return None if self._repeated(upload)["state"] in CAME_TO_NOTHING else upload
         if state == UploadState.FAILED:
             return self._retry(upload) if publish else None
         if state in HAS_OUTCOME and state != UploadState.CANCELLED:
@@ -220,7 +216,7 @@ class Uploader:
         except RefusedError:
             # Its bytes are gone; or it was heard, and only the answer was lost.
             upload = self.ask_after(upload)
-            return None if upload["state"] in CAME_TO_NOTHING else upload
+            return None if upload["state"] in {UploadState.FAILED, UploadState.CANCELLED} else upload
 
     def send(self, upload: Document, source: Source) -> Document:
         """Send what is missing, from wherever the server says it stands, until nothing is.
@@ -295,18 +291,7 @@ class Uploader:
         return _document(self._ask("GET", _path(upload)))
 
     def wait(self, upload: Document, *, publish: bool) -> Document:
-        """Follow an upload, or the one that it repeats, until nothing more happens by itself."""
-        upload = self._wait(upload, publish=publish)
-        return self._wait(self._repeated(upload), publish=publish) if _repeats_unpublished(upload) else upload
-
-    def _repeated(self, upload: Document) -> Document:
-        """Return the upload of the same file under the same name that this one made way for."""
-        if not UPLOAD_ID.fullmatch(str(upload.get("duplicate_of"))):
-            raise UnreachableError(_problem("The server does not say which upload this one repeats."))
-        return self.ask_after({"id": upload["duplicate_of"]})
-
-    def _wait(self, upload: Document, *, publish: bool) -> Document:
-        """Follow an upload as events or, where none get through, by asking."""
+        """Follow an upload until nothing more happens by itself, as events or, where none get through, by asking."""
         while not _rests(upload, publish=publish):
             try:
                 for shown in self._events(upload):
@@ -389,10 +374,6 @@ def is_loopback(server: str) -> bool:
 
 def _rests(upload: Mapping[str, Any], *, publish: bool) -> bool:
     return upload["state"] in ENDED or (not publish and upload["state"] == UploadState.READY)
-
-
-def _repeats_unpublished(upload: Mapping[str, Any]) -> bool:
-    return upload["state"] == UploadState.DUPLICATE and upload.get("dataset_id") is None
 
 
 def _path(upload: Mapping[str, Any]) -> str:

@@ -222,13 +222,17 @@ async def get_by_idempotency_key(session: AsyncSession, key: str) -> Upload | No
 
 
 async def get_twin(session: AsyncSession, user_id: int, *, sha256: str, name: str | None) -> Upload | None:
-    """Return the user's earliest upload of the same bytes under the same name that is, or will be, published."""
+    """Return the user's earliest upload of the same bytes under the same name that is published, or on its way.
+
+    One that waits for such an upload itself does not count.
+    """
     statement = (
         sa.select(*_COLUMNS)
         .where(
             uploads.c.user_id == user_id,
             uploads.c.received_sha256 == sha256,
             uploads.c.state.in_(_COUNTS_AS_PUBLISHED),
+            sa.or_(uploads.c.state != UploadState.RECEIVED, uploads.c.duplicate_of.is_(None)),
         )
         .order_by(uploads.c.created_at)
     )

@@ -18,6 +18,7 @@ IN_THE_FILE = frozenset(
         "nested-value",
         "no-rows",
         "not-text",
+        "nul-character",
         "old-feather",
         "ragged-column",
         "ragged-row",
@@ -28,17 +29,20 @@ IN_THE_FILE = frozenset(
     }
 )
 """Failures that no choice of types, names or repairs can avert."""
+REPAIRABLE = frozenset({"bad-column-name", "duplicate-column"})
+"""Failures that only the file can avert where the repair was allowed."""
 OF_THE_SERVER = frozenset(
     {"conversion-failed", "interrupted", "out-of-memory", "storage-failed", "took-too-long"}
 )
 """Failures that are no fault of the table."""
 
 
-def where_to_correct(error: TabularError) -> Literal["file", "metadata", "nothing"]:
+def where_to_correct(error: TabularError, *, repair: bool) -> Literal["file", "metadata", "nothing"]:
     """Return what its owner has to change before another attempt can succeed."""
     if error.slug in OF_THE_SERVER:
         return "nothing"
-    return "file" if error.slug in IN_THE_FILE else "metadata"
+    is_of_file = error.slug in IN_THE_FILE or (repair and error.slug in REPAIRABLE)
+    return "file" if is_of_file else "metadata"
 
 
 def out_of_memory() -> TabularError:

@@ -70,7 +70,7 @@ def _is_type(kind: object) -> bool:
 
 
 def _known_type(kind: object) -> object:
-    if isinstance(kind, str) and not _is_type(kind):
+    if not (_is_type(kind) or _is_labels(kind)):
         raise ValueError(f'This is not a type. Use {", ".join(TYPE_NAMES)} or {{"nominal": ["label", …]}}.')
     return kind
 

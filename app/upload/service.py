@@ -24,6 +24,8 @@ from app.upload.metadata import MOST_WARNINGS, check_complete, check_draft, merg
 from app.upload.preview import require_possible_choices
 from app.upload.receive import expiry
 
+TWIN_PAUSE = timedelta(seconds=2)
+"""How often an upload that waits for another one of the same file looks what became of that."""
 LOOK_SECONDS = 15.0
 """How often a waiting request looks at the row though nobody woke it."""
 CAN_STOP = frozenset(
@@ -125,7 +127,7 @@ async def publish_upload(
     """Let an upload go to OpenML: now, or as soon as its bytes are in. Asked twice, it is the same.
 
     Raises:
-        UploadStateError: it has failed (`retry_upload`).
+        UploadStateError: it has failed (`retry_upload`), or is on its way with another description.
         UploadGoneError: it was cancelled.
         ValidationFailedError: the metadata is not complete, or a column cannot have the type that it is given.
     """
@@ -138,6 +140,8 @@ async def publish_upload(
         if upload.state == UploadState.FAILED:
             raise UploadStateError("The upload has failed; correct it, then POST to its `retry`.")
         if upload.state not in BEFORE_PUBLISH:
+            if _changes_something(upload, changes):
+                raise _not_now(upload)
             return
         await _save_metadata(session, resources, upload._replace(publish_requested=True), changes)
         await uploads.set_values(session, upload.id, {"publish_requested": True}, only_in=BEFORE_PUBLISH)
@@ -152,8 +156,9 @@ async def release(
 ) -> UploadState | None:
     """Let a verified upload go to OpenML, unless its user published the same file under the same name before.
 
-    The transaction has locked the user, so that of two equal uploads at once the second sees the first. Returns the
-    state that the upload is in now, None if it has moved on meanwhile.
+    If another upload of it is on its way there, this one waits in the queue, with its bytes: that one may fail. The
+    transaction has locked the user, so that of two equal uploads at once the second sees the first. Returns the state
+    that the upload is in now, None if it has moved on meanwhile.
     """
     description = upload.description or {}
     twin = None
@@ -161,16 +166,23 @@ async def release(
         twin = await uploads.get_twin(
             session, upload.user_id, sha256=upload.received_sha256, name=description.get("dataset_name")
         )
-    state = UploadState.RECEIVED if twin is None else UploadState.DUPLICATE
+    is_published = twin is not None and twin.dataset_id is not None
+    state = UploadState.DUPLICATE if is_published else UploadState.RECEIVED
     values = {"duplicate_of": twin.id if twin else None, "expires_at": None}
+    look_at = now + TWIN_PAUSE if twin else now
+    if upload.state == state and owner is not None:
+        # It waits already; that is no step that anybody wants to see again and again.
+        await uploads.set_values(session, upload.id, values, only_in={state})
+        await uploads.set_retry(session, upload.id, owner=owner, at=look_at)
+        return state
     moved = await uploads.set_state(
         session,
         upload.id,
         state,
         now=now,
         owner=owner,
-        only_from={UploadState.VERIFYING, UploadState.READY},
-        available_at=now if twin is None else None,
+        only_from={UploadState.VERIFYING, UploadState.READY, UploadState.RECEIVED},
+        available_at=None if is_published else look_at,
         values=values,
     )
     wake_after_commit(session, UPLOADS)
@@ -233,8 +245,7 @@ async def _look_again(
     session: AsyncSession, upload: Upload, changes: Mapping[str, Any], *, now: datetime
 ) -> None:
     """Go on with an upload that failed while nobody could say whether OpenML has it: look there before it is sent."""
-    # Pages send the whole form, changed or not.
-    if check_complete(merge(upload.description, changes)).values != merge(upload.description, {}):
+    if _changes_something(upload, changes):
         _require_settled(upload)
     moved = await uploads.set_state(
         session,
@@ -248,6 +259,11 @@ async def _look_again(
     if not moved:
         raise UploadStateError("The upload has moved on meanwhile; ask how it stands.")
     wake_after_commit(session, UPLOADS)
+
+
+def _changes_something(upload: Upload, changes: Mapping[str, Any]) -> bool:
+    """Say whether the description would be another one: pages send the whole form, changed or not."""
+    return check_complete(merge(upload.description, changes)).values != merge(upload.description, {})
 
 
 def _require_settled(upload: Upload) -> None:

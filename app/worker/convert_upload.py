@@ -49,7 +49,7 @@ class Converter:
             TryAgainError: it could not be converted now.
         """
         async with self._machine.take():
-            with _told_to_the_owner():
+            with _told_to_the_owner(upload):
                 return await convert_in_process(self._request(upload), self._limits(), _sink(report))
 
     async def profile(self, upload: Upload, report: Report) -> Profile:
@@ -62,7 +62,7 @@ class Converter:
         target = self._resources.storage.path(upload.id, "profile")
         request = replace(self._request(upload), target=target)
         async with self._machine.take():
-            with _told_to_the_owner():
+            with _told_to_the_owner(upload):
                 try:
                     return await profile_in_process(request, self._limits(), _sink(report))
                 except TabularError as error:
@@ -127,7 +127,7 @@ def _sink(report: Report) -> ProgressSink:
 
 
 @contextmanager
-def _told_to_the_owner() -> Iterator[None]:
+def _told_to_the_owner(upload: Upload) -> Iterator[None]:
     """Turn what is wrong with a table into a problem, and what is not its fault into another attempt."""
     try:
         yield
@@ -141,5 +141,5 @@ def _told_to_the_owner() -> Iterator[None]:
             line=error.line,
             column=error.column,
             hint=error.hint,
-            correct=where_to_correct(error),
+            correct=where_to_correct(error, repair=(upload.description or {}).get("repair", True)),
         ) from error

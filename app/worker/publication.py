@@ -172,7 +172,8 @@ class Publication:
                     values={"expires_at": expiry(self._resources), "lease_owner": None, "progress": None},
                 )
                 wake_after_commit(session, upload_topic(upload.id))
-        log.info("upload", upload=self._upload.id, state=state)
+        if state != self._upload.state:
+            log.info("upload", upload=self._upload.id, state=state)
         if state == UploadState.DUPLICATE:
             await self._forget_bytes()
         # Whoever comes next, perhaps this worker, takes it from the queue.
@@ -206,6 +207,10 @@ class Publication:
         self.progress = {"phase": phase, "bytes": done, "total_bytes": total, "rows": rows}
 
     async def _check(self) -> None:
+        if self._upload.duplicate_of is not None:
+            # Another upload of the same file goes first.
+            await self._release()
+            return
         await self._api_key()
         await self._move(UploadState.CHECKED)
 

@@ -184,7 +184,7 @@ async def test_upload_when_another_one_of_its_file_is_under_way_then_led_there(
     open_page: OpenPage, ada: str
 ) -> None:
     page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
-    other, upload = "ab" * 16, {"state": "duplicate", "dataset_id": None, "dataset_url": None}
+    other, upload = "ab" * 16, {"state": "received", "dataset_id": None, "dataset_url": None}
 
     async def repeat(route: Route) -> None:
         """Answer as the service does in the moment in which the other one is on its way."""

@@ -136,9 +136,11 @@ def test_upload_when_it_has_no_target_then_told_before_it_is_sent(
     assert "without --target" in done.stderr
 
 
-async def test_upload_when_it_repeats_one_that_fails_then_told_so_and_published_the_next_time(
-    run: Run, site: Site, table: Path, name: str
+@pytest.mark.parametrize("ending", ["failed", "active"])
+async def test_upload_when_another_one_of_its_file_is_under_way_then_it_waits_for_that(
+    run: Run, site: Site, table: Path, name: str, ending: str
 ) -> None:
+    fails = ending == "failed"
     common = [str(table), "--name", name, "--target", "flood", "--patience", "30", "--description"]
     first, second = [*common, "First."], [*common, "Second."]
     run(*first, "--draft", **at(site))
@@ -148,21 +150,30 @@ async def test_upload_when_it_repeats_one_that_fails_then_told_so_and_published_
 
     set_columns(site, earlier["id"], state="sending", available_at=datetime(2100, 1, 1, tzinfo=UTC))
     command = asyncio.create_task(asyncio.to_thread(run, *second, **at(site)))
-    await eventually(lambda: has_state(site, later["id"], "duplicate"))
+    await eventually(lambda: waits_for(site, later["id"], earlier["id"]))
     await asyncio.sleep(0.5)
     assert not command.done(), "nothing is published yet"
-    set_columns(site, earlier["id"], state="failed", error=error)
-    refused = await command
-    again = await asyncio.to_thread(run, *second, **at(site))
+    values = {"error": error} if fails else {"dataset_id": 7}
+    set_columns(site, earlier["id"], state=ending, **values)
+    done = await command
 
-    assert (refused.exit_code, "OpenML does not like it." in refused.stderr) == (1, True), refused.output
-    assert (again.exit_code, len(uploads(site, name))) == (0, 3), again.output
-    assert uploads(site, name)[0]["state"] == "active"
+    now, _ = uploads(site, name)
+    assert done.exit_code == 0, done.output
+    assert (now["id"], now["state"]) == (later["id"], "active" if fails else "duplicate")
+    assert (now["dataset_id"] == 7, now["duplicate_of"]) == (
+        (False, None) if fails else (True, earlier["id"])
+    )
+    assert ("before" in done.stderr) is not fails
 
 
-async def has_state(site: Site, upload_id: str, state: str) -> bool | None:
+async def waits_for(site: Site, upload_id: str, other_id: str) -> bool | None:
     answer = await asyncio.to_thread(httpx.get, f"{site.url}/uploads/{upload_id}", headers=site.headers)
-    return answer.json()["state"] == state or None
+    found = answer.json()
+    return (found["state"], found["duplicate_of"], found["dataset_id"]) == (
+        "received",
+        other_id,
+        None,
+    ) or None
 
 
 def set_columns(site: Site, upload_id: str, **values: Any) -> None:

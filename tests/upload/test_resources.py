@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db.tables import upload_parts, uploads
+from app.db.uploads import UploadState
 from app.worker.janitor import clean_up
 from tests.conftest import MakePerson, Person, Running, eventually, insert_person, running
 from tests.engines import ENGINES
@@ -470,6 +471,56 @@ async def test_upload_when_same_file_and_name_come_again_then_the_earlier_one(
         await app.client.post("/data-upload", files=form(), headers=(await make_person()).headers),
     ]
     assert len({first["id"], *(answer.json()["id"] for answer in answers)}) == 4
+
+
+async def test_upload_when_another_one_of_its_file_is_given_up_then_published_itself(
+    app: Running, person: Person
+) -> None:
+    paths = [await begin(app, person) for _ in range(3)]
+    for path in paths:
+        await send(app, person, path, CSV)
+        await reach(app, person, path, "ready")
+    first, second, third = paths
+    async with app.resources.database.session() as session:
+        # As if it were being sent.
+        later = utc_now() + timedelta(days=1)
+        values = {"state": UploadState.SENDING, "available_at": later, "publish_requested": True}
+        await session.execute(
+            sa.update(uploads).where(uploads.c.id == first.rpartition("/")[2]).values(values)
+        )
+    waiting = [await app.client.post(f"{path}/publish", headers=person.headers) for path in (second, third)]
+
+    async with app.resources.database.session() as session:
+        values = {"state": UploadState.CANCELLED}
+        await session.execute(
+            sa.update(uploads).where(uploads.c.id == first.rpartition("/")[2]).values(values)
+        )
+    ended = [await reach(app, person, path, "active", "duplicate") for path in (second, third)]
+
+    assert [(one.json()["state"], one.json()["duplicate_of"]) for one in waiting] == [
+        ("received", first.rpartition("/")[2])
+    ] * 2
+    assert sorted(one["state"] for one in ended) == ["active", "duplicate"]
+    assert len({one["dataset_id"] for one in ended}) == 1
+    steps = [[event["state"] for event in one["events"]].count("received") for one in ended]
+    assert steps == [1, 1], "waiting is one step"
+
+
+async def test_publish_when_it_has_begun_then_the_same_again_is_taken_and_a_change_is_not(
+    app: Running, person: Person
+) -> None:
+    path = await begin(app, person)
+    await send(app, person, path, CSV)
+    await reach(app, person, path, "ready")
+    words = {"description": "As published."}
+    await app.client.post(f"{path}/publish", json=words, headers=person.headers)
+    await reach(app, person, path, "active")
+
+    again = await app.client.post(f"{path}/publish", json=words, headers=person.headers)
+    changed = await app.client.post(f"{path}/publish", json={"description": "Late."}, headers=person.headers)
+
+    assert (again.status_code, changed.status_code) == (202, 409)
+    assert "it can be changed and removed there only" in changed.json()["detail"]
 
 
 async def test_idempotency_key_when_request_is_repeated_then_one_upload(app: Running, person: Person) -> None:

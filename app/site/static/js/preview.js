@@ -141,7 +141,8 @@ function outcome() {
   if (upload.state === "published" || upload.state === "processing") {
     return ["good", "OpenML has your dataset", "It looks at it now; then it becomes active. You may close this page.", open];
   }
-  if (upload.state === "duplicate") return repeated(open);
+  if (upload.state === "duplicate") return ["good", "It was on OpenML already", "You have published the same file under this name before.", open];
+  if (upload.state === "received" && upload.duplicate_of) return waiting();
   if (upload.state === "cancelled") return ["warn", "This upload was cancelled", "Its bytes are gone; nothing was published.", make("p", {}, uploads)];
   if (upload.state === "failed") {
     const title = upload.dataset_id === null ? "It was not published" : "OpenML could not process the dataset";
@@ -154,11 +155,10 @@ function outcome() {
   return [null];
 }
 
-/** An upload of a file that is, or was about to be, published by another one. */
-function repeated(open) {
-  if (open) return ["good", "It was on OpenML already", "You have published the same file under this name before.", open];
+/** Where another upload of the same file goes first. */
+function waiting() {
   const other = make("a", { class: "button", href: pageOf({ id: upload.duplicate_of }) }, "See how that one fares");
-  return ["warn", "You are publishing this file already", "Another upload of yours has the same file and name. If it fails, try that one again, or send the file anew.", make("p", {}, other)];
+  return ["warn", "You are publishing this file already", "Another upload of yours has the same file and name. This one is published only if that one is not.", make("p", {}, other)];
 }
 
 function whatToDo() {
