@@ -46,8 +46,7 @@ async def show_preview(
 
 
 def _is_gone(upload: Upload) -> bool:
-    is_published = upload.dataset_id is not None or upload.duplicate_of is not None
-    return is_published or upload.state == UploadState.CANCELLED
+    return upload.dataset_id is not None or upload.state in {UploadState.DUPLICATE, UploadState.CANCELLED}
 
 
 def _no_preview(upload: Upload) -> UploadStateError:

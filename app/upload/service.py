@@ -171,8 +171,8 @@ async def release(
     values = {"duplicate_of": twin.id if twin else None, "expires_at": None}
     look_at = now + TWIN_PAUSE if twin else now
     if upload.state == state and owner is not None:
-        # It waits already; that is no step that anybody wants to see again and again.
-        await uploads.set_values(session, upload.id, values, only_in={state})
+        # It waits already: no step that anybody wants to see again and again, and no attempt that came to nothing.
+        await uploads.set_values(session, upload.id, {**values, "attempts": 0}, only_in={state})
         await uploads.set_retry(session, upload.id, owner=owner, at=look_at)
         return state
     moved = await uploads.set_state(

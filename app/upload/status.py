@@ -98,7 +98,8 @@ def progress_of(upload: Upload) -> ProgressResponse | None:
 
 
 def _facts(upload: Upload, openml: OpenMLClient, originals: dict[str, int | None]) -> dict[str, Any]:
-    dataset_id = originals.get(upload.duplicate_of) if upload.duplicate_of else upload.dataset_id
+    is_repeated = upload.state == UploadState.DUPLICATE and upload.duplicate_of is not None
+    dataset_id = originals.get(upload.duplicate_of or "") if is_repeated else upload.dataset_id
     return {
         "id": upload.id,
         "state": upload.state,

@@ -489,8 +489,13 @@ async def test_upload_when_another_one_of_its_file_is_given_up_then_published_it
             sa.update(uploads).where(uploads.c.id == first.rpartition("/")[2]).values(values)
         )
     waiting = [await app.client.post(f"{path}/publish", headers=person.headers) for path in (second, third)]
+    preview = await app.client.get(f"{second}/preview", headers=person.headers)
 
     async with app.resources.database.session() as session:
+        # So often it has looked.
+        await session.execute(
+            sa.update(uploads).where(uploads.c.duplicate_of.is_not(None)).values(attempts=40)
+        )
         values = {"state": UploadState.CANCELLED}
         await session.execute(
             sa.update(uploads).where(uploads.c.id == first.rpartition("/")[2]).values(values)
@@ -504,6 +509,10 @@ async def test_upload_when_another_one_of_its_file_is_given_up_then_published_it
     assert len({one["dataset_id"] for one in ended}) == 1
     steps = [[event["state"] for event in one["events"]].count("received") for one in ended]
     assert steps == [1, 1], "waiting is one step"
+    assert preview.status_code == 200, "its bytes are there"
+    async with app.resources.database.session() as session:
+        attempts = (await session.execute(sa.select(uploads.c.attempts))).scalars().all()
+    assert max(attempts) < 10, "looking is no attempt that came to nothing"
 
 
 async def test_publish_when_it_has_begun_then_the_same_again_is_taken_and_a_change_is_not(
