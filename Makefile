@@ -38,6 +38,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.rules
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix-only --quiet .

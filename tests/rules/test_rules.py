@@ -1,0 +1,47 @@
+"""Each rule can fail, and says what to do."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from tests.rules.source import Source
+
+BREAKS: dict[str, list[tuple[str, str]]] = {
+    "rule_wall_clock": [
+        ("app/data/service.py", "now = datetime.now(UTC)"),
+        ("app/data/service.py", "import datetime\nnow = datetime.datetime.utcnow()"),
+    ],
+}
+"""For each rule, files that break it: name and text."""
+KEEPS: dict[str, list[tuple[str, str]]] = {
+    "rule_wall_clock": [
+        ("app/core/clock.py", "now = datetime.now(UTC)"),
+        ("app/data/service.py", "utc_now()"),
+    ],
+}
+"""Files that are next to breaking one, and do not."""
+
+
+def _found(rule: str, name: str, text: str) -> list[tuple[int, str]]:
+    return list(importlib.import_module(f"tests.rules.{rule}").violations(Source.parse(name, text)))
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "text"), [(r, *case) for r, cases in BREAKS.items() for case in cases]
+)
+def test_rule_when_broken_then_the_place_is_named(rule: str, name: str, text: str) -> None:
+    assert _found(rule, name, text)
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "text"), [(r, *case) for r, cases in KEEPS.items() for case in cases]
+)
+def test_rule_when_kept_then_nothing_is_said(rule: str, name: str, text: str) -> None:
+    assert not _found(rule, name, text)
+
+
+def test_rules_when_listed_then_each_is_shown_to_fail() -> None:
+    there = {path.stem for path in Path(__file__).parent.glob("rule_*.py")}
+
+    assert there == set(BREAKS)
