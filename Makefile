@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 ENGINE_SUITES := tests/upload tests/task tests/collection tests/user tests/public
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
-.PHONY: run test test-long test-engines chaos uploads-1g check format lock docs bench clean
+.PHONY: run test test-long test-rest test-engines chaos uploads-1g check format lock docs bench clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/openml-web dev
@@ -20,6 +20,10 @@ test: $(VENV)/.dev
 test-long: $(VENV)/.dev
 	@TEST_LONG=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
+# What `make test` leaves out, and nothing else.
+test-rest: $(VENV)/.dev
+	@TEST_LONG=rest PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+
 # The suites that upload, once more with bytes in S3 and two workers behind Redis, and behind RabbitMQ.
 test-engines: $(VENV)/.dev
 	TEST_ENGINES=s3-redis $(BIN)/python -m pytest -n 3 --dist loadfile $(ENGINE_SUITES)
@@ -27,7 +31,7 @@ test-engines: $(VENV)/.dev
 
 # Everything that can die, dies, while people upload. Needs mariadbd, redis-server, libfaketime; root for a small disk.
 chaos: $(VENV)/.dev
-	$(BIN)/python -m tests.chaos
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 # A gigabyte with each client over a line that breaks every 4 MB; prints what it took.
 uploads-1g: $(VENV)/.dev

@@ -48,7 +48,8 @@ if TYPE_CHECKING:
     from tests.service import Service
 
 IN_CI = os.environ.get("CI") == "true"
-LONG = os.environ.get("TEST_LONG") == "1"
+LONG = os.environ.get("TEST_LONG", "")
+"""Which tests run: `1` all, `rest` those that a run without it leaves out."""
 MARIADB = os.environ.get("TEST_DATABASE_URL", "mysql://root@127.0.0.1:3306/")
 T = TypeVar("T")
 PASSWORD = "seven rivers flow north"
@@ -84,12 +85,12 @@ TWICE = {"db", "test_data_upload", "test_sessions"}
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what only `make test-long` runs, and begin with what takes long."""
-    if not LONG:
+    """Leave out what only `make test-long` runs, or all but that, and begin with what takes long."""
+    if LONG != "1":
         names = {item.nodeid for item in items}
-        long = [item for item in items if _is_for_the_long_run(item, names)]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in set(long)]
+        left_out = {item for item in items if _is_for_the_long_run(item, names) != (LONG == "rest")}
+        config.hook.pytest_deselected(items=list(left_out))
+        items[:] = [item for item in items if item not in left_out]
     items.sort(key=_turn)
 
 
