@@ -41,6 +41,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin app
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.rules
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from limits.aio.storage import RedisStorage
 
 from app.core.denylist import Denylist
-from app.core.descriptors import allow_many
 from app.core.limits import RateLimiter, parse_overrides
 from app.core.password_policy import warm_up
 from app.core.passwords import PasswordHasher
 from app.core.senders import Senders
 from app.core.settings import Settings, SettingsError
 from app.core.slots import Slots
+from app.core.system import allow_many_files
 from app.core.tokens import TokenSigner
 from app.core.wakeups import Wakeups
 from app.db import users
@@ -79,7 +79,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     Raises:
         MigrationError: the database is not where this version needs it; the text says which command to run.
     """
-    allow_many()
+    allow_many_files()
     async with AsyncExitStack() as stack:
         wakeups, denylist = Wakeups(), Denylist()
         database = Database(settings, wakeups)

@@ -33,9 +33,9 @@ def command(*arguments: str, cwd: Path, **settings: str) -> "subprocess.Complete
 
 
 @contextmanager
-def dev(folder: Path, port: int, sandbox_port: int) -> "Iterator[subprocess.Popen[str]]":
+def dev(folder: Path, port: int, sandbox_port: int, **settings: str) -> "Iterator[subprocess.Popen[str]]":
     """`make run` in an empty folder, on ports of its own."""
-    environment = {**os.environ, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port)}
+    environment = {**os.environ, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port), **settings}
     with subprocess.Popen(
         [sys.executable, "-m", "app.cli", "dev"],
         cwd=folder,
@@ -51,8 +51,39 @@ def dev(folder: Path, port: int, sandbox_port: int) -> "Iterator[subprocess.Pope
             process.send_signal(signal.SIGINT)
 
 
+MACOS_LACKS = [
+    "sched_getaffinity",
+    "sched_setaffinity",
+    "fdatasync",
+    "posix_fadvise",
+    "posix_fallocate",
+    "copy_file_range",
+    "splice",
+    "memfd_create",
+    "eventfd",
+    "pidfd_open",
+    "getrandom",
+    "setresuid",
+    "O_TMPFILE",
+    "O_DIRECT",
+    "O_PATH",
+]
+"""Of `os`, what Linux has and macOS has not."""
+
+
+@pytest.fixture(params=["here", "without what macOS lacks"])
+def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The environment of processes on this system, and on one whose `os` has no more than that of macOS."""
+    if request.param == "here":
+        return {}
+    folder = tmp_path_factory.mktemp("macos")
+    lines = ["import os", *(f"vars(os).pop({name!r}, None)" for name in MACOS_LACKS)]
+    (folder / "sitecustomize.py").write_text("\n".join(lines))
+    return {"PYTHONPATH": os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])])}
+
+
 def test_readme_session_when_run_as_printed_then_it_prints_what_it_says_and_stopping_leaves_var(
-    tmp_path: Path,
+    tmp_path: Path, system: dict[str, str]
 ) -> None:
     if shutil.which("curl") is None:
         (pytest.fail if IN_CI else pytest.skip)("the README's session needs curl")
@@ -62,7 +93,7 @@ def test_readme_session_when_run_as_printed_then_it_prints_what_it_says_and_stop
     script = script.replace("127.0.0.1:5000", f"127.0.0.1:{port}")
     script = script.replace("127.0.0.1:5001", f"127.0.0.1:{sandbox_port}")
 
-    with dev(tmp_path, port, sandbox_port) as process:
+    with dev(tmp_path, port, sandbox_port, **system) as process:
         assert process.stdout is not None
         greeting = "".join(iter(process.stdout.readline, "  Stop with Ctrl-C.\n"))
         done = subprocess.run(

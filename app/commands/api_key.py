@@ -46,9 +46,11 @@ def find_api_key() -> SecretStr:
 
 def _openml_python_file(config_home: Path | None) -> Path:
     """Return the path that openml-python 0.15 uses on this kind of machine."""
-    if not sys.platform.startswith("linux"):
-        return Path.home() / ".openml" / "config"
-    return (config_home or Path.home() / ".config").expanduser() / "openml" / "config"
+    if sys.platform.startswith("linux"):
+        folder = (config_home or Path.home() / ".config").expanduser() / "openml"
+    else:
+        folder = Path.home() / ".openml"
+    return folder / "config"
 
 
 def _read(path: Path) -> SecretStr | None:

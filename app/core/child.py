@@ -143,7 +143,8 @@ async def _message(stdout: asyncio.StreamReader) -> dict[str, Any] | None:
 
 async def _end(child: Process) -> None:
     """Make sure that the child and whatever it started are gone."""
-    with suppress(ProcessLookupError):
+    # On macOS a group whose processes have all ended may not be signalled.
+    with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)
     await child.wait()
 

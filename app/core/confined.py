@@ -8,6 +8,8 @@ import os
 import resource
 import signal
 import sys
+import threading
+import time
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -16,6 +18,7 @@ MIB = 1024 * 1024
 _NICENESS = 10
 # Between the signal that says "no more processor time" and the one that cannot be caught.
 _GRACE_SECONDS = 5
+_LOOK_SECONDS = 0.1
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 """What a whole group of processes gets when the service is stopped; it says nothing about the work."""
 
@@ -68,8 +71,24 @@ def leave() -> NoReturn:
     os._exit(0)
 
 
+def watch_memory(limit_bytes: int) -> None:
+    """Kill this process once it has had more memory than that, where the system does not bound it."""
+    # Linux counts in kibibytes, macOS in bytes.
+    unit = 1024 if sys.platform == "linux" else 1
+
+    def look() -> None:
+        while resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit <= limit_bytes:
+            time.sleep(_LOOK_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=look, daemon=True).start()
+
+
 def _bound(limits: ProcessLimits) -> None:
     os.nice(_NICENESS)
+    if sys.platform != "linux":
+        # There RLIMIT_DATA is taken and not heeded.
+        watch_memory(limits.memory_bytes)
     seconds = limits.cpu_seconds
     for kind, soft, hard in (
         # Not RLIMIT_AS: it would count address space that libraries reserve and never use.

@@ -14,6 +14,7 @@ from typing import BinaryIO
 import structlog
 
 from app.core.errors import StorageFullError
+from app.core.system import write_through
 from app.storage.parts import Digests, Part, Stage
 
 log = structlog.get_logger(__name__)
@@ -173,7 +174,7 @@ def _write(file: FileIO, block: bytearray) -> None:
 
 def _write_through(file: FileIO, block: bytearray) -> None:
     _write(file, block)
-    os.fdatasync(file.fileno())
+    write_through(file.fileno())
 
 
 def _begin_growing(growing: Path, folder: Path, first: Sequence[Part]) -> None:
@@ -218,7 +219,7 @@ def _finish_growing(growing: Path, source: Path, folder: Path, length: int) -> N
     # What a writer wrote after it lost its turn does not count.
     os.truncate(growing, length)
     with growing.open("rb") as file:
-        os.fsync(file.fileno())
+        write_through(file.fileno())
     growing.rename(source)
     for part in folder.glob("*.part"):
         part.unlink(missing_ok=True)

@@ -1,7 +1,6 @@
 """Users' pictures in a folder of `DATA_DIR`, each under a random name and never changed."""
 
 import asyncio
-import os
 import re
 import secrets
 import tempfile
@@ -10,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
+
+from app.core.system import write_through
 
 _NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg)")
 _URL_FOLDER = "/imgs/"
@@ -106,7 +107,7 @@ def _write(path: Path, content: bytes) -> None:
         with draft.open("xb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            write_through(file.fileno())
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ import obstore
 import structlog
 
 from app.core.errors import StorageFullError
+from app.core.system import write_through
 from app.storage.parts import Digests
 
 log = structlog.get_logger(__name__)
@@ -81,7 +82,7 @@ class Composition:
         """Give the file its name, under which it is whole, whatever happens to the machine."""
         with self._lock:
             if self._file is not None:
-                os.fsync(self._file.fileno())
+                write_through(self._file.fileno())
                 self._draft.replace(path)
                 self._file.close()
                 self._file = None

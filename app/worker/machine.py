@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from app.core.system import usable_processors
+
 LOOK_SECONDS = 0.2
 """Pause between two looks for a free place; a conversion takes longer."""
 
@@ -47,7 +49,7 @@ class MachineSlots:
 @asynccontextmanager
 async def open_machine_slots(folder: Path, *, total: int) -> AsyncIterator[MachineSlots]:
     """Open `total` places that all processes share which name the same folder; 0: one for each processor."""
-    files = await asyncio.to_thread(_open, folder, total or len(os.sched_getaffinity(0)))
+    files = await asyncio.to_thread(_open, folder, total or usable_processors())
     try:
         yield MachineSlots(files)
     finally:
