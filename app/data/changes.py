@@ -78,6 +78,12 @@ def columns_named(changes: Mapping[str, str]) -> dict[str, list[str]]:
     return {name: changes[name].split(",") for name in ROLES if name in changes}
 
 
+def roles_of(dataset: DatasetDescription) -> dict[str, str]:
+    """Return the roles of columns that are set, as OpenML keeps them."""
+    texts = {**dataset.texts, "ignore_attribute": ",".join(dataset.lists["ignore_attribute"])}
+    return {name: texts[name] for name in ROLES if texts[name]}
+
+
 def _changed_text(name: str, wanted: str, current: str) -> str | None:
     if _plain(wanted) == _plain(current):
         return None

@@ -1,21 +1,24 @@
 """Reading and changing what describes a dataset. OpenML keeps it, and decides who may; the file is never fetched."""
 
-import difflib
+from collections.abc import Collection, Sequence
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
 from app.core.errors import (
+    ERRORS_SHOWN,
     DatasetInUseError,
     NotFoundError,
     NotYoursError,
     OpenMLRefusedError,
     ValidationFailedError,
 )
-from app.data.changes import columns_named, find_changes
+from app.core.suggestions import NAMES_HELPED, suggest
+from app.data.changes import columns_named, find_changes, roles_of
 from app.data.schemas import EditFormResponse, EditRequest
 from app.db import uploads
 from app.db.users import Account
+from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, RefusedError
 from app.openml.problems import explained, require_key
 from app.openml.records import DatasetDescription
@@ -100,11 +103,12 @@ async def edit(resources: Resources, account: Account, dataset_id: int, request:
     api_key = require_key(account.api_key)
     lost: LostAnswerError | None = None
     for _ in range(2):
-        changes = find_changes(request, await _describe(resources, account, dataset_id))
+        current = await _describe(resources, account, dataset_id)
+        changes = find_changes(request, current)
         if not changes:
             return
         if lost is None:
-            await _require_columns(resources, api_key, dataset_id, columns_named(changes))
+            await _require_columns(resources, api_key, current, columns_named(changes))
         with explained(_KNOWN):
             try:
                 await resources.openml.edit_dataset(dataset_id, changes, api_key=api_key)
@@ -161,28 +165,46 @@ async def _is_owner(resources: Resources, account: Account, dataset_id: int) -> 
 
 
 async def _require_columns(
-    resources: Resources, api_key: str, dataset_id: int, named: dict[str, list[str]]
+    resources: Resources, api_key: str, dataset: DatasetDescription, named: dict[str, list[str]]
 ) -> None:
-    """Check names of columns against the dataset's, which OpenML does not."""
+    """Check names of columns against the dataset's, which OpenML does not.
+
+    Raises:
+        NotYoursError, DatasetInUseError: some are unknown, and OpenML would not let this user change roles anyway.
+        ValidationFailedError: some are unknown.
+    """
     if not named:
         return
     with explained(_KNOWN):
         try:
-            features = await resources.openml.list_features(dataset_id, api_key=api_key)
+            features = await resources.openml.list_features(dataset.dataset_id, api_key=api_key)
         except RefusedError:
             return  # not processed (yet): nobody knows the columns
-    columns = [feature.name for feature in features]
-    errors = [
-        {"field": field, "message": _unknown_column(name, columns)}
-        for field, names in named.items()
-        for name in names
-        if name not in columns
-    ]
-    if errors:
-        raise ValidationFailedError.for_fields(errors)
+    columns = {feature.name: None for feature in features}
+    unknown = [(field, name) for field, names in named.items() for name in names if name not in columns]
+    if not unknown:
+        return
+    await _require_rights(resources.openml, api_key, dataset)
+    raise ValidationFailedError.for_fields(_unknown_columns(unknown[:ERRORS_SHOWN], columns))
 
 
-def _unknown_column(name: str, columns: list[str]) -> str:
-    close = difflib.get_close_matches(name, columns, n=1)
-    hint = f" Did you mean {close[0]!r}?" if close else ""
-    return f"The dataset has no column {name!r}.{hint}"
+async def _require_rights(openml: OpenMLClient, api_key: str, dataset: DatasetDescription) -> None:
+    """Have OpenML judge whether this user may change roles of columns, by a change of one to what it is.
+
+    Before anything is computed for a request that would be refused. Where no role is set, there is nothing to ask by.
+
+    Raises:
+        NotYoursError, DatasetInUseError: the user may not.
+    """
+    if same := next(iter(roles_of(dataset).items()), None):
+        with explained(_KNOWN):
+            await openml.edit_dataset(dataset.dataset_id, dict([same]), api_key=api_key)
+
+
+def _unknown_columns(unknown: Sequence[tuple[str, str]], columns: Collection[str]) -> list[dict[str, str]]:
+    errors = []
+    for place, (field, name) in enumerate(unknown):
+        close = suggest(name, columns, most=1) if place < NAMES_HELPED else []
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        errors.append({"field": field, "message": f"The dataset has no column {name!r}.{hint}"})
+    return errors

@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from app.tabular.names import check_labels, nearest, shortened
+from app.core.suggestions import NAMES_HELPED, suggest
+from app.tabular.names import check_labels, shortened
 from app.tabular.naming import tidy
 from app.tabular.report import names_in
 from app.tabular.types import TYPE_NAMES, AttributeType, TabularError
-
-HINTS = 5
-"""Unknown columns for which one is looked for that may have been meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +69,9 @@ def misfits(
         found = _find(lines, {name for name, _ in named})
     unknown = [(name, role) for name, role in named if name not in found]
     known = _all_names(profile) if unknown else []
-    # To look for one that was meant takes long: not for each of a thousand.
     wrong = [
-        _unknown(name, role, known if place < HINTS else []) for place, (name, role) in enumerate(unknown)
+        _unknown(name, role, known if place < NAMES_HELPED else [])
+        for place, (name, role) in enumerate(unknown)
     ]
     for name, kind in types.items():
         if name in found:
@@ -100,7 +98,7 @@ def _all_names(profile: Path) -> list[str]:
 
 
 def _unknown(name: str, role: str, known: Sequence[str]) -> Misfit:
-    near = " or ".join(map(shortened, nearest(name, known)))
+    near = " or ".join(map(shortened, suggest(name, known)))
     hint = f" Did you mean {near}?" if near else ""
     return Misfit(name, f"The table has no column {shortened(name)}.{hint}", role=role)
 

@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
+from app.core.suggestions import suggest
 from app.tabular.types import TabularError
 
 MAX_NAME = 64
 MAX_LABEL = 256
-COMPARED = 2000
-"""Columns that a wrong name is compared with."""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -122,17 +120,10 @@ def check_known(names: Iterable[str], columns: Sequence[str], role: str) -> None
     for name in names:
         if name in known:
             continue
-        near = nearest(name, columns)
+        near = suggest(name, columns)
         hint = f"Did you mean {', '.join(repr(each) for each in near)}?" if near else None
         message = f"The {role} {shortened(name)} is not a column of the table."
         raise TabularError("unknown-column", message, hint=hint)
-
-
-def nearest(name: str, columns: Sequence[str]) -> list[str]:
-    """Return at most three columns that somebody may have meant."""
-    folded = name.strip().casefold()
-    same = [column for column in columns if column.strip().casefold() == folded]
-    return same[:3] or get_close_matches(name, columns[:COMPARED], n=3)
 
 
 def shortened(text: str, longest: int = 40) -> str:

@@ -1,7 +1,6 @@
 """Making a task: everything is checked before it is sent, and nothing is made twice."""
 
 import asyncio
-import difflib
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
@@ -20,6 +19,7 @@ from app.core.errors import (
     ValidationFailedError,
     problem_from_record,
 )
+from app.core.suggestions import suggest
 from app.core.wakeups import TASKS
 from app.db import task_requests
 from app.db.engine import wake_after_commit
@@ -295,7 +295,7 @@ def _field_error(field: str, message: str) -> ValidationFailedError:
 
 
 def _similar(name: str, names: Sequence[str] | frozenset[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    close = suggest(name, names, alike=0.5)
     return f" Did you mean {' or '.join(map(repr, close))}?" if close else _list(sorted(names))
 
 

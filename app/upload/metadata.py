@@ -1,6 +1,5 @@
 """What describes a dataset: read from what a client sent, and checked as a draft or as what is published."""
 
-import difflib
 import json
 import unicodedata
 from collections.abc import Mapping
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from app.core.errors import MalformedBodyError, ValidationFailedError
+from app.core.suggestions import suggest
 from app.upload.schemas import DraftMetadata, UploadMetadata
 
 MOST_WARNINGS = 20
@@ -133,7 +133,7 @@ def _about_unknown(document: Mapping[str, Any]) -> list[str]:
     known = list(UploadMetadata.model_fields)
     warnings = []
     for name in [name for name in document if name not in known][:MOST_WARNINGS]:
-        meant = difflib.get_close_matches(name, known, n=1)
+        meant = suggest(name, known, most=1)
         hint = f"; did you mean {meant[0]!r}?" if meant else "."
         warnings.append(f"The metadata's {name[:64]!r} is no field and was ignored{hint}")
     return warnings

@@ -9,7 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.core.errors import ERRORS_SHOWN
 from app.core.settings import Settings
+from app.core.suggestions import NAMES_HELPED
 from app.data.changes import find_changes, split_entries
 from app.data.schemas import EditRequest
 from app.db.tables import users
@@ -316,6 +318,39 @@ async def test_edit_when_a_column_is_unknown_then_the_likely_one_is_named(
     await upstream.fail("POST /data", "never-active")
     fresh = await upstream.publish(person.api_key, processed=False)
     assert (await edit(app, person, fresh, {"default_target_attribute": "levle"})).status_code == 200
+
+
+@SQLITE
+async def test_edit_when_a_stranger_names_unknown_columns_then_ownership_is_judged_first(
+    app: Running, person: Person, make_person: MakePerson, upstream: Upstream
+) -> None:
+    dataset_id = await upstream.publish(person.api_key)
+    before = await upstream.dataset(dataset_id)
+    misspelt = {"default_target_attribute": "levle"}
+
+    refused = await edit(app, await make_person(), dataset_id, misspelt)
+
+    assert (refused.status_code, refused.json()["code"]) == (403, 1065)
+    await upstream.make_task(person.api_key, dataset_id)
+    in_use = await edit(app, person, dataset_id, misspelt)
+    assert (in_use.status_code, in_use.json()["code"]) == (409, 1066)
+    assert await upstream.dataset(dataset_id) == before
+    assert "level" not in refused.text, "nobody looks for what a stranger may have meant"
+
+
+@SQLITE
+async def test_edit_when_many_columns_are_unknown_then_a_few_are_named(
+    app: Running, person: Person, upstream: Upstream
+) -> None:
+    dataset_id = await upstream.publish(person.api_key)
+    names = [f"levle{number}" for number in range(100)]
+
+    refused = await edit(app, person, dataset_id, {"default_target_attribute": ",".join(names)})
+
+    assert refused.status_code == 422
+    messages = [error["message"] for error in refused.json()["errors"]]
+    assert len(messages) == ERRORS_SHOWN
+    assert ["Did you mean" in message for message in messages].count(True) == NAMES_HELPED
 
 
 FAULTS = [*SILENT, "error-105-after-write", "index-junk", "two-documents", "two-documents-cut"]

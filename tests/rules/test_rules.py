@@ -8,6 +8,10 @@ import pytest
 from tests.rules.source import Source
 
 BREAKS: dict[str, list[tuple[str, str]]] = {
+    "rule_suggestions": [
+        ("app/data/service.py", "import difflib"),
+        ("app/tabular/names.py", "def find():\n    from difflib import get_close_matches"),
+    ],
     "rule_wall_clock": [
         ("app/data/service.py", "now = datetime.now(UTC)"),
         ("app/data/service.py", "import datetime\nnow = datetime.datetime.utcnow()"),
@@ -15,6 +19,10 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
 }
 """For each rule, files that break it: name and text."""
 KEEPS: dict[str, list[tuple[str, str]]] = {
+    "rule_suggestions": [
+        ("app/core/suggestions.py", "from difflib import SequenceMatcher"),
+        ("app/data/service.py", "from app.core.suggestions import suggest"),
+    ],
     "rule_wall_clock": [
         ("app/core/clock.py", "now = datetime.now(UTC)"),
         ("app/data/service.py", "utc_now()"),
