@@ -29,6 +29,7 @@ import app.search.router
 import app.site.passing
 import app.site.router
 import app.task.router
+import app.upload.bytes_router
 import app.upload.dialects
 import app.upload.resource_router
 import app.upload.router
@@ -128,6 +129,7 @@ def _add_routes(application: FastAPI) -> None:
     )
     for room in rooms:
         application.include_router(room.router.router)
+    application.include_router(app.upload.bytes_router.router)
     application.include_router(app.upload.resource_router.router)
     application.include_router(app.site.passing.router)
     if not mimetypes.inited:

@@ -22,9 +22,9 @@ from app.core.multipart import read_body
 from app.db.uploads import Upload
 from app.resources import Resources
 from app.upload import dialects
+from app.upload.append import Chunk
 from app.upload.creation import Creation
 from app.upload.dialects import TUS_BYTES, TUS_VERSION, Dialect
-from app.upload.receive import Chunk
 from app.upload.schemas import UploadRequest
 
 

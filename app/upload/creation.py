@@ -23,8 +23,8 @@ from app.db.uploads import NewUpload, Upload, UploadState
 from app.resources import Resources
 from app.tabular import format_of
 from app.upload.admission import require_room
+from app.upload.append import expiry
 from app.upload.metadata import check_complete, check_draft, require_printable
-from app.upload.receive import expiry
 
 LONGEST_KEY = 255
 

@@ -23,9 +23,9 @@ from app.core.errors import (
     ValidationFailedError,
 )
 from app.db.uploads import Upload, UploadState
+from app.upload.append import Announced
 from app.upload.creation import Creation
 from app.upload.metadata import parse_metadata
-from app.upload.receive import Announced
 
 Dialect = Literal["tus", "ietf"]
 TUS_VERSION = "1.0.0"

@@ -1,303 +1,33 @@
-"""Taking an upload's bytes: those of one form, or some of a file that comes in many requests.
-
-No database connection is held while bytes move. Bytes count once they are on the disk and recorded; of an upload that
-comes in many requests that happens every now and then, and when one breaks off: the client goes on from there.
-"""
+"""Taking one form with a whole file: what it brings goes to storage as it comes, and the row tells how it went."""
 
 import asyncio
-import hashlib
 import secrets
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-import structlog
 from sqlalchemy.exc import IntegrityError
 
 from app.core.errors import (
     BodyTooLargeError,
-    ChecksumMismatchError,
-    DigestMismatchError,
     FormatNotSupportedError,
-    InconsistentLengthError,
     MalformedBodyError,
-    OffsetMismatchError,
     Problem,
-    UploadCompletedError,
-    UploadGoneError,
     UploadStateError,
     ValidationFailedError,
 )
 from app.core.multipart import PartEnd, PartEvent, PartStart, too_large
-from app.core.senders import Sender
-from app.core.wakeups import UPLOADS, upload_topic
+from app.core.wakeups import UPLOADS
 from app.db import upload_parts, uploads
 from app.db.engine import wake_after_commit
-from app.db.uploads import NewUpload, Upload, UploadState
+from app.db.uploads import NewUpload, UploadState
 from app.resources import Resources
-from app.storage.parts import Part, PartWriter
+from app.storage.parts import Part
 from app.tabular import format_of
-from app.upload.admission import require_room_for_length, require_room_for_more
+from app.upload.admission import require_room_for_more
+from app.upload.append import RECORD_BYTES
 from app.upload.metadata import METADATA_BYTES, Checked, check_complete, parse_metadata, require_printable
-
-log = structlog.get_logger(__name__)
-
-RECORD_BYTES = 1 << 24
-RECORD_SECONDS = 15.0
-"""Bytes that come are recorded after so many, or so long."""
-
-
-@dataclass(frozen=True, slots=True)
-class Announced:
-    """The hash that a client announced of the bytes it sends now, and the dialect that says what a mismatch is."""
-
-    sha256: bytes
-    problem: type[ChecksumMismatchError | DigestMismatchError]
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """Some bytes of a file, as a request brings them.
-
-    Attributes:
-        stream: the bytes, which end by themselves if nothing comes for too long.
-        offset: where in the file they begin.
-        length: how many there will be, if the client said.
-        total: how many the whole file has, if the client says so only now.
-        is_last: whether the file ends with them; None where its length says so.
-        announced: their hash, if the client said; then they count all together or not at all.
-    """
-
-    stream: AsyncIterator[bytes]
-    offset: int
-    length: int | None = None
-    total: int | None = None
-    is_last: bool | None = None
-    announced: Announced | None = None
-
-
-async def let_earlier_end(resources: Resources, *, user_id: int, upload_id: str) -> None:
-    """Let what an earlier request of this process brought count, before somebody is told how much does."""
-    await resources.senders.finish(_sender_name(user_id, upload_id))
-
-
-def _sender_name(user_id: int, upload_id: str) -> str:
-    """Return what no other user can name."""
-    return f"{user_id}/{upload_id}"
-
-
-def says_nothing_new(upload: Upload, chunk: Chunk) -> bool:
-    """Say whether a request sends no bytes, from the end of a file whose bytes are all in.
-
-    tuspy does, where the answer to the last bytes was lost, and takes a refusal for a failure of the upload.
-    """
-    is_in = upload.state not in {UploadState.RECEIVING, UploadState.CANCELLED, UploadState.FAILED}
-    return is_in and chunk.length == 0 and chunk.offset == upload.total_bytes
-
-
-async def append(resources: Resources, upload: Upload, chunk: Chunk) -> int:
-    """Take bytes of an upload that may come in many requests; return how many it has now.
-
-    Raises:
-        OffsetMismatchError: the bytes do not begin where those that count end.
-        UploadCompletedError: nothing is missing.
-        UploadGoneError: the upload was cancelled, or it has expired.
-        InconsistentLengthError: there are more or fewer bytes than were announced.
-        ChecksumMismatchError, DigestMismatchError: they are not those that were announced.
-        StorageFullError: the disk is full.
-    """
-    with resources.receives.take(upload.user_id):
-        if upload.state != UploadState.RECEIVING or chunk.offset != (upload.received_bytes or 0):
-            raise await _why_not_taken(resources, upload.id, chunk)
-        upload = await _with_total(resources, upload, chunk)
-        _require_fitting(upload, chunk, resources.settings.upload_max_bytes)
-        owner = secrets.token_hex(8)
-        async with resources.database.session() as session:
-            taken = await upload_parts.take_writer(
-                session, upload.id, owner=owner, offset=chunk.offset, now=resources.database.now()
-            )
-        if not taken:
-            raise await _why_not_taken(resources, upload.id, chunk)
-        with resources.senders.begin(_sender_name(upload.user_id, upload.id)) as sender:
-            return await _Append(resources, upload, chunk, sender, owner=owner).run()
-
-
-async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upload:
-    """Take note of the file's length where it was not known when the upload began."""
-    if chunk.total is None or chunk.total == upload.total_bytes:
-        return upload
-    if upload.total_bytes is not None or chunk.total < chunk.offset:
-        raise InconsistentLengthError
-    if chunk.total > resources.settings.upload_max_bytes:
-        raise too_large(resources.settings.upload_max_bytes)
-    free_bytes = await resources.storage.free_bytes()
-    async with resources.database.session() as session:
-        await uploads.lock_user(session, upload.user_id)
-        current = await uploads.get_upload(session, upload.id)
-        if current is None or current.total_bytes not in {None, chunk.total}:
-            raise InconsistentLengthError
-        await require_room_for_length(
-            session, resources.settings, upload=current, size=chunk.total, free_bytes=free_bytes
-        )
-        await uploads.set_values(
-            session, upload.id, {"total_bytes": chunk.total}, only_in={UploadState.RECEIVING}
-        )
-    return upload._replace(total_bytes=chunk.total)
-
-
-def _require_fitting(upload: Upload, chunk: Chunk, largest: int) -> None:
-    """Refuse before the first byte what cannot become the file that was announced."""
-    if chunk.length is None:
-        return
-    end = chunk.offset + chunk.length
-    if upload.total_bytes is None:
-        if end > largest:
-            raise too_large(largest)
-    elif end > upload.total_bytes or (chunk.is_last and end != upload.total_bytes):
-        raise InconsistentLengthError(
-            f"The upload was announced with {upload.total_bytes} bytes; these end at {end}."
-        )
-
-
-async def _why_not_taken(
-    resources: Resources, upload_id: str, chunk: Chunk, *, was_ours: bool = False
-) -> Problem:
-    async with resources.database.session() as session:
-        upload = await uploads.get_upload(session, upload_id)
-    if upload is None or upload.state in {UploadState.CANCELLED, UploadState.FAILED}:
-        return UploadGoneError()
-    if upload.state != UploadState.RECEIVING:
-        return UploadCompletedError()
-    received = upload.received_bytes or 0
-    if was_ours:
-        return UploadStateError("Another request sends bytes of this upload; ask with HEAD where it stands.")
-    if received == chunk.offset:
-        return UploadGoneError("The upload has expired; begin a new one.")
-    return OffsetMismatchError.between(expected=received, provided=chunk.offset)
-
-
-class _Append:
-    """One request's bytes on their way into an upload."""
-
-    def __init__(
-        self, resources: Resources, upload: Upload, chunk: Chunk, sender: Sender, *, owner: str
-    ) -> None:
-        self._resources = resources
-        self._upload = upload
-        self._chunk = chunk
-        self._sender = sender
-        self._owner = owner
-        largest = resources.settings.upload_max_bytes if upload.total_bytes is None else upload.total_bytes
-        self._most = largest - chunk.offset
-        self._looked = 0
-        self._has_tried = False
-        self._recorded = 0
-        self._recorded_at = time.monotonic()
-
-    async def run(self) -> int:
-        """Return the offset after the last byte that counts."""
-        async with self._resources.storage.writer(self._upload.id, self._chunk.offset) as writer:
-            try:
-                await self._take(writer)
-            except BaseException:
-                # The client went away or has gone silent, or we are shutting down: what came stays.
-                await asyncio.shield(self._keep(writer))
-                raise
-            end = self._chunk.offset + writer.length
-            await self._record(writer, is_last=self._is_last(end))
-            return end
-
-    async def _take(self, writer: PartWriter) -> None:
-        digest = hashlib.sha256()
-        async for block in self._sender.read(self._chunk.stream):
-            if writer.length + len(block) > self._most:
-                raise InconsistentLengthError("More bytes came than were announced.")
-            if self._chunk.announced:
-                digest.update(block)  # At most the 64 KiB that the server reads at once.
-            await writer.write(block)
-            await self._record_now_and_then(writer)
-        if self._sender.is_stopped:
-            raise UploadStateError("Another request has taken over.")
-        if self._chunk.length is not None and writer.length != self._chunk.length:
-            raise MalformedBodyError(
-                "The body breaks off before its end; go on from where the upload stands."
-            )
-        if self._chunk.announced and digest.digest() != self._chunk.announced.sha256:
-            raise self._chunk.announced.problem
-
-    def _is_last(self, end: int) -> bool:
-        if self._chunk.is_last is not None and self._upload.total_bytes is None:
-            return self._chunk.is_last
-        return end == self._upload.total_bytes
-
-    async def _record_now_and_then(self, writer: PartWriter) -> None:
-        if self._chunk.announced:
-            await self._look_for_room(writer.length)
-            return
-        is_due = time.monotonic() - self._recorded_at > RECORD_SECONDS
-        if writer.length - self._recorded >= RECORD_BYTES or (is_due and writer.length > self._recorded):
-            await self._record(writer, is_last=False)
-            if self._upload.total_bytes is None:
-                await require_room_for_more(self._resources, user_id=self._upload.user_id, unrecorded_bytes=0)
-
-    async def _look_for_room(self, length: int) -> None:
-        """Look every now and then whether there still is room for bytes of which no row tells before the last."""
-        if self._upload.total_bytes is None and length - self._looked >= RECORD_BYTES:
-            self._looked = length
-            await require_room_for_more(
-                self._resources, user_id=self._upload.user_id, unrecorded_bytes=length
-            )
-
-    async def _keep(self, writer: PartWriter) -> None:
-        if self._chunk.announced:
-            await writer.discard()
-        elif writer.length > self._recorded:
-            try:
-                await self._record(writer, is_last=False)
-            except Problem as problem:
-                # The client has come back already in another request, or the disk is full.
-                log.info("bytes before a break do not count", upload=self._upload.id, reason=problem.detail)
-            except Exception:
-                log.exception("bytes before a break were not kept", upload=self._upload.id)
-
-    async def _record(self, writer: PartWriter, *, is_last: bool) -> None:
-        parts = await writer.flush()
-        received = self._chunk.offset + writer.length
-        now = self._resources.database.now()
-        # The answer to an earlier try may have been lost; then its bytes may count.
-        is_first, self._has_tried = not self._has_tried, True
-        async with self._resources.database.session() as session:
-            counts = await upload_parts.add_parts(
-                session,
-                self._upload.id,
-                parts,
-                owner=self._owner,
-                received_bytes=received,
-                expires_at=expiry(self._resources),
-            )
-            if counts and is_last:
-                await uploads.set_state(
-                    session,
-                    self._upload.id,
-                    UploadState.VERIFYING,
-                    now=now,
-                    available_at=now,
-                    values={"total_bytes": received, "expires_at": None},
-                )
-                wake_after_commit(session, UPLOADS)
-            if counts:
-                wake_after_commit(session, upload_topic(self._upload.id))
-        if not counts:
-            if is_first:
-                await writer.discard()
-            raise await _why_not_taken(self._resources, self._upload.id, self._chunk, was_ours=True)
-        self._recorded, self._recorded_at = writer.length, time.monotonic()
-
-
-def expiry(resources: Resources) -> datetime:
-    """Return when an upload is given up that nobody touches from now on."""
-    return resources.database.now() + timedelta(hours=resources.settings.upload_expire_hours)
 
 
 @dataclass(slots=True)

@@ -20,9 +20,9 @@ from app.db import upload_parts, uploads
 from app.db.engine import wake_after_commit
 from app.db.uploads import HAS_OUTCOME, Outcome, Upload, UploadState
 from app.resources import Resources
+from app.upload.append import expiry
 from app.upload.metadata import MOST_WARNINGS, check_complete, check_draft, merge
 from app.upload.preview import require_possible_choices
-from app.upload.receive import expiry
 
 TWIN_PAUSE = timedelta(seconds=2)
 """How often an upload that waits for another one of the same file looks what became of that."""

@@ -9,6 +9,7 @@ from app.core.errors import problem_from_record
 from app.db import uploads
 from app.db.uploads import Upload, UploadEvent, UploadState
 from app.openml.client import OpenMLClient
+from app.resources import Resources
 from app.upload.metadata import given
 from app.upload.schemas import (
     ProgressResponse,
@@ -73,6 +74,12 @@ async def describe_upload(
         metadata=given(upload.description),
         events=[as_event(event) for event in events],
     )
+
+
+async def show_upload(resources: Resources, *, user_id: int, upload_id: str) -> UploadDetailResponse:
+    """Return what `describe_upload` does, in a transaction of its own."""
+    async with resources.database.session() as session:
+        return await describe_upload(session, resources.openml, user_id=user_id, upload_id=upload_id)
 
 
 def as_event(event: UploadEvent) -> UploadEventResponse:

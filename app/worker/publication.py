@@ -54,7 +54,7 @@ from app.openml.errors import (
 from app.resources import Resources
 from app.storage.parts import Digests
 from app.tabular import Conversion
-from app.upload.receive import expiry
+from app.upload.append import expiry
 from app.upload.service import release
 from app.worker.convert_upload import Converter, TryAgainError
 from app.worker.loops import back_off
