@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import SecretStr
 
+from app.core.outgoing import open_http_for_command
 from app.db.uploads import ENDED, HAS_OUTCOME, UploadState
 
 REQUEST_BYTES = 1 << 26
@@ -152,11 +153,11 @@ class Uploader:
         self._patience = _Patience(patience_seconds, display)
         self._request_bytes = REQUEST_BYTES
         self._server = server
-        self._client = httpx.Client(
+        # Another host would get the key by a redirect; and a proxy has no business between us and this machine.
+        self._client = open_http_for_command(
             headers={"X-API-Key": api_key.get_secret_value(), "Accept": "application/json"},
             timeout=TIMEOUT,
-            follow_redirects=False,  # Another host would get the key.
-            trust_env=not is_loopback(server),  # A proxy has no business between us and this machine.
+            through_proxy=not is_loopback(server),
         )
 
     def __enter__(self) -> Self:

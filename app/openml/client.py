@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 import httpx
 
-from app.core.certificates import trusted_certificates
+from app.core.outgoing import open_http
 from app.openml import xml
 from app.openml.errors import LostAnswerError, NotSentError, RefusedError, TaskExistsError
 from app.openml.multipart import FilePart, MultipartBody
@@ -60,13 +60,8 @@ def is_api_key(text: str | None) -> bool:
 async def open_client(base_url: str, *, timeout_seconds: float) -> AsyncIterator["OpenMLClient"]:
     """Yield a client for the server at `base_url` (its root, with a slash at the end)."""
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, write=WRITE_SECONDS)
-    headers = {"User-Agent": "openml-web", "Accept": "text/xml"}
-    async with httpx.AsyncClient(
-        base_url=f"{base_url}api/v1/xml/",
-        timeout=timeout,
-        headers=headers,
-        verify=trusted_certificates(),
-        trust_env=False,
+    async with open_http(
+        base_url=f"{base_url}api/v1/xml/", timeout=timeout, headers={"Accept": "text/xml"}
     ) as http:
         yield OpenMLClient(http, site_url=base_url, upload_timeout_seconds=timeout_seconds)
 

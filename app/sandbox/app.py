@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
@@ -19,6 +20,7 @@ from app.sandbox.engine import Engine
 from app.sandbox.faults import Faults
 from app.sandbox.pages import HEADERS, render_dataset, render_index, render_study, render_task
 from app.sandbox.records import get_dataset_of_file, get_file
+from app.sandbox.sessions import PhpSessions
 from app.sandbox.settings import SandboxSettings
 from app.sandbox.store import Store
 
@@ -54,7 +56,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
         Route("/data/v1/download/{file_id:int}/{name}", _download),
         Route("/{path:path}", _ApiDoor()),
     ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(PhpSessions)])
 
 
 @asynccontextmanager

@@ -16,10 +16,10 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.core.errors import BadRequestError, NotFoundError, OpenMLUnreachableError, TooBusyError
+from app.core.outgoing import OUR_NAME
 from app.deps import ResourcesDep
 from app.site.pages import render
 from app.upstream.client import (
-    OUR_NAME,
     BusyError,
     StreamedAnswer,
     UnreachableError,

@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import httpx
 
+from app.core.outgoing import OUR_NAME
+
 CONNECT_SECONDS = 3
 BUSY_SECONDS = 3
 """How long a request waits for one of the connections."""
-OUR_NAME = "openml-web"
 VIA = f"1.1 {OUR_NAME}"
 HOPS = 3
 

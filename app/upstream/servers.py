@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import httpx
 
-from app.core.certificates import trusted_certificates
+from app.core.outgoing import open_http
 from app.core.settings import Settings, SettingsError
-from app.upstream.client import BUSY_SECONDS, CONNECT_SECONDS, OUR_NAME, UpstreamClient
+from app.upstream.client import BUSY_SECONDS, CONNECT_SECONDS, UpstreamClient
 from app.upstream.search import SearchClient
 
 READ_SECONDS = 60
@@ -44,12 +44,9 @@ async def open_upstreams(settings: Settings) -> AsyncIterator[Upstreams]:
                 return None
             if not base_url.startswith(("http://", "https://")):
                 raise SettingsError(f"{name} is not an address. Write e.g. https://www.openml.org/")
-            http = httpx.AsyncClient(
+            http = open_http(
                 timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=BUSY_SECONDS),
                 limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-                headers={"User-Agent": OUR_NAME},
-                verify=trusted_certificates(),
-                trust_env=False,
             )
             await stack.enter_async_context(http)
             return UpstreamClient(http, base_url=base_url)

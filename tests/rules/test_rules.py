@@ -12,6 +12,15 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
         ("app/data/service.py", "import difflib"),
         ("app/tabular/names.py", "def find():\n    from difflib import get_close_matches"),
     ],
+    "rule_http_clients": [
+        ("app/upstream/client.py", "import httpx\nhttp = httpx.AsyncClient(timeout=3)"),
+        ("app/commands/uploader.py", "import httpx\nwith httpx.Client() as http: pass"),
+        ("app/openml/client.py", "from httpx import AsyncClient"),
+        ("app/openml/client.py", "import httpx as web\nweb.get('https://example.org')"),
+        ("app/openml/client.py", "import requests"),
+        ("app/openml/client.py", "from urllib import request"),
+        ("app/openml/client.py", "from http.cookiejar import CookieJar"),
+    ],
     "rule_wall_clock": [
         ("app/data/service.py", "now = datetime.now(UTC)"),
         ("app/data/service.py", "import datetime\nnow = datetime.datetime.utcnow()"),
@@ -22,6 +31,11 @@ KEEPS: dict[str, list[tuple[str, str]]] = {
     "rule_suggestions": [
         ("app/core/suggestions.py", "from difflib import SequenceMatcher"),
         ("app/data/service.py", "from app.core.suggestions import suggest"),
+    ],
+    "rule_http_clients": [
+        ("app/core/outgoing.py", "import httpx\nhttp = httpx.AsyncClient(timeout=3)"),
+        ("app/openml/client.py", "import httpx\nlimit = httpx.Timeout(3)\nheaders.get('x')"),
+        ("app/openml/client.py", "from urllib.parse import quote\nfrom http import HTTPStatus"),
     ],
     "rule_wall_clock": [
         ("app/core/clock.py", "now = datetime.now(UTC)"),
