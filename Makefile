@@ -66,20 +66,26 @@ lock:
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
 
-$(BIN)/python:
+# Made anew if it is not whole: Debian's Python without python3-venv leaves half of one, and so does Ctrl-C.
+$(VENV)/.made:
 	@for python in $(PYTHONS); do \
 	    if command -v $$python >/dev/null 2>&1 && $$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
-	        echo "Creating $(VENV) with $$($$python --version)"; exec $$python -m venv $(VENV); \
+	        if $(BIN)/python -m pip --version >/dev/null 2>&1; then exec touch $@; fi; \
+	        echo "Creating $(VENV) with $$($$python --version)"; \
+	        rm -rf $(VENV); \
+	        if $$python -m venv $(VENV); then exec touch $@; fi; \
+	        rm -rf $(VENV); \
+	        echo "$$python cannot make virtual environments. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; \
 	    fi; \
 	done; echo "Python 3.11 or newer was not found. Install it, or name it: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1
 
-$(VENV)/.runtime: $(BIN)/python requirements.txt
+$(VENV)/.runtime: $(VENV)/.made requirements.txt
 	@echo "Installing the locked requirements (once; later starts need no network)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
 	@echo "Installing the locked requirements of the tests (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-cache-dir --require-hashes -r requirements-dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

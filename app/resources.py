@@ -14,7 +14,7 @@ from app.core.limits import RateLimiter, parse_overrides
 from app.core.password_policy import warm_up
 from app.core.passwords import PasswordHasher
 from app.core.senders import Senders
-from app.core.settings import Settings, SettingsError
+from app.core.settings import Settings, SettingsError, missing_extra
 from app.core.slots import Slots
 from app.core.system import allow_many_files
 from app.core.tokens import TokenSigner
@@ -135,7 +135,7 @@ async def _open_storage(settings: Settings) -> tuple[UploadStorage, PictureStora
     try:
         from app.storage.s3 import open_s3  # noqa: PLC0415 - an extra
     except ImportError:
-        raise SettingsError("STORAGE_URL needs the extra: pip install openml-web[s3]") from None
+        raise missing_extra("STORAGE_URL", "s3") from None
     return await open_s3(settings)
 
 
@@ -146,7 +146,7 @@ def _redis_pool(settings: Settings, stack: AsyncExitStack) -> "ConnectionPool | 
     try:
         import redis.asyncio  # noqa: PLC0415 - an extra
     except ImportError:
-        raise SettingsError("REDIS_URL needs the extra: pip install openml-web[redis]") from None
+        raise missing_extra("REDIS_URL", "redis") from None
     try:
         pool = redis.asyncio.BlockingConnectionPool.from_url(
             url,
@@ -180,9 +180,7 @@ async def _open_broker(settings: Settings, wakeups: Wakeups, stack: AsyncExitSta
     try:
         from app.broker.queue import open_work_broker  # noqa: PLC0415 - an extra
     except ImportError:
-        raise SettingsError(
-            "BROKER_URL needs an extra: pip install openml-web[redis-queue] or openml-web[rabbitmq]"
-        ) from None
+        raise missing_extra("BROKER_URL", "redis-queue", "rabbitmq") from None
     return await stack.enter_async_context(open_work_broker(url, wakeups, prefix=settings.broker_prefix))
 
 

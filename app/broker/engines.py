@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from taskiq import AsyncBroker
 
-from app.core.settings import SettingsError
+from app.core.settings import SettingsError, missing_extra
 
 if TYPE_CHECKING:
     from redis import DriverInfo
@@ -45,7 +45,7 @@ def require_engine(url: str) -> None:
             )
     except ImportError:
         extra = "redis-queue" if scheme.startswith("redis") else "rabbitmq"
-        raise SettingsError(f"BROKER_URL needs the extra: pip install openml-web[{extra}]") from None
+        raise missing_extra("BROKER_URL", extra) from None
 
 
 def open_engine(url: str, prefix: str, topics: tuple[str, ...]) -> AsyncBroker:

@@ -43,6 +43,15 @@ class SettingsError(Exception):
     """The service cannot start as it is configured; the text says what to set."""
 
 
+def missing_extra(setting: str, *extras: str) -> SettingsError:
+    """Return the error of a setting whose library is not installed. No package index has this project."""
+    choices = " or ".join(f'pip install ".[{extra}]"' for extra in extras)
+    return SettingsError(
+        f"{setting} needs a library that is not installed. In the folder of the checkout: {choices} "
+        "(or the path of the wheel, where a wheel was installed, in place of the dot)."
+    )
+
+
 class Settings(BaseSettings):
     """One field a setting; its description is the documentation (docs/configuration.md is made from it)."""
 

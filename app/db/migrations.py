@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.db.tables import MYSQL, OPENML_TABLES, OPTIONAL_COLUMNS
 
-ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = Path(__file__).resolve().parents[1]
 VERSION_TABLE = "openml_web_version"
 """Not alembic's default name: other services migrate tables of the same database."""
 LOCK = "openml_web_migrate"
@@ -79,8 +79,11 @@ def _revisions() -> tuple[str | None, frozenset[str]]:
 
 
 def _config() -> Config:
+    installed, checkout = PACKAGE / "alembic", PACKAGE.parent / "alembic"
     config = Config()
-    config.set_main_option("script_location", str(ROOT / "alembic"))
+    # A per cent sign in a path would begin a reference to another option.
+    location = str(installed if installed.exists() else checkout).replace("%", "%%")
+    config.set_main_option("script_location", location)
     config.set_main_option("path_separator", "os")
     return config
 
