@@ -6,7 +6,9 @@ BIN := $(VENV)/bin
 ENGINE_SUITES := tests/upload tests/task tests/collection tests/user tests/public
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
-.PHONY: run test test-long test-rest test-engines chaos uploads-1g check format lock docs bench clean
+PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-musl aarch64-unknown-linux-musl aarch64-apple-darwin
+
+.PHONY: run test test-long test-rest test-engines chaos uploads-1g check format lock wheels docs bench clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/openml-web dev
@@ -62,6 +64,15 @@ lock:
 	    --upgrade --all-extras --output-file requirements-engines.txt --constraint requirements.txt --group build pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	    --upgrade --output-file requirements-dev.txt --constraint requirements.txt --group build --group dev pyproject.toml
+	$(MAKE) wheels
+
+# Every locked requirement has a wheel for each platform that docs/deploy.md names (needs uv).
+wheels:
+	@for platform in $(PLATFORMS); do for python in 3.11 3.12 3.13 3.14; do \
+	    echo "wheels for $$platform, Python $$python"; \
+	    uv pip install --quiet --dry-run --target $(VENV)/nowhere --python-platform $$platform --python-version $$python \
+	        --only-binary :all: --no-deps --requirement requirements-engines.txt || exit 1; \
+	done; done
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
