@@ -264,6 +264,10 @@ uploads = Table(
     Column("file_name", String(255), nullable=False),
     Column("format", String(12), nullable=False),
     Column("description", JSON),
+    # Of the description, which may be a mebibyte.
+    Column("dataset_name", String(128)),
+    # What it takes on the disk, or may take of it: source, working files, and what is still to come.
+    Column("reserved_bytes", BigInteger, nullable=False, server_default="0"),
     Column("total_bytes", BigInteger),
     Column("received_bytes", BigInteger),
     Column("expected_sha256", String(64)),

@@ -1,6 +1,7 @@
 """Statements on `task_requests`: tasks that are to be made as soon as their dataset is active."""
 
 import json
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, NamedTuple
@@ -158,10 +159,20 @@ async def count_waiting(session: AsyncSession, user_id: int) -> int:
     return await session.scalar(sa.select(sa.func.count()).where(mine)) or 0
 
 
-async def get_of_user(session: AsyncSession, user_id: int) -> list[TaskRequestRow]:
+async def get_ids_of_user(session: AsyncSession, user_id: int) -> list[str]:
     """Return all requests of a user, oldest first."""
     mine = task_requests.c.user_id == user_id
-    statement = sa.select(*_COLUMNS).where(mine).order_by(task_requests.c.created_at)
+    statement = sa.select(task_requests.c.id).where(mine).order_by(task_requests.c.created_at)
+    return list((await session.scalars(statement)).all())
+
+
+async def get_of_user(
+    session: AsyncSession, user_id: int, *, only: Collection[str] | None = None
+) -> list[TaskRequestRow]:
+    """Return all requests of a user, oldest first, or only those of them that are named."""
+    mine = task_requests.c.user_id == user_id
+    wanted = mine if only is None else sa.and_(mine, task_requests.c.id.in_(only))
+    statement = sa.select(*_COLUMNS).where(wanted).order_by(task_requests.c.created_at)
     return [TaskRequestRow._make(row) for row in await session.execute(statement)]
 
 

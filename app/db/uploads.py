@@ -14,6 +14,7 @@ from app.db.queue import Queue
 from app.db.reader import Reader, ReadStatement
 from app.db.results import row_count
 from app.db.tables import UtcDateTime, upload_events, uploads, users
+from app.db.upload_values import as_kept
 
 
 class UploadState(StrEnum):
@@ -69,6 +70,8 @@ class Upload(NamedTuple):
     file_name: str
     format: str
     description: dict[str, Any] | None
+    dataset_name: str | None
+    reserved_bytes: int
     total_bytes: int | None
     received_bytes: int | None
     expected_sha256: str | None
@@ -96,14 +99,6 @@ class Upload(NamedTuple):
     attempts: int
     created_at: datetime
     finished_at: datetime | None
-
-
-class UploadEvent(NamedTuple):
-    """A step that an upload has taken."""
-
-    id: int
-    state: str
-    at: datetime
 
 
 class Outcome(NamedTuple):
@@ -171,7 +166,7 @@ class NewUpload(NamedTuple):
 
 async def add_upload(session: AsyncSession, new: NewUpload) -> None:
     """Begin an upload whose bytes are about to come."""
-    values = new._asdict()
+    values = as_kept(new._asdict())
     # The name's end says what it is.
     values |= {"lease_owner": values.pop("owner"), "file_name": new.file_name[-255:]}
     await session.execute(sa.insert(uploads).values(state=UploadState.RECEIVING, received_bytes=0, **values))
@@ -227,7 +222,7 @@ async def get_twin(session: AsyncSession, user_id: int, *, sha256: str, name: st
     One that waits for such an upload itself does not count.
     """
     statement = (
-        sa.select(*_COLUMNS)
+        sa.select(uploads.c.id, uploads.c.dataset_name)
         .where(
             uploads.c.user_id == user_id,
             uploads.c.received_sha256 == sha256,
@@ -236,11 +231,10 @@ async def get_twin(session: AsyncSession, user_id: int, *, sha256: str, name: st
         )
         .order_by(uploads.c.created_at)
     )
-    for row in await session.execute(statement):
-        upload = Upload._make(row)
-        if (upload.description or {}).get("dataset_name") == name:
-            return upload
-    return None
+    # MariaDB compares without regard to case.
+    twins = (row.id for row in await session.execute(statement) if row.dataset_name == name)
+    twin = next(twins, None)
+    return await get_upload(session, twin) if twin else None
 
 
 _COUNTS_AS_PUBLISHED = (
@@ -255,7 +249,7 @@ async def set_values(
 ) -> bool:
     """Change columns of the upload; False if it is in none of the states any more."""
     mine = sa.and_(uploads.c.id == upload_id, uploads.c.state.in_(only_in))
-    return row_count(await session.execute(sa.update(uploads).where(mine).values(values))) == 1
+    return row_count(await session.execute(sa.update(uploads).where(mine).values(as_kept(values)))) == 1
 
 
 async def get_upload(session: AsyncSession, upload_id: str) -> Upload | None:
@@ -302,7 +296,7 @@ async def set_state(
         mine = sa.and_(mine, uploads.c.lease_owner == owner)
     if only_from is not None:
         mine = sa.and_(mine, uploads.c.state.in_(only_from))
-    changes: dict[str, Any] = {"state": state, **(values or {})}
+    changes: dict[str, Any] = {"state": state, **as_kept(values or {})}
     if available_at is not None:
         changes |= {"available_at": available_at, "lease_owner": None, "attempts": 0}
     if state in ENDED:
@@ -419,12 +413,6 @@ async def get_expired(session: AsyncSession, now: datetime) -> list[str]:
     return list((await session.scalars(statement)).all())
 
 
-async def get_dataset_ids(session: AsyncSession, upload_ids: Collection[str]) -> dict[str, int | None]:
-    """Return which datasets the uploads became."""
-    statement = sa.select(uploads.c.id, uploads.c.dataset_id).where(uploads.c.id.in_(upload_ids))
-    return {row[0]: row[1] for row in await session.execute(statement)}
-
-
 async def get_states(
     session: AsyncSession, upload_ids: Collection[str]
 ) -> dict[str, tuple[str, datetime | None]]:
@@ -450,44 +438,18 @@ async def forget_user(session: AsyncSession, user_id: int, now: datetime) -> Non
     of_these = upload_events.c.upload_id.in_(sa.select(uploads.c.id).where(settled))
     await session.execute(sa.update(upload_events).where(of_these).values(detail=None))
     # What went wrong, and what was changed, names columns and values.
-    said = ("description", "idempotency_key", "tus_metadata", "error", "repairs", "warnings", "progress")
+    said = (
+        "description",
+        "dataset_name",
+        "idempotency_key",
+        "tus_metadata",
+        "error",
+        "repairs",
+        "warnings",
+        "progress",
+    )
     cleared = {"user_id": 0, "file_name": "", **dict.fromkeys(said, sa.null())}
     await session.execute(sa.update(uploads).where(settled).values(cleared))
-
-
-async def get_of_user(session: AsyncSession, user_id: int) -> list[Upload]:
-    """Return all uploads of a user, oldest first."""
-    statement = sa.select(*_COLUMNS).where(uploads.c.user_id == user_id).order_by(uploads.c.created_at)
-    return [Upload._make(row) for row in await session.execute(statement)]
-
-
-async def get_page_of_user(
-    session: AsyncSession,
-    user_id: int,
-    *,
-    limit: int,
-    before: Upload | None = None,
-    states: Collection[UploadState] | None = None,
-) -> list[Upload]:
-    """Return at most `limit` uploads of a user, newest first; only older ones than `before`, in the given states."""
-    statement = sa.select(*_COLUMNS).where(uploads.c.user_id == user_id)
-    if states:
-        statement = statement.where(uploads.c.state.in_(states))
-    if before is not None:
-        same_moment = sa.and_(uploads.c.created_at == before.created_at, uploads.c.id < before.id)
-        statement = statement.where(sa.or_(uploads.c.created_at < before.created_at, same_moment))
-    newest_first = statement.order_by(uploads.c.created_at.desc(), uploads.c.id.desc()).limit(limit)
-    return [Upload._make(row) for row in await session.execute(newest_first)]
-
-
-async def get_events(session: AsyncSession, upload_id: str, *, after: int = 0) -> list[UploadEvent]:
-    """Return the upload's steps, oldest first; only those with a greater number than `after`."""
-    statement = (
-        sa.select(upload_events.c.id, upload_events.c.state, upload_events.c.at)
-        .where(upload_events.c.upload_id == upload_id, upload_events.c.id > after)
-        .order_by(upload_events.c.id)
-    )
-    return [UploadEvent._make(row) for row in await session.execute(statement)]
 
 
 async def _add_event(

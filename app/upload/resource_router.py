@@ -29,7 +29,7 @@ from app.upload.schemas import (
     UploadDetailResponse,
     UploadsResponse,
 )
-from app.upload.watch import last_seen, watch
+from app.upload.watch import last_seen, look, watch
 
 router = APIRouter(prefix="/uploads", tags=["uploads"])
 PAGE_LENGTH = 100
@@ -148,8 +148,8 @@ async def watch_upload(
 ) -> Response:
     """Follow an upload as server-sent events: `state` for each step, `upload` whenever anything has changed."""
     after = last_seen(request.headers.get("last-event-id"))
-    upload = await upload_status.show_upload(resources, user_id=uploader.id, upload_id=upload_id)
-    if upload.state in ENDED and upload.events and upload.events[-1].id <= after:
+    upload, events = await look(resources, user_id=uploader.id, upload_id=upload_id)
+    if upload.state in ENDED and events and events[-1].id <= after:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
     story = watch(resources, user_id=uploader.id, upload_id=upload_id, after=after)
     # The first event is made before the answer begins: whoever is one too many is told so properly.

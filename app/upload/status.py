@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import problem_from_record
-from app.db import uploads
-from app.db.uploads import Upload, UploadEvent, UploadState
+from app.core.errors import NotFoundError, problem_from_record
+from app.db import upload_views
+from app.db.upload_views import UploadEvent, UploadView
+from app.db.uploads import UploadState
 from app.openml.client import OpenMLClient
 from app.resources import Resources
 from app.upload.metadata import given
@@ -19,7 +20,6 @@ from app.upload.schemas import (
     UploadsResponse,
     UploadStatusResponse,
 )
-from app.upload.service import find_upload
 
 MOVES = frozenset(
     {
@@ -47,8 +47,8 @@ async def list_uploads(
     Raises:
         NotFoundError: `before` is no upload of this user.
     """
-    older_than = await find_upload(session, user_id=user_id, upload_id=before) if before else None
-    found = await uploads.get_page_of_user(
+    older_than = await _find(session, user_id=user_id, upload_id=before) if before else None
+    found = await upload_views.get_page_of_user(
         session, user_id, limit=limit + 1, before=older_than, states=states
     )
     shown = found[:limit]
@@ -62,18 +62,35 @@ async def list_uploads(
 async def describe_upload(
     session: AsyncSession, openml: OpenMLClient, *, user_id: int, upload_id: str
 ) -> UploadDetailResponse:
-    """Return one of the user's uploads with its steps.
+    """Return one of the user's uploads with its steps, and all that is said of its dataset.
 
     Raises:
         NotFoundError: there is none, or it is somebody else's.
     """
-    upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
-    events = await uploads.get_events(session, upload.id)
-    return UploadDetailResponse(
-        **_facts(upload, openml, await _originals(session, [upload])),
-        metadata=given(upload.description),
-        events=[as_event(event) for event in events],
-    )
+    status, events = await follow_upload(session, openml, user_id=user_id, upload_id=upload_id)
+    description = await upload_views.get_description(session, upload_id)
+    return UploadDetailResponse(**dict(status), metadata=given(description), events=events)
+
+
+async def follow_upload(
+    session: AsyncSession, openml: OpenMLClient, *, user_id: int, upload_id: str
+) -> tuple[UploadStatusResponse, list[UploadEventResponse]]:
+    """Return how one of the user's uploads fares, and its steps: what may be asked every second.
+
+    Raises:
+        NotFoundError: there is none, or it is somebody else's.
+    """
+    upload = await _find(session, user_id=user_id, upload_id=upload_id)
+    facts = _facts(upload, openml, await _originals(session, [upload]))
+    events = await upload_views.get_events(session, upload.id)
+    return UploadStatusResponse(**facts), [as_event(event) for event in events]
+
+
+async def _find(session: AsyncSession, *, user_id: int, upload_id: str) -> UploadView:
+    upload = await upload_views.get_view(session, upload_id, user_id=user_id)
+    if upload is None:
+        raise NotFoundError("You have no such upload.")
+    return upload
 
 
 async def show_upload(resources: Resources, *, user_id: int, upload_id: str) -> UploadDetailResponse:
@@ -87,13 +104,13 @@ def as_event(event: UploadEvent) -> UploadEventResponse:
     return UploadEventResponse(id=event.id, state=UploadState(event.state), at=event.at)
 
 
-async def _originals(session: AsyncSession, found: Sequence[Upload]) -> dict[str, int | None]:
+async def _originals(session: AsyncSession, found: Sequence[UploadView]) -> dict[str, int | None]:
     """Return the datasets of those uploads that some of the given ones repeat."""
     wanted = {upload.duplicate_of for upload in found if upload.duplicate_of}
-    return await uploads.get_dataset_ids(session, wanted) if wanted else {}
+    return await upload_views.get_dataset_ids(session, wanted) if wanted else {}
 
 
-def progress_of(upload: Upload) -> ProgressResponse | None:
+def progress_of(upload: UploadView) -> ProgressResponse | None:
     """Return how far the upload is in what is being done with it."""
     if upload.state == UploadState.RECEIVING:
         return ProgressResponse(
@@ -104,7 +121,7 @@ def progress_of(upload: Upload) -> ProgressResponse | None:
     return None
 
 
-def _facts(upload: Upload, openml: OpenMLClient, originals: dict[str, int | None]) -> dict[str, Any]:
+def _facts(upload: UploadView, openml: OpenMLClient, originals: dict[str, int | None]) -> dict[str, Any]:
     is_repeated = upload.state == UploadState.DUPLICATE and upload.duplicate_of is not None
     dataset_id = originals.get(upload.duplicate_of or "") if is_repeated else upload.dataset_id
     return {
@@ -116,7 +133,7 @@ def _facts(upload: Upload, openml: OpenMLClient, originals: dict[str, int | None
         "received_bytes": upload.received_bytes or 0,
         "sha256": upload.received_sha256,
         "publish": upload.publish_requested,
-        "dataset_name": (upload.description or {}).get("dataset_name"),
+        "dataset_name": upload.dataset_name,
         "progress": progress_of(upload),
         "row_count": upload.row_count,
         "column_count": upload.column_count,

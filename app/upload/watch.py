@@ -9,8 +9,8 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from app.core.errors import NotFoundError
 from app.db.uploads import ENDED
 from app.resources import Resources
-from app.upload.schemas import UploadDetailResponse
-from app.upload.status import describe_upload
+from app.upload.schemas import UploadEventResponse, UploadStatusResponse
+from app.upload.status import follow_upload
 
 LOOK_SECONDS = 15.0
 """How often the row is looked at though nobody woke us; a proxy must see a byte as often, or it hangs up."""
@@ -32,10 +32,10 @@ async def watch(resources: Resources, *, user_id: int, upload_id: str, after: in
     with resources.watchers.take(user_id), resources.watched.listen(upload_id) as listener:
         while loop.time() < deadline:
             try:
-                upload = await _look(resources, user_id=user_id, upload_id=upload_id)
+                upload, events = await look(resources, user_id=user_id, upload_id=upload_id)
             except NotFoundError:
                 return  # The account was deleted meanwhile.
-            for event in upload.events:
+            for event in events:
                 if event.id > after:
                     after = event.id
                     yield format_sse_event(
@@ -44,7 +44,7 @@ async def watch(resources: Resources, *, user_id: int, upload_id: str, after: in
                         id=str(event.id),
                         retry=RETRY_MILLISECONDS,
                     )
-            text = upload.model_dump_json(exclude={"events", "metadata"})
+            text = upload.model_dump_json()
             yield format_sse_event(data_str=text, event="upload") if text != shown else KEEPALIVE_COMMENT
             shown = text
             if upload.state in ENDED:
@@ -52,9 +52,16 @@ async def watch(resources: Resources, *, user_id: int, upload_id: str, after: in
             await listener.wait(seconds=LOOK_SECONDS)
 
 
-async def _look(resources: Resources, *, user_id: int, upload_id: str) -> UploadDetailResponse:
+async def look(
+    resources: Resources, *, user_id: int, upload_id: str
+) -> tuple[UploadStatusResponse, list[UploadEventResponse]]:
+    """Return how an upload fares, and its steps.
+
+    Raises:
+        NotFoundError: there is none, or it is somebody else's.
+    """
     async with resources.database.session() as session:
-        return await describe_upload(session, resources.openml, user_id=user_id, upload_id=upload_id)
+        return await follow_upload(session, resources.openml, user_id=user_id, upload_id=upload_id)
 
 
 def last_seen(header: str | None) -> int:

@@ -1,7 +1,7 @@
 """Routes of one's own account."""
 
-from fastapi import APIRouter, Request
-from fastapi.responses import PlainTextResponse
+from fastapi import APIRouter, Request, status
+from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from app.accounts import audit
 from app.accounts.audit import AuditKind
@@ -16,6 +16,7 @@ from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit
 from app.deps import PrincipalDep, ResourcesDep, SessionDep, TokenDep, VisitorDep, get_settings
 from app.user import service
+from app.user.export import stream_export
 from app.user.schemas import (
     ApiKeyChangedResponse,
     ApiKeyRegeneratedResponse,
@@ -147,10 +148,20 @@ async def list_events(principal: PrincipalDep, session: SessionDep) -> AuditResp
     return AuditResponse(events=await service.list_events(session, principal.account))
 
 
-@router.get("/export")
-async def export_data(principal: PrincipalDep, session: SessionDep, visitor: VisitorDep) -> ExportResponse:
+@router.get(
+    "/export",
+    response_class=StreamingResponse,
+    responses={status.HTTP_200_OK: {"model": ExportResponse, "content": {"application/json": {}}}},
+)
+async def export_data(
+    principal: PrincipalDep, session: SessionDep, resources: ResourcesDep, visitor: VisitorDep
+) -> StreamingResponse:
     """Return everything that this service holds about oneself, but for secrets."""
-    return await service.export(session, principal.account, current=principal.token.jti, visitor=visitor)
+    head = await service.begin_export(
+        session, principal.account, current=principal.token.jti, visitor=visitor
+    )
+    story = stream_export(resources, principal.account.id, head)
+    return StreamingResponse(story, media_type="application/json")
 
 
 @router.post("/delete", responses=declare(*BODY_PROBLEMS, WrongCredentialsError, TooManyRequestsError))

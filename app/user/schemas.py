@@ -109,11 +109,16 @@ class DeletedResponse(BaseModel):
     msg: Literal["User deleted"] = "User deleted"
 
 
-class ExportResponse(BaseModel):
-    """Everything that this service holds about the user."""
+class ExportHead(BaseModel):
+    """What this service holds about the account itself."""
 
     account: dict[str, Any]
     sessions: list[SessionResponse]
     events: list[AuditEventResponse]
+
+
+class ExportResponse(ExportHead):
+    """Everything that this service holds about the user."""
+
     uploads: list[dict[str, Any]]
     tasks: list[dict[str, Any]] = Field(description="Tasks that wait, or waited, for their dataset.")

@@ -7,11 +7,11 @@ from app.accounts.audit import AuditKind
 from app.accounts.sessions import verify_again
 from app.core.clock import utc_now
 from app.core.visitor import Visitor
-from app.db import audit_events, sessions, task_requests, uploads, users
+from app.db import audit_events, sessions, users
 from app.db.users import Account
 from app.mail.messages import MailKind
 from app.resources import Resources
-from app.user.schemas import AuditEventResponse, ExportResponse, ProfileRequest, SessionResponse
+from app.user.schemas import AuditEventResponse, ExportHead, ProfileRequest, SessionResponse
 
 EVENTS_SHOWN = 200
 
@@ -65,17 +65,15 @@ async def list_events(session: AsyncSession, account: Account) -> list[AuditEven
     return [AuditEventResponse(**event._asdict()) for event in events]
 
 
-async def export(
+async def begin_export(
     session: AsyncSession, account: Account, *, current: str, visitor: Visitor
-) -> ExportResponse:
-    """Return everything that we hold about the user, but for secrets."""
+) -> ExportHead:
+    """Return what we hold about the account itself, but for secrets; `stream_export` adds the rest."""
     await audit.write(session, account.id, AuditKind.EXPORTED, visitor)
-    return ExportResponse(
+    return ExportHead(
         account=await users.get_personal_data(session, account.id),
         sessions=await list_sessions(session, account, current=current),
         events=await list_events(session, account),
-        uploads=[upload._asdict() for upload in await uploads.get_of_user(session, account.id)],
-        tasks=[request._asdict() for request in await task_requests.get_of_user(session, account.id)],
     )
 
 
