@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS, MOST_ROW_COLUMNS, LONGEST_CELL = 20, 200, 200
 """Of the first rows: how many, how many columns of them, and how many characters of a cell are shown."""
+MOST_LABELS, MOST_REMARKS = 100, 100
+"""Of a column's labels, and of what is said of the table: whoever shows a page of columns reads no more."""
 NUMBERS = frozenset({"integer", "real", "numeric"})
 
 
@@ -72,6 +74,8 @@ class Look:
             Column(plan.name, plan.kind, plan.labels, counts.missing[at]) for at, plan in sound.items()
         ]
         words = {plan.name: counts.words[index] for index, plan in sound.items() if counts.words[index]}
+        repairs = repairs_of(job, sound, self._left_out)
+        warnings = warnings_of(job, sound, columns, words, self.rows)
         table = {
             "rows": self.rows,
             "repair": job.request.repair,
@@ -81,8 +85,9 @@ class Look:
             "target_attributes": job.request.target_attributes,
             "row_id_attribute": job.request.row_id_attribute,
             "ignore_attributes": job.request.ignore_attributes,
-            "repairs": [asdict(repair) for repair in repairs_of(job, sound, self._left_out)],
-            "warnings": warnings_of(job, sound, columns, words, self.rows),
+            "repairs": [asdict(repair) for repair in repairs[:MOST_REMARKS]],
+            "repair_count": len(repairs),
+            "warnings": warnings[:MOST_REMARKS],
             "first_rows": self._first_rows,
         }
         write_report(job.request.target, table, (self._column(index) for index in self._plans))
@@ -101,7 +106,8 @@ class Look:
             "name": plan.name,
             "key": plan.name if index in self._namesakes else self._job.file_names[index],
             "type": self._kinds[index],
-            "labels": plan.labels,
+            "labels": plan.labels and plan.labels[:MOST_LABELS],
+            "label_count": plan.labels and len(plan.labels),
             "why": self._why(index, alternatives),
             "chosen": self._job.request.attributes.get(plan.name),
             "alternatives": [alternative.to_json() for alternative in alternatives],

@@ -17,8 +17,6 @@ NOT_YET = frozenset({UploadState.RECEIVING, UploadState.VERIFYING})
 CHECKED_AT_ONCE = frozenset({UploadState.READY, UploadState.FAILED})
 """States in which a choice is held against the preview while its owner waits."""
 ROLES = ("def_tar_att", "row_id_attribute", "ignore_attribute")
-LABELS_SHOWN = 100
-REMARKS_SHOWN = 100
 LONGEST_NAME = 200
 
 
@@ -64,8 +62,9 @@ def _answer(upload: Upload, page: ProfilePage, first: int) -> PreviewResponse:
         column_count=table["columns"],
         error_count=table["errors"],
         arff_format=table["arff_format"],
-        repairs=table["repairs"][:REMARKS_SHOWN],
-        repair_count=len(table["repairs"]),
+        repairs=table["repairs"],
+        # Profiles of an older version do not count; they are gone in a few days.
+        repair_count=table.get("repair_count", len(table["repairs"])),
         warnings=table["warnings"],
         first=first,
         found=page.found,
@@ -74,13 +73,12 @@ def _answer(upload: Upload, page: ProfilePage, first: int) -> PreviewResponse:
 
 
 def _column(column: dict[str, Any], first_rows: list[list[str | None]]) -> PreviewColumnResponse:
-    labels, position = column["labels"], column["position"]
+    position = column["position"]
     shown = bool(first_rows) and position < len(first_rows[0])
     return PreviewColumnResponse.model_validate(
         {
+            "label_count": column["labels"] and len(column["labels"]),  # as above
             **column,
-            "labels": labels and labels[:LABELS_SHOWN],
-            "label_count": labels and len(labels),
             "first_values": [row[position] for row in first_rows] if shown else None,
         }
     )
