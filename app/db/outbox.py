@@ -16,8 +16,7 @@ PENDING = "pending"
 SENT = "sent"
 FAILED = "failed"
 
-
-_DUE = Queue(outbox, [PENDING])
+TO_SEND = Queue(outbox, [PENDING])
 
 
 class OutboxMail(NamedTuple):
@@ -62,10 +61,10 @@ async def add_mail(
 
 async def claim_mail(database: Database, *, owner: str, now: datetime, lease: timedelta) -> OutboxMail | None:
     """Take the next mail that is due."""
-    if not await _DUE.exists(database.reader, now):
+    if not await TO_SEND.exists(database.reader, now):
         return None
     async with database.session() as session:
-        mail_id = await _DUE.claim(session, owner=owner, now=now, lease=lease)
+        mail_id = await TO_SEND.claim(session, owner=owner, now=now, lease=lease)
         if mail_id is None:
             return None
         columns = (outbox.c[name] for name in OutboxMail._fields)
@@ -73,25 +72,29 @@ async def claim_mail(database: Database, *, owner: str, now: datetime, lease: ti
     return OutboxMail._make(row)
 
 
-async def set_sent(session: AsyncSession, mail_id: int, *, now: datetime) -> None:
-    """Keep that the mail went out, and forget what was in it."""
-    await _finish(session, mail_id, state=SENT, now=now, last_error=None)
+async def set_sent(session: AsyncSession, mail_id: int, *, owner: str, now: datetime) -> bool:
+    """Keep that the mail went out, and forget what was in it; False if `owner` has lost it."""
+    values = {"state": SENT, "finished_at": now, "last_error": None, "parameters": {}}
+    return await TO_SEND.finish(session, mail_id, owner=owner, values=values)
 
 
-async def set_failed(session: AsyncSession, mail_id: int, *, now: datetime, error: str) -> None:
-    """Give up on the mail; `error` is for the operator."""
-    await _finish(session, mail_id, state=FAILED, now=now, last_error=error[:500])
+async def set_failed(
+    session: AsyncSession, mail_id: int, *, now: datetime, error: str, owner: str | None = None
+) -> bool:
+    """Give up on the mail; `error` is for the operator. False if it is not `owner`'s, or not nobody's."""
+    values = {"state": FAILED, "finished_at": now, "last_error": error[:500]}
+    return await TO_SEND.finish(session, mail_id, owner=owner, values=values)
 
 
-async def set_retry(session: AsyncSession, mail_id: int, *, at: datetime, error: str) -> None:
-    """Try again at the given time."""
-    values = {"available_at": at, "lease_owner": None, "last_error": error[:500]}
-    await session.execute(sa.update(outbox).where(outbox.c.id == mail_id).values(values))
+async def set_retry(session: AsyncSession, mail_id: int, *, owner: str, at: datetime, error: str) -> bool:
+    """Try again at the given time; False if `owner` has lost the mail."""
+    values = {"last_error": error[:500]}
+    return await TO_SEND.give_back(session, mail_id, owner=owner, at=at, values=values)
 
 
-async def delete_mail(session: AsyncSession, mail_id: int) -> None:
-    """Drop a row that has done its work."""
-    await session.execute(sa.delete(outbox).where(outbox.c.id == mail_id))
+async def delete_mail(session: AsyncSession, mail_id: int, *, owner: str) -> bool:
+    """Drop a row that has done its work; False if `owner` has lost it."""
+    return await TO_SEND.remove(session, mail_id, owner=owner)
 
 
 async def list_mails(session: AsyncSession, *, recipient: str, state: str, limit: int) -> list[MailRecord]:
@@ -121,12 +124,3 @@ async def forget_recipient(session: AsyncSession, recipient: str) -> None:
 async def delete_finished(session: AsyncSession, before: datetime) -> int:
     """Forget mails that ended before the given time; return how many."""
     return row_count(await session.execute(sa.delete(outbox).where(outbox.c.finished_at < before)))
-
-
-async def _finish(
-    session: AsyncSession, mail_id: int, *, state: str, now: datetime, last_error: str | None
-) -> None:
-    values = {"state": state, "finished_at": now, "lease_owner": None, "last_error": last_error}
-    if state == SENT:
-        values["parameters"] = {}
-    await session.execute(sa.update(outbox).where(outbox.c.id == mail_id).values(values))

@@ -3,10 +3,14 @@
 A table that is a queue has the columns `id`, `state`, `attempts`, `available_at` and `lease_owner`. A claimed row's
 `available_at` is the end of its lease: nobody else takes it before, and everybody may afterwards. The UPDATE
 repeats the condition, so no lock is needed, and every database that OpenML runs on can do it.
+
+Whatever ends a claim names its owner and says whether it was still theirs: who was slower than the lease has been
+overtaken, and must leave no trace. Times are those of the database (`Database.now`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -71,8 +75,48 @@ class Queue:
                 return found
         return None
 
-    async def renew(self, session: AsyncSession, row_id: int | str, *, owner: str, until: datetime) -> bool:
-        """Lengthen a lease; False if the row has gone to somebody else meanwhile."""
+    def held(self, row_id: int | str, owner: str | None) -> sa.ColumnElement[bool]:
+        """Return the condition that it is this row, and that `owner` still has it; None: that nobody does."""
         table = self._table
-        mine = sa.and_(table.c.id == row_id, table.c.lease_owner == owner)
-        return row_count(await session.execute(sa.update(table).where(mine).values(available_at=until))) == 1
+        return sa.and_(table.c.id == row_id, table.c.lease_owner == owner, self._in_state)
+
+    async def renew(
+        self,
+        session: AsyncSession,
+        row_id: int | str,
+        *,
+        owner: str,
+        until: datetime,
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Lengthen a lease, and change other columns beside; False if the row has gone to somebody else meanwhile."""
+        return await self._update(session, row_id, owner, {**(values or {}), "available_at": until})
+
+    async def finish(
+        self, session: AsyncSession, row_id: int | str, *, owner: str | None, values: Mapping[str, Any]
+    ) -> bool:
+        """Write down how the work ended, and give the row up; False if it has gone to somebody else meanwhile."""
+        return await self._update(session, row_id, owner, {**values, "lease_owner": None})
+
+    async def give_back(
+        self,
+        session: AsyncSession,
+        row_id: int | str,
+        *,
+        owner: str,
+        at: datetime,
+        values: Mapping[str, Any] | None = None,
+    ) -> bool:
+        """Let anybody take the row from the given time on; False if it has gone to somebody else already."""
+        return await self.finish(session, row_id, owner=owner, values={**(values or {}), "available_at": at})
+
+    async def remove(self, session: AsyncSession, row_id: int | str, *, owner: str) -> bool:
+        """Delete a row whose work is done; False if it has gone to somebody else meanwhile."""
+        statement = sa.delete(self._table).where(self.held(row_id, owner))
+        return row_count(await session.execute(statement)) == 1
+
+    async def _update(
+        self, session: AsyncSession, row_id: int | str, owner: str | None, values: Mapping[str, Any]
+    ) -> bool:
+        statement = sa.update(self._table).where(self.held(row_id, owner)).values(values)
+        return row_count(await session.execute(statement)) == 1

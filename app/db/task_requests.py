@@ -124,23 +124,20 @@ async def set_ended(
     now: datetime,
     task_id: int | None = None,
     error: dict[str, Any] | None = None,
-) -> None:
-    """Write down the task that was made, or why there is none."""
-    mine = sa.and_(task_requests.c.id == request_id, task_requests.c.lease_owner == owner)
+) -> bool:
+    """Write down the task that was made, or why there is none; False if `owner` has lost the row."""
     values = {
         "state": TaskState.FAILED if error else TaskState.MADE,
         "task_id": task_id,
         "error": error,
         "finished_at": now,
-        "lease_owner": None,
     }
-    await session.execute(sa.update(task_requests).where(mine).values(values))
+    return await TO_MAKE.finish(session, request_id, owner=owner, values=values)
 
 
-async def set_retry(session: AsyncSession, request_id: str, *, owner: str, at: datetime) -> None:
-    """Give the row back, to be taken up again at the given time."""
-    mine = sa.and_(task_requests.c.id == request_id, task_requests.c.lease_owner == owner)
-    await session.execute(sa.update(task_requests).where(mine).values(available_at=at, lease_owner=None))
+async def set_retry(session: AsyncSession, request_id: str, *, owner: str, at: datetime) -> bool:
+    """Give the row back, to be taken up again at the given time; False if `owner` has lost it."""
+    return await TO_MAKE.give_back(session, request_id, owner=owner, at=at)
 
 
 async def set_due(session: AsyncSession, dataset_id: int, now: datetime) -> None:

@@ -38,6 +38,7 @@ class UploadState(StrEnum):
     DUPLICATE = "duplicate"
 
 
+TO_RECEIVE = Queue(uploads, [UploadState.RECEIVING])
 TO_PUBLISH = Queue(
     uploads,
     [
@@ -49,6 +50,8 @@ TO_PUBLISH = Queue(
     ],
 )
 TO_WATCH = Queue(uploads, [UploadState.PUBLISHED, UploadState.PROCESSING])
+IN_WORK = Queue(uploads, [*TO_PUBLISH.states, *TO_WATCH.states])
+"""What a worker may have; not a queue to claim from."""
 ENDED = frozenset({UploadState.ACTIVE, UploadState.FAILED, UploadState.CANCELLED, UploadState.DUPLICATE})
 """States that nothing follows, unless its owner asks for it."""
 HAS_OUTCOME = ENDED | {UploadState.PUBLISHED, UploadState.PROCESSING}
@@ -245,10 +248,17 @@ _COUNTS_AS_PUBLISHED = (
 
 
 async def set_values(
-    session: AsyncSession, upload_id: str, values: Mapping[str, Any], *, only_in: Collection[UploadState]
+    session: AsyncSession,
+    upload_id: str,
+    values: Mapping[str, Any],
+    *,
+    only_in: Collection[UploadState],
+    owner: str | None = None,
 ) -> bool:
-    """Change columns of the upload; False if it is in none of the states any more."""
+    """Change columns of the upload; False if it is in none of the states any more, or `owner` has lost it."""
     mine = sa.and_(uploads.c.id == upload_id, uploads.c.state.in_(only_in))
+    if owner is not None:
+        mine = sa.and_(mine, uploads.c.lease_owner == owner)
     return row_count(await session.execute(sa.update(uploads).where(mine).values(as_kept(values)))) == 1
 
 
@@ -283,15 +293,19 @@ async def set_state(
     now: datetime,
     owner: str | None = None,
     only_from: Collection[UploadState] | None = None,
+    only_if: sa.ColumnElement[bool] | None = None,
     available_at: datetime | None = None,
     detail: str | None = None,
     values: Mapping[str, Any] | None = None,
 ) -> bool:
     """Move the upload on and write the event; False if `owner` no longer has the lease, or it stands elsewhere.
 
-    `available_at` releases the row for the next step; without it the lease is kept.
+    `only_if` is what else must still be so. `available_at` releases the row for the next step; without it the lease
+    is kept.
     """
     mine = uploads.c.id == upload_id
+    if only_if is not None:
+        mine = sa.and_(mine, only_if)
     if owner is not None:
         mine = sa.and_(mine, uploads.c.lease_owner == owner)
     if only_from is not None:
@@ -307,10 +321,9 @@ async def set_state(
     return True
 
 
-async def set_retry(session: AsyncSession, upload_id: str, *, owner: str, at: datetime) -> None:
-    """Give the row back, to be taken up again at the given time."""
-    mine = sa.and_(uploads.c.id == upload_id, uploads.c.lease_owner == owner)
-    await session.execute(sa.update(uploads).where(mine).values(available_at=at, lease_owner=None))
+async def set_retry(session: AsyncSession, upload_id: str, *, owner: str, at: datetime) -> bool:
+    """Give the row back, to be taken up again at the given time; False if `owner` has lost it."""
+    return await IN_WORK.give_back(session, upload_id, owner=owner, at=at)
 
 
 async def claim_upload(
@@ -370,20 +383,6 @@ async def claim_upload_in_turn(
         return await get_upload(session, str(upload_id)) if upload_id is not None else None
 
 
-async def renew_lease(session: AsyncSession, upload_id: str, *, owner: str, until: datetime) -> bool:
-    """Keep the row; False if it has gone to somebody else."""
-    return await TO_PUBLISH.renew(session, upload_id, owner=owner, until=until)
-
-
-async def set_progress(
-    session: AsyncSession, upload_id: str, progress: dict[str, Any] | None, *, owner: str, until: datetime
-) -> bool:
-    """Write down how far the upload's phase is, and keep the row; False if it has gone to somebody else."""
-    mine = sa.and_(uploads.c.id == upload_id, uploads.c.lease_owner == owner)
-    changes = {"progress": progress, "available_at": until}
-    return row_count(await session.execute(sa.update(uploads).where(mine).values(changes))) == 1
-
-
 async def are_taken(session: AsyncSession, dataset_ids: Collection[int]) -> set[int]:
     """Return those of the datasets that an upload of ours is known to have made."""
     statement = sa.select(uploads.c.dataset_id).where(uploads.c.dataset_id.in_(dataset_ids))
@@ -396,21 +395,24 @@ async def get_publisher(reader: Reader, dataset_id: int) -> int | None:
     return int(row[0]) if row else None
 
 
-async def get_interrupted(session: AsyncSession, now: datetime) -> list[str]:
-    """Return uploads of one request whose bytes stopped coming and whose receiver is gone."""
-    stale = sa.and_(
+def is_interrupted(now: datetime) -> sa.ColumnElement[bool]:
+    """Return the condition that the bytes of an upload of one request stopped coming, for its receiver is gone."""
+    return sa.and_(
         uploads.c.state == UploadState.RECEIVING,
         uploads.c.expires_at.is_(None),
         uploads.c.available_at < now,
     )
-    return list((await session.scalars(sa.select(uploads.c.id).where(stale))).all())
 
 
-async def get_expired(session: AsyncSession, now: datetime) -> list[str]:
-    """Return uploads whose owner did not come back in time."""
+def is_expired(now: datetime) -> sa.ColumnElement[bool]:
+    """Return the condition that an upload's owner did not come back in time."""
     waiting = uploads.c.state.in_([UploadState.RECEIVING, UploadState.READY])
-    statement = sa.select(uploads.c.id).where(waiting, uploads.c.expires_at < now)
-    return list((await session.scalars(statement)).all())
+    return sa.and_(waiting, uploads.c.expires_at < now)
+
+
+async def get_ids(session: AsyncSession, which: sa.ColumnElement[bool]) -> list[str]:
+    """Return the uploads of which the condition is true."""
+    return list((await session.scalars(sa.select(uploads.c.id).where(which))).all())
 
 
 async def get_states(

@@ -2,11 +2,15 @@
 
 import asyncio
 import os
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import aiosmtplib
+from aiosmtplib import SMTPResponse
+from aiosmtplib.typing import Default
 
 from app.core.clock import utc_now
 from app.core.settings import Settings
@@ -15,6 +19,11 @@ SMTPS_PORT = 465
 """Where mail servers speak TLS from the first byte (RFC 8314)."""
 PERMANENT = 500
 """SMTP replies from here on mean that trying again is useless."""
+ACCEPTANCE_FACTOR = 20
+"""How much longer than for other replies to wait for the one to the mail itself: whoever gives up a server that is
+still looking at the mail sends it twice. With the default of `SMTP_TIMEOUT_SECONDS` it is the ten minutes of RFC 5321,
+4.5.3.2.6."""
+QUIT_SECONDS = 2.0
 
 
 class DeliveryError(Exception):
@@ -25,15 +34,43 @@ class DeliveryError(Exception):
         super().__init__(reason)
 
 
+Confirm = Callable[[], Awaitable[None]]
+"""Called right before the step that cannot be taken back; what it raises stops that."""
+
+
+async def _anyway() -> None:
+    """Confirm without a question."""
+
+
 class MailTransport(Protocol):
     """Takes a finished message away."""
 
-    async def send(self, message: EmailMessage) -> None:
+    async def send(self, message: EmailMessage, *, confirm: Confirm = _anyway) -> None:
         """Hand the message over.
 
         Raises:
             DeliveryError: it was not taken.
         """
+
+
+class _Session(aiosmtplib.SMTP):
+    """A talk with the mail server that asks once more before the mail is its own, and then has patience."""
+
+    def __init__(self, confirm: Confirm, *, timeout: float, **options: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(timeout=timeout, **options)
+        self._confirm = confirm
+        self._acceptance_seconds = timeout * ACCEPTANCE_FACTOR
+
+    async def data(
+        self,
+        message: str | bytes,
+        /,
+        *,
+        timeout: float | Literal[Default.token] | None = Default.token,  # noqa: ARG002, ASYNC109 - the base's
+    ) -> SMTPResponse:
+        """Send the mail itself."""
+        await self._confirm()
+        return await super().data(message, timeout=self._acceptance_seconds)
 
 
 class SmtpTransport:
@@ -42,21 +79,25 @@ class SmtpTransport:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    async def send(self, message: EmailMessage) -> None:
+    async def send(self, message: EmailMessage, *, confirm: Confirm = _anyway) -> None:
         """Send over SMTP, with STARTTLS and login as configured."""
         settings = self._settings
+        session = _Session(
+            confirm,
+            hostname=settings.smtp_server,
+            port=settings.smtp_port,
+            username=settings.smtp_login or None,
+            password=settings.smtp_pass.get_secret_value() or None,
+            use_tls=settings.smtp_use_tls and settings.smtp_port == SMTPS_PORT,
+            start_tls=settings.smtp_use_tls and settings.smtp_port != SMTPS_PORT,
+            timeout=settings.smtp_timeout_seconds,
+        )
         try:
-            await aiosmtplib.send(
-                message,
-                sender=settings.email_sender,
-                hostname=settings.smtp_server,
-                port=settings.smtp_port,
-                username=settings.smtp_login or None,
-                password=settings.smtp_pass.get_secret_value() or None,
-                use_tls=settings.smtp_use_tls and settings.smtp_port == SMTPS_PORT,
-                start_tls=settings.smtp_use_tls and settings.smtp_port != SMTPS_PORT,
-                timeout=settings.smtp_timeout_seconds,
-            )
+            await session.connect()
+            await session.send_message(message, sender=settings.email_sender)
+            with suppress(aiosmtplib.SMTPException, OSError):
+                # The mail is out; the farewell is a courtesy that nobody waits for.
+                await session.quit(timeout=min(QUIT_SECONDS, settings.smtp_timeout_seconds))
         except aiosmtplib.SMTPRecipientsRefused as error:
             refused = error.recipients[0]
             raise DeliveryError(_reply(refused), permanent=refused.code >= PERMANENT) from error
@@ -67,6 +108,8 @@ class SmtpTransport:
             raise DeliveryError(_reply(error), permanent=error.code >= PERMANENT) from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise DeliveryError(str(error) or type(error).__name__, permanent=False) from error
+        finally:
+            session.close()
 
 
 class FolderTransport:
@@ -75,8 +118,9 @@ class FolderTransport:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def send(self, message: EmailMessage) -> None:
+    async def send(self, message: EmailMessage, *, confirm: Confirm = _anyway) -> None:
         """Write the file whole or not at all."""
+        await confirm()
         try:
             await asyncio.to_thread(self._write, message)
         except OSError as error:

@@ -134,9 +134,11 @@ async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upl
         await require_room_for_length(
             session, resources.settings, upload=current, size=chunk.total, free_bytes=free_bytes
         )
-        await uploads.set_values(
+        known = await uploads.set_values(
             session, upload.id, {"total_bytes": chunk.total}, only_in={UploadState.RECEIVING}
         )
+    if not known:
+        raise await _why_not_taken(resources, upload.id, chunk)
     return upload._replace(total_bytes=chunk.total)
 
 
@@ -271,11 +273,12 @@ class _Append:
                 expires_at=expiry(self._resources),
             )
             if counts and is_last:
-                await uploads.set_state(
+                counts = await uploads.set_state(
                     session,
                     self._upload.id,
                     UploadState.VERIFYING,
                     now=now,
+                    owner=self._owner,
                     available_at=now,
                     values={"total_bytes": received, "expires_at": None},
                 )

@@ -182,7 +182,7 @@ async def _find_earlier(session: AsyncSession, new: NewUpload) -> Upload | None:
 
 async def _finish_empty(session: AsyncSession, new: NewUpload) -> None:
     """Let a file of no bytes go on at once: no request will bring its last one."""
-    await uploads.set_state(
+    moved = await uploads.set_state(
         session,
         new.id,
         UploadState.VERIFYING,
@@ -190,4 +190,5 @@ async def _finish_empty(session: AsyncSession, new: NewUpload) -> None:
         available_at=new.created_at,
         values={"expires_at": None},
     )
+    assert moved  # noqa: S101 - it was written in this very transaction
     wake_after_commit(session, UPLOADS)

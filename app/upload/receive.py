@@ -21,7 +21,7 @@ from app.core.multipart import PartEnd, PartEvent, PartStart, too_large
 from app.core.wakeups import UPLOADS
 from app.db import upload_parts, uploads
 from app.db.engine import wake_after_commit
-from app.db.uploads import NewUpload, UploadState
+from app.db.uploads import TO_RECEIVE, NewUpload, UploadState
 from app.resources import Resources
 from app.storage.parts import Part
 from app.tabular import format_of
@@ -145,10 +145,10 @@ class FormReceiver:
         if time.monotonic() - self._renewed < self._resources.settings.lease_seconds / 3:
             return
         self._renewed = time.monotonic()
+        until = self._resources.database.now() + self._lease
         async with self._resources.database.session() as session:
-            await uploads.renew_lease(
-                session, upload_id, owner=self._owner, until=self._resources.database.now() + self._lease
-            )
+            if not await TO_RECEIVE.renew(session, upload_id, owner=self._owner, until=until):
+                raise _took_too_long()
 
     async def _require_room(self, length: int) -> None:
         """Look every now and then whether there still is room: the form may not have said how long it is."""
@@ -187,8 +187,7 @@ class FormReceiver:
             )
             wake_after_commit(session, UPLOADS)
         if not accepted:
-            # The process slept past its lease and the janitor has cleaned up.
-            raise MalformedBodyError("The upload took a break too long; send it again.")
+            raise _took_too_long()
         return upload_id
 
     async def _give_up(self, problem: Problem) -> None:
@@ -196,7 +195,7 @@ class FormReceiver:
         if upload_id is None:
             return
         async with self._resources.database.session() as session:
-            await uploads.set_state(
+            was_ours = await uploads.set_state(
                 session,
                 upload_id,
                 UploadState.FAILED,
@@ -206,7 +205,14 @@ class FormReceiver:
                 # What broke off may be sent again under the same key.
                 values={"error": problem.record(), "idempotency_key": None},
             )
-        await self._resources.storage.delete(upload_id)
+        # Else they are somebody else's to remove, or are needed: the row may say so though its commit was not answered.
+        if was_ours:
+            await self._resources.storage.delete(upload_id)
+
+
+def _took_too_long() -> MalformedBodyError:
+    """The process slept past its lease, and the janitor has cleaned up."""
+    return MalformedBodyError("The upload took a break too long; send it again.")
 
 
 def _require_metadata(content: bytes | None) -> Checked:

@@ -118,7 +118,7 @@ async def _save_metadata(
     if upload.expires_at is not None:
         values["expires_at"] = expiry(resources)
     if not await uploads.set_values(session, upload.id, values, only_in=CAN_CHANGE):
-        raise UploadStateError("The upload has moved on meanwhile; ask how it stands.")
+        raise _moved_on()
 
 
 async def publish_upload(
@@ -144,11 +144,14 @@ async def publish_upload(
                 raise _not_now(upload)
             return
         await _save_metadata(session, resources, upload._replace(publish_requested=True), changes)
-        await uploads.set_values(session, upload.id, {"publish_requested": True}, only_in=BEFORE_PUBLISH)
+        requested = {"publish_requested": True}
+        if not await uploads.set_values(session, upload.id, requested, only_in=BEFORE_PUBLISH):
+            raise _moved_on()
         # The worker may have made it ready in this very moment.
         upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
-        if upload.state == UploadState.READY:
-            await release(session, upload, now=resources.database.now())
+        is_ready = upload.state == UploadState.READY
+        if is_ready and await release(session, upload, now=resources.database.now()) is None:
+            raise _moved_on()
 
 
 async def release(
@@ -172,9 +175,10 @@ async def release(
     look_at = now + TWIN_PAUSE if twin else now
     if upload.state == state and owner is not None:
         # It waits already: no step that anybody wants to see again and again, and no attempt that came to nothing.
-        await uploads.set_values(session, upload.id, {**values, "attempts": 0}, only_in={state})
-        await uploads.set_retry(session, upload.id, owner=owner, at=look_at)
-        return state
+        waits = await uploads.set_values(
+            session, upload.id, {**values, "attempts": 0}, only_in={state}, owner=owner
+        ) and await uploads.set_retry(session, upload.id, owner=owner, at=look_at)
+        return state if waits else None
     moved = await uploads.set_state(
         session,
         upload.id,
@@ -237,7 +241,7 @@ async def retry_upload(
             },
         )
         if not moved:
-            raise UploadStateError("The upload has moved on meanwhile; ask how it stands.")
+            raise _moved_on()
         wake_after_commit(session, UPLOADS)
 
 
@@ -257,7 +261,7 @@ async def _look_again(
         values={"error": None, "finished_at": None, "cancel_requested": False},
     )
     if not moved:
-        raise UploadStateError("The upload has moved on meanwhile; ask how it stands.")
+        raise _moved_on()
     wake_after_commit(session, UPLOADS)
 
 
@@ -290,9 +294,9 @@ async def cancel_upload(resources: Resources, *, user_id: int, upload_id: str) -
     async with resources.database.session() as session:
         upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
         if upload.state == UploadState.SENDING:
-            await uploads.set_values(
-                session, upload.id, {"cancel_requested": True}, only_in={UploadState.SENDING}
-            )
+            wanted = {"cancel_requested": True}
+            if not await uploads.set_values(session, upload.id, wanted, only_in={UploadState.SENDING}):
+                raise _moved_on()
             return False
         if upload.state == UploadState.DUPLICATE or upload.dataset_id is not None:
             raise _not_now(upload)
@@ -306,11 +310,15 @@ async def cancel_upload(resources: Resources, *, user_id: int, upload_id: str) -
                 values={"expires_at": None},
             )
             if not stopped:
-                raise UploadStateError("The upload has moved on meanwhile; ask how it stands.")
+                raise _moved_on()
             wake_after_commit(session, upload_topic(upload.id))
         await upload_parts.delete_parts(session, [upload.id])
     await resources.storage.delete(upload_id)
     return True
+
+
+def _moved_on() -> UploadStateError:
+    return UploadStateError("The upload has moved on meanwhile; ask how it stands.")
 
 
 def _not_now(upload: Upload) -> UploadStateError:

@@ -1,39 +1,56 @@
 """Mails of the outbox go out, each until it is taken or refused for good."""
 
+import asyncio
 from datetime import timedelta
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import mails
 from app.accounts.mails import MailRequest
-from app.core.clock import utc_now
 from app.core.errors import TooManyRequestsError
 from app.core.limits import Hit
 from app.db import outbox
-from app.db.outbox import OutboxMail
+from app.db.outbox import TO_SEND, OutboxMail
 from app.mail.transport import DeliveryError
 from app.resources import Resources
-from app.worker.loops import after, back_off
+from app.worker.leases import Lease, LeaseLostError
+from app.worker.loops import back_off
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(minutes=2)
-"""Longer than the mail server may take (`SMTP_TIMEOUT_SECONDS` bounds each step of the talk)."""
 ATTEMPTS = 12
 """With the pauses between them about a day and a half."""
+PATIENCE = timedelta(days=30)
+"""How long a mail that we cannot write waits for a version of us that can."""
+GRACE_SECONDS = 5.0
+"""How long a mail may take to go out when we are told to stop: a talk with a mail server that is cut off leaves nobody
+knowing whether it did."""
 FIRST_PAUSE_SECONDS = 10
 LONGEST_PAUSE_SECONDS = 6 * 3600
 
 
 async def deliver_one(resources: Resources, *, owner: str) -> bool:
     """Send the next mail that is due; False if there is none."""
-    mail = await outbox.claim_mail(resources.database, owner=owner, now=utc_now(), lease=LEASE)
+    length = timedelta(seconds=resources.settings.lease_seconds)
+    now = resources.database.now()
+    mail = await outbox.claim_mail(resources.database, owner=owner, now=now, lease=length)
     if mail is None:
         return False
-    if mail.kind in set(MailRequest):
-        await _answer_request(resources, mail)
-        return True
-    # No connection is held while the mail server talks.
+    lease = Lease(resources.database, TO_SEND, mail.id, owner, length, until=now + length)
+    work = _answer_request if mail.kind in set(MailRequest) else _deliver
+    try:
+        await lease.hold(work(resources, mail, lease), grace_seconds=GRACE_SECONDS)
+    except LeaseLostError:
+        log.warning("mail taken over by another worker", mail=mail.id, kind=mail.kind)
+    except asyncio.CancelledError:
+        await asyncio.shield(lease.give_back())
+        raise
+    return True
+
+
+async def _deliver(resources: Resources, mail: OutboxMail, lease: Lease) -> None:
+    """Send one mail. No connection is held while the mail server talks."""
     try:
         message = resources.messages.build(
             kind=mail.kind,
@@ -42,67 +59,74 @@ async def deliver_one(resources: Resources, *, owner: str) -> bool:
             number=mail.id,
             created_at=mail.created_at,
         )
-        await resources.mail.send(message)
-    except DeliveryError as error:
-        await _note_failure(resources, mail, str(error), permanent=error.permanent)
     except Exception as error:
-        # One mail that cannot be written must not hold up the others.
+        # One mail that cannot be written must not hold up the others. The fault is ours, and will be mended.
         log.exception("mail cannot be written", mail=mail.id, kind=mail.kind)
-        await _note_failure(resources, mail, type(error).__name__, permanent=True)
-    else:
-        async with resources.database.session() as session:
-            await outbox.set_sent(session, mail.id, now=utc_now())
-        log.info("mail sent", mail=mail.id, kind=mail.kind)
-    return True
+        too_old = resources.database.now() - mail.created_at > PATIENCE
+        await _note_failure(mail, lease, f"cannot be written: {type(error).__name__}", given_up=too_old)
+        return
+    try:
+        await resources.mail.send(message, confirm=lease.renew)
+    except DeliveryError as error:
+        given_up = error.permanent or mail.attempts >= ATTEMPTS
+        await _note_failure(mail, lease, str(error), given_up=given_up)
+        return
+    now = resources.database.now
+    await lease.end(lambda session: outbox.set_sent(session, mail.id, owner=lease.owner, now=now()))
+    log.info("mail sent", mail=mail.id, kind=mail.kind)
 
 
-async def _answer_request(resources: Resources, request: OutboxMail) -> None:
+async def _answer_request(resources: Resources, request: OutboxMail, lease: Lease) -> None:
     """Queue the mail that is due, unless its recipient has had enough; where all have, wait."""
     kind, address = MailRequest(request.kind), request.recipient
     async with resources.database.session() as session:
         found = await mails.find_addressee(session, kind, address)
     if found is None and kind is not MailRequest.EMAIL_CHANGE:
-        await _drop(resources, request)
+        await lease.end(lambda session: outbox.delete_mail(session, request.id, owner=lease.owner))
         return
     try:
         await resources.limits.hit(Hit("mail-everybody"))
     except TooManyRequestsError as refused:
-        await _postpone(resources, request, seconds=int(refused.headers["Retry-After"]))
+        await _postpone(request, lease, seconds=int(refused.headers["Retry-After"]))
         return
     try:
         await resources.limits.hit(Hit("mail-account", f"{kind} {found.email if found else address}"))
     except TooManyRequestsError:
         log.warning("mail not sent, its recipient has had enough of this kind", mail=request.id, kind=kind)
-        await _drop(resources, request)
+        await lease.end(lambda session: outbox.delete_mail(session, request.id, owner=lease.owner))
         return
-    settings = resources.settings
-    async with resources.database.session() as session:
+
+    async def answer(session: AsyncSession) -> bool:
+        # First: whoever comes second finds no row, and makes no link that would end the first one's.
+        if not await outbox.delete_mail(session, request.id, owner=lease.owner):
+            return False
         if found is None:
             user_id = int(request.parameters["user_id"])
-            await mails.offer_address(session, settings, user_id=user_id, email=address)
+            await mails.offer_address(session, resources.settings, user_id=user_id, email=address)
         elif found.id != request.parameters.get("user_id"):
-            await mails.answer(session, settings, kind, found)
-        await outbox.delete_mail(session, request.id)
+            await mails.answer(session, resources.settings, kind, found)
+        return True
+
+    await lease.end(answer)
 
 
-async def _drop(resources: Resources, request: OutboxMail) -> None:
-    async with resources.database.session() as session:
-        await outbox.delete_mail(session, request.id)
-
-
-async def _postpone(resources: Resources, request: OutboxMail, *, seconds: int) -> None:
+async def _postpone(request: OutboxMail, lease: Lease, *, seconds: int) -> None:
     log.warning("mails wait: more than `mail-everybody` were asked for", mail=request.id)
-    async with resources.database.session() as session:
-        later = after(timedelta(seconds=seconds))
-        await outbox.set_retry(session, request.id, at=later, error="waits for the rate limit")
+    at = lease.database.now() + timedelta(seconds=seconds)
+    reason = "waits for the rate limit"
+    await lease.end(
+        lambda session: outbox.set_retry(session, request.id, owner=lease.owner, at=at, error=reason)
+    )
 
 
-async def _note_failure(resources: Resources, mail: OutboxMail, reason: str, *, permanent: bool) -> None:
-    given_up = permanent or mail.attempts >= ATTEMPTS
+async def _note_failure(mail: OutboxMail, lease: Lease, reason: str, *, given_up: bool) -> None:
     log.warning("mail not sent", mail=mail.id, kind=mail.kind, reason=reason, given_up=given_up)
     pause = back_off(mail.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS)
-    async with resources.database.session() as session:
+    now, owner = lease.database.now(), lease.owner
+
+    async def note(session: AsyncSession) -> bool:
         if given_up:
-            await outbox.set_failed(session, mail.id, now=utc_now(), error=reason)
-        else:
-            await outbox.set_retry(session, mail.id, at=after(pause), error=reason)
+            return await outbox.set_failed(session, mail.id, owner=owner, now=now, error=reason)
+        return await outbox.set_retry(session, mail.id, owner=owner, at=now + pause, error=reason)
+
+    await lease.end(note)

@@ -52,14 +52,14 @@ async def end_interrupted_uploads(resources: Resources) -> None:
     async with resources.database.session() as session:
         interrupted = [
             upload_id
-            for upload_id in await uploads.get_interrupted(session, now)
+            for upload_id in await uploads.get_ids(session, uploads.is_interrupted(now))
             if await uploads.set_state(
                 session,
                 upload_id,
                 UploadState.FAILED,
                 now=now,
-                # It may have ended in this very moment; then its bytes are needed.
-                only_from={UploadState.RECEIVING},
+                # It may go on or have ended in this very moment; then its bytes are needed.
+                only_if=uploads.is_interrupted(now),
                 detail=problem.detail,
                 values={"error": problem.record(), "idempotency_key": None},
             )
@@ -79,14 +79,14 @@ async def end_expired_uploads(resources: Resources) -> None:
     async with resources.database.session() as session:
         expired = [
             upload_id
-            for upload_id in await uploads.get_expired(session, now)
+            for upload_id in await uploads.get_ids(session, uploads.is_expired(now))
             if await uploads.set_state(
                 session,
                 upload_id,
                 UploadState.FAILED,
                 now=now,
                 # Its owner may have come back in this very moment; then its bytes are needed.
-                only_from={UploadState.RECEIVING, UploadState.READY},
+                only_if=uploads.is_expired(now),
                 detail=problem.detail,
                 values={"error": problem.record(), "expires_at": None},
             )

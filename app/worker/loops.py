@@ -3,11 +3,10 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
-from app.core.clock import utc_now
 from app.core.tasks import heed_cancellation
 from app.core.wakeups import Wakeups
 
@@ -43,8 +42,3 @@ def back_off(attempt: int, *, first_seconds: float, longest_seconds: float) -> t
     """Return the pause after the given attempt (from 1): doubled each time, a fifth of it random."""
     seconds = min(first_seconds * 2.0 ** min(attempt - 1, 30), longest_seconds)
     return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
-
-
-def after(pause: timedelta) -> datetime:
-    """Return the moment `pause` from now."""
-    return utc_now() + pause

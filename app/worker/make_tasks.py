@@ -1,10 +1,10 @@
 """Tasks that wait for their dataset: made as soon as OpenML has processed it."""
 
-from datetime import datetime, timedelta
+import asyncio
+from datetime import timedelta
 
 import structlog
 
-from app.core.clock import utc_now
 from app.core.errors import (
     ApiKeyMissingError,
     DatasetNotActiveError,
@@ -14,45 +14,62 @@ from app.core.errors import (
     UnauthorizedError,
 )
 from app.db import task_requests, uploads
-from app.db.task_requests import TaskRequestRow
+from app.db.task_requests import TO_MAKE, TaskRequestRow
 from app.openml.client import is_api_key
 from app.resources import Resources
 from app.task import service
 from app.task.schemas import UploadTaskRequest
-from app.worker.loops import after, back_off
+from app.worker.leases import Lease, LeaseLostError
+from app.worker.loops import back_off
 
 log = structlog.get_logger(__name__)
 
-LEASE = timedelta(minutes=15)
-"""Longer than all the calls that a task needs; and what a crash costs a task is this wait, never a second task."""
 FIRST_PAUSE_SECONDS = 1
 LONGEST_PAUSE_SECONDS = 600
+GRACE_SECONDS = 5.0
+"""How long a call to OpenML may take to end when we are told to stop."""
 PATIENCE = timedelta(days=30)
 """How long a dataset may stay in preparation, or OpenML away."""
 
 
 async def make_one(resources: Resources, *, owner: str) -> bool:
     """Try to make the next task that is due; False if there is none."""
-    request = await task_requests.claim_request(resources.database, owner=owner, now=utc_now(), lease=LEASE)
+    length = timedelta(seconds=resources.settings.lease_seconds)
+    now = resources.database.now()
+    request = await task_requests.claim_request(resources.database, owner=owner, now=now, lease=length)
     if request is None:
         return False
+    lease = Lease(resources.database, TO_MAKE, request.id, owner, length, until=now + length)
+    try:
+        await lease.hold(_try(resources, request, lease), grace_seconds=GRACE_SECONDS)
+    except LeaseLostError:
+        log.warning("task taken over by another worker", request=request.id)
+    except asyncio.CancelledError:
+        await asyncio.shield(lease.give_back())
+        raise
+    return True
+
+
+async def _try(resources: Resources, request: TaskRequestRow, lease: Lease) -> None:
     try:
         task_id = await _make(resources, request)
     except (DatasetNotActiveError, OpenMLUnreachableError) as problem:
-        if problem.members.get("status_there") == "deactivated" or utc_now() - request.created_at > PATIENCE:
-            await _end(resources, request, owner=owner, problem=problem)
+        now = resources.database.now()
+        if problem.members.get("status_there") == "deactivated" or now - request.created_at > PATIENCE:
+            await _end(request, lease, problem=problem)
         else:
-            async with resources.database.session() as session:
-                await task_requests.set_retry(session, request.id, owner=owner, at=_next_try(request))
+            at = now + _pause(request)
+            await lease.end(
+                lambda session: task_requests.set_retry(session, request.id, owner=lease.owner, at=at)
+            )
     except Problem as problem:
-        await _end(resources, request, owner=owner, problem=problem)
+        await _end(request, lease, problem=problem)
     except Exception:
         # A row that cannot be worked on must not come back for ever.
         log.exception("task cannot be made", request=request.id)
-        await _end(resources, request, owner=owner, problem=InternalError())
+        await _end(request, lease, problem=InternalError())
     else:
-        await _end(resources, request, owner=owner, task_id=task_id)
-    return True
+        await _end(request, lease, task_id=task_id)
 
 
 async def _make(resources: Resources, request: TaskRequestRow) -> int:
@@ -68,27 +85,18 @@ async def _make(resources: Resources, request: TaskRequestRow) -> int:
 
 
 async def _end(
-    resources: Resources,
-    request: TaskRequestRow,
-    *,
-    owner: str,
-    task_id: int | None = None,
-    problem: Problem | None = None,
+    request: TaskRequestRow, lease: Lease, *, task_id: int | None = None, problem: Problem | None = None
 ) -> None:
-    log.info("task request ended", request=request.id, task=task_id, reason=problem and problem.detail)
-    async with resources.database.session() as session:
-        await task_requests.set_ended(
-            session,
-            request.id,
-            owner=owner,
-            now=utc_now(),
-            task_id=task_id,
-            error=problem.record() if problem else None,
+    now, error = lease.database.now(), problem.record() if problem else None
+    await lease.end(
+        lambda session: task_requests.set_ended(
+            session, request.id, owner=lease.owner, now=now, task_id=task_id, error=error
         )
+    )
+    log.info("task request ended", request=request.id, task=task_id, reason=problem and problem.detail)
 
 
-def _next_try(request: TaskRequestRow) -> datetime:
-    pause = back_off(
+def _pause(request: TaskRequestRow) -> timedelta:
+    return back_off(
         request.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS
     )
-    return after(pause)

@@ -57,6 +57,7 @@ from app.tabular import Conversion
 from app.upload.append import expiry
 from app.upload.service import release
 from app.worker.convert_upload import Converter, TryAgainError
+from app.worker.leases import Lease, LeaseLostError
 from app.worker.loops import back_off
 from app.worker.notify import tell_owner
 
@@ -69,22 +70,21 @@ LARGE_BYTES = 1_000_000
 """From here on error 102, 130 or 135 after a good key means that OpenML's limits are smaller than the file."""
 
 
-class LeaseLostError(Exception):
-    """Another worker has taken the upload over; this one stops without a word."""
-
-
 class Publication:
     """The steps of one upload, in the hands of one worker."""
 
-    def __init__(self, resources: Resources, converter: Converter, upload: Upload, *, owner: str) -> None:
+    def __init__(self, resources: Resources, converter: Converter, upload: Upload, lease: Lease) -> None:
         self._resources = resources
         self._converter = converter
         self._upload = upload
-        self._owner = owner
-        self.has_let_go = False
-        """Whether the row is given back, or about to be."""
+        self._lease = lease
+        self._owner = lease.owner
         self.progress: dict[str, Any] | None = None
         """How far the phase is that the upload is in, see `ProgressResponse`."""
+
+    def news(self) -> Mapping[str, Any]:
+        """Return what is written down beside the lease."""
+        return {"progress": self.progress}
 
     def _now(self) -> datetime:
         return self._resources.database.now()
@@ -136,8 +136,7 @@ class Publication:
             raise DigestMismatchError(
                 f"The file that arrived has the SHA-256 {digests.sha256}, not {upload.expected_sha256}; send it again."
             )
-        async with self._resources.database.session() as session:
-            await uploads.set_values(session, upload.id, values, only_in={UploadState.VERIFYING})
+        await self._set_values(values)
         await self._reload()
         if not self._upload.publish_requested:
             await self._profile()
@@ -155,23 +154,16 @@ class Publication:
 
     async def _release(self) -> None:
         """Let the upload wait for its owner, or go on; the owner may decide so in this very moment."""
-        self.has_let_go = True
+        self._lease.is_ending = True
         async with self._resources.database.session() as session:
             await uploads.lock_user(session, self._upload.user_id)
             upload = await self._mine(session)
             if upload.publish_requested:
                 state = await release(session, upload, now=self._now(), owner=self._owner)
             else:
-                state = UploadState.READY
-                await uploads.set_state(
-                    session,
-                    upload.id,
-                    state,
-                    now=self._now(),
-                    owner=self._owner,
-                    values={"expires_at": expiry(self._resources), "lease_owner": None, "progress": None},
-                )
-                wake_after_commit(session, upload_topic(upload.id))
+                state = await self._make_ready(session)
+            if state is None:
+                raise LeaseLostError
         if state != self._upload.state:
             log.info("upload", upload=self._upload.id, state=state)
         if state == UploadState.DUPLICATE:
@@ -179,13 +171,36 @@ class Publication:
         # Whoever comes next, perhaps this worker, takes it from the queue.
         self._upload = upload._replace(state=UploadState.READY)
 
+    async def _make_ready(self, session: AsyncSession) -> UploadState | None:
+        """Let the upload wait for its owner; None if another worker has taken it over."""
+        wake_after_commit(session, upload_topic(self._upload.id))
+        moved = await uploads.set_state(
+            session,
+            self._upload.id,
+            UploadState.READY,
+            now=self._now(),
+            owner=self._owner,
+            values={"expires_at": expiry(self._resources), "lease_owner": None, "progress": None},
+        )
+        return UploadState.READY if moved else None
+
     async def _profile(self) -> None:
         """Look at the columns, for their owner to see before anything is published."""
         found = await self._converter.profile(self._upload, self._report)
         await self._resources.storage.keep(self._upload.id, "profile")
         values = {"row_count": found.rows, "column_count": found.columns}
+        await self._set_values(values)
+
+    async def _set_values(self, values: Mapping[str, Any]) -> None:
         async with self._resources.database.session() as session:
-            await uploads.set_values(session, self._upload.id, values, only_in={UploadState.VERIFYING})
+            if not await uploads.set_values(
+                session,
+                self._upload.id,
+                values,
+                only_in={UploadState.VERIFYING},
+                owner=self._owner,
+            ):
+                raise LeaseLostError
 
     async def _reload(self) -> None:
         async with self._resources.database.session() as session:
@@ -378,7 +393,9 @@ class Publication:
         )
         log.warning("upload has to wait", upload=self._upload.id, state=self._upload.state, reason=reason)
         async with self._resources.database.session() as session:
-            await uploads.set_retry(session, self._upload.id, owner=self._owner, at=self._now() + pause)
+            at = self._now() + pause
+            if not await uploads.set_retry(session, self._upload.id, owner=self._owner, at=at):
+                raise LeaseLostError
 
     async def _fail(self, problem: Problem) -> None:
         await self._move(UploadState.FAILED, {"error": problem.record()}, detail=problem.detail)
@@ -402,7 +419,7 @@ class Publication:
         release: bool = False,
     ) -> None:
         """Record the state; from here on a crash takes the upload up there."""
-        self.has_let_go = release or state in ENDED
+        self._lease.is_ending = release or state in ENDED
         now = self._now()
         async with self._resources.database.session() as session:
             if state == UploadState.FAILED:

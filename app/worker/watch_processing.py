@@ -4,6 +4,7 @@ import asyncio
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import ProcessingFailedError
 from app.core.wakeups import TASKS, upload_topic
@@ -14,6 +15,7 @@ from app.mail.messages import MailKind
 from app.openml.errors import UpstreamError
 from app.openml.records import DatasetInfo
 from app.resources import Resources
+from app.worker.leases import Lease, LeaseLostError
 from app.worker.loops import back_off
 from app.worker.notify import tell_owner
 
@@ -27,68 +29,62 @@ LONGEST_PAUSE_SECONDS = 3600
 
 async def watch_one(resources: Resources, *, owner: str) -> bool:
     """Ask OpenML about the next dataset that is due; False if there is none."""
-    lease = timedelta(seconds=resources.settings.lease_seconds)
-    upload = await uploads.claim_upload(
-        resources.database, TO_WATCH, owner=owner, now=resources.database.now(), lease=lease
-    )
+    length = timedelta(seconds=resources.settings.lease_seconds)
+    now = resources.database.now()
+    upload = await uploads.claim_upload(resources.database, TO_WATCH, owner=owner, now=now, lease=length)
     if upload is None or upload.dataset_id is None:
         return False
+    lease = Lease(resources.database, TO_WATCH, upload.id, owner, length, until=now + length)
     try:
-        info = await resources.openml.get_dataset(upload.dataset_id)
+        await lease.hold(_look(resources, upload, upload.dataset_id, lease))
+    except LeaseLostError:
+        log.warning("dataset watched by another worker", upload=upload.id)
     except asyncio.CancelledError:
         # We are shutting down, and nothing was begun: whoever is there may look at once.
-        await asyncio.shield(_put_back(resources, upload, owner=owner))
+        await asyncio.shield(lease.give_back())
         raise
-    except UpstreamError as error:
-        log.warning("cannot ask OpenML", upload=upload.id, dataset=upload.dataset_id, reason=str(error))
-        info = None
-    await _note(resources, upload, info, owner=owner)
     return True
 
 
-async def _put_back(resources: Resources, upload: Upload, *, owner: str) -> None:
-    async with resources.database.session() as session:
-        await uploads.set_retry(session, upload.id, owner=owner, at=resources.database.now())
+async def _look(resources: Resources, upload: Upload, dataset_id: int, lease: Lease) -> None:
+    try:
+        info = await resources.openml.get_dataset(dataset_id)
+    except UpstreamError as error:
+        log.warning("cannot ask OpenML", upload=upload.id, dataset=dataset_id, reason=str(error))
+        info = None
+    await lease.end(lambda session: _note(session, resources, upload, info, owner=lease.owner))
 
 
-async def _note(resources: Resources, upload: Upload, info: DatasetInfo | None, *, owner: str) -> None:
+async def _note(
+    session: AsyncSession, resources: Resources, upload: Upload, info: DatasetInfo | None, *, owner: str
+) -> bool:
+    """Write down what was seen; False, and nothing must stay of it, if another worker has taken over."""
     now = resources.database.now()
     problem = _problem_of(upload, info) if info else None
-    async with resources.database.session() as session:
-        if problem is not None:
-            values = {"error": problem.record()}
-            await uploads.set_state(
-                session,
-                upload.id,
-                UploadState.FAILED,
-                now=now,
-                owner=owner,
-                detail=problem.detail,
-                values=values,
-            )
-            await tell_owner(session, upload, MailKind.DATASET_FAILED, reason=problem.detail)
-        elif info and info.status == "active":
-            await uploads.set_state(session, upload.id, UploadState.ACTIVE, now=now, owner=owner)
-            await task_requests.set_due(session, info.dataset_id, now)
-            wake_after_commit(session, TASKS)
-            await tell_owner(
-                session,
-                upload,
-                MailKind.DATASET_ACTIVE,
-                dataset_url=resources.openml.dataset_url(info.dataset_id),
-            )
-        elif upload.state == UploadState.PUBLISHED:
-            await uploads.set_state(
-                session,
-                upload.id,
-                UploadState.PROCESSING,
-                now=now,
-                owner=owner,
-                available_at=_next_look(upload, now),
-            )
-        else:
-            await uploads.set_retry(session, upload.id, owner=owner, at=_next_look(upload, now))
-        wake_after_commit(session, upload_topic(upload.id))
+    wake_after_commit(session, upload_topic(upload.id))
+    if problem is not None:
+        await tell_owner(session, upload, MailKind.DATASET_FAILED, reason=problem.detail)
+        return await uploads.set_state(
+            session,
+            upload.id,
+            UploadState.FAILED,
+            now=now,
+            owner=owner,
+            detail=problem.detail,
+            values={"error": problem.record()},
+        )
+    if info and info.status == "active":
+        await task_requests.set_due(session, info.dataset_id, now)
+        wake_after_commit(session, TASKS)
+        url = resources.openml.dataset_url(info.dataset_id)
+        await tell_owner(session, upload, MailKind.DATASET_ACTIVE, dataset_url=url)
+        return await uploads.set_state(session, upload.id, UploadState.ACTIVE, now=now, owner=owner)
+    at = _next_look(upload, now)
+    if upload.state == UploadState.PUBLISHED:
+        return await uploads.set_state(
+            session, upload.id, UploadState.PROCESSING, now=now, owner=owner, available_at=at
+        )
+    return await uploads.set_retry(session, upload.id, owner=owner, at=at)
 
 
 def _problem_of(upload: Upload, info: DatasetInfo) -> ProcessingFailedError | None:

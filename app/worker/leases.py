@@ -1,0 +1,176 @@
+"""What a worker has claimed is its own for as long as it says so in time: one way for every queue.
+
+A row that is claimed is held by a lease. `Lease.hold` renews it while the work goes on and stops the work when the
+row has gone to somebody else, or may have: what the database cannot be told of before the lease ends, another worker
+may have begun. What ends the work writes it down with a statement of the row's module that names the owner
+and refuses whoever has lost the lease; then `LeaseLostError` is raised, and nothing of its transaction stays.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.tasks import heed_cancellation
+from app.db.engine import Database, wake_after_commit
+from app.db.queue import Queue
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+INSIST_SECONDS = 600
+"""How long the end of some work is tried to be written down while the database is away."""
+INSIST_PAUSE_SECONDS = 0.5
+"""Shorter than others wait after a fault, so that whoever did the work comes first when the database is back."""
+NEWS_SECONDS = 1.0
+"""How often it is asked whether there is news to write down beside the lease."""
+RENEWALS = 3
+"""How often a lease is renewed in the time that it lasts."""
+
+
+class LeaseLostError(Exception):
+    """Another worker has taken the row over, or may have; this one stops without a word."""
+
+
+@dataclass(slots=True)
+class Lease:
+    """A claimed row.
+
+    Attributes:
+        queue: where it was claimed.
+        row_id: which one it is.
+        owner: who has claimed it.
+        length: how long the lease lasts, from each renewal.
+        until: when it ends, by the database's clock.
+        is_ending: whether the work is done and its end is written down: then it is not stopped any more.
+        topic: who is told of news.
+    """
+
+    database: Database
+    queue: Queue
+    row_id: int | str
+    owner: str
+    length: timedelta
+    until: datetime
+    is_ending: bool = False
+    topic: str | None = None
+
+    async def renew(self, values: Mapping[str, Any] | None = None) -> None:
+        """Keep the row, and write down news of it.
+
+        Raises:
+            LeaseLostError: it has gone to somebody else.
+        """
+        until = self.database.now() + self.length
+        async with self.database.session() as session:
+            if not await self.queue.renew(session, self.row_id, owner=self.owner, until=until, values=values):
+                raise LeaseLostError
+            if self.topic is not None:
+                wake_after_commit(session, self.topic)
+        self.until = until
+
+    async def give_back(self) -> None:
+        """Let anybody take the row at once, if it is still ours: we are told to stop, and nothing was begun."""
+        async with self.database.session() as session:
+            if not await self.queue.give_back(session, self.row_id, owner=self.owner, at=self.database.now()):
+                log.info("nothing to give back", row=self.row_id)
+
+    async def end(self, record: Callable[[AsyncSession], Awaitable[bool]]) -> None:
+        """Write down what was done outside, however long the database is away: forgotten, it would be done again.
+
+        Raises:
+            LeaseLostError: `record` says that the row has gone to somebody else; nothing of its transaction stays.
+        """
+        self.is_ending = True
+        deadline = time.monotonic() + INSIST_SECONDS
+        while True:
+            heed_cancellation()
+            try:
+                await self._record(record)
+            except LeaseLostError:
+                raise
+            except Exception:
+                if time.monotonic() > deadline:
+                    raise
+                log.exception("the end of some work cannot be written down yet", row=self.row_id)
+                await asyncio.sleep(INSIST_PAUSE_SECONDS)
+            else:
+                return
+
+    async def _record(self, record: Callable[[AsyncSession], Awaitable[bool]]) -> None:
+        async with self.database.session() as session:
+            if not await record(session):
+                raise LeaseLostError
+
+    async def hold(
+        self,
+        work: Coroutine[Any, Any, T],
+        *,
+        news: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        grace_seconds: float = 0,
+    ) -> T:
+        """Return what the work returns, and renew the lease meanwhile.
+
+        Args:
+            work: what is done with the row.
+            news: returns the columns that tell how far it is; they are written when they change.
+            grace_seconds: how long the work may take to end when we are told to stop.
+
+        Raises:
+            LeaseLostError: the lease could not be renewed in time; the work was stopped.
+        """
+        task = asyncio.create_task(work)
+        renewal = asyncio.create_task(self._keep(news))
+        try:
+            await self._watch(task, renewal)
+        except asyncio.CancelledError:
+            if grace_seconds:
+                await asyncio.wait({task}, timeout=grace_seconds)
+            raise
+        finally:
+            # No task group: it forgets that it was cancelled when a task fails in the same moment (Python 3.11, 3.12),
+            # and a worker that is told to stop would go on.
+            was_stopped = not task.done()
+            task.cancel()
+            renewal.cancel()
+            await asyncio.gather(task, renewal, return_exceptions=True)
+        if was_stopped and (task.cancelled() or task.exception()):
+            raise LeaseLostError
+        return task.result()
+
+    async def _watch(self, task: "asyncio.Task[T]", renewal: "asyncio.Task[None]") -> None:
+        """Return when the work has ended, or must."""
+        while not (task.done() or renewal.done()):
+            # Looked at here: a renewal may hang for longer than the lease lasts.
+            left = (self.until - self.database.now()).total_seconds()
+            if left <= 0:
+                break
+            await asyncio.wait({task, renewal}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        if self.is_ending:
+            # Nothing is done any more: what is left is to write down how it ended, if nobody else has begun.
+            await asyncio.wait({task})
+
+    async def _keep(self, news: Callable[[], Mapping[str, Any] | None]) -> None:
+        """Renew the lease; return when it is lost."""
+        told: Mapping[str, Any] | None = None
+        part = self.length / RENEWALS
+        while True:
+            heed_cancellation()
+            await asyncio.sleep(min(NEWS_SECONDS, part.total_seconds()))
+            found = news()
+            if found == told and self.database.now() < self.until - (RENEWALS - 1) * part:
+                continue
+            try:
+                await self.renew(found)
+            except LeaseLostError:
+                return
+            except Exception:
+                # The database is away: the work goes on for as long as the lease lasts.
+                log.exception("lease cannot be renewed", row=self.row_id)
+            else:
+                told = found
