@@ -19,6 +19,8 @@ SMTPS_PORT = 465
 """Where mail servers speak TLS from the first byte (RFC 8314)."""
 PERMANENT = 500
 """SMTP replies from here on mean that trying again is useless."""
+POLICY = "5.7."
+"""Enhanced status codes of security and policy (RFC 3463): relaying denied, no login, a sender that is not believed."""
 ACCEPTANCE_FACTOR = 20
 """How much longer than for other replies to wait for the one to the mail itself: whoever gives up a server that is
 still looking at the mail sends it twice. With the default of `SMTP_TIMEOUT_SECONDS` it is the ten minutes of RFC 5321,
@@ -100,12 +102,14 @@ class SmtpTransport:
                 await session.quit(timeout=min(QUIT_SECONDS, settings.smtp_timeout_seconds))
         except aiosmtplib.SMTPRecipientsRefused as error:
             refused = error.recipients[0]
-            raise DeliveryError(_reply(refused), permanent=refused.code >= PERMANENT) from error
+            raise DeliveryError(_reply(refused), permanent=_is_the_mails(refused)) from error
+        except aiosmtplib.SMTPDataError as error:
+            raise DeliveryError(_reply(error), permanent=_is_the_mails(error)) from error
         except aiosmtplib.SMTPAuthenticationError as error:
-            # The operator's mistake, which they will mend: the mail must not be lost over it.
             raise DeliveryError(f"login refused: {error.code}", permanent=False) from error
         except aiosmtplib.SMTPResponseException as error:
-            raise DeliveryError(_reply(error), permanent=error.code >= PERMANENT) from error
+            # Of the sender, of us: the operator's mistake, which they will mend. No mail must be lost over it.
+            raise DeliveryError(_reply(error), permanent=False) from error
         except (aiosmtplib.SMTPException, OSError) as error:
             raise DeliveryError(str(error) or type(error).__name__, permanent=False) from error
         finally:
@@ -139,6 +143,11 @@ class FolderTransport:
 def create_transport(settings: Settings) -> MailTransport:
     """Return the transport that the settings ask for."""
     return SmtpTransport(settings) if settings.smtp_server else FolderTransport(settings.data_dir / "mail")
+
+
+def _is_the_mails(error: aiosmtplib.SMTPResponseException) -> bool:
+    """Say whether a refusal is of this mail alone: not of all that come from here, which policies (5.7) are for."""
+    return error.code >= PERMANENT and not error.message.startswith(POLICY)
 
 
 def _reply(error: aiosmtplib.SMTPResponseException) -> str:

@@ -1,9 +1,11 @@
 """Mail through a real SMTP server: plain, with STARTTLS and login, and with every kind of refusal."""
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -34,16 +36,32 @@ class Sink:
 
     taken: list[tuple[str, list[str], EmailMessage]] = field(default_factory=list)
     replies: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0
+    """How long each reply takes."""
+    data_seconds: float = 0
+    """How long the one to the mail itself takes, beside."""
+
+    async def handle_MAIL(  # noqa: N802 - aiosmtpd's name
+        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        await asyncio.sleep(self.seconds)
+        reply = self.replies.get(address, "250 OK")
+        if reply.startswith("250"):
+            envelope.mail_from = address
+            envelope.mail_options.extend(options)
+        return reply
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
     ) -> str:
+        await asyncio.sleep(self.seconds)
         reply = self.replies.get(address, "250 OK")
         if reply.startswith("250"):
             envelope.rcpt_tos.append(address)
         return reply
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - as above
+        await asyncio.sleep(self.seconds + self.data_seconds)
         assert isinstance(envelope.content, bytes)
         message = message_from_bytes(envelope.content, policy=policy.default)
         self.taken.append((envelope.mail_from or "", envelope.rcpt_tos, message))
@@ -274,6 +292,102 @@ async def test_mail_when_two_workers_look_then_one_sends_it(resources: Resources
     await asyncio.gather(*(deliver_one(resources, owner=f"worker {number}") for number in range(8)))
 
     assert len(sink.taken) == 1
+
+
+async def deliver_for(mail_settings: Settings, seconds: float, *, owner: str) -> None:
+    """A worker of its own, for so long."""
+    async with open_resources(mail_settings) as resources:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    await deliver_one(resources, owner=owner)
+                    await asyncio.sleep(0.1)
+
+
+async def test_mail_when_the_server_takes_longer_than_a_lease_then_one_of_two_workers_sends_it(
+    mail_settings: Settings, smtp_port: int, sink: Sink
+) -> None:
+    sink.seconds = 1
+    changed = mail_settings.model_copy(update={"smtp_port": smtp_port, "lease_seconds": 1})
+    async with open_resources(changed) as resources:
+        await queue_mail(resources)
+
+        await asyncio.gather(*(deliver_for(changed, 6, owner=f"worker {number}") for number in range(2)))
+
+        kept = await row(resources)
+    assert len(sink.taken) == 1
+    assert (kept["state"], kept["attempts"]) == ("sent", 1)
+
+
+async def test_mail_when_the_server_looks_at_it_for_longer_than_other_replies_take_then_it_goes_out_once(
+    mail_settings: Settings, smtp_port: int, sink: Sink
+) -> None:
+    sink.data_seconds = 2
+    changes = {"smtp_port": smtp_port, "smtp_timeout_seconds": 1}
+    async with open_resources(mail_settings.model_copy(update=changes)) as resources:
+        await queue_mail(resources)
+        await deliver_one(resources, owner="worker")
+        assert (await row(resources))["state"] == "sent"
+    assert len(sink.taken) == 1
+
+
+async def test_mail_when_another_worker_has_it_by_the_time_it_would_go_out_then_it_does_not(
+    resources: Resources, sink: Sink
+) -> None:
+    """As of a worker that was put to sleep in the middle, and does not know."""
+    sink.seconds = 0.5
+    await queue_mail(resources)
+
+    async def take_over() -> None:
+        await asyncio.sleep(0.3)
+        values = {"lease_owner": "another", "available_at": utc_now() + timedelta(hours=1)}
+        async with resources.database.session() as session:
+            await session.execute(sa.update(outbox).values(values))
+
+    await asyncio.gather(deliver_one(resources, owner="worker"), take_over())
+
+    kept = await row(resources)
+    assert (kept["state"], kept["lease_owner"]) == ("pending", "another")
+    assert not sink.taken
+
+
+async def test_mail_when_the_worker_is_told_to_stop_while_it_goes_out_then_it_is_known_to_be_out(
+    resources: Resources, sink: Sink
+) -> None:
+    sink.data_seconds = 1
+    await queue_mail(resources)
+    delivery = asyncio.create_task(deliver_one(resources, owner="worker"))
+    await asyncio.sleep(0.6)
+
+    delivery.cancel()
+    await asyncio.wait([delivery])
+
+    assert len(sink.taken) == 1
+    assert (await row(resources))["state"] == "sent"
+
+
+@pytest.mark.parametrize("reply", ["550 no such sender", "530 5.7.0 Must authenticate first"])
+async def test_mail_when_the_sender_is_refused_then_kept_for_the_operator_to_mend_that(
+    resources: Resources, sink: Sink, reply: str
+) -> None:
+    sink.replies["openml@example.org"] = reply
+    await queue_mail(resources)
+
+    await deliver_one(resources, owner="worker")
+
+    kept = await row(resources)
+    assert (kept["state"], kept["last_error"]) == ("pending", reply)
+
+
+async def test_mail_when_its_recipient_is_refused_by_policy_then_kept(
+    resources: Resources, sink: Sink
+) -> None:
+    sink.replies["ada@example.org"] = "554 5.7.1 Relay access denied"
+    await queue_mail(resources)
+
+    await deliver_one(resources, owner="worker")
+
+    assert (await row(resources))["state"] == "pending"
 
 
 async def test_mail_when_its_worker_died_then_another_sends_it(resources: Resources, sink: Sink) -> None:
