@@ -357,6 +357,39 @@ async def test_sign_in_when_next_is_another_site_then_one_stays_here(
         assert page.url.startswith(site)
 
 
+NEXT_PAGES = [
+    "/.//example.org/x",
+    "/..//example.org/",
+    "/x/../..//example.org",
+    "/%2e//example.org/",
+    "/\\example.org/",
+    "\\\\example.org/",
+    "/\t/example.org/",
+    "//example.org",
+    "http:example.org",
+    "https:example.org",
+    "https://example.org@127.0.0.1/",
+    "http://[",
+    "javascript:alert(1)",
+    "data:text/html,x",
+    "blob:x",
+]
+
+
+async def test_next_page_when_spelled_to_lead_elsewhere_then_it_is_of_this_site(
+    open_page: OpenPage, site: str
+) -> None:
+    page = await open_page("/auth/sign-in")
+    ask = """async (wanted) => {
+        const { nextPage } = await import("/assets/js/session.js");
+        history.replaceState(null, "", "?" + new URLSearchParams({ next: wanted }));
+        return new URL(nextPage(), location).href;
+    }"""
+    for wanted in NEXT_PAGES:
+        assert (await page.evaluate(ask, wanted)).startswith(f"{site}/"), wanted
+    assert await page.evaluate(ask, "/auth/my-uploads?x=1") == f"{site}/auth/my-uploads?x=1"
+
+
 async def test_my_uploads_when_signed_in_on_the_frontend_then_open_and_signing_out_ends_both(
     open_page: OpenPage, ada: str, http: httpx.AsyncClient
 ) -> None:

@@ -39,8 +39,9 @@ export function askToSignIn(reason = "") {
 export function nextPage() {
   const wanted = new URLSearchParams(location.search).get("next");
   if (wanted) {
-    const url = new URL(wanted, location.origin);
-    if (url.origin === location.origin) return url.pathname + url.search;
+    const url = read(() => new URL(wanted, location.origin));
+    // With its host: the path of "/.//example.org" alone would name another.
+    if (url?.origin === location.origin) return url.href;
   }
   return "/auth/profile-page";
 }
