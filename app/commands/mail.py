@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.core.clock import utc_now
+from app.core.hidden import printable
 from app.core.settings import Settings, load_settings
 from app.db import outbox
 from app.db.engine import Database
@@ -66,7 +67,7 @@ def _line(record: MailRecord) -> str:
         words.append(f"at {record.finished_at:%Y-%m-%d %H:%M:%S}Z")
     if record.last_error:
         words.append(f"({record.last_error})")
-    return "  ".join(words)
+    return printable("  ".join(words))
 
 
 async def _list(settings: Settings, recipient: str, state: str, limit: int) -> list[MailRecord]:

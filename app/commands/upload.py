@@ -5,7 +5,6 @@ It needs no database and none of the service's settings. Exit codes are part of 
 """
 
 import json
-import re
 import sys
 import time
 from collections.abc import Mapping
@@ -25,6 +24,7 @@ from app.commands.uploader import (
     Uploader,
     require_server,
 )
+from app.core.hidden import printable
 from app.db.uploads import HAS_OUTCOME, UploadState
 
 DEFAULT_SERVER = "http://127.0.0.1:5000"
@@ -32,7 +32,6 @@ LINE_SECONDS = 15.0
 """How often a log is told of bytes; a terminal is told at once."""
 REDRAW_SECONDS = 0.1
 _UNITS = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB"), (1, "bytes"))
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Exit(IntEnum):
@@ -335,4 +334,4 @@ def _of(done: int, total: int) -> str:
 
 def _plain(text: str) -> str:
     """Return a text of the server without what would steer a terminal."""
-    return _CONTROL.sub(" ", text)
+    return printable(text, keep="\n\t")

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import lifecycle, links, mails, sessions
 from app.accounts.lifecycle import AccountExistsError, NewAccount
 from app.accounts.links import LinkPurpose
+from app.core.hidden import printable
 from app.core.settings import load_settings
 from app.core.visitor import Visitor
 from app.db import audit_events, users
@@ -85,12 +86,12 @@ def anonymise(
     if not yes:
         typer.confirm(f"Clear everything personal of {login}? This cannot be undone.", abort=True)
     found = asyncio.run(_anonymise(login))
-    typer.echo(f"User {found.id} ({found.username}) is deleted.")
+    typer.echo(f"User {found.id} ({printable(found.username)}) is deleted.")
 
 
 def _change(login: str, action: Action, outcome: str) -> None:
     found = asyncio.run(_apply(login, action))
-    typer.echo(f"User {found.id} ({found.username}) {outcome}")
+    typer.echo(f"User {found.id} ({printable(found.username)}) {outcome}")
 
 
 async def _apply(login: str, action: Action) -> Credentials:
@@ -131,12 +132,11 @@ async def _show(login: str) -> None:
         found = await _find(resources, login)
         async with resources.database.session() as session:
             for name, value in (await users.get_personal_data(session, found.id)).items():
-                typer.echo(f"{name:24} {value}")
+                typer.echo(f"{name:24} {printable(str(value))}")
             typer.echo("")
             for event in await audit_events.get_events(session, found.id, limit=EVENTS_SHOWN):
-                typer.echo(
-                    f"{event.at:%Y-%m-%d %H:%M:%S}Z  {event.kind}  {event.ip_address}  {event.user_agent}"
-                )
+                moment = f"{event.at:%Y-%m-%d %H:%M:%S}Z"
+                typer.echo(f"{moment}  {event.kind}  {event.ip_address}  {printable(event.user_agent)}")
 
 
 async def _find(resources: Resources, login: str) -> Credentials:

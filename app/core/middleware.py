@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.errors import BodyTooLargeError
+from app.core.hidden import printable
 from app.core.http import problem_response
 from app.core.logging import log_request
 
@@ -72,15 +73,10 @@ class RequestMiddleware:
             log_request(
                 request_id=request_id,
                 method=scope["method"],
-                path=_printable(scope["path"]),
+                path=printable(scope["path"]),
                 status=status,
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),
             )
-
-
-def _printable(path: str) -> str:
-    """Return the path with its control characters escaped: a line of a log must not be forged by a request."""
-    return path if path.isprintable() else path.encode("unicode_escape").decode("ascii")
 
 
 class BodyLimitMiddleware:

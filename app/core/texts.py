@@ -1,10 +1,12 @@
 """Texts that people type: names, addresses, passwords, as types that check themselves."""
 
+import unicodedata
 from typing import Annotated
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, StringConstraints
 
+from app.core.hidden import code_point, first_hidden
 from app.core.passwords import LONGEST
 
 EMAIL_LENGTH = 100
@@ -36,6 +38,18 @@ def _plain_text(value: str) -> str:
     return value
 
 
+def _readable_name(value: str) -> str:
+    """Return a name in which nothing is hidden: what two people see as the same name is the same text.
+
+    Raises:
+        ValueError: it holds a control character, one that turns the direction of text, or one that nobody sees.
+    """
+    hidden = first_hidden(value)
+    if hidden is not None:
+        raise ValueError(f"Leave out the invisible character {code_point(hidden)}.")
+    return unicodedata.normalize("NFC", value)
+
+
 PLAIN = AfterValidator(_plain_text)
 """Comes after `StringConstraints`: what these strip must not count as length."""
 Email = Annotated[
@@ -47,5 +61,10 @@ NoEmail = Annotated[
     AfterValidator(lambda value: _checked_email(value) if value else ""),
 ]
 """An address, or nothing."""
-PersonName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=50), PLAIN]
+PersonName = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=50),
+    PLAIN,
+    AfterValidator(_readable_name),
+]
 Password = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST), PLAIN]

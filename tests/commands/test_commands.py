@@ -172,3 +172,25 @@ def test_user_when_nobody_has_the_name_then_said(run: Run) -> None:
 
     assert result.exit_code == 2
     assert "nobody has the name or address" in result.output
+
+
+def test_user_show_when_a_row_hides_something_then_its_code_point_is_shown(
+    run: Run, settings: Settings
+) -> None:
+    override, escape = "Ada\u202eecalevoL", "curl\x1b]0;pwned\x07"
+
+    async def sign_up() -> None:
+        async with running(settings) as app:
+            body = {"first_name": "Ada", "last_name": "L", "email": "ada@example.org", "password": PASSWORD}
+            await app.client.post("/signup", json=body)
+            async with app.resources.database.session() as session:
+                # Other servers write the same table.
+                await session.execute(sa.update(users).values(first_name=override))
+                await session.execute(sa.update(audit_events).values(user_agent=escape))
+
+    asyncio.run(sign_up())
+    shown = run("user", "show", "ada@example.org").output
+
+    assert "AdaU+202Eecal" in shown
+    assert "curlU+001B]0;pwnedU+0007" in shown
+    assert "\x1b" not in shown
