@@ -20,7 +20,7 @@ NAMES = [
     "李",
     "Đặng Thị",
     "محمد",
-    "علی\u200cرضا",  # Persian, with a joiner that belongs there
+    "علی\u200cرضا",  # noqa: RUF001 - Persian, with a joiner that belongs there
     "ක්\u200dරි",  # Sinhala, likewise
     "Иван",
     "-",
