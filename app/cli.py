@@ -25,6 +25,7 @@ from sqlalchemy.exc import OperationalError
 from app.commands.mail import mail
 from app.commands.upload import upload
 from app.commands.user import user
+from app.core.errors import DatabaseUnavailableError
 from app.core.logging import configure_logging
 from app.core.reference import as_env_example, as_markdown
 from app.core.settings import Settings, SettingsError, load_settings
@@ -72,8 +73,9 @@ def main() -> None:
     except (SettingsError, MigrationError) as error:
         typer.echo(str(error), err=True)
         raise SystemExit(2) from None
-    except (OperationalError, pymysql.err.OperationalError) as error:
-        reason = str(getattr(error, "orig", error))
+    except (OperationalError, pymysql.err.OperationalError, DatabaseUnavailableError) as error:
+        cause = error.__cause__ or error
+        reason = str(getattr(cause, "orig", cause))
         typer.echo(f"The database cannot be used: {reason} (DATABASE_URI says where it is)", err=True)
         raise SystemExit(2) from None
 

@@ -65,6 +65,7 @@ SHARED = {
     "storage": "store",
     "commands": "site",
     "proxies": "proxies",
+    "test_connections": "database",
 }
 """Folders, or words in the names of modules, whose tests share something that takes long to start."""
 

@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from tests.conftest import find_free_port
 
@@ -35,6 +35,7 @@ class Forwarder:
         self._target = (host, port)
         self._server: asyncio.Server | None = None
         self._pipes: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self.port = find_free_port()
         self.passed = 0
         """Bytes forwarded so far, in both directions."""
@@ -43,6 +44,8 @@ class Forwarder:
         self._hold_after = hold_after
         self._answers = 0
         self.held = asyncio.Event()
+        self._fails: Literal["", "cut", "mute"] = ""
+        self._answers_left = 0
         self.cuts = 0
         self.lost_answers = 0
 
@@ -73,26 +76,60 @@ class Forwarder:
             pipe.cancel()
         await asyncio.gather(*self._pipes, return_exceptions=True)
 
+    def fail(self, how: Literal["cut", "mute"], *, after_answers: int = 0) -> None:
+        """Break every line, old and new ones, once the server has answered so often more.
+
+        `cut` closes them; `mute` swallows what either end sends, as a firewall does that forgot a connection.
+        """
+        self._fails, self._answers_left = how, after_answers
+        if not after_answers:
+            self._break()
+
+    def heal(self) -> None:
+        """Let everything through again; what was swallowed stays so."""
+        self._fails = ""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether lines fail by now."""
+        return bool(self._fails) and not self._answers_left
+
+    def _break(self) -> None:
+        if self._fails == "cut":
+            for writer in self._writers:
+                writer.transport.abort()
+
+    def _count_answer(self) -> None:
+        if self._fails and self._answers_left:
+            self._answers_left -= 1
+            if not self._answers_left:
+                asyncio.get_running_loop().call_soon(self._break)
+
     async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._pipes.add(task)
         writers = [writer]
+        self._writers.add(writer)
         try:
+            if self.is_broken and self._fails == "cut":
+                return
             far_reader, far_writer = await asyncio.open_connection(*self._target)
             writers.append(far_writer)
             line = _Line()
             up = self._pump(reader, far_writer, partial(self._sent, line))
+            down = self._pump(far_reader, writer, partial(self._answered, line), self._count_answer)
             try:
                 # When one end is reset, so is the other. Not every refusal of a line that is gone is a ConnectionError.
                 with suppress(OSError):
-                    await asyncio.gather(up, self._pump(far_reader, writer, partial(self._answered, line)))
+                    await asyncio.gather(up, down)
             except _CutError:
                 # It is the client's line that is cut: what had come through it still arrives.
                 far_writer.close()
                 writers.remove(far_writer)
         finally:
             self._pipes.discard(task)
+            self._writers.discard(writer)
             for open_writer in writers:
                 open_writer.transport.abort()
                 with suppress(OSError):
@@ -119,14 +156,19 @@ class Forwarder:
         return True
 
     async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: Callable[[int], bool]
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        passes: Callable[[int], bool],
+        passed: Callable[[], None] = lambda: None,
     ) -> None:
         while chunk := await reader.read(65536):
-            if passes(len(chunk)):
+            if passes(len(chunk)) and not self.is_broken:
                 self.passed += len(chunk)
                 self._more.set()
                 writer.write(chunk)
                 await writer.drain()
+                passed()
         writer.write_eof()
 
 

@@ -352,6 +352,9 @@ class NotReadyError(Problem):
 
     slug, status, title = "not-ready", 503, "The database does not answer"
 
+    def __init__(self, *, retry_after_seconds: int = 5) -> None:
+        super().__init__(headers={"Retry-After": str(retry_after_seconds)})
+
 
 class StorageUnavailableError(Problem):
     """The store for files cannot be reached, or does not answer; what it had acknowledged is safe."""
@@ -375,6 +378,26 @@ class StorageFullError(Problem):
 
     def __init__(self, detail: str = "", **members: Any) -> None:  # noqa: ANN401 - as above
         super().__init__(detail, headers={"Retry-After": "600"}, **members)
+
+
+class DatabaseUnavailableError(Exception):
+    """The database is away, in trouble or full. No problem of the caller's: whoever works on a row leaves it as it is.
+
+    Attributes:
+        reason: what is known, for operators.
+    """
+
+    retry_after_seconds = 5
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the database cannot be used: {reason}")
+        self.reason = reason
+
+
+class DatabaseConflictError(DatabaseUnavailableError):
+    """Others changed the same rows at the same time, and ours was rolled back: the same again will do."""
+
+    retry_after_seconds = 1
 
 
 def _field_error(detail: Mapping[str, Any]) -> dict[str, str]:

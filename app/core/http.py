@@ -7,8 +7,6 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -16,6 +14,7 @@ from app.core.errors import (
     BadRequestError,
     BodyStalledError,
     BodyTooLargeError,
+    DatabaseUnavailableError,
     InternalError,
     MalformedBodyError,
     MethodNotAllowedError,
@@ -94,8 +93,7 @@ def install_problem_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(ClientDisconnect, _on_broken_line)
-    app.add_exception_handler(OperationalError, _on_database_fault)
-    app.add_exception_handler(PoolTimeoutError, _on_database_fault)
+    app.add_exception_handler(DatabaseUnavailableError, _on_database_fault)
     app.add_exception_handler(Exception, _on_fault)
 
 
@@ -126,9 +124,9 @@ async def _on_broken_line(_request: Request, _error: Exception) -> JSONResponse:
 
 
 async def _on_database_fault(_request: Request, error: Exception) -> JSONResponse:
-    """Answer that the database is away, or busy for longer than anybody waits."""
-    log.error("database does not answer", kind=type(error).__name__, exc_info=error)
-    return problem_response(NotReadyError(headers={"Retry-After": "5"}))
+    """Answer that the database is away, or busy for longer than anybody waits; `db.faults` has logged it."""
+    assert isinstance(error, DatabaseUnavailableError)  # noqa: S101 - as above
+    return problem_response(NotReadyError(retry_after_seconds=error.retry_after_seconds))
 
 
 async def _on_fault(_request: Request, error: Exception) -> JSONResponse:

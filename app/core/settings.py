@@ -100,10 +100,16 @@ class Settings(BaseSettings):
         "`sqlite:///file`. Empty: `openml.db` in `DATA_DIR`.",
     )
     database_pool_size: int = Field(
-        10,
+        5,
         ge=1,
-        description="Connections that a process keeps open at most; on MariaDB or MySQL twice as many, half of them "
-        "for single reads.",
+        description="Connections that a process opens at most; on MariaDB or MySQL twice as many, half of them for "
+        "single reads. They are opened when they are needed and closed after half a minute of rest (docs/scaling.md).",
+    )
+    database_timeout_seconds: float = Field(
+        10,
+        ge=0.1,
+        description="Longest wait for an answer of the database, and the longest that a statement may take; a new "
+        "connection, or one of the pool, is waited for half as long. Then the answer is 503 with Retry-After.",
     )
     # --- secrets
     app_secret_key: SecretStr = Field(

@@ -23,13 +23,10 @@ from app.core.clock import Clock
 from app.core.settings import Settings, SettingsError
 from app.core.wakeups import Wakeups
 from app.db.charsets import first_unstorable
+from app.db.faults import Outage
+from app.db.mysql import Connections
 from app.db.reader import MySQLReader, Reader, SQLiteReader, as_text
 from app.db.tables import OPTIONAL_COLUMNS
-
-SQLITE_BUSY_SECONDS = 10
-RECYCLE_SECONDS = 1800
-"""MySQL closes idle connections after `wait_timeout` (8 hours by default; PHP hosts often set less)."""
-
 
 WAKE = "wake"
 AFTER = "after"
@@ -53,12 +50,27 @@ class Database:
         self._clock = Clock()
         self.url = _parse(settings.database_url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
-        self.engine = create_engine(self.url, pool_size=settings.database_pool_size)
-        self.reader: Reader = (
-            SQLiteReader(str(self.url.database))
-            if self.is_sqlite
-            else MySQLReader(self.url, pool_size=settings.database_pool_size)
-        )
+        self._outage = Outage()
+        self._pools: list[Connections] = []
+        seconds = settings.database_timeout_seconds
+        if self.is_sqlite:
+            self.engine = _sqlite_engine(self.url, seconds=seconds)
+            self.reader: Reader = SQLiteReader(str(self.url.database), seconds=seconds, outage=self._outage)
+        else:
+            # Two pools: a unit that has a connection may have to read beside it, and must not wait for its like.
+            self._pools = [
+                Connections(
+                    self.url,
+                    size=settings.database_pool_size,
+                    seconds=seconds,
+                    outage=self._outage,
+                    autocommit=autocommit,
+                )
+                for autocommit in (False, True)
+            ]
+            writers, readers = self._pools
+            self.engine = _mysql_engine(self.url, writers)
+            self.reader = MySQLReader(readers, self._outage)
         # What statements on OpenML's tables have to know of this installation's; `learn` looks.
         self._facts: dict[str, Any] = {"charset": "utf-8", "missing_columns": frozenset()}
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info=self._facts)
@@ -71,7 +83,7 @@ class Database:
         """Find out what time the database has. SQLite has none of its own: all its users are on one machine."""
         if self.is_sqlite:
             return
-        async with self.engine.connect() as connection:
+        async with self._connection() as connection:
             moment: datetime = (await connection.execute(sa.text("SELECT UTC_TIMESTAMP(6)"))).scalar_one()
         self._clock.set(moment.replace(tzinfo=UTC))
 
@@ -81,7 +93,7 @@ class Database:
 
     async def learn(self) -> None:
         """Find out how this installation's `users` table differs from the one we describe."""
-        async with self.engine.connect() as connection:
+        async with self._connection() as connection:
             columns = await connection.run_sync(lambda sync: sa.inspect(sync).get_columns("users"))
             if not self.is_sqlite:
                 self._facts["charset"] = await _charset(connection)
@@ -95,18 +107,30 @@ class Database:
 
         The connection is taken at the first statement. Nothing inside may commit. Who was promised work by
         `wake_after_commit` is woken when the work is there to be seen.
+
+        Raises:
+            DatabaseUnavailableError: the database is away, in trouble or full.
         """
-        async with self._sessions.begin() as session:
-            yield session
+        with self._outage.translating():
+            async with self._sessions.begin() as session:
+                yield session
         for topic in session.info.get(WAKE, ()):
             self._wakeups.notify(topic)
         for action in session.info.get(AFTER, ()):
             action()
 
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+        with self._outage.translating():
+            async with self.engine.connect() as connection:
+                yield connection
+
     async def close(self) -> None:
         """Close every connection."""
         await self.reader.close()
         await self.engine.dispose()
+        for pool in self._pools:
+            pool.close()
 
 
 async def _charset(connection: AsyncConnection) -> str:
@@ -121,31 +145,28 @@ async def _charset(connection: AsyncConnection) -> str:
     return "utf8mb3" if found & {"utf8", "utf8mb3"} else "utf-8"
 
 
-def create_engine(url: URL, *, pool_size: int = 1) -> AsyncEngine:
-    """Return an engine for SQLite or MySQL/MariaDB."""
-    if url.get_backend_name() == "sqlite":
-        # One connection for one process: SQLite has one writer, and waiting in our queue is fair and cheap,
-        # where its own busy handler sleeps and guesses.
-        engine = create_async_engine(
-            url,
-            pool_size=1,
-            max_overflow=0,
-            connect_args={"timeout": SQLITE_BUSY_SECONDS},
-            # Error texts go to the log; the values would be hashes, keys and mail links.
-            hide_parameters=True,
-        )
-        sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine.sync_engine, "begin", _begin_immediate)
-        sa.event.listen(engine.sync_engine, "invalidate", _roll_back)
-        return engine
-    return create_async_engine(
+def _sqlite_engine(url: URL, *, seconds: float) -> AsyncEngine:
+    # One connection for one process: SQLite has one writer, and waiting in our queue is fair and cheap,
+    # where its own busy handler sleeps and guesses.
+    engine = create_async_engine(
         url,
-        pool_size=pool_size,
+        pool_size=1,
         max_overflow=0,
-        pool_pre_ping=True,
-        pool_recycle=RECYCLE_SECONDS,
-        isolation_level="READ COMMITTED",
+        pool_timeout=seconds,
+        connect_args={"timeout": seconds},
+        # Error texts go to the log; the values would be hashes, keys and mail links.
         hide_parameters=True,
+    )
+    sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine.sync_engine, "begin", _begin_immediate)
+    sa.event.listen(engine.sync_engine, "invalidate", _roll_back)
+    return engine
+
+
+def _mysql_engine(url: URL, connections: Connections) -> AsyncEngine:
+    # What SQLAlchemy takes for connecting and closing takes from our pool and gives back to it.
+    return create_async_engine(
+        url, async_creator=connections.take, poolclass=sa.NullPool, hide_parameters=True
     )
 
 

@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.db.mysql import take_time
 from app.db.tables import MYSQL, OPENML_TABLES, OPTIONAL_COLUMNS
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -31,6 +32,7 @@ async def migrate(engine: AsyncEngine) -> None:
         MigrationError: another process holds the lock for a minute, or adopted tables do not fit.
     """
     async with engine.connect() as connection:
+        await take_time(connection)
         await connection.run_sync(_upgrade)
 
 

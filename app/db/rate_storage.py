@@ -1,14 +1,12 @@
 """The database as the place where workers count rate limits together, for installations without Redis."""
 
-import sqlite3
 import time
 from datetime import timedelta
 
-import aiomysql
-import sqlalchemy as sa
 from limits.aio.storage import Storage
 
 from app.core.clock import utc_now
+from app.core.errors import DatabaseConflictError
 from app.db import rate_counters
 from app.db.engine import Database
 
@@ -24,8 +22,8 @@ class DatabaseStorage(Storage):
 
     @property
     def base_exceptions(self) -> tuple[type[Exception], ...]:
-        """What the database may raise."""
-        return (sa.exc.SQLAlchemyError, sqlite3.Error, aiomysql.Error, OSError)
+        """What makes a process count for itself. A database that is away is none: nothing else would work, either."""
+        return (DatabaseConflictError,)
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count up and return what the window has; `expiry` is its length in seconds."""

@@ -13,22 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import aiomysql
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.mysql.aiomysql import MySQLDialect_aiomysql
-from sqlalchemy.engine import URL, Dialect
+from sqlalchemy.engine import Dialect
 
+from app.db.faults import Outage
+from app.db.mysql import Connections
 from app.db.tables import MYSQL
 
 Row = Sequence[Any]
 Parameters = Mapping[str, Any]
 
 SQLITE_THREADS = 2
-SQLITE_WAIT_SECONDS = 10
-RECYCLE_SECONDS = 1800
-GONE_AWAY = {2006, 2013, 2014, 2055}
-"""MySQL client errors that mean the connection is dead; a read on a new one is safe."""
 
 
 def utc_from_text(text: str | None) -> datetime | None:
@@ -78,7 +75,11 @@ class Reader(Protocol):
     """Reads one row at a time; safe to share between requests."""
 
     async def first(self, statement: ReadStatement, parameters: Parameters) -> Row | None:
-        """Return the first row, or None."""
+        """Return the first row, or None.
+
+        Raises:
+            DatabaseUnavailableError: the database is away, in trouble or full.
+        """
 
     async def close(self) -> None:
         """Close every connection."""
@@ -92,8 +93,10 @@ class SQLiteReader:
     interpreter lock, on the same loop: blocking shortly is what blocks least.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, seconds: float, outage: Outage) -> None:
         self._path = path
+        self._seconds = seconds
+        self._outage = outage
         self._dialect = sqlite.dialect(paramstyle="named")
         self._connections: list[sqlite3.Connection] = []
         self._own = self._connect(wait_seconds=0)
@@ -109,7 +112,9 @@ class SQLiteReader:
             except sqlite3.OperationalError:
                 # Locked after all, while the log is being recovered: wait for it elsewhere.
                 pass
-        return await asyncio.get_running_loop().run_in_executor(self._executor, self._first_in_thread, *bound)
+        loop = asyncio.get_running_loop()
+        with self._outage.translating():
+            return await loop.run_in_executor(self._executor, self._first_in_thread, *bound)
 
     async def close(self) -> None:
         """Wait for running reads and close the connections."""
@@ -127,7 +132,7 @@ class SQLiteReader:
         return connection
 
     def _connect_thread(self) -> None:
-        self._local.connection = self._connect(wait_seconds=SQLITE_WAIT_SECONDS)
+        self._local.connection = self._connect(wait_seconds=self._seconds)
 
     def _first_in_thread(self, sql: str, parameters: Parameters) -> Row | None:
         return _first(self._local.connection, sql, parameters)
@@ -139,50 +144,21 @@ def _first(connection: sqlite3.Connection, sql: str, parameters: Parameters) -> 
 
 
 class MySQLReader:
-    """A pool of autocommit connections of the driver, without SQLAlchemy's around it."""
+    """Reads on autocommit connections of the driver, without SQLAlchemy around it."""
 
-    def __init__(self, url: URL, *, pool_size: int) -> None:
-        self._url = url
-        self._pool_size = pool_size
+    def __init__(self, connections: Connections, outage: Outage) -> None:
+        self._connections = connections
+        self._outage = outage
         self._dialect = MySQLDialect_aiomysql(paramstyle="pyformat")
-        self._pool: aiomysql.Pool | None = None
-        self._opening = asyncio.Lock()
 
     async def first(self, statement: ReadStatement, parameters: Parameters) -> Row | None:
-        """Return the first row, or None; a connection that the server closed meanwhile is replaced."""
+        """Return the first row, or None."""
         sql, bound = statement.bind(self._dialect, parameters)
-        try:
-            row = await self._first(sql, bound)
-        except aiomysql.OperationalError as error:
-            if error.args[0] not in GONE_AWAY:
-                raise
-            row = await self._first(sql, bound)
+        with self._outage.translating():
+            async with self._connections.lend() as connection, connection.cursor() as cursor:
+                await cursor.execute(sql, bound)
+                row: Row | None = await cursor.fetchone()
         return json.loads(row[0]) if row is not None and statement.pack else row
 
     async def close(self) -> None:
-        """Close the pool."""
-        if self._pool is not None:
-            # Not `close`: a query that is cancelled meanwhile would never be waited for to its end.
-            self._pool.terminate()
-            await self._pool.wait_closed()
-
-    async def _first(self, sql: str, parameters: Parameters) -> Row | None:
-        pool = self._pool or await self._open()
-        async with pool.acquire() as connection, connection.cursor() as cursor:
-            await cursor.execute(sql, parameters)
-            row: Row | None = await cursor.fetchone()
-            return row
-
-    async def _open(self) -> aiomysql.Pool:
-        async with self._opening:
-            if self._pool is None:
-                # SQLAlchemy's reading of the address, so that TLS and other options mean the same everywhere.
-                _, options = self._dialect.create_connect_args(self._url)
-                self._pool = await aiomysql.create_pool(
-                    minsize=1,
-                    maxsize=self._pool_size,
-                    autocommit=True,
-                    pool_recycle=RECYCLE_SECONDS,
-                    **options,
-                )
-            return self._pool
+        """Leave the connections to whoever made them."""

@@ -1,0 +1,140 @@
+"""What drivers raise when the database is away, in trouble or full, as one error of ours; and saying so once."""
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+import aiomysql
+import sqlalchemy as sa
+import structlog
+
+from app.core.errors import DatabaseConflictError, DatabaseUnavailableError
+
+log = structlog.get_logger(__name__)
+
+SAID_AGAIN_SECONDS = 60.0
+AWAY = "it does not answer"
+LOST = "the connection broke"
+_CONFLICT = "others changed the same rows at the same time"
+_LOCKED = "others have locked it for too long"
+_NO_CONNECTION = "it has no connection left"
+_REFUSED = "it lets nobody in"
+_TOO_SLOW = "it took too long"
+_READ_ONLY = "it takes no writes"
+_FULL = "its disk or memory is full"
+
+_MYSQL: Mapping[str, frozenset[int]] = {
+    LOST: frozenset({1053, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 4031, 2006, 2013, 2014, 2055}),
+    AWAY: frozenset({1047, 2002, 2003, 2005, 2012, 2026, 2027}),
+    _CONFLICT: frozenset({1020, 1213}),
+    _LOCKED: frozenset({1205}),
+    _NO_CONNECTION: frozenset({1040, 1135, 1203, 1226}),
+    _REFUSED: frozenset({1043, 1044, 1045, 1049, 1129, 1130, 1698}),
+    _TOO_SLOW: frozenset({1317, 1969, 3024}),
+    _READ_ONLY: frozenset({1290, 1792, 1836}),
+    _FULL: frozenset({3, 1021, 1023, 1026, 1030, 1037, 1038, 1041, 1114, 1206, 1637, 1878}),
+}
+"""Error numbers of MySQL, MariaDB and their driver. Others are mistakes in a statement: those are ours."""
+_SQLITE: Mapping[str, frozenset[int]] = {
+    _LOCKED: frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}),
+    AWAY: frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL}),
+    _READ_ONLY: frozenset({sqlite3.SQLITE_READONLY}),
+    _FULL: frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}),
+}
+PRIMARY_CODE = 0xFF
+"""The part of SQLite's error number that names the kind; the rest says more."""
+
+
+class NoAnswerError(aiomysql.OperationalError):  # type: ignore[misc]  # the driver has no types
+    """The server said nothing for as long as it may; asking again would take as long."""
+
+
+class NoPlaceError(Exception):
+    """All connections that this process may have are in use."""
+
+
+def unavailable(error: BaseException) -> DatabaseUnavailableError | None:
+    """Return what a driver's error means, or None if it says that we made a mistake."""
+    reason = _reason(error)
+    if reason is None:
+        return None
+    return (DatabaseConflictError if reason == _CONFLICT else DatabaseUnavailableError)(reason)
+
+
+def is_lost(error: BaseException) -> bool:
+    """Say whether the connection broke, with no word of how far the server came."""
+    return _reason(error) == LOST and not isinstance(error, NoAnswerError)
+
+
+def _reason(error: BaseException | None) -> str | None:
+    if isinstance(error, sa.exc.DBAPIError):
+        return _reason(error.orig)
+    if isinstance(error, NoPlaceError | sa.exc.TimeoutError):
+        return "all connections that this process may have are in use"
+    if isinstance(error, NoAnswerError):
+        return AWAY
+    if isinstance(error, sqlite3.Error):
+        code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
+        return next((reason for reason, codes in _SQLITE.items() if code in codes), None)
+    if isinstance(error, aiomysql.Error):
+        return _mysql_reason(error)
+    return None
+
+
+def _mysql_reason(error: aiomysql.Error) -> str | None:
+    code = error.args[0] if error.args else None
+    if not isinstance(code, int):
+        # The driver's own words for a connection that is closed, or that talks nonsense.
+        return LOST if isinstance(error, aiomysql.InterfaceError | aiomysql.InternalError) else None
+    return next((reason for reason, codes in _MYSQL.items() if code in codes), None)
+
+
+class Outage:
+    """Whether the database is away. It is said when that begins and when it is over; other trouble once a minute."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+        self._said: dict[str, float] = {}
+
+    @property
+    def is_on(self) -> bool:
+        """Whether the last attempt to connect failed."""
+        return self._since is not None
+
+    def begins(self, error: Exception) -> None:
+        """Note that no connection can be made."""
+        if self._since is None:
+            self._since = time.monotonic()
+            log.error("the database is away", reason=_reason(error) or type(error).__name__)
+
+    def is_over(self) -> None:
+        """Note that a connection was made."""
+        if self._since is not None:
+            log.warning("the database answers again", after_seconds=round(time.monotonic() - self._since, 1))
+            self._since = None
+
+    @contextmanager
+    def translating(self) -> Iterator[None]:
+        """Let the body's driver errors come out as ours.
+
+        Raises:
+            DatabaseUnavailableError: the database is away, in trouble or full.
+        """
+        try:
+            yield
+        except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, aiomysql.Error, NoPlaceError) as error:
+            found = unavailable(error)
+            if found is None:
+                raise
+            self._say(found.reason, error)
+            raise found from error
+
+    def _say(self, reason: str, error: Exception) -> None:
+        now = time.monotonic()
+        if self.is_on or now - self._said.get(reason, -SAID_AGAIN_SECONDS) < SAID_AGAIN_SECONDS:
+            return
+        self._said[reason] = now
+        log.error(
+            "the database cannot be used", reason=reason, error=str(getattr(error, "orig", error))[:300]
+        )
