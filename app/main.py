@@ -39,8 +39,9 @@ from app.core.logging import configure_logging
 from app.core.middleware import BodyLimitMiddleware, RequestMiddleware
 from app.core.settings import Settings, SettingsError, load_settings
 from app.resources import Resources, open_resources
+from app.site.fallback import PageFallback
 from app.site.pages import OwnFiles
-from app.site.serving import BuildMiddleware, FileServer, PageFallback
+from app.site.serving import BuildMiddleware, FileServer
 from app.site.spa import open_files
 from app.worker.run import embedded_worker
 

@@ -173,6 +173,11 @@ class Settings(BaseSettings):
         "openmachinelearning@gmail.com",
         description="Where feedback goes, and what mails give as the team's address.",
     )
+    security_contact: str = Field(
+        "",
+        pattern=r"^((mailto:|https://)[!-~]+)?$",
+        description="Whom to tell of a security hole, `mailto:…` or `https://…`: `/.well-known/security.txt` says so.",
+    )
     reset_minutes: int = Field(60, ge=1, description="Life of the link that resets a password.")
     confirmation_hours: int = Field(48, ge=1, description="Life of the link that confirms an e-mail address.")
     # --- worker

@@ -9,12 +9,13 @@ from app.accounts import lifecycle
 from app.core.errors import LinkNotValidError
 from app.core.limits import Hit
 from app.deps import ResourcesDep, SessionDep, SettingsDep, VisitorDep
-from app.site import own_pages
+from app.site import own_pages, well_known
 from app.site.mailbox import MailboxDep
 from app.site.pages import API_PAGES, render
 
 router = APIRouter(include_in_schema=False)
 router.include_router(own_pages.router)
+router.include_router(well_known.router)
 
 
 @router.get("/")

@@ -9,13 +9,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from starlette.responses import RedirectResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.errors import NotFoundError
-from app.core.http import problem_response
 from app.site.build import INDEX, Build, BuildFile, Variant
-from app.site.links import find_target
 
 SINGLE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 ACCOUNT_PAGES = [
@@ -166,55 +162,6 @@ class BuildMiddleware:
                 await file.send(scope, send)
                 return
         await self._app(scope, receive, send)
-
-
-class PageFallback:
-    """What a GET or HEAD gets where no route is: a short link's target, the page of the build, or 404 without one.
-
-    It is also where a HEAD for a route of ours ends up, as those know only GET; then it is answered as that.
-    """
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["method"] == "HEAD" and not scope["path"].startswith("/static/"):
-            await scope["app"].router({**scope, "method": "GET"}, receive, _without_body(send))
-            return
-        state = scope["state"]
-        target = find_target(scope["path"], redirect_url=state["resources"].settings.redirect_url)
-        if target is not None:
-            await RedirectResponse(target, status_code=302)(scope, receive, send)
-            return
-        server: FileServer | None = state.get("files")
-        # A missing script must not be a page: an old tab would read it as one ("Unexpected token '<'").
-        if server is None or scope["path"].startswith("/static/"):
-            await problem_response(NotFoundError())(scope, receive, send)
-            return
-        await server.page.send(scope, _with_own_headers(send))
-
-
-def _with_own_headers(send: Send) -> Send:
-    """Return a `send` for what is inside the middleware, which adds headers: not to the shared ones."""
-
-    async def send_copy(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message["headers"]]}
-        await send(message)
-
-    return send_copy
-
-
-def _without_body(send: Send) -> Send:
-    ended = False
-
-    async def send_head(message: Message) -> None:
-        nonlocal ended
-        if message["type"] == "http.response.start":
-            await send(message)
-        elif not ended:
-            ended = True
-            await send({"type": "http.response.body"})
-
-    return send_head
 
 
 _NAMES = {

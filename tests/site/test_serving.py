@@ -276,8 +276,9 @@ async def test_site_when_there_is_no_build_then_our_own_pages_and_404(site_setti
         start = await site.client.get("/")
         assert (start.status_code, start.content == PAGE) == (200, False)
         assert (await site.client.get("/nowhere")).status_code == 404
-        assert (await site.client.get("/search")).status_code == 404
-        assert (await site.client.get("/d/61")).headers["location"] == "/search?type=data&sort=runs&id=61"
+        openml = site.resources.settings.openml_url
+        assert (await site.client.get("/d/61/")).headers["location"] == f"{openml}d/61"
+        assert (await site.client.get("/search?q=a&id=1")).headers["location"] == f"{openml}search?q=a&id=1"
 
 
 def test_start_when_build_is_broken_then_one_sentence(tmp_path: Path) -> None:

@@ -1,0 +1,48 @@
+"""What programs look for at fixed addresses: crawlers, people who found a hole, password managers."""
+
+from datetime import timedelta
+
+from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, RedirectResponse
+
+from app.core.clock import utc_now
+from app.core.errors import NotFoundError
+from app.deps import SettingsDep
+
+router = APIRouter(include_in_schema=False)
+VALID = timedelta(days=180)
+"""How long the contact may be relied on; RFC 9116 advises less than a year."""
+ROBOTS = """User-agent: *
+Disallow: /api/
+Disallow: /auth/
+Disallow: /dashboard/
+Disallow: /data/
+Disallow: /dev/
+Disallow: /es/
+Disallow: /uploads
+"""
+"""Pages for people may be found; what costs the servers behind us, or is somebody's own, is no page to be found."""
+
+
+@router.get("/robots.txt")
+async def robots() -> PlainTextResponse:
+    """Tell crawlers what is for people. A build that has the file answers with its own."""
+    return PlainTextResponse(ROBOTS)
+
+
+@router.get("/.well-known/security.txt")
+async def security_contact(settings: SettingsDep) -> PlainTextResponse:
+    """Say whom to tell of a hole (RFC 9116)."""
+    if not settings.security_contact:
+        raise NotFoundError("No security contact is set (SECURITY_CONTACT).")
+    expires = (utc_now() + VALID).strftime("%Y-%m-%dT00:00:00Z")
+    canonical = f"{settings.site_url}/.well-known/security.txt"
+    return PlainTextResponse(
+        f"Contact: {settings.security_contact}\nExpires: {expires}\nCanonical: {canonical}\n"
+    )
+
+
+@router.get("/.well-known/change-password")
+async def change_password() -> RedirectResponse:
+    """Lead password managers to where a password is changed (W3C, *A Well-Known URL for Changing Passwords*)."""
+    return RedirectResponse("/auth/reset-password", status_code=302)
