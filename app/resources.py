@@ -97,7 +97,11 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         if pool is not None:
             await _join_others(settings, pool, wakeups, denylist, stack)
         openml = await stack.enter_async_context(
-            open_client(settings.openml_url, timeout_seconds=settings.openml_timeout_seconds)
+            open_client(
+                settings.openml_url,
+                timeout_seconds=settings.openml_timeout_seconds,
+                max_columns=settings.max_columns,
+            )
         )
         storage, pictures = await _open_storage(settings)
         yield Resources(

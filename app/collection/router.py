@@ -4,28 +4,13 @@ from fastapi import APIRouter
 
 from app.collection import service
 from app.collection.schemas import CollectionResponse, RunCollectionRequest, TaskCollectionRequest
-from app.core.errors import (
-    AliasTakenError,
-    ApiKeyMissingError,
-    OpenMLRefusedError,
-    OpenMLUnreachableError,
-    TooManyRequestsError,
-    UnauthorizedError,
-)
-from app.core.http import BODY_PROBLEMS, declare
+from app.core.errors import AliasTakenError, TooManyRequestsError, UnauthorizedError
+from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
 from app.core.limits import Hit
 from app.deps import ResourcesDep, UploaderDep
 
 router = APIRouter(tags=["tasks"])
-PROBLEMS = (
-    UnauthorizedError,
-    ApiKeyMissingError,
-    AliasTakenError,
-    *BODY_PROBLEMS,
-    TooManyRequestsError,
-    OpenMLRefusedError,
-    OpenMLUnreachableError,
-)
+PROBLEMS = (UnauthorizedError, AliasTakenError, TooManyRequestsError, *BODY_PROBLEMS, *OPENML_PROBLEMS)
 
 
 @router.post("/upload-collection-tasks", responses=declare(*PROBLEMS))

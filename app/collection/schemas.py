@@ -8,6 +8,7 @@ from app.openml.fields import Ascii, Optional, StudyText
 
 LARGEST_ID = 2**31 - 1
 MOST_IDS = 10_000
+NAME_LENGTH, DESCRIPTION_LENGTH = 256, 4096
 
 
 def _split_ids(value: object) -> object:
@@ -44,14 +45,25 @@ Ids = Annotated[
 Alias = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_\-.]{1,32}$"), AfterValidator(_not_a_number)]
 
 
-class Collection(BaseModel):
-    """What every collection has."""
+class Texts(BaseModel):
+    """The texts of a collection, as OpenML takes them."""
 
-    collectionname: Annotated[Ascii, StringConstraints(max_length=256), StudyText] = Field(
+    collectionname: Annotated[Ascii, StringConstraints(max_length=NAME_LENGTH), StudyText]
+    description: Annotated[Ascii, StringConstraints(max_length=DESCRIPTION_LENGTH), StudyText]
+
+
+class Collection(BaseModel):
+    """What every collection has; its texts are read once more as `Texts`."""
+
+    collectionname: Annotated[str, StringConstraints(min_length=1, max_length=NAME_LENGTH)] = Field(
         examples=["River suite"]
     )
-    description: Annotated[Ascii, StringConstraints(max_length=4096), StudyText] = Field(
+    description: Annotated[str, StringConstraints(min_length=1, max_length=DESCRIPTION_LENGTH)] = Field(
         examples=["Tasks on river data."]
+    )
+    repair: bool = Field(
+        default=True,
+        description="Write in plain ASCII what OpenML takes no other way, and say so; `false` refuses it.",
     )
     alias: Annotated[Alias | None, Optional] = Field(
         default=None,

@@ -7,19 +7,28 @@ from dataclasses import dataclass
 
 import structlog
 
-from app.collection.schemas import CollectionResponse, RunCollectionRequest, TaskCollectionRequest
+from app.collection.schemas import (
+    Collection,
+    CollectionResponse,
+    RunCollectionRequest,
+    TaskCollectionRequest,
+    Texts,
+)
 from app.core.errors import AliasTakenError, OpenMLRefusedError, ValidationFailedError
 from app.db.users import Account
 from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, RefusedError
 from app.openml.problems import explained, require_key
 from app.openml.records import EntityKind, Study
+from app.openml.repairs import Repairs, validated
 from app.resources import Resources
 
 log = structlog.get_logger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
 """OpenML may still be making the collection whose answer was lost."""
+SENT_AT_MOST = 2
+"""How often a collection is sent whose answer is lost."""
 ALIAS_TAKEN, NOT_INSERTED = 1038, 1039
 NO_SUITE = (
     "The benchmark suite was left out: OpenML's server fails when a collection of runs names one. "
@@ -48,26 +57,28 @@ async def upload_tasks(
     resources: Resources, account: Account, request: TaskCollectionRequest
 ) -> CollectionResponse:
     """Make a collection of tasks."""
-    draft = _draft(account, "task", request, request.taskids)
-    return await _make(resources, account, draft, warnings=[])
+    return await _upload(resources, account, "task", request, request.taskids)
 
 
 async def upload_runs(
     resources: Resources, account: Account, request: RunCollectionRequest
 ) -> CollectionResponse:
     """Make a collection of runs."""
-    draft = _draft(account, "run", request, request.run_ids)
-    return await _make(resources, account, draft, warnings=[NO_SUITE] if request.benchmark else [])
+    made = await _upload(resources, account, "run", request, request.run_ids)
+    return made.model_copy(update={"warnings": [*made.warnings, NO_SUITE]}) if request.benchmark else made
 
 
-def _draft(
-    account: Account,
-    kind: EntityKind,
-    request: TaskCollectionRequest | RunCollectionRequest,
-    ids: list[int],
-) -> Draft:
-    name, description = request.collectionname, request.description
-    alias = request.alias
+async def _upload(
+    resources: Resources, account: Account, kind: EntityKind, request: Collection, ids: list[int]
+) -> CollectionResponse:
+    repairs = Repairs()
+    texts = validated(Texts, request.model_dump(), repairs if request.repair else None)
+    draft = _draft(account, kind, texts, request.alias, ids)
+    return await _make(resources, account, draft, warnings=repairs.sentences())
+
+
+def _draft(account: Account, kind: EntityKind, texts: Texts, alias: str | None, ids: list[int]) -> Draft:
+    name, description = texts.collectionname, texts.description
     if alias is None:
         # Of the content, so that the same form sent twice is one collection.
         content = json.dumps([account.id, kind, name, description, sorted(ids)])
@@ -102,12 +113,18 @@ async def _make(
 
 
 async def _send(openml: OpenMLClient, api_key: str, draft: Draft) -> int:
-    try:
-        return await _create(openml, api_key, draft)
-    except LostAnswerError as error:
-        log.warning("collection: answer lost", alias=draft.alias, reason=str(error))
-    found = await _look(openml, draft)
-    return await _create(openml, api_key, draft) if found is None else found
+    """Send the collection; where the answer is lost, look for it before it is sent again, and at the end."""
+    lost: LostAnswerError | None = None
+    for _ in range(SENT_AT_MOST):
+        try:
+            return await _create(openml, api_key, draft)
+        except LostAnswerError as error:
+            log.warning("collection: answer lost", alias=draft.alias, reason=str(error))
+            lost = error
+        found = await _look(openml, draft)
+        if found is not None:
+            return found
+    raise lost or LostAnswerError("OpenML does not answer")
 
 
 async def _create(openml: OpenMLClient, api_key: str, draft: Draft) -> int:

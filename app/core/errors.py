@@ -4,21 +4,23 @@
     |- 400  BadRequestError  MalformedBodyError  LinkNotValidError
     |- 400  DigestMismatchError  InconsistentLengthError  UploadCompletedError
     |- 401  UnauthorizedError  WrongCredentialsError
-    |- 403  NotConfirmedError  NotYoursError
+    |- 403  NotConfirmedError  NotYoursError  ReadOnlyAccountError
     |- 404  NotFoundError
     |- 405  MethodNotAllowedError
     |- 408  BodyStalledError
-    |- 409  ApiKeyMissingError  DatasetNotActiveError  DatasetInUseError  AliasTakenError
+    |- 409  ApiKeyMissingError  ApiKeyRefusedError  DatasetNotActiveError  DatasetInUseError
+    |- 409  AliasTakenError  TagTakenError
     |- 409  OffsetMismatchError  UploadStateError
     |- 410  UploadGoneError
     |- 412  TusVersionError
     |- 413  BodyTooLargeError  QuotaExceededError
     |- 415  FormatNotSupportedError  MediaTypeNotSupportedError
     |- 422  ValidationFailedError  DatasetRefusedError  PictureRefusedError  IdempotencyKeyReusedError
+    |- 422  OpenMLAnswerTooLargeError
     |- 429  TooManyRequestsError
     |- 460  ChecksumMismatchError
     |- 500  InternalError  BytesLostError
-    |- 502  OpenMLRefusedError  ProcessingFailedError
+    |- 502  OpenMLRefusedError  OpenMLAnswerBrokenError  ProcessingFailedError
     |- 503  TooBusyError  OpenMLUnreachableError  NotReadyError  StorageUnavailableError
     |- 504  StillWorkingError
     `- 507  StorageFullError
@@ -149,6 +151,12 @@ class NotYoursError(Problem):
     slug, status, title = "not-yours", 403, "OpenML lets only the owner change this"
 
 
+class ReadOnlyAccountError(Problem):
+    """The account may read on OpenML, and nothing else."""
+
+    slug, status, title = "read-only-account", 403, "This account may only read on OpenML"
+
+
 class NotFoundError(Problem):
     """There is nothing here."""
 
@@ -173,6 +181,16 @@ class ApiKeyMissingError(Problem):
     slug, status, title = "api-key-missing", 409, "This account has no API key; make one with POST /api-key"
 
 
+class ApiKeyRefusedError(Problem):
+    """OpenML does not take the account's key."""
+
+    slug, status, title = (
+        "api-key-refused",
+        409,
+        "OpenML does not take this account's API key; make a new one with POST /api-key",
+    )
+
+
 class DatasetNotActiveError(Problem):
     """OpenML has not processed the dataset yet, or it was deactivated."""
 
@@ -189,6 +207,12 @@ class AliasTakenError(Problem):
     """Another collection has this alias."""
 
     slug, status, title = "alias-taken", 409, "Another collection has this alias"
+
+
+class TagTakenError(Problem):
+    """The dataset has this tag, written in another case."""
+
+    slug, status, title = "tag-taken", 409, "The dataset has this tag, written in another case"
 
 
 class OffsetMismatchError(Problem):
@@ -258,10 +282,13 @@ class ValidationFailedError(Problem):
     slug, status, title = "validation-failed", 422, "Some fields need another value"
 
     @classmethod
-    def for_fields(cls, errors: Sequence[Mapping[str, Any]]) -> Self:
-        """Return the problem that names each field, as `{"field": …, "message": …}` and perhaps more."""
+    def for_fields(cls, errors: Sequence[Mapping[str, Any]], *, code: int | None = None) -> Self:
+        """Return the problem that names each field, as `{"field": …, "message": …}` and perhaps more.
+
+        `code` is OpenML's number, where the refusal comes from there.
+        """
         detail = "; ".join(f"{error['field']}: {error['message']}" for error in errors)
-        return cls(detail, errors=list(errors))
+        return cls(detail, errors=list(errors), code=code)
 
     @classmethod
     def from_pydantic(cls, details: Sequence[Mapping[str, Any]]) -> Self:
@@ -288,6 +315,12 @@ class IdempotencyKeyReusedError(Problem):
     """The `Idempotency-Key` belongs to another request."""
 
     slug, status, title = "idempotency-key-reused", 422, "This Idempotency-Key belongs to another request"
+
+
+class OpenMLAnswerTooLargeError(Problem):
+    """OpenML's answer is larger than any that this service reads; asking again changes nothing."""
+
+    slug, status, title = "openml-answer-too-large", 422, "OpenML's answer is larger than this service reads"
 
 
 class TooManyRequestsError(Problem):
@@ -326,6 +359,12 @@ class OpenMLRefusedError(Problem):
     slug, status, title = "openml-refused", 502, "OpenML did not accept this"
 
 
+class OpenMLAnswerBrokenError(Problem):
+    """OpenML is there, and its answer was cut off or cannot be understood."""
+
+    slug, status, title = "openml-answer-broken", 502, "OpenML's answer cannot be understood"
+
+
 class ProcessingFailedError(Problem):
     """OpenML took the dataset and then could not process it."""
 
@@ -345,6 +384,9 @@ class OpenMLUnreachableError(Problem):
     """OpenML cannot be reached, or does not answer."""
 
     slug, status, title = "openml-unreachable", 503, "OpenML cannot be reached at the moment"
+
+    def __init__(self, detail: str = "", **members: Any) -> None:  # noqa: ANN401 - as above
+        super().__init__(detail, headers={"Retry-After": "10"}, **members)
 
 
 class NotReadyError(Problem):

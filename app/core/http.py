@@ -11,6 +11,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from app.core.errors import (
+    ApiKeyMissingError,
+    ApiKeyRefusedError,
     BadRequestError,
     BodyStalledError,
     BodyTooLargeError,
@@ -20,7 +22,13 @@ from app.core.errors import (
     MethodNotAllowedError,
     NotFoundError,
     NotReadyError,
+    NotYoursError,
+    OpenMLAnswerBrokenError,
+    OpenMLAnswerTooLargeError,
+    OpenMLRefusedError,
+    OpenMLUnreachableError,
     Problem,
+    ReadOnlyAccountError,
     ValidationFailedError,
 )
 
@@ -50,6 +58,20 @@ BODY_PROBLEMS: Sequence[type[Problem]] = (
     ValidationFailedError,
 )
 """What any route with a JSON or form body may answer."""
+
+OPENML_PROBLEMS: Sequence[type[Problem]] = (
+    ApiKeyMissingError,
+    ApiKeyRefusedError,
+    ReadOnlyAccountError,
+    NotYoursError,
+    NotFoundError,
+    ValidationFailedError,
+    OpenMLAnswerTooLargeError,
+    OpenMLRefusedError,
+    OpenMLAnswerBrokenError,
+    OpenMLUnreachableError,
+)
+"""What any route may answer that asks OpenML with the user's key."""
 
 
 def declare(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:

@@ -2,15 +2,14 @@
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from app.core.errors import ValidationFailedError
 from app.data.schemas import EditRequest
 from app.openml.fields import Ascii128, Ascii1024, Ascii16384, Name128, Name1024, Person, Url
 from app.openml.records import DatasetDescription
+from app.openml.repairs import Repairs, validated_text
 
 ROLES = ("default_target_attribute", "row_id_attribute", "ignore_attribute")
 """Fields that only the owner may change."""
@@ -41,13 +40,10 @@ _EMPTIED = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _NotTakenError(Exception):
-    message: str
-
-
-def find_changes(request: EditRequest, current: DatasetDescription) -> dict[str, str]:
-    """Return the fields that differ, as OpenML is to be told.
+def find_changes(
+    request: EditRequest, current: DatasetDescription, repairs: Repairs | None = None
+) -> dict[str, str]:
+    """Return the fields that differ, as OpenML is to be told; what is changed in their texts is added to `repairs`.
 
     Raises:
         ValidationFailedError: OpenML could not take some of them; each is named.
@@ -61,11 +57,11 @@ def find_changes(request: EditRequest, current: DatasetDescription) -> dict[str,
             continue
         try:
             if name in _ENTRIES:
-                change = _changed_entries(name, wanted, current.lists[name])
+                change = _changed_entries(name, wanted, current.lists[name], repairs)
             else:
-                change = _changed_text(name, wanted, current.texts[name])
-        except _NotTakenError as error:
-            errors.append({"field": wire_name, "message": error.message})
+                change = _changed_text(name, wanted, current.texts[name], repairs)
+        except ValueError as error:
+            errors.append({"field": wire_name, "message": str(error)})
         else:
             changes |= {} if change is None else {name: change}
     if errors:
@@ -84,33 +80,37 @@ def roles_of(dataset: DatasetDescription) -> dict[str, str]:
     return {name: texts[name] for name in ROLES if texts[name]}
 
 
-def _changed_text(name: str, wanted: str, current: str) -> str | None:
+def _changed_text(name: str, wanted: str, current: str, repairs: Repairs | None) -> str | None:
     if _plain(wanted) == _plain(current):
         return None
     if not wanted.strip():
         if name in _CAN_BE_EMPTIED:
             return ""
-        raise _NotTakenError(_EMPTIED)
+        raise ValueError(_EMPTIED)
     if name == "default_target_attribute":
         wanted = ",".join(part.strip() for part in wanted.split(","))
-    value = _validated(_TEXTS[name], _plain(wanted))
+    value = validated_text(_TEXTS[name], WIRE_NAMES.get(name, name), _plain(wanted), repairs)
     return None if value == current else value
 
 
-def _changed_entries(name: str, wanted: str | Sequence[str], current: Sequence[str]) -> str | None:
+def _changed_entries(
+    name: str, wanted: str | Sequence[str], current: Sequence[str], repairs: Repairs | None
+) -> str | None:
     entries = (
         split_entries(wanted, current) if isinstance(wanted, str) else [entry.strip() for entry in wanted]
     )
     if entries == list(current):
         return None
     if not entries:
-        raise _NotTakenError(_EMPTIED)
-    entries = [_validated(_ENTRIES[name], entry) for entry in entries]
+        raise ValueError(_EMPTIED)
+    entries = [validated_text(_ENTRIES[name], name, entry, repairs) for entry in entries]
+    if entries == list(current):
+        return None
     # The server keeps the last of repeated elements, so all go into one, in the form that it stores.
     is_plain = name == "ignore_attribute" or (len(entries) == 1 and "," not in entries[0])
     value = ",".join(entries if is_plain else [f'"{entry}"' for entry in entries])
     if len(value) > LIST_LENGTH:
-        raise _NotTakenError(
+        raise ValueError(
             f"OpenML takes at most {LIST_LENGTH} characters here for all entries together, separators included; "
             f"these are {len(value)}. Name fewer, or shorter ones."
         )
@@ -118,13 +118,19 @@ def _changed_entries(name: str, wanted: str | Sequence[str], current: Sequence[s
 
 
 def split_entries(text: str, known: Sequence[str]) -> list[str]:
-    """Split a text at its commas, but not those inside quotes or inside an entry that is there already."""
+    """Split a text at its commas, but not those inside quotes or inside an entry that is there already.
+
+    Raises:
+        ValueError: it has quotes, and they are not placed so that it could be split.
+    """
     if '"' in text:
-        return [
-            entry.strip() for entry in next(csv.reader([text], skipinitialspace=True), []) if entry.strip()
-        ]
+        try:
+            entries = next(csv.reader([text], skipinitialspace=True), [])
+        except csv.Error:
+            raise ValueError("This cannot be split into names at its commas; send a list.") from None
+        return [entry.strip() for entry in entries if entry.strip()]
     longest_first = sorted(known, key=len, reverse=True)
-    entries: list[str] = []
+    entries = []
     rest = text.strip(" ,")
     while rest:
         entry = next((name for name in longest_first if f"{rest},".startswith(f"{name},")), None)
@@ -138,11 +144,3 @@ def split_entries(text: str, known: Sequence[str]) -> list[str]:
 def _plain(text: str) -> str:
     """Return the text as browsers give it back."""
     return text.replace("\r\n", "\n").strip()
-
-
-def _validated(kind: TypeAdapter[str], value: Any) -> str:  # noqa: ANN401 - it is what is judged
-    try:
-        return kind.validate_python(value)
-    except ValidationError as error:
-        message = str(error.errors(include_input=False)[0]["msg"])
-        raise _NotTakenError(message.removeprefix("Value error, ")) from None

@@ -5,18 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
-from app.core.errors import (
-    ApiKeyMissingError,
-    DatasetInUseError,
-    NotFoundError,
-    NotYoursError,
-    OpenMLRefusedError,
-    OpenMLUnreachableError,
-    TooManyRequestsError,
-    UnauthorizedError,
-    ValidationFailedError,
-)
-from app.core.http import BODY_PROBLEMS, declare
+from app.core.errors import DatasetInUseError, TagTakenError, TooManyRequestsError, UnauthorizedError
+from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
 from app.core.limits import Hit
 from app.data import service
 from app.data.schemas import EditFormResponse, EditRequest, TaggedResponse, TagRequest, UntaggedResponse
@@ -32,16 +22,7 @@ Url = Annotated[
         json_schema_extra={"pattern": r"\?id=[1-9][0-9]{0,8}$"},
     ),
 ]
-READING = (
-    UnauthorizedError,
-    NotYoursError,
-    NotFoundError,
-    ApiKeyMissingError,
-    ValidationFailedError,
-    TooManyRequestsError,
-    OpenMLRefusedError,
-    OpenMLUnreachableError,
-)
+READING = (UnauthorizedError, TooManyRequestsError, *OPENML_PROBLEMS)
 
 
 @router.get("/data-edit", responses=declare(*READING))
@@ -57,13 +38,16 @@ async def show_dataset(url: Url, uploader: UploaderDep, resources: ResourcesDep)
     responses=declare(*READING, DatasetInUseError, *BODY_PROBLEMS),
 )
 async def edit_dataset(url: Url, body: EditRequest, uploader: UploaderDep, resources: ResourcesDep) -> str:
-    """Change what describes a dataset. The columns' roles are for its owner, and while it has no tasks."""
+    """Change what describes a dataset. The columns' roles are for its owner, and while it has no tasks.
+
+    Below the first line of the answer stands what was changed in the texts so that OpenML can take them.
+    """
     await resources.limits.hit(Hit("openml-account", str(uploader.id)))
-    await service.edit(resources, uploader, service.parse_page_address(url), body)
-    return "data edit successful"
+    told = await service.edit(resources, uploader, service.parse_page_address(url), body)
+    return "\n".join(["data edit successful", *told])
 
 
-@router.post("/data-tag", responses=declare(*READING, *BODY_PROBLEMS))
+@router.post("/data-tag", responses=declare(*READING, TagTakenError, *BODY_PROBLEMS))
 async def tag_dataset(
     url: Url, body: TagRequest, uploader: UploaderDep, resources: ResourcesDep
 ) -> TaggedResponse:

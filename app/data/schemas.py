@@ -47,6 +47,10 @@ class EditRequest(BaseModel):
     row_id_attribute: Text | None = None
     original_data_url: Text | None = None
     paper_url: Text | None = None
+    repair: bool = Field(
+        default=True,
+        description="Write in plain ASCII what OpenML takes no other way, and say so; `false` refuses it.",
+    )
 
 
 class TagRequest(BaseModel):

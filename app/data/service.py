@@ -1,18 +1,11 @@
 """Reading and changing what describes a dataset. OpenML keeps it, and decides who may; the file is never fetched."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
-from app.core.errors import (
-    ERRORS_SHOWN,
-    DatasetInUseError,
-    NotFoundError,
-    NotYoursError,
-    OpenMLRefusedError,
-    ValidationFailedError,
-)
+from app.core.errors import ERRORS_SHOWN, OpenMLUnreachableError, TagTakenError, ValidationFailedError
 from app.core.suggestions import NAMES_HELPED, suggest
 from app.data.changes import columns_named, find_changes, roles_of
 from app.data.schemas import EditFormResponse, EditRequest
@@ -22,34 +15,17 @@ from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, RefusedError
 from app.openml.problems import explained, require_key
 from app.openml.records import DatasetDescription
+from app.openml.repairs import Repairs
 from app.resources import Resources
 
 log = structlog.get_logger(__name__)
 
 LARGEST_ID = 2**31 - 1
-_KNOWN = {
-    **dict.fromkeys(
-        (111, 271, 472, 1063), lambda error: NotFoundError("OpenML has no such dataset.", code=error.code)
-    ),
-    **dict.fromkeys(
-        (112, 275),
-        lambda error: NotYoursError("OpenML shows this dataset to its owner only.", code=error.code),
-    ),
-    474: lambda error: OpenMLRefusedError(
-        "OpenML cannot keep this tag; the dataset may have it in another case.", code=error.code
-    ),
-    476: lambda error: NotYoursError("OpenML lets only whoever set a tag remove it.", code=error.code),
-    1065: lambda error: NotYoursError(
-        "OpenML lets only the owner change default_target_attribute, row_id_attribute and ignore_attribute. "
-        "Leave them out to change the rest.",
-        code=error.code,
-    ),
-    1066: lambda error: DatasetInUseError(
-        "OpenML changes default_target_attribute, row_id_attribute and ignore_attribute only while a dataset has "
-        "no tasks, and this one has some. Leave them out to change the rest.",
-        code=error.code,
-    ),
-}
+SENT_AT_MOST = 2
+"""How often a change is sent whose answer is lost."""
+NO_COLUMNS = frozenset({272, 273, 274})
+"""Refusals of the list of columns: the dataset is not processed (yet), and nobody knows them."""
+TAG_NOT_STORED = 474
 
 
 def parse_page_address(url: str) -> int:
@@ -92,35 +68,46 @@ async def show_form(resources: Resources, account: Account, dataset_id: int) -> 
     )
 
 
-async def edit(resources: Resources, account: Account, dataset_id: int, request: EditRequest) -> None:
+async def edit(resources: Resources, account: Account, dataset_id: int, request: EditRequest) -> list[str]:
     """Change what the request wants otherwise than it is; nothing at all if OpenML refuses a part of it.
 
-    An answer that got lost is no reason to send again: the dataset is looked at first.
+    Returns what was changed in its texts. An answer that got lost is no reason to send again: the dataset is looked at
+    first.
 
     Raises:
         NotYoursError: roles of columns were to change, and OpenML says that somebody else owns the dataset.
     """
-    api_key = require_key(account.api_key)
+    made = Repairs()
+    repairs = made if request.repair else None
     lost: LostAnswerError | None = None
-    for _ in range(2):
+    for _ in range(SENT_AT_MOST):
         current = await _describe(resources, account, dataset_id)
-        changes = find_changes(request, current)
+        changes = find_changes(request, current, repairs)
         if not changes:
-            return
+            return made.sentences()
         if lost is None:
-            await _require_columns(resources, api_key, current, columns_named(changes))
-        with explained(_KNOWN):
-            try:
-                await resources.openml.edit_dataset(dataset_id, changes, api_key=api_key)
-            except LostAnswerError as error:
-                log.warning("edit: answer lost", dataset=dataset_id, reason=str(error))
-                lost = error
-                continue
-        log.info("dataset edited", dataset=dataset_id, user=account.id, fields=sorted(changes))
-        return
-    if find_changes(request, await _describe(resources, account, dataset_id)):
+            await _require_columns(resources, account, current, columns_named(changes))
+        lost = await _send(resources, account, dataset_id, changes)
+        if lost is None:
+            return made.sentences()
+    if find_changes(request, await _describe(resources, account, dataset_id), repairs):
         with explained():
             raise lost or LostAnswerError("OpenML does not answer")
+    return made.sentences()
+
+
+async def _send(
+    resources: Resources, account: Account, dataset_id: int, changes: Mapping[str, str]
+) -> LostAnswerError | None:
+    """Send an edit; return what became of its answer, if that was lost."""
+    with explained():
+        try:
+            await resources.openml.edit_dataset(dataset_id, changes, api_key=require_key(account.api_key))
+        except LostAnswerError as error:
+            log.warning("edit: answer lost", dataset=dataset_id, reason=str(error))
+            return error
+    log.info("dataset edited", dataset=dataset_id, user=account.id, fields=sorted(changes))
+    return None
 
 
 async def tag(resources: Resources, account: Account, dataset_id: int, name: str) -> list[str]:
@@ -138,17 +125,49 @@ async def _set_tag(
 ) -> list[str]:
     api_key = require_key(account.api_key)
     change = resources.openml.tag_dataset if wanted else resources.openml.untag_dataset
-    with explained(_KNOWN):
-        try:
-            await change(dataset_id, name, api_key=api_key)
-        except LostAnswerError:
-            # A second time changes nothing, so there is nothing to look for.
-            await change(dataset_id, name, api_key=api_key)
+    lost: LostAnswerError | None = None
+    for _ in range(SENT_AT_MOST):
+        with explained():
+            try:
+                await change(dataset_id, name, api_key=api_key)
+            except LostAnswerError as error:
+                lost = error
+            except RefusedError as error:
+                if error.code != TAG_NOT_STORED:
+                    raise
+                raise _explain_tag(error, name, await _tags(resources, account, dataset_id)) from error
+            else:
+                lost = None
+        tags = await _tags(resources, account, dataset_id)
+        if lost is None or (name in tags) == wanted:
+            return tags
+    with explained():
+        raise lost or LostAnswerError("OpenML does not answer")
+
+
+def _explain_tag(
+    error: RefusedError, name: str, tags: Sequence[str]
+) -> TagTakenError | OpenMLUnreachableError:
+    """Say why OpenML could not store a tag: it compares tags without regard to case."""
+    alike = next((tag for tag in tags if tag.casefold() == name.casefold()), None)
+    if alike is None:
+        return OpenMLUnreachableError(
+            "OpenML could not store the tag at the moment; send the same request again later.",
+            code=error.code,
+        )
+    return TagTakenError(
+        f"The dataset has the tag {alike!r}, and OpenML keeps no second one that differs from it in case only. "
+        "Use that one, or remove it first.",
+        code=error.code,
+    )
+
+
+async def _tags(resources: Resources, account: Account, dataset_id: int) -> list[str]:
     return list((await _describe(resources, account, dataset_id)).tags)
 
 
 async def _describe(resources: Resources, account: Account, dataset_id: int) -> DatasetDescription:
-    with explained(_KNOWN):
+    with explained():
         return await resources.openml.describe_dataset(dataset_id, api_key=require_key(account.api_key))
 
 
@@ -160,12 +179,12 @@ async def _is_owner(resources: Resources, account: Account, dataset_id: int) -> 
     publisher = await uploads.get_publisher(resources.database.reader, dataset_id)
     if publisher is not None:
         return publisher == account.id
-    with explained(_KNOWN):
+    with explained():
         return await resources.openml.find_uploader(dataset_id) == account.id
 
 
 async def _require_columns(
-    resources: Resources, api_key: str, dataset: DatasetDescription, named: dict[str, list[str]]
+    resources: Resources, account: Account, dataset: DatasetDescription, named: dict[str, list[str]]
 ) -> None:
     """Check names of columns against the dataset's, which OpenML does not.
 
@@ -175,11 +194,14 @@ async def _require_columns(
     """
     if not named:
         return
-    with explained(_KNOWN):
+    api_key = require_key(account.api_key)
+    with explained():
         try:
             features = await resources.openml.list_features(dataset.dataset_id, api_key=api_key)
-        except RefusedError:
-            return  # not processed (yet): nobody knows the columns
+        except RefusedError as error:
+            if error.code in NO_COLUMNS:
+                return
+            raise
     columns = {feature.name: None for feature in features}
     unknown = [(field, name) for field, names in named.items() for name in names if name not in columns]
     if not unknown:
@@ -197,7 +219,7 @@ async def _require_rights(openml: OpenMLClient, api_key: str, dataset: DatasetDe
         NotYoursError, DatasetInUseError: the user may not.
     """
     if same := next(iter(roles_of(dataset).items()), None):
-        with explained(_KNOWN):
+        with explained():
             await openml.edit_dataset(dataset.dataset_id, dict([same]), api_key=api_key)
 
 

@@ -3,16 +3,17 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
-from xml.etree.ElementTree import Element
 
 import httpx
 
 from app.core.outgoing import open_http
-from app.openml import xml
-from app.openml.errors import LostAnswerError, NotSentError, RefusedError, TaskExistsError
+from app.openml import reading, xml
+from app.openml.connection import Connection
+from app.openml.errors import INDEX_FAILED, HalfAnswerError, RefusedError, TaskExistsError
 from app.openml.multipart import FilePart, MultipartBody
 from app.openml.records import (
     DatasetDescription,
@@ -27,27 +28,24 @@ from app.openml.remembered import Remembered
 
 API_KEY = re.compile(r"[0-9a-fA-F]{32}")
 """OpenML pastes the key into SQL text: nothing else may be sent."""
-ANSWER_BYTES = 8 << 20
-"""Bytes of an answer that are read; error texts can list every dataset of the server."""
 CONNECT_SECONDS = 15
 WRITE_SECONDS = 120
 READ_SECONDS = 60
 REMEMBER_SECONDS = 600
 """How long the lists of procedures and measures are kept."""
-TASKS_LISTED = 10_000
 NO_DATASETS, NO_TASKS = 372, 482
 NO_ACCESS = frozenset({112, 275})
 NO_STUDY = 601
 TAGGED_ALREADY, NOT_TAGGED = 473, 475
-INDEX_FAILED = 105
+_MAY_WRITE = 135
+"""An upload without a description: nobody else is told so."""
 _TASK_EXISTS = 614
 NEWEST_TASKS = 20
 """Tasks whose inputs are compared; what was just made is among the newest."""
 IDS_IN_A_LIST = 100
 """More would make an address longer than servers take."""
-LISTS = ("creator", "contributor", "ignore_attribute")
-"""Fields of a dataset that may be repeated."""
-TEXTS = tuple(name for name in xml.EDIT_FIELDS if name not in LISTS)
+READERS = 2
+"""Threads that parse large answers; what waits for them is bounded by the number of connections."""
 _MATCHES = re.compile(r"matched id\(s\): \[([0-9,]+)\]")
 
 
@@ -57,22 +55,39 @@ def is_api_key(text: str | None) -> bool:
 
 
 @asynccontextmanager
-async def open_client(base_url: str, *, timeout_seconds: float) -> AsyncIterator["OpenMLClient"]:
-    """Yield a client for the server at `base_url` (its root, with a slash at the end)."""
+async def open_client(
+    base_url: str, *, timeout_seconds: float, max_columns: int = 50_000
+) -> AsyncIterator["OpenMLClient"]:
+    """Yield a client for the server at `base_url` (its root, with a slash at the end).
+
+    Tables of up to `max_columns` columns are published through it, and so their lists of columns have to be read.
+    """
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, write=WRITE_SECONDS)
-    async with open_http(
-        base_url=f"{base_url}api/v1/xml/", timeout=timeout, headers={"Accept": "text/xml"}
-    ) as http:
-        yield OpenMLClient(http, site_url=base_url, upload_timeout_seconds=timeout_seconds)
+    executor = ThreadPoolExecutor(READERS, thread_name_prefix="openml-answers")
+    try:
+        async with open_http(
+            base_url=f"{base_url}api/v1/xml/", timeout=timeout, headers={"Accept": "text/xml"}
+        ) as http:
+            yield OpenMLClient(
+                Connection(http, executor),
+                site_url=base_url,
+                upload_timeout_seconds=timeout_seconds,
+                max_columns=max_columns,
+            )
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
 
 
 class OpenMLClient:
     """Calls of the REST API v1. Every method may raise the errors of `app.openml.errors`."""
 
-    def __init__(self, http: httpx.AsyncClient, *, site_url: str, upload_timeout_seconds: float) -> None:
-        self._http = http
+    def __init__(
+        self, connection: Connection, *, site_url: str, upload_timeout_seconds: float, max_columns: int
+    ) -> None:
+        self._connection = connection
         self._site_url = site_url
         self._upload_timeout_seconds = upload_timeout_seconds
+        self._features = reading.features(max_columns)
         self._procedures = Remembered(self._list_procedures, seconds=REMEMBER_SECONDS)
         self._measures = Remembered(self._list_measures, seconds=REMEMBER_SECONDS)
         # OpenML makes two tasks of two equal ones that come at once, e.g. by a double click: one after the other.
@@ -100,9 +115,9 @@ class OpenMLClient:
             RefusedError: 102, 103 or 104.
         """
         try:
-            await self._post("data", data={"api_key": api_key})
+            await self._connection.submit("data", "upload_data_set", {"api_key": _sendable(api_key)})
         except RefusedError as error:
-            if error.code != 135:  # noqa: PLR2004 - OpenML's "please provide description xml"
+            if error.code != _MAY_WRITE:
                 raise
 
     async def upload_dataset(
@@ -119,98 +134,82 @@ class OpenMLClient:
 
         `file_name` should be unique and end in `.arff`; `on_progress` is told how many bytes of the file are sent.
         """
-        if not is_api_key(api_key):
-            raise ValueError("not an API key")
         body = MultipartBody(
-            {"api_key": api_key},
+            {"api_key": _sendable(api_key)},
             [
                 FilePart("description", "description.xml", "text/xml", description, len(description)),
                 FilePart("dataset", file_name, "text/plain", arff, arff_bytes),
             ],
             on_progress=on_progress,
         )
-        timeout = httpx.Timeout(self._upload_timeout_seconds, connect=CONNECT_SECONDS, write=WRITE_SECONDS)
-        request = self._http.build_request(
-            "POST", "data", content=body, headers=body.headers, timeout=timeout
+        return await self._connection.write(
+            "data", "upload_data_set", body, read_seconds=self._upload_timeout_seconds
         )
-        status, text = await self._send(request)
-        # An id means success whatever else was printed: errors of the search index, of tags, stray warnings.
-        dataset_id = xml.find_id(text, "upload_data_set")
-        if dataset_id is None:
-            _require_good(status, text)
-            raise LostAnswerError("OpenML's answer to the upload holds no id")
-        return dataset_id
 
     async def get_dataset(self, dataset_id: int) -> DatasetInfo:
         """Return what OpenML says of a public dataset."""
-        text = await self._get(f"data/{dataset_id}")
-        document = xml.parse_document(text, "data_set_description")
-        if document is None:
-            raise LostAnswerError("OpenML's description of the dataset cannot be read")
-        return DatasetInfo(
-            dataset_id=dataset_id,
-            name=xml.child_text(document, "name") or "",
-            status=xml.child_text(document, "status") or "",
-            md5=xml.child_text(document, "md5_checksum") or "",
-            error=xml.child_text(document, "error") or "",
+        document = await self._connection.read(
+            f"data/{dataset_id}", "data_set_description", what="description of the dataset"
         )
+        return reading.read_info(dataset_id, document)
 
     async def list_datasets(self, name: str) -> list[ListedDataset]:
-        """Return every dataset of that name, whatever its status, oldest first."""
-        try:
-            text = await self._get(f"data/list/data_name/{name}/status/all/limit/10000")
-        except RefusedError as error:
-            if error.code == NO_DATASETS:
-                return []
-            raise
-        document = xml.parse_document(text, "data")
-        if document is None:
-            raise LostAnswerError("OpenML's list of datasets cannot be read")
-        return [
-            ListedDataset(
-                dataset_id=int(xml.child_text(item, "did") or 0),
-                uploader=int(xml.child_text(item, "uploader") or 0) or None,
-                status=xml.child_text(item, "status") or "",
-            )
-            for item in document.findall(f"{xml.OML}dataset")
-        ]
+        """Return every dataset of that name, whatever its status, oldest first.
+
+        Raises:
+            TooLargeError: there are more than a hundred thousand.
+        """
+        return await self._connection.read_pages(
+            f"data/list/data_name/{name}/status/all", reading.DATASETS, nothing=NO_DATASETS
+        )
 
     async def describe_dataset(self, dataset_id: int, *, api_key: str) -> DatasetDescription:
         """Return how a dataset is described; a private one is asked for with the key."""
-        text, private = await self._read_as(f"data/{dataset_id}", api_key)
-        document = _require(xml.parse_document(text, "data_set_description"), "description of the dataset")
-        return _read_description(dataset_id, document, private=private)
+        path, root, what = f"data/{dataset_id}", "data_set_description", "description of the dataset"
+        private = False
+        try:
+            document = await self._connection.read(path, root, what=what)
+        except RefusedError as error:
+            if error.code not in NO_ACCESS:
+                raise
+            document = await self._connection.read(
+                path, root, what=what, form={"api_key": _sendable(api_key)}
+            )
+            private = True
+        return reading.read_description(dataset_id, document, private=private)
 
     async def find_uploader(self, dataset_id: int) -> int | None:
         """Return the number of a public dataset's owner; only the list tells it."""
         try:
-            text = await self._get(f"data/list/data_id/{dataset_id}/status/all/limit/1")
+            listed = await self._connection.read_list(
+                f"data/list/data_id/{dataset_id}/status/all/limit/1", reading.DATASETS
+            )
         except RefusedError as error:
             if error.code == NO_DATASETS:
                 return None
             raise
-        document = _require(xml.parse_document(text, "data"), "list of datasets")
-        uploader = document.findtext(f"{xml.OML}dataset/{xml.OML}uploader")
-        return int(uploader) if uploader and uploader.isdecimal() else None
+        return listed[0].uploader if listed else None
 
     async def list_features(self, dataset_id: int, *, api_key: str) -> list[Feature]:
-        """Return the columns of a processed dataset.
+        """Return the columns of a processed dataset; those of a private one are asked for with the key.
 
         Raises:
             RefusedError: 273 if it is not processed yet.
+            TooLargeError: it has more columns than tables that are published here.
         """
-        text, _ = await self._read_as(f"data/features/{dataset_id}", api_key)
-        document = _require(xml.parse_document(text, "data_features"), "list of columns")
-        return [
-            Feature(xml.child_text(item, "name") or "", xml.child_text(item, "data_type") or "")
-            for item in document.findall(f"{xml.OML}feature")
-        ]
+        path = f"data/features/{dataset_id}"
+        try:
+            return await self._connection.read_list(path, self._features)
+        except RefusedError as error:
+            if error.code not in NO_ACCESS:
+                raise
+        return await self._connection.read_list(path, self._features, form={"api_key": _sendable(api_key)})
 
     async def edit_dataset(self, dataset_id: int, changes: Mapping[str, str], *, api_key: str) -> None:
         """Change what describes a dataset; the same edit a second time does no harm."""
         part = _document_part("edit_parameters", xml.edit_parameters(changes))
         body = MultipartBody({"api_key": _sendable(api_key), "data_id": str(dataset_id)}, [part])
-        await self._write("data/edit", body, "data_edit")
+        await self._connection.write("data/edit", "data_edit", body)
 
     async def tag_dataset(self, dataset_id: int, tag: str, *, api_key: str) -> None:
         """Tag a dataset, if it is not tagged so."""
@@ -239,7 +238,7 @@ class OpenMLClient:
         lock = self._sending.setdefault(document, asyncio.Lock())
         try:
             async with lock:
-                return await self._write("task", body, "upload_task")
+                return await self._connection.write("task", "upload_task", body)
         except RefusedError as error:
             matches = _MATCHES.search(error.details)
             if error.code == _TASK_EXISTS and matches is not None:
@@ -248,18 +247,12 @@ class OpenMLClient:
 
     async def find_task(self, type_id: int, inputs: Mapping[str, str]) -> int | None:
         """Return the newest task with exactly these inputs, or None."""
-        source = inputs["source_data"]
-        try:
-            text = await self._get(
-                f"task/list/data_id/{source}/type/{type_id}/status/all/limit/{TASKS_LISTED}"
-            )
-        except RefusedError as error:
-            if error.code == NO_TASKS:
-                return None
-            raise
-        document = _require(xml.parse_document(text, "tasks"), "list of tasks")
-        candidates = [item for item in document.findall(f"{xml.OML}task") if _may_equal(item, inputs)]
-        ids = sorted((int(xml.child_text(item, "task_id") or 0) for item in candidates), reverse=True)
+        tasks = await self._connection.read_pages(
+            f"task/list/data_id/{inputs['source_data']}/type/{type_id}/status/all",
+            reading.TASKS,
+            nothing=NO_TASKS,
+        )
+        ids = sorted((task.task_id for task in tasks if reading.may_equal(task, inputs)), reverse=True)
         for task_id in ids[:NEWEST_TASKS]:
             if await self._get_inputs(task_id) == inputs:
                 return task_id
@@ -271,12 +264,14 @@ class OpenMLClient:
         for start in range(0, len(task_ids), IDS_IN_A_LIST):
             ids = ",".join(map(str, task_ids[start : start + IDS_IN_A_LIST]))
             try:
-                text = await self._get(f"task/list/task_id/{ids}/status/all/limit/{IDS_IN_A_LIST}")
+                listed = await self._connection.read_list(
+                    f"task/list/task_id/{ids}/status/all/limit/{IDS_IN_A_LIST}", reading.TASKS
+                )
             except RefusedError as error:
                 if error.code != NO_TASKS:
                     raise
                 continue
-            found |= set(map(int, re.findall(r"<oml:task_id>\s*(\d+)", text)))
+            found |= {task.task_id for task in listed}
         return [task_id for task_id in task_ids if task_id not in found]
 
     async def create_study(
@@ -289,117 +284,45 @@ class OpenMLClient:
         """
         document = xml.study(kind, alias=alias, name=name, description=description, ids=ids)
         body = MultipartBody({"api_key": _sendable(api_key)}, [_document_part("description", document)])
-        return await self._write("study", body, "study_upload")
+        return await self._connection.write("study", "study_upload", body)
 
     async def find_study(self, alias: str) -> Study | None:
         """Return the collection of that alias, or None."""
         try:
-            text = await self._get(f"study/{alias}")
+            document = await self._connection.read(
+                f"study/{alias}", "study", what="description of the collection"
+            )
         except RefusedError as error:
             if error.code == NO_STUDY:
                 return None
             raise
-        document = _require(xml.parse_document(text, "study"), "description of the collection")
-        kind = xml.child_text(document, "main_entity_type") or ""
-        ids = document.findall(f"{xml.OML}{kind}s/{xml.OML}{kind}_id")
-        return Study(
-            study_id=int(xml.child_text(document, "id") or 0),
-            kind=kind,
-            name=xml.child_text(document, "name") or "",
-            description=xml.child_text(document, "description") or "",
-            ids=frozenset(int(item.text or 0) for item in ids),
-        )
+        return reading.read_study(document)
 
     async def _list_procedures(self) -> Sequence[Procedure]:
-        text = await self._get("estimationprocedure/list")
-        document = _require(xml.parse_document(text, "estimationprocedures"), "list of estimation procedures")
-        return tuple(
-            Procedure(
-                procedure_id=int(xml.child_text(item, "id") or 0),
-                type_id=int(xml.child_text(item, "ttid") or 0),
-                name=xml.child_text(item, "name") or "",
-            )
-            for item in document.findall(f"{xml.OML}estimationprocedure")
-        )
+        return tuple(await self._connection.read_list("estimationprocedure/list", reading.PROCEDURES))
 
     async def _list_measures(self) -> frozenset[str]:
-        text = await self._get("evaluationmeasure/list")
-        document = _require(xml.parse_document(text, "evaluation_measures"), "list of evaluation measures")
-        names = (item.text for item in document.iter(f"{xml.OML}measure"))
-        return frozenset(name.strip() for name in names if name)
+        names = await self._connection.read_list("evaluationmeasure/list", reading.MEASURES)
+        return frozenset(filter(None, names))
 
     async def _get_inputs(self, task_id: int) -> dict[str, str] | None:
-        # The server escapes nothing here: a value with & makes the document unreadable, and the task unfound.
-        document = xml.parse_document(await self._get(f"task/inputs/{task_id}"), "task_inputs")
-        if document is None:
+        try:
+            document = await self._connection.read(
+                f"task/inputs/{task_id}", "task_inputs", what="list of the task's inputs"
+            )
+        except HalfAnswerError:
+            # The server escapes nothing here: a value with & makes the document unreadable, and the task unfound.
             return None
-        return {item.get("name", ""): item.text or "" for item in document.findall(f"{xml.OML}input")}
+        return reading.read_inputs(document)
 
     async def _set_tag(self, path: str, dataset_id: int, tag: str, api_key: str, done: int) -> None:
         form = {"data_id": str(dataset_id), "tag": tag, "api_key": _sendable(api_key)}
         try:
-            await self._post(path, data=form)
+            await self._connection.submit(path, path.replace("/", "_"), form)
         except RefusedError as error:
             # Where only the search index failed the tag has changed all the same.
             if error.code not in {done, INDEX_FAILED}:
                 raise
-
-    async def _read_as(self, path: str, api_key: str) -> tuple[str, bool]:
-        """Return an answer, and whether it took the key, which goes into a form: every GET answers to POST as well."""
-        try:
-            return await self._get(path), False
-        except RefusedError as error:
-            if error.code not in NO_ACCESS:
-                raise
-        return await self._post(path, data={"api_key": _sendable(api_key)}), True
-
-    async def _write(self, path: str, body: MultipartBody, root: str) -> int:
-        """Send a document and return the id in the answer.
-
-        Raises:
-            LostAnswerError: it may have been carried out, and that includes "the search index failed".
-        """
-        request = self._http.build_request("POST", path, content=body, headers=body.headers)
-        status, text = await self._send(request)
-        # An id means success whatever else was printed.
-        number = xml.find_id(text, root)
-        if number is not None:
-            return number
-        if xml.is_cut(text):
-            raise LostAnswerError("OpenML's answer is cut off")
-        try:
-            _require_good(status, text)
-        except RefusedError as error:
-            if error.code == INDEX_FAILED:
-                raise LostAnswerError("OpenML's search index failed") from error
-            raise
-        raise LostAnswerError("OpenML's answer holds no id")
-
-    async def _get(self, path: str) -> str:
-        status, text = await self._send(self._http.build_request("GET", path))
-        _require_good(status, text)
-        return text
-
-    async def _post(self, path: str, data: dict[str, str]) -> str:
-        status, text = await self._send(self._http.build_request("POST", path, data=data))
-        _require_good(status, text)
-        return text
-
-    async def _send(self, request: httpx.Request) -> tuple[int, str]:
-        """Return the status and the text of the answer; without a whole answer, say what that means."""
-        try:
-            response = await self._http.send(request, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise NotSentError("OpenML cannot be reached") from error
-        except httpx.HTTPError as error:
-            raise LostAnswerError(f"the connection to OpenML broke ({type(error).__name__})") from error
-        try:
-            text = await _read_text(response)
-        except httpx.HTTPError as error:
-            raise LostAnswerError(f"OpenML's answer broke off ({type(error).__name__})") from error
-        finally:
-            await response.aclose()
-        return response.status_code, text
 
 
 def _sendable(api_key: str) -> str:
@@ -410,49 +333,3 @@ def _sendable(api_key: str) -> str:
 
 def _document_part(name: str, document: bytes) -> FilePart:
     return FilePart(name, "description.xml", "text/xml", document, len(document))
-
-
-def _require(document: Element | None, what: str) -> Element:
-    if document is None:
-        raise LostAnswerError(f"OpenML's {what} cannot be read")
-    return document
-
-
-def _read_description(dataset_id: int, document: Element, *, private: bool) -> DatasetDescription:
-    texts = {name: xml.child_text(document, name) or "" for name in TEXTS}
-    return DatasetDescription(
-        dataset_id=dataset_id,
-        name=xml.child_text(document, "name") or "",
-        status=xml.child_text(document, "status") or "",
-        error=xml.child_text(document, "error") or "",
-        texts=texts,
-        lists={name: xml.child_texts(document, name) for name in LISTS},
-        tags=xml.child_texts(document, "tag"),
-        private=private,
-    )
-
-
-def _may_equal(item: Element, inputs: Mapping[str, str]) -> bool:
-    """Say whether the inputs that a list shows contradict the ones that are looked for."""
-    shown = {node.get("name", ""): node.text or "" for node in item.findall(f"{xml.OML}input")}
-    return all(inputs.get(name) == value for name, value in shown.items() if value)
-
-
-def _require_good(status: int, text: str) -> None:
-    """Judge by the document, then by the status: OpenML sends errors with 200."""
-    error = xml.find_error(text)
-    if error is not None:
-        raise RefusedError(error.code, error.message, http_status=status, details=error.details)
-    if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
-        raise RefusedError(413, "Request entity too large", http_status=status)
-    if status != httpx.codes.OK:
-        raise LostAnswerError(f"OpenML answered {status} without an explanation")
-
-
-async def _read_text(response: httpx.Response) -> str:
-    content = bytearray()
-    async for chunk in response.aiter_bytes():
-        content += chunk
-        if len(content) > ANSWER_BYTES:
-            break
-    return content.decode("utf-8", errors="replace")

@@ -1,11 +1,16 @@
 """How a call to OpenML can fail; what may be done about it depends on which.
 
 UpstreamError
-|- RefusedError      OpenML answered with an error code: nothing was done, unless `ambiguous` says otherwise
-|- TaskExistsError   there is such a task; its id
-|- NotSentError      nothing reached OpenML; repeat freely
-`- LostAnswerError   the request may have been carried out; look before repeating it
+|- RefusedError        OpenML answered with an error code; nothing was done, but for
+|  `- UnsettledError   a code that OpenML also gives when the work is done, or that nobody knows (a lost answer as well)
+|- TaskExistsError     there is such a task; its id
+|- NotSentError        nothing reached OpenML; repeat freely
+|- TooLargeError       the answer to a question is larger than any that is read; the same question gets the same answer
+`- LostAnswerError     the request may have been carried out; look before repeating it
+   `- HalfAnswerError  an answer came, and was cut off or cannot be understood
 """
+
+from collections.abc import Mapping
 
 
 class UpstreamError(Exception):
@@ -35,18 +40,55 @@ class NotSentError(UpstreamError):
     """OpenML could not be reached."""
 
 
+class TooLargeError(UpstreamError):
+    """OpenML's answer is larger than any that is read."""
+
+
 class LostAnswerError(UpstreamError):
     """The request went out, and no answer that can be understood came back."""
+
+
+class HalfAnswerError(LostAnswerError):
+    """An answer came, but not to its end, or not as OpenML writes them."""
+
+
+class UnsettledError(RefusedError, LostAnswerError):
+    """OpenML answered a write with an error code that does not tell whether it was carried out."""
+
+    def settled(self) -> RefusedError:
+        """Return the refusal, once it is known that nothing was done."""
+        return RefusedError(self.code, self.message, http_status=self.http_status, details=self.details)
 
 
 AUTHENTICATION = frozenset({102, 103, 104})
 """No key, a wrong key, a read-only account."""
 
-PASSING = frozenset({107, 132})
+PASSING = frozenset({107, 132, 612, 615, 1067})
 """OpenML's database or disk was out of order; nothing was stored, and trying again is right."""
 
-LOOK_FIRST = frozenset({134})
-"""Two uploads of one name at once, or a dataset made in half: look, then try again."""
+INDEX_FAILED = 105
+"""The search index failed; what was to be done is done, as a rule."""
+
+TAGS_FAILED = frozenset({470, 471, 472, 473, 474, 475, 476, 477})
+"""What tags bring forth; of an upload they are set when the dataset is made already."""
+
+RECORD_FAILED = 134
+"""Two uploads of one name at once, or a dataset made in half."""
+
+MAY_PASS = frozenset({INDEX_FAILED, RECORD_FAILED, *TAGS_FAILED})
+"""Codes of an upload of which nothing was found: the same upload may succeed the next time."""
 
 LIMITS = frozenset({102, 130, 135, 413})
 """What a body over a limit looks like: PHP takes it as empty, Apache and nginx answer 413."""
+
+_AT_THE_DOOR = frozenset({100, 101, 106, 107, 413, *AUTHENTICATION})
+
+SETTLED: Mapping[str, frozenset[int]] = {
+    "data": _AT_THE_DOOR | {130, 131, 132, 133, 135, 136, 140, 141, 145},
+    "data/edit": _AT_THE_DOOR | {1060, 1061, 1062, 1063, 1064, 1065, 1066, 1067},
+    "data/tag": _AT_THE_DOOR | {470, 471, 472, 473, 474, 476, 477},
+    "data/untag": _AT_THE_DOOR | {470, 471, 472, 475, 476, 477},
+    "task": _AT_THE_DOOR | {611, 612, 613, 614, 615, 616, 617, 618, 619, 620, 621, 622, 623},
+    "study": _AT_THE_DOOR | {1031, 1032, 1033, 1034, 1035, 1036, 1037, 1038, 1039},
+}
+"""The codes of each write that OpenML gives before it stores anything. After any other it has to be looked."""

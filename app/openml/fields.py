@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AnyUrl, BeforeValidator, StringConstraints, ValidationInfo
 
 from app.core.ascii import text_in_ascii
+from app.openml.repairs import tell
 
 NAME = re.compile(r"[a-zA-Z0-9_\-.(),]+")
 IGNORE_LENGTH = 128
@@ -18,12 +19,15 @@ def none_if_empty(value: object) -> object:
 
 
 def _printable_ascii(value: str, info: ValidationInfo) -> str:
-    """Return a text of plain ASCII; where the context has a list `repaired`, make it one and say so there."""
-    if info.context and not value.isascii():
+    """Return a text of plain ASCII; another one is written so, where that may be and there is one way to do it."""
+    if not value.isascii():
         plain = text_in_ascii(value)
-        if plain != value and plain.isascii():
-            info.context["repaired"].append(info.field_name)
-        value = plain
+        if plain.isascii() and tell(
+            info,
+            "The text of {field} is published in plain ASCII.",
+            "OpenML takes no other characters there.",
+        ):
+            value = plain
     for position, character in enumerate(value):
         if character not in "\t\r\n" and not " " <= character <= "~":
             raise ValueError(
@@ -44,6 +48,24 @@ def _without_quotes(value: str) -> str:
     if '"' in value:
         raise ValueError('OpenML cannot keep the character " in a name; leave it out.')
     return value
+
+
+def _no_escape_at_the_end(value: str, info: ValidationInfo) -> str:
+    """Return a name that PHP's getcsv takes for one: a backslash at its end escapes the quote behind it.
+
+    Two of them are one that escapes the other, and stay.
+    """
+    kept = value.rstrip("\\")
+    if (len(value) - len(kept)) % 2 == 0:
+        return value
+    kept = value[:-1]
+    if kept.strip() and tell(
+        info,
+        "A backslash at the end of a name in {field} is left out.",
+        "OpenML would take that name and the next one for one person.",
+    ):
+        return kept
+    raise ValueError("OpenML cannot keep a backslash at the end of a name; leave it out.")
 
 
 def _readable_back(value: str) -> str:
@@ -71,6 +93,6 @@ Ascii16384 = Annotated[Ascii, StringConstraints(max_length=16384)]
 Name128 = Annotated[str, StringConstraints(max_length=128), AfterValidator(_in_openml_alphabet)]
 Name1024 = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_in_openml_alphabet)]
 Url = Annotated[str, AfterValidator(lambda value: str(AnyUrl(value))), AfterValidator(_printable_ascii)]
-Person = Annotated[Ascii128, AfterValidator(_without_quotes)]
+Person = Annotated[Ascii128, AfterValidator(_without_quotes), AfterValidator(_no_escape_at_the_end)]
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._\-]{1,64}$"), AfterValidator(_seen_by_php)]
 StudyText = AfterValidator(_readable_back)

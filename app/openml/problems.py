@@ -1,11 +1,44 @@
-"""What the failure of a call to OpenML means to whoever asked for it."""
+"""What the failure of a call to OpenML means to whoever asked for it: one table for all calls.
+
+What the caller can mend is a 4xx, what passes a 503; 502 is left for what neither can help.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
-from app.core.errors import ApiKeyMissingError, OpenMLRefusedError, OpenMLUnreachableError, Problem
+from app.core.errors import (
+    ApiKeyMissingError,
+    ApiKeyRefusedError,
+    DatasetInUseError,
+    DatasetNotActiveError,
+    DatasetRefusedError,
+    NotFoundError,
+    NotYoursError,
+    OpenMLAnswerBrokenError,
+    OpenMLAnswerTooLargeError,
+    OpenMLRefusedError,
+    OpenMLUnreachableError,
+    Problem,
+    ProcessingFailedError,
+    ReadOnlyAccountError,
+    ValidationFailedError,
+)
 from app.openml.client import is_api_key
-from app.openml.errors import AUTHENTICATION, PASSING, RefusedError, UpstreamError
+from app.openml.errors import (
+    INDEX_FAILED,
+    PASSING,
+    HalfAnswerError,
+    RefusedError,
+    TooLargeError,
+    UnsettledError,
+    UpstreamError,
+)
+
+Explain = Callable[[RefusedError], Problem]
+REASON_LENGTH = 500
+"""Characters of OpenML's texts that are shown; they can list every dataset of the server."""
+_SAFE = "Send the same request again: what was done already is not done twice."
 
 
 def require_key(api_key: str | None) -> str:
@@ -19,27 +52,136 @@ def require_key(api_key: str | None) -> str:
     return api_key
 
 
+def problem_of(error: UpstreamError, known: Mapping[int, Explain] | None = None) -> Problem:
+    """Return the problem to answer with; `known` says what some error codes mean in this place."""
+    if isinstance(error, UnsettledError):
+        kind = OpenMLUnreachableError if error.code == INDEX_FAILED else OpenMLRefusedError
+        return kind(f"{_reason(error)}. {_SAFE}", code=error.code)
+    if isinstance(error, RefusedError):
+        return _explain(error, {**KNOWN, **(known or {})})
+    if isinstance(error, TooLargeError):
+        return OpenMLAnswerTooLargeError(f"{error}, and no more is read. Trying again changes nothing.")
+    if isinstance(error, HalfAnswerError):
+        return OpenMLAnswerBrokenError(f"{error}. {_SAFE}")
+    return OpenMLUnreachableError(f"{error}. {_SAFE}")
+
+
 @contextmanager
-def explained(known: Mapping[int, Callable[[RefusedError], Problem]] | None = None) -> Iterator[None]:
+def explained(known: Mapping[int, Explain] | None = None) -> Iterator[None]:
     """Raise problems in place of upstream errors; `known` says what some error codes mean in this place."""
     try:
         yield
-    except RefusedError as error:
-        explain = (known or {}).get(error.code)
-        raise (explain(error) if explain else _refused(error)) from error
     except UpstreamError as error:
-        raise OpenMLUnreachableError(
-            f"{error}. Send the same request again: what was done already is not done twice."
-        ) from error
+        raise problem_of(error, known) from error
 
 
-def _refused(error: RefusedError) -> Problem:
-    if error.code in PASSING:
-        return OpenMLUnreachableError(
-            "OpenML is out of order at the moment; try again later.", code=error.code
-        )
-    if error.code in AUTHENTICATION:
-        return OpenMLRefusedError(f"OpenML does not take your API key: {error.message}", code=error.code)
-    # The texts can list every dataset of the server.
-    reason = " ".join(filter(None, [error.message, error.details]))[:500]
-    return OpenMLRefusedError(f"OpenML refused this: {reason}", code=error.code)
+def _explain(error: RefusedError, known: Mapping[int, Explain]) -> Problem:
+    explain = known.get(error.code)
+    return explain(error) if explain else OpenMLRefusedError(_reason(error), code=error.code)
+
+
+def _reason(error: RefusedError) -> str:
+    text = " ".join(filter(None, [error.message.strip(), error.details]))[:REASON_LENGTH]
+    return f"OpenML refused this: {text}".rstrip(". ")
+
+
+def _said(kind: type[Problem], text: str, error: RefusedError) -> Problem:
+    return kind(text, code=error.code)
+
+
+def _quoted(kind: type[Problem], text: str, error: RefusedError) -> Problem:
+    """Explain with OpenML's own words behind `text`."""
+    return kind(f"{text} {error.message.strip()} {error.details}"[:REASON_LENGTH].strip(), code=error.code)
+
+
+def _not_taken(error: RefusedError) -> Problem:
+    fields = [{"field": "body", "message": _reason(error)}]
+    return ValidationFailedError.for_fields(fields, code=error.code)
+
+
+def _all(codes: tuple[int, ...], explain: Explain) -> dict[int, Explain]:
+    return dict.fromkeys(codes, explain)
+
+
+KNOWN: Mapping[int, Explain] = {
+    **_all(
+        (102, 103),
+        partial(
+            _said,
+            ApiKeyRefusedError,
+            "OpenML does not take your API key. Make a new one with POST /api-key.",
+        ),
+    ),
+    104: partial(
+        _said,
+        ReadOnlyAccountError,
+        "Your account on OpenML is read-only: it may look at everything, and change nothing. "
+        "Ask OpenML's team for the right to write.",
+    ),
+    106: partial(_said, NotYoursError, "OpenML lets only administrators do this."),
+    **_all(
+        tuple(PASSING),
+        partial(
+            _said,
+            OpenMLUnreachableError,
+            "OpenML is out of order at the moment; send the same request again later.",
+        ),
+    ),
+    **_all((110, 111, 271, 361, 472, 1063), partial(_said, NotFoundError, "OpenML has no such dataset.")),
+    **_all((112, 275), partial(_said, NotYoursError, "OpenML shows this dataset to its owner only.")),
+    **_all(
+        (130, 131, 133, 135, 140, 141, 145),
+        partial(_quoted, DatasetRefusedError, "OpenML refused the dataset:"),
+    ),
+    413: partial(_said, DatasetRefusedError, "This is too large for the OpenML server."),
+    **_all((273, 623), partial(_said, DatasetNotActiveError, "OpenML has not processed the dataset yet.")),
+    **_all(
+        (272, 274),
+        partial(
+            _quoted,
+            ProcessingFailedError,
+            "OpenML could not process the dataset, so it has no columns to work with:",
+        ),
+    ),
+    476: partial(_said, NotYoursError, "OpenML lets only whoever set a tag remove it."),
+    **_all(
+        (
+            470,
+            471,
+            477,
+            611,
+            613,
+            616,
+            617,
+            618,
+            621,
+            622,
+            1031,
+            1032,
+            1033,
+            1034,
+            1035,
+            1036,
+            1037,
+            1060,
+            1061,
+            1062,
+        ),
+        _not_taken,
+    ),
+    602: partial(_said, NotYoursError, "OpenML shows this collection to its owner only."),
+    1064: _not_taken,
+    1065: partial(
+        _said,
+        NotYoursError,
+        "OpenML lets only the owner change default_target_attribute, row_id_attribute and ignore_attribute. "
+        "Leave them out to change the rest.",
+    ),
+    1066: partial(
+        _said,
+        DatasetInUseError,
+        "OpenML changes default_target_attribute, row_id_attribute and ignore_attribute only while a dataset has "
+        "no tasks, and this one has some. Leave them out to change the rest.",
+    ),
+}
+"""What the error codes mean wherever no place knows better; any other is `openml-refused`."""

@@ -51,6 +51,14 @@ class Feature:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedTask:
+    """One line of OpenML's list of tasks; `inputs` are those that the list shows."""
+
+    task_id: int
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Procedure:
     """An estimation procedure: which type of tasks it is for."""
 

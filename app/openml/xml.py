@@ -49,7 +49,9 @@ EDIT_FIELDS = (
 )
 """What an edit may change, in the order that the server's schema demands."""
 
-_CODE = re.compile(r"<oml:code>\s*(\d+)")
+_ERROR = re.compile(r"<oml:error\s")
+_CODE = re.compile(r"<oml:code>\s*(\d+)\s*<")
+"""Up to the sign that shows that no digit is missing."""
 _MESSAGE = re.compile(r"<oml:message>(.*?)(?:</oml:message>|$)", re.DOTALL)
 _DETAILS = re.compile(r"<oml:additional_information>(.*?)(?:</oml:additional_information>|$)", re.DOTALL)
 
@@ -134,12 +136,9 @@ def find_error(text: str) -> ErrorDocument | None:
     return ErrorDocument(int(code.group(1)), _plain(_MESSAGE.search(text)), _plain(_DETAILS.search(text)))
 
 
-def is_cut(text: str) -> bool:
-    """Say whether the last error document of an answer ends before its end.
-
-    The server cuts an error to the length of the good answer that it printed behind it.
-    """
-    return text.rfind("<oml:error") > text.rfind("</oml:error>")
+def begins_error(text: str) -> bool:
+    """Say whether an error document begins in an answer; a dataset's description has an element of that name, too."""
+    return _ERROR.search(text) is not None
 
 
 def find_id(text: str, root: str) -> int | None:

@@ -4,17 +4,13 @@ from fastapi import APIRouter, Response
 from starlette.status import HTTP_202_ACCEPTED
 
 from app.core.errors import (
-    ApiKeyMissingError,
     DatasetNotActiveError,
     NotFoundError,
-    NotYoursError,
-    OpenMLRefusedError,
-    OpenMLUnreachableError,
     ProcessingFailedError,
     TooManyRequestsError,
     UnauthorizedError,
 )
-from app.core.http import BODY_PROBLEMS, declare
+from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
 from app.core.limits import Hit
 from app.deps import ResourcesDep, UploaderDep
 from app.task import service
@@ -29,15 +25,11 @@ router = APIRouter(tags=["tasks"])
         HTTP_202_ACCEPTED: {"model": TaskWaitsResponse, "description": "The task waits for its dataset."},
         **declare(
             UnauthorizedError,
-            NotYoursError,
-            NotFoundError,
-            ApiKeyMissingError,
             DatasetNotActiveError,
-            *BODY_PROBLEMS,
             TooManyRequestsError,
-            OpenMLRefusedError,
             ProcessingFailedError,
-            OpenMLUnreachableError,
+            *BODY_PROBLEMS,
+            *OPENML_PROBLEMS,
         ),
     },
 )

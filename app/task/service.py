@@ -13,7 +13,6 @@ from app.core.clock import utc_now
 from app.core.errors import (
     DatasetNotActiveError,
     NotFoundError,
-    NotYoursError,
     ProcessingFailedError,
     TooManyRequestsError,
     ValidationFailedError,
@@ -36,29 +35,18 @@ log = structlog.get_logger(__name__)
 
 LOOK_AGAIN_SECONDS = 1.0
 """OpenML may still be making the task whose answer was lost; it makes two of two that come at once."""
+SENT_AT_MOST = 2
+"""How often a task is sent whose answer is lost."""
 MOST_WAITING = 1000
 """Tasks that one account may have waiting."""
 SHOWN = 20
 """Columns or measures that a refusal lists."""
 
-_KNOWN = {
-    **dict.fromkeys((111, 271), lambda error: NotFoundError("OpenML has no such dataset.", code=error.code)),
-    **dict.fromkeys(
-        (112, 275),
-        lambda error: NotYoursError("OpenML shows this dataset to its owner only.", code=error.code),
-    ),
-    **dict.fromkeys((273, 623), lambda error: DatasetNotActiveError(_NOT_YET, code=error.code)),
-    274: lambda error: ProcessingFailedError(
-        f"OpenML could not process the dataset, so it has no columns to make a task of: {error.details}"[
-            :500
-        ],
-        code=error.code,
-    ),
-}
 _NOT_YET = (
     "OpenML has not processed the dataset yet, and makes tasks of active ones only. "
     'Send "when_active": true to let the task wait for it.'
 )
+_KNOWN = dict.fromkeys((273, 623), lambda error: DatasetNotActiveError(_NOT_YET, code=error.code))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,22 +131,32 @@ async def get_status(resources: Resources, account: Account, request_id: str) ->
 
 
 async def _send(openml: OpenMLClient, api_key: str, draft: Draft) -> int:
-    """Send the task; where the answer is lost, look for the task before it is sent again."""
-    try:
-        return await openml.create_task(draft.type_id, draft.inputs, api_key=api_key)
-    except LostAnswerError as error:
-        log.warning("task: answer lost", dataset=draft.inputs["source_data"], reason=str(error))
-    found = await openml.find_task(draft.type_id, draft.inputs)
-    if found is None:
-        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+    """Send the task; where the answer is lost, look for the task before it is sent again, and at the end."""
+    lost: LostAnswerError | None = None
+    for _ in range(SENT_AT_MOST):
+        try:
+            return await openml.create_task(draft.type_id, draft.inputs, api_key=api_key)
+        except LostAnswerError as error:
+            log.warning("task: answer lost", dataset=draft.inputs["source_data"], reason=str(error))
+            lost = error
+        except TaskExistsError as error:
+            if lost is None:
+                raise
+            # It had arrived after all.
+            return error.task_id
+        found = await _look(openml, draft)
+        if found is not None:
+            return found
+    raise lost or LostAnswerError("OpenML does not answer")
+
+
+async def _look(openml: OpenMLClient, draft: Draft) -> int | None:
+    for pause in (0.0, LOOK_AGAIN_SECONDS):
+        await asyncio.sleep(pause)
         found = await openml.find_task(draft.type_id, draft.inputs)
-    if found is not None:
-        return found
-    try:
-        return await openml.create_task(draft.type_id, draft.inputs, api_key=api_key)
-    except TaskExistsError as error:
-        # It had arrived after all.
-        return error.task_id
+        if found is not None:
+            return found
+    return None
 
 
 async def _draft(openml: OpenMLClient, api_key: str, request: UploadTaskRequest) -> Draft:

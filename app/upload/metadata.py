@@ -5,10 +5,9 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from app.core.errors import MalformedBodyError, ValidationFailedError
 from app.core.suggestions import suggest
+from app.openml.repairs import Repairs, validated
 from app.upload.schemas import DraftMetadata, UploadMetadata
 
 MOST_WARNINGS = 20
@@ -96,16 +95,10 @@ def is_complete(description: Mapping[str, Any] | None) -> bool:
 
 
 def _check(kind: type[DraftMetadata], document: Mapping[str, Any]) -> Checked:
-    may_repair = document.get("repair", True) is not False
-    context: dict[str, list[str]] | None = {"repaired": []} if may_repair else None
+    repairs = Repairs()
     # A draft keeps what is not known yet as null; to publishing it is missing.
     known = {name: value for name, value in document.items() if not (name in COMPLETE and value is None)}
-    try:
-        metadata = kind.model_validate(known, context=context)
-    except ValidationError as error:
-        raise ValidationFailedError.from_pydantic(
-            error.errors(include_input=False, include_url=False)
-        ) from None
+    metadata = validated(kind, known, repairs if document.get("repair", True) is not False else None)
     values = metadata.model_dump(mode="json")
     if len(json.dumps(values, ensure_ascii=False).encode()) > METADATA_BYTES:
         raise ValidationFailedError.for_fields(
@@ -116,16 +109,7 @@ def _check(kind: type[DraftMetadata], document: Mapping[str, Any]) -> Checked:
                 }
             ]
         )
-    repaired = dict.fromkeys(context["repaired"] if context else [])
-    return Checked(values, [_repair(field) for field in repaired], _about_unknown(document))
-
-
-def _repair(field: str) -> dict[str, str]:
-    return {
-        "column": "",
-        "change": f"The text of {field} is published in plain ASCII.",
-        "reason": "OpenML takes no other characters there.",
-    }
+    return Checked(values, repairs.records(), _about_unknown(document))
 
 
 def _about_unknown(document: Mapping[str, Any]) -> list[str]:

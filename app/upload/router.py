@@ -12,8 +12,6 @@ from app.core.errors import (
     FormatNotSupportedError,
     IdempotencyKeyReusedError,
     MalformedBodyError,
-    OpenMLRefusedError,
-    OpenMLUnreachableError,
     QuotaExceededError,
     StillWorkingError,
     StorageFullError,
@@ -23,7 +21,7 @@ from app.core.errors import (
     UploadStateError,
     ValidationFailedError,
 )
-from app.core.http import declare
+from app.core.http import OPENML_PROBLEMS, declare
 from app.core.limits import Hit
 from app.core.multipart import read_body, read_parts
 from app.core.visitor import Visitor
@@ -147,8 +145,8 @@ FORM_PROBLEMS = declare(
             ValidationFailedError,
             DatasetRefusedError,
             IdempotencyKeyReusedError,
-            OpenMLRefusedError,
-            OpenMLUnreachableError,
+            UploadStateError,
+            *OPENML_PROBLEMS,
             TooBusyError,
             StillWorkingError,
         ),

@@ -9,6 +9,7 @@ from app.core.errors import (
     ApiKeyMissingError,
     DatasetNotActiveError,
     InternalError,
+    OpenMLAnswerBrokenError,
     OpenMLUnreachableError,
     Problem,
     UnauthorizedError,
@@ -53,7 +54,7 @@ async def make_one(resources: Resources, *, owner: str) -> bool:
 async def _try(resources: Resources, request: TaskRequestRow, lease: Lease) -> None:
     try:
         task_id = await _make(resources, request)
-    except (DatasetNotActiveError, OpenMLUnreachableError) as problem:
+    except (DatasetNotActiveError, OpenMLAnswerBrokenError, OpenMLUnreachableError) as problem:
         now = resources.database.now()
         if problem.members.get("status_there") == "deactivated" or now - request.created_at > PATIENCE:
             await _end(request, lease, problem=problem)

@@ -25,7 +25,6 @@ from app.core.errors import (
     DatasetRefusedError,
     DigestMismatchError,
     InternalError,
-    OpenMLRefusedError,
     OpenMLUnreachableError,
     Problem,
     StorageFullError,
@@ -44,13 +43,16 @@ from app.openml.description import require_ignorable, with_changes
 from app.openml.errors import (
     AUTHENTICATION,
     LIMITS,
-    LOOK_FIRST,
+    MAY_PASS,
     PASSING,
     LostAnswerError,
     NotSentError,
     RefusedError,
+    TooLargeError,
+    UnsettledError,
     UpstreamError,
 )
+from app.openml.problems import problem_of
 from app.resources import Resources
 from app.storage.parts import Digests
 from app.tabular import Conversion
@@ -68,6 +70,8 @@ FIRST_PAUSE_SECONDS = 2
 LONGEST_PAUSE_SECONDS = 3600
 LARGE_BYTES = 1_000_000
 """From here on error 102, 130 or 135 after a good key means that OpenML's limits are smaller than the file."""
+NOT_OURS = frozenset({111, 112})
+"""Refusals of a candidate that settle it: it is gone, or it is private, and what is published here is public."""
 
 
 class Publication:
@@ -116,6 +120,10 @@ class Publication:
             await self._retry_later(str(error), _UNREACHABLE)
         except RefusedError as error:
             await self._judge(error)
+        except TooLargeError as error:
+            # Only ever of the list that is asked for before anything is sent.
+            text = f"{error}. OpenML has too many datasets of this name; choose another."
+            await self._fail(DatasetRefusedError(text, reason="name-used-up"))
         except LeaseLostError:
             raise
         except Exception:
@@ -289,15 +297,22 @@ class Publication:
                 file_name=f"{name}-{upload.id[:8]}.arff",
                 on_progress=lambda sent: self._report("sending", sent, upload.arff_bytes),
             )
-        except (NotSentError, RefusedError) as error:
-            found = await self._find_arrived() if _may_have_arrived(error) else None
+        except UnsettledError as error:
+            # OpenML has ended its work on it, so one look tells.
+            found = await self._find_arrived()
             if found is None:
-                await self._back_to_converted(str(error))
-                if self._upload.state == UploadState.CANCELLED:
-                    return
-                raise
+                await self._not_arrived(error.settled())
+                return
             dataset_id = found
+        except (NotSentError, RefusedError) as error:
+            await self._not_arrived(error)
+            return
         await self._published(dataset_id)
+
+    async def _not_arrived(self, error: UpstreamError) -> None:
+        await self._back_to_converted(str(error))
+        if self._upload.state != UploadState.CANCELLED:
+            raise error
 
     async def _check_key(self, api_key: str) -> None:
         try:
@@ -305,9 +320,7 @@ class Publication:
         except RefusedError as error:
             if error.code not in AUTHENTICATION:
                 raise
-            raise OpenMLRefusedError(
-                f"OpenML does not take your API key: {error.message}", code=error.code
-            ) from error
+            raise problem_of(error) from error
 
     async def _reconcile(self) -> None:
         """Find out whether an upload whose answer was lost has arrived."""
@@ -322,8 +335,16 @@ class Publication:
         await self._back_to_converted("OpenML never got it; sending it again")
 
     async def _find_arrived(self) -> int | None:
+        """Return the dataset that OpenML made of our bytes, None if it made none.
+
+        Raises:
+            LostAnswerError: it cannot be told now, and must not be taken for a failure.
+        """
         openml, upload = self._resources.openml, self._upload
-        listed = await openml.list_datasets(self._description["dataset_name"])
+        try:
+            listed = await openml.list_datasets(self._description["dataset_name"])
+        except UpstreamError as error:
+            raise LostAnswerError(f"OpenML does not say whether it has the upload: {error}") from error
         candidates = [item for item in listed if item.dataset_id > (upload.newest_before or 0)]
         # Ours first. Others as well: not every installation numbers its users as OpenML does, and to overlook a dataset
         # would publish it twice.
@@ -331,9 +352,18 @@ class Publication:
         newer = [item.dataset_id for item in candidates]
         async with self._resources.database.session() as session:
             taken = await uploads.are_taken(session, newer)
+        unknown: UpstreamError | None = None
         for dataset_id in newer:
-            if dataset_id not in taken and (await openml.get_dataset(dataset_id)).md5 == upload.arff_md5:
-                return dataset_id
+            if dataset_id in taken:
+                continue
+            try:
+                if (await openml.get_dataset(dataset_id)).md5 == upload.arff_md5:
+                    return dataset_id
+            except UpstreamError as error:
+                if not (isinstance(error, RefusedError) and error.code in NOT_OURS):
+                    unknown = error
+        if unknown is not None:
+            raise LostAnswerError(f"OpenML does not say whose bytes a dataset has: {unknown}") from unknown
         return None
 
     async def _published(self, dataset_id: int) -> None:
@@ -374,14 +404,13 @@ class Publication:
     async def _judge(self, error: RefusedError) -> None:
         """Decide what OpenML's refusal means: a passing fault, a file too large, or input it does not take."""
         arff_bytes = self._upload.arff_bytes or 0
-        if error.code in PASSING | LOOK_FIRST:
+        if error.code in PASSING | MAY_PASS:
             await self._retry_later(str(error), _UNREACHABLE)
         elif error.code in LIMITS and arff_bytes >= LARGE_BYTES:
             text = f"The dataset is too large for the OpenML server ({arff_bytes} bytes as ARFF)."
-            await self._fail(OpenMLRefusedError(text, code=error.code))
+            await self._fail(DatasetRefusedError(text, reason="too-large-for-openml", code=error.code))
         else:
-            text = " ".join(filter(None, ["OpenML refused the dataset:", error.message, error.details]))
-            await self._fail(OpenMLRefusedError(text, code=error.code))
+            await self._fail(problem_of(error))
 
     async def _retry_later(self, reason: str, in_the_end: Problem) -> None:
         """Give the upload back for a while; after many attempts, fail with `in_the_end`."""
@@ -447,7 +476,3 @@ class Publication:
 _UNREACHABLE = OpenMLUnreachableError(
     "OpenML could not be reached for a long time. Try this upload again (`retry`): a new one might be a second dataset."
 )
-
-
-def _may_have_arrived(error: UpstreamError) -> bool:
-    return isinstance(error, RefusedError) and error.code in LOOK_FIRST

@@ -94,7 +94,9 @@ async def test_collection_when_the_alias_is_taken_then_409_unless_it_is_the_same
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"collectionname": "Rivers & seas"}, "collectionname", '"and"'),
     ({"description": "depth < 3"}, "description", '"less than"'),
-    ({"collectionname": "Flüsse"}, "collectionname", "ASCII"),
+    ({"collectionname": "Flüsse", "repair": False}, "collectionname", "ASCII"),
+    ({"collectionname": "川"}, "collectionname", "ASCII"),
+    ({"description": "depth ≤ 3"}, "description", '"less than"'),
     ({"collectionname": ""}, "collectionname", "at least 1"),
     ({"collectionname": "x" * 257}, "collectionname", "256"),
     ({"description": ""}, "description", "at least 1"),
@@ -117,6 +119,29 @@ async def test_collection_when_fields_are_wrong_then_each_is_named_with_a_hint(
         assert refused.status_code == 422, changes
         (error,) = refused.json()["errors"]
         assert (error["field"], hint in error["message"]) == (field, True), error
+
+
+@pytest.mark.parametrize("kind", ["tasks", "runs"])
+async def test_collection_when_its_texts_are_not_ascii_then_written_so_and_told(
+    app: Running, person: Person, upstream: Upstream, kind: str
+) -> None:
+    ids = await two_tasks(upstream, person) if kind == "tasks" else [1, 2]
+    name = f"Flüsse {secrets.token_hex(4)}"
+    make = of_tasks if kind == "tasks" else of_runs
+    body = make(ids, collectionname=name, description="Höhe \u2013 in Metern", benchmark="")
+
+    made = await send(app, person, kind, body)
+
+    assert made.status_code == 200, made.text
+    study = await upstream.study(made.json()["id"])
+    assert (study["name"], study["description"]) == (name.replace("ü", "u"), "Hohe - in Metern")
+    told = made.json()["warnings"]
+    assert [field for field in ("collectionname", "description") if field in " ".join(told)] == [
+        "collectionname",
+        "description",
+    ]
+    again = await send(app, person, kind, body)
+    assert again.json() == made.json(), "the same form is the same collection"
 
 
 async def test_collection_when_ids_are_unknown_then_they_are_named_and_nothing_is_made(

@@ -15,7 +15,7 @@ from app.core.suggestions import NAMES_HELPED
 from app.data.changes import find_changes, split_entries
 from app.data.schemas import EditRequest
 from app.db.tables import users
-from app.openml.client import LISTS, TEXTS
+from app.openml.reading import LISTS, TEXTS
 from app.openml.records import DatasetDescription
 from tests.conftest import MakePerson, Person, Running, running
 from tests.servers import serving
@@ -288,7 +288,7 @@ async def test_edit_when_fields_are_not_openmls_then_each_is_named_and_nothing_s
     dataset_id = await upstream.publish(person.api_key)
     before = await upstream.dataset(dataset_id)
     body = {
-        "description": "Flüsse",
+        "description": "川",
         "language": "Old English",
         "paper_url": "nowhere",
         "creator": ["x" * 100, "y" * 100],
@@ -302,6 +302,50 @@ async def test_edit_when_fields_are_not_openmls_then_each_is_named_and_nothing_s
     assert refused.status_code == 422
     assert {error["field"] for error in refused.json()["errors"]} == set(body) - {"citation"}
     assert await upstream.dataset(dataset_id) == before
+
+
+@SQLITE
+async def test_edit_when_texts_are_not_ascii_then_written_so_and_told(
+    app: Running, person: Person, upstream: Upstream
+) -> None:
+    dataset_id = await upstream.publish(person.api_key)
+    body = {
+        "description": "Flüsse \u2013 Höhe",
+        "creator": ["Zoë", "Søren, A"],
+        "contributor": ["a\\", "b"],
+        "citation": "Müller",
+        "date": "März",
+    }
+
+    refused = await edit(app, person, dataset_id, {**body, "repair": False})
+    assert {error["field"] for error in refused.json()["errors"]} == set(body)
+    answer = await edit(app, person, dataset_id, body)
+
+    assert (answer.status_code, answer.text.splitlines()[0]) == (200, "data edit successful")
+    for field in body:
+        assert field in answer.text
+    after = await upstream.dataset(dataset_id)
+    assert (after["description"], after["creator"]) == ("Flusse - Hohe", ["Zoe", "Soren, A"])
+    assert (after["contributor"], after["citation"], after["collection_date"]) == (
+        ["a", "b"],
+        "Muller",
+        "Marz",
+    )
+    again = await edit(app, person, dataset_id, body)
+    assert again.status_code == 200
+    assert await upstream.dataset(dataset_id) == after, "no second version of the description"
+
+
+@SQLITE
+@pytest.mark.parametrize("creator", ['"a\nb"c"', '"a\rb', 'x,"\n"y\n'])
+async def test_edit_when_quotes_do_not_split_a_text_then_422(
+    app: Running, person: Person, upstream: Upstream, creator: str
+) -> None:
+    dataset_id = await upstream.publish(person.api_key)
+
+    answer = await edit(app, person, dataset_id, {"creator": creator})
+
+    assert answer.status_code in {200, 422}, answer.text
 
 
 @SQLITE
@@ -478,7 +522,9 @@ async def test_tag_when_not_ones_own_malformed_or_elsewhere_then_refused(
     assert (await tag(app, person, dataset_id, "0")).status_code == 422, "which PHP takes for no tag"
     assert (await tag(app, person, 2_000_000_000, "t")).status_code == 404
     other_case = await tag(app, person, dataset_id, "HYDROLOGY")
-    assert (other_case.status_code, other_case.json()["code"]) == (502, 474)
+    assert (other_case.status_code, other_case.json()["code"]) == (409, 474)
+    assert other_case.json()["type"].endswith("/tag-taken")
+    assert "'hydrology'" in other_case.json()["detail"]
 
 
 @SQLITE

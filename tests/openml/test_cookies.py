@@ -73,7 +73,9 @@ async def test_client_when_a_server_sets_cookies_then_none_is_brought_back(
 
 
 def _http_of(app: Running, name: str) -> httpx.AsyncClient:
-    owner: Any = app.resources.openml if name == "openml" else getattr(app.resources.upstreams, name)
+    owner: Any = (
+        app.resources.openml._connection if name == "openml" else getattr(app.resources.upstreams, name)
+    )
     owner = owner._client if name == "search" else owner
     http: httpx.AsyncClient = owner._http
     return http

@@ -2,21 +2,48 @@ import pytest
 
 from app.core.errors import (
     ApiKeyMissingError,
+    ApiKeyRefusedError,
     NotFoundError,
+    OpenMLAnswerBrokenError,
+    OpenMLAnswerTooLargeError,
     OpenMLRefusedError,
     OpenMLUnreachableError,
     Problem,
+    ReadOnlyAccountError,
+    ValidationFailedError,
 )
-from app.openml.errors import LostAnswerError, NotSentError, RefusedError, UpstreamError
+from app.openml.errors import (
+    HalfAnswerError,
+    LostAnswerError,
+    NotSentError,
+    RefusedError,
+    TooLargeError,
+    UnsettledError,
+    UpstreamError,
+)
 from app.openml.problems import explained, require_key
 
 
 @pytest.mark.parametrize(
     ("error", "kind", "text"),
     [
-        (RefusedError(103, "Authentication failed", http_status=412), OpenMLRefusedError, "API key"),
+        (RefusedError(103, "Authentication failed", http_status=412), ApiKeyRefusedError, "API key"),
+        (RefusedError(104, "read-only", http_status=412), ReadOnlyAccountError, "read-only"),
         (RefusedError(107, "Database connection error", http_status=412), OpenMLUnreachableError, "later"),
-        (RefusedError(622, "Not allowed", http_status=412, details="[1, 2]"), OpenMLRefusedError, "[1, 2]"),
+        (
+            RefusedError(622, "Not allowed", http_status=412, details="[1, 2]"),
+            ValidationFailedError,
+            "[1, 2]",
+        ),
+        (RefusedError(619, "Not decoded", http_status=412, details="x"), OpenMLRefusedError, "Not decoded x"),
+        (UnsettledError(105, "Index", http_status=412), OpenMLUnreachableError, "not done twice"),
+        (UnsettledError(99, "New", http_status=412), OpenMLRefusedError, "not done twice"),
+        (HalfAnswerError("OpenML's answer broke off"), OpenMLAnswerBrokenError, "not done twice"),
+        (
+            TooLargeError("OpenML's list has more than 9 bytes"),
+            OpenMLAnswerTooLargeError,
+            "more than 9 bytes",
+        ),
         (NotSentError("OpenML cannot be reached"), OpenMLUnreachableError, "again"),
         (LostAnswerError("the connection to OpenML broke"), OpenMLUnreachableError, "not done twice"),
     ],
@@ -31,7 +58,7 @@ def test_failure_when_nobody_knows_it_then_explained(
 
 
 def test_failure_when_its_texts_are_endless_then_cut() -> None:
-    with pytest.raises(OpenMLRefusedError) as raised, explained():
+    with pytest.raises(ValidationFailedError) as raised, explained():
         raise RefusedError(622, "x", http_status=412, details=", ".join(map(str, range(100_000))))
     assert len(raised.value.detail) < 600
 

@@ -1,0 +1,220 @@
+"""Requests to OpenML and whole answers, or what came instead of one. Documents are read off the event loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Executor
+from typing import TypeVar
+from xml.etree.ElementTree import Element
+
+import httpx
+
+from app.openml import xml
+from app.openml.errors import (
+    SETTLED,
+    HalfAnswerError,
+    LostAnswerError,
+    NotSentError,
+    RefusedError,
+    TooLargeError,
+    UnsettledError,
+)
+from app.openml.multipart import MultipartBody
+from app.openml.reading import PAGE
+from app.openml.streamed import ListKind, ListReader
+
+T = TypeVar("T")
+
+DOCUMENT_BYTES = 8 << 20
+"""Bytes of an answer that is no list. A collection of 10 000 runs has 2 MB, and error texts can list every dataset."""
+CHUNK_BYTES = 64 << 10
+"""What is read of a list at once; and so much of a document is parsed without a thread."""
+PAGES = 100
+TRIES = 3
+"""How often a list is begun again that changes while it is read."""
+
+
+class Connection:
+    """What the calls of the client have in common: sending, reading, and telling failures apart."""
+
+    def __init__(self, http: httpx.AsyncClient, executor: Executor) -> None:
+        self._http = http
+        self._executor = executor
+
+    async def read(
+        self, path: str, root: str, *, what: str, form: Mapping[str, str] | None = None
+    ) -> Element:
+        """Return a document; with a form, e.g. for the key, it is asked for by POST, to which every GET answers.
+
+        Raises:
+            HalfAnswerError: what came is no such document.
+            TooLargeError: it is larger than `DOCUMENT_BYTES`.
+        """
+        status, content = await self._send(self._question(path, form))
+        return await self._computed(len(content), _document, status, content, root, what)
+
+    async def read_list(
+        self, path: str, kind: ListKind[T], *, form: Mapping[str, str] | None = None
+    ) -> list[T]:
+        """Return a list, read while it arrives.
+
+        Raises:
+            HalfAnswerError: it did not come to its end.
+            TooLargeError: it is larger than such lists are.
+        """
+        reader = ListReader(kind)
+
+        async def receive(response: httpx.Response) -> list[T]:
+            async for chunk in response.aiter_bytes(CHUNK_BYTES):
+                await self._computed(len(chunk) + 1, reader.feed, chunk)
+            require_good(response.status_code, reader.head)
+            return reader.finish()
+
+        return await self._exchange(self._question(path, form), receive)
+
+    async def read_pages(self, path: str, kind: ListKind[T], *, nothing: int) -> list[T]:
+        """Return a list of any length, a page at a time. `nothing` is the error code that means an empty one.
+
+        Each page begins with the last entry of the one before: else an entry would be overlooked if one before it is
+        deleted meanwhile.
+
+        Raises:
+            TooLargeError: it has more than `PAGES` pages.
+            HalfAnswerError: it changes each time that it is read.
+        """
+        for _ in range(TRIES):
+            found = await self._read_pages(path, kind, nothing)
+            if found is not None:
+                return found
+        raise HalfAnswerError(f"OpenML's {kind.name} changes while it is read")
+
+    async def _read_pages(self, path: str, kind: ListKind[T], nothing: int) -> list[T] | None:
+        found: list[T] = []
+        for _ in range(PAGES):
+            offset = max(len(found) - 1, 0)
+            try:
+                page = await self.read_list(f"{path}/limit/{PAGE}/offset/{offset}", kind)
+            except RefusedError as error:
+                if error.code != nothing:
+                    raise
+                page = []
+            if found and page[:1] != found[-1:]:
+                return None
+            found += page[1:] if found else page
+            if len(page) < PAGE:
+                return found
+        raise TooLargeError(f"OpenML's {kind.name} has more than {len(found)} entries")
+
+    async def write(
+        self, path: str, root: str, body: MultipartBody, *, read_seconds: float | None = None
+    ) -> int:
+        """Send a document and return the id in the answer's `<oml:root>`, whatever else was printed around it.
+
+        Raises:
+            RefusedError: OpenML refused it before it stored anything.
+            LostAnswerError: it may have been carried out.
+        """
+        request = self._http.build_request("POST", path, content=body, headers=body.headers)
+        if read_seconds is not None:
+            request.extensions["timeout"]["read"] = read_seconds
+        status, content = await self._send(request)
+        text = _text(content)
+        number = xml.find_id(text, root)
+        if number is None:
+            raise _not_done(path, status, text)
+        return number
+
+    async def submit(self, path: str, root: str, form: Mapping[str, str]) -> None:
+        """Send a form that changes something; return if OpenML answers with an `<oml:root>`.
+
+        Raises:
+            RefusedError: OpenML refused it before it changed anything.
+            LostAnswerError: it may have been carried out.
+        """
+        status, content = await self._send(self._question(path, form))
+        text = _text(content)
+        if xml.find_error(text) is not None or xml.parse_document(text, root) is None:
+            raise _not_done(path, status, text)
+
+    def _question(self, path: str, form: Mapping[str, str] | None) -> httpx.Request:
+        if form is None:
+            return self._http.build_request("GET", path)
+        return self._http.build_request("POST", path, data=dict(form))
+
+    async def _send(self, request: httpx.Request) -> tuple[int, bytes]:
+        """Return the status and the beginning of the answer: no more of it than shows that it is too large."""
+
+        async def receive(response: httpx.Response) -> tuple[int, bytes]:
+            content = bytearray()
+            async for chunk in response.aiter_bytes(CHUNK_BYTES):
+                content += chunk
+                if len(content) > DOCUMENT_BYTES:
+                    break
+            return response.status_code, bytes(content)
+
+        return await self._exchange(request, receive)
+
+    async def _exchange(self, request: httpx.Request, receive: Callable[[httpx.Response], Awaitable[T]]) -> T:
+        try:
+            response = await self._http.send(request, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise NotSentError("OpenML cannot be reached") from error
+        except httpx.HTTPError as error:
+            raise LostAnswerError(f"the connection to OpenML broke ({type(error).__name__})") from error
+        try:
+            return await receive(response)
+        except httpx.HTTPError as error:
+            raise HalfAnswerError(f"OpenML's answer broke off ({type(error).__name__})") from error
+        finally:
+            await response.aclose()
+
+    async def _computed(self, size: int, compute: Callable[..., T], *arguments: object) -> T:
+        """Compute something of an answer of `size` bytes; what is more than a moment's work in a thread."""
+        if size <= CHUNK_BYTES:
+            return compute(*arguments)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, compute, *arguments)
+
+
+def require_good(status: int, text: str) -> None:
+    """Judge by the document, then by the status: OpenML sends errors with 200.
+
+    Raises:
+        RefusedError: there is an error document.
+        HalfAnswerError: there is the beginning of one.
+        LostAnswerError: another status than 200 stands alone.
+    """
+    error = xml.find_error(text)
+    if error is not None:
+        raise RefusedError(error.code, error.message, http_status=status, details=error.details)
+    if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+        raise RefusedError(413, "Request entity too large", http_status=status)
+    if xml.begins_error(text):
+        raise HalfAnswerError("OpenML's answer is cut off")
+    if status != httpx.codes.OK:
+        raise LostAnswerError(f"OpenML answered {status} without an explanation")
+
+
+def _not_done(path: str, status: int, text: str) -> RefusedError | LostAnswerError:
+    """Return what it means that a write was not answered as one that succeeded."""
+    try:
+        require_good(status, text)
+    except RefusedError as error:
+        unsettled = UnsettledError(error.code, error.message, http_status=status, details=error.details)
+        return error if error.code in SETTLED[path] else unsettled
+    except LostAnswerError as error:
+        return error
+    return HalfAnswerError("OpenML's answer is not the one to such a request")
+
+
+def _document(status: int, content: bytes, root: str, what: str) -> Element:
+    text = _text(content)
+    require_good(status, text)
+    if len(content) > DOCUMENT_BYTES:
+        raise TooLargeError(f"OpenML's {what} has more than {DOCUMENT_BYTES} bytes")
+    document = xml.parse_document(text, root)
+    if document is None:
+        raise HalfAnswerError(f"OpenML's {what} cannot be read")
+    return document
+
+
+def _text(content: bytes) -> str:
+    return content.decode("utf-8", errors="replace")
