@@ -43,6 +43,7 @@ from app.site.fallback import PageFallback
 from app.site.pages import OwnFiles
 from app.site.serving import BuildMiddleware, FileServer
 from app.site.spa import open_files
+from app.upload.wire import UploadsMiddleware
 from app.worker.run import embedded_worker
 
 BODY_BYTES = 1 << 20
@@ -109,7 +110,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_problem_handlers(application)
     _add_routes(application)
     # In front of even FastAPI's own middleware: a file is a look-up, and half of all requests are for files.
-    application.middleware_stack = BuildMiddleware(application.build_middleware_stack())
+    application.middleware_stack = BuildMiddleware(
+        UploadsMiddleware(application.build_middleware_stack(), largest_bytes=settings.upload_max_bytes)
+    )
     start_collecting()
     return application
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from upload import SECRET, free_port, memory_mb, start
@@ -85,7 +86,7 @@ async def upload(port: int, token: str, number: int, options: argparse.Namespace
         status, headers = await answer(reader)
         if status != 201:
             raise RuntimeError(f"begin: {status}")
-        path = headers["location"]
+        path = urlsplit(headers["location"]).path
         writer.write(
             f"PATCH {path} HTTP/1.1\r\n{authorization}Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
             f"Content-Type: application/offset+octet-stream\r\nContent-Length: {len(content)}\r\n\r\n".encode()

@@ -27,6 +27,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pymysql
@@ -282,7 +283,7 @@ class Client:
             )
             if answer.status_code not in {200, 201}:
                 return self._again(answer)
-            sent.path = answer.headers["location"]
+            sent.path = urlsplit(answer.headers["location"]).path
         head = await self._http.head(sent.path, headers={"Tus-Resumable": "1.0.0"})
         if head.status_code != httpx.codes.OK:
             return self._again(head)

@@ -44,9 +44,16 @@ RECORD_SECONDS = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """The hash that a client announced of the bytes it sends now, and the dialect that says what a mismatch is."""
+    """The hash that a client announced of the bytes it sends now.
 
-    sha256: bytes
+    Attributes:
+        algorithm: as hashlib names it.
+        digest: what it shall give.
+        problem: what a mismatch is in the client's dialect.
+    """
+
+    algorithm: str
+    digest: bytes
     problem: type[ChecksumMismatchError | DigestMismatchError]
 
 
@@ -59,7 +66,7 @@ class Chunk:
         offset: where in the file they begin.
         length: how many there will be, if the client said.
         total: how many the whole file has, if the client says so only now.
-        is_last: whether the file ends with them; None where its length says so.
+        is_last: whether the client says that the file ends with them; None where only its length tells.
         announced: their hash, if the client said; then they count all together or not at all.
     """
 
@@ -81,13 +88,37 @@ def _sender_name(user_id: int, upload_id: str) -> str:
     return f"{user_id}/{upload_id}"
 
 
-def says_nothing_new(upload: Upload, chunk: Chunk) -> bool:
-    """Say whether a request sends no bytes, from the end of a file whose bytes are all in.
+def is_gone(upload: Upload, now: datetime) -> bool:
+    """Say whether nobody can send bytes of the upload any more, and it never had all of them."""
+    if upload.state == UploadState.RECEIVING:
+        return upload.expires_at is not None and upload.expires_at <= now
+    never_whole = upload.state == UploadState.FAILED and upload.received_sha256 is None
+    return never_whole or upload.state == UploadState.CANCELLED
 
-    tuspy does, where the answer to the last bytes was lost, and takes a refusal for a failure of the upload.
+
+def has_all_bytes(upload: Upload) -> bool:
+    """Say whether nothing is missing of the file any more."""
+    return upload.state not in {UploadState.RECEIVING, UploadState.CANCELLED, UploadState.FAILED}
+
+
+async def require_nothing(upload: Upload, chunk: Chunk) -> None:
+    """Take a request without bytes from the end of a file whose bytes are all in.
+
+    tuspy and tus-java-client send one where the answer to the last bytes was lost, the latter without a length, and
+    take a refusal for a failure of the upload.
+
+    Raises:
+        OffsetMismatchError: it begins elsewhere.
+        UploadCompletedError: it brings bytes.
     """
-    is_in = upload.state not in {UploadState.RECEIVING, UploadState.CANCELLED, UploadState.FAILED}
-    return is_in and chunk.length == 0 and chunk.offset == upload.total_bytes
+    received = upload.received_bytes or 0
+    if chunk.offset != received:
+        raise OffsetMismatchError.between(expected=received, provided=chunk.offset)
+    if chunk.length:
+        raise UploadCompletedError
+    async for block in chunk.stream:
+        if block:
+            raise UploadCompletedError
 
 
 async def append(resources: Resources, upload: Upload, chunk: Chunk) -> int:
@@ -105,16 +136,49 @@ async def append(resources: Resources, upload: Upload, chunk: Chunk) -> int:
         if upload.state != UploadState.RECEIVING or chunk.offset != (upload.received_bytes or 0):
             raise await _why_not_taken(resources, upload.id, chunk)
         upload = await _with_total(resources, upload, chunk)
-        _require_fitting(upload, chunk, resources.settings.upload_max_bytes)
-        owner = secrets.token_hex(8)
-        async with resources.database.session() as session:
-            taken = await upload_parts.take_writer(
-                session, upload.id, owner=owner, offset=chunk.offset, now=resources.database.now()
-            )
-        if not taken:
-            raise await _why_not_taken(resources, upload.id, chunk)
-        with resources.senders.begin(_sender_name(upload.user_id, upload.id)) as sender:
-            return await _Append(resources, upload, chunk, sender, owner=owner).run()
+        try:
+            _require_fitting(upload, chunk, resources.settings.upload_max_bytes)
+            return await _take(resources, upload, chunk)
+        except _TooLongError:
+            if chunk.is_last is not None:
+                await _end_too_long(resources, upload)
+            raise
+
+
+async def _take(resources: Resources, upload: Upload, chunk: Chunk) -> int:
+    owner = secrets.token_hex(8)
+    async with resources.database.session() as session:
+        taken = await upload_parts.take_writer(
+            session, upload.id, owner=owner, offset=chunk.offset, now=resources.database.now()
+        )
+    if not taken:
+        raise await _why_not_taken(resources, upload.id, chunk)
+    with resources.senders.begin(_sender_name(upload.user_id, upload.id)) as sender:
+        return await _Append(resources, upload, chunk, sender, owner=owner).run()
+
+
+class _TooLongError(InconsistentLengthError):
+    """There are more bytes than the file has by its length."""
+
+
+async def _end_too_long(resources: Resources, upload: Upload) -> None:
+    """Give up an upload whose bytes went beyond its length: the draft trusts neither from then on."""
+    problem = InconsistentLengthError("More bytes came than were announced; begin a new upload.")
+    async with resources.database.session() as session:
+        ended = await uploads.set_state(
+            session,
+            upload.id,
+            UploadState.FAILED,
+            now=resources.database.now(),
+            only_from={UploadState.RECEIVING},
+            detail=problem.detail,
+            values={"error": problem.record(), "expires_at": None},
+        )
+        if ended:
+            await upload_parts.delete_parts(session, [upload.id])
+            wake_after_commit(session, upload_topic(upload.id))
+    if ended:
+        await resources.storage.delete(upload.id)
 
 
 async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upload:
@@ -150,10 +214,8 @@ def _require_fitting(upload: Upload, chunk: Chunk, largest: int) -> None:
     if upload.total_bytes is None:
         if end > largest:
             raise too_large(largest)
-    elif end > upload.total_bytes or (chunk.is_last and end != upload.total_bytes):
-        raise InconsistentLengthError(
-            f"The upload was announced with {upload.total_bytes} bytes; these end at {end}."
-        )
+    elif end > upload.total_bytes:
+        raise _TooLongError(f"The upload was announced with {upload.total_bytes} bytes; these end at {end}.")
 
 
 async def _why_not_taken(
@@ -163,14 +225,16 @@ async def _why_not_taken(
         upload = await uploads.get_upload(session, upload_id)
     if upload is None or upload.state in {UploadState.CANCELLED, UploadState.FAILED}:
         return UploadGoneError()
-    if upload.state != UploadState.RECEIVING:
-        return UploadCompletedError()
     received = upload.received_bytes or 0
-    if was_ours:
+    if was_ours and upload.state == UploadState.RECEIVING:
         return UploadStateError("Another request sends bytes of this upload; ask with HEAD where it stands.")
-    if received == chunk.offset:
+    if received != chunk.offset:
+        return OffsetMismatchError.between(expected=received, provided=chunk.offset)
+    if upload.state == UploadState.RECEIVING:
         return UploadGoneError("The upload has expired; begin a new one.")
-    return OffsetMismatchError.between(expected=received, provided=chunk.offset)
+    if chunk.is_last is not None and chunk.length != 0:
+        return InconsistentLengthError("The upload has all its bytes already.")
+    return UploadCompletedError()
 
 
 class _Append:
@@ -196,20 +260,21 @@ class _Append:
         async with self._resources.storage.writer(self._upload.id, self._chunk.offset) as writer:
             try:
                 await self._take(writer)
+                is_last = self._is_last(self._chunk.offset + writer.length)
             except BaseException:
                 # The client went away or has gone silent, or we are shutting down: what came stays.
                 await asyncio.shield(self._keep(writer))
                 raise
-            end = self._chunk.offset + writer.length
-            await self._record(writer, is_last=self._is_last(end))
-            return end
+            await self._record(writer, is_last=is_last)
+            return self._chunk.offset + writer.length
 
     async def _take(self, writer: PartWriter) -> None:
-        digest = hashlib.sha256()
+        announced = self._chunk.announced
+        digest = hashlib.new(announced.algorithm, usedforsecurity=False) if announced else None
         async for block in self._sender.read(self._chunk.stream):
             if writer.length + len(block) > self._most:
-                raise InconsistentLengthError("More bytes came than were announced.")
-            if self._chunk.announced:
+                raise self._too_long()
+            if digest is not None:
                 digest.update(block)  # At most the 64 KiB that the server reads at once.
             await writer.write(block)
             await self._record_now_and_then(writer)
@@ -219,13 +284,21 @@ class _Append:
             raise MalformedBodyError(
                 "The body breaks off before its end; go on from where the upload stands."
             )
-        if self._chunk.announced and digest.digest() != self._chunk.announced.sha256:
-            raise self._chunk.announced.problem
+        if announced and digest is not None and digest.digest() != announced.digest:
+            raise announced.problem
+
+    def _too_long(self) -> Problem:
+        if self._upload.total_bytes is None:
+            return too_large(self._resources.settings.upload_max_bytes)
+        return _TooLongError("More bytes came than were announced.")
 
     def _is_last(self, end: int) -> bool:
-        if self._chunk.is_last is not None and self._upload.total_bytes is None:
-            return self._chunk.is_last
-        return end == self._upload.total_bytes
+        total = self._upload.total_bytes
+        if self._chunk.is_last is None:
+            return end == total
+        if self._chunk.is_last and total not in {None, end}:
+            raise InconsistentLengthError(f"The upload was announced with {total} bytes; these end at {end}.")
+        return self._chunk.is_last
 
     async def _record_now_and_then(self, writer: PartWriter) -> None:
         if self._chunk.announced:

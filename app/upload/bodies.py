@@ -1,45 +1,54 @@
 """What the routes of `/uploads` read of a request, and say of an upload, in each of the dialects."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastapi import Request
 from pydantic import ValidationError
 
 from app.core.errors import (
+    BadRequestError,
     MalformedBodyError,
     MediaTypeNotSupportedError,
     OffsetMismatchError,
-    Problem,
     UploadCompletedError,
     UploadGoneError,
     UploadStateError,
     ValidationFailedError,
 )
 from app.core.multipart import read_body
+from app.core.settings import Settings
 from app.db.uploads import Upload
 from app.resources import Resources
-from app.upload import dialects
+from app.upload import dialects, ietf, tus
 from app.upload.append import Chunk
 from app.upload.creation import Creation
-from app.upload.dialects import TUS_BYTES, TUS_VERSION, Dialect
+from app.upload.dialects import IETF_BYTES, TUS_BYTES, Dialect
+from app.upload.digests import read_content_digest, read_repr_digest
 from app.upload.schemas import UploadRequest
+
+
+async def require_understood(request: Request) -> None:
+    """Refuse a request of which a header says something else than we would do, before anything else is done."""
+    if request.method != "OPTIONS":
+        dialects.require_understood(dialects.fields_of(request.headers))
 
 
 async def read_creation(request: Request, dialect: Dialect | None) -> Creation:
     """Return what the request says of the upload that it begins.
 
     Raises:
-        TusVersionError, BadRequestError: the headers are not as the dialect has them.
+        BadRequestError, InconsistentLengthError: the headers are not as the dialect has them.
         MediaTypeNotSupportedError, MalformedBodyError, ValidationFailedError: the body is not as it should be.
     """
+    fields = dialects.fields_of(request.headers)
     if dialect == "tus":
-        dialects.require_tus_version(request.headers)
-        return dialects.read_tus_creation(request.headers)
+        return tus.read_creation(fields)
     if dialect == "ietf":
-        return dialects.read_ietf_creation(request.headers)
+        return ietf.read_creation(fields)
     try:
         wanted = UploadRequest.model_validate(await read_json(request))
     except ValidationError as error:
@@ -51,8 +60,8 @@ async def read_creation(request: Request, dialect: Dialect | None) -> Creation:
         size=wanted.size,
         metadata=wanted.metadata,
         publish=wanted.publish,
-        sha256=dialects.read_repr_digest(request.headers),
-        idempotency_key=request.headers.get("idempotency-key"),
+        sha256=read_repr_digest(fields),
+        idempotency_key=fields.get("idempotency-key"),
     )
 
 
@@ -74,20 +83,52 @@ async def read_json(request: Request) -> dict[str, Any]:
     return document
 
 
-def has_bytes(request: Request, dialect: Dialect) -> bool:
-    """Say whether a request that begins an upload brings bytes of it."""
-    if dialect == "ietf":
-        return True
-    return dialects.media_type(request.headers) == TUS_BYTES
+def read_first_chunk(request: Request, resources: Resources, dialect: Dialect | None) -> Chunk | None:
+    """Return the bytes that a request brings which begins an upload, not read yet; None if it brings none.
+
+    Raises:
+        MediaTypeNotSupportedError: there are some, and nothing says that they are the file's.
+    """
+    if dialect is None:
+        return None
+    fields = dialects.fields_of(request.headers)
+    if dialect == "tus" and dialects.media_type(fields) != TUS_BYTES:
+        if fields.get("content-length", "0") != "0" or "transfer-encoding" in fields:
+            raise MediaTypeNotSupportedError(f"Send the file's bytes as {TUS_BYTES}, or none yet.")
+        return None
+    return _read_chunk(request, resources, dialect, offset=0)
 
 
-def read_chunk(request: Request, resources: Resources, dialect: Dialect, *, offset: int) -> Chunk:
-    """Return the bytes that the request brings, not read yet, and what its headers say of them."""
-    headers: Mapping[str, str] = request.headers
+def read_chunk(request: Request, resources: Resources, dialect: Dialect) -> Chunk:
+    """Return the bytes that the request adds to an upload, not read yet, and what its headers say of them.
+
+    Raises:
+        MediaTypeNotSupportedError: they have another type than those of the dialect.
+        BadRequestError: a header is missing, or cannot be read.
+    """
+    fields = dialects.fields_of(request.headers)
+    wanted = TUS_BYTES if dialect == "tus" else IETF_BYTES
+    if dialects.media_type(fields) != wanted:
+        raise MediaTypeNotSupportedError(f"Send the bytes as {wanted}.", headers={"Accept-Patch": wanted})
+    offset = dialects.read_number(fields, "upload-offset") if dialect == "tus" else ietf.read_offset(fields)
+    if offset is None:
+        raise BadRequestError("Say with `Upload-Offset` where in the file these bytes begin; HEAD tells.")
+    return _read_chunk(request, resources, dialect, offset=offset)
+
+
+def _read_chunk(request: Request, resources: Resources, dialect: Dialect, *, offset: int) -> Chunk:
+    fields = dialects.fields_of(request.headers)
     settings = resources.settings
+    content_digest = read_content_digest(fields)
+    if dialect == "tus":
+        total, is_last = dialects.read_number(fields, "upload-length"), None
+        announced = tus.read_checksum(fields) or content_digest
+    else:
+        total, is_last = ietf.read_total(fields, offset=offset), ietf.read_is_last(fields)
+        announced = content_digest
     body = read_body(
         request.stream(),
-        headers.get("content-length", ""),
+        fields.get("content-length", ""),
         limit_bytes=settings.upload_max_bytes,
         form_bytes=0,
         stall_seconds=settings.upload_stall_seconds,
@@ -95,22 +136,28 @@ def read_chunk(request: Request, resources: Resources, dialect: Dialect, *, offs
     return Chunk(
         stream=body,
         offset=offset,
-        length=dialects.read_number(headers, "content-length"),
-        total=dialects.read_number(headers, "upload-length"),
-        is_last=dialects.read_is_last(headers) if dialect == "ietf" else None,
-        announced=dialects.read_announced(headers, dialect),
+        length=dialects.read_number(fields, "content-length"),
+        total=total,
+        is_last=is_last,
+        announced=announced,
     )
 
 
 def standing(upload: Upload, dialect: Dialect, resources: Resources) -> dict[str, str]:
     """Return the headers that say how the upload stands."""
-    settings = resources.settings
-    return dialects.standing(
-        upload,
-        dialect,
-        largest_bytes=settings.upload_max_bytes,
-        expire_seconds=int(settings.upload_expire_hours * 3600),
+    if dialect == "tus":
+        return tus.standing(upload)
+    return ietf.standing(
+        upload, largest_bytes=resources.settings.upload_max_bytes, now=resources.database.now()
     )
+
+
+def location_of(request: Request, settings: Settings, upload_id: str) -> str:
+    """Return the upload's address, as whoever asked reaches us."""
+    # A proxy in front of us may end TLS without saying so, but we know how people reach the site.
+    is_site = urlsplit(settings.site_url).netloc == request.url.netloc
+    root = settings.site_url if is_site else str(request.base_url).rstrip("/")
+    return f"{root}/uploads/{upload_id}"
 
 
 @contextmanager
@@ -124,15 +171,4 @@ def hanging_up() -> Iterator[None]:
         yield
     except (OffsetMismatchError, UploadCompletedError, UploadGoneError, UploadStateError) as problem:
         problem.headers["Connection"] = "close"
-        raise
-
-
-@contextmanager
-def spoken(dialect: Dialect | None) -> Iterator[None]:
-    """Answer problems in the client's dialect: tus wants its version in every answer."""
-    try:
-        yield
-    except Problem as problem:
-        if dialect == "tus":
-            problem.headers["Tus-Resumable"] = TUS_VERSION
         raise

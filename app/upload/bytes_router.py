@@ -1,6 +1,6 @@
 """Uploads as resources, their bytes: begun, sent in as many requests as the line needs, given up."""
 
-from fastapi import APIRouter, Request, Response, status
+from fastapi import APIRouter, Depends, Request, Response, status
 
 from app.core.errors import (
     ApiKeyMissingError,
@@ -16,6 +16,7 @@ from app.core.errors import (
     MediaTypeNotSupportedError,
     NotFoundError,
     OffsetMismatchError,
+    Problem,
     QuotaExceededError,
     StorageFullError,
     TooBusyError,
@@ -29,23 +30,32 @@ from app.core.errors import (
 )
 from app.core.http import declare
 from app.core.limits import Hit
-from app.db.uploads import UploadState
+from app.db.uploads import Upload
 from app.deps import ResourcesDep, SessionDep, SettingsDep, UploaderDep, VisitorDep
 from app.openml.client import is_api_key
 from app.resources import Resources
-from app.upload import dialects, service
+from app.upload import ietf, service, tus
 from app.upload import status as upload_status
-from app.upload.append import append, let_earlier_end, says_nothing_new
-from app.upload.bodies import hanging_up, has_bytes, read_chunk, read_creation, read_json, spoken, standing
+from app.upload.append import Chunk, append, has_all_bytes, is_gone, let_earlier_end, require_nothing
+from app.upload.bodies import (
+    hanging_up,
+    location_of,
+    read_chunk,
+    read_creation,
+    read_first_chunk,
+    read_json,
+    require_understood,
+    standing,
+)
 from app.upload.creation import begin_upload
-from app.upload.dialects import IETF_BYTES, TUS_BYTES, TUS_VERSION, Dialect
+from app.upload.dialects import IETF_BYTES, TUS_BYTES, dialect_of, fields_of
 from app.upload.schemas import (
     DraftMetadata,
     UploadDetailResponse,
     UploadRequest,
 )
 
-router = APIRouter(prefix="/uploads", tags=["uploads"])
+router = APIRouter(prefix="/uploads", tags=["uploads"], dependencies=[Depends(require_understood)])
 CREATE = {
     "requestBody": {
         "required": False,
@@ -109,9 +119,9 @@ BYTES_PROBLEMS = (
 @router.options("/{upload_id}", status_code=status.HTTP_204_NO_CONTENT, include_in_schema=False)
 async def get_upload_options(settings: SettingsDep, response: Response) -> None:
     """Say which ways of sending a file in many requests there are, and how large it may be."""
-    response.headers.update(
-        dialects.greeting(settings.upload_max_bytes, int(settings.upload_expire_hours * 3600))
-    )
+    lifetime = int(settings.upload_expire_hours * 3600)
+    response.headers.update(tus.greeting(settings.upload_max_bytes))
+    response.headers.update(ietf.greeting(settings.upload_max_bytes, lifetime))
 
 
 @router.post(
@@ -130,18 +140,18 @@ async def create_upload(
     request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep, response: Response
 ) -> UploadDetailResponse:
     """Begin an upload; its bytes follow with `PATCH`, in as many requests as it takes (tus 1.0 or the IETF's draft)."""
-    dialect = dialects.dialect_of(request.headers)
-    with spoken(dialect):
-        if not is_api_key(uploader.api_key):
-            raise ApiKeyMissingError
-        await resources.limits.hit(
-            Hit("upload-account", str(uploader.id)), Hit("upload-address", visitor.network)
-        )
-        creation = await read_creation(request, dialect)
-        upload, is_new = await begin_upload(resources, user_id=uploader.id, creation=creation)
-        if is_new and dialect and has_bytes(request, dialect):
-            await append(resources, upload, read_chunk(request, resources, dialect, offset=0))
-    response.headers["Location"] = f"/uploads/{upload.id}"
+    dialect = dialect_of(fields_of(request.headers))
+    if not is_api_key(uploader.api_key):
+        raise ApiKeyMissingError
+    await resources.limits.hit(
+        Hit("upload-account", str(uploader.id)), Hit("upload-address", visitor.network)
+    )
+    creation = await read_creation(request, dialect)
+    chunk = read_first_chunk(request, resources, dialect)
+    upload, is_new = await begin_upload(resources, user_id=uploader.id, creation=creation)
+    if is_new and chunk:
+        await _append_first(resources, upload, chunk, is_named=creation.idempotency_key is not None)
+    response.headers["Location"] = location_of(request, resources.settings, upload.id)
     if not is_new:
         response.status_code = status.HTTP_200_OK if dialect is None else status.HTTP_201_CREATED
     async with resources.database.session() as session:
@@ -151,6 +161,16 @@ async def create_upload(
         return await upload_status.describe_upload(
             session, resources.openml, user_id=uploader.id, upload_id=upload.id
         )
+
+
+async def _append_first(resources: Resources, upload: Upload, chunk: Chunk, *, is_named: bool) -> None:
+    """Take the bytes that begin an upload; if they are refused it was never begun, unless its key finds it again."""
+    try:
+        await append(resources, upload, chunk)
+    except Problem:
+        if not is_named:
+            await service.cancel_upload(resources, user_id=upload.user_id, upload_id=upload.id)
+        raise
 
 
 @router.head(
@@ -164,16 +184,11 @@ async def get_upload_offset(
     upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep, session: SessionDep
 ) -> Response:
     """Say how many bytes are safe here: where to go on."""
-    dialect: Dialect = "tus" if "tus-resumable" in request.headers else "ietf"
-    with spoken(dialect):
-        if dialect == "tus":
-            dialects.require_tus_version(request.headers)
-        await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
-        upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
-        if upload.state == UploadState.CANCELLED or (
-            upload.state == UploadState.FAILED and upload.received_sha256 is None
-        ):
-            raise UploadGoneError
+    dialect = dialect_of(fields_of(request.headers)) or "ietf"
+    await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
+    upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+    if is_gone(upload, resources.database.now()):
+        raise UploadGoneError
     code = status.HTTP_200_OK if dialect == "tus" else status.HTTP_204_NO_CONTENT
     return Response(status_code=code, headers=standing(upload, dialect, resources))
 
@@ -193,47 +208,24 @@ async def change_upload(
     upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse | Response:
     """Send bytes of the file from `Upload-Offset` on; or, as JSON, change what is said of the dataset."""
-    dialect = dialects.dialect_of(request.headers)
+    dialect = dialect_of(fields_of(request.headers))
     if dialect is None:
         changes = await read_json(request)
         await service.change_metadata(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
         return await upload_status.show_upload(resources, user_id=uploader.id, upload_id=upload_id)
-    return await _take_bytes(upload_id, request, uploader.id, resources, dialect)
-
-
-async def _take_bytes(
-    upload_id: str, request: Request, user_id: int, resources: Resources, dialect: Dialect
-) -> Response:
-    with spoken(dialect):
-        if dialect == "tus":
-            dialects.require_tus_version(request.headers)
-        wanted = TUS_BYTES if dialect == "tus" else IETF_BYTES
-        if dialects.media_type(request.headers) != wanted:
-            raise MediaTypeNotSupportedError(f"Send the bytes as {wanted}.", headers={"Accept-Patch": wanted})
-        await let_earlier_end(resources, user_id=user_id, upload_id=upload_id)
-        async with resources.database.session() as session:
-            upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
-        await resources.limits.hit(Hit("chunk-account", str(user_id)))
-        chunk = read_chunk(request, resources, dialect, offset=dialects.read_offset(request.headers))
-        if dialect != "tus" or not says_nothing_new(upload, chunk):
-            with hanging_up():
-                await append(resources, upload, chunk)
-            async with resources.database.session() as session:
-                upload = await service.find_upload(session, user_id=user_id, upload_id=upload_id)
+    chunk = read_chunk(request, resources, dialect)
+    await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
+    async with resources.database.session() as session:
+        upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+    await resources.limits.hit(Hit("chunk-account", str(uploader.id)))
+    with hanging_up():
+        if dialect == "tus" and has_all_bytes(upload):
+            await require_nothing(upload, chunk)
+        else:
+            await append(resources, upload, chunk)
+    async with resources.database.session() as session:
+        upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
     return Response(status_code=status.HTTP_204_NO_CONTENT, headers=standing(upload, dialect, resources))
-
-
-@router.post("/{upload_id}", include_in_schema=False, response_model=None)
-async def override_method(
-    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
-) -> Response:
-    """Serve clients whose network lets neither PATCH nor DELETE through (tus: `X-HTTP-Method-Override`)."""
-    wanted = request.headers.get("x-http-method-override", "").upper()
-    if wanted == "PATCH":
-        return await _take_bytes(upload_id, request, uploader.id, resources, "tus")
-    if wanted == "DELETE":
-        return await cancel_upload(upload_id, request, uploader, resources)
-    raise BadRequestError("Say with `X-HTTP-Method-Override` what to do: PATCH or DELETE.")
 
 
 @router.delete(
@@ -247,15 +239,8 @@ async def override_method(
         **declare(UnauthorizedError, NotFoundError, UploadStateError, TusVersionError),
     },
 )
-async def cancel_upload(
-    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
-) -> Response:
+async def cancel_upload(upload_id: str, uploader: UploaderDep, resources: ResourcesDep) -> Response:
     """Stop an upload that OpenML does not have yet, and remove its bytes."""
-    dialect = dialects.dialect_of(request.headers)
-    with spoken(dialect):
-        if dialect == "tus":
-            dialects.require_tus_version(request.headers)
-        stopped = await service.cancel_upload(resources, user_id=uploader.id, upload_id=upload_id)
-    headers = {"Tus-Resumable": TUS_VERSION} if dialect == "tus" else {}
-    code = status.HTTP_204_NO_CONTENT if stopped else status.HTTP_202_ACCEPTED
-    return Response(status_code=code, headers=headers)
+    await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
+    stopped = await service.cancel_upload(resources, user_id=uploader.id, upload_id=upload_id)
+    return Response(status_code=status.HTTP_204_NO_CONTENT if stopped else status.HTTP_202_ACCEPTED)

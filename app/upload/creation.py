@@ -41,6 +41,7 @@ class Creation:
         sha256: the hash that the file shall have, in hexadecimal.
         idempotency_key: with the same one, the same upload is meant.
         tus_metadata: the header `Upload-Metadata`, which tus wants back.
+        ends_by_length: whether the file is whole once it has `size` bytes; else a request says when it is.
     """
 
     file_name: str
@@ -50,6 +51,7 @@ class Creation:
     sha256: str | None = None
     idempotency_key: str | None = None
     tus_metadata: str | None = None
+    ends_by_length: bool = True
 
     def digest(self) -> str:
         """Return what tells this request from another one with the same key."""
@@ -154,7 +156,7 @@ async def begin_upload(resources: Resources, *, user_id: int, creation: Creation
                     session, resources.settings, user_id=user_id, size=creation.size, free_bytes=free_bytes
                 )
                 await uploads.add_upload(session, new)
-                if creation.size == 0:
+                if creation.size == 0 and creation.ends_by_length:
                     await _finish_empty(session, new)
             upload = earlier or await uploads.get_upload(session, new.id)
     except IntegrityError:

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response, status
+from fastapi import APIRouter, Depends, Query, Request, Response, status
 from fastapi.sse import EventSourceResponse
 
 from app.core.errors import (
@@ -21,7 +21,7 @@ from app.db.uploads import ENDED, UploadState
 from app.deps import ResourcesDep, SessionDep, UploaderDep
 from app.upload import service
 from app.upload import status as upload_status
-from app.upload.bodies import read_json
+from app.upload.bodies import read_json, require_understood
 from app.upload.preview import show_preview
 from app.upload.schemas import (
     DraftMetadata,
@@ -31,7 +31,7 @@ from app.upload.schemas import (
 )
 from app.upload.watch import last_seen, look, watch
 
-router = APIRouter(prefix="/uploads", tags=["uploads"])
+router = APIRouter(prefix="/uploads", tags=["uploads"], dependencies=[Depends(require_understood)])
 PAGE_LENGTH = 100
 PREVIEW_LENGTH = 200
 MOST_POSITIONS = 1_000_000

@@ -16,7 +16,17 @@ from app.upload.metadata import METADATA_BYTES, MOST_WARNINGS
 from app.worker.janitor import clean_up
 from tests.conftest import Person, Running, insert_person, running
 from tests.upload.test_data_upload import CSV, spool
-from tests.upload.test_resources import METADATA, TUS, begin, reach, send, sha256, state_of, tus_metadata
+from tests.upload.test_resources import (
+    METADATA,
+    TUS,
+    begin,
+    path_of,
+    reach,
+    send,
+    sha256,
+    state_of,
+    tus_metadata,
+)
 
 pytestmark = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 
@@ -24,7 +34,7 @@ pytestmark = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 async def begin_without_a_length(app: Running, person: Person) -> str:
     deferred = {"Upload-Defer-Length": "1", "Upload-Metadata": tus_metadata(filename="a.csv")}
     created = await app.client.post("/uploads", headers={**person.headers, **TUS, **deferred})
-    return str(created.headers["location"])
+    return path_of(created)
 
 
 async def test_patch_when_its_checksum_is_wrong_then_nothing_of_it_stays_on_the_disk(
@@ -196,7 +206,7 @@ async def test_account_when_deleted_then_nothing_of_its_uploads_is_left(
                 "Upload-Length": str(len(CSV)),
                 "Upload-Metadata": tus_metadata(filename="secret.csv", **METADATA),
             }
-            path = (await app.client.post("/uploads", headers=headers)).headers["location"]
+            path = path_of(await app.client.post("/uploads", headers=headers))
             await send(app, person, path, CSV)
             async with app.resources.database.session() as session:
                 await statements.set_state(

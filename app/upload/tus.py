@@ -1,0 +1,141 @@
+"""The headers of tus 1.0, read and written: https://tus.io/protocols/resumable-upload/1.0.0."""
+
+import base64
+import binascii
+import hashlib
+from datetime import datetime
+from email.utils import format_datetime
+from typing import Any
+
+from app.core.errors import BadRequestError, ChecksumMismatchError, ValidationFailedError
+from app.db.uploads import Upload
+from app.upload.append import Announced
+from app.upload.creation import Creation
+from app.upload.dialects import Fields, read_number
+from app.upload.digests import read_repr_digest
+from app.upload.metadata import parse_metadata
+
+EXTENSIONS = "creation,creation-with-upload,creation-defer-length,termination,expiration,checksum"
+CHECKSUMS = {"sha1": "sha1", "sha256": "sha256"}
+"""Algorithms of `Upload-Checksum`, by their names in tus, as hashlib names them."""
+LONGEST_METADATA = 16_384
+_LISTS = frozenset({"creator", "contributor"})
+_UNRELATED = ("name", "type", "filetype", "relativePath", "caption")
+"""What Uppy tells of every file; it says nothing of the dataset."""
+
+
+def read_creation(fields: Fields) -> Creation:
+    """Return what a client says of an upload.
+
+    `Upload-Metadata` holds the file's name (`filename`, or `name`) and any field of the dataset's description;
+    or all of it as JSON under `metadata`; `publish` is `true` for an upload that needs no preview.
+
+    Raises:
+        BadRequestError: the length is missing, told twice, or none.
+        ValidationFailedError: the metadata lacks the file's name, or cannot be read.
+    """
+    size = _read_size(fields)
+    raw = fields.get("upload-metadata", "")
+    given = _read_metadata(raw)
+    metadata: dict[str, Any] = parse_metadata(given.pop("metadata")) if "metadata" in given else {}
+    file_name = given.pop("filename", None) or given.pop("name", None)
+    if not file_name:
+        raise _wrong("Give the file's name as `filename`; its end says what the file is.")
+    publish = given.pop("publish", "").lower() in {"true", "1", "yes"}
+    for name, value in given.items():
+        metadata[name] = [one.strip() for one in value.split(";")] if name in _LISTS else value
+    for known in _UNRELATED:
+        metadata.pop(known, None)
+    return Creation(
+        file_name=file_name,
+        size=size,
+        metadata=metadata,
+        publish=publish,
+        sha256=read_repr_digest(fields),
+        idempotency_key=fields.get("idempotency-key"),
+        tus_metadata=raw or None,
+    )
+
+
+def read_checksum(fields: Fields) -> Announced | None:
+    """Return the hash of the bytes of this one request, None if the client said none.
+
+    Raises:
+        BadRequestError: it cannot be read, or is of a kind that we do not compute.
+    """
+    text = fields.get("upload-checksum")
+    if text is None:
+        return None
+    name, _, encoded = text.partition(" ")
+    algorithm = CHECKSUMS.get(name)
+    if algorithm is None:
+        raise BadRequestError(f"The algorithm of Upload-Checksum can be one of: {', '.join(CHECKSUMS)}.")
+    try:
+        digest = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        digest = b""
+    if len(digest) != hashlib.new(algorithm, usedforsecurity=False).digest_size:
+        raise BadRequestError(f"What Upload-Checksum has is no {name} digest in base64.")
+    return Announced(algorithm, digest, ChecksumMismatchError)
+
+
+def greeting(largest_bytes: int) -> dict[str, str]:
+    """Return what `OPTIONS` says of tus."""
+    return {
+        "Tus-Version": "1.0.0",
+        "Tus-Extension": EXTENSIONS,
+        "Tus-Max-Size": str(largest_bytes),
+        "Tus-Checksum-Algorithm": ",".join(CHECKSUMS),
+    }
+
+
+def standing(upload: Upload) -> dict[str, str]:
+    """Return the headers that say how much of an upload is there."""
+    headers = {"Upload-Offset": str(upload.received_bytes or 0), "Cache-Control": "no-store"}
+    if upload.total_bytes is None:
+        headers["Upload-Defer-Length"] = "1"
+    else:
+        headers["Upload-Length"] = str(upload.total_bytes)
+    if upload.tus_metadata:
+        headers["Upload-Metadata"] = upload.tus_metadata
+    return {**headers, **_expires(upload.expires_at)}
+
+
+def _expires(at: datetime | None) -> dict[str, str]:
+    """Return the header that says when an unfinished upload is given up."""
+    return {"Upload-Expires": format_datetime(at, usegmt=True)} if at else {}
+
+
+def _read_size(fields: Fields) -> int | None:
+    size, deferred = read_number(fields, "upload-length"), fields.get("upload-defer-length")
+    if deferred not in {None, "1"}:
+        raise BadRequestError("Upload-Defer-Length can be 1 only.")
+    if size is not None and deferred is not None:
+        raise BadRequestError("Send either Upload-Length or Upload-Defer-Length, not both.")
+    if size is None and deferred is None:
+        raise BadRequestError(
+            "Say with Upload-Length how many bytes the file has, or send Upload-Defer-Length: 1."
+        )
+    return size
+
+
+def _read_metadata(text: str) -> dict[str, str]:
+    """Return the pairs of `Upload-Metadata`: names, and values in base64."""
+    if len(text) > LONGEST_METADATA:
+        raise _wrong("This is too much; send the description with PATCH afterwards.")
+    found: dict[str, str] = {}
+    for pair in text.split(",") if text.strip() else []:
+        name, _, encoded = pair.strip().partition(" ")
+        if not name:
+            raise _wrong("A pair has no name.")
+        if name in found:
+            raise _wrong(f"The name {name[:64]!r} stands there twice.")
+        try:
+            found[name] = base64.b64decode(encoded, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            raise _wrong(f"The value of {name[:64]!r} is not UTF-8 text in base64.") from None
+    return found
+
+
+def _wrong(message: str) -> ValidationFailedError:
+    return ValidationFailedError.for_fields([{"field": "Upload-Metadata", "message": message}])
