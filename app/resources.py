@@ -23,6 +23,7 @@ from app.db import users
 from app.db.engine import Database
 from app.db.migrations import require_current
 from app.db.rate_storage import DatabaseStorage
+from app.db.receivers import Receivers
 from app.db.watched import WatchedUploads
 from app.imaging import PictureRedrawer
 from app.mail.messages import MessageBuilder, Sender
@@ -61,6 +62,7 @@ class Resources:
     storage: UploadStorage
     receives: Slots
     """Bodies of uploads that come in."""
+    receivers: Receivers
     senders: Senders
     watchers: Slots
     """Streams of events that are open."""
@@ -93,6 +95,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             passwords.learn(await users.sample_password_hashes(session, HASHES_SAMPLED))
         watched = WatchedUploads(database, wakeups)
         stack.push_async_callback(watched.close)
+        receivers = Receivers(database)
+        stack.push_async_callback(receivers.close)
         pool = _redis_pool(settings, stack)
         if pool is not None:
             await _join_others(settings, pool, wakeups, denylist, stack)
@@ -118,6 +122,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             openml=openml,
             storage=storage,
             receives=Slots(total=settings.receives_at_once, per_user=settings.receives_per_user),
+            receivers=receivers,
             senders=Senders(),
             watchers=Slots(total=settings.watchers_at_once, per_user=WATCHERS_PER_USER),
             watched=watched,

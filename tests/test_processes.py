@@ -6,6 +6,7 @@ import secrets
 import shutil
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from http.client import HTTPResponse
 from pathlib import Path
@@ -14,6 +15,7 @@ import httpx
 import pytest
 
 from app.core.limits import LIMITS
+from app.db.receivers import RECEIVER_LEASE
 from tests.conftest import LONG, PATIENCE_SECONDS, find_free_port
 from tests.service import ADA, Service, wait_for
 from tests.upload.test_data_upload import CSV, form
@@ -73,6 +75,43 @@ def test_upload_when_killed_halfway_then_a_row_says_so_and_nothing_else_is_left(
     assert "broke off" in json.dumps(service.uploads()[0]["error"])
     wait_for(lambda: not service.spooled())
     assert published(sandbox_url, "killed-halfway") == []
+
+
+@pytest.mark.parametrize("database_uri", ["mariadb"], indirect=True)
+def test_form_when_its_process_was_killed_then_its_key_says_when_and_is_free_in_seconds(
+    service: Service,
+) -> None:
+    service.environment |= {"LEASE_SECONDS": "60", "UPLOAD_STALL_SECONDS": "60"}
+    service.start()
+    headers = {**service.sign_up_and_log_in(), "Idempotency-Key": "once"}
+    with service.send(headers, form(), all_but=50):
+        wait_for(lambda: bool(service.uploads()))
+        service.kill()
+    service.start()
+
+    answer = service.ask("POST", "/data-upload", headers=headers, files=form())
+    if answer.status_code == 409:  # The machine may have taken longer than the lease to start.
+        assert 1 <= int(answer.headers["Retry-After"]) <= RECEIVER_LEASE.total_seconds()
+        time.sleep(int(answer.headers["Retry-After"]))
+        answer = service.ask("POST", "/data-upload", headers=headers, files=form())
+
+    assert answer.status_code == 200, answer.text
+    states = [upload["state"] for upload in service.uploads()]
+    assert (states[0], len(states)) == ("failed", 2)
+
+
+@pytest.mark.parametrize("database_uri", ["mariadb"], indirect=True)
+def test_form_when_it_comes_slowly_then_its_key_stays_taken_and_says_for_how_long(service: Service) -> None:
+    service.start(LEASE_SECONDS="60", UPLOAD_STALL_SECONDS="60")
+    headers = {**service.sign_up_and_log_in(), "Idempotency-Key": "once"}
+    with service.send(headers, form(), all_but=50):
+        wait_for(lambda: bool(service.uploads()))
+        first = service.uploads()[0]["available_at"]
+        wait_for(lambda: service.uploads()[0]["available_at"] > first)
+        answer = service.ask("POST", "/data-upload", headers=headers, files=form())
+
+    assert answer.status_code == 409
+    assert 1 <= int(answer.headers["Retry-After"]) <= RECEIVER_LEASE.total_seconds()
 
 
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)

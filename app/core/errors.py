@@ -236,6 +236,11 @@ class UploadStateError(Problem):
 
     slug, status, title = "upload-state", 409, "This cannot be done with the upload as it stands"
 
+    def __init__(self, detail: str = "", *, retry_after_seconds: int | None = None, **members: Any) -> None:  # noqa: ANN401 - as above
+        """Say with `retry_after_seconds` where it can be done soon, without anything that the caller does."""
+        passing = None if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
+        super().__init__(detail, headers=passing, **members)
+
 
 class UploadGoneError(Problem):
     """The upload was cancelled or has expired, and its bytes are gone."""

@@ -266,8 +266,10 @@ uploads = Table(
     Column("description", JSON),
     # Of the description, which may be a mebibyte.
     Column("dataset_name", String(128)),
-    # What it takes on the disk, or may take of it: source, working files, and what is still to come.
+    # What it takes on the disk, or may take of it: source, working files, and what is still to come of it.
     Column("reserved_bytes", BigInteger, nullable=False, server_default="0"),
+    # What of that is there, while it comes in.
+    Column("stored_bytes", BigInteger, nullable=False, server_default="0"),
     Column("total_bytes", BigInteger),
     Column("received_bytes", BigInteger),
     Column("expected_sha256", String(64)),

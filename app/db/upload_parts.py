@@ -42,7 +42,7 @@ async def add_parts(
     available_at: datetime | None = None,
 ) -> bool:
     """Record bytes that are durable; False if another writer has come since, and they do not count."""
-    changes: dict[str, Any] = {"received_bytes": received_bytes}
+    changes: dict[str, Any] = {"received_bytes": received_bytes, "stored_bytes": received_bytes}
     if expires_at is not None:
         changes["expires_at"] = expires_at
     if available_at is not None:
@@ -70,5 +70,7 @@ async def get_parts(session: AsyncSession, upload_id: str) -> list[Part]:
 
 
 async def delete_parts(session: AsyncSession, upload_ids: Collection[str]) -> None:
-    """Forget the parts of files that are gone."""
+    """Forget the parts of files that are gone, or about to be, and the room that they had."""
+    mine = uploads.c.id.in_(upload_ids)
+    await session.execute(sa.update(uploads).where(mine).values(reserved_bytes=0, stored_bytes=0))
     await session.execute(sa.delete(upload_parts).where(upload_parts.c.upload_id.in_(upload_ids)))

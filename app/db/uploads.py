@@ -75,6 +75,7 @@ class Upload(NamedTuple):
     description: dict[str, Any] | None
     dataset_name: str | None
     reserved_bytes: int
+    stored_bytes: int
     total_bytes: int | None
     received_bytes: int | None
     expected_sha256: str | None
@@ -146,6 +147,7 @@ class NewUpload(NamedTuple):
         owner: who writes the bytes of an upload that comes in one request; None if it may come in many.
         available_at: when the one request that writes it is given up.
         expires_at: when one that may come in many is.
+        reserved_bytes: room that was found for it.
     """
 
     id: str
@@ -157,6 +159,7 @@ class NewUpload(NamedTuple):
     owner: str | None = None
     expires_at: datetime | None = None
     total_bytes: int | None = None
+    reserved_bytes: int = 0
     expected_sha256: str | None = None
     publish_requested: bool = True
     description: dict[str, Any] | None = None
@@ -179,32 +182,6 @@ async def add_upload(session: AsyncSession, new: NewUpload) -> None:
 async def lock_user(session: AsyncSession, user_id: int) -> None:
     """Let what this transaction counts of the user's uploads stay true until it ends."""
     await session.execute(sa.select(users.c.id).where(users.c.id == user_id).with_for_update())
-
-
-class Usage(NamedTuple):
-    """What a user's unfinished uploads take: how many there are, and the bytes they have or will have."""
-
-    uploads: int
-    bytes: int
-
-
-async def get_usage(session: AsyncSession, user_id: int) -> Usage:
-    """Return what the user's unfinished uploads take."""
-    size = sa.func.coalesce(uploads.c.total_bytes, uploads.c.received_bytes, 0)
-    statement = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(size), 0)).where(
-        uploads.c.user_id == user_id, uploads.c.state.in_(HOLDS_BYTES)
-    )
-    count, total = (await session.execute(statement)).one()
-    return Usage(int(count), int(total))
-
-
-async def get_promised_bytes(session: AsyncSession) -> int:
-    """Return how many bytes are still to come of all uploads under way."""
-    missing = uploads.c.total_bytes - uploads.c.received_bytes
-    statement = sa.select(sa.func.coalesce(sa.func.sum(missing), 0)).where(
-        uploads.c.state == UploadState.RECEIVING
-    )
-    return int((await session.execute(statement)).scalar_one())
 
 
 async def get_queue_length(session: AsyncSession) -> int:

@@ -1,113 +1,175 @@
-"""Who may begin an upload: told before its first byte, so that nobody sends gigabytes for nothing."""
+"""Who may begin an upload: told before its first byte, so that nobody sends gigabytes for nothing.
+
+What an upload will take is reserved in the transaction that finds room for it, so that of many at once, in whichever
+processes, no two are promised the same bytes.
+"""
+
+from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import QuotaExceededError, StorageFullError, TooBusyError, TooManyRequestsError
+from app.core.errors import (
+    DatabaseUnavailableError,
+    QuotaExceededError,
+    StorageFullError,
+    TooBusyError,
+    TooManyRequestsError,
+    UploadGoneError,
+)
 from app.core.multipart import too_large
 from app.core.settings import Settings
-from app.db import uploads
+from app.db import upload_room, uploads
 from app.db.uploads import Upload
 from app.resources import Resources
 
 QUEUE_RETRY_SECONDS = 60
+STEP_BYTES = 1 << 24
+"""Room that is reserved at once for a file whose length nobody announced; less at its beginning."""
 
 
 async def admit(resources: Resources, *, user_id: int, size: int | None) -> None:
-    """Refuse an upload of one request that there is no room for.
+    """Refuse an upload of one request that there is no room for, before it is read; nothing is reserved yet.
 
     Raises:
         BodyTooLargeError, QuotaExceededError, StorageFullError, TooBusyError, TooManyRequestsError: see `require_room`.
     """
-    free_bytes = await resources.storage.free_bytes()
     async with resources.database.session() as session:
-        await require_room(session, resources.settings, user_id=user_id, size=size, free_bytes=free_bytes)
-
-
-async def require_room_for_more(resources: Resources, *, user_id: int, unrecorded_bytes: int) -> None:
-    """Refuse to go on with a file whose size nobody announced, where it takes more than there is room for.
-
-    Args:
-        resources: of the process.
-        user_id: whose upload it is.
-        unrecorded_bytes: what has come of it that its row does not say yet.
-
-    Raises:
-        QuotaExceededError, StorageFullError: see `require_room`.
-    """
-    settings = resources.settings
-    free_bytes = await resources.storage.free_bytes()
-    async with resources.database.session() as session:
-        usage = await uploads.get_usage(session, user_id)
-    _require_quota(settings, usage.bytes + unrecorded_bytes)
-    if free_bytes is not None and free_bytes < settings.disk_reserve_bytes:
-        raise StorageFullError
-
-
-async def require_room_for_length(
-    session: AsyncSession, settings: Settings, *, upload: Upload, size: int, free_bytes: int | None
-) -> None:
-    """Refuse a length that is told only after the upload began, as its beginning would have been.
-
-    Args:
-        session: where the length will be written; it has locked the user.
-        settings: the limits.
-        upload: whose length was not known so far.
-        size: of the whole file in bytes.
-        free_bytes: what the storage has left, if that is known.
-
-    Raises:
-        QuotaExceededError, StorageFullError: see `require_room`.
-    """
-    missing = size - (upload.received_bytes or 0)
-    usage = await uploads.get_usage(session, upload.user_id)
-    _require_quota(settings, usage.bytes + missing)
-    if free_bytes is not None:
-        left = free_bytes - await uploads.get_promised_bytes(session) - missing
-        if left < settings.disk_reserve_bytes:
-            raise StorageFullError
-
-
-def _require_quota(settings: Settings, wanted_bytes: int) -> None:
-    if wanted_bytes > settings.upload_user_bytes:
-        raise QuotaExceededError(
-            f"Your unfinished uploads would take {wanted_bytes} of {settings.upload_user_bytes} bytes; finish or "
-            "cancel some (GET /uploads lists them).",
-            wanted_bytes=wanted_bytes,
-            limit_bytes=settings.upload_user_bytes,
-        )
+        await require_room(session, resources, user_id=user_id, size=size)
 
 
 async def require_room(
-    session: AsyncSession, settings: Settings, *, user_id: int, size: int | None, free_bytes: int | None
+    session: AsyncSession, resources: Resources, *, user_id: int, size: int | None
 ) -> None:
-    """Refuse an upload that there is no room for, as long as the transaction lasts that locked the user.
+    """Refuse an upload that there is no room for; what is found stays true until the transaction ends.
 
     Args:
-        session: where the upload's row will be written.
-        settings: the limits.
+        session: where the upload's row will be written; it has locked the user.
+        resources: of the process.
         user_id: whose upload it is.
         size: of the file in bytes, if that is known.
-        free_bytes: what the storage has left, if that is known.
 
     Raises:
         BodyTooLargeError: no file may be as large.
-        QuotaExceededError: with it, the user's unfinished uploads would take more than they may.
+        QuotaExceededError: with it, the user's uploads would take more than they may.
         TooManyRequestsError: the user has too many unfinished uploads.
         TooBusyError: too many uploads wait for a worker.
         StorageFullError: it does not fit on the disk beside what is promised to others.
     """
+    settings = resources.settings
     if size is not None and size > settings.upload_max_bytes:
         raise too_large(settings.upload_max_bytes)
-    usage = await uploads.get_usage(session, user_id)
+    usage = await upload_room.get_usage(session, user_id)
     if usage.uploads >= settings.uploads_per_user:
         raise TooManyRequestsError(
             f"You have {usage.uploads} unfinished uploads; finish or cancel some (GET /uploads lists them)",
             retry_after_seconds=QUEUE_RETRY_SECONDS,
         )
-    _require_quota(settings, usage.bytes + (size or 0))
+    _quota_left(settings, usage.bytes, size or 0)
     if await uploads.get_queue_length(session) >= settings.uploads_waiting:
         raise TooBusyError(retry_after_seconds=QUEUE_RETRY_SECONDS)
-    if free_bytes is not None:
-        left = free_bytes - await uploads.get_promised_bytes(session) - (size or 0)
-        if left < settings.disk_reserve_bytes:
-            raise StorageFullError
+    await _disk_left(session, resources, size or 0)
+
+
+async def require_room_for_length(
+    session: AsyncSession, resources: Resources, *, upload: Upload, size: int
+) -> None:
+    """Reserve room for a length that is told only after the upload began, as its beginning would have done.
+
+    Args:
+        session: where the length will be written; it has locked the user.
+        resources: of the process.
+        upload: whose length was not known so far.
+        size: of the whole file in bytes.
+
+    Raises:
+        QuotaExceededError, StorageFullError: see `require_room`.
+    """
+    usage = await upload_room.get_usage(session, upload.user_id)
+    more = size - upload.reserved_bytes
+    _quota_left(resources.settings, usage.bytes, more)
+    await _disk_left(session, resources, more)
+    await upload_room.set_reserved(session, upload.id, size)
+
+
+class Reservation:
+    """The room that a file has while it comes in; where nobody said how long it is, it grows with the file."""
+
+    def __init__(
+        self, resources: Resources, *, user_id: int, upload_id: str, reserved_bytes: int, stored_bytes: int
+    ) -> None:
+        self._resources = resources
+        self._user_id = user_id
+        self._upload_id = upload_id
+        self._reserved = reserved_bytes
+        self._end = self._noted = stored_bytes
+
+    async def extend_to(self, end: int) -> None:
+        """Make sure that the file may have so many bytes; to be called before they are written.
+
+        Raises:
+            QuotaExceededError, StorageFullError: see `require_room`.
+            UploadGoneError: the upload was cancelled meanwhile.
+        """
+        if end > self._reserved:
+            await self._write_down(end)
+        elif self._end - self._noted >= STEP_BYTES:
+            # What is reserved already is written meanwhile, whatever ails the database.
+            with suppress(DatabaseUnavailableError):
+                await self._write_down(end)
+        self._end = end
+
+    async def _write_down(self, end: int) -> None:
+        """Reserve what is missing; and tell what is on the disk, which is no promise any more."""
+        async with self._resources.database.session() as session:
+            await uploads.lock_user(session, self._user_id)
+            more = await self._granted(session, end) if end > self._reserved else 0
+            is_ours = await upload_room.set_reserved(
+                session, self._upload_id, self._reserved + more, stored_bytes=self._end
+            )
+        if not is_ours:
+            raise UploadGoneError
+        self._reserved += more
+        self._noted = self._end
+
+    async def _granted(self, session: AsyncSession, end: int) -> int:
+        """Return how much more there is for the file: what it needs, and a step ahead if that is left."""
+        needed = end - self._reserved
+        usage = await upload_room.get_usage(session, self._user_id)
+        quota = _quota_left(self._resources.settings, usage.bytes, needed)
+        disk = await _disk_left(session, self._resources, needed)
+        step = max(needed, min(STEP_BYTES, end))
+        return min(step, quota, step if disk is None else disk)
+
+
+def _quota_left(settings: Settings, used_bytes: int, wanted_bytes: int) -> int:
+    """Return how many bytes a user may still have; the wanted ones are among them.
+
+    Raises:
+        QuotaExceededError: they are not.
+    """
+    if used_bytes + wanted_bytes > settings.upload_user_bytes:
+        raise QuotaExceededError(
+            f"Your uploads would take {used_bytes + wanted_bytes} of {settings.upload_user_bytes} bytes; finish or "
+            "cancel some (GET /uploads lists them).",
+            wanted_bytes=used_bytes + wanted_bytes,
+            limit_bytes=settings.upload_user_bytes,
+        )
+    return settings.upload_user_bytes - used_bytes
+
+
+async def _disk_left(session: AsyncSession, resources: Resources, wanted_bytes: int) -> int | None:
+    """Return how many bytes nobody has or was promised; None if the storage knows no limit.
+
+    Raises:
+        StorageFullError: there are fewer than are wanted.
+    """
+    await upload_room.lock_disk(session)
+    promised = await upload_room.get_promised_bytes(session)
+    # Only now: what others write in between must be missing, not counted as free.
+    free = await resources.storage.free_bytes()
+    if free is None:
+        return None
+    left = free - promised - resources.settings.disk_reserve_bytes
+    if wanted_bytes > left:
+        raise StorageFullError
+    return left

@@ -28,12 +28,12 @@ from app.core.errors import (
 from app.core.multipart import too_large
 from app.core.senders import Sender
 from app.core.wakeups import UPLOADS, upload_topic
-from app.db import upload_parts, uploads
+from app.db import upload_parts, upload_room, uploads
 from app.db.engine import wake_after_commit
 from app.db.uploads import Upload, UploadState
 from app.resources import Resources
 from app.storage.parts import PartWriter
-from app.upload.admission import require_room_for_length, require_room_for_more
+from app.upload.admission import Reservation, require_room_for_length
 
 log = structlog.get_logger(__name__)
 
@@ -189,21 +189,18 @@ async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upl
         raise InconsistentLengthError
     if chunk.total > resources.settings.upload_max_bytes:
         raise too_large(resources.settings.upload_max_bytes)
-    free_bytes = await resources.storage.free_bytes()
     async with resources.database.session() as session:
         await uploads.lock_user(session, upload.user_id)
         current = await uploads.get_upload(session, upload.id)
         if current is None or current.total_bytes not in {None, chunk.total}:
             raise InconsistentLengthError
-        await require_room_for_length(
-            session, resources.settings, upload=current, size=chunk.total, free_bytes=free_bytes
-        )
+        await require_room_for_length(session, resources, upload=current, size=chunk.total)
         known = await uploads.set_values(
             session, upload.id, {"total_bytes": chunk.total}, only_in={UploadState.RECEIVING}
         )
     if not known:
         raise await _why_not_taken(resources, upload.id, chunk)
-    return upload._replace(total_bytes=chunk.total)
+    return upload._replace(total_bytes=chunk.total, reserved_bytes=chunk.total)
 
 
 def _require_fitting(upload: Upload, chunk: Chunk, largest: int) -> None:
@@ -250,7 +247,13 @@ class _Append:
         self._owner = owner
         largest = resources.settings.upload_max_bytes if upload.total_bytes is None else upload.total_bytes
         self._most = largest - chunk.offset
-        self._looked = 0
+        self._room = Reservation(
+            resources,
+            user_id=upload.user_id,
+            upload_id=upload.id,
+            reserved_bytes=upload.reserved_bytes if upload.total_bytes is None else upload.total_bytes,
+            stored_bytes=chunk.offset,
+        )
         self._has_tried = False
         self._recorded = 0
         self._recorded_at = time.monotonic()
@@ -276,6 +279,7 @@ class _Append:
                 raise self._too_long()
             if digest is not None:
                 digest.update(block)  # At most the 64 KiB that the server reads at once.
+            await self._room.extend_to(self._chunk.offset + writer.length + len(block))
             await writer.write(block)
             await self._record_now_and_then(writer)
         if self._sender.is_stopped:
@@ -302,21 +306,10 @@ class _Append:
 
     async def _record_now_and_then(self, writer: PartWriter) -> None:
         if self._chunk.announced:
-            await self._look_for_room(writer.length)
             return
         is_due = time.monotonic() - self._recorded_at > RECORD_SECONDS
         if writer.length - self._recorded >= RECORD_BYTES or (is_due and writer.length > self._recorded):
-            await self._record(writer, is_last=False)
-            if self._upload.total_bytes is None:
-                await require_room_for_more(self._resources, user_id=self._upload.user_id, unrecorded_bytes=0)
-
-    async def _look_for_room(self, length: int) -> None:
-        """Look every now and then whether there still is room for bytes of which no row tells before the last."""
-        if self._upload.total_bytes is None and length - self._looked >= RECORD_BYTES:
-            self._looked = length
-            await require_room_for_more(
-                self._resources, user_id=self._upload.user_id, unrecorded_bytes=length
-            )
+            await self._record(writer, is_last=False, is_end=False)
 
     async def _keep(self, writer: PartWriter) -> None:
         if self._chunk.announced:
@@ -330,7 +323,7 @@ class _Append:
             except Exception:
                 log.exception("bytes before a break were not kept", upload=self._upload.id)
 
-    async def _record(self, writer: PartWriter, *, is_last: bool) -> None:
+    async def _record(self, writer: PartWriter, *, is_last: bool, is_end: bool = True) -> None:
         parts = await writer.flush()
         received = self._chunk.offset + writer.length
         now = self._resources.database.now()
@@ -345,6 +338,9 @@ class _Append:
                 received_bytes=received,
                 expires_at=expiry(self._resources),
             )
+            if counts and is_end and self._upload.total_bytes is None:
+                # What was reserved ahead of the bytes is for others again.
+                await upload_room.set_reserved(session, self._upload.id, received)
             if counts and is_last:
                 counts = await uploads.set_state(
                     session,

@@ -2,9 +2,11 @@
 
 import hashlib
 import json
+import math
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy.exc import IntegrityError
@@ -17,13 +19,14 @@ from app.core.errors import (
     ValidationFailedError,
 )
 from app.core.wakeups import UPLOADS
-from app.db import uploads
+from app.db import receivers, uploads
 from app.db.engine import wake_after_commit
 from app.db.uploads import NewUpload, Upload, UploadState
 from app.resources import Resources
 from app.tabular import format_of
 from app.upload.admission import require_room
 from app.upload.append import expiry
+from app.upload.interrupted import end_interrupted
 from app.upload.metadata import check_complete, check_draft, require_printable
 
 LONGEST_KEY = 255
@@ -93,19 +96,27 @@ async def find_by_form_key(resources: Resources, key: FormKey) -> str | None:
 
     Raises:
         IdempotencyKeyReusedError: it came with another form.
-        UploadStateError: that form is still coming.
+        UploadStateError: that form is still coming; `Retry-After` says when a receiver that died is known to have.
     """
     async with resources.database.session() as session:
-        found = await uploads.get_by_idempotency_key(session, key.key)
+        found = await receivers.get_key_holder(session, key.key)
     if found is None:
         return None
     if found.request_digest != key.digest:
         raise IdempotencyKeyReusedError
-    if found.state == UploadState.RECEIVING:
-        raise UploadStateError(
-            "Another request with this Idempotency-Key is still coming in; send this one when that has ended."
-        )
-    return found.id
+    if found.state != UploadState.RECEIVING:
+        return found.id
+    if await end_interrupted(resources, found.id):
+        return None
+    raise still_coming(found.available_at - resources.database.now())
+
+
+def still_coming(lease: timedelta = receivers.RECEIVER_LEASE) -> UploadStateError:
+    """Return the problem of a form whose key belongs to another that is coming in, and is known to be in so long."""
+    return UploadStateError(
+        "Another request with this Idempotency-Key is still coming in; send this one when that has ended.",
+        retry_after_seconds=max(1, math.ceil(lease.total_seconds())),
+    )
 
 
 async def begin_upload(resources: Resources, *, user_id: int, creation: Creation) -> Created:
@@ -127,7 +138,6 @@ async def begin_upload(resources: Resources, *, user_id: int, creation: Creation
     check = check_complete if creation.publish else check_draft
     metadata = check(creation.metadata)
     key = creation.idempotency_key and key_digest(user_id, creation.idempotency_key)
-    free_bytes = await resources.storage.free_bytes()
     now = resources.database.now()
     new = NewUpload(
         id=secrets.token_hex(16),
@@ -138,6 +148,7 @@ async def begin_upload(resources: Resources, *, user_id: int, creation: Creation
         available_at=now,
         expires_at=expiry(resources),
         total_bytes=creation.size,
+        reserved_bytes=creation.size or 0,
         expected_sha256=creation.sha256,
         publish_requested=creation.publish,
         description=metadata.values,
@@ -152,16 +163,15 @@ async def begin_upload(resources: Resources, *, user_id: int, creation: Creation
             await uploads.lock_user(session, user_id)
             earlier = await _find_earlier(session, new)
             if earlier is None:
-                await require_room(
-                    session, resources.settings, user_id=user_id, size=creation.size, free_bytes=free_bytes
-                )
+                await require_room(session, resources, user_id=user_id, size=creation.size)
                 await uploads.add_upload(session, new)
                 if creation.size == 0 and creation.ends_by_length:
                     await _finish_empty(session, new)
             upload = earlier or await uploads.get_upload(session, new.id)
     except IntegrityError:
         raise UploadStateError(
-            "Another request with this Idempotency-Key is being served; send it again in a second."
+            "Another request with this Idempotency-Key is being served; send it again in a second.",
+            retry_after_seconds=1,
         ) from None
     assert upload is not None  # noqa: S101 - it was written in this very transaction
     return Created(upload, is_new=earlier is None)

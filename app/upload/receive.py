@@ -2,10 +2,9 @@
 
 import asyncio
 import secrets
-import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 
 from sqlalchemy.exc import IntegrityError
 
@@ -14,19 +13,19 @@ from app.core.errors import (
     FormatNotSupportedError,
     MalformedBodyError,
     Problem,
-    UploadStateError,
     ValidationFailedError,
 )
 from app.core.multipart import PartEnd, PartEvent, PartStart, too_large
 from app.core.wakeups import UPLOADS
 from app.db import upload_parts, uploads
 from app.db.engine import wake_after_commit
-from app.db.uploads import TO_RECEIVE, NewUpload, UploadState
+from app.db.receivers import RECEIVER_LEASE
+from app.db.uploads import NewUpload, UploadState
 from app.resources import Resources
 from app.storage.parts import Part
 from app.tabular import format_of
-from app.upload.admission import require_room_for_more
-from app.upload.append import RECORD_BYTES
+from app.upload.admission import Reservation, require_room
+from app.upload.creation import still_coming
 from app.upload.metadata import METADATA_BYTES, Checked, check_complete, parse_metadata, require_printable
 
 
@@ -43,24 +42,26 @@ class _Form:
 class FormReceiver:
     """Takes one form: the file goes to storage, the metadata is checked, the row tells how it went.
 
-    Whatever breaks off in between leaves a row in the state `receiving` whose lease runs out; the janitor then says so
-    and removes the bytes.
+    Whatever breaks off in between leaves a row in the state `receiving` whose lease runs out; the janitor, or the same
+    form sent again, then says so and removes the bytes.
     """
 
     def __init__(
-        self, resources: Resources, *, user_id: int, publish: bool, idempotency: tuple[str, str] | None
+        self,
+        resources: Resources,
+        *,
+        user_id: int,
+        publish: bool,
+        idempotency: tuple[str, str] | None,
+        declared: int | None,
     ) -> None:
         self._resources = resources
         self._user_id = user_id
         self._publish = publish
         self._idempotency = idempotency
         self._owner = secrets.token_hex(8)
+        self._declared = declared
         self._form = _Form()
-        self._renewed = time.monotonic()
-        self._looked = 0
-        # A client may be silent for so long, and bytes are what renews the lease.
-        settings = resources.settings
-        self._lease = timedelta(seconds=settings.lease_seconds + settings.upload_stall_seconds)
 
     async def receive(self, events: AsyncIterator[PartEvent]) -> str:
         """Return the id of an upload whose bytes are safe and whose row is `verifying`.
@@ -72,8 +73,9 @@ class FormReceiver:
             StorageFullError: the disk is full.
         """
         try:
-            await self._read_form(events)
-            return await self._accept(_require_metadata(self._form.metadata))
+            with ExitStack() as leases:
+                await self._read_form(events, leases)
+                return await self._accept(_require_metadata(self._form.metadata))
         except Problem as problem:
             await self._give_up(problem)
             raise
@@ -84,20 +86,26 @@ class FormReceiver:
             )
             raise
 
-    async def _read_form(self, events: AsyncIterator[PartEvent]) -> None:
+    async def _read_form(self, events: AsyncIterator[PartEvent], leases: ExitStack) -> None:
         async for event in events:
             if not isinstance(event, PartStart):
                 continue
             if event.name == "dataset" and event.file_name is not None:
-                await self._read_file(event.file_name, events)
+                upload_id = await self._begin(event.file_name)
+                leases.enter_context(self._resources.receivers.hold(upload_id, owner=self._owner))
+                await self._read_file(upload_id, events)
             elif event.name == "metadata":
                 self._form.metadata = await _read_small(events)
 
-    async def _read_file(self, file_name: str, events: AsyncIterator[PartEvent]) -> None:
-        if self._form.upload_id is not None:
-            raise MalformedBodyError("The form has two files; send one.")
-        upload_id = await self._begin(file_name)
+    async def _read_file(self, upload_id: str, events: AsyncIterator[PartEvent]) -> None:
         limit = self._resources.settings.upload_max_bytes
+        room = Reservation(
+            self._resources,
+            user_id=self._user_id,
+            upload_id=upload_id,
+            reserved_bytes=self._declared or 0,
+            stored_bytes=0,
+        )
         async with self._resources.storage.writer(upload_id, 0) as writer:
             async for event in events:
                 if isinstance(event, PartEnd):
@@ -105,13 +113,15 @@ class FormReceiver:
                 if isinstance(event, bytes):
                     if writer.length + len(event) > limit:
                         raise too_large(limit)
+                    await room.extend_to(writer.length + len(event))
                     await writer.write(event)
-                    await self._renew(upload_id)
-                    await self._require_room(writer.length)
             self._form.parts = list(await writer.flush())
             self._form.length = writer.length
 
     async def _begin(self, file_name: str) -> str:
+        """Write the row and reserve the room in one transaction: of many forms at once only those pass that fit."""
+        if self._form.upload_id is not None:
+            raise MalformedBodyError("The form has two files; send one.")
         require_printable(file_name)
         kind = format_of(file_name)
         if kind is None:
@@ -125,36 +135,22 @@ class FormReceiver:
             file_name=file_name,
             format=kind.format,
             created_at=now,
-            available_at=now + self._lease,
+            available_at=now + RECEIVER_LEASE,
             owner=self._owner,
+            reserved_bytes=self._declared or 0,
             publish_requested=self._publish,
             idempotency_key=key,
             request_digest=digest,
         )
         try:
             async with self._resources.database.session() as session:
+                await uploads.lock_user(session, self._user_id)
+                await require_room(session, self._resources, user_id=self._user_id, size=self._declared)
                 await uploads.add_upload(session, new)
         except IntegrityError:
             self._form.upload_id = None
-            raise UploadStateError(
-                "Another request with this Idempotency-Key is still coming in; send this one when that has ended."
-            ) from None
+            raise still_coming() from None
         return upload_id
-
-    async def _renew(self, upload_id: str) -> None:
-        if time.monotonic() - self._renewed < self._resources.settings.lease_seconds / 3:
-            return
-        self._renewed = time.monotonic()
-        until = self._resources.database.now() + self._lease
-        async with self._resources.database.session() as session:
-            if not await TO_RECEIVE.renew(session, upload_id, owner=self._owner, until=until):
-                raise _took_too_long()
-
-    async def _require_room(self, length: int) -> None:
-        """Look every now and then whether there still is room: the form may not have said how long it is."""
-        if length - self._looked >= RECORD_BYTES:
-            self._looked = length
-            await require_room_for_more(self._resources, user_id=self._user_id, unrecorded_bytes=length)
 
     async def _accept(self, metadata: Checked) -> str:
         upload_id, parts = self._form.upload_id, self._form.parts
@@ -180,6 +176,7 @@ class FormReceiver:
                 available_at=now,
                 values={
                     "total_bytes": self._form.length,
+                    "reserved_bytes": self._form.length,
                     "description": metadata.values,
                     "repairs": metadata.repairs,
                     "warnings": metadata.warnings,
@@ -205,6 +202,8 @@ class FormReceiver:
                 # What broke off may be sent again under the same key.
                 values={"error": problem.record(), "idempotency_key": None},
             )
+            if was_ours:
+                await upload_parts.delete_parts(session, [upload_id])
         # Else they are somebody else's to remove, or are needed: the row may say so though its commit was not answered.
         if was_ours:
             await self._resources.storage.delete(upload_id)

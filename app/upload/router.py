@@ -211,9 +211,14 @@ async def _receive_form(
         if earlier := await find_by_form_key(resources, idempotency):
             return earlier
     with resources.receives.take(uploader.id):
-        await admit(resources, user_id=uploader.id, size=int(declared) if declared.isdigit() else None)
+        # What is beside the file is little; whether that is too large is seen while it comes.
+        most = resources.settings.upload_max_bytes
+        size = min(int(declared), most) if declared.isdigit() else None
+        await admit(resources, user_id=uploader.id, size=size)
         events = read_parts(body, request.headers.get("content-type", ""))
-        receiver = FormReceiver(resources, user_id=uploader.id, publish=publish, idempotency=idempotency)
+        receiver = FormReceiver(
+            resources, user_id=uploader.id, publish=publish, idempotency=idempotency, declared=size
+        )
         return await receiver.receive(events)
 
 

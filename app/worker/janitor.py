@@ -7,7 +7,7 @@ from functools import partial
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import MalformedBodyError, UploadGoneError
+from app.core.errors import UploadGoneError
 from app.core.wakeups import upload_topic
 from app.db import (
     account_tokens,
@@ -25,6 +25,7 @@ from app.db.engine import wake_after_commit
 from app.db.uploads import HOLDS_BYTES, UploadState
 from app.resources import Resources
 from app.storage.pictures import path_of
+from app.upload.interrupted import end_interrupted
 
 log = structlog.get_logger(__name__)
 
@@ -46,29 +47,13 @@ async def clean_up(resources: Resources) -> None:
 
 
 async def end_interrupted_uploads(resources: Resources) -> None:
-    """Say of uploads whose receiver died that they broke off."""
-    now = resources.database.now()
-    problem = MalformedBodyError("The upload broke off before its last byte; send it again.")
+    """Say of uploads whose receiver died that they broke off; one that may only have slept has a while more."""
+    slept = timedelta(seconds=resources.settings.lease_seconds)
     async with resources.database.session() as session:
-        interrupted = [
-            upload_id
-            for upload_id in await uploads.get_ids(session, uploads.is_interrupted(now))
-            if await uploads.set_state(
-                session,
-                upload_id,
-                UploadState.FAILED,
-                now=now,
-                # It may go on or have ended in this very moment; then its bytes are needed.
-                only_if=uploads.is_interrupted(now),
-                detail=problem.detail,
-                values={"error": problem.record(), "idempotency_key": None},
-            )
-        ]
-        for upload_id in interrupted:
-            wake_after_commit(session, upload_topic(upload_id))
+        lost = uploads.is_interrupted(resources.database.now() - slept)
+        interrupted = await uploads.get_ids(session, lost)
     for upload_id in interrupted:
-        log.info("upload broke off", upload=upload_id)
-        await resources.storage.delete(upload_id)
+        await end_interrupted(resources, upload_id)
 
 
 async def end_expired_uploads(resources: Resources) -> None:
