@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+import re
 import unicodedata
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,10 @@ LONGEST = 1024
 """Characters of a password; beyond it even normalising one would take long."""
 BCRYPT_BYTES = 72
 """bcrypt never looked further; the library now refuses longer input instead of cutting it."""
-
+MOST_BCRYPT_ROUNDS = 13
+MOST_ARGON2_KIB, MOST_ARGON2_PASSES, MOST_ARGON2_LANES = 65_536, 6, 8
+"""Costs of a hash beyond which nothing is verified; PHP's and Flask's defaults are below half of them."""
+_ARGON2_COSTS = re.compile(r"\$m=(\d{1,9}),t=(\d{1,9}),p=(\d{1,9})\$")
 
 _CONTEXT = CryptContext(
     schemes=["argon2", "bcrypt"],
@@ -66,7 +70,7 @@ class PasswordHasher:
 
     def learn(self, stored_hashes: Sequence[str]) -> None:
         """Take a sample of the hashes that accounts have, for what checking a password costs depends on them."""
-        self._dummies = stored_hashes or [self._dummy_hash]
+        self._dummies = [stored for stored in stored_hashes if is_affordable(stored)] or [self._dummy_hash]
 
     def dummy_for(self, name: str) -> str:
         """Return the hash to check a password against where nobody has the name: always the same one for a name.
@@ -114,22 +118,49 @@ class PasswordHasher:
         if len(password) > LONGEST:
             # Nobody has such a password; find that out as slowly as any other.
             password, stored_hash = "", None
-        password = normalised(password)
-        scheme = self._context.identify(stored_hash) if stored_hash else None
-        if stored_hash is None or scheme is None:
+        if stored_hash is None or not is_affordable(stored_hash):
             # MD5 and "oauth_no_password" rows cost as much as a real check, too.
-            self._context.verify(password, self._dummy_hash)
+            self._fitting_spelling(password, self._dummy_hash)
             return Verification(ok=False)
-        try:
-            ok = self._context.verify(
-                _as_bcrypt_saw_it(password) if scheme == "bcrypt" else password, stored_hash
-            )
-        except ValueError:
-            # A damaged hash, or a NUL that bcrypt cannot take: no password fits.
+        spelling = self._fitting_spelling(password, stored_hash)
+        if spelling is None:
             return Verification(ok=False)
-        if not ok or not self._context.needs_update(stored_hash):
-            return Verification(ok=ok)
-        return Verification(ok=True, new_hash=self._context.hash(password))
+        is_as_we_write = spelling == normalised(password) and not self._context.needs_update(stored_hash)
+        return Verification(ok=True, new_hash=None if is_as_we_write else self._hash(password))
+
+    def _fitting_spelling(self, password: str, stored_hash: str) -> str | None:
+        """Return the spelling of the password that is the hash's: the one that we keep, or the one that was sent.
+
+        Other servers hash what a browser sends, and one on macOS may send `é` as two characters.
+        """
+        is_bcrypt = self._context.identify(stored_hash) == "bcrypt"
+        for spelling in dict.fromkeys((normalised(password), password)):
+            try:
+                fits: bool = self._context.verify(
+                    _as_bcrypt_saw_it(spelling) if is_bcrypt else spelling, stored_hash
+                )
+            except ValueError:
+                # A damaged hash, or a NUL that bcrypt cannot take: no password fits.
+                return None
+            if fits:
+                return spelling
+        return None
+
+
+def is_affordable(stored_hash: str) -> bool:
+    """Say whether a hash is of a kind that we verify, and costs no more than a careful server asks for.
+
+    Every server that writes the table chooses the costs of its hashes; each check is paid for by ours.
+    """
+    scheme = _CONTEXT.identify(stored_hash)
+    if scheme == "bcrypt":
+        rounds = stored_hash.split("$")[2]
+        return rounds.isdecimal() and int(rounds) <= MOST_BCRYPT_ROUNDS
+    costs = _ARGON2_COSTS.search(stored_hash) if scheme == "argon2" else None
+    if costs is None:
+        return False
+    memory, passes, lanes = (int(cost) for cost in costs.groups())
+    return memory <= MOST_ARGON2_KIB and passes <= MOST_ARGON2_PASSES and lanes <= MOST_ARGON2_LANES
 
 
 def normalised(password: str) -> str:

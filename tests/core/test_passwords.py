@@ -1,4 +1,5 @@
 import asyncio
+import unicodedata
 from collections.abc import Iterator
 
 import argon2
@@ -6,7 +7,7 @@ import bcrypt
 import pytest
 
 from app.core.errors import TooBusyError
-from app.core.passwords import PasswordHasher
+from app.core.passwords import PasswordHasher, is_affordable
 
 
 @pytest.fixture
@@ -90,3 +91,51 @@ async def test_hashes_when_more_wait_than_the_queue_holds_then_too_busy(hasher: 
     assert len(refused) == 4
     assert refused[0].headers["Retry-After"] == "2"
     assert await hasher.hash("x"), "the queue is free again"
+
+
+@pytest.mark.parametrize("kind", ["argon2", "bcrypt"])
+async def test_old_hash_when_of_a_password_in_two_parts_a_letter_then_it_fits_and_is_replaced(
+    hasher: PasswordHasher, kind: str
+) -> None:
+    composed = "café de Flore"
+    apart = unicodedata.normalize("NFD", composed)
+    stored = (
+        argon2.PasswordHasher(2, 19_456, 1).hash(apart)
+        if kind == "argon2"
+        else bcrypt_hash(apart.encode(), "$2y$")
+    )
+
+    right = await hasher.verify(apart, stored)
+
+    assert right.ok, "as the browser sent it when the hash was made"
+    assert right.new_hash is not None, "or the next keyboard does not open the account"
+    for spelling in (composed, apart):
+        again = await hasher.verify(spelling, right.new_hash)
+        assert (again.ok, again.new_hash) == (True, None), spelling
+    assert not (await hasher.verify("cafe de Flore", stored)).ok
+
+
+COSTLY = [
+    "$2y$14$" + "a" * 53,
+    "$2b$31$" + "a" * 53,
+    "$argon2id$v=19$m=4194304,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
+    "$argon2id$v=19$m=19456,t=9999,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
+    "$argon2i$v=19$m=65536,t=3,p=255$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
+    "$argon2id$v=19$m=99999999999,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
+]
+
+
+@pytest.mark.parametrize("stored", COSTLY)
+async def test_hash_when_somebody_made_it_costly_then_its_price_is_not_paid(
+    hasher: PasswordHasher, stored: str
+) -> None:
+    async with asyncio.timeout(60):  # bcrypt with 31 rounds would take days
+        assert not (await hasher.verify("secret", stored)).ok
+    hasher.learn([stored])
+    assert is_affordable(hasher.dummy_for("nobody")), "nor by those who have no account"
+
+
+def test_hashes_when_servers_wrote_them_then_affordable() -> None:
+    assert is_affordable(bcrypt_hash(b"secret", "$2y$").replace("$04$", "$12$"))
+    assert is_affordable(argon2.PasswordHasher(4, 65_536, 4).hash("secret"))
+    assert is_affordable(argon2.PasswordHasher(4, 16_384, 2, type=argon2.Type.I).hash("secret"))
