@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clock import utc_now
 from app.core.errors import UnauthorizedError
-from app.core.limits import Hit
+from app.core.limits import hits_from
 from app.core.proxies import client_address
 from app.core.settings import Settings
 from app.core.tokens import AccessToken
@@ -91,14 +91,14 @@ class SignedInOrKey(SignedIn):
         if api_key is None or "authorization" in request.headers:
             return (await super().__call__(request)).account
         resources = get_resources(request)
-        guess = Hit("wrong-key-address", (await get_visitor(request)).network)
-        await resources.limits.hit(guess)
+        guess = hits_from("wrong-key-address", await get_visitor(request))
+        await resources.limits.hit(*guess)
         found = None
         if is_api_key(api_key):
             found = await get_account_by_api_key(resources.database.reader, api_key)
         if found is None or not found.active:
             raise UnauthorizedError("This API key opens no account; GET /api-key shows yours")
-        await resources.limits.give_back(guess)
+        await resources.limits.give_back(*guess)
         return found
 
 

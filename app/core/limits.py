@@ -20,6 +20,7 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
 from app.core.errors import TooManyRequestsError
+from app.core.visitor import Visitor
 
 log = structlog.get_logger(__name__)
 
@@ -63,14 +64,25 @@ LOCAL = frozenset(
     }
 )
 """Counted in memory by each worker: they blunt a rush, and being exact across workers is not worth a write."""
+MODEST = 5
+"""Attempts of one network that are never part of a rush on the whole site."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One attempt to be counted: against which limit, and whose."""
+    """One attempt to be counted: against which limit, and whose; `scale` times the limit's amount is allowed."""
 
     limit: str
     subject: str = ""
+    scale: int = 1
+
+
+def hits_from(limit: str, visitor: Visitor, *, about: str = "") -> list[Hit]:
+    """Return one attempt as it counts for each network that the visitor is in.
+
+    Whoever has a /48 of IPv6 has 65 536 networks of the size that a household has.
+    """
+    return [Hit(limit, f"{about} {name}".lstrip(), scale) for name, scale in visitor.networks]
 
 
 class RateLimiter:
@@ -102,6 +114,28 @@ class RateLimiter:
                 allowed = await self._local.hit(item, key)
             if not allowed:
                 await self._refuse(hit)
+
+    async def hit_site(self, limit: str, network: str) -> None:
+        """Count an attempt of somebody in that network against what the whole site bears.
+
+        The second half of it is kept for networks that have asked for little: one that asks for all there is takes
+        nothing from the others.
+
+        Raises:
+            TooManyRequestsError: it is used up.
+        """
+        hit, little = Hit(limit), Hit(limit, network)
+        limiter, item, key = self._counter(hit)
+        _, _, own_key = self._counter(little)
+        try:
+            is_modest = await limiter.hit(_with_amount(item, MODEST), own_key)
+            left = (await limiter.get_window_stats(item, key)).remaining
+            allowed = (is_modest or 2 * left > item.amount) and await limiter.hit(item, key)
+        except StorageError as error:
+            log.warning("rate limits cannot be shared", limit=limit, reason=repr(error.__cause__ or error))
+            allowed = await self._local.hit(item, key)
+        if not allowed:
+            await self._refuse(hit)
 
     @asynccontextmanager
     async def trying(self, *hits: Hit) -> AsyncIterator[None]:
@@ -168,7 +202,12 @@ class RateLimiter:
         subject = hashlib.sha256(hit.subject.strip().casefold().encode(errors="surrogatepass")).hexdigest()[
             :32
         ]
-        return limiter, self._limits[hit.limit], f"{hit.limit}/{subject}"
+        item = self._limits[hit.limit]
+        return limiter, _with_amount(item, item.amount * hit.scale), f"{hit.limit}/{subject}"
+
+
+def _with_amount(item: RateLimitItem, amount: int) -> RateLimitItem:
+    return type(item)(amount, item.multiples)
 
 
 def parse_overrides(entries: Sequence[str]) -> dict[str, str]:

@@ -4,8 +4,17 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import NamedTuple
 
 USER_AGENT_LENGTH = 200
-HOUSEHOLD_BITS = 64
-"""One customer's share of IPv6: whoever has one address there has all of them."""
+
+
+class Network(NamedTuple):
+    """Addresses that one client may have all of, and how many clients' allowance they have together."""
+
+    name: str
+    scale: int
+
+
+IPV6_SHARES = ((64, 1), (56, 4), (48, 16))
+"""What providers give to one customer: at least the first, often the second, and anybody may ask for the third."""
 
 
 class Visitor(NamedTuple):
@@ -16,11 +25,18 @@ class Visitor(NamedTuple):
 
     @property
     def network(self) -> str:
-        """What rate limits count by: the address, or the household's network where it is IPv6."""
+        """The smallest of `networks`: the address, or the /64 of one that is IPv6."""
+        return self.networks[0].name
+
+    @property
+    def networks(self) -> list[Network]:
+        """What rate limits count by, from the smallest to the largest."""
         try:
             address = ip_address(self.ip_address)
         except ValueError:
-            return self.ip_address
-        if isinstance(address, IPv6Address):
-            return str(IPv6Network((address, HOUSEHOLD_BITS), strict=False))
-        return str(address)
+            return [Network(self.ip_address, 1)]
+        if not isinstance(address, IPv6Address):
+            return [Network(str(address), 1)]
+        return [
+            Network(str(IPv6Network((address, bits), strict=False)), scale) for bits, scale in IPV6_SHARES
+        ]

@@ -19,7 +19,7 @@ from app.core.errors import (
     WrongCredentialsError,
 )
 from app.core.http import BODY_PROBLEMS, declare
-from app.core.limits import Hit
+from app.core.limits import hits_from
 from app.deps import ResourcesDep, SessionDep, VisitorDep
 from app.mail.messages import MailKind
 from app.public import service
@@ -90,7 +90,7 @@ async def confirm(
     body: LinkRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
 ) -> ConfirmationResponse:
     """Confirm the address that a mail went to."""
-    await resources.limits.hit(Hit("link-address", visitor.network))
+    await resources.limits.hit(*hits_from("link-address", visitor))
     await lifecycle.confirm(session, links.token_of(body.url), visitor)
     return ConfirmationResponse()
 
@@ -100,7 +100,7 @@ async def resend_confirmation(
     body: AddressRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
 ) -> ConfirmationSentResponse:
     """Mail a new confirmation link, if there is an account that waits for one."""
-    await resources.limits.hit(Hit("mail-address", visitor.network))
+    await resources.limits.hit(*hits_from("mail-address", visitor))
     await mails.request(session, MailRequest.CONFIRMATION, body.email)
     return ConfirmationSentResponse()
 
@@ -110,7 +110,7 @@ async def forgot_password(
     body: AddressRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
 ) -> ResetSentResponse:
     """Mail a link that resets the password, if there is such an account."""
-    await resources.limits.hit(Hit("mail-address", visitor.network))
+    await resources.limits.hit(*hits_from("mail-address", visitor))
     await mails.request(session, MailRequest.PASSWORD_RESET, body.email)
     return ResetSentResponse()
 
@@ -120,7 +120,7 @@ async def check_reset_token(
     body: LinkRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
 ) -> ResetTokenResponse:
     """Say whether a reset link still works, without using it up."""
-    await resources.limits.hit(Hit("link-address", visitor.network))
+    await resources.limits.hit(*hits_from("link-address", visitor))
     await links.require(session, links.token_of(body.url), LinkPurpose.RESET_PASSWORD)
     return ResetTokenResponse()
 
@@ -128,7 +128,7 @@ async def check_reset_token(
 @router.post("/resetpassword", responses=declare(LinkNotValidError, TooBusyError))
 async def reset_password(body: ResetRequest, resources: ResourcesDep, visitor: VisitorDep) -> ResetResponse:
     """Choose a new password with a reset link. Every session of the account ends."""
-    await resources.limits.hit(Hit("link-address", visitor.network))
+    await resources.limits.hit(*hits_from("link-address", visitor))
     await service.reset_password(resources, links.token_of(body.url), body.password, visitor)
     return ResetResponse()
 
@@ -166,7 +166,8 @@ async def send_feedback(
     body: FeedbackRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
 ) -> FeedbackResponse:
     """Mail a message to the team; an answer goes to the address given."""
-    await resources.limits.hit(Hit("feedback-address", visitor.network), Hit("feedback-everybody"))
+    await resources.limits.hit(*hits_from("feedback-address", visitor))
+    await resources.limits.hit_site("feedback-everybody", visitor.networks[-1].name)
     await mails.send(
         session, MailKind.FEEDBACK, resources.settings.contact_email, text=body.feedback, reply_to=body.email
     )

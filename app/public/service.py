@@ -6,7 +6,7 @@ from app.accounts import lifecycle, links
 from app.accounts.lifecycle import NewAccount
 from app.accounts.links import LinkPurpose
 from app.core.errors import BadRequestError, ValidationFailedError
-from app.core.limits import Hit
+from app.core.limits import hits_from
 from app.core.password_policy import require_good
 from app.core.visitor import Visitor
 from app.db import users
@@ -26,7 +26,8 @@ async def prepare_account(resources: Resources, body: SignupRequest, visitor: Vi
     """
     about = [body.email, body.email.partition("@")[0], body.first_name, body.last_name]
     password = require_good(body.password, resources.settings, about=about)
-    await resources.limits.hit(Hit("signup-address", visitor.network), Hit("signup-everybody"))
+    await resources.limits.hit(*hits_from("signup-address", visitor))
+    await resources.limits.hit_site("signup-everybody", visitor.networks[-1].name)
     return NewAccount(
         username=body.email,
         email=body.email,

@@ -7,7 +7,7 @@ from fastapi.responses import HTMLResponse
 
 from app.accounts import lifecycle
 from app.core.errors import LinkNotValidError
-from app.core.limits import Hit
+from app.core.limits import hits_from
 from app.deps import ResourcesDep, SessionDep, SettingsDep, VisitorDep
 from app.site import own_pages, well_known
 from app.site.mailbox import MailboxDep
@@ -53,7 +53,7 @@ async def confirm_from_page(
     token: Annotated[str, Form()], resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
 ) -> HTMLResponse:
     """Confirm the address, for browsers without the SPA."""
-    await resources.limits.hit(Hit("link-address", visitor.network))
+    await resources.limits.hit(*hits_from("link-address", visitor))
     try:
         await lifecycle.confirm(session, token, visitor)
     except LinkNotValidError as problem:

@@ -29,7 +29,7 @@ from app.core.errors import (
     ValidationFailedError,
 )
 from app.core.http import declare
-from app.core.limits import Hit
+from app.core.limits import Hit, hits_from
 from app.db.uploads import Upload
 from app.deps import ResourcesDep, SessionDep, SettingsDep, UploaderDep, VisitorDep
 from app.openml.client import is_api_key
@@ -143,9 +143,7 @@ async def create_upload(
     dialect = dialect_of(fields_of(request.headers))
     if not is_api_key(uploader.api_key):
         raise ApiKeyMissingError
-    await resources.limits.hit(
-        Hit("upload-account", str(uploader.id)), Hit("upload-address", visitor.network)
-    )
+    await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", visitor))
     creation = await read_creation(request, dialect)
     chunk = read_first_chunk(request, resources, dialect)
     upload, is_new = await begin_upload(resources, user_id=uploader.id, creation=creation)

@@ -22,7 +22,7 @@ from app.core.errors import (
     ValidationFailedError,
 )
 from app.core.http import OPENML_PROBLEMS, declare
-from app.core.limits import Hit
+from app.core.limits import Hit, hits_from
 from app.core.multipart import read_body, read_parts
 from app.core.visitor import Visitor
 from app.db.users import Account
@@ -193,9 +193,7 @@ async def _receive_form(
     """Return the number of the upload whose bytes came with the form, or came before with the same key."""
     if not is_api_key(uploader.api_key):
         raise ApiKeyMissingError
-    await resources.limits.hit(
-        Hit("upload-account", str(uploader.id)), Hit("upload-address", visitor.network)
-    )
+    await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", visitor))
     declared = request.headers.get("content-length", "")
     body = read_body(
         request.stream(),

@@ -12,8 +12,9 @@ import sqlalchemy as sa
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 
 from app.core.errors import TooManyRequestsError
-from app.core.limits import LIMITS, LOCAL, Hit, RateLimiter, parse_overrides
+from app.core.limits import LIMITS, LOCAL, MODEST, Hit, RateLimiter, hits_from, parse_overrides
 from app.core.settings import Settings, SettingsError
+from app.core.visitor import Visitor
 from app.db.engine import Database
 from app.db.rate_storage import DatabaseStorage
 from app.db.tables import rate_counters
@@ -46,6 +47,7 @@ async def storage(request: pytest.FixtureRequest, settings: Settings) -> AsyncIt
             f"async+{url}",
             wrap_exceptions=True,
             implementation="redispy",
+            key_prefix=secrets.token_hex(8),  # what a run before this one counted is none of ours
             connection_pool=pool,  # type: ignore[arg-type]
         )
         await pool.disconnect()
@@ -55,9 +57,17 @@ async def storage(request: pytest.FixtureRequest, settings: Settings) -> AsyncIt
         await database.close()
 
 
-async def allowed(limiter: RateLimiter, hit: Hit) -> bool:
+async def allowed(limiter: RateLimiter, *hits: Hit) -> bool:
     try:
-        await limiter.hit(hit)
+        await limiter.hit(*hits)
+    except TooManyRequestsError:
+        return False
+    return True
+
+
+async def site_allowed(limiter: RateLimiter, network: str) -> bool:
+    try:
+        await limiter.hit_site(SHARED, network)
     except TooManyRequestsError:
         return False
     return True
@@ -72,6 +82,35 @@ async def test_limit_when_reached_then_refused_with_a_time_and_others_are_not(st
     with pytest.raises(TooManyRequestsError) as refused:
         await limiter.hit(mine)
     assert 1 <= int(refused.value.headers["Retry-After"]) <= 3600
+
+
+async def test_limit_when_one_client_has_many_ipv6_networks_then_they_share_what_some_households_have(
+    storage: Storage,
+) -> None:
+    limiter = RateLimiter(storage, overrides=LIMIT)
+    prefix = f"2001:db8:{secrets.randbelow(0xFFFF):x}"
+
+    async def tries(*networks: str) -> int:
+        visitors = [Visitor(f"{prefix}:{network}::1", "") for network in networks]
+        return sum([await allowed(limiter, *hits_from(SHARED, visitor)) for visitor in visitors])
+
+    assert await tries(*["1"] * 10) == 3, "a household"
+    assert await tries(*(f"{n:x}" for n in range(2, 0xFF))) < 4 * 3, "the same /56: some households"
+    assert await tries(*(f"{n:x}01" for n in range(1, 0xFF))) < 16 * 3, "the same /48"
+    assert await allowed(limiter, *hits_from(SHARED, Visitor("2001:db8:ffff:1::1", "")))
+
+
+async def test_cap_of_the_site_when_one_client_asks_for_all_of_it_then_others_still_have_half(
+    storage: Storage,
+) -> None:
+    limiter = RateLimiter(storage, overrides={SHARED: "40/1 hour"})
+    name = secrets.token_hex(8)
+
+    greedy = [await site_allowed(limiter, name) for _ in range(60)]
+    modest = [await site_allowed(limiter, secrets.token_hex(8)) for _ in range(30)]
+
+    assert sum(greedy) <= 20 + MODEST
+    assert sum(modest) == 40 - sum(greedy), "whoever asks for little, until there is nothing left"
 
 
 async def test_limit_when_an_attempt_is_given_back_then_it_was_none(storage: Storage) -> None:
