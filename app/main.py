@@ -16,7 +16,6 @@ from typing import TypedDict
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.routing import APIRoute
-from starlette.datastructures import Headers
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
@@ -36,7 +35,7 @@ import app.upload.router
 import app.user.router
 from app.core.http import install_problem_handlers
 from app.core.logging import configure_logging
-from app.core.middleware import BodyLimitMiddleware, RequestMiddleware
+from app.core.middleware import BodyMiddleware, RequestMiddleware
 from app.core.settings import Settings, SettingsError, load_settings
 from app.resources import Resources, open_resources
 from app.site.fallback import PageFallback
@@ -46,8 +45,6 @@ from app.site.spa import open_files
 from app.upload.wire import UploadsMiddleware
 from app.worker.run import embedded_worker
 
-BODY_BYTES = 1 << 20
-"""Largest body of a route that does not stream to disk."""
 STARTUP_FAILED = 3
 """uvicorn's exit code for "do not start me again"."""
 
@@ -92,7 +89,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         generate_unique_id_function=_operation_id,
         lifespan=_lifespan(settings),
     )
-    application.add_middleware(BodyLimitMiddleware, limit=BODY_BYTES, streams=_streams)
+    application.add_middleware(BodyMiddleware)
     application.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -142,13 +139,6 @@ def _add_routes(application: FastAPI) -> None:
     application.mount("/assets/api", StaticFiles(directory=str(offline_assets)))
     application.mount("/assets", OwnFiles(packages=[("app.site", "static")]))
     application.router.routes.append(Route("/{path:path}", PageFallback(), methods=["GET", "HEAD"]))
-
-
-def _streams(path: str, headers: Headers) -> bool:
-    """Say whether the body goes to disk as it comes, under limits of its own."""
-    if path in {"/data-upload", "/data-edit-upload", "/image"}:
-        return True
-    return path.startswith("/uploads") and app.upload.dialects.dialect_of(headers) is not None
 
 
 def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:

@@ -4,12 +4,13 @@ from fastapi import APIRouter
 
 from app.collection import service
 from app.collection.schemas import CollectionResponse, RunCollectionRequest, TaskCollectionRequest
+from app.core.bodies import BoundedRoute
 from app.core.errors import AliasTakenError, TooManyRequestsError, UnauthorizedError
 from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
 from app.core.limits import Hit
 from app.deps import ResourcesDep, UploaderDep
 
-router = APIRouter(tags=["tasks"])
+router = APIRouter(tags=["tasks"], route_class=BoundedRoute)
 PROBLEMS = (UnauthorizedError, AliasTakenError, TooManyRequestsError, *BODY_PROBLEMS, *OPENML_PROBLEMS)
 
 

@@ -1,23 +1,28 @@
 """What surrounds every request: an id, one log line, the headers of a careful site, and a cap on its body."""
 
 import asyncio
+import contextlib
 import itertools
 import secrets
 import time
-from collections.abc import Callable
 
 import structlog
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.errors import BodyTooLargeError
 from app.core.hidden import printable
-from app.core.http import problem_response
 from app.core.logging import log_request
 
+BODY_BYTES = 1 << 20
+"""Largest body that does not stream to disk."""
 BODY_SECONDS = 60
 """In which a body that does not stream to disk has to arrive; a mebibyte takes that long on a modem."""
+LINGER_SECONDS = 2.0
+LINGER_BYTES = 1 << 22
+"""For which a body is read, and forgotten, after an answer that came before its end: what is under way on a line."""
+_BODY = "openml.body"
+"""Where the scope of a request has its body."""
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -79,47 +84,107 @@ class RequestMiddleware:
             )
 
 
-class BodyLimitMiddleware:
-    """Refuses bodies over `limit` bytes, by their declared length or while they come.
+class IncomingBody:
+    """The body of a request as it comes: to a route at most `BODY_BYTES` in `BODY_SECONDS`, or its reader's limits.
 
-    FastAPI's own `max_body_size` answers in plain text. Routes that stream to disk are left out: they have limits of
-    their own, which are settings.
+    Attributes:
+        declared: its length in bytes, if the client says so.
+        has_ended: nothing more will come.
+        is_bounded: these limits hold. They do for every `BoundedRoute` until a reader with limits of its own takes over
+            or the answer begins. Files are sent by applications that read nothing, and wait here for the client to go.
+        is_awaited: the client waits for `100 Continue` before it sends any of it, and nobody asked for it yet.
     """
 
-    def __init__(self, app: ASGIApp, *, limit: int, streams: Callable[[str, Headers], bool]) -> None:
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        headers = Headers(scope=scope)
+        length = headers.get("content-length", "")
+        self.declared = int(length) if length.isdecimal() else None
+        self.has_ended = not self.declared and "transfer-encoding" not in headers
+        self.is_bounded = False
+        self.is_awaited = headers.get("expect", "").lower() == "100-continue"
+        self._receive = receive
+        self._received = 0
+        self._deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+
+    async def receive(self) -> Message:
+        """Return the next piece, or the client's departure.
+
+        Raises:
+            HTTPException: 413 or 408; FastAPI turns every other exception of a body into a 400.
+        """
+        is_bounded = self.is_bounded and not self.has_ended
+        if is_bounded and (self.declared or 0) > BODY_BYTES:
+            raise HTTPException(413)
+        self.is_awaited = False
+        try:
+            async with asyncio.timeout_at(self._deadline if is_bounded else None):
+                message = await self._receive()
+        except TimeoutError:
+            raise HTTPException(408, headers={"Connection": "close"}) from None
+        self._received += len(message.get("body", b""))
+        if is_bounded and self._received > BODY_BYTES:
+            raise HTTPException(413, headers={"Connection": "close"})
+        # Later calls only wait for the client to go away.
+        self.has_ended = not message.get("more_body", False)
+        return message
+
+    @property
+    def is_left_behind(self) -> bool:
+        """Whether an answer now leaves a body behind that nobody will read, and the client may not end."""
+        return not self.has_ended and (self.is_awaited or self._received > 0)
+
+    async def discard(self) -> None:
+        """Read what still comes, within the limits above: a client that is hung up on at once may miss the answer."""
+        until = asyncio.get_running_loop().time() + LINGER_SECONDS
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                # What has arrived already is handed out without waiting, and no time-out would end that.
+                left = LINGER_BYTES
+                while left > 0 and not self.has_ended and asyncio.get_running_loop().time() < until:
+                    message = await self._receive()
+                    left -= len(message.get("body", b""))
+                    self.has_ended = not message.get("more_body", False)
+                    await asyncio.sleep(0)
+
+
+def admit_body(scope: Scope, receive: Receive) -> IncomingBody:
+    """Return the body of a new request, and leave it in its scope for the readers."""
+    body = scope[_BODY] = IncomingBody(scope, receive)
+    return body
+
+
+def body_of(scope: Scope) -> IncomingBody:
+    """Return the body of the request; `core.bodies` reads it."""
+    body: IncomingBody = scope[_BODY]
+    return body
+
+
+class BodyMiddleware:
+    """Bounds every body, and closes the connection properly after an answer that came before a body's end."""
+
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._limit = limit
-        self._streams = streams
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        headers = Headers(scope=scope) if scope["type"] == "http" else None
-        if headers is None or self._streams(scope["path"], headers):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        declared = headers.get("content-length", "0")
-        if declared.isdigit() and int(declared) > self._limit:
-            problem = BodyTooLargeError(
-                f"The body is larger than {self._limit} bytes.", limit_bytes=self._limit
-            )
-            await problem_response(problem)(scope, receive, send)
-            return
-        received, receiving = 0, True
-        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+        body = admit_body(scope, receive)
+        closes = False
 
-        async def receive_counted() -> Message:
-            nonlocal received, receiving
-            try:
-                async with asyncio.timeout_at(deadline if receiving else None):
-                    message = await receive()
-            except TimeoutError:
-                raise HTTPException(408) from None
-            received += len(message.get("body", b""))
-            if received > self._limit:
-                # FastAPI turns every other exception of a body into a 400.
-                raise HTTPException(413)
-            # Later calls only wait for the client to go away.
-            receiving = bool(message.get("more_body"))
-            return message
+        async def send_and_linger(message: Message) -> None:
+            nonlocal closes
+            if message["type"] == "http.response.start":
+                body.is_bounded = False
+                closes = (b"connection", b"close") in message["headers"]
+                if body.is_left_behind and not closes:
+                    message["headers"].append((b"connection", b"close"))
+                    closes = True
+            elif closes and not (message.get("more_body") or body.has_ended or body.is_awaited):
+                await send({**message, "more_body": True})
+                await body.discard()
+                message = {"type": "http.response.body"}
+            await send(message)
 
-        await self._app(scope, receive_counted, send)
+        await self._app(scope, body.receive, send_and_linger)

@@ -1,7 +1,5 @@
 """A multipart/form-data body, read as it arrives: no part is ever held whole, and nothing touches a disk here."""
 
-import asyncio
-import time
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,15 +8,13 @@ from typing import TYPE_CHECKING
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from app.core.errors import BodyStalledError, BodyTooLargeError, MalformedBodyError
+from app.core.errors import MalformedBodyError
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks  # exists for type checkers only
 
 MAX_HEADER_BYTES = 16_384
 MAX_PARTS = 64
-LEAST_BYTES = 4096
-"""What has to arrive while a body is waited for; less is no upload, whatever the line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,71 +31,6 @@ class PartEnd:
 
 
 PartEvent = PartStart | bytes | PartEnd
-
-
-def read_body(
-    stream: AsyncIterator[bytes], declared: str, *, limit_bytes: int, form_bytes: int, stall_seconds: float
-) -> AsyncIterator[bytes]:
-    """Return the body of a form with one file, as it arrives.
-
-    Args:
-        stream: the body.
-        declared: the header `Content-Length`, if any; a body that says it is too long is refused right here.
-        limit_bytes: largest file.
-        form_bytes: what the form may hold beside it.
-        stall_seconds: in which `LEAST_BYTES` have to arrive, or the end.
-
-    Raises:
-        BodyTooLargeError: the body is longer, at once or while it comes.
-        BodyStalledError: the client has gone silent (while it comes).
-    """
-    most = limit_bytes + form_bytes
-    if declared.isdigit() and int(declared) > most:
-        # The connection stays: a browser that is hung up on while it sends never sees the answer.
-        raise BodyTooLargeError(f"The file is larger than {limit_bytes} bytes.", limit_bytes=limit_bytes)
-    return _bounded(_unstalled(stream, stall_seconds), most=most, limit_bytes=limit_bytes)
-
-
-def too_large(limit_bytes: int) -> BodyTooLargeError:
-    """Return the problem of a file that goes on beyond its limit. The connection ends with it: nobody reads on."""
-    return BodyTooLargeError(
-        f"The file is larger than {limit_bytes} bytes.",
-        limit_bytes=limit_bytes,
-        headers={"Connection": "close"},
-    )
-
-
-async def _bounded(stream: AsyncIterator[bytes], *, most: int, limit_bytes: int) -> AsyncIterator[bytes]:
-    received = 0
-    async for chunk in stream:
-        received += len(chunk)
-        if received > most:
-            raise too_large(limit_bytes)
-        yield chunk
-
-
-async def _unstalled(stream: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
-    """Pass the body on for as long as it comes: a byte now and then would keep a place for nothing."""
-    arrived, left = 0, seconds
-    while True:
-        # What is done with the bytes in between is not the client's time.
-        began = time.monotonic()
-        try:
-            async with asyncio.timeout(left):
-                chunk = await anext(stream, None)
-        except TimeoutError:
-            # Whatever else comes, nobody reads it.
-            raise BodyStalledError(
-                f"Fewer than {LEAST_BYTES} bytes arrived in {seconds:g} seconds; send it again.",
-                headers={"Connection": "close"},
-            ) from None
-        if chunk is None:
-            return
-        left -= time.monotonic() - began
-        arrived += len(chunk)
-        yield chunk
-        if arrived >= LEAST_BYTES:
-            arrived, left = 0, seconds
 
 
 async def read_parts(body: AsyncIterator[bytes], content_type: str) -> AsyncIterator[PartEvent]:

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
+from app.core.bodies import BoundedRoute
 from app.core.errors import DatasetInUseError, TagTakenError, TooManyRequestsError, UnauthorizedError
 from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
 from app.core.limits import Hit
@@ -12,7 +13,7 @@ from app.data import service
 from app.data.schemas import EditFormResponse, EditRequest, TaggedResponse, TagRequest, UntaggedResponse
 from app.deps import ResourcesDep, UploaderDep
 
-router = APIRouter(tags=["datasets"])
+router = APIRouter(tags=["datasets"], route_class=BoundedRoute)
 Url = Annotated[
     str,
     Query(

@@ -8,13 +8,14 @@ import structlog
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from app.core.bodies import BoundedRoute
 from app.core.errors import NotReadyError
 from app.core.http import declare
 from app.db.reader import ReadStatement
 from app.deps import ResourcesDep
 
 log = structlog.get_logger(__name__)
-router = APIRouter(prefix="/health", tags=["health"])
+router = APIRouter(prefix="/health", tags=["health"], route_class=BoundedRoute)
 
 DATABASE_SECONDS = 3
 _PING = ReadStatement(sa.select(sa.literal_column("1")))

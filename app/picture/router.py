@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Request, Response
 
+from app.core.bodies import BoundedRoute, reads_body, stream_body
 from app.core.errors import (
     BodyStalledError,
     BodyTooLargeError,
@@ -15,13 +16,13 @@ from app.core.errors import (
 )
 from app.core.http import declare
 from app.core.limits import Hit
-from app.core.multipart import read_body, read_parts
+from app.core.multipart import read_parts
 from app.deps import PrincipalDep, ResourcesDep, VisitorDep
 from app.picture import service
 from app.picture.schemas import ImageChangedResponse
 from app.storage.pictures import name_in, path_of
 
-router = APIRouter(tags=["accounts"])
+router = APIRouter(tags=["accounts"], route_class=BoundedRoute)
 FORM_BYTES = 1 << 16
 """What a form may hold beside the picture."""
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg"}
@@ -67,15 +68,15 @@ FORM_SCHEMA = {
         TooBusyError,
     ),
 )
+@reads_body
 async def change_image(
     request: Request, principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
 ) -> ImageChangedResponse:
     """Change one's picture. It is redrawn: at most 512 pixels wide and high, without metadata, not animated."""
     settings = resources.settings
     # Who is refused is refused before the first byte is read.
-    body = read_body(
-        request.stream(),
-        request.headers.get("content-length", ""),
+    body = stream_body(
+        request,
         limit_bytes=settings.picture_max_bytes,
         form_bytes=FORM_BYTES,
         stall_seconds=settings.upload_stall_seconds,

@@ -6,8 +6,9 @@ from typing import BinaryIO
 
 from app.accounts import audit
 from app.accounts.audit import AuditKind
+from app.core.bodies import too_large
 from app.core.errors import MalformedBodyError, UnauthorizedError, ValidationFailedError
-from app.core.multipart import PartEnd, PartEvent, PartStart, too_large
+from app.core.multipart import PartEnd, PartEvent, PartStart
 from app.core.visitor import Visitor
 from app.db import users
 from app.resources import Resources

@@ -10,6 +10,7 @@ from app.accounts.lifecycle import AccountExistsError
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
 from app.accounts.sessions import log_in
+from app.core.bodies import BoundedRoute
 from app.core.errors import (
     BadRequestError,
     LinkNotValidError,
@@ -45,7 +46,9 @@ from app.public.schemas import (
     TokenResponse,
 )
 
-router = APIRouter(tags=["accounts"], responses=declare(*BODY_PROBLEMS, TooManyRequestsError))
+router = APIRouter(
+    tags=["accounts"], responses=declare(*BODY_PROBLEMS, TooManyRequestsError), route_class=BoundedRoute
+)
 NO_STORE = {"Cache-Control": "no-store"}
 
 

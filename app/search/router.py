@@ -5,17 +5,19 @@ import re
 
 from fastapi import APIRouter, Request, Response
 
+from app.core.bodies import BoundedRoute, read_body, reads_body
 from app.core.errors import NotFoundError
 from app.deps import ResourcesDep, ViewerDep
 from app.search import service
 from app.search.query import TYPES
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
 DOCUMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 NOWHERE = "Of the search server, this site has TYPE/TYPE/_search, TYPE/_search and TYPE/TYPE/ID only."
 
 
 @router.post("/es/{path:path}")
+@reads_body
 async def search(path: str, request: Request, resources: ResourcesDep, viewer_id: ViewerDep) -> Response:
     """Search one index, or all."""
     types: tuple[str, ...]
@@ -31,7 +33,7 @@ async def search(path: str, request: Request, resources: ResourcesDep, viewer_id
     found = await service.search(
         resources.upstreams.search,
         types,
-        _parse(await request.body()),
+        _parse(await read_body(request)),
         viewer_id=viewer_id,
         total_as_object=total_as_object,
     )

@@ -6,6 +6,7 @@ They hold no data: their modules (`static/js`) ask the public API for it, with t
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
+from app.core.bodies import BoundedRoute
 from app.core.errors import NotFoundError
 from app.deps import SettingsDep
 from app.openml.licences import LICENCES
@@ -13,7 +14,7 @@ from app.site.mailbox import MailboxDep, read_mails
 from app.site.pages import render
 from app.tabular import SUFFIXES
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
 
 
 @router.get("/auth/sign-up")

@@ -15,6 +15,7 @@ from fastapi import APIRouter, Request, Response
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
+from app.core.bodies import BoundedRoute, read_body, reads_body
 from app.core.errors import BadRequestError, NotFoundError, OpenMLUnreachableError, TooBusyError
 from app.core.outgoing import OUR_NAME
 from app.deps import ResourcesDep
@@ -28,7 +29,7 @@ from app.upstream.client import (
 )
 
 log = structlog.get_logger(__name__)
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
 
 READS = ["GET", "HEAD"]
 REST_PATH = re.compile(r"v1(?:/[A-Za-z0-9~%.:_(),=-]+)+/?")
@@ -111,13 +112,14 @@ async def describe_as_croissant(dataset_id: str, request: Request, resources: Re
 
 
 @router.post("/dashboard/_dash-update-component")
+@reads_body
 async def update_dashboard(request: Request, resources: ResourcesDep) -> Response:
     """Pass on a dashboard's question for what it shows."""
     client = resources.upstreams.dashboard
     if client is None:
         raise NotFoundError("There are no dashboards here.")
     answer = await _open(
-        request, client, "/dashboard/_dash-update-component", method="POST", body=await request.body()
+        request, client, "/dashboard/_dash-update-component", method="POST", body=await read_body(request)
     )
     return await _passed(answer, DASHBOARD)
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse
 
 from app.accounts import lifecycle
+from app.core.bodies import BoundedRoute
 from app.core.errors import LinkNotValidError
 from app.core.limits import hits_from
 from app.deps import ResourcesDep, SessionDep, SettingsDep, VisitorDep
@@ -13,7 +14,7 @@ from app.site import own_pages, well_known
 from app.site.mailbox import MailboxDep
 from app.site.pages import API_PAGES, render
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
 router.include_router(own_pages.router)
 router.include_router(well_known.router)
 

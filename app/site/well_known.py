@@ -5,11 +5,12 @@ from datetime import timedelta
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse, RedirectResponse
 
+from app.core.bodies import BoundedRoute
 from app.core.clock import utc_now
 from app.core.errors import NotFoundError
 from app.deps import SettingsDep
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
 VALID = timedelta(days=180)
 """How long the contact may be relied on; RFC 9116 advises less than a year."""
 ROBOTS = """User-agent: *

@@ -3,6 +3,7 @@
 from fastapi import APIRouter, Response
 from starlette.status import HTTP_202_ACCEPTED
 
+from app.core.bodies import BoundedRoute
 from app.core.errors import (
     DatasetNotActiveError,
     NotFoundError,
@@ -16,7 +17,7 @@ from app.deps import ResourcesDep, UploaderDep
 from app.task import service
 from app.task.schemas import TaskResponse, TaskStatusResponse, TaskWaitsResponse, UploadTaskRequest
 
-router = APIRouter(tags=["tasks"])
+router = APIRouter(tags=["tasks"], route_class=BoundedRoute)
 
 
 @router.post(

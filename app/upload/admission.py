@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.bodies import too_large
 from app.core.errors import (
     DatabaseUnavailableError,
     QuotaExceededError,
@@ -16,7 +17,6 @@ from app.core.errors import (
     TooManyRequestsError,
     UploadGoneError,
 )
-from app.core.multipart import too_large
 from app.core.settings import Settings
 from app.db import upload_room, uploads
 from app.db.uploads import Upload

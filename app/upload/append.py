@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from app.core.bodies import too_large
 from app.core.errors import (
     ChecksumMismatchError,
     DigestMismatchError,
@@ -25,7 +26,6 @@ from app.core.errors import (
     UploadGoneError,
     UploadStateError,
 )
-from app.core.multipart import too_large
 from app.core.senders import Sender
 from app.core.wakeups import UPLOADS, upload_topic
 from app.db import upload_parts, upload_room, uploads

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from fastapi import Request
 from pydantic import ValidationError
 
+from app.core.bodies import read_body, stream_body
 from app.core.errors import (
     BadRequestError,
     MalformedBodyError,
@@ -19,7 +20,6 @@ from app.core.errors import (
     UploadStateError,
     ValidationFailedError,
 )
-from app.core.multipart import read_body
 from app.core.settings import Settings
 from app.db.uploads import Upload
 from app.resources import Resources
@@ -28,6 +28,7 @@ from app.upload.append import Chunk
 from app.upload.creation import Creation
 from app.upload.dialects import IETF_BYTES, TUS_BYTES, Dialect
 from app.upload.digests import read_content_digest, read_repr_digest
+from app.upload.metadata import METADATA_BYTES
 from app.upload.schemas import UploadRequest
 
 
@@ -67,7 +68,7 @@ async def read_creation(request: Request, dialect: Dialect | None) -> Creation:
 
 async def read_json(request: Request) -> dict[str, Any]:
     """Return the body, an object; nothing at all is an empty one."""
-    content = await request.body()
+    content = await read_body(request, METADATA_BYTES)
     if not content:
         return {}
     if dialects.media_type(request.headers) not in {"application/json", "application/merge-patch+json"}:
@@ -126,12 +127,8 @@ def _read_chunk(request: Request, resources: Resources, dialect: Dialect, *, off
     else:
         total, is_last = ietf.read_total(fields, offset=offset), ietf.read_is_last(fields)
         announced = content_digest
-    body = read_body(
-        request.stream(),
-        fields.get("content-length", ""),
-        limit_bytes=settings.upload_max_bytes,
-        form_bytes=0,
-        stall_seconds=settings.upload_stall_seconds,
+    body = stream_body(
+        request, limit_bytes=settings.upload_max_bytes, stall_seconds=settings.upload_stall_seconds
     )
     return Chunk(
         stream=body,

@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Depends, Request, Response, status
 
+from app.core.bodies import BoundedRoute, reads_body
 from app.core.errors import (
     ApiKeyMissingError,
     BadRequestError,
@@ -55,7 +56,9 @@ from app.upload.schemas import (
     UploadRequest,
 )
 
-router = APIRouter(prefix="/uploads", tags=["uploads"], dependencies=[Depends(require_understood)])
+router = APIRouter(
+    prefix="/uploads", tags=["uploads"], dependencies=[Depends(require_understood)], route_class=BoundedRoute
+)
 CREATE = {
     "requestBody": {
         "required": False,
@@ -136,6 +139,7 @@ async def get_upload_options(settings: SettingsDep, response: Response) -> None:
         **declare(*BEGIN_PROBLEMS, DigestMismatchError, InconsistentLengthError, ChecksumMismatchError),
     },
 )
+@reads_body
 async def create_upload(
     request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep, response: Response
 ) -> UploadDetailResponse:
@@ -202,6 +206,7 @@ async def get_upload_offset(
         **declare(*BEGIN_PROBLEMS, *BYTES_PROBLEMS),
     },
 )
+@reads_body
 async def change_upload(
     upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse | Response:

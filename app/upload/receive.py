@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.exc import IntegrityError
 
+from app.core.bodies import too_large
 from app.core.errors import (
     BodyTooLargeError,
     FormatNotSupportedError,
@@ -15,7 +16,7 @@ from app.core.errors import (
     Problem,
     ValidationFailedError,
 )
-from app.core.multipart import PartEnd, PartEvent, PartStart, too_large
+from app.core.multipart import PartEnd, PartEvent, PartStart
 from app.core.wakeups import UPLOADS
 from app.db import upload_parts, uploads
 from app.db.engine import wake_after_commit

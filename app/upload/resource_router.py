@@ -6,6 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response, status
 from fastapi.sse import EventSourceResponse
 
+from app.core.bodies import BoundedRoute, reads_body
 from app.core.errors import (
     MalformedBodyError,
     NotFoundError,
@@ -31,7 +32,9 @@ from app.upload.schemas import (
 )
 from app.upload.watch import last_seen, look, watch
 
-router = APIRouter(prefix="/uploads", tags=["uploads"], dependencies=[Depends(require_understood)])
+router = APIRouter(
+    prefix="/uploads", tags=["uploads"], dependencies=[Depends(require_understood)], route_class=BoundedRoute
+)
 PAGE_LENGTH = 100
 PREVIEW_LENGTH = 200
 MOST_POSITIONS = 1_000_000
@@ -85,6 +88,7 @@ async def get_upload(
         ValidationFailedError,
     ),
 )
+@reads_body
 async def publish_upload(
     upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse:
@@ -102,6 +106,7 @@ async def publish_upload(
         UnauthorizedError, NotFoundError, UploadStateError, MalformedBodyError, ValidationFailedError
     ),
 )
+@reads_body
 async def retry_upload(
     upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse:

@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response, status
 
+from app.core.bodies import BoundedRoute, reads_body, stream_body
 from app.core.errors import (
     ApiKeyMissingError,
     BodyStalledError,
@@ -23,7 +24,7 @@ from app.core.errors import (
 )
 from app.core.http import OPENML_PROBLEMS, declare
 from app.core.limits import Hit, hits_from
-from app.core.multipart import read_body, read_parts
+from app.core.multipart import read_parts
 from app.core.visitor import Visitor
 from app.db.users import Account
 from app.deps import ResourcesDep, SettingsDep, UploaderDep, VisitorDep
@@ -47,7 +48,7 @@ from app.upload.schemas import (
     UploadResponse,
 )
 
-router = APIRouter(tags=["datasets"])
+router = APIRouter(tags=["datasets"], route_class=BoundedRoute)
 FORM_BYTES = METADATA_BYTES + (1 << 20)
 """What a form may hold beside the file."""
 ALREADY_THERE = (
@@ -152,6 +153,7 @@ FORM_PROBLEMS = declare(
         ),
     },
 )
+@reads_body
 async def upload_dataset(
     request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep, response: Response
 ) -> UploadResponse | UploadAcceptedResponse | FormatNotSupportedResponse:
@@ -177,6 +179,7 @@ async def upload_dataset(
 
 
 @router.post("/data-edit-upload", openapi_extra=FORM_SCHEMA, responses=FORM_PROBLEMS)
+@reads_body
 async def upload_draft(
     request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep
 ) -> DraftResponse | FormatNotSupportedResponse:
@@ -195,9 +198,8 @@ async def _receive_form(
         raise ApiKeyMissingError
     await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", visitor))
     declared = request.headers.get("content-length", "")
-    body = read_body(
-        request.stream(),
-        declared,
+    body = stream_body(
+        request,
         limit_bytes=resources.settings.upload_max_bytes,
         form_bytes=FORM_BYTES,
         stall_seconds=resources.settings.upload_stall_seconds,

@@ -6,6 +6,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from app.accounts import audit
 from app.accounts.audit import AuditKind
 from app.accounts.sessions import end_all_sessions, end_session, log_out
+from app.core.bodies import BoundedRoute
 from app.core.errors import (
     NotFoundError,
     TooManyRequestsError,
@@ -32,7 +33,7 @@ from app.user.schemas import (
     SessionsResponse,
 )
 
-router = APIRouter(tags=["accounts"], responses=declare(UnauthorizedError))
+router = APIRouter(tags=["accounts"], responses=declare(UnauthorizedError), route_class=BoundedRoute)
 PLACEHOLDER = "0000"
 """What the Flask and Next.js backends wrote into columns that they had nothing for."""
 FLASK_PICTURES = "imgs/"

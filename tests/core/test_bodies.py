@@ -4,9 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from starlette.requests import Request
+from starlette.types import Message, Scope
 
+from app.core.bodies import LEAST_BYTES, stream_body
 from app.core.errors import BodyStalledError
-from app.core.multipart import LEAST_BYTES, read_body
+from app.core.middleware import admit_body
 
 
 async def slowly(piece: bytes, *, pause: float, count: int) -> AsyncIterator[bytes]:
@@ -16,7 +19,13 @@ async def slowly(piece: bytes, *, pause: float, count: int) -> AsyncIterator[byt
 
 
 def body(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    return read_body(stream, "", limit_bytes=1_000_000, form_bytes=0, stall_seconds=0.5)
+    async def receive() -> Message:
+        piece = await anext(stream, None)
+        return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
+
+    scope: Scope = {"type": "http", "method": "POST", "headers": [(b"transfer-encoding", b"chunked")]}
+    incoming = admit_body(scope, receive)
+    return stream_body(Request(scope, incoming.receive), limit_bytes=1_000_000, stall_seconds=0.5)
 
 
 async def test_body_when_a_byte_comes_now_and_then_then_given_up() -> None:

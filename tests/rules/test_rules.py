@@ -8,6 +8,14 @@ import pytest
 from tests.rules.source import Source
 
 BREAKS: dict[str, list[tuple[str, str]]] = {
+    "rule_bodies": [
+        ("app/search/router.py", "async def search(request):\n    return await request.body()"),
+        ("app/upload/bodies.py", "stream = self.request.stream()"),
+        ("app/upload/router.py", "read = request.json"),
+        ("app/picture/router.py", "from fastapi import UploadFile"),
+        ("app/data/router.py", "router = APIRouter(tags=['datasets'])"),
+        ("app/data/router.py", "router = fastapi.APIRouter(route_class=APIRoute)"),
+    ],
     "rule_suggestions": [
         ("app/data/service.py", "import difflib"),
         ("app/tabular/names.py", "def find():\n    from difflib import get_close_matches"),
@@ -28,6 +36,11 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
 }
 """For each rule, files that break it: name and text."""
 KEEPS: dict[str, list[tuple[str, str]]] = {
+    "rule_bodies": [
+        ("app/core/bodies.py", "request.stream()"),
+        ("app/data/router.py", "router = APIRouter(tags=['datasets'], route_class=BoundedRoute)"),
+        ("app/upload/router.py", "await read_body(request, limit)\nresponse.json()\nrequest.headers"),
+    ],
     "rule_suggestions": [
         ("app/core/suggestions.py", "from difflib import SequenceMatcher"),
         ("app/data/service.py", "from app.core.suggestions import suggest"),
