@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.api_keys import is_api_key
 from app.core.clock import utc_now
 from app.core.errors import UnauthorizedError
 from app.core.limits import hits_from
@@ -17,7 +18,6 @@ from app.core.tokens import AccessToken
 from app.core.visitor import USER_AGENT_LENGTH, Visitor
 from app.db.sessions import set_last_seen
 from app.db.users import Account, get_account, get_account_by_api_key
-from app.openml.client import is_api_key
 from app.resources import Resources
 
 SEEN_EVERY = timedelta(minutes=5)

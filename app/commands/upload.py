@@ -25,7 +25,7 @@ from app.commands.uploader import (
     require_server,
 )
 from app.core.hidden import printable
-from app.db.uploads import HAS_OUTCOME, UploadState
+from app.db.upload_states import HAS_OUTCOME, UploadState
 
 DEFAULT_SERVER = "http://127.0.0.1:5000"
 LINE_SECONDS = 15.0

@@ -21,7 +21,7 @@ import httpx
 from pydantic import SecretStr
 
 from app.core.outgoing import open_http_for_command
-from app.db.uploads import ENDED, HAS_OUTCOME, UploadState
+from app.db.upload_states import ENDED, HAS_OUTCOME, UploadState
 
 REQUEST_BYTES = 1 << 26
 """Sent in one request; a proxy that takes less says so, and gets less."""

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -14,29 +13,11 @@ from app.db.queue import Queue
 from app.db.reader import Reader, ReadStatement
 from app.db.results import row_count
 from app.db.tables import UtcDateTime, upload_events, uploads, users
+from app.db.upload_states import ENDED as ENDED  # noqa: PLC0414 - what others know as part of this module
+from app.db.upload_states import HAS_OUTCOME as HAS_OUTCOME  # noqa: PLC0414 - as above
+from app.db.upload_states import HOLDS_BYTES as HOLDS_BYTES  # noqa: PLC0414 - as above
+from app.db.upload_states import UploadState as UploadState  # noqa: PLC0414 - as above
 from app.db.upload_values import as_kept
-
-
-class UploadState(StrEnum):
-    """Where an upload stands: in this order, but for the last three, which end it before `active`.
-
-    `ready` waits for its owner; an upload that is to be published at once goes by it.
-    """
-
-    RECEIVING = "receiving"
-    VERIFYING = "verifying"
-    READY = "ready"
-    RECEIVED = "received"
-    CHECKED = "checked"
-    CONVERTED = "converted"
-    SENDING = "sending"
-    PUBLISHED = "published"
-    PROCESSING = "processing"
-    ACTIVE = "active"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    DUPLICATE = "duplicate"
-
 
 TO_RECEIVE = Queue(uploads, [UploadState.RECEIVING])
 TO_PUBLISH = Queue(
@@ -52,14 +33,6 @@ TO_PUBLISH = Queue(
 TO_WATCH = Queue(uploads, [UploadState.PUBLISHED, UploadState.PROCESSING])
 IN_WORK = Queue(uploads, [*TO_PUBLISH.states, *TO_WATCH.states])
 """What a worker may have; not a queue to claim from."""
-ENDED = frozenset({UploadState.ACTIVE, UploadState.FAILED, UploadState.CANCELLED, UploadState.DUPLICATE})
-"""States that nothing follows, unless its owner asks for it."""
-HAS_OUTCOME = ENDED | {UploadState.PUBLISHED, UploadState.PROCESSING}
-"""States in which the person who uploaded can be told how it ended."""
-HOLDS_BYTES = frozenset(UploadState) - HAS_OUTCOME
-"""States whose bytes are needed, and count against the quota of their owner."""
-
-
 USERS_IN_TURN = 256
 """Users whose uploads are looked at in one turn."""
 

@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 
 import httpx
 
+from app.core.api_keys import is_api_key
 from app.core.outgoing import open_http
 from app.openml import reading, xml
 from app.openml.connection import Connection
@@ -26,8 +27,6 @@ from app.openml.records import (
 )
 from app.openml.remembered import Remembered
 
-API_KEY = re.compile(r"[0-9a-fA-F]{32}")
-"""OpenML pastes the key into SQL text: nothing else may be sent."""
 CONNECT_SECONDS = 15
 WRITE_SECONDS = 120
 READ_SECONDS = 60
@@ -47,11 +46,6 @@ IDS_IN_A_LIST = 100
 READERS = 2
 """Threads that parse large answers; what waits for them is bounded by the number of connections."""
 _MATCHES = re.compile(r"matched id\(s\): \[([0-9,]+)\]")
-
-
-def is_api_key(text: str | None) -> bool:
-    """Say whether `text` has the shape of a key."""
-    return text is not None and API_KEY.fullmatch(text) is not None
 
 
 @asynccontextmanager

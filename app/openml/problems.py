@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
+from app.core.api_keys import is_api_key
 from app.core.errors import (
     ApiKeyMissingError,
     ApiKeyRefusedError,
@@ -24,7 +25,6 @@ from app.core.errors import (
     ReadOnlyAccountError,
     ValidationFailedError,
 )
-from app.openml.client import is_api_key
 from app.openml.errors import (
     INDEX_FAILED,
     PASSING,

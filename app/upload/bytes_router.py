@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter, Depends, Request, Response, status
 
+from app.core.api_keys import is_api_key
 from app.core.bodies import BoundedRoute, reads_body
 from app.core.errors import (
     ApiKeyMissingError,
@@ -33,7 +34,6 @@ from app.core.http import declare
 from app.core.limits import Hit, hits_from
 from app.db.uploads import Upload
 from app.deps import ResourcesDep, SessionDep, SettingsDep, UploaderDep, VisitorDep
-from app.openml.client import is_api_key
 from app.resources import Resources
 from app.upload import ietf, service, tus
 from app.upload import status as upload_status

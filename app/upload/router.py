@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response, status
 
+from app.core.api_keys import is_api_key
 from app.core.bodies import BoundedRoute, reads_body, stream_body
 from app.core.errors import (
     ApiKeyMissingError,
@@ -28,7 +29,6 @@ from app.core.multipart import read_parts
 from app.core.visitor import Visitor
 from app.db.users import Account
 from app.deps import ResourcesDep, SettingsDep, UploaderDep, VisitorDep
-from app.openml.client import is_api_key
 from app.openml.licences import LICENCES
 from app.resources import Resources
 from app.tabular import SUFFIXES

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import structlog
 
+from app.core.api_keys import is_api_key
 from app.core.errors import (
     ApiKeyMissingError,
     DatasetNotActiveError,
@@ -16,7 +17,6 @@ from app.core.errors import (
 )
 from app.db import task_requests, uploads
 from app.db.task_requests import TO_MAKE, TaskRequestRow
-from app.openml.client import is_api_key
 from app.resources import Resources
 from app.task import service
 from app.task.schemas import UploadTaskRequest

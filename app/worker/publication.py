@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.api_keys import is_api_key
 from app.core.errors import (
     ApiKeyMissingError,
     BytesLostError,
@@ -38,7 +39,6 @@ from app.db.engine import wake_after_commit
 from app.db.uploads import ENDED, Upload, UploadState
 from app.mail.messages import MailKind
 from app.openml import xml
-from app.openml.client import is_api_key
 from app.openml.description import require_ignorable, with_changes
 from app.openml.errors import (
     AUTHENTICATION,

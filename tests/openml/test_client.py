@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.openml.client import OpenMLClient, is_api_key, open_client
+from app.core.api_keys import is_api_key
+from app.openml.client import OpenMLClient, open_client
 from app.openml.errors import LostAnswerError, NotSentError, RefusedError, UpstreamError
 
 KEY = "0123456789abcdef0123456789abcdef"
