@@ -156,6 +156,7 @@ async def reset_password(session: AsyncSession, token: str, password_hash: str, 
 
 async def activate(session: AsyncSession, user_id: int, visitor: Visitor) -> None:
     """Open an account on an operator's word, confirmed or not."""
+    await users.lock_user(session, user_id)
     await account_states.set_deactivated(session, user_id, None)
     await users.set_active(session, user_id, active=True)
     await users.add_to_members(session, user_id)
@@ -164,6 +165,7 @@ async def activate(session: AsyncSession, user_id: int, visitor: Visitor) -> Non
 
 async def deactivate(session: AsyncSession, user_id: int, visitor: Visitor) -> None:
     """Close an account until an operator opens it again: no mail link does, and no token or key works here."""
+    await users.lock_user(session, user_id)
     await account_states.set_deactivated(session, user_id, utc_now())
     await users.set_active(session, user_id, active=False)
     await account_tokens.delete_unused(session, user_id)
@@ -177,20 +179,25 @@ async def delete_account(resources: Resources, user_id: int, email: str) -> None
     The row itself stays, empty: datasets on OpenML name their uploader by its number, and no number may ever belong
     to somebody else. What was published stays there.
     """
-    async with resources.database.session() as session:
-        picture = await users.get_image(session, user_id)
-        await end_all_sessions(session, user_id)
-        await sessions.delete_sessions(session, user_id)
-        await account_tokens.delete_of_user(session, user_id)
-        await audit_events.delete_of_user(session, user_id)
-        await uploads.forget_user(session, user_id, utc_now())
-        await task_requests.delete_of_user(session, user_id)
-        await outbox.forget_recipient(session, email)
-        await users.anonymise(session, user_id)
-        await account_states.set_deactivated(session, user_id, utc_now())
-        await mails.send(session, MailKind.ACCOUNT_DELETED, email)
+    picture = await resources.database.unit(lambda session: _empty_account(session, user_id, email))
     if name := name_in(picture):
         await resources.pictures.delete(name)
+
+
+async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str:
+    """Clear the account and return the address of its picture."""
+    picture = await users.get_image(session, user_id)
+    await end_all_sessions(session, user_id)
+    await sessions.delete_sessions(session, user_id)
+    await account_tokens.delete_of_user(session, user_id)
+    await audit_events.delete_of_user(session, user_id)
+    await uploads.forget_user(session, user_id, utc_now())
+    await task_requests.delete_of_user(session, user_id)
+    await outbox.forget_recipient(session, email)
+    await users.anonymise(session, user_id)
+    await account_states.set_deactivated(session, user_id, utc_now())
+    await mails.send(session, MailKind.ACCOUNT_DELETED, email)
+    return picture
 
 
 async def _activate(session: AsyncSession, found: AccountToken, visitor: Visitor) -> None:

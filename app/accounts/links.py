@@ -13,6 +13,7 @@ from app.core.errors import LinkNotValidError
 from app.core.settings import Settings
 from app.db import account_tokens
 from app.db.account_tokens import AccountToken
+from app.db.users import lock_user
 
 
 class LinkPurpose(StrEnum):
@@ -87,6 +88,7 @@ async def redeem(session: AsyncSession, token: str, purpose: LinkPurpose) -> Acc
         LinkNotValidError: as `require`, or somebody else used it in this moment.
     """
     found = await require(session, token, purpose)
+    await lock_user(session, found.user_id)
     if not await account_tokens.use_token(session, token_digest=digest(token), now=utc_now()):
         raise LinkNotValidError
     return found

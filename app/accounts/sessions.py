@@ -45,8 +45,9 @@ async def log_in(resources: Resources, *, login: str, password: str, visitor: Vi
             raise WrongCredentialsError
     if not credentials.active:
         raise NotConfirmedError
-    async with resources.database.session() as session:
-        return await _open_session(resources, session, credentials, verification.new_hash, visitor)
+    return await resources.database.unit(
+        lambda session: _open_session(resources, session, credentials, verification.new_hash, visitor)
+    )
 
 
 async def _open_session(
@@ -80,9 +81,12 @@ async def log_out(resources: Resources, token: AccessToken, visitor: Visitor) ->
     """Refuse the token from now on, in every worker."""
     if token.expires_at <= utc_now():
         return
-    async with resources.database.session() as session:
-        await end_session(resources, session, token.user_id, token.jti, ends_at=token.expires_at)
-        await audit.write(session, token.user_id, AuditKind.LOGGED_OUT, visitor)
+    await resources.database.unit(lambda session: _log_out(resources, session, token, visitor))
+
+
+async def _log_out(resources: Resources, session: AsyncSession, token: AccessToken, visitor: Visitor) -> None:
+    await end_session(resources, session, token.user_id, token.jti, ends_at=token.expires_at)
+    await audit.write(session, token.user_id, AuditKind.LOGGED_OUT, visitor)
 
 
 async def end_session(

@@ -30,6 +30,11 @@ class RedisChannel:
         self._outgoing: asyncio.Queue[str] = asyncio.Queue(OUTGOING)
         self._is_up = False
 
+    @property
+    def is_up(self) -> bool:
+        """Whether Redis answers, as far as is known."""
+        return self._is_up
+
     def announce(self, topic: str) -> None:
         """Tell the other processes, soon; nobody waits for it."""
         if self._is_up:
@@ -84,6 +89,6 @@ async def next_message(subscription: "redis.client.PubSub") -> str | None:
 async def open_channel(pool: "redis.ConnectionPool", wakeups: Wakeups, *, prefix: str) -> AsyncIterator[None]:
     """Let notifications reach the other processes while the body runs."""
     channel = RedisChannel(redis.Redis(connection_pool=pool), wakeups, name=f"{prefix}.wakeups")
-    wakeups.announce = channel.announce
+    wakeups.announce, wakeups.hears_others = channel.announce, lambda: channel.is_up
     async with in_background(channel.run()):
         yield

@@ -442,7 +442,7 @@ class DatabaseUnavailableError(Exception):
 
 
 class DatabaseConflictError(DatabaseUnavailableError):
-    """Others changed the same rows at the same time, and ours was rolled back: the same again will do."""
+    """The transaction was rolled back by a deadlock, or with its connection: the same again will do."""
 
     retry_after_seconds = 1
 

@@ -9,6 +9,8 @@ OUTBOX = "outbox"
 UPLOADS = "uploads"
 PUBLISHED = "published"
 TASKS = "tasks"
+LOOKOUT = "lookout"
+"""The one loop of a worker that looks when rows will be due, for all the others."""
 
 
 def upload_topic(upload_id: str) -> str:
@@ -60,6 +62,8 @@ class Wakeups:
         """Sees to it that one listener of all processes is woken; False if it cannot."""
         self.announce: Callable[[str], None] = lambda _topic: None
         """Tells the other processes."""
+        self.hears_others: Callable[[], bool] = lambda: False
+        """Whether what other processes announce is heard here at the moment."""
 
     def notify(self, topic: str) -> None:
         """Wake one who listens to `topic` where topics are handed out, else everybody."""

@@ -1,13 +1,16 @@
 """Connections: sessions for units that write, a reader for the single SELECT of a hot route."""
 
+import asyncio
+import random
 import sqlite3
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import (
@@ -20,6 +23,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.clock import Clock
+from app.core.errors import DatabaseConflictError
 from app.core.settings import Settings, SettingsError
 from app.core.wakeups import Wakeups
 from app.db.charsets import first_unstorable
@@ -28,6 +32,11 @@ from app.db.mysql import Connections
 from app.db.reader import MySQLReader, Reader, SQLiteReader, as_text
 from app.db.tables import OPTIONAL_COLUMNS
 
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+UNIT_PAUSES = (0.02, 0.1, 0.3)
+"""Seconds before a unit of work is tried once more, about."""
 WAKE = "wake"
 AFTER = "after"
 
@@ -112,12 +121,32 @@ class Database:
             DatabaseUnavailableError: the database is away, in trouble or full.
         """
         with self._outage.translating():
-            async with self._sessions.begin() as session:
-                yield session
+            async with self._sessions() as session:
+                with self._outage.translating(uncommitted=True):
+                    yield session
+                await session.commit()
         for topic in session.info.get(WAKE, ()):
             self._wakeups.notify(topic)
         for action in session.info.get(AFTER, ()):
             action()
+
+    async def unit(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
+        """Do `work` in a session, and commit it; do it anew if that was rolled back through no fault of its own.
+
+        `work` may be called several times: what it does elsewhere than in its session has to bear that.
+
+        Raises:
+            DatabaseUnavailableError: the database is away, in trouble or full, or others were always faster.
+        """
+        for pause in UNIT_PAUSES:
+            try:
+                async with self.session() as session:
+                    return await work(session)
+            except DatabaseConflictError as error:
+                log.info("a unit of work is done anew", reason=error.reason)
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+        async with self.session() as session:
+            return await work(session)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:

@@ -54,17 +54,21 @@ class NoPlaceError(Exception):
     """All connections that this process may have are in use."""
 
 
-def unavailable(error: BaseException) -> DatabaseUnavailableError | None:
-    """Return what a driver's error means, or None if it says that we made a mistake."""
+def unavailable(error: BaseException, *, uncommitted: bool = False) -> DatabaseUnavailableError | None:
+    """Return what a driver's error means, or None if it says that we made a mistake.
+
+    `uncommitted` says that no COMMIT was sent yet: whatever a lost connection had begun is rolled back then.
+    """
     reason = _reason(error)
     if reason is None:
         return None
-    return (DatabaseConflictError if reason == _CONFLICT else DatabaseUnavailableError)(reason)
+    is_undone = reason == _CONFLICT or (uncommitted and is_lost(error))
+    return (DatabaseConflictError if is_undone else DatabaseUnavailableError)(reason)
 
 
 def is_lost(error: BaseException) -> bool:
     """Say whether the connection broke, with no word of how far the server came."""
-    return _reason(error) == LOST and not isinstance(error, NoAnswerError)
+    return _reason(error) == LOST
 
 
 def _reason(error: BaseException | None) -> str | None:
@@ -73,7 +77,7 @@ def _reason(error: BaseException | None) -> str | None:
     if isinstance(error, NoPlaceError | sa.exc.TimeoutError):
         return "all connections that this process may have are in use"
     if isinstance(error, NoAnswerError):
-        return AWAY
+        return AWAY  # Whatever its number: to ask again would take as long.
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
         return next((reason for reason, codes in _SQLITE.items() if code in codes), None)
@@ -115,8 +119,8 @@ class Outage:
             self._since = None
 
     @contextmanager
-    def translating(self) -> Iterator[None]:
-        """Let the body's driver errors come out as ours.
+    def translating(self, *, uncommitted: bool = False) -> Iterator[None]:
+        """Let the body's driver errors come out as ours; `uncommitted` as for `unavailable`.
 
         Raises:
             DatabaseUnavailableError: the database is away, in trouble or full.
@@ -124,7 +128,7 @@ class Outage:
         try:
             yield
         except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, aiomysql.Error, NoPlaceError) as error:
-            found = unavailable(error)
+            found = unavailable(error, uncommitted=uncommitted)
             if found is None:
                 raise
             self._say(found.reason, error)

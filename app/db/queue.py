@@ -39,6 +39,14 @@ class Queue:
         now_text = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
         return await reader.first(self._peek, {"now": now_text}) is not None
 
+    def earliest(self) -> list[sa.ScalarSelect[Any]]:
+        """Return what is due first in each state, as parts of a statement: the first entry of an index, each."""
+        due_at, state = self._table.c.available_at, self._table.c.state
+        return [
+            sa.select(sa.func.min(due_at)).where(state == sa.literal_column(f"'{name}'")).scalar_subquery()
+            for name in self.states
+        ]
+
     def due(self, now: datetime) -> sa.ColumnElement[bool]:
         """Return the condition that a row is in one of the states and nobody's."""
         return sa.and_(self._in_state, self._table.c.available_at <= now)

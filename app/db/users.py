@@ -324,6 +324,14 @@ async def add_user(
     return inserted_id(await session.execute(statement))
 
 
+async def lock_user(session: AsyncSession, user_id: int) -> None:
+    """Let whoever else changes the account, or counts what belongs to it, wait until this transaction ends.
+
+    What changes more than one table locks the user first: who meets there does not meet in another order elsewhere.
+    """
+    await session.execute(sa.select(users.c.id).where(users.c.id == user_id).with_for_update())
+
+
 async def set_active(session: AsyncSession, user_id: int, *, active: bool) -> None:
     """Let the user log in, or no longer."""
     await _set(session, user_id, active=int(active))

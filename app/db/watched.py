@@ -9,6 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 
+from app.core.errors import DatabaseUnavailableError
 from app.core.tasks import end
 from app.core.wakeups import Listener, Wakeups, upload_topic
 from app.db.engine import Database
@@ -17,6 +18,8 @@ from app.db.tables import uploads
 log = structlog.get_logger(__name__)
 
 LOOK_SECONDS = 1.0
+TOLD_SECONDS = 5.0
+"""Pause between two looks where other processes tell what they have changed."""
 IDS_AT_ONCE = 500
 
 
@@ -57,10 +60,12 @@ class WatchedUploads:
                 watched = list(self._watched)
                 for start in range(0, len(watched), IDS_AT_ONCE):
                     await self._compare(watched[start : start + IDS_AT_ONCE])
+            except DatabaseUnavailableError as error:
+                log.debug("uploads cannot be watched at the moment", reason=error.reason)
             except Exception:
                 # Whoever waits looks for themselves every now and then.
                 log.exception("uploads cannot be watched")
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(TOLD_SECONDS if self._wakeups.hears_others() else LOOK_SECONDS)
 
     async def _compare(self, upload_ids: list[str]) -> None:
         columns = (

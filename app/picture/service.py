@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import BinaryIO
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from app.accounts import audit
 from app.accounts.audit import AuditKind
 from app.core.bodies import too_large
@@ -80,10 +82,14 @@ async def _copy_part(events: AsyncIterator[PartEvent], file: BinaryIO, *, limit:
 
 async def _point_to(resources: Resources, user_id: int, path: str, visitor: Visitor) -> None:
     """Let the user's row name another picture, and remove the one before when that is certain."""
-    async with resources.database.session() as session:
+
+    async def change(session: AsyncSession) -> str:
         before = await users.set_image(session, user_id, path)
         if before is None:
             raise UnauthorizedError("This account is not active", error="invalid_token")
         await audit.write(session, user_id, AuditKind.PICTURE_CHANGED, visitor)
+        return before
+
+    before = await resources.database.unit(change)
     if name := name_in(before):
         await resources.pictures.delete(name)

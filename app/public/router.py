@@ -6,7 +6,6 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Response, status
 
 from app.accounts import lifecycle, links, mails
-from app.accounts.lifecycle import AccountExistsError
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
 from app.accounts.sessions import log_in
@@ -53,68 +52,57 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 
 @router.post("/signup", responses=declare(TooBusyError))
-async def signup(
-    body: SignupRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
-) -> SignupResponse:
+async def signup(body: SignupRequest, resources: ResourcesDep, visitor: VisitorDep) -> SignupResponse:
     """Create an account and mail a link that confirms its address."""
     account = await service.prepare_account(resources, body, visitor)
-    try:
-        await lifecycle.create_account(session, account, resources.settings, visitor)
-    except AccountExistsError:
-        if not resources.settings.signup_hides_accounts:
-            return SignupResponse(msg="User already exists")
-        await mails.request(session, MailRequest.ALREADY_SIGNED_UP, body.email)
+    if not await service.create_account(resources, account, visitor):
+        return SignupResponse(msg="User already exists")
     return SignupResponse(msg="User created")
 
 
 @router.post(
     "/register", status_code=status.HTTP_201_CREATED, responses=declare(BadRequestError, TooBusyError)
 )
-async def register(
-    body: RegisterRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
-) -> RegisterResponse:
+async def register(body: RegisterRequest, resources: ResourcesDep, visitor: VisitorDep) -> RegisterResponse:
     """Create an account with a user name made of the address; the SPA uses `POST /signup`."""
     person = service.checked_registration(body)
     prepared = await service.prepare_account(resources, person, visitor)
     hides = resources.settings.signup_hides_accounts
-    username = await lifecycle.free_username(session, person.email, always_random=hides)
+    username = await resources.database.unit(
+        lambda session: lifecycle.free_username(session, person.email, always_random=hides)
+    )
     account = replace(prepared, username=username)
-    try:
-        await lifecycle.create_account(session, account, resources.settings, visitor)
-    except AccountExistsError:
-        if not resources.settings.signup_hides_accounts:
-            raise BadRequestError("Email already registered") from None
-        await mails.request(session, MailRequest.ALREADY_SIGNED_UP, person.email)
+    if not await service.create_account(resources, account, visitor):
+        raise BadRequestError("Email already registered")
     return RegisterResponse(username=account.username, email=account.email)
 
 
 @router.post("/confirmation", responses=declare(LinkNotValidError))
-async def confirm(
-    body: LinkRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
-) -> ConfirmationResponse:
+async def confirm(body: LinkRequest, resources: ResourcesDep, visitor: VisitorDep) -> ConfirmationResponse:
     """Confirm the address that a mail went to."""
     await resources.limits.hit(*hits_from("link-address", visitor))
-    await lifecycle.confirm(session, links.token_of(body.url), visitor)
+    token = links.token_of(body.url)
+    await resources.database.unit(lambda session: lifecycle.confirm(session, token, visitor))
     return ConfirmationResponse()
 
 
 @router.post("/send-confirmation-token")
 async def resend_confirmation(
-    body: AddressRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
+    body: AddressRequest, resources: ResourcesDep, visitor: VisitorDep
 ) -> ConfirmationSentResponse:
     """Mail a new confirmation link, if there is an account that waits for one."""
     await resources.limits.hit(*hits_from("mail-address", visitor))
-    await mails.request(session, MailRequest.CONFIRMATION, body.email)
+    await service.request_mail(resources, MailRequest.CONFIRMATION, body.email)
     return ConfirmationSentResponse()
 
 
 @router.post("/forgotpassword")
 async def forgot_password(
-    body: AddressRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
+    body: AddressRequest, resources: ResourcesDep, visitor: VisitorDep
 ) -> ResetSentResponse:
     """Mail a link that resets the password, if there is such an account."""
     await resources.limits.hit(*hits_from("mail-address", visitor))
-    await mails.request(session, MailRequest.PASSWORD_RESET, body.email)
+    await service.request_mail(resources, MailRequest.PASSWORD_RESET, body.email)
     return ResetSentResponse()
 
 
@@ -166,12 +154,15 @@ async def create_token(
 
 @router.post("/feedback")
 async def send_feedback(
-    body: FeedbackRequest, resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
+    body: FeedbackRequest, resources: ResourcesDep, visitor: VisitorDep
 ) -> FeedbackResponse:
     """Mail a message to the team; an answer goes to the address given."""
     await resources.limits.hit(*hits_from("feedback-address", visitor))
     await resources.limits.hit_site("feedback-everybody", visitor.networks[-1].name)
-    await mails.send(
-        session, MailKind.FEEDBACK, resources.settings.contact_email, text=body.feedback, reply_to=body.email
+    contact = resources.settings.contact_email
+    await resources.database.unit(
+        lambda session: mails.send(
+            session, MailKind.FEEDBACK, contact, text=body.feedback, reply_to=body.email
+        )
     )
     return FeedbackResponse()

@@ -2,9 +2,10 @@
 
 from pydantic import ValidationError
 
-from app.accounts import lifecycle, links
-from app.accounts.lifecycle import NewAccount
+from app.accounts import lifecycle, links, mails
+from app.accounts.lifecycle import AccountExistsError, NewAccount
 from app.accounts.links import LinkPurpose
+from app.accounts.mails import MailRequest
 from app.core.errors import BadRequestError, ValidationFailedError
 from app.core.limits import hits_from
 from app.core.password_policy import require_good
@@ -54,6 +55,28 @@ def checked_registration(body: RegisterRequest) -> SignupRequest:
         raise ValidationFailedError.from_pydantic(error.errors(include_input=False)) from None
 
 
+async def create_account(resources: Resources, account: NewAccount, visitor: Visitor) -> bool:
+    """Create the account; False if somebody has the address and may be told so.
+
+    Where nobody may be, its owner hears of it by mail.
+    """
+    settings = resources.settings
+    try:
+        await resources.database.unit(
+            lambda session: lifecycle.create_account(session, account, settings, visitor)
+        )
+    except AccountExistsError:
+        if not settings.signup_hides_accounts:
+            return False
+        await request_mail(resources, MailRequest.ALREADY_SIGNED_UP, account.email)
+    return True
+
+
+async def request_mail(resources: Resources, kind: MailRequest, address: str) -> None:
+    """Queue the question whether a mail is due."""
+    await resources.database.unit(lambda session: mails.request(session, kind, address))
+
+
 async def reset_password(resources: Resources, token: str, password: str, visitor: Visitor) -> None:
     """Give the account of a reset link a new password; no connection is held while it is hashed.
 
@@ -66,5 +89,6 @@ async def reset_password(resources: Resources, token: str, password: str, visito
         about = await users.get_names(session, found.user_id)
     password = require_good(password, resources.settings, about=about)
     password_hash = await resources.passwords.hash(password)
-    async with resources.database.session() as session:
-        await lifecycle.reset_password(session, token, password_hash, visitor)
+    await resources.database.unit(
+        lambda session: lifecycle.reset_password(session, token, password_hash, visitor)
+    )

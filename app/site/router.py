@@ -9,7 +9,7 @@ from app.accounts import lifecycle
 from app.core.bodies import BoundedRoute
 from app.core.errors import LinkNotValidError
 from app.core.limits import hits_from
-from app.deps import ResourcesDep, SessionDep, SettingsDep, VisitorDep
+from app.deps import ResourcesDep, SettingsDep, VisitorDep
 from app.site import own_pages, well_known
 from app.site.mailbox import MailboxDep
 from app.site.pages import API_PAGES, render
@@ -51,12 +51,12 @@ async def confirm_page(token: str = "") -> HTMLResponse:
 
 @router.post("/auth/confirm-page/")
 async def confirm_from_page(
-    token: Annotated[str, Form()], resources: ResourcesDep, session: SessionDep, visitor: VisitorDep
+    token: Annotated[str, Form()], resources: ResourcesDep, visitor: VisitorDep
 ) -> HTMLResponse:
     """Confirm the address, for browsers without the SPA."""
     await resources.limits.hit(*hits_from("link-address", visitor))
     try:
-        await lifecycle.confirm(session, token, visitor)
+        await resources.database.unit(lambda session: lifecycle.confirm(session, token, visitor))
     except LinkNotValidError as problem:
         return render(
             "message.html",

@@ -3,9 +3,7 @@
 from fastapi import APIRouter, Request, status
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
-from app.accounts import audit
-from app.accounts.audit import AuditKind
-from app.accounts.sessions import end_all_sessions, end_session, log_out
+from app.accounts.sessions import log_out
 from app.core.bodies import BoundedRoute
 from app.core.errors import (
     NotFoundError,
@@ -65,12 +63,13 @@ async def change_profile(
     body: ProfileRequest,
     principal: PrincipalDep,
     resources: ResourcesDep,
-    session: SessionDep,
     visitor: VisitorDep,
 ) -> ProfileChangedResponse:
     """Change the profile. A new e-mail address takes effect when it is confirmed."""
     await resources.limits.hit(Hit("change-account", str(principal.account.id)))
-    await service.change_profile(session, principal.account, body, visitor)
+    await resources.database.unit(
+        lambda session: service.change_profile(session, principal.account, body, visitor)
+    )
     return ProfileChangedResponse()
 
 
@@ -84,23 +83,24 @@ async def get_api_key(principal: PrincipalDep) -> ApiKeyResponse:
 async def renew_api_key(
     principal: PrincipalDep,
     resources: ResourcesDep,
-    session: SessionDep,
     visitor: VisitorDep,
 ) -> ApiKeyChangedResponse:
     """Replace the API key. The body, if any, is ignored."""
     await resources.limits.hit(Hit("change-account", str(principal.account.id)))
-    return ApiKeyChangedResponse(apikey=await service.renew_api_key(session, principal.account, visitor))
+    api_key = await resources.database.unit(
+        lambda session: service.renew_api_key(session, principal.account, visitor)
+    )
+    return ApiKeyChangedResponse(apikey=api_key)
 
 
 @router.post("/api-key/regenerate", responses=declare(TooManyRequestsError))
 async def regenerate_api_key(
     principal: PrincipalDep,
     resources: ResourcesDep,
-    session: SessionDep,
     visitor: VisitorDep,
 ) -> ApiKeyRegeneratedResponse:
     """Replace the API key, as OpenML's Next.js site asks for it."""
-    changed = await renew_api_key(principal, resources, session, visitor)
+    changed = await renew_api_key(principal, resources, visitor)
     return ApiKeyRegeneratedResponse(apikey=changed.apikey, api_key=changed.apikey, apiKey=changed.apikey)
 
 
@@ -123,23 +123,21 @@ async def end_one_session(
     session_id: str,
     principal: PrincipalDep,
     resources: ResourcesDep,
-    session: SessionDep,
     visitor: VisitorDep,
 ) -> LogoutResponse:
     """End one of one's logins."""
-    for found in await service.list_sessions(session, principal.account, current=principal.token.jti):
-        if found.id == session_id:
-            await end_session(resources, session, principal.account.id, found.id, ends_at=found.expires_at)
-            await audit.write(session, principal.account.id, AuditKind.SESSION_ENDED, visitor)
-            return LogoutResponse()
-    raise NotFoundError("You have no such session; it may have ended already.")
+    await resources.database.unit(
+        lambda session: service.end_one(session, resources, principal.account, session_id, visitor)
+    )
+    return LogoutResponse()
 
 
 @router.delete("/sessions")
-async def end_sessions(principal: PrincipalDep, session: SessionDep, visitor: VisitorDep) -> LogoutResponse:
+async def end_sessions(
+    principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
+) -> LogoutResponse:
     """End all of one's logins, this one included."""
-    await end_all_sessions(session, principal.account.id)
-    await audit.write(session, principal.account.id, AuditKind.ALL_SESSIONS_ENDED, visitor)
+    await resources.database.unit(lambda session: service.end_all(session, principal.account, visitor))
     return LogoutResponse()
 
 
@@ -155,11 +153,13 @@ async def list_events(principal: PrincipalDep, session: SessionDep) -> AuditResp
     responses={status.HTTP_200_OK: {"model": ExportResponse, "content": {"application/json": {}}}},
 )
 async def export_data(
-    principal: PrincipalDep, session: SessionDep, resources: ResourcesDep, visitor: VisitorDep
+    principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
 ) -> StreamingResponse:
     """Return everything that this service holds about oneself, but for secrets."""
-    head = await service.begin_export(
-        session, principal.account, current=principal.token.jti, visitor=visitor
+    head = await resources.database.unit(
+        lambda session: service.begin_export(
+            session, principal.account, current=principal.token.jti, visitor=visitor
+        )
     )
     story = stream_export(resources, principal.account.id, head)
     return StreamingResponse(story, media_type="application/json")

@@ -4,8 +4,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit, lifecycle, mails
 from app.accounts.audit import AuditKind
-from app.accounts.sessions import verify_again
+from app.accounts.sessions import end_all_sessions, end_session, verify_again
 from app.core.clock import utc_now
+from app.core.errors import NotFoundError
 from app.core.visitor import Visitor
 from app.db import audit_events, sessions, users
 from app.db.users import Account
@@ -57,6 +58,28 @@ async def list_sessions(session: AsyncSession, account: Account, *, current: str
         )
         for found in await sessions.get_live_sessions(session, account.id, utc_now())
     ]
+
+
+async def end_one(
+    session: AsyncSession, resources: Resources, account: Account, jti: str, visitor: Visitor
+) -> None:
+    """End one of the user's logins.
+
+    Raises:
+        NotFoundError: there is no such one.
+    """
+    for found in await sessions.get_live_sessions(session, account.id, utc_now()):
+        if found.jti == jti:
+            await end_session(resources, session, account.id, jti, ends_at=found.expires_at)
+            await audit.write(session, account.id, AuditKind.SESSION_ENDED, visitor)
+            return
+    raise NotFoundError("You have no such session; it may have ended already.")
+
+
+async def end_all(session: AsyncSession, account: Account, visitor: Visitor) -> None:
+    """End all of the user's logins."""
+    await end_all_sessions(session, account.id)
+    await audit.write(session, account.id, AuditKind.ALL_SESSIONS_ENDED, visitor)
 
 
 async def list_events(session: AsyncSession, account: Account) -> list[AuditEventResponse]:

@@ -7,15 +7,14 @@ from datetime import timedelta
 
 import structlog
 
+from app.core.errors import DatabaseUnavailableError
 from app.core.tasks import heed_cancellation
-from app.core.wakeups import Wakeups
+from app.core.wakeups import LOOKOUT, Wakeups
 
 log = structlog.get_logger(__name__)
 
-IDLE_SECONDS = 1.0
-SWEEP_SECONDS = 5.0
-"""Pause between two looks at a queue whose new rows a broker announces."""
 FAULT_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.25
 
 
 async def work_off(
@@ -23,19 +22,33 @@ async def work_off(
 ) -> None:
     """Call `step` for ever: at once while it found work, else after a hint or `idle_seconds`, asked each time.
 
-    A fault of one step (the database is away) is logged and does not end the loop: the row's lease brings it back.
+    A fault of one step is logged and does not end the loop: the row's lease brings it back. While the database is away,
+    which `db.faults` logs, it is tried again after pauses that grow.
     """
+    failed, worked = 0, False
     with wakeups.listen(topic) as listener:
         while True:
             heed_cancellation()
             try:
                 busy = await step()
+            except DatabaseUnavailableError:
+                failed += 1
+                pause = back_off(failed, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=FAULT_SECONDS)
+                await asyncio.sleep(pause.total_seconds())
+                continue
             except Exception:
                 log.exception("worker step failed", topic=topic)
                 await asyncio.sleep(FAULT_SECONDS)
                 continue
-            if not busy:
-                await listener.wait(seconds=idle_seconds())
+            failed = 0
+            if busy:
+                worked = True
+                continue
+            if worked:
+                # It may have put off what it had.
+                wakeups.wake(LOOKOUT)
+            worked = False
+            await listener.wait(seconds=idle_seconds())
 
 
 def back_off(attempt: int, *, first_seconds: float, longest_seconds: float) -> timedelta:

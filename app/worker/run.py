@@ -12,12 +12,13 @@ from typing import Any
 import structlog
 
 from app.core.tasks import heed_cancellation, in_background
-from app.core.wakeups import OUTBOX, PUBLISHED, TASKS, UPLOADS
+from app.core.wakeups import LOOKOUT, OUTBOX, PUBLISHED, TASKS, UPLOADS
 from app.resources import Resources
 from app.worker.convert_upload import Converter
 from app.worker.deliver_mail import deliver_one
 from app.worker.janitor import clean_up, forget_the_past, remove_orphaned_pictures
-from app.worker.loops import IDLE_SECONDS, SWEEP_SECONDS, work_off
+from app.worker.lookout import Lookout
+from app.worker.loops import work_off
 from app.worker.machine import open_machine_slots
 from app.worker.make_tasks import make_one
 from app.worker.publish_upload import publish_one
@@ -29,6 +30,8 @@ log = structlog.get_logger(__name__)
 RESTART_SECONDS = 5
 CALM_SECONDS = 30
 """What nobody waits for begins when the start is over."""
+REST_SECONDS = 60.0
+"""A loop that nobody wakes looks for itself as rarely; the lookout wakes it when there is something."""
 FORGET_SECONDS = 600
 ORPHANS_SECONDS = 3600
 """Looking for them reads the whole table of users."""
@@ -91,6 +94,7 @@ def _loops(resources: Resources, converter: Converter) -> list[Coroutine[Any, An
     owner = _owner()
     # A topic belongs to one kind of loop: what a broker hands out wakes one of them, and it must be one that can do it.
     loops = [
+        _look_out(resources),
         _work_off(resources, OUTBOX, partial(deliver_one, resources, owner=owner)),
         _work_off(resources, PUBLISHED, partial(watch_one, resources, owner=owner)),
         _work_off(resources, TASKS, partial(make_one, resources, owner=owner)),
@@ -110,11 +114,12 @@ def _loops(resources: Resources, converter: Converter) -> list[Coroutine[Any, An
 
 
 async def _work_off(resources: Resources, topic: str, step: Callable[[], Awaitable[bool]]) -> None:
-    def idle_seconds() -> float:
-        broker = resources.broker
-        return SWEEP_SECONDS if broker is not None and broker.is_handing_out(topic) else IDLE_SECONDS
+    await work_off(resources.wakeups, topic, step, idle_seconds=lambda: REST_SECONDS)
 
-    await work_off(resources.wakeups, topic, step, idle_seconds=idle_seconds)
+
+async def _look_out(resources: Resources) -> None:
+    lookout = Lookout(resources)
+    await work_off(resources.wakeups, LOOKOUT, lookout.look, idle_seconds=lambda: lookout.pause_seconds)
 
 
 async def _repeat(

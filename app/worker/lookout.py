@@ -1,0 +1,57 @@
+"""One look for all loops of a worker: which rows are due, and when the next ones will be."""
+
+import asyncio
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from app.core.wakeups import OUTBOX, PUBLISHED, TASKS, UPLOADS
+from app.db.outbox import TO_SEND
+from app.db.reader import ReadStatement, utc_from_text
+from app.db.task_requests import TO_MAKE
+from app.db.uploads import TO_PUBLISH, TO_WATCH
+from app.resources import Resources
+
+ALONE_SECONDS = 1.0
+"""Pause between two looks where nobody tells this process what others have committed."""
+TOLD_SECONDS = 5.0
+"""Pause where Redis or a broker does: they may lose a message, and go at any time."""
+
+_QUEUES = {OUTBOX: TO_SEND, UPLOADS: TO_PUBLISH, PUBLISHED: TO_WATCH, TASKS: TO_MAKE}
+_TOPICS = [topic for topic, queue in _QUEUES.items() for _ in queue.states]
+_EARLIEST = ReadStatement(sa.select(*(part for queue in _QUEUES.values() for part in queue.earliest())))
+
+
+class Lookout:
+    """Wakes this worker's loops when a row of theirs is due: new ones, put off ones, and those of workers that died.
+
+    The loops themselves ask nothing while there is nothing, so that an idle worker costs one statement every now and
+    then, whatever it is told to do at once.
+    """
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    @property
+    def pause_seconds(self) -> float:
+        """How long nobody need look again."""
+        broker = self._resources.broker
+        is_told = self._resources.wakeups.hears_others() or (
+            broker is not None and all(broker.is_handing_out(topic) for topic in broker.topics)
+        )
+        return TOLD_SECONDS if is_told else ALONE_SECONDS
+
+    async def look(self) -> bool:
+        """Look once, and see to it that loops are woken when their rows are due; False, for it is no work."""
+        row = await self._resources.database.reader.first(_EARLIEST, {})
+        until_next = self.pause_seconds
+        for topic, due_at in zip(_TOPICS, row or (), strict=True):
+            seconds = self._seconds_until(utc_from_text(str(due_at)) if due_at else None)
+            if seconds is not None and seconds < until_next:
+                asyncio.get_running_loop().call_later(seconds, self._resources.wakeups.wake, topic)
+        return False
+
+    def _seconds_until(self, moment: datetime | None) -> float | None:
+        if moment is None:
+            return None
+        return max(0.0, (moment - self._resources.database.now()).total_seconds())

@@ -1,0 +1,186 @@
+"""Transactions that the database rolls back because of others: done anew, and nobody hears of it."""
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts import links
+from app.accounts.links import LinkPurpose
+from app.core.errors import DatabaseConflictError
+from app.core.limits import LIMITS
+from app.core.settings import Settings
+from app.core.wakeups import Wakeups
+from app.db import account_states
+from app.db.engine import Database, wake_after_commit
+from app.db.tables import account_states as account_states_table
+from tests.conftest import LONG, Person, Running, insert_person, running
+
+ROUNDS = 6 if LONG else 1
+PASSWORD = "four hills of green slate"
+
+pytestmark = pytest.mark.parametrize("database_uri", ["mariadb"], indirect=True)
+
+
+@pytest.fixture
+def settings(database_uri: str, tmp_path: Path, sandbox_url: str) -> Settings:
+    return Settings(
+        _env_file=None,
+        data_dir=tmp_path,
+        database_uri=database_uri,
+        openml_server=sandbox_url,
+        database_pool_size=20,
+        rate_limits=[f"{name}=1000000/hour" for name in LIMITS],
+    )
+
+
+async def test_unit_when_two_lock_the_same_rows_in_other_orders_then_both_are_done_once(
+    settings: Settings,
+) -> None:
+    woken: list[str] = []
+    wakeups = Wakeups()
+    wakeups.announce = woken.append
+    database = Database(settings, wakeups)
+    tries: list[int] = []
+
+    async def both(first: int, second: int) -> int:
+        async def work(session: AsyncSession) -> int:
+            tries.append(first)
+            for number in (first, second):
+                await account_states.set_deactivated(session, number, None)
+                await asyncio.sleep(0.1)
+            change = sa.update(account_states_table).where(account_states_table.c.user_id == first)
+            await session.execute(change.values(confirmed_at=database.now()))
+            wake_after_commit(session, "done")
+            return first
+
+        return await database.unit(work)
+
+    done = await asyncio.gather(both(1, 2), both(2, 1))
+    await database.close()
+
+    assert list(done) == [1, 2]
+    assert len(tries) > 2, "one of them was rolled back"
+    assert woken == ["done", "done"]
+
+
+async def test_unit_when_its_connection_is_lost_before_the_commit_then_done_anew(settings: Settings) -> None:
+    database = Database(settings)
+    tries = 0
+
+    async def work(session: AsyncSession) -> None:
+        nonlocal tries
+        tries += 1
+        await account_states.set_deactivated(session, 7, database.now())
+        if tries == 1:
+            number = await session.scalar(sa.text("SELECT CONNECTION_ID()"))
+            async with database.session() as other:
+                await other.execute(sa.text(f"KILL {number}"))
+        await session.execute(sa.text("SELECT 1"))
+
+    await database.unit(work)
+    async with database.session() as session:
+        assert await account_states.is_deactivated(session, 7)
+    await database.close()
+    assert tries == 2
+
+
+async def test_unit_when_it_is_rolled_back_every_time_then_it_ends(settings: Settings) -> None:
+    database = Database(settings)
+    tries = 0
+
+    async def work(_session: AsyncSession) -> None:
+        nonlocal tries
+        tries += 1
+        raise DatabaseConflictError("a deadlock")
+
+    with pytest.raises(DatabaseConflictError):
+        await database.unit(work)
+    await database.close()
+    assert tries == 4
+
+
+Write = Callable[[httpx.AsyncClient, Person, dict[str, str]], Awaitable[httpx.Response]]
+
+
+def asking(method: str, path: str, **arguments: Any) -> Write:
+    """A request as the person, in whose texts `{name}` stands for what was prepared."""
+
+    async def ask(client: httpx.AsyncClient, person: Person, prepared: dict[str, str]) -> httpx.Response:
+        filled: dict[str, Any] = {
+            kind: {name: str(value).format_map(prepared) for name, value in fields.items()}
+            for kind, fields in arguments.items()
+        }
+        return await client.request(method, path.format_map(prepared), headers=person.headers, **filled)
+
+    return ask
+
+
+WRITES: dict[str, Write] = {
+    "reset": asking("POST", "/resetpassword", json={"url": "{reset}", "password": PASSWORD}),
+    "confirm": asking("POST", "/confirmation", json={"url": "{confirm}"}),
+    "move": asking("POST", "/confirmation", json={"url": "{move}"}),
+    "log in": asking("POST", "/token", data={"username": "{email}", "password": "seven rivers flow north"}),
+    "log out": asking("POST", "/logout"),
+    "end all": asking("DELETE", "/sessions"),
+    "profile": asking(
+        "POST", "/profile", json={"first_name": "A", "last_name": "B", "email": "{other}", "bio": "x"}
+    ),
+    "key": asking("POST", "/api-key"),
+    "delete": asking("POST", "/delete", json={"password": "seven rivers flow north"}),
+    "sign up": asking(
+        "POST",
+        "/signup",
+        json={"first_name": "A", "last_name": "B", "email": "{other}", "password": PASSWORD},
+    ),
+    "begin": asking("POST", "/uploads", json={"file_name": "a.csv", "size": "8"}),
+    "cancel": asking("DELETE", "/uploads/{upload}"),
+    "publish": asking("POST", "/uploads/{upload}/publish", json={"dataset_name": "n", "description": "d"}),
+}
+
+
+async def prepare(app: Running, password_hash: str) -> tuple[Person, dict[str, str]]:
+    person = await insert_person(app, password_hash)
+    other = f"{secrets.token_hex(4)}@example.org"
+    made = {"email": person.email, "other": other}
+    async with app.resources.database.session() as session:
+        for name, purpose in (
+            ("reset", LinkPurpose.RESET_PASSWORD),
+            ("confirm", LinkPurpose.CONFIRM),
+            ("move", LinkPurpose.CHANGE_EMAIL),
+        ):
+            made[name] = await links.create_link(
+                session, app.resources.settings, user_id=person.id, purpose=purpose, email=other
+            )
+    begun = await app.client.post("/uploads", json={"file_name": "a.csv", "size": 8}, headers=person.headers)
+    return person, {**made, "upload": begun.json()["id"]}
+
+
+async def test_writes_when_each_meets_each_other_then_no_server_error(
+    settings: Settings, password_hash: str
+) -> None:
+    faults: list[str] = []
+
+    async def meet(app: Running, first: str, second: str) -> None:
+        person, prepared = await prepare(app, password_hash)
+        answers = await asyncio.gather(
+            *(WRITES[name](app.client, person, prepared) for name in (first, second, first, second))
+        )
+        faults.extend(
+            f"{first} and {second}: {answer.status_code} {answer.text[:100]}"
+            for answer in answers
+            if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR
+        )
+
+    async with running(settings) as app:
+        pairs = list(itertools.combinations_with_replacement(WRITES, 2)) * ROUNDS
+        for start in range(0, len(pairs), 4):
+            await asyncio.gather(*(meet(app, *pair) for pair in pairs[start : start + 4]))
+    assert not faults
