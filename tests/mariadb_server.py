@@ -28,9 +28,13 @@ class OwnMariaDB:
         self._process: subprocess.Popen[bytes] | None = None
         data = folder / "mariadb"
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"]
-        subprocess.run(
-            [*install, "--auth-root-authentication-method=normal"], check=True, capture_output=True
+        done = subprocess.run(
+            [*install, "--auth-root-authentication-method=normal"],
+            check=False,
+            capture_output=True,
+            text=True,
         )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         self._command = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--port={self.port}"]
         self._command += ["--bind-address=127.0.0.1", f"--socket={folder}/mariadb.sock", *options]
         if os.geteuid() == 0:

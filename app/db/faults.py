@@ -23,6 +23,7 @@ _REFUSED = "it lets nobody in"
 _TOO_SLOW = "it took too long"
 _READ_ONLY = "it takes no writes"
 _FULL = "its disk or memory is full"
+_NO_TABLE = "a table is missing"
 
 _MYSQL: Mapping[str, frozenset[int]] = {
     LOST: frozenset({1053, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 4031, 2006, 2013, 2014, 2055}),
@@ -33,6 +34,7 @@ _MYSQL: Mapping[str, frozenset[int]] = {
     _REFUSED: frozenset({1043, 1044, 1045, 1049, 1129, 1130, 1698}),
     _TOO_SLOW: frozenset({1317, 1969, 3024}),
     _READ_ONLY: frozenset({1290, 1792, 1836}),
+    _NO_TABLE: frozenset({1146}),
     _FULL: frozenset({3, 1021, 1023, 1026, 1030, 1037, 1038, 1041, 1114, 1206, 1637, 1878}),
 }
 """Error numbers of MySQL, MariaDB and their driver. Others are mistakes in a statement: those are ours."""
@@ -79,11 +81,17 @@ def _reason(error: BaseException | None) -> str | None:
     if isinstance(error, NoAnswerError):
         return AWAY  # Whatever its number: to ask again would take as long.
     if isinstance(error, sqlite3.Error):
-        code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
-        return next((reason for reason, codes in _SQLITE.items() if code in codes), None)
+        return _sqlite_reason(error)
     if isinstance(error, aiomysql.Error):
         return _mysql_reason(error)
     return None
+
+
+def _sqlite_reason(error: sqlite3.Error) -> str | None:
+    if str(error).startswith("no such table"):
+        return _NO_TABLE
+    code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
+    return next((reason for reason, codes in _SQLITE.items() if code in codes), None)
 
 
 def _mysql_reason(error: aiomysql.Error) -> str | None:

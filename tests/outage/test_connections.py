@@ -86,6 +86,8 @@ async def refused(
         (aiomysql.OperationalError(1213, "deadlock"), True),
         (aiomysql.InternalError(1213, "deadlock"), True),
         (aiomysql.OperationalError(1020, "changed since last read"), True),
+        (aiomysql.ProgrammingError(1146, "no such table"), False),
+        (sqlite3.OperationalError("no such table: users"), False),
         (aiomysql.InterfaceError("(0, 'Not connected')"), False),
         (aiomysql.InternalError("Packet sequence number wrong"), False),
         (sa.exc.TimeoutError("QueuePool limit"), False),
@@ -107,11 +109,11 @@ def test_error_when_it_is_the_databases_trouble_then_one_error_of_ours(
 @pytest.mark.parametrize(
     "error",
     [
-        aiomysql.ProgrammingError(1146, "no such table"),
+        aiomysql.ProgrammingError(1064, "syntax"),
         aiomysql.IntegrityError(1062, "duplicate"),
         aiomysql.DataError(1406, "too long"),
         aiomysql.OperationalError(1054, "unknown column"),
-        sqlite3.OperationalError("no such table"),
+        sqlite3.OperationalError("no such column"),
         sa.exc.InvalidRequestError("closed"),
         ValueError(),
     ],
