@@ -4,7 +4,7 @@
     |- 400  BadRequestError  MalformedBodyError  LinkNotValidError
     |- 400  DigestMismatchError  InconsistentLengthError  UploadCompletedError
     |- 401  UnauthorizedError  WrongCredentialsError
-    |- 403  NotConfirmedError  NotYoursError  ReadOnlyAccountError
+    |- 403  NotConfirmedError  NotYoursError  ReadOnlyAccountError  JoinedUploadError
     |- 404  NotFoundError
     |- 405  MethodNotAllowedError
     |- 408  BodyStalledError
@@ -149,6 +149,16 @@ class NotYoursError(Problem):
     """OpenML lets only the owner change this."""
 
     slug, status, title = "not-yours", 403, "OpenML lets only the owner change this"
+
+
+class JoinedUploadError(Problem):
+    """The upload was joined from others, and takes no bytes of its own."""
+
+    slug, status, title = (
+        "joined-upload",
+        403,
+        "An upload that is joined from others takes no bytes of its own",
+    )
 
 
 class ReadOnlyAccountError(Problem):

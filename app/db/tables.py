@@ -281,6 +281,9 @@ uploads = Table(
     Column("duplicate_of", String(32)),
     Column("progress", JSON),
     Column("tus_metadata", Text),
+    Column("is_partial", Boolean, nullable=False, server_default="0"),
+    Column("joined_from", Text),
+    Column("joined_into", String(32)),
     Column("received_md5", String(32)),
     Column("received_sha256", String(64)),
     Column("arff_bytes", BigInteger),
@@ -312,6 +315,7 @@ upload_parts = Table(
     Column("start", BigInteger, primary_key=True),
     Column("name", String(64), nullable=False),
     Column("length", BigInteger, nullable=False),
+    Column("stored_in", String(32)),
     **_OURS,
 )
 

@@ -62,15 +62,34 @@ async def add_parts(
 async def get_parts(session: AsyncSession, upload_id: str) -> list[Part]:
     """Return the parts of the upload's file, in their order."""
     statement = (
-        sa.select(upload_parts.c.start, upload_parts.c.name, upload_parts.c.length)
+        sa.select(upload_parts.c.start, upload_parts.c.name, upload_parts.c.length, upload_parts.c.stored_in)
         .where(upload_parts.c.upload_id == upload_id)
         .order_by(upload_parts.c.start)
     )
     return [Part(*row) for row in await session.execute(statement)]
 
 
-async def delete_parts(session: AsyncSession, upload_ids: Collection[str]) -> None:
-    """Forget the parts of files that are gone, or about to be, and the room that they had."""
+async def move_parts(session: AsyncSession, upload_id: str, *, into: str, start: int) -> None:
+    """Let what came of one upload count as bytes of another one from `start` on; the storage keeps it where it is."""
+    moved = {
+        "upload_id": into,
+        "start": upload_parts.c.start + start,
+        "stored_in": sa.func.coalesce(upload_parts.c.stored_in, upload_id),
+    }
+    await session.execute(sa.update(upload_parts).where(upload_parts.c.upload_id == upload_id).values(moved))
+
+
+async def delete_parts(session: AsyncSession, upload_ids: Collection[str]) -> list[str]:
+    """Forget the parts of files that are gone, or about to be, and the room that they had.
+
+    Returns under which uploads the storage has bytes of theirs.
+    """
     mine = uploads.c.id.in_(upload_ids)
     await session.execute(sa.update(uploads).where(mine).values(reserved_bytes=0, stored_bytes=0))
-    await session.execute(sa.delete(upload_parts).where(upload_parts.c.upload_id.in_(upload_ids)))
+    theirs = upload_parts.c.upload_id.in_(upload_ids)
+    elsewhere = (
+        sa.select(upload_parts.c.stored_in).distinct().where(theirs, upload_parts.c.stored_in.is_not(None))
+    )
+    found = [str(place) for place in await session.scalars(elsewhere)]
+    await session.execute(sa.delete(upload_parts).where(theirs))
+    return [*upload_ids, *found]

@@ -4,9 +4,10 @@ from enum import StrEnum
 
 
 class UploadState(StrEnum):
-    """Where an upload stands: in this order, but for the last three, which end it before `active`.
+    """Where an upload stands: in this order, but for the last four, which end it before `active`.
 
-    `ready` waits for its owner; an upload that is to be published at once goes by it.
+    `ready` waits for its owner; an upload that is to be published at once goes by it. A partial upload, of which a file
+    is put together, only receives, and then is `joined` with others.
     """
 
     RECEIVING = "receiving"
@@ -22,9 +23,18 @@ class UploadState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     DUPLICATE = "duplicate"
+    JOINED = "joined"
 
 
-ENDED = frozenset({UploadState.ACTIVE, UploadState.FAILED, UploadState.CANCELLED, UploadState.DUPLICATE})
+ENDED = frozenset(
+    {
+        UploadState.ACTIVE,
+        UploadState.FAILED,
+        UploadState.CANCELLED,
+        UploadState.DUPLICATE,
+        UploadState.JOINED,
+    }
+)
 """States that nothing follows, unless its owner asks for it."""
 HAS_OUTCOME = ENDED | {UploadState.PUBLISHED, UploadState.PROCESSING}
 """States in which the person who uploaded can be told how it ended."""

@@ -32,6 +32,7 @@ class UploadView(NamedTuple):
     received_bytes: int | None
     received_sha256: str | None
     publish_requested: bool
+    is_partial: bool
     expires_at: datetime | None
     duplicate_of: str | None
     row_count: int | None
@@ -85,8 +86,12 @@ async def get_page_of_user(
     before: UploadView | None = None,
     states: Collection[UploadState] | None = None,
 ) -> list[UploadView]:
-    """Return at most `limit` uploads of a user, newest first; only older ones than `before`, in the given states."""
-    statement = sa.select(*_VIEW).where(uploads.c.user_id == user_id)
+    """Return at most `limit` uploads of a user, newest first; only older ones than `before`, in the given states.
+
+    Parts that were joined are not among them: what they became is.
+    """
+    shown = sa.and_(uploads.c.user_id == user_id, uploads.c.state != UploadState.JOINED)
+    statement = sa.select(*_VIEW).where(shown)
     if states:
         statement = statement.where(uploads.c.state.in_(states))
     if before is not None:

@@ -59,6 +59,9 @@ class Upload(NamedTuple):
     duplicate_of: str | None
     progress: dict[str, Any] | None
     tus_metadata: str | None
+    is_partial: bool
+    joined_from: str | None
+    joined_into: str | None
     lease_owner: str | None
     received_md5: str | None
     received_sha256: str | None
@@ -121,6 +124,8 @@ class NewUpload(NamedTuple):
         available_at: when the one request that writes it is given up.
         expires_at: when one that may come in many is.
         reserved_bytes: room that was found for it.
+        is_partial: whether it is a part of a file, to be joined with others.
+        joined_from: what a client said of the parts that it is joined from.
     """
 
     id: str
@@ -139,6 +144,8 @@ class NewUpload(NamedTuple):
     repairs: list[dict[str, str]] | None = None
     warnings: list[str] | None = None
     tus_metadata: str | None = None
+    is_partial: bool = False
+    joined_from: str | None = None
     idempotency_key: str | None = None
     request_digest: str | None = None
 
@@ -192,7 +199,7 @@ async def get_twin(session: AsyncSession, user_id: int, *, sha256: str, name: st
 
 _COUNTS_AS_PUBLISHED = (
     frozenset(UploadState)
-    - {UploadState.FAILED, UploadState.CANCELLED, UploadState.DUPLICATE}
+    - {UploadState.FAILED, UploadState.CANCELLED, UploadState.DUPLICATE, UploadState.JOINED}
     - {UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY}
 )
 
@@ -368,9 +375,16 @@ async def get_ids(session: AsyncSession, which: sa.ColumnElement[bool]) -> list[
 async def get_states(
     session: AsyncSession, upload_ids: Collection[str]
 ) -> dict[str, tuple[str, datetime | None]]:
-    """Return the state and end of those uploads that are somebody's."""
-    statement = sa.select(uploads.c.id, uploads.c.state, uploads.c.finished_at).where(
-        uploads.c.id.in_(upload_ids), uploads.c.user_id != 0
+    """Return the state and end of those uploads that are somebody's; of a part that was joined, those of the whole."""
+    whole = uploads.alias("whole")
+    statement = (
+        sa.select(
+            uploads.c.id,
+            sa.func.coalesce(whole.c.state, uploads.c.state),
+            sa.case((whole.c.id.is_not(None), whole.c.finished_at), else_=uploads.c.finished_at),
+        )
+        .select_from(uploads.outerjoin(whole, whole.c.id == uploads.c.joined_into))
+        .where(uploads.c.id.in_(upload_ids), uploads.c.user_id != 0)
     )
     return {row[0]: (row[1], row[2]) for row in await session.execute(statement)}
 
@@ -395,6 +409,7 @@ async def forget_user(session: AsyncSession, user_id: int, now: datetime) -> Non
         "dataset_name",
         "idempotency_key",
         "tus_metadata",
+        "joined_from",
         "error",
         "repairs",
         "warnings",

@@ -5,7 +5,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from io import FileIO
 from pathlib import Path
@@ -113,16 +113,18 @@ class LocalStorage:
         self, upload_id: str, parts: Sequence[Part], on_progress: Callable[[int], None]
     ) -> Digests:
         """Make `source` of the parts: the first becomes the file, the others are added to it; then hash it."""
-        folder, source = self._root / upload_id, self.path(upload_id, "source")
+        source = self.path(upload_id, "source")
+        folders = {part.stored_in or upload_id: self._root / (part.stored_in or upload_id) for part in parts}
+        paths = [folders[part.stored_in or upload_id] / part.name for part in parts]
         length = sum(part.length for part in parts)
         if not await asyncio.to_thread(source.exists):
-            growing = folder / "source.growing"
-            await asyncio.to_thread(_begin_growing, growing, folder, parts[:1])
+            growing = source.with_name("source.growing")
+            await asyncio.to_thread(_begin_growing, growing, list(zip(paths[:1], parts[:1], strict=True)))
             at = parts[0].length if parts else 0
-            for part in parts[1:]:
-                await _add(growing, at, folder / part.name, part.length)
+            for path, part in zip(paths[1:], parts[1:], strict=True):
+                await _add(growing, at, path, part.length)
                 at += part.length
-            await asyncio.to_thread(_finish_growing, growing, source, folder, length)
+            await asyncio.to_thread(_finish_growing, growing, source, folders.values(), length)
         digests = await _hash(source, on_progress)
         if digests.length != length:
             raise OSError(f"{digests.length} bytes are on the disk where {length} were recorded")
@@ -177,18 +179,18 @@ def _write_through(file: FileIO, block: bytearray) -> None:
     write_through(file.fileno())
 
 
-def _begin_growing(growing: Path, folder: Path, first: Sequence[Part]) -> None:
+def _begin_growing(growing: Path, first: Sequence[tuple[Path, Part]]) -> None:
     """Make the first part the file that grows; it may be that already, and longer, if a worker died over it.
 
     Or sleeps: what it still does when it wakes puts the same bytes to the same places.
     """
     if not growing.exists():
+        growing.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         if first:
-            (folder / first[0].name).rename(growing)
+            first[0][0].rename(growing)
         else:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             growing.touch(mode=0o600)
-    if first and growing.stat().st_size < first[0].length:
+    if first and growing.stat().st_size < first[0][1].length:
         raise OSError("a part is shorter than was recorded")
 
 
@@ -214,15 +216,19 @@ def _copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
         length -= len(block)
 
 
-def _finish_growing(growing: Path, source: Path, folder: Path, length: int) -> None:
+def _finish_growing(growing: Path, source: Path, folders: Iterable[Path], length: int) -> None:
     """Give the whole file its name, and drop the parts that are in it now."""
     # What a writer wrote after it lost its turn does not count.
     os.truncate(growing, length)
     with growing.open("rb") as file:
         write_through(file.fileno())
     growing.rename(source)
-    for part in folder.glob("*.part"):
-        part.unlink(missing_ok=True)
+    for folder in folders:
+        if folder == source.parent:
+            for part in folder.glob("*.part"):
+                part.unlink(missing_ok=True)
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 async def _hash(path: Path, on_progress: Callable[[int], None]) -> Digests:

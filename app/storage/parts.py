@@ -22,11 +22,13 @@ class Part:
         start: offset of the first one.
         name: what the storage calls the part.
         length: how many bytes of it count.
+        stored_in: the upload that it came with, where that is another one than it belongs to now.
     """
 
     start: int
     name: str
     length: int
+    stored_in: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

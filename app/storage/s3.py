@@ -308,7 +308,9 @@ class S3Storage:
         try:
             with store_faults("get"):
                 answer = await obstore.get_async(
-                    self._store, _object(upload_id, part.name), options={"range": (first, last)}
+                    self._store,
+                    _object(part.stored_in or upload_id, part.name),
+                    options={"range": (first, last)},
                 )
                 block = await answer.bytes_async()
         except (FileNotFoundError, NotFoundError):

@@ -65,8 +65,7 @@ async def require_room(
             retry_after_seconds=QUEUE_RETRY_SECONDS,
         )
     _quota_left(settings, usage.bytes, size or 0)
-    if await uploads.get_queue_length(session) >= settings.uploads_waiting:
-        raise TooBusyError(retry_after_seconds=QUEUE_RETRY_SECONDS)
+    await require_place_in_queue(session, settings)
     await _disk_left(session, resources, size or 0)
 
 
@@ -173,3 +172,13 @@ async def _disk_left(session: AsyncSession, resources: Resources, wanted_bytes: 
     if wanted_bytes > left:
         raise StorageFullError
     return left
+
+
+async def require_place_in_queue(session: AsyncSession, settings: Settings) -> None:
+    """Refuse an upload while too many wait for a worker.
+
+    Raises:
+        TooBusyError: as it says.
+    """
+    if await uploads.get_queue_length(session) >= settings.uploads_waiting:
+        raise TooBusyError(retry_after_seconds=QUEUE_RETRY_SECONDS)

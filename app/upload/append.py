@@ -174,11 +174,10 @@ async def _end_too_long(resources: Resources, upload: Upload) -> None:
             detail=problem.detail,
             values={"error": problem.record(), "expires_at": None},
         )
-        if ended:
-            await upload_parts.delete_parts(session, [upload.id])
-            wake_after_commit(session, upload_topic(upload.id))
-    if ended:
-        await resources.storage.delete(upload.id)
+        places = await upload_parts.delete_parts(session, [upload.id]) if ended else []
+        wake_after_commit(session, upload_topic(upload.id))
+    for place in places:
+        await resources.storage.delete(place)
 
 
 async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upload:
@@ -298,6 +297,8 @@ class _Append:
 
     def _is_last(self, end: int) -> bool:
         total = self._upload.total_bytes
+        if self._upload.is_partial:
+            return False  # It has no end of its own: it is joined with others.
         if self._chunk.is_last is None:
             return end == total
         if self._chunk.is_last and total not in {None, end}:

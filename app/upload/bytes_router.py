@@ -14,6 +14,7 @@ from app.core.errors import (
     FormatNotSupportedError,
     IdempotencyKeyReusedError,
     InconsistentLengthError,
+    JoinedUploadError,
     MalformedBodyError,
     MediaTypeNotSupportedError,
     NotFoundError,
@@ -48,6 +49,7 @@ from app.upload.bodies import (
     require_understood,
     standing,
 )
+from app.upload.concatenation import join_parts
 from app.upload.creation import begin_upload
 from app.upload.dialects import IETF_BYTES, TUS_BYTES, dialect_of, fields_of
 from app.upload.schemas import (
@@ -108,6 +110,7 @@ BEGIN_PROBLEMS = (
     StorageFullError,
 )
 BYTES_PROBLEMS = (
+    JoinedUploadError,
     DigestMismatchError,
     InconsistentLengthError,
     UploadCompletedError,
@@ -136,7 +139,15 @@ async def get_upload_options(settings: SettingsDep, response: Response) -> None:
             "model": UploadDetailResponse,
             "description": "It was begun before: with this key, or as the same file under the same name.",
         },
-        **declare(*BEGIN_PROBLEMS, DigestMismatchError, InconsistentLengthError, ChecksumMismatchError),
+        **declare(
+            *BEGIN_PROBLEMS,
+            DigestMismatchError,
+            InconsistentLengthError,
+            ChecksumMismatchError,
+            JoinedUploadError,
+            NotFoundError,
+            UploadGoneError,
+        ),
     },
 )
 @reads_body
@@ -150,7 +161,10 @@ async def create_upload(
     await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", visitor))
     creation = await read_creation(request, dialect)
     chunk = read_first_chunk(request, resources, dialect)
-    upload, is_new = await begin_upload(resources, user_id=uploader.id, creation=creation)
+    if chunk and creation.parts:
+        raise JoinedUploadError
+    begin = join_parts if creation.parts else begin_upload
+    upload, is_new = await begin(resources, user_id=uploader.id, creation=creation)
     if is_new and chunk:
         await _append_first(resources, upload, chunk, is_named=creation.idempotency_key is not None)
     response.headers["Location"] = location_of(request, resources.settings, upload.id)
@@ -222,6 +236,8 @@ async def change_upload(
         upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
     await resources.limits.hit(Hit("chunk-account", str(uploader.id)))
     with hanging_up():
+        if upload.joined_from:
+            raise JoinedUploadError
         if dialect == "tus" and has_all_bytes(upload):
             await require_nothing(upload, chunk)
         else:

@@ -4,7 +4,8 @@ import hashlib
 import json
 import math
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -45,6 +46,9 @@ class Creation:
         idempotency_key: with the same one, the same upload is meant.
         tus_metadata: the header `Upload-Metadata`, which tus wants back.
         ends_by_length: whether the file is whole once it has `size` bytes; else a request says when it is.
+        is_partial: whether it is a part of a file, of any name and without a description; it is published with others.
+        joined_from: what the client said of the parts that are the file, in its own words.
+        parts: their numbers, in order.
     """
 
     file_name: str
@@ -55,10 +59,15 @@ class Creation:
     idempotency_key: str | None = None
     tus_metadata: str | None = None
     ends_by_length: bool = True
+    is_partial: bool = False
+    joined_from: str | None = None
+    parts: Sequence[str] = ()
 
     def digest(self) -> str:
         """Return what tells this request from another one with the same key."""
-        facts = [self.file_name, self.size, self.metadata, self.publish, self.sha256]
+        facts: list[object] = [self.file_name, self.size, self.metadata, self.publish, self.sha256]
+        if self.is_partial or self.parts:
+            facts.append("partial" if self.is_partial else list(self.parts))
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -131,19 +140,51 @@ async def begin_upload(resources: Resources, *, user_id: int, creation: Creation
         IdempotencyKeyReusedError: the key came with another request before.
         QuotaExceededError, StorageFullError, TooBusyError, TooManyRequestsError, BodyTooLargeError: there is no room.
     """
+    new = new_upload(resources, user_id, creation)
+    async with saved_once(), resources.database.session() as session:
+        await uploads.lock_user(session, user_id)
+        earlier = await find_earlier(session, new)
+        if earlier is not None:
+            return Created(earlier, is_new=False)
+        await require_room(session, resources, user_id=user_id, size=creation.size)
+        await uploads.add_upload(session, new)
+        if creation.size == 0 and creation.ends_by_length:
+            await finish(session, new)  # no request will bring its last byte
+        upload = await uploads.get_upload(session, new.id)
+        assert upload is not None  # noqa: S101 - it was written in this very transaction
+        return Created(upload, is_new=True)
+
+
+@asynccontextmanager
+async def saved_once() -> AsyncIterator[None]:
+    """Say what it means that a row is there already: another request with the same key is written in this moment."""
+    try:
+        yield
+    except IntegrityError:
+        raise UploadStateError(
+            "Another request with this Idempotency-Key is being served; send it again in a second.",
+            retry_after_seconds=1,
+        ) from None
+
+
+def new_upload(resources: Resources, user_id: int, creation: Creation) -> NewUpload:
+    """Return the row of an upload that begins now.
+
+    Raises:
+        FormatNotSupportedError, ValidationFailedError: see `begin_upload`.
+    """
     require_printable(creation.file_name)
     kind = format_of(creation.file_name)
-    if kind is None:
+    if kind is None and not creation.is_partial:
         raise FormatNotSupportedError("This kind of file cannot be read; GET /limits lists those that can.")
-    check = check_complete if creation.publish else check_draft
-    metadata = check(creation.metadata)
+    metadata = (check_complete if creation.publish else check_draft)(creation.metadata)
     key = creation.idempotency_key and key_digest(user_id, creation.idempotency_key)
     now = resources.database.now()
-    new = NewUpload(
+    return NewUpload(
         id=secrets.token_hex(16),
         user_id=user_id,
         file_name=creation.file_name,
-        format=kind.format,
+        format=kind.format if kind and not creation.is_partial else "",
         created_at=now,
         available_at=now,
         expires_at=expiry(resources),
@@ -155,29 +196,19 @@ async def begin_upload(resources: Resources, *, user_id: int, creation: Creation
         repairs=metadata.repairs,
         warnings=metadata.warnings,
         tus_metadata=creation.tus_metadata,
+        is_partial=creation.is_partial,
+        joined_from=creation.joined_from,
         idempotency_key=key or None,
         request_digest=creation.digest(),
     )
-    try:
-        async with resources.database.session() as session:
-            await uploads.lock_user(session, user_id)
-            earlier = await _find_earlier(session, new)
-            if earlier is None:
-                await require_room(session, resources, user_id=user_id, size=creation.size)
-                await uploads.add_upload(session, new)
-                if creation.size == 0 and creation.ends_by_length:
-                    await _finish_empty(session, new)
-            upload = earlier or await uploads.get_upload(session, new.id)
-    except IntegrityError:
-        raise UploadStateError(
-            "Another request with this Idempotency-Key is being served; send it again in a second.",
-            retry_after_seconds=1,
-        ) from None
-    assert upload is not None  # noqa: S101 - it was written in this very transaction
-    return Created(upload, is_new=earlier is None)
 
 
-async def _find_earlier(session: AsyncSession, new: NewUpload) -> Upload | None:
+async def find_earlier(session: AsyncSession, new: NewUpload) -> Upload | None:
+    """Return the upload that was begun with the same key, or that has published the same file under the same name.
+
+    Raises:
+        IdempotencyKeyReusedError: the key came with another request before.
+    """
     if new.idempotency_key:
         found = await uploads.get_by_idempotency_key(session, new.idempotency_key)
         if found is not None:
@@ -192,15 +223,21 @@ async def _find_earlier(session: AsyncSession, new: NewUpload) -> Upload | None:
     return None
 
 
-async def _finish_empty(session: AsyncSession, new: NewUpload) -> None:
-    """Let a file of no bytes go on at once: no request will bring its last one."""
+async def finish(session: AsyncSession, new: NewUpload, *, total_bytes: int = 0) -> None:
+    """Let a file go on that has all its bytes in the very transaction that begins it."""
     moved = await uploads.set_state(
         session,
         new.id,
         UploadState.VERIFYING,
         now=new.created_at,
         available_at=new.created_at,
-        values={"expires_at": None},
+        values={
+            "expires_at": None,
+            "total_bytes": total_bytes,
+            "received_bytes": total_bytes,
+            "reserved_bytes": total_bytes,
+            "stored_bytes": total_bytes,
+        },
     )
     assert moved  # noqa: S101 - it was written in this very transaction
     wake_after_commit(session, UPLOADS)

@@ -264,6 +264,9 @@ class UploadStatusResponse(BaseModel):
     received_bytes: int = Field(description="Bytes of the file that are safe here; go on from there.")
     sha256: str | None = Field(description="Of the whole file, once it is verified.")
     publish: bool = Field(description="Whether it is to be published as soon as the bytes are in.")
+    partial: bool = Field(
+        description="Whether it is a part of a file, to be joined with others; never published."
+    )
     dataset_name: str | None = Field(description="Null until the metadata is there.")
     progress: ProgressResponse | None = Field(description="Null where nothing moves.")
     row_count: int | None

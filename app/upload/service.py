@@ -78,6 +78,8 @@ async def _check_choices(
     """Hold what is said of columns, newly or ever, against the preview; in no transaction, for that is a file."""
     async with resources.database.session() as session:
         upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+    if upload.is_partial:
+        raise _not_now(upload)
     values = check_draft(merge(upload.description, changes)).values
     if not all_of_them:
         values = _news(values, upload.description or {}, changes)
@@ -298,7 +300,7 @@ async def cancel_upload(resources: Resources, *, user_id: int, upload_id: str) -
             if not await uploads.set_values(session, upload.id, wanted, only_in={UploadState.SENDING}):
                 raise _moved_on()
             return False
-        if upload.state == UploadState.DUPLICATE or upload.dataset_id is not None:
+        if upload.state in {UploadState.DUPLICATE, UploadState.JOINED} or upload.dataset_id is not None:
             raise _not_now(upload)
         if upload.state in CAN_STOP:
             stopped = await uploads.set_state(
@@ -312,8 +314,9 @@ async def cancel_upload(resources: Resources, *, user_id: int, upload_id: str) -
             if not stopped:
                 raise _moved_on()
             wake_after_commit(session, upload_topic(upload.id))
-        await upload_parts.delete_parts(session, [upload.id])
-    await resources.storage.delete(upload_id)
+        places = await upload_parts.delete_parts(session, [upload.id])
+    for place in places:
+        await resources.storage.delete(place)
     return True
 
 
@@ -331,6 +334,12 @@ def _not_now(upload: Upload) -> UploadStateError:
         return UploadStateError("The same file was published before; there is nothing left of this upload.")
     if upload.state == UploadState.CANCELLED:
         return UploadStateError("The upload was cancelled.")
+    if upload.is_partial:
+        return UploadStateError(
+            f"This is a part of the upload {upload.joined_into}; change that one."
+            if upload.joined_into
+            else "This is a part of a file; join it with the others (Upload-Concat: final), and publish that."
+        )
     return UploadStateError(f"The upload is on its way to OpenML ({upload.state}).")
 
 

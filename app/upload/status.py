@@ -133,6 +133,7 @@ def _facts(upload: UploadView, openml: OpenMLClient, originals: dict[str, int | 
         "received_bytes": upload.received_bytes or 0,
         "sha256": upload.received_sha256,
         "publish": upload.publish_requested,
+        "partial": upload.is_partial,
         "dataset_name": upload.dataset_name,
         "progress": progress_of(upload),
         "row_count": upload.row_count,

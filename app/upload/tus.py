@@ -3,9 +3,11 @@
 import base64
 import binascii
 import hashlib
+import re
 from datetime import datetime
 from email.utils import format_datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from app.core.errors import BadRequestError, ChecksumMismatchError, ValidationFailedError
 from app.db.uploads import Upload
@@ -15,10 +17,17 @@ from app.upload.dialects import Fields, read_number
 from app.upload.digests import read_repr_digest
 from app.upload.metadata import parse_metadata
 
-EXTENSIONS = "creation,creation-with-upload,creation-defer-length,termination,expiration,checksum"
+EXTENSIONS = (
+    "creation,creation-with-upload,creation-defer-length,termination,expiration,checksum,concatenation"
+)
 CHECKSUMS = {"sha1": "sha1", "sha256": "sha256"}
 """Algorithms of `Upload-Checksum`, by their names in tus, as hashlib names them."""
 LONGEST_METADATA = 16_384
+MOST_PARTS = 100
+"""Uploads of which one file may be joined."""
+PARTIAL = "partial"
+_FINAL = "final;"
+_UPLOAD = re.compile(r"(?:^|/)uploads/([0-9a-f]{32})/?$")
 _LISTS = frozenset({"creator", "contributor"})
 _UNRELATED = ("name", "type", "filetype", "relativePath", "caption")
 """What Uppy tells of every file; it says nothing of the dataset."""
@@ -34,9 +43,19 @@ def read_creation(fields: Fields) -> Creation:
         BadRequestError: the length is missing, told twice, or none.
         ValidationFailedError: the metadata lacks the file's name, or cannot be read.
     """
-    size = _read_size(fields)
+    concat = _read_concat(fields)
     raw = fields.get("upload-metadata", "")
     given = _read_metadata(raw)
+    if concat == PARTIAL:
+        return Creation(
+            file_name=given.get("filename", PARTIAL),
+            size=_read_size(fields),
+            idempotency_key=fields.get("idempotency-key"),
+            tus_metadata=raw or None,
+            ends_by_length=False,
+            is_partial=True,
+        )
+    parts = _read_parts(fields, concat) if concat else ()
     metadata: dict[str, Any] = parse_metadata(given.pop("metadata")) if "metadata" in given else {}
     file_name = given.pop("filename", None) or given.pop("name", None)
     if not file_name:
@@ -48,12 +67,14 @@ def read_creation(fields: Fields) -> Creation:
         metadata.pop(known, None)
     return Creation(
         file_name=file_name,
-        size=size,
+        size=None if concat else _read_size(fields),
         metadata=metadata,
         publish=publish,
         sha256=read_repr_digest(fields),
         idempotency_key=fields.get("idempotency-key"),
         tus_metadata=raw or None,
+        joined_from=concat,
+        parts=parts,
     )
 
 
@@ -98,12 +119,38 @@ def standing(upload: Upload) -> dict[str, str]:
         headers["Upload-Length"] = str(upload.total_bytes)
     if upload.tus_metadata:
         headers["Upload-Metadata"] = upload.tus_metadata
+    if upload.is_partial or upload.joined_from:
+        headers["Upload-Concat"] = upload.joined_from or PARTIAL
     return {**headers, **_expires(upload.expires_at)}
 
 
 def _expires(at: datetime | None) -> dict[str, str]:
     """Return the header that says when an unfinished upload is given up."""
     return {"Upload-Expires": format_datetime(at, usegmt=True)} if at else {}
+
+
+def _read_concat(fields: Fields) -> str | None:
+    """Return `partial`, or what begins with `final;`; None for a file that comes as a whole."""
+    text = fields.get("upload-concat")
+    if text is None or text == PARTIAL or text.startswith(_FINAL):
+        return text
+    raise BadRequestError(
+        "Upload-Concat is either `partial`, or `final;` and the addresses of partial uploads."
+    )
+
+
+def _read_parts(fields: Fields, concat: str) -> list[str]:
+    """Return the numbers of the partial uploads of which a file is joined."""
+    if "upload-length" in fields or "upload-defer-length" in fields:
+        raise BadRequestError("The length of a joined upload is that of its parts; send no Upload-Length.")
+    addresses = concat.removeprefix(_FINAL).split()
+    if not 0 < len(addresses) <= MOST_PARTS or len(concat) > LONGEST_METADATA:
+        raise BadRequestError(f"Name between 1 and {MOST_PARTS} partial uploads in Upload-Concat.")
+    found = [_UPLOAD.search(urlsplit(address).path) for address in addresses]
+    parts = [match[1] for match in found if match]
+    if len(set(parts)) < len(addresses):
+        raise BadRequestError("Upload-Concat names something that is no upload of ours, or an upload twice.")
+    return parts
 
 
 def _read_size(fields: Fields) -> int | None:

@@ -78,10 +78,11 @@ async def end_expired_uploads(resources: Resources) -> None:
         ]
         for upload_id in expired:
             wake_after_commit(session, upload_topic(upload_id))
-        await upload_parts.delete_parts(session, expired)
+        places = await upload_parts.delete_parts(session, expired)
     for upload_id in expired:
         log.info("upload expired", upload=upload_id)
-        await resources.storage.delete(upload_id)
+    for place in places:
+        await resources.storage.delete(place)
 
 
 async def remove_orphaned_bytes(resources: Resources) -> None:

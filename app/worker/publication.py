@@ -222,8 +222,9 @@ class Publication:
 
     async def _forget_bytes(self) -> None:
         async with self._resources.database.session() as session:
-            await upload_parts.delete_parts(session, [self._upload.id])
-        await self._resources.storage.delete(self._upload.id)
+            places = await upload_parts.delete_parts(session, [self._upload.id])
+        for place in places:
+            await self._resources.storage.delete(place)
 
     def _report(self, phase: str, done: int, total: int | None, rows: int | None = None) -> None:
         """Note how far a phase is; the renewal of the lease writes it down."""

@@ -187,6 +187,26 @@ async def test_compose_when_two_workers_do_it_at_once_then_the_file_is_exact(sto
     assert storage.path(A, "source").read_bytes() == b"".join(pieces)
 
 
+async def test_compose_when_parts_came_with_other_uploads_then_one_file_also_after_a_crash(
+    storage: UploadStorage,
+) -> None:
+    pieces = {A: some_bytes(MEBIBYTE + 3, 1), B: some_bytes(7, 2)}
+    parts: list[Part] = []
+    at = 0
+    for upload_id, piece in pieces.items():
+        added = await add(storage, upload_id, 0, piece)
+        parts += [Part(at + part.start, part.name, part.length, upload_id) for part in added]
+        at += len(piece)
+
+    for _ in range(2):
+        digests = await compose(storage, C, parts)
+        assert digests.sha256 == hashlib.sha256(b"".join(pieces.values())).hexdigest()
+    assert storage.path(C, "source").read_bytes() == b"".join(pieces.values())
+    for upload_id in (A, B, C):
+        await storage.delete(upload_id)
+    assert await storage.upload_ids() == []
+
+
 async def test_compose_when_a_part_is_not_as_long_as_recorded_then_refused(storage: UploadStorage) -> None:
     first, (second,) = await add(storage, A, 0, b"first,"), await add(storage, A, 6, b"second")
     with pytest.raises((Problem, OSError)):
