@@ -9,7 +9,6 @@ from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.api_keys import is_api_key
-from app.core.clock import utc_now
 from app.core.errors import UnauthorizedError
 from app.core.limits import hits_from
 from app.core.proxies import client_address
@@ -17,7 +16,7 @@ from app.core.settings import Settings
 from app.core.tokens import AccessToken
 from app.core.visitor import USER_AGENT_LENGTH, Visitor
 from app.db.sessions import set_last_seen
-from app.db.users import Account, get_account, get_account_by_api_key
+from app.db.users import Account, TokenState, get_account, get_account_by_api_key
 from app.resources import Resources
 
 SEEN_EVERY = timedelta(minutes=5)
@@ -72,13 +71,14 @@ class SignedIn(OAuth2PasswordBearer):
         if found is None:
             raise UnauthorizedError("This account does not exist any more", error="invalid_token")
         account, state = found
-        if state.revoked or (state.valid_from and token.issued_at <= state.valid_from):
+        if state.revoked or _is_cut_off(token, state):
             raise _revoked()
         if not account.active:
             raise UnauthorizedError("This account is not active", error="invalid_token")
-        if state.last_seen_at and utc_now() - state.last_seen_at > SEEN_EVERY:
+        now = resources.database.now()
+        if state.last_seen_at and now - state.last_seen_at > SEEN_EVERY:
             async with resources.database.session() as session:
-                await set_last_seen(session, token.jti, utc_now())
+                await set_last_seen(session, token.jti, now)
         return Principal(account, token)
 
 
@@ -100,6 +100,15 @@ class SignedInOrKey(SignedIn):
             raise UnauthorizedError("This API key opens no account; GET /api-key shows yours")
         await resources.limits.give_back(*guess)
         return found
+
+
+def _is_cut_off(token: AccessToken, state: TokenState) -> bool:
+    """Say whether the token was issued before all of the user's were made worthless.
+
+    Since then every token has its row; one without may have a time of its own.
+    """
+    cut_off = state.valid_from
+    return cut_off is not None and (token.issued_at <= cut_off or state.last_seen_at is None)
 
 
 def _revoked() -> UnauthorizedError:

@@ -17,6 +17,7 @@ from app.core.senders import Senders
 from app.core.settings import Settings, SettingsError, missing_extra
 from app.core.slots import Slots
 from app.core.system import allow_many_files
+from app.core.tasks import in_background
 from app.core.tokens import TokenSigner
 from app.core.wakeups import Wakeups
 from app.db import users
@@ -83,11 +84,14 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """
     allow_many_files()
     async with AsyncExitStack() as stack:
-        wakeups, denylist = Wakeups(), Denylist()
+        wakeups = Wakeups()
         database = Database(settings, wakeups)
+        denylist = Denylist(database.now)
         stack.push_async_callback(database.close)
         await require_current(database.engine)
         await database.learn()
+        if not database.is_sqlite:
+            await stack.enter_async_context(in_background(database.keep_time()))
         await asyncio.to_thread(warm_up)
         passwords = PasswordHasher(threads=settings.password_hash_threads, queue=settings.password_hash_queue)
         stack.callback(passwords.close)
@@ -113,7 +117,9 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             database=database,
             passwords=passwords,
             tokens=TokenSigner(
-                settings.token_secret, lifetime=timedelta(minutes=settings.access_token_minutes)
+                settings.token_secret,
+                lifetime=timedelta(minutes=settings.access_token_minutes),
+                now=database.now,
             ),
             denylist=denylist,
             limits=_rate_limiter(settings, database, pool),

@@ -4,9 +4,9 @@ from enum import StrEnum
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.clock import utc_now
 from app.core.visitor import Visitor
 from app.db import audit_events
+from app.db.engine import now_of
 
 
 class AuditKind(StrEnum):
@@ -32,4 +32,4 @@ class AuditKind(StrEnum):
 
 async def write(session: AsyncSession, user_id: int, kind: AuditKind, visitor: Visitor) -> None:
     """Write an event down, in the transaction that it belongs to."""
-    await audit_events.add_event(session, user_id, kind=kind, now=utc_now(), **visitor._asdict())
+    await audit_events.add_event(session, user_id, kind=kind, now=now_of(session), **visitor._asdict())

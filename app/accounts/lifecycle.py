@@ -12,7 +12,6 @@ from app.accounts.audit import AuditKind
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
 from app.accounts.sessions import end_all_sessions
-from app.core.clock import utc_now
 from app.core.errors import LinkNotValidError
 from app.core.settings import Settings
 from app.core.visitor import Visitor
@@ -28,6 +27,7 @@ from app.db import (
     users,
 )
 from app.db.account_tokens import AccountToken
+from app.db.engine import now_of
 from app.mail.messages import MailKind
 from app.resources import Resources
 from app.storage.pictures import name_in
@@ -83,7 +83,7 @@ async def create_account(
                 api_key=new_api_key(),
                 ip_address=visitor.ip_address,
                 active=active,
-                now=utc_now(),
+                now=now_of(session),
             )
     except IntegrityError as error:
         # A request beside this one was faster. (128 random bits do not collide.)
@@ -166,7 +166,7 @@ async def activate(session: AsyncSession, user_id: int, visitor: Visitor) -> Non
 async def deactivate(session: AsyncSession, user_id: int, visitor: Visitor) -> None:
     """Close an account until an operator opens it again: no mail link does, and no token or key works here."""
     await users.lock_user(session, user_id)
-    await account_states.set_deactivated(session, user_id, utc_now())
+    await account_states.set_deactivated(session, user_id, now_of(session))
     await users.set_active(session, user_id, active=False)
     await account_tokens.delete_unused(session, user_id)
     await end_all_sessions(session, user_id)
@@ -191,11 +191,11 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
     await sessions.delete_sessions(session, user_id)
     await account_tokens.delete_of_user(session, user_id)
     await audit_events.delete_of_user(session, user_id)
-    await uploads.forget_user(session, user_id, utc_now())
+    await uploads.forget_user(session, user_id, now_of(session))
     await task_requests.delete_of_user(session, user_id)
     await outbox.forget_recipient(session, email)
     await users.anonymise(session, user_id)
-    await account_states.set_deactivated(session, user_id, utc_now())
+    await account_states.set_deactivated(session, user_id, now_of(session))
     await mails.send(session, MailKind.ACCOUNT_DELETED, email)
     return picture
 
@@ -205,7 +205,7 @@ async def _activate(session: AsyncSession, found: AccountToken, visitor: Visitor
         raise LinkNotValidError
     await users.set_active(session, found.user_id, active=True)
     await users.add_to_members(session, found.user_id)
-    await account_states.set_confirmed(session, found.user_id, utc_now())
+    await account_states.set_confirmed(session, found.user_id, now_of(session))
     await audit.write(session, found.user_id, AuditKind.CONFIRMED, visitor)
 
 

@@ -8,11 +8,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.clock import utc_now
 from app.core.errors import LinkNotValidError
 from app.core.settings import Settings
 from app.db import account_tokens
 from app.db.account_tokens import AccountToken
+from app.db.engine import now_of
 from app.db.users import lock_user
 
 
@@ -46,7 +46,7 @@ async def create_link(
 
     `email` is the address that a change of address is about.
     """
-    token, now = secrets.token_hex(32), utc_now()
+    token, now = secrets.token_hex(32), now_of(session)
     await account_tokens.add_token(
         session,
         token_digest=digest(token),
@@ -75,7 +75,7 @@ async def require(session: AsyncSession, token: str, purpose: LinkPurpose) -> Ac
         found is None
         or found.purpose != purpose
         or found.used_at is not None
-        or found.expires_at <= utc_now()
+        or found.expires_at <= now_of(session)
     ):
         raise LinkNotValidError
     return found
@@ -89,7 +89,7 @@ async def redeem(session: AsyncSession, token: str, purpose: LinkPurpose) -> Acc
     """
     found = await require(session, token, purpose)
     await lock_user(session, found.user_id)
-    if not await account_tokens.use_token(session, token_digest=digest(token), now=utc_now()):
+    if not await account_tokens.use_token(session, token_digest=digest(token), now=now_of(session)):
         raise LinkNotValidError
     return found
 

@@ -6,11 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import links
 from app.accounts.links import LinkPurpose
-from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.core.wakeups import OUTBOX
 from app.db import account_states, outbox, users
-from app.db.engine import wake_after_commit
+from app.db.engine import now_of, wake_after_commit
 from app.db.users import Addressee
 from app.mail.messages import MailKind
 
@@ -31,13 +30,13 @@ class MailRequest(StrEnum):
 
 async def send(session: AsyncSession, kind: MailKind, recipient: str, **parameters: str | int) -> None:
     """Queue a mail."""
-    await outbox.add_mail(session, kind=kind, recipient=recipient, parameters=parameters, now=utc_now())
+    await outbox.add_mail(session, kind=kind, recipient=recipient, parameters=parameters, now=now_of(session))
     wake_after_commit(session, OUTBOX)
 
 
 async def request(session: AsyncSession, kind: MailRequest, address: str, **parameters: int) -> None:
     """Queue the question whether a mail is due."""
-    await outbox.add_mail(session, kind=kind, recipient=address, parameters=parameters, now=utc_now())
+    await outbox.add_mail(session, kind=kind, recipient=address, parameters=parameters, now=now_of(session))
     wake_after_commit(session, OUTBOX)
 
 

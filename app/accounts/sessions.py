@@ -7,13 +7,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit
 from app.accounts.audit import AuditKind
-from app.core.clock import utc_now
 from app.core.errors import NotConfirmedError, WrongCredentialsError
 from app.core.limits import Hit
 from app.core.tokens import AccessToken
 from app.core.visitor import Visitor
 from app.db import account_states, audit_events, revoked_tokens, sessions, users
-from app.db.engine import call_after_commit
+from app.db.engine import call_after_commit, now_of
 from app.db.users import Credentials
 from app.resources import Resources
 
@@ -62,10 +61,11 @@ async def _open_session(
     Raises:
         WrongCredentialsError: it was.
     """
-    if not await users.note_login(session, credentials, utc_now()):
+    if not await users.note_login(session, credentials, now_of(session)):
         raise WrongCredentialsError
-    # Only now: a token that is younger than a reset must have been earned after it.
-    text, token = resources.tokens.issue(credentials.id)
+    # Only now: a token that is younger than a reset must have been earned after it. Nor may it seem older.
+    cut_off = await account_states.get_valid_from(session, credentials.id)
+    text, token = resources.tokens.issue(credentials.id, after=cut_off)
     await sessions.add_session(session, token, **visitor._asdict())
     await audit.write(session, credentials.id, AuditKind.LOGGED_IN, visitor)
     # Accounts of other servers may lack the row without which OpenML refuses every upload.
@@ -79,7 +79,7 @@ async def _open_session(
 
 async def log_out(resources: Resources, token: AccessToken, visitor: Visitor) -> None:
     """Refuse the token from now on, in every worker."""
-    if token.expires_at <= utc_now():
+    if token.expires_at <= resources.database.now():
         return
     await resources.database.unit(lambda session: _log_out(resources, session, token, visitor))
 
@@ -98,8 +98,11 @@ async def end_session(
 
 
 async def end_all_sessions(session: AsyncSession, user_id: int) -> None:
-    """Refuse every token that the user has so far."""
-    await account_states.end_tokens(session, user_id, utc_now())
+    """Refuse every token that the user has so far, also one that another machine's clock has made seem later."""
+    await users.lock_user(session, user_id)
+    now = now_of(session)
+    await account_states.end_tokens(session, user_id, now)
+    await revoked_tokens.add_later_tokens(session, user_id, now)
 
 
 async def verify_again(resources: Resources, user_id: int, password: str, visitor: Visitor) -> None:

@@ -14,7 +14,6 @@ import redis.asyncio as redis
 
 from app.broker.channel import next_message
 from app.broker.reconnect import stay_connected
-from app.core.clock import utc_now
 from app.core.denylist import REMEMBERED, Denylist
 from app.core.tasks import heed_cancellation, in_background, side_by_side
 
@@ -53,7 +52,7 @@ class RedisDenylist:
         if mine := self._denylist.living():
             await self._client.zadd(self._name, {jti: ends_at.timestamp() for jti, ends_at in mine})
         options: dict[str, Any] = {"byscore": True, "desc": True, "offset": 0, "num": REMEMBERED}
-        now = utc_now().timestamp()
+        now = self._denylist.now().timestamp()
         found: Any = await self._client.zrange(self._name, "+inf", now, withscores=True, **options)
         for jti, ends_at in reversed(found):
             self._learn(bytes(jti).decode(errors="replace"), ends_at)
@@ -65,7 +64,7 @@ class RedisDenylist:
             try:
                 async with self._client.pipeline() as pipeline:
                     pipeline.zadd(self._name, {jti: ends_at.timestamp()})
-                    pipeline.zremrangebyscore(self._name, "-inf", utc_now().timestamp())
+                    pipeline.zremrangebyscore(self._name, "-inf", self._denylist.now().timestamp())
                     pipeline.publish(self._name, f"{jti} {ends_at.timestamp()}")
                     await pipeline.execute()
             except BaseException:

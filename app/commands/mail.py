@@ -82,8 +82,9 @@ async def _list(settings: Settings, recipient: str, state: str, limit: int) -> l
 async def _retry(settings: Settings, mail_id: int | None) -> int:
     database = Database(settings)
     try:
+        await database.look_at_clock()
         async with database.session() as session:
-            return await outbox.retry_mails(session, mail_id=mail_id, now=utc_now())
+            return await outbox.retry_mails(session, mail_id=mail_id, now=database.now())
     finally:
         await database.close()
 

@@ -1,4 +1,8 @@
-"""The one place that asks what time it is."""
+"""The one place that asks what time it is.
+
+Machines disagree about it. What another one will judge by (leases, tokens, links, cut-offs) is a time of the database
+they share: `Database.now`, or `app.db.engine.now_of` inside a transaction.
+"""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -15,6 +19,11 @@ class Clock:
     def __init__(self) -> None:
         self._seen: tuple[datetime, float] | None = None
 
+    @property
+    def is_known(self) -> bool:
+        """Whether anybody has looked at it."""
+        return self._seen is not None
+
     def now(self) -> datetime:
         """Return the present moment there; here, as long as nobody has looked."""
         if self._seen is None:
@@ -22,6 +31,6 @@ class Clock:
         moment, at = self._seen
         return moment + timedelta(seconds=time.monotonic() - at)
 
-    def set(self, moment: datetime) -> None:
-        """Note what that clock shows right now."""
-        self._seen = (moment, time.monotonic())
+    def set(self, moment: datetime, *, at: float) -> None:
+        """Note what that clock showed when our monotonic one was at `at`."""
+        self._seen = (moment, at)

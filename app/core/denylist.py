@@ -18,7 +18,8 @@ REMEMBERED = 20_000
 class Denylist:
     """The ids of tokens that were logged out before their end, and when that is."""
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], datetime] = utc_now) -> None:
+        self.now = now
         self._ends: OrderedDict[str, datetime] = OrderedDict()
         self.announce: Callable[[str, datetime], None] = lambda _jti, _ends_at: None
         """Tells the other processes of a token that was logged out in this one."""
@@ -41,6 +42,6 @@ class Denylist:
 
     def living(self) -> list[tuple[str, datetime]]:
         """Return what is known of tokens that would still be good, and forget the others."""
-        now = utc_now()
+        now = self.now()
         self._ends = OrderedDict((jti, ends_at) for jti, ends_at in self._ends.items() if ends_at > now)
         return list(self._ends.items())

@@ -14,6 +14,12 @@ async def end_tokens(session: AsyncSession, user_id: int, now: datetime) -> None
     await _set(session, user_id, "tokens_valid_from", now)
 
 
+async def get_valid_from(session: AsyncSession, user_id: int) -> datetime | None:
+    """Return when the user's tokens were last made worthless."""
+    statement = sa.select(account_states.c.tokens_valid_from).where(account_states.c.user_id == user_id)
+    return await session.scalar(statement)
+
+
 async def set_deactivated(session: AsyncSession, user_id: int, at: datetime | None) -> None:
     """Keep when an operator closed the account, or that it is open again."""
     await _set(session, user_id, "deactivated_at", at)

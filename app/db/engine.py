@@ -3,11 +3,12 @@
 import asyncio
 import random
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -25,6 +26,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from app.core.clock import Clock
 from app.core.errors import DatabaseConflictError
 from app.core.settings import Settings, SettingsError
+from app.core.tasks import heed_cancellation
 from app.core.wakeups import Wakeups
 from app.db.charsets import first_unstorable
 from app.db.faults import Outage
@@ -37,6 +39,10 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 UNIT_PAUSES = (0.02, 0.1, 0.3)
 """Seconds before a unit of work is tried once more, about."""
+CLOCK_SECONDS = 60.0
+"""How often the database's clock is looked at; a quartz drifts some milliseconds meanwhile."""
+LONGEST_LOOK_SECONDS = 0.5
+"""A look that took longer says less than the one before."""
 WAKE = "wake"
 AFTER = "after"
 
@@ -49,6 +55,12 @@ def wake_after_commit(session: AsyncSession, topic: str) -> None:
 def call_after_commit(session: AsyncSession, action: Callable[[], None]) -> None:
     """Call `action` once the transaction is committed; not at all if it is rolled back."""
     session.info.setdefault(AFTER, []).append(action)
+
+
+def now_of(session: AsyncSession) -> datetime:
+    """Return the moment by the clock of the session's database, see `Database.now`."""
+    clock: Clock = session.info["clock"]
+    return clock.now()
 
 
 class Database:
@@ -81,7 +93,11 @@ class Database:
             self.engine = _mysql_engine(self.url, writers)
             self.reader = MySQLReader(readers, self._outage)
         # What statements on OpenML's tables have to know of this installation's; `learn` looks.
-        self._facts: dict[str, Any] = {"charset": "utf-8", "missing_columns": frozenset()}
+        self._facts: dict[str, Any] = {
+            "charset": "utf-8",
+            "missing_columns": frozenset(),
+            "clock": self._clock,
+        }
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info=self._facts)
 
     def now(self) -> datetime:
@@ -93,8 +109,23 @@ class Database:
         if self.is_sqlite:
             return
         async with self._connection() as connection:
+            await connection.execute(sa.text("SELECT 1"))  # Opens the transaction, which would count as well.
+            asked = time.monotonic()
             moment: datetime = (await connection.execute(sa.text("SELECT UTC_TIMESTAMP(6)"))).scalar_one()
-        self._clock.set(moment.replace(tzinfo=UTC))
+            took = time.monotonic() - asked
+        if took < LONGEST_LOOK_SECONDS or not self._clock.is_known:
+            # It was looked at somewhere in between.
+            self._clock.set(moment.replace(tzinfo=UTC), at=asked + took / 2)
+
+    async def keep_time(self) -> NoReturn:
+        """Look at the clock every now and then: ours drift, and stand still while a machine sleeps."""
+        while True:
+            heed_cancellation()
+            await asyncio.sleep(CLOCK_SECONDS)
+            try:
+                await self.look_at_clock()
+            except Exception:
+                log.exception("the database's clock cannot be looked at; ours goes on from the last look")
 
     def can_store(self, text: str) -> bool:
         """Say whether the `users` table can hold the text."""

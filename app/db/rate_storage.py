@@ -5,7 +5,6 @@ from datetime import timedelta
 
 from limits.aio.storage import Storage
 
-from app.core.clock import utc_now
 from app.core.errors import DatabaseConflictError
 from app.db import rate_counters
 from app.db.engine import Database
@@ -29,18 +28,20 @@ class DatabaseStorage(Storage):
         """Count up and return what the window has; `expiry` is its length in seconds."""
         async with self._database.session() as session:
             return await rate_counters.add_hits(
-                session, key, hits=amount, now=utc_now(), window=timedelta(seconds=expiry)
+                session, key, hits=amount, now=self._database.now(), window=timedelta(seconds=expiry)
             )
 
     async def get(self, key: str) -> int:
         """Return what the window has."""
-        return await rate_counters.get_hits(self._database.reader, key, utc_now())
+        return await rate_counters.get_hits(self._database.reader, key, self._database.now())
 
     async def get_expiry(self, key: str) -> float:
         """Return when the window ends, in Unix time."""
         async with self._database.session() as session:
             ends_at = await rate_counters.get_end(session, key)
-        return ends_at.timestamp() if ends_at else time.time()
+        # The library compares it with this machine's clock.
+        left = ends_at - self._database.now() if ends_at else timedelta()
+        return time.time() + left.total_seconds()
 
     async def check(self) -> bool:
         """Say that the storage works; the database is watched elsewhere."""

@@ -9,7 +9,6 @@ from typing import Any
 
 import structlog
 
-from app.core.clock import utc_now
 from app.core.errors import (
     DatasetNotActiveError,
     NotFoundError,
@@ -93,7 +92,7 @@ async def _let_wait(resources: Resources, account: Account, request: UploadTaskR
         TooManyRequestsError: too many tasks wait already.
     """
     request_id = _request_id(account.id, request)
-    now = utc_now()
+    now = resources.database.now()
     async with resources.database.session() as session:
         if await task_requests.count_waiting(session, account.id) >= MOST_WAITING:
             raise TooManyRequestsError(retry_after_seconds=3600)

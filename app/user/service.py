@@ -5,10 +5,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import audit, lifecycle, mails
 from app.accounts.audit import AuditKind
 from app.accounts.sessions import end_all_sessions, end_session, verify_again
-from app.core.clock import utc_now
 from app.core.errors import NotFoundError
 from app.core.visitor import Visitor
 from app.db import audit_events, sessions, users
+from app.db.engine import now_of
 from app.db.users import Account
 from app.mail.messages import MailKind
 from app.resources import Resources
@@ -56,7 +56,7 @@ async def list_sessions(session: AsyncSession, account: Account, *, current: str
             ip_address=found.ip_address,
             user_agent=found.user_agent,
         )
-        for found in await sessions.get_live_sessions(session, account.id, utc_now())
+        for found in await sessions.get_live_sessions(session, account.id, now_of(session))
     ]
 
 
@@ -68,7 +68,7 @@ async def end_one(
     Raises:
         NotFoundError: there is no such one.
     """
-    for found in await sessions.get_live_sessions(session, account.id, utc_now()):
+    for found in await sessions.get_live_sessions(session, account.id, now_of(session)):
         if found.jti == jti:
             await end_session(resources, session, account.id, jti, ends_at=found.expires_at)
             await audit.write(session, account.id, AuditKind.SESSION_ENDED, visitor)

@@ -40,7 +40,6 @@ PICTURE_GRACE_SECONDS = 3600
 
 async def clean_up(resources: Resources) -> None:
     """Do every chore of uploads once."""
-    await resources.database.look_at_clock()
     await end_interrupted_uploads(resources)
     await end_expired_uploads(resources)
     await remove_orphaned_bytes(resources)

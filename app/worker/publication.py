@@ -188,7 +188,8 @@ class Publication:
             UploadState.READY,
             now=self._now(),
             owner=self._owner,
-            values={"expires_at": expiry(self._resources), "lease_owner": None, "progress": None},
+            available_at=self._now(),
+            values={"expires_at": expiry(self._resources), "progress": None},
         )
         return UploadState.READY if moved else None
 

@@ -33,6 +33,22 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
         ("app/data/service.py", "now = datetime.now(UTC)"),
         ("app/data/service.py", "import datetime\nnow = datetime.datetime.utcnow()"),
     ],
+    "rule_database_clock": [
+        ("app/worker/make_tasks.py", "lease = utc_now() + LEASE"),
+        ("app/accounts/links.py", "clock.utc_now()"),
+        ("app/deps.py", "import time\ntime.time()"),
+    ],
+    "rule_looked_at": [
+        ("app/worker/watch_processing.py", "async def f(): await uploads.set_state(session)"),
+        ("app/worker/deliver_mail.py", "async def f(): await outbox.set_sent(session)"),
+        ("app/worker/make_tasks.py", "async def f(): await set_ended(session)"),
+        ("app/upload/append.py", "async def f(): await queue.renew(session)"),
+        ("app/accounts/links.py", "async def f(): await account_tokens.use_token(session)"),
+    ],
+    "rule_lease_owner": [
+        ("app/worker/publication.py", "values = {'lease_owner': None}"),
+        ("app/db/users.py", "sa.update(uploads).values(available_at=now)"),
+    ],
 }
 """For each rule, files that break it: name and text."""
 KEEPS: dict[str, list[tuple[str, str]]] = {
@@ -53,6 +69,23 @@ KEEPS: dict[str, list[tuple[str, str]]] = {
     "rule_wall_clock": [
         ("app/core/clock.py", "now = datetime.now(UTC)"),
         ("app/data/service.py", "utc_now()"),
+    ],
+    "rule_database_clock": [
+        ("app/core/clock.py", "utc_now()"),
+        ("app/worker/make_tasks.py", "resources.database.now()\ntime.monotonic()"),
+        ("app/core/tokens.py", "def __init__(self, now=utc_now): ..."),
+    ],
+    "rule_looked_at": [
+        ("app/worker/make_tasks.py", "async def f(): moved = await uploads.set_state(session)"),
+        (
+            "app/worker/make_tasks.py",
+            "async def f():\n    if not await outbox.set_sent(s): raise LeaseLostError",
+        ),
+        ("app/worker/make_tasks.py", "async def f(): await uploads.add_upload(session)"),
+    ],
+    "rule_lease_owner": [
+        ("app/worker/publication.py", "uploads.set_state(session, available_at=now)"),
+        ("app/db/queue.py", "values = {'lease_owner': None}"),
     ],
 }
 """Files that are next to breaking one, and do not."""

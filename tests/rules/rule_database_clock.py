@@ -1,0 +1,30 @@
+"""Ask Database.now, or now_of(session) in a transaction: what is judged on another machine needs the clock they share.
+
+Leases, tokens, links, cut-offs, counters: a machine that is five seconds ahead must not take another's work, nor keep a
+token alive. The exceptions below are judged where they were made, or by whoever says so.
+"""
+
+from collections.abc import Iterator
+
+from tests.rules.source import Source, Violation
+
+ASKS = ("utc_now", "time.time", "time.time_ns")
+OWN_CLOCK = {
+    "app/core/clock.py": "asks for everybody",
+    "app/core/limits.py": "the library of the rate limits tells ends of windows in this machine's time",
+    "app/db/rate_storage.py": "as above",
+    "app/mail/transport.py": "a name of a file, to sort by",
+    "app/commands/mail.py": "the date of a test mail, which no database has a part in",
+    "app/storage/pictures.py": "files of this machine have its times",
+    "app/storage/s3.py": "the store's own times, with an hour's grace",
+}
+"""Files that may ask their own machine, and why."""
+
+
+def violations(source: Source) -> Iterator[Violation]:
+    """Yield every call that asks this machine for the time of day."""
+    if source.name in OWN_CLOCK or source.name.startswith("app/sandbox/"):
+        return
+    for name, call in source.calls():
+        if name in ASKS or name.endswith(".utc_now"):
+            yield call.lineno, f"{name}() is called"

@@ -1,0 +1,43 @@
+"""Look at what it returns, and do nothing else where it is False: somebody was faster, or the lease is lost.
+
+Of a function of `app/db` that returns a bool, the result is whether its UPDATE found what it was meant for.
+"""
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+from tests.rules.source import Source, Violation, dotted, read_sources
+
+ROOT = Path(__file__).parents[2]
+
+
+@cache
+def _answering() -> frozenset[str]:
+    """Return the names of the functions of `app/db` that say whether they did something."""
+    return frozenset(
+        node.name
+        for source in read_sources(ROOT)
+        if source.name.startswith("app/db/")
+        for node in ast.walk(source.tree)
+        if isinstance(node, ast.AsyncFunctionDef)
+        and isinstance(node.returns, ast.Name)
+        and node.returns.id == "bool"
+    )
+
+
+def violations(source: Source) -> Iterator[Violation]:
+    """Yield every statement that is nothing but such a call."""
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Await):
+            call = node.value.value
+            if isinstance(call, ast.Call) and _takes_session(call):
+                name = dotted(call.func).rpartition(".")[2]
+                if name in _answering():
+                    yield call.lineno, f"nobody looks at what {name}() says"
+
+
+def _takes_session(call: ast.Call) -> bool:
+    """Say whether it is a statement: all take the session first, and others may have their names."""
+    return bool(call.args) and isinstance(call.args[0], ast.Name) and call.args[0].id == "session"
