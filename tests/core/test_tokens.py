@@ -88,3 +88,34 @@ def test_token_when_expired_and_logging_out_then_accepted(signer: TokenSigner) -
 def test_token_when_forged_and_logging_out_then_refused(signer: TokenSigner) -> None:
     with pytest.raises(UnauthorizedError):
         signer.verify(forge(secret="abcd" * 8), accept_expired=True)
+
+
+@pytest.mark.parametrize(("seconds", "taken"), [(-3600, True), (2, True), (59, True), (61, False)])
+def test_token_when_issued_by_a_clock_that_is_ahead_then_taken_within_the_leeway(
+    signer: TokenSigner, seconds: int, *, taken: bool
+) -> None:
+    token = forge(iat=utc_now() + timedelta(seconds=seconds))
+
+    if taken:
+        assert signer.verify(token).user_id == 1
+    else:
+        with pytest.raises(UnauthorizedError, match="not yet valid"):
+            signer.verify(token)
+
+
+def test_token_when_issued_after_a_cut_off_that_seems_to_come_then_it_is_later_all_the_same(
+    signer: TokenSigner,
+) -> None:
+    cut_off = utc_now() + timedelta(seconds=5)
+
+    text, token = signer.issue(42, after=cut_off)
+
+    assert cut_off < signer.verify(text).issued_at == token.issued_at
+    assert signer.issue(42, after=utc_now() - timedelta(days=1))[1].issued_at < cut_off
+
+
+def test_token_when_two_machines_disagree_then_it_ends_by_the_clock_that_they_share() -> None:
+    shared = utc_now() + timedelta(hours=3)
+    one, other = (TokenSigner(SECRET, lifetime=timedelta(hours=2), now=lambda: shared) for _ in range(2))
+
+    assert other.verify(one.issue(42)[0]).issued_at == shared

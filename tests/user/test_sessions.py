@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import jwt
+import pytest
 import sqlalchemy as sa
 
 from app.accounts.lifecycle import deactivate
@@ -11,6 +12,8 @@ from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.core.tokens import TokenSigner
 from app.core.visitor import Visitor
+from app.db.account_states import end_tokens
+from app.db.sessions import add_session
 from app.db.tables import (
     account_states,
     account_tokens,
@@ -237,3 +240,40 @@ async def test_account_when_an_operator_closed_it_then_no_token_key_or_link_open
 async def test_token_when_it_lives_two_hours_then_the_setting_says_so(settings: Settings) -> None:
     async with running(settings) as app:
         assert app.resources.tokens.lifetime_seconds == 7200
+
+
+@pytest.mark.parametrize("seconds", [0, 5, 50])
+async def test_token_when_its_machine_was_ahead_and_all_sessions_are_ended_then_it_is_too(
+    app: Running, person: Person, seconds: float
+) -> None:
+    """With its row and without: what it says of its time is not believed."""
+    ahead = TokenSigner(
+        app.resources.settings.token_secret,
+        lifetime=timedelta(hours=2),
+        now=lambda: app.resources.database.now() + timedelta(seconds=seconds),
+    )
+    with_row, token = ahead.issue(person.id)
+    without, _ = ahead.issue(person.id)
+    async with app.resources.database.session() as session:
+        await add_session(session, token, ip_address="", user_agent="")
+    headers = [{"Authorization": f"Bearer {text}"} for text in (with_row, without)]
+    assert [(await app.client.get("/profile", headers=one)).status_code for one in headers] == [200, 200]
+
+    assert (await app.client.delete("/sessions", headers=person.headers)).is_success
+
+    assert [(await app.client.get("/profile", headers=one)).status_code for one in headers] == [401, 401]
+    again = await log_in(app, person)
+    assert (await app.client.get("/profile", headers=again)).status_code == 200
+    assert [one["current"] for one in await listed(app, again)] == [True]
+
+
+async def test_login_when_the_last_cut_off_seems_to_come_then_its_token_works_at_once(
+    app: Running, person: Person
+) -> None:
+    async with app.resources.database.session() as session:
+        later = app.resources.database.now() + timedelta(seconds=5)
+        await end_tokens(session, person.id, later)
+
+    again = await log_in(app, person)
+
+    assert (await app.client.get("/profile", headers=again)).status_code == 200
