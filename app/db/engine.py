@@ -43,6 +43,8 @@ CLOCK_SECONDS = 60.0
 """How often the database's clock is looked at; a quartz drifts some milliseconds meanwhile."""
 LONGEST_LOOK_SECONDS = 0.5
 """A look that took longer says less than the one before."""
+
+
 WAKE = "wake"
 AFTER = "after"
 

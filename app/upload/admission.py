@@ -87,7 +87,8 @@ async def require_room_for_length(
     more = size - upload.reserved_bytes
     _quota_left(resources.settings, usage.bytes, more)
     await _disk_left(session, resources, more)
-    await upload_room.set_reserved(session, upload.id, size)
+    if not await upload_room.set_reserved(session, upload.id, size):
+        raise UploadGoneError
 
 
 class Reservation:

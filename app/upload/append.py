@@ -341,7 +341,7 @@ class _Append:
             )
             if counts and is_end and self._upload.total_bytes is None:
                 # What was reserved ahead of the bytes is for others again.
-                await upload_room.set_reserved(session, self._upload.id, received)
+                counts = await upload_room.set_reserved(session, self._upload.id, received)
             if counts and is_last:
                 counts = await uploads.set_state(
                     session,
