@@ -41,7 +41,11 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
     "rule_looked_at": [
         ("app/worker/watch_processing.py", "async def f(): await uploads.set_state(session)"),
         ("app/worker/deliver_mail.py", "async def f(): await outbox.set_sent(session)"),
-        ("app/worker/make_tasks.py", "async def f(): await set_ended(session)"),
+        (
+            "app/worker/make_tasks.py",
+            "from app.db.task_requests import set_ended\nasync def f(): await set_ended(session)",
+        ),
+        ("app/upload/receive.py", "async def f(): await TO_RECEIVE.renew(session)"),
         ("app/upload/append.py", "async def f(): await queue.renew(session)"),
         ("app/accounts/links.py", "async def f(): await account_tokens.use_token(session)"),
     ],
@@ -82,6 +86,8 @@ KEEPS: dict[str, list[tuple[str, str]]] = {
             "async def f():\n    if not await outbox.set_sent(s): raise LeaseLostError",
         ),
         ("app/worker/make_tasks.py", "async def f(): await uploads.add_upload(session)"),
+        ("app/upload/creation.py", "async def f(): await finish(session)"),
+        ("app/worker/deliver_mail.py", "async def f(): await lease.renew()"),
     ],
     "rule_lease_owner": [
         ("app/worker/publication.py", "uploads.set_state(session, available_at=now)"),
