@@ -5,32 +5,31 @@ It needs no database and none of the service's settings. Exit codes are part of 
 """
 
 import json
+import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from app.commands.answers import Document, NotSignedInError, RefusedError, UnreachableError, require_server
 from app.commands.api_key import ApiKeyError, find_api_key
-from app.commands.uploader import (
-    Document,
-    NotSignedInError,
-    RefusedError,
-    Source,
-    UnreachableError,
-    Uploader,
-    require_server,
-)
+from app.commands.source import STANDARD_INPUT, open_source
+from app.commands.uploader import Uploader
 from app.core.hidden import printable
-from app.db.upload_states import HAS_OUTCOME, UploadState
+from app.db.upload_states import UploadState
 
 DEFAULT_SERVER = "http://127.0.0.1:5000"
 LINE_SECONDS = 15.0
 """How often a log is told of bytes; a terminal is told at once."""
 REDRAW_SECONDS = 0.1
+_PUBLISHED = frozenset({UploadState.PUBLISHED, UploadState.PROCESSING, UploadState.ACTIVE})
 _UNITS = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB"), (1, "bytes"))
 
 
@@ -42,7 +41,9 @@ class Exit(IntEnum):
     USAGE = 2
     UNREACHABLE = 3
     NOT_SIGNED_IN = 4
+    OUTPUT_LOST = 5
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 def upload(
@@ -50,16 +51,17 @@ def upload(
         Path,
         typer.Argument(
             metavar="FILE",
-            exists=True,
-            dir_okay=False,
-            readable=True,
-            help="The table; its name's end says its format.",
+            help="The table; its name's end says its format. `-` reads standard input.",
         ),
     ],
     *,
     name: Annotated[str, typer.Option(help="The dataset's name.")] = "",
     description: Annotated[
         str, typer.Option(help="What it is about: a text, or @FILE to read it from.")
+    ] = "",
+    file_name: Annotated[
+        str,
+        typer.Option(help="The file's name, where FILE is a pipe or has another; its end says the format."),
     ] = "",
     server: Annotated[
         str, typer.Option(envvar="OPENML_WEB_SERVER", help="The server's address.")
@@ -94,7 +96,8 @@ def upload(
     """Publish FILE as a dataset; started again after a break, it goes on where it was.
 
     The API key comes from OPENML_APIKEY, or from the file that openml-python uses. Exit codes: 0 it is published (or
-    kept as a draft); 1 refused; 2 wrong use; 3 the server could not be reached; 4 no valid API key; 130 interrupted.
+    kept as a draft); 1 refused; 2 wrong use; 3 the server could not be reached; 4 no valid API key; 5 done, but the
+    outcome could not be written; 130 interrupted; 143 terminated.
     """
     try:
         root = require_server(server, insecure_http=insecure_http)
@@ -112,8 +115,12 @@ def upload(
     described = {**_metadata_of(metadata), **{field: value for field, value in options.items() if value}}
     if not draft and not (described.get("dataset_name") and described.get("description")):
         raise typer.BadParameter("give --name and --description, or --draft to publish nothing yet")
+    if file == STANDARD_INPUT and not file_name:
+        raise typer.BadParameter("give --file-name: its end says the format", param_hint="FILE")
+    if file != STANDARD_INPUT and (not file.exists() or file.is_dir()):
+        raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
     run = _Run(_Terminal(quiet=quiet), as_json=as_json, publish=not draft, wait=wait)
-    run.go(file, root, described, patience_seconds=patience)
+    run.go(file, file_name or file.name, root, described, patience_seconds=patience)
 
 
 def _text_of(text: str) -> str:
@@ -159,15 +166,26 @@ class _Run:
         self._wait = wait
         self._upload: Document | None = None
         self._page: str | None = None
+        self._stopped_by = Exit.INTERRUPTED
 
-    def go(self, file: Path, server: str, metadata: Mapping[str, Any], *, patience_seconds: float) -> None:
+    def go(
+        self,
+        file: Path,
+        file_name: str,
+        server: str,
+        metadata: Mapping[str, Any],
+        *,
+        patience_seconds: float,
+    ) -> None:
         """Send the file, say how it ended, and leave with its code."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._terminate)
         try:
             api_key = find_api_key()
             with Uploader(
                 server, api_key, display=self._terminal, patience_seconds=patience_seconds
             ) as uploader:
-                self._publish_file(uploader, file, metadata)
+                self._publish_file(uploader, file, file_name, metadata)
         except ApiKeyError as error:
             self._end("not-signed-in", Exit.NOT_SIGNED_IN, {"detail": str(error)})
         except NotSignedInError as error:
@@ -179,23 +197,28 @@ class _Run:
             self._end("unreachable", Exit.UNREACHABLE, error.problem, hint=hint)
         except RefusedError as error:
             self._end("refused", Exit.REFUSED, error.problem)
-        except OSError as error:
-            self._end("refused", Exit.REFUSED, {"detail": f"{file} cannot be read: {error.strerror}."})
         except KeyboardInterrupt:
-            self._end("interrupted", Exit.INTERRUPTED, {"detail": "Interrupted."}, hint=self._how_to_go_on())
+            self._end("interrupted", self._stopped_by, {"detail": "Interrupted."}, hint=self._how_to_go_on())
 
-    def _publish_file(self, uploader: Uploader, file: Path, metadata: Mapping[str, Any]) -> None:
+    def _terminate(self, _number: int, _frame: object) -> None:
+        self._stopped_by = Exit.TERMINATED
+        raise KeyboardInterrupt
+
+    def _publish_file(
+        self, uploader: Uploader, file: Path, file_name: str, metadata: Mapping[str, Any]
+    ) -> None:
         if self._publish and not metadata.get("def_tar_att"):
             self._terminal.say("Note: without --target, OpenML may be unable to process the dataset.")
-        source = Source.read(file, self._terminal.hashed)
-        found = self._upload = uploader.begin(source, metadata, publish=self._publish)
-        self._page = uploader.page(found)
-        if found["state"] in HAS_OUTCOME - {UploadState.DUPLICATE}:
-            self._terminal.say(
-                "You have published this file under this name before; nothing else of this call was looked at "
-                "(--duplicate publishes it again)."
-            )
-        found = self._upload = uploader.send(found, source)
+        uploader.check(file_name, _size_of(file), metadata)
+        with open_source(file, file_name, self._terminal.hashed) as source:
+            found = self._upload = uploader.begin(source, metadata, publish=self._publish)
+            self._page = uploader.page(found)
+            if uploader.began_before and found["state"] in _PUBLISHED and found["dataset_id"] is not None:
+                self._terminal.say(
+                    "You have published this file under this name before; nothing else of this call was looked at "
+                    "(--duplicate publishes it again)."
+                )
+            found = self._upload = uploader.send(found, source)
         self._terminal.moved(found)
         if self._wait:
             found = self._upload = uploader.wait(found, publish=self._publish)
@@ -237,9 +260,9 @@ class _Run:
                 "upload": found,
                 "problem": problem,
             }
-            typer.echo(json.dumps(document))
+            code = _written(json.dumps(document), code)
         elif problem is None and found is not None:
-            typer.echo(_plain(str(found["dataset_url"] or self._page)))
+            code = _written(_plain(str(found["dataset_url"] or self._page)), code)
         raise typer.Exit(int(code))
 
 
@@ -294,19 +317,19 @@ class _Terminal:
         """Say what is wrong, where, and what to do; this is said even by a quiet command."""
         self._end_line()
         detail = str(problem.get("detail") or problem.get("title"))
-        typer.echo(_plain(f"Not published: {detail}"), err=True)
+        self._print(_plain(f"Not published: {detail}"))
         for field in ("row", "column", "value", "hint"):
             # Most details end with their hint.
             if problem.get(field) is not None and not (field == "hint" and problem[field] in detail):
-                typer.echo(_plain(f"  {field}: {problem[field]}"), err=True)
+                self._print(_plain(f"  {field}: {problem[field]}"))
         if hint:
-            typer.echo(hint, err=True)
+            self._print(hint)
 
     def say(self, text: str) -> None:
         """Print a line."""
         if not self._quiet:
             self._end_line()
-            typer.echo(_plain(text), err=True)
+            self._print(_plain(text))
 
     def _bar(self, what: str, done: int, total: int) -> None:
         now = time.monotonic()
@@ -316,13 +339,40 @@ class _Terminal:
         self._shown_at = now
         share = f"{100 * done // total:3d} %" if total else ""
         line = f"{what} {share}  {_of(done, total)}"
-        typer.echo(f"\r\x1b[K{line}" if self._redraws else line, err=True, nl=not self._redraws)
+        self._print(f"\r\x1b[K{line}" if self._redraws else line, nl=not self._redraws)
         self._has_line = self._redraws
 
     def _end_line(self) -> None:
         if self._has_line:
             self._has_line = False
-            typer.echo("", err=True)
+            self._print("")
+
+    def _print(self, text: str, *, nl: bool = True) -> None:
+        """Write to standard error; that nobody reads it, or a disk is full, does not end an upload."""
+        with suppress(OSError):
+            typer.echo(text, err=True, nl=nl)
+
+
+def _written(text: str, code: Exit) -> Exit:
+    """Print the outcome; return the code to end with, which is another where it cannot be written."""
+    if sys.stdout is None:  # It was closed before we began.
+        return Exit.OUTPUT_LOST if code == Exit.DONE else code
+    try:
+        typer.echo(text)
+        sys.stdout.flush()
+    except OSError as error:
+        # Else Python would try once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with suppress(OSError):
+            typer.echo(f"The outcome cannot be written: {error.strerror}.", err=True)
+        return Exit.OUTPUT_LOST if code == Exit.DONE else code
+    return code
+
+
+def _size_of(file: Path) -> int | None:
+    """Return the bytes of a regular file; None where they are known only once it is read."""
+    is_file = file != STANDARD_INPUT and file.is_file()
+    return file.stat().st_size if is_file else None
 
 
 def _of(done: int, total: int) -> str:

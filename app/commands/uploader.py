@@ -6,27 +6,41 @@ the server answers with the upload that was begun before: by this command, or by
 
 import base64
 import hashlib
-import ipaddress
 import json
 import random
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, BinaryIO, Protocol, Self
-from urllib.parse import urlsplit
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, Self
 
 import httpx
 from pydantic import SecretStr
 
+from app.commands.answers import (
+    Document,
+    NotSignedInError,
+    RefusedError,
+    UnreachableError,
+    broken_line,
+    document_of,
+    is_loopback,
+    is_problem,
+    is_upload,
+    limits_of,
+    problem_of,
+    refused,
+    require_taken,
+    retry_after,
+    saying,
+    slug_of,
+)
+from app.commands.source import Source
+from app.core.dataset_names import NAME_RULE, is_name
 from app.core.outgoing import open_http_for_command
 from app.db.upload_states import ENDED, HAS_OUTCOME, UploadState
 
 REQUEST_BYTES = 1 << 26
 """Sent in one request; a proxy that takes less says so, and gets less."""
 LEAST_REQUEST_BYTES = 1 << 18
-BLOCK_BYTES = 1 << 18
 TIMEOUT = httpx.Timeout(60, connect=15)
 EVENT_TIMEOUT = httpx.Timeout(60, connect=15)
 """The server says something every fifteen seconds."""
@@ -40,26 +54,7 @@ TRY_AGAIN = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 507})
 ASK_AGAIN = frozenset({"mismatching-upload-offset", "upload-state", "completed-upload", "malformed-body"})
 """Problems of bytes that came late, twice, or not all: asking how the upload stands says where to go on."""
 CAN_PUBLISH = frozenset({UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY})
-UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 DIGEST_MISMATCH = "digest-mismatch"
-
-Document = dict[str, Any]
-
-
-class RefusedError(Exception):
-    """The server, or the file, says no; `problem` is a problem+json document."""
-
-    def __init__(self, problem: Mapping[str, Any]) -> None:
-        self.problem = dict(problem)
-        super().__init__(str(self.problem.get("detail", "")))
-
-
-class NotSignedInError(RefusedError):
-    """The server does not know the key, or its account may not upload."""
-
-
-class UnreachableError(RefusedError):
-    """The server could not be reached, or did not do its work, for longer than patience lasts."""
 
 
 class Display(Protocol):
@@ -78,41 +73,13 @@ class Display(Protocol):
         """The upload has taken a step, or the work on it has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A file as it was when it was hashed."""
-
-    path: Path
-    size: int
-    modified: int
-    sha256: bytes
-
-    @classmethod
-    def read(cls, path: Path, report: Callable[[int, int], None]) -> Self:
-        """Hash the file, in bounded blocks."""
-        digest = hashlib.sha256()
-        with path.open("rb") as file:
-            facts = path.stat()
-            done = 0
-            while block := file.read(BLOCK_BYTES):
-                digest.update(block)
-                done += len(block)
-                report(done, facts.st_size)
-        return cls(path, facts.st_size, facts.st_mtime_ns, digest.digest())
-
-    def require_unchanged(self) -> None:
-        """Refuse to go on with bytes that are not those that were hashed."""
-        facts = self.path.stat()
-        if (facts.st_size, facts.st_mtime_ns) != (self.size, self.modified):
-            raise _refused("The file has changed while it was being sent. Run the command again.")
-
-
 class _Patience:
     """How long it is tried again while nothing gets better."""
 
     def __init__(self, seconds: float, display: Display) -> None:
         self._seconds = seconds
         self._display = display
+        self.was_needed = False
         self.renew()
 
     def renew(self) -> None:
@@ -133,6 +100,7 @@ class _Patience:
         longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._pauses, 10))
         seconds = min(at_least + longest * random.uniform(0.5, 1), left)  # noqa: S311 - no secret
         self._pauses += 1
+        self.was_needed = True
         if self._pauses > 1:
             self._display.waits(str(problem["detail"]), seconds)
         time.sleep(seconds)
@@ -153,6 +121,8 @@ class Uploader:
         self._patience = _Patience(patience_seconds, display)
         self._request_bytes = REQUEST_BYTES
         self._server = server
+        self.began_before = False
+        """Whether the upload was begun by an earlier call, as far as one can tell: a lost answer hides it."""
         # Another host would get the key by a redirect; and a proxy has no business between us and this machine.
         self._client = open_http_for_command(
             headers={"X-API-Key": api_key.get_secret_value(), "Accept": "application/json"},
@@ -170,6 +140,33 @@ class Uploader:
         """Return the address of the page where its owner looks at an upload."""
         return f"{self._server}/dashboard/data-upload?uuid={upload['id']}"
 
+    def check(self, file_name: str, size: int | None, metadata: Mapping[str, Any]) -> None:
+        """Return if the server knows the key and takes such a file, before a large one is read for its hash.
+
+        Args:
+            file_name: the file's name.
+            size: its bytes; None where nobody knows before it is read.
+            metadata: its description; of it only the dataset's name is looked at.
+
+        Raises:
+            NotSignedInError: the server does not know the key.
+            RefusedError: it takes no files of that kind or size, or OpenML no such name.
+        """
+        name = metadata.get("dataset_name")
+        if isinstance(name, str) and name and not is_name(name):
+            raise refused(f"dataset_name: {NAME_RULE}")
+        self._ask("GET", "/uploads?limit=1")
+        limits = limits_of(self._ask("GET", "/limits"))
+        if limits is None:
+            return
+        endings, most = limits
+        if not file_name.lower().endswith(endings):
+            raise refused(
+                f"{file_name} is of no kind that the server reads; names end with {', '.join(endings)}."
+            )
+        if size is not None and size > most:
+            raise refused(f"{file_name} has {size} bytes; the server takes {most}.")
+
     def begin(self, source: Source, metadata: Mapping[str, Any], *, publish: bool) -> Document:
         """Return the upload to send the file to: a new one, or the one that was begun before.
 
@@ -177,7 +174,7 @@ class Uploader:
             RefusedError: the server does not take it.
         """
         digest = base64.b64encode(source.sha256).decode()
-        body = {"file_name": source.path.name, "size": source.size, "metadata": metadata}
+        body = {"file_name": source.name, "size": source.size, "metadata": metadata}
         for attempt in range(MOST_ENDED):
             facts = json.dumps([body, digest, attempt], sort_keys=True)
             headers = {
@@ -185,16 +182,17 @@ class Uploader:
                 "Idempotency-Key": f"openml-web-{hashlib.sha256(facts.encode()).hexdigest()}",
             }
             answer = self._ask("POST", "/uploads", json=body, headers=headers)
-            upload = _document(answer)
+            upload = document_of(answer)
+            self.began_before = answer.status_code == httpx.codes.OK and not self._patience.was_needed
             if answer.status_code == httpx.codes.OK:
                 found = self._go_on_with(upload, metadata, publish=publish)
                 if found is None:
                     continue
                 upload = found
             if publish and upload["state"] in CAN_PUBLISH and not upload["publish"]:
-                upload = _document(self._ask("POST", f"{_path(upload)}/publish", json={}))
+                upload = document_of(self._ask("POST", f"{_path(upload)}/publish", json={}))
             return upload
-        raise _refused("This file has failed very often. Look at GET /uploads, or change its description.")
+        raise refused("This file has failed very often. Look at GET /uploads, or change its description.")
 
     def _go_on_with(self, upload: Document, metadata: Mapping[str, Any], *, publish: bool) -> Document | None:
         """Return the upload that was begun before, as it stands now; None if a new one is needed."""
@@ -211,7 +209,7 @@ class Uploader:
         if str(problem.get("type", "")).endswith(DIGEST_MISMATCH) or upload.get("dataset_id") is not None:
             return None
         try:
-            return _document(self._ask("POST", f"{_path(upload)}/retry", json={}))
+            return document_of(self._ask("POST", f"{_path(upload)}/retry", json={}))
         except NotSignedInError:
             raise
         except RefusedError:
@@ -226,27 +224,24 @@ class Uploader:
             RefusedError: the server does not take it, or the file has changed.
             UnreachableError: no byte got through for too long.
         """
-        with source.path.open("rb") as file:
-            while upload["state"] == UploadState.RECEIVING:
-                offset = int(upload["received_bytes"])
-                self._display.sent(offset, source.size)
-                source.require_unchanged()
-                problem, at_least = self._send_some(upload, file, source, offset)
-                if problem is not None:
-                    self._patience.pause(problem, at_least=at_least)
-                    # Unlike GET, this tells the server that whatever it still waits for will not come.
-                    self._ask("HEAD", _path(upload), headers={"Tus-Resumable": "1.0.0"})
-                upload = self.ask_after(upload)
-                if int(upload["received_bytes"]) > offset:
-                    self._patience.renew()
-                elif problem is None and upload["state"] == UploadState.RECEIVING:
-                    self._patience.pause(_problem("The server takes the bytes, but does not keep them."))
+        while upload["state"] == UploadState.RECEIVING:
+            offset = int(upload["received_bytes"])
+            self._display.sent(offset, source.size)
+            source.require_unchanged()
+            problem, at_least = self._send_some(upload, source, offset)
+            if problem is not None:
+                self._patience.pause(problem, at_least=at_least)
+                # Unlike GET, this tells the server that whatever it still waits for will not come.
+                self._ask("HEAD", _path(upload), headers={"Tus-Resumable": "1.0.0"})
+            upload = self.ask_after(upload)
+            if int(upload["received_bytes"]) > offset:
+                self._patience.renew()
+            elif problem is None and upload["state"] == UploadState.RECEIVING:
+                self._patience.pause(saying("The server takes the bytes, but does not keep them."))
         self._display.sent(int(upload["received_bytes"]), source.size)
         return upload
 
-    def _send_some(
-        self, upload: Document, file: BinaryIO, source: Source, offset: int
-    ) -> tuple[Document | None, float]:
+    def _send_some(self, upload: Document, source: Source, offset: int) -> tuple[Document | None, float]:
         """Send one request's bytes; return what went wrong, if it is worth another try, and how long to wait for it."""
         length = min(self._request_bytes, source.size - offset)
         headers = {
@@ -255,41 +250,30 @@ class Uploader:
             "Content-Type": "application/offset+octet-stream",
             "Content-Length": str(length),
         }
-        content = self._blocks(file, source, offset, length)
+        content = source.blocks(offset, length, self._display.sent)
         try:
             answer = self._client.patch(self._server + _path(upload), headers=headers, content=content)
         except httpx.TransportError as error:
-            return _broken(error), 0
-        if answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE and not _is_problem(answer):
+            return broken_line(error), 0
+        if answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE and not is_problem(answer):
             return self._send_less(answer), 0
         if answer.status_code in TRY_AGAIN:
-            return _problem_of(answer), _retry_after(answer)
-        if _slug(answer) in ASK_AGAIN:
-            return _problem_of(answer), 0
-        _require_taken(answer)
+            return problem_of(answer), retry_after(answer)
+        if slug_of(answer) in ASK_AGAIN:
+            return problem_of(answer), 0
+        require_taken(answer)
         return None, 0
 
     def _send_less(self, answer: httpx.Response) -> Document:
         """Answer a proxy that takes only small bodies."""
         if self._request_bytes <= LEAST_REQUEST_BYTES:
-            raise RefusedError(_problem_of(answer))
+            raise RefusedError(problem_of(answer))
         self._request_bytes = max(self._request_bytes // 8, LEAST_REQUEST_BYTES)
-        return _problem("Something on the way takes only smaller requests.")
-
-    def _blocks(self, file: BinaryIO, source: Source, offset: int, length: int) -> Iterator[bytes]:
-        file.seek(offset)
-        end = offset + length
-        while offset < end:
-            block = file.read(min(BLOCK_BYTES, end - offset))
-            if not block:
-                raise _refused("The file has become shorter while it was being sent. Run the command again.")
-            yield block
-            offset += len(block)
-            self._display.sent(offset, source.size)
+        return saying("Something on the way takes only smaller requests.")
 
     def ask_after(self, upload: Mapping[str, Any]) -> Document:
         """Return the upload as it stands now."""
-        return _document(self._ask("GET", _path(upload)))
+        return document_of(self._ask("GET", _path(upload)))
 
     def wait(self, upload: Document, *, publish: bool) -> Document:
         """Follow an upload until nothing more happens by itself, as events or, where none get through, by asking."""
@@ -326,7 +310,7 @@ class Uploader:
                         shown = json.loads(value)
                     except ValueError:
                         return
-                    if not (isinstance(shown, dict) and _is_upload(shown)):
+                    if not (isinstance(shown, dict) and is_upload(shown)):
                         return
                     yield shown
 
@@ -336,41 +320,14 @@ class Uploader:
             try:
                 answer = self._client.request(method, self._server + path, **request)
             except httpx.TransportError as error:
-                self._patience.pause(_broken(error))
+                self._patience.pause(broken_line(error))
                 continue
             is_being_served = answer.status_code == httpx.codes.CONFLICT and path == "/uploads"
-            if answer.status_code in TRY_AGAIN or (is_being_served and _slug(answer) == "upload-state"):
-                self._patience.pause(_problem_of(answer), at_least=_retry_after(answer))
+            if answer.status_code in TRY_AGAIN or (is_being_served and slug_of(answer) == "upload-state"):
+                self._patience.pause(problem_of(answer), at_least=retry_after(answer))
                 continue
-            _require_taken(answer)
+            require_taken(answer)
             return answer
-
-
-def require_server(text: str, *, insecure_http: bool) -> str:
-    """Return the root of a service, without a slash at its end.
-
-    Raises:
-        ValueError: it is no address, or the key would cross a network for everybody to read.
-    """
-    parts = urlsplit(text)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("give the server's address, e.g. https://www.openml.org")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise ValueError("give the server's address alone, without a name, a password, or a question mark")
-    if parts.scheme == "http" and not (insecure_http or is_loopback(text)):
-        raise ValueError(
-            "over plain http everybody on the way could read the API key; use https, or --insecure-http"
-        )
-    return text.rstrip("/")
-
-
-def is_loopback(server: str) -> bool:
-    """Say whether an address stays on this machine."""
-    host = urlsplit(server).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _rests(upload: Mapping[str, Any], *, publish: bool) -> bool:
@@ -379,86 +336,3 @@ def _rests(upload: Mapping[str, Any], *, publish: bool) -> bool:
 
 def _path(upload: Mapping[str, Any]) -> str:
     return f"/uploads/{upload['id']}"
-
-
-def _document(answer: httpx.Response) -> Document:
-    """Return the upload that an answer describes."""
-    try:
-        document = answer.json()
-    except ValueError:
-        document = None
-    if not (isinstance(document, dict) and _is_upload(document)):
-        raise UnreachableError(
-            _problem(f"{_site(answer.request)} does not answer as OpenML's upload service does.")
-        )
-    return document
-
-
-def _is_upload(document: Document) -> bool:
-    """Say whether a document has what the rest relies on: other servers answer with JSON as well."""
-    received = document.get("received_bytes")
-    return (
-        UPLOAD_ID.fullmatch(str(document.get("id", ""))) is not None
-        and isinstance(document.get("state"), str)
-        and isinstance(document.get("publish"), bool)
-        and isinstance(received, int)
-        and received >= 0
-    )
-
-
-def _require_taken(answer: httpx.Response) -> None:
-    """Raise what an answer says, unless it says yes."""
-    if answer.is_success:
-        return
-    if answer.is_redirect:
-        target = answer.headers.get("location", "")
-        raise _refused(f"The server says to go to {target}; if that is right, give its root with --server.")
-    problem = _problem_of(answer)
-    if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
-        raise NotSignedInError(problem)
-    raise RefusedError(problem) if _is_problem(answer) else UnreachableError(problem)
-
-
-def _is_problem(answer: httpx.Response) -> bool:
-    return bool(answer.headers.get("content-type", "").startswith("application/problem+json"))
-
-
-def _problem_of(answer: httpx.Response) -> Document:
-    """Return what an answer says is wrong, or that it says nothing we can read."""
-    if _is_problem(answer):
-        try:
-            problem = answer.json()
-        except ValueError:
-            problem = None
-        if isinstance(problem, dict):
-            return {"detail": answer.reason_phrase, **problem}
-    return _problem(f"{_site(answer.request)} answers {answer.status_code} {answer.reason_phrase}.")
-
-
-def _slug(answer: httpx.Response) -> str:
-    return str(_problem_of(answer).get("type", "")).rpartition("/")[2]
-
-
-def _broken(error: httpx.TransportError) -> Document:
-    """Describe a broken line; the library's own words may be empty."""
-    words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(error).__name__).lower()
-    return _problem(f"The line to {_site(error.request)} broke ({words}{': ' if str(error) else ''}{error}).")
-
-
-def _site(request: httpx.Request) -> str:
-    """Return a server's name and port: the default and a forgotten variable are not in sight."""
-    return request.url.netloc.decode("ascii")
-
-
-def _problem(detail: str) -> Document:
-    return {"detail": detail}
-
-
-def _refused(detail: str) -> RefusedError:
-    return RefusedError(_problem(detail))
-
-
-def _retry_after(answer: httpx.Response) -> float:
-    """Return for how many seconds the server wants to be left alone."""
-    text = answer.headers.get("retry-after", "")
-    return float(text) if re.fullmatch(r"[0-9]{1,6}", text) else 0

@@ -1,14 +1,13 @@
 """What OpenML's schemas allow in a field, as annotated types; the texts of refusals say what to change."""
 
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, AnyUrl, BeforeValidator, StringConstraints, ValidationInfo
 
 from app.core.ascii import text_in_ascii
+from app.core.dataset_names import NAME_RULE, is_name
 from app.openml.repairs import tell
 
-NAME = re.compile(r"[a-zA-Z0-9_\-.(),]+")
 IGNORE_LENGTH = 128
 """OpenML keeps all ignored columns in one cell of 128 characters, as `"a","b"`, and cuts what is longer."""
 
@@ -37,10 +36,8 @@ def _printable_ascii(value: str, info: ValidationInfo) -> str:
 
 
 def _in_openml_alphabet(value: str) -> str:
-    if NAME.fullmatch(value) is None:
-        raise ValueError(
-            "Use only the letters a-z and A-Z, digits, and _ - . ( ) , without spaces (OpenML's rule)."
-        )
+    if not is_name(value):
+        raise ValueError(NAME_RULE)
     return value
 
 

@@ -5,7 +5,9 @@ import json
 import os
 import secrets
 import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +19,8 @@ import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
 from app.cli import cli
+from app.commands.answers import RefusedError
+from app.commands.source import open_source
 from app.commands.upload import _of
 from app.db.tables import uploads as uploads_table
 from tests.conftest import eventually
@@ -200,6 +204,7 @@ def test_upload_when_refused_then_1_with_the_row_the_column_and_no_bytes_again(
     assert problem["detail"] in again.stderr
     assert "column: level" in again.stderr
     assert again.stderr.count(problem["hint"]) == 1
+    assert "before" not in again.stderr, "it was never published"
     [upload] = uploads(site, name)
     assert upload["state"] == "failed", "the second time it was tried again with the bytes that were there"
 
@@ -300,7 +305,9 @@ async def test_events_when_a_server_sends_nonsense_then_asked_instead(run: Run, 
         }  # fmt: skip
         while (await receive()).get("more_body"):
             pass
-        if scope["path"].endswith("/events"):
+        if scope["path"] == "/limits" or scope["query_string"]:
+            body, kind = b'["no limits of ours"]', b"application/json"
+        elif scope["path"].endswith("/events"):
             body, kind = b"event: upload\ndata: {half\n\n", b"text/event-stream"
         else:
             body, kind = json.dumps({**upload, "state": next(states)}).encode(), b"application/json"
@@ -351,8 +358,9 @@ async def test_upload_when_a_proxy_takes_only_small_bodies_then_sent_in_small_on
                 body += event["body"]
                 if not event["more_body"]:
                     break
+            address = f"{scope['path']}?{scope['query_string'].decode()}"
             async with httpx.AsyncClient(base_url=site.url) as client:
-                answer = await client.request(scope["method"], scope["path"], headers=headers, content=body)
+                answer = await client.request(scope["method"], address, headers=headers, content=body)
         else:
             answer = httpx.Response(413, text="too large", headers={"content-type": "text/html"})
         kept = {"content-type", "upload-offset", "location"}
@@ -376,7 +384,7 @@ async def test_upload_when_stopped_and_killed_then_started_again_it_goes_on(
     table.write_text(TABLE + "Ouse,4.2,yes\n" * 300_000)
     arguments = [str(table), "--name", name, "--description", "Levels.", "--target", "flood"]
     before = 0
-    for number, code in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGKILL, -signal.SIGKILL)):
         async with Forwarder("127.0.0.1", site.port, hold_after=1_000_000) as line:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "app.cli", "upload", *arguments),
@@ -403,3 +411,129 @@ async def test_upload_when_stopped_and_killed_then_started_again_it_goes_on(
     done = await asyncio.to_thread(run, *arguments, **at(site))
     [upload] = uploads(site, name)
     assert (done.exit_code, upload["state"]) == (0, "active"), done.output
+
+
+ABOUT = ["--description", "Levels.", "--target", "flood"]
+
+
+def feed(path: Path, text: str) -> threading.Thread:
+    """Write into a pipe once somebody reads it."""
+    thread = threading.Thread(target=path.write_text, args=(text,), daemon=True)
+    thread.start()
+    return thread
+
+
+def test_upload_when_the_file_is_a_pipe_then_read_to_its_end_each_time(
+    run: Run, site: Site, tmp_path: Path, name: str
+) -> None:
+    pipe = tmp_path / "levels.csv"
+    os.mkfifo(pipe)
+    outcomes = []
+    for _ in range(2):
+        feed(pipe, TABLE)
+        outcomes.append(run(str(pipe), "--name", name, *ABOUT, **at(site)))
+
+    assert [done.exit_code for done in outcomes] == [0, 0], outcomes[0].output
+    assert ["before" in done.stderr for done in outcomes] == [False, True]
+    [upload] = uploads(site, name)
+    assert upload["size"] == len(TABLE)
+
+
+def test_upload_when_the_bytes_come_from_standard_input_then_published_under_the_name_given(
+    site: Site, name: str
+) -> None:
+    arguments = ["upload", "-", "--file-name", "levels.csv", "--name", name, *ABOUT, "--json"]
+    done = CliRunner().invoke(cli, arguments, env=at(site), input=TABLE)
+    nameless = CliRunner().invoke(cli, ["upload", "-", "--draft"], env=at(site), input=TABLE)
+
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["upload"]["file_name"] == "levels.csv"
+    assert (nameless.exit_code, "--file-name" in nameless.stderr) == (2, True)
+
+
+def test_upload_when_there_is_no_end_to_be_read_to_then_refused(run: Run, site: Site) -> None:
+    done = run("/dev/zero", "--file-name", "levels.csv", "--draft", **at(site))
+
+    assert done.exit_code == 1
+    assert "neither a file nor a pipe" in done.stderr
+
+
+def test_upload_when_key_server_ending_or_name_are_wrong_then_said_before_the_file_is_read(
+    run: Run, site: Site, tmp_path: Path, free_port: int
+) -> None:
+    """A pipe that nobody writes to is never opened: reading it would wait for ever, as 50 GB would for minutes."""
+    pipe = tmp_path / "levels.csv"
+    os.mkfifo(pipe)
+    right = at(site)
+    wrong: dict[str, tuple[list[str], dict[str, str], int, str]] = {
+        "no key": ([], {**right, "OPENML_APIKEY": ""}, 4, "OPENML_APIKEY"),
+        "unknown key": ([], {**right, "OPENML_APIKEY": "0" * 32}, 4, "API key"),
+        "server": (
+            ["--patience", "0.1"],
+            {**right, "OPENML_WEB_SERVER": f"http://127.0.0.1:{free_port}"},
+            3,
+            "broke",
+        ),
+        "ending": (["--file-name", "levels.exe"], right, 1, "names end with"),
+        "name": (["--name", "two words"], right, 1, "dataset_name"),
+    }
+    for what, (options, environment, code, words) in wrong.items():
+        done = run(str(pipe), "--draft", *options, **environment)
+        assert (done.exit_code, words in done.stderr) == (code, True), f"{what}: {done.output}"
+
+
+def test_upload_when_the_file_is_written_to_while_it_is_read_or_sent_then_refused(tmp_path: Path) -> None:
+    table = tmp_path / "levels.csv"
+    table.write_text(TABLE * 100_000)
+
+    def append(*_progress: int) -> None:
+        with table.open("a") as file:
+            file.write("Nidd,2.4,no\n")
+
+    with (
+        pytest.raises(RefusedError, match="written to while it was read"),
+        open_source(table, "x.csv", append),
+    ):
+        pass
+    with open_source(table, "x.csv", lambda _done, _total: None) as source:
+        source.require_unchanged()
+        append()
+        with pytest.raises(RefusedError, match="changed while it was being sent"):
+            source.require_unchanged()
+        table.write_text("")
+        with pytest.raises(RefusedError, match="changed while it was being sent"):
+            list(source.blocks(0, source.size, lambda _done, _total: None))
+
+
+def test_upload_when_its_outcome_cannot_be_written_then_5_and_no_traceback(
+    site: Site, table: Path, name: str
+) -> None:
+    command = [sys.executable, "-m", "app.cli", "upload", str(table), "--name", name, *ABOUT, "--no-wait"]
+    environment = {**os.environ, **at(site)}
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        lost = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, check=False)
+        unread = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=full, check=False)
+    reading, writing = os.pipe()
+    os.close(reading)
+    closed = subprocess.run(command, env=environment, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+
+    assert (lost.returncode, closed.returncode) == (5, 5)
+    for done in (lost, closed):
+        assert b"cannot be written" in done.stderr
+        assert b"Traceback" not in done.stderr
+        assert b"Exception" not in done.stderr
+    assert unread.returncode == 0, "what is only said of it may be lost"
+    assert unread.stdout.startswith(b"http")
+    assert len(uploads(site, name)) == 1
+
+
+def test_client_when_the_system_is_windows_then_it_can_be_imported() -> None:
+    program = (
+        "import sys\n"
+        "for name in ('resource', 'fcntl', 'pwd', 'grp', 'termios', 'uvloop'): sys.modules[name] = None\n"
+        "import app.commands.upload\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
