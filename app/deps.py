@@ -11,10 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.api_keys import is_api_key
 from app.core.errors import UnauthorizedError
 from app.core.limits import hits_from
-from app.core.proxies import client_address
 from app.core.settings import Settings
 from app.core.tokens import AccessToken
-from app.core.visitor import USER_AGENT_LENGTH, Visitor
+from app.core.visitor import Visitor
 from app.db.sessions import set_last_seen
 from app.db.users import Account, TokenState, get_account, get_account_by_api_key
 from app.resources import Resources
@@ -132,11 +131,7 @@ def _bearer(request: Request) -> str:
 
 async def get_visitor(request: Request) -> Visitor:
     """Return where the request comes from."""
-    settings = get_settings(request)
-    peer = request.client.host if request.client else ""
-    forwarded = request.headers.getlist("x-forwarded-for")
-    address = client_address(peer, forwarded, trusted=settings.trusted_proxies)
-    return Visitor(address, request.headers.get("user-agent", "")[:USER_AGENT_LENGTH])
+    return Visitor.of(request, trusted_proxies=get_settings(request).trusted_proxies)
 
 
 async def get_viewer_id(request: Request) -> int | None:

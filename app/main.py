@@ -36,6 +36,7 @@ import app.user.router
 from app.core.http import install_problem_handlers
 from app.core.logging import configure_logging
 from app.core.middleware import BodyMiddleware, RequestMiddleware
+from app.core.outflow import LeastRateMiddleware, WholeAnswersMiddleware
 from app.core.settings import Settings, SettingsError, load_settings
 from app.resources import Resources, open_resources
 from app.site.fallback import PageFallback
@@ -107,8 +108,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_problem_handlers(application)
     _add_routes(application)
     # In front of even FastAPI's own middleware: a file is a look-up, and half of all requests are for files.
-    application.middleware_stack = BuildMiddleware(
-        UploadsMiddleware(application.build_middleware_stack(), largest_bytes=settings.upload_max_bytes)
+    stack = UploadsMiddleware(application.build_middleware_stack(), largest_bytes=settings.upload_max_bytes)
+    application.middleware_stack = LeastRateMiddleware(
+        BuildMiddleware(WholeAnswersMiddleware(stack, trusted_proxies=settings.trusted_proxies)),
+        least_rate=settings.download_least_rate,
+        window_seconds=settings.download_stall_seconds,
     )
     start_collecting()
     return application

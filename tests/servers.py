@@ -10,10 +10,15 @@ import uvicorn
 
 
 @asynccontextmanager
-async def serving(app: Any) -> AsyncIterator[str]:
-    """Serve `app` on a free port of this machine, in this process; yield its root."""
+async def serving(app: Any, *, buffer_bytes: int = 0) -> AsyncIterator[str]:
+    """Serve `app` on a free port of this machine, in this process; yield its root.
+
+    `buffer_bytes` is how much of an answer the system takes before it is read, instead of its own megabytes.
+    """
     # asyncio switches Nagle's delay of 40 ms off for sockets that say they are TCP, and accepted ones inherit it.
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
+        if buffer_bytes:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False)

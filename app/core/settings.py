@@ -270,6 +270,14 @@ class Settings(BaseSettings):
     upload_stall_seconds: float = Field(
         60, gt=0, description="How long an upload may take to send 4096 bytes before it is given up."
     )
+    download_least_rate: int = Field(
+        8192,
+        ge=1,
+        description="Fewest bytes a second that a reader of an answer has to take; who takes less is cut off.",
+    )
+    download_stall_seconds: float = Field(
+        30, gt=0, description="How long a reader may take nothing at all before being cut off."
+    )
     upload_wait_seconds: float = Field(
         1800,
         gt=0,

@@ -1,7 +1,12 @@
 """Who is at the door, as far as a request says."""
 
+from collections.abc import Sequence
 from ipaddress import IPv6Address, IPv6Network, ip_address
-from typing import NamedTuple
+from typing import NamedTuple, Self
+
+from starlette.requests import HTTPConnection
+
+from app.core import proxies
 
 USER_AGENT_LENGTH = 200
 
@@ -23,10 +28,23 @@ class Visitor(NamedTuple):
     ip_address: str
     user_agent: str
 
+    @classmethod
+    def of(cls, request: HTTPConnection, *, trusted_proxies: Sequence[proxies.Network]) -> Self:
+        """Return where a request comes from."""
+        peer = request.client.host if request.client else ""
+        forwarded = request.headers.getlist("x-forwarded-for")
+        address = proxies.client_address(peer, forwarded, trusted=trusted_proxies)
+        return cls(address, request.headers.get("user-agent", "")[:USER_AGENT_LENGTH])
+
     @property
     def network(self) -> str:
         """The smallest of `networks`: the address, or the /64 of one that is IPv6."""
         return self.networks[0].name
+
+    @property
+    def asker(self) -> tuple[str, ...]:
+        """The names of `networks`: whose shares of what is shared (`core/shares.py`) a request counts in."""
+        return tuple(network.name for network in self.networks)
 
     @property
     def networks(self) -> list[Network]:

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.core.bodies import BoundedRoute, read_body, reads_body
 from app.core.errors import NotFoundError
-from app.deps import ResourcesDep, ViewerDep
+from app.deps import ResourcesDep, ViewerDep, VisitorDep
 from app.search import service
 from app.search.query import TYPES
 
@@ -18,7 +18,9 @@ NOWHERE = "Of the search server, this site has TYPE/TYPE/_search, TYPE/_search a
 
 @router.post("/es/{path:path}")
 @reads_body
-async def search(path: str, request: Request, resources: ResourcesDep, viewer_id: ViewerDep) -> Response:
+async def search(
+    path: str, request: Request, resources: ResourcesDep, viewer_id: ViewerDep, visitor: VisitorDep
+) -> Response:
     """Search one index, or all."""
     types: tuple[str, ...]
     match _steps(path):
@@ -35,13 +37,16 @@ async def search(path: str, request: Request, resources: ResourcesDep, viewer_id
         types,
         _parse(await read_body(request)),
         viewer_id=viewer_id,
+        asker=visitor.asker,
         total_as_object=total_as_object,
     )
     return _json(found)
 
 
 @router.get("/es/{path:path}")
-async def get_document(path: str, resources: ResourcesDep, viewer_id: ViewerDep) -> Response:
+async def get_document(
+    path: str, resources: ResourcesDep, viewer_id: ViewerDep, visitor: VisitorDep
+) -> Response:
     """Return one document."""
     match _steps(path):
         case [kind, "_doc", document_id] if kind in TYPES and DOCUMENT_ID.fullmatch(document_id):
@@ -51,7 +56,8 @@ async def get_document(path: str, resources: ResourcesDep, viewer_id: ViewerDep)
         case _:
             raise NotFoundError(NOWHERE)
     client = resources.upstreams.search
-    return _json(await service.get_document(client, kind, document_id, viewer_id=viewer_id))
+    found = await service.get_document(client, kind, document_id, viewer_id=viewer_id, asker=visitor.asker)
+    return _json(found)
 
 
 def _steps(path: str) -> list[str]:

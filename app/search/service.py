@@ -3,6 +3,7 @@
 from typing import Any
 
 from app.core.errors import BadRequestError, OpenMLUnreachableError, Problem
+from app.core.shares import Subject
 from app.search import answer as answers
 from app.search.query import QueryRefusedError, by_id, translate
 from app.upstream.search import SearchClient, SearchFailedError
@@ -16,6 +17,7 @@ async def search(
     body: object,
     *,
     viewer_id: int | None,
+    asker: Subject,
     total_as_object: bool,
 ) -> Document:
     """Return what was found, or an empty list that says why."""
@@ -23,7 +25,7 @@ async def search(
         question = translate(body, types, viewer_id=viewer_id)
         # What anybody may see is the same for everybody.
         is_shared_count = question["size"] == 0 and viewer_id is None
-        found = await (client.count if is_shared_count else client.search)(types, question)
+        found = await (client.count if is_shared_count else client.search)(types, question, asker=asker)
     except QueryRefusedError as error:
         problem: Problem = BadRequestError(f"This search is not passed on: {error}.")
     except SearchFailedError as error:
@@ -34,11 +36,11 @@ async def search(
 
 
 async def get_document(
-    client: SearchClient, kind: str, document_id: str, *, viewer_id: int | None
+    client: SearchClient, kind: str, document_id: str, *, viewer_id: int | None, asker: Subject
 ) -> Document:
     """Return a document, or that there is none."""
     try:
-        found = await client.search((kind,), by_id(document_id, viewer_id=viewer_id))
+        found = await client.search((kind,), by_id(document_id, viewer_id=viewer_id), asker=asker)
     except SearchFailedError as error:
         problem = OpenMLUnreachableError(f"The search failed: {error}.")
         return answers.missing_document(kind, document_id, problem)

@@ -16,9 +16,15 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.core.bodies import BoundedRoute, read_body, reads_body
-from app.core.errors import BadRequestError, NotFoundError, OpenMLUnreachableError, TooBusyError
+from app.core.errors import (
+    BadRequestError,
+    NotFoundError,
+    OpenMLUnreachableError,
+    TooBusyError,
+    TooManyRequestsError,
+)
 from app.core.outgoing import OUR_NAME
-from app.deps import ResourcesDep
+from app.deps import ResourcesDep, get_visitor
 from app.site.pages import render
 from app.upstream.client import (
     BusyError,
@@ -56,6 +62,8 @@ ANSWERED = (
 NO_SCRIPT = "text/plain; charset=utf-8"
 NO_BODY = (204, 304)
 SERVER_FAULT = 500
+BUSY_RETRY_SECONDS = 5
+OWN_SHARE = "Your network reads as much at once as it may; wait until some of it has ended"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +145,7 @@ async def show_dashboard(request: Request, resources: ResourcesDep, path: str = 
     try:
         answer = await _open(request, client, f"/dashboard/{_quoted(path)}{'?' if query else ''}{query}")
         return await _passed(answer, DASHBOARD)
-    except (OpenMLUnreachableError, TooBusyError) as problem:
+    except (OpenMLUnreachableError, TooBusyError, TooManyRequestsError) as problem:
         return _no_dashboard("The charts cannot be shown at the moment.", status=problem.status)
 
 
@@ -157,10 +165,13 @@ async def _open(
     headers["accept-encoding"] = encodings if encodings and _is_visible(encodings) else "identity"
     if body is not None:
         headers["content-type"] = "application/json"
+    asker = (await get_visitor(request)).asker
     try:
-        return await client.open(method or request.method, path, headers=headers, body=body)
-    except BusyError:
-        raise TooBusyError from None
+        return await client.open(method or request.method, path, asker=asker, headers=headers, body=body)
+    except BusyError as error:
+        if error.is_own_share:
+            raise TooManyRequestsError(OWN_SHARE, retry_after_seconds=BUSY_RETRY_SECONDS) from None
+        raise TooBusyError(retry_after_seconds=BUSY_RETRY_SECONDS) from None
     except UpstreamError as error:
         log.warning("upstream_failed", path=request.url.path, reason=str(error))
         raise OpenMLUnreachableError from None

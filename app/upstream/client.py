@@ -1,6 +1,10 @@
 """One server behind us: asked with nothing of the browser's that it does not need, and never trusted.
 
 No cookie, no token and no address of the browser's goes there, and no redirect is followed off the server.
+
+Requests to a server share two kinds of places, fairly between the networks that ask: one while the server is being
+asked, one while a large answer goes through. An answer that is small is read to its end before anybody reads it here.
+So whoever reads slowly holds neither a connection nor the place of a small answer, and of large ones only a share.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -9,10 +13,13 @@ from typing import NamedTuple
 import httpx
 
 from app.core.outgoing import OUR_NAME
+from app.core.shares import NoPlaceError, Place, Shares, Subject
 
 CONNECT_SECONDS = 3
 BUSY_SECONDS = 3
-"""How long a request waits for one of the connections."""
+"""How long a request waits until the server may be asked."""
+SMALL_BYTES = 1 << 18
+"""An answer up to here lies in memory before it is passed on; nearly all of OpenML's documents do."""
 VIA = f"1.1 {OUR_NAME}"
 HOPS = 3
 
@@ -30,7 +37,11 @@ class AwayError(UnreachableError):
 
 
 class BusyError(UpstreamError):
-    """As many requests as may are waiting for the server."""
+    """As many requests as may are at the server; `is_own_share` says that they are the asker's."""
+
+    def __init__(self, *, is_own_share: bool) -> None:
+        super().__init__("too many requests are waiting for it")
+        self.is_own_share = is_own_share
 
 
 class TooLargeError(UpstreamError):
@@ -49,8 +60,28 @@ class StreamedAnswer:
 
     def __init__(self, response: httpx.Response) -> None:
         self._response = response
+        self._body = response.aiter_raw()
+        self._beginning = bytearray()
+        self._failure: UnreachableError | None = None
+        self._place: Place | None = None
         self.status = response.status_code
         self.headers: Mapping[str, str] = response.headers
+
+    async def read_ahead(self) -> bool:
+        """Read as much as a small answer has, and return whether that was all; the connection then is free again."""
+        try:
+            async for chunk in self._body:
+                self._beginning += chunk
+                if len(self._beginning) > SMALL_BYTES:
+                    return False
+        except httpx.HTTPError as error:
+            self._failure = _broken(error)
+        await self._response.aclose()
+        return True
+
+    def hold(self, place: Place) -> None:
+        """Hold a place of large answers until this one is closed."""
+        self._place = place
 
     @property
     def location(self) -> str | None:
@@ -58,59 +89,111 @@ class StreamedAnswer:
         return self.headers.get("location", "") if 300 <= self.status < 400 and self.status != 304 else None  # noqa: PLR2004 - HTTP's
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body.
+        """Yield the body, once.
 
         Raises:
             UnreachableError: the body broke off.
         """
+        if self._beginning:
+            yield bytes(self._beginning)
+            self._beginning.clear()
+        if self._failure is not None:
+            raise self._failure
         try:
-            async for chunk in self._response.aiter_raw():
+            async for chunk in self._body:
                 yield chunk
         except httpx.HTTPError as error:
-            raise UnreachableError(f"the answer broke off ({type(error).__name__})") from error
+            raise _broken(error) from error
 
     async def close(self) -> None:
         """Give the connection back, or up."""
-        await self._response.aclose()
+        try:
+            await self._response.aclose()
+        finally:
+            if self._place is not None:
+                self._place.give_back()
+
+
+def _broken(error: httpx.HTTPError) -> UnreachableError:
+    return UnreachableError(f"the answer broke off ({type(error).__name__})")
 
 
 class UpstreamClient:
-    """Calls one server. `path` begins with a slash, is percent-encoded, and may carry a query string."""
+    """Calls one server. `path` begins with a slash, is percent-encoded, and may carry a query string.
 
-    def __init__(self, http: httpx.AsyncClient, *, base_url: str) -> None:
+    Args:
+        http: the client; it needs as many connections as there are places of both kinds.
+        base_url: the server's root.
+        asking: how many requests may be at the server at once.
+        large: how many large answers may be on their way to readers here.
+    """
+
+    def __init__(self, http: httpx.AsyncClient, *, base_url: str, asking: int, large: int) -> None:
         self._http = http
         self._base = httpx.URL(base_url)
+        self._asking = Shares(asking)
+        self._large = Shares(large)
 
     async def ask(
-        self, method: str, path: str, *, body: bytes | None = None, limit_bytes: int, media_type: str = ""
+        self,
+        method: str,
+        path: str,
+        *,
+        asker: Subject,
+        body: bytes | None = None,
+        limit_bytes: int,
+        media_type: str = "",
     ) -> Answer:
-        """Return the whole answer, unpacked.
+        """Return the whole answer, unpacked. `asker` is whose share of the places counts.
 
         Raises:
             UpstreamError: there is none.
         """
         headers = {"Content-Type": media_type} if media_type else {}
-        response = await self._send(method, path, headers, body)
-        content = bytearray()
-        try:
-            async for chunk in response.aiter_bytes():
-                content += chunk
-                if len(content) > limit_bytes:
-                    raise TooLargeError(f"the answer is larger than {limit_bytes} bytes")
-        except httpx.HTTPError as error:
-            raise UnreachableError(f"the answer broke off ({type(error).__name__})") from error
-        finally:
-            await response.aclose()
+        with await self._place(asker):
+            response = await self._send(method, path, headers, body)
+            content = bytearray()
+            try:
+                async for chunk in response.aiter_bytes():
+                    content += chunk
+                    if len(content) > limit_bytes:
+                        raise TooLargeError(f"the answer is larger than {limit_bytes} bytes")
+            except httpx.HTTPError as error:
+                raise _broken(error) from error
+            finally:
+                await response.aclose()
         return Answer(response.status_code, bytes(content))
 
     async def open(
-        self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self, method: str, path: str, *, asker: Subject, headers: Mapping[str, str], body: bytes | None = None
     ) -> StreamedAnswer:
-        """Return the answer once its headers are there; the caller closes it. Redirects on the server are followed.
+        """Return the answer once its beginning is there; the caller closes it. Redirects on the server are followed.
 
         Raises:
             UpstreamError: there is none.
         """
+        with await self._place(asker):
+            answer = StreamedAnswer(await self._follow(method, path, headers, body))
+            try:
+                if not await answer.read_ahead():
+                    answer.hold(self._large.take_now(asker))
+            except NoPlaceError as error:
+                await answer.close()
+                raise BusyError(is_own_share=error.is_own_share) from None
+            except BaseException:
+                await answer.close()
+                raise
+            return answer
+
+    async def _place(self, asker: Subject) -> Place:
+        try:
+            return await self._asking.take(asker, seconds=BUSY_SECONDS)
+        except NoPlaceError as error:
+            raise BusyError(is_own_share=error.is_own_share) from None
+
+    async def _follow(
+        self, method: str, path: str, headers: Mapping[str, str], body: bytes | None
+    ) -> httpx.Response:
         response = await self._send(method, path, headers, body)
         for _ in range(HOPS):
             target = self._next_on_this_server(response)
@@ -118,7 +201,7 @@ class UpstreamClient:
                 break
             await response.aclose()
             response = await self._send(method, target.raw_path.decode("ascii"), headers, None)
-        return StreamedAnswer(response)
+        return response
 
     def _next_on_this_server(self, response: httpx.Response) -> httpx.URL | None:
         if not response.has_redirect_location:
@@ -139,7 +222,7 @@ class UpstreamClient:
         try:
             return await self._http.send(request, stream=True, follow_redirects=False)
         except httpx.PoolTimeout:
-            raise BusyError("too many requests are waiting for it") from None
+            raise BusyError(is_own_share=False) from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
             raise AwayError(f"no connection ({type(error).__name__})") from error
         except httpx.HTTPError as error:

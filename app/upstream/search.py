@@ -9,7 +9,8 @@ from typing import Any
 
 import structlog
 
-from app.upstream.client import AwayError, UpstreamClient, UpstreamError
+from app.core.shares import Subject
+from app.upstream.client import AwayError, BusyError, UpstreamClient, UpstreamError
 
 log = structlog.get_logger(__name__)
 ANSWER_BYTES = 32 << 20
@@ -23,7 +24,16 @@ Found = Mapping[str, Any]
 
 
 class SearchFailedError(Exception):
-    """The search server gave no answer to this search; the text says why."""
+    """The search server gave no answer to this search; the text says why.
+
+    Args:
+        reason: for people.
+        is_own_share: it was not even asked, for whoever wanted to know asks too much at once.
+    """
+
+    def __init__(self, reason: str, *, is_own_share: bool = False) -> None:
+        super().__init__(reason)
+        self.is_own_share = is_own_share
 
 
 class SearchClient:
@@ -35,17 +45,23 @@ class SearchClient:
         self._counts = _Shared(clock)
         self._away_until = 0.0
 
-    async def count(self, types: tuple[str, ...], question: Mapping[str, Any]) -> Found:
+    async def count(self, types: tuple[str, ...], question: Mapping[str, Any], *, asker: Subject) -> Found:
         """Return the answer to a search that shows no document, as it was at most `COUNTS_SECONDS` ago.
 
         Raises:
             SearchFailedError: there is no answer.
         """
         key = json.dumps([types, question], sort_keys=True)
-        return await self._counts.get(key, lambda: self.search(types, question))
+        try:
+            return await self._counts.get(key, lambda: self.search(types, question, asker=asker))
+        except SearchFailedError as error:
+            if not error.is_own_share:
+                raise
+            # Whoever asked first asks too much: that is nobody else's fault.
+            return await self.search(types, question, asker=asker)
 
-    async def search(self, types: tuple[str, ...], question: Mapping[str, Any]) -> Found:
-        """Return the answer to a search; `hits.total` may be a number or an object.
+    async def search(self, types: tuple[str, ...], question: Mapping[str, Any], *, asker: Subject) -> Found:
+        """Return the answer to a search; `hits.total` may be a number or an object. `asker` is the networks that ask.
 
         Raises:
             SearchFailedError: there is no answer.
@@ -59,6 +75,7 @@ class SearchClient:
                 "POST",
                 f"/{','.join(types)}/_search?ignore_unavailable=true&allow_no_indices=true",
                 body=json.dumps(question).encode(),
+                asker=asker,
                 media_type="application/json",
                 limit_bytes=ANSWER_BYTES,
             )
@@ -67,7 +84,8 @@ class SearchClient:
             if isinstance(error, AwayError):
                 self._away_until = self._clock() + AWAY_SECONDS
             log.warning("search_failed", types=types, reason=str(error))
-            raise SearchFailedError("the search server does not answer") from error
+            is_own_share = isinstance(error, BusyError) and error.is_own_share
+            raise SearchFailedError("the search server does not answer", is_own_share=is_own_share) from error
         if status != OK:
             # Often the asker's doing: half a word of Lucene's syntax, a filter that does not fit its field.
             log.info("search_refused", types=types, status=status)

@@ -13,8 +13,10 @@ from app.upstream.search import SearchClient
 
 READ_SECONDS = 60
 SEARCH_SECONDS = 15
-CONNECTIONS = 64
-SEARCH_CONNECTIONS = 32
+ASKING = 32
+"""Requests that are at one server at once; what it answers in full is small, or soon here."""
+LARGE = 64
+"""Large answers of one server that are read here at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ async def open_upstreams(settings: Settings) -> AsyncIterator[Upstreams]:
     async with AsyncExitStack() as stack:
 
         async def open_client(
-            name: str, base_url: str, *, seconds: float = READ_SECONDS, connections: int = CONNECTIONS
+            name: str, base_url: str, *, seconds: float = READ_SECONDS
         ) -> UpstreamClient | None:
             if not base_url:
                 return None
@@ -46,17 +48,16 @@ async def open_upstreams(settings: Settings) -> AsyncIterator[Upstreams]:
                 raise SettingsError(f"{name} is not an address. Write e.g. https://www.openml.org/")
             http = open_http(
                 timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=BUSY_SECONDS),
-                limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+                limits=httpx.Limits(max_connections=ASKING + LARGE, max_keepalive_connections=ASKING),
             )
             await stack.enter_async_context(http)
-            return UpstreamClient(http, base_url=base_url)
+            return UpstreamClient(http, base_url=base_url, asking=ASKING, large=LARGE)
 
         openml = settings.openml_url
         search = await open_client(
             "ELASTICSEARCH_SERVER",
             settings.elasticsearch_server,
             seconds=SEARCH_SECONDS,
-            connections=SEARCH_CONNECTIONS,
         )
         yield Upstreams(
             search=SearchClient(search),
