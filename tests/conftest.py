@@ -41,6 +41,7 @@ from app.db.tables import metadata
 from app.main import create_app
 from app.resources import Resources
 from tests.engines import ENGINES, engine_settings, outside_workers
+from tests.node_clients import tus_js as tus_js  # noqa: PLC0414 - a fixture
 from tests.s3_server import S3Server, find_weed, start_server
 from tests.upstream import Upstream
 
@@ -66,6 +67,7 @@ SHARED = {
     "commands": "site",
     "proxies": "proxies",
     "test_connections": "database",
+    "clients": "clients",
 }
 """Folders, or words in the names of modules, whose tests share something that takes long to start."""
 

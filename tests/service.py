@@ -198,7 +198,7 @@ class Site:
 
 
 @contextmanager
-def serving_site(folder: Path, database: Path, sandbox_url: str) -> Iterator[Site]:
+def serving_site(folder: Path, database: Path, sandbox_url: str, **changes: str) -> Iterator[Site]:
     """Start the service on a copy of a migrated database; yield it with a person who has signed up."""
     shutil.copy(database, folder / "openml.db")
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -208,7 +208,7 @@ def serving_site(folder: Path, database: Path, sandbox_url: str) -> Iterator[Sit
         "OPENML_SERVER": sandbox_url,
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
     }
-    service = Service(port, {**os.environ, **settings})
+    service = Service(port, {**os.environ, **settings, **changes})
     try:
         with (folder / "log").open("wb") as log:
             service.start(output=log)
