@@ -8,7 +8,7 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
 PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-musl aarch64-unknown-linux-musl aarch64-apple-darwin
 
-.PHONY: run test test-long test-rest test-engines chaos uploads-1g check format lock wheels docs bench clean
+.PHONY: run test test-long test-rest test-engines chaos outages uploads-1g check format lock wheels docs bench clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/openml-web dev
@@ -34,6 +34,10 @@ test-engines: $(VENV)/.dev
 # Everything that can die, dies, while people upload. Needs mariadbd, redis-server, libfaketime; root for a small disk.
 chaos: $(VENV)/.dev
 	$(BIN)/python -m tests.chaos $(CHAOS)
+
+# MariaDB, Redis, the store and OpenML each die, freeze and fall silent for a minute beneath 200 clients.
+outages: $(VENV)/.dev
+	$(BIN)/python -m tests.outages
 
 # A gigabyte with each client over a line that breaks every 4 MB; prints what it took.
 uploads-1g: $(VENV)/.dev

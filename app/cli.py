@@ -16,11 +16,9 @@ from functools import partial
 from importlib import metadata
 from typing import Annotated, Any
 
-import pymysql.err
 import structlog
 import typer
 import uvicorn
-from sqlalchemy.exc import OperationalError
 
 from app.commands.mail import mail
 from app.commands.upload import upload
@@ -73,7 +71,7 @@ def main() -> None:
     except (SettingsError, MigrationError) as error:
         typer.echo(str(error), err=True)
         raise SystemExit(2) from None
-    except (OperationalError, pymysql.err.OperationalError, DatabaseUnavailableError) as error:
+    except DatabaseUnavailableError as error:
         cause = error.__cause__ or error
         reason = str(getattr(cause, "orig", cause))
         typer.echo(f"The database cannot be used: {reason} (DATABASE_URI says where it is)", err=True)

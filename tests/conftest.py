@@ -78,7 +78,16 @@ STORE = pytest.StashKey[S3Server]()
 """Where the session keeps the S3 server, once a test has asked for it."""
 
 
-FIRST = ("browser", "test_processes", "test_chaos", "test_openapi", "storage", "test_workers", "test_cli")
+FIRST = (
+    "browser",
+    "test_processes",
+    "test_chaos",
+    "test_outages",
+    "test_openapi",
+    "storage",
+    "test_workers",
+    "test_cli",
+)
 """Folders and modules that take longest: begun last, they would be waited for by idle processes."""
 
 

@@ -66,14 +66,14 @@ class Forwarder:
 
     async def mend(self) -> None:
         """Let connections through, on the same port as before."""
+        self.heal()
         self._server = await asyncio.start_server(self._forward, "127.0.0.1", self.port)
 
     async def cut(self) -> None:
         """Break every connection and take no new one."""
         if self._server is not None:
             self._server.close()
-        for pipe in list(self._pipes):
-            pipe.cancel()
+        self.fail("cut")
         await asyncio.gather(*self._pipes, return_exceptions=True)
 
     def fail(self, how: Literal["cut", "mute"], *, after_answers: int = 0) -> None:
@@ -114,7 +114,10 @@ class Forwarder:
         try:
             if self.is_broken and self._fails == "cut":
                 return
-            far_reader, far_writer = await asyncio.open_connection(*self._target)
+            try:
+                far_reader, far_writer = await asyncio.open_connection(*self._target)
+            except OSError:
+                return  # Whoever it is that is away, is so for our client as well.
             writers.append(far_writer)
             line = _Line()
             up = self._pump(reader, far_writer, partial(self._sent, line))

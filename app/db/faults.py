@@ -102,6 +102,22 @@ def _mysql_reason(error: aiomysql.Error) -> str | None:
     return next((reason for reason, codes in _MYSQL.items() if code in codes), None)
 
 
+@contextmanager
+def translated(*, uncommitted: bool = False) -> Iterator[None]:
+    """Let the body's driver errors come out as ours; `uncommitted` as for `unavailable`.
+
+    Raises:
+        DatabaseUnavailableError: the database is away, in trouble or full.
+    """
+    try:
+        yield
+    except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, aiomysql.Error, NoPlaceError) as error:
+        found = unavailable(error, uncommitted=uncommitted)
+        if found is None:
+            raise
+        raise found from error
+
+
 class Outage:
     """Whether the database is away. It is said when that begins and when it is over; other trouble once a minute."""
 
@@ -128,21 +144,19 @@ class Outage:
 
     @contextmanager
     def translating(self, *, uncommitted: bool = False) -> Iterator[None]:
-        """Let the body's driver errors come out as ours; `uncommitted` as for `unavailable`.
+        """Let the body's driver errors come out as ours, and say so in the log; `uncommitted` as for `unavailable`.
 
         Raises:
             DatabaseUnavailableError: the database is away, in trouble or full.
         """
         try:
-            yield
-        except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, aiomysql.Error, NoPlaceError) as error:
-            found = unavailable(error, uncommitted=uncommitted)
-            if found is None:
-                raise
-            self._say(found.reason, error)
-            raise found from error
+            with translated(uncommitted=uncommitted):
+                yield
+        except DatabaseUnavailableError as error:
+            self._say(error.reason, error.__cause__ or error)
+            raise
 
-    def _say(self, reason: str, error: Exception) -> None:
+    def _say(self, reason: str, error: BaseException) -> None:
         now = time.monotonic()
         if self.is_on or now - self._said.get(reason, -SAID_AGAIN_SECONDS) < SAID_AGAIN_SECONDS:
             return

@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.db.faults import translated
 from app.db.mysql import take_time
 from app.db.tables import MYSQL, OPENML_TABLES, OPTIONAL_COLUMNS
 
@@ -29,21 +30,25 @@ async def migrate(engine: AsyncEngine) -> None:
     """Run every migration that is missing. Several processes may try at once; one does it.
 
     Raises:
+        DatabaseUnavailableError: the database is away, in trouble or full.
         MigrationError: another process holds the lock for a minute, or adopted tables do not fit.
     """
-    async with engine.connect() as connection:
-        await take_time(connection)
-        await connection.run_sync(_upgrade)
+    with translated():
+        async with engine.connect() as connection:
+            await take_time(connection)
+            await connection.run_sync(_upgrade)
 
 
 async def require_current(engine: AsyncEngine) -> None:
     """Return if the database is where this version of the service needs it.
 
     Raises:
+        DatabaseUnavailableError: the database is away, in trouble or full.
         MigrationError: it is not; the text says which command to run.
     """
-    async with engine.connect() as connection:
-        present = await connection.run_sync(_present_revision)
+    with translated():
+        async with engine.connect() as connection:
+            present = await connection.run_sync(_present_revision)
     head, known = _revisions()
     if present == head:
         return

@@ -16,6 +16,14 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
         ("app/data/router.py", "router = APIRouter(tags=['datasets'])"),
         ("app/data/router.py", "router = fastapi.APIRouter(route_class=APIRoute)"),
     ],
+    "rule_database_errors": [
+        ("app/user/service.py", "from sqlalchemy.exc import IntegrityError, OperationalError"),
+        ("app/user/service.py", "import sqlalchemy as sa\ntry: pass\nexcept sa.exc.DBAPIError: pass"),
+        ("app/worker/run.py", "import pymysql.err\nfault = pymysql.err.OperationalError"),
+        ("app/db/users.py", "import sqlite3\ntry: pass\nexcept sqlite3.Error: pass"),
+        ("app/worker/janitor.py", "async with resources.database.engine.connect() as connection: pass"),
+        ("app/commands/user.py", "connection = aiomysql.connect()"),
+    ],
     "rule_suggestions": [
         ("app/data/service.py", "import difflib"),
         ("app/tabular/names.py", "def find():\n    from difflib import get_close_matches"),
@@ -56,6 +64,13 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
 }
 """For each rule, files that break it: name and text."""
 KEEPS: dict[str, list[tuple[str, str]]] = {
+    "rule_database_errors": [
+        ("app/upload/creation.py", "from sqlalchemy.exc import IntegrityError"),
+        ("app/db/faults.py", "import sqlalchemy as sa\nkinds = sa.exc.DBAPIError"),
+        ("app/db/engine.py", "engine = create_async_engine(url)"),
+        ("app/worker/run.py", "try: pass\nexcept TimeoutError: pass"),
+        ("app/worker/run.py", "raise InternalError()"),
+    ],
     "rule_bodies": [
         ("app/core/bodies.py", "request.stream()"),
         ("app/data/router.py", "router = APIRouter(tags=['datasets'], route_class=BoundedRoute)"),
