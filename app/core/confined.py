@@ -32,12 +32,14 @@ class ProcessLimits:
         cpu_seconds: processor time, of all its threads together.
         wall_seconds: time until it is killed.
         open_files: file descriptors.
+        file_bytes: what any file that it writes may have; None is no limit.
     """
 
     memory_bytes: int = 1024 * MIB
     cpu_seconds: int = 600
     wall_seconds: float = 900.0
     open_files: int = 64
+    file_bytes: int | None = None
 
 
 def begin() -> Any:  # noqa: ANN401 - any JSON
@@ -90,11 +92,14 @@ def _bound(limits: ProcessLimits) -> None:
         # There RLIMIT_DATA is taken and not heeded.
         watch_memory(limits.memory_bytes)
     seconds = limits.cpu_seconds
+    file_bytes = resource.RLIM_INFINITY if limits.file_bytes is None else limits.file_bytes
     for kind, soft, hard in (
         # Not RLIMIT_AS: it would count address space that libraries reserve and never use.
         (resource.RLIMIT_DATA, limits.memory_bytes, limits.memory_bytes),
         (resource.RLIMIT_CPU, seconds, seconds + _GRACE_SECONDS),
         (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
+        # What is written beyond is refused as on a full disk: Python ignores the signal.
+        (resource.RLIMIT_FSIZE, file_bytes, file_bytes),
         (resource.RLIMIT_CORE, 0, 0),
     ):
         resource.setrlimit(kind, (soft, hard))

@@ -21,13 +21,16 @@ class Usage(NamedTuple):
     bytes: int
 
 
-async def get_usage(session: AsyncSession, user_id: int) -> Usage:
-    """Return what the user's uploads take; what a failed one keeps for another attempt counts as well."""
+async def get_usage(session: AsyncSession, user_id: int, *, but: str = "") -> Usage:
+    """Return what the user's uploads take, but for the one that is named.
+
+    What a failed one keeps for another attempt counts as well.
+    """
     is_unfinished = sa.case((uploads.c.state.in_(HOLDS_BYTES), 1), else_=0)
     statement = sa.select(
         sa.func.coalesce(sa.func.sum(is_unfinished), 0),
         sa.func.coalesce(sa.func.sum(uploads.c.reserved_bytes), 0),
-    ).where(uploads.c.user_id == user_id)
+    ).where(uploads.c.user_id == user_id, uploads.c.id != but)
     count, total = (await session.execute(statement)).one()
     return Usage(int(count), int(total))
 

@@ -11,13 +11,10 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-import structlog
-
 from app.core.errors import StorageFullError
 from app.core.system import write_through
+from app.storage.faults import disk_faults, log_fault
 from app.storage.parts import Digests, Part, Stage
-
-log = structlog.get_logger(__name__)
 
 LARGEST_BUFFER_BYTES = 1 << 20
 SMALLEST_BUFFER_BYTES = 1 << 13
@@ -26,6 +23,8 @@ BUFFERS_BYTES = 1 << 23
 STEP_BYTES = 1 << 26
 """What a thread copies and hashes in one go; in between a worker can be stopped."""
 COPY_BYTES = 1 << 20
+DROPPED_BYTES = 1 << 22
+"""Parts from here on are dropped as soon as they are added; to wait for the disk after each small one takes long."""
 
 
 class LocalPartWriter:
@@ -82,8 +81,8 @@ class LocalPartWriter:
         except OSError as error:
             # Some of the block may be in the file: its length says nothing any more.
             self._full = True
-            log.exception("upload bytes cannot be written", part=self._name)
-            raise StorageFullError from error
+            log_fault("upload bytes cannot be written", error, Path(str(self._file.name)))
+            raise StorageFullError from None
 
 
 class LocalStorage:
@@ -101,7 +100,9 @@ class LocalStorage:
     async def writer(self, upload_id: str, start: int) -> AsyncIterator[LocalPartWriter]:
         """Yield a writer for a new part."""
         name = f"{start:020d}-{secrets.token_hex(8)}.part"
-        file = await asyncio.to_thread(_create, self._root / upload_id / name)
+        path = self._root / upload_id / name
+        with disk_faults(path):
+            file = await asyncio.to_thread(_create, path)
         self._writers += 1
         try:
             yield LocalPartWriter(file, start, name, self._buffer_bytes)
@@ -119,12 +120,13 @@ class LocalStorage:
         length = sum(part.length for part in parts)
         if not await asyncio.to_thread(source.exists):
             growing = source.with_name("source.growing")
-            await asyncio.to_thread(_begin_growing, growing, list(zip(paths[:1], parts[:1], strict=True)))
-            at = parts[0].length if parts else 0
-            for path, part in zip(paths[1:], parts[1:], strict=True):
-                await _add(growing, at, path, part.length)
-                at += part.length
-            await asyncio.to_thread(_finish_growing, growing, source, folders.values(), length)
+            with disk_faults(growing):
+                await asyncio.to_thread(_begin_growing, growing, list(zip(paths[:1], parts[:1], strict=True)))
+                at = parts[0].length if parts else 0
+                for path, part in zip(paths[1:], parts[1:], strict=True):
+                    await _add(growing, at, path, part.length)
+                    at += part.length
+                await asyncio.to_thread(_finish_growing, growing, source, folders.values(), length)
         digests = await _hash(source, on_progress)
         if digests.length != length:
             raise OSError(f"{digests.length} bytes are on the disk where {length} were recorded")
@@ -148,7 +150,15 @@ class LocalStorage:
 
     async def free_bytes(self) -> int | None:
         """Return how much is free on the disk of the folder."""
-        return await asyncio.to_thread(_free_bytes, self._root)
+        return await self.working_bytes()
+
+    async def working_bytes(self) -> int:
+        """Return how much is free on the disk of the folder."""
+        return await asyncio.to_thread(free_on, self._root)
+
+    def composing_bytes(self, parts: Sequence[Part]) -> int:
+        """Return the length of the longest part that is there twice for a while."""
+        return max((part.length for part in parts[1:]), default=0)
 
     def _buffer_bytes(self) -> int:
         share = BUFFERS_BYTES // max(self._writers, 1)
@@ -195,6 +205,9 @@ def _begin_growing(growing: Path, first: Sequence[tuple[Path, Part]]) -> None:
 
 
 async def _add(growing: Path, at: int, part: Path, length: int) -> None:
+    """Add a part, and drop it once its bytes are durable: the disk need not hold the file twice."""
+    if await asyncio.to_thread(_is_in, growing, at + length, part):
+        return
     with (
         await asyncio.to_thread(part.open, "rb") as source,
         await asyncio.to_thread(growing.open, "r+b") as target,
@@ -205,6 +218,19 @@ async def _add(growing: Path, at: int, part: Path, length: int) -> None:
             step = min(left, STEP_BYTES)
             await asyncio.to_thread(_copy, source, target, step)
             left -= step
+        if length >= DROPPED_BYTES:
+            await asyncio.to_thread(_drop_added, target, part)
+
+
+def _is_in(growing: Path, end: int, part: Path) -> bool:
+    """Say whether a worker that died has added the part already: only then is it gone."""
+    return not part.exists() and growing.stat().st_size >= end
+
+
+def _drop_added(target: BinaryIO, part: Path) -> None:
+    target.flush()
+    os.fsync(target.fileno())
+    part.unlink(missing_ok=True)
 
 
 def _copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
@@ -254,6 +280,7 @@ def _folders(root: Path) -> list[str]:
     return [entry.name for entry in root.iterdir() if entry.is_dir()] if root.exists() else []
 
 
-def _free_bytes(root: Path) -> int:
+def free_on(root: Path) -> int:
+    """Return how many bytes are free on the disk of a folder, which is made if it is not there."""
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     return shutil.disk_usage(root).free

@@ -87,3 +87,9 @@ class UploadStorage(Protocol):
 
     async def free_bytes(self) -> int | None:
         """Return how many bytes there is room for; None if no limit is known."""
+
+    async def working_bytes(self) -> int:
+        """Return how many bytes are free on this machine's disk, where the working files are."""
+
+    def composing_bytes(self, parts: Sequence[Part]) -> int:
+        """Return how many bytes more `compose` needs on this machine's disk, beside what is there."""

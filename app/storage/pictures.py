@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 
 from app.core.system import write_through
+from app.storage.faults import disk_faults
 
 _NAME = re.compile(r"[0-9a-f]{32}\.(png|jpg)")
 _URL_FOLDER = "/imgs/"
@@ -60,15 +61,18 @@ class LocalPictures:
     @asynccontextmanager
     async def spool(self) -> AsyncIterator[BinaryIO]:
         """Yield a file without a name, for bytes on their way in: it is gone with whoever has it open."""
-        file = await asyncio.to_thread(self._open_spool)
-        try:
-            yield file
-        finally:
-            await asyncio.to_thread(file.close)
+        with disk_faults(self._root):
+            file = await asyncio.to_thread(self._open_spool)
+            try:
+                yield file
+            finally:
+                await asyncio.to_thread(file.close)
 
     async def save(self, name: str, content: bytes) -> None:
         """Keep a picture; it is there as a whole or not at all."""
-        await asyncio.to_thread(_write, self._path(name), content)
+        path = self._path(name)
+        with disk_faults(path):
+            await asyncio.to_thread(_write, path, content)
 
     async def read(self, name: str) -> bytes | None:
         """Return the picture, or None."""

@@ -23,9 +23,11 @@ from obstore.store import S3Store
 from app.core.clock import utc_now
 from app.core.errors import BytesLostError, StorageUnavailableError
 from app.core.settings import Settings
+from app.storage.faults import disk_faults
+from app.storage.local import free_on
 from app.storage.parts import Digests, Part, Stage
 from app.storage.pictures import LocalPictures, name_in, path_of
-from app.storage.s3_files import Composition, Spool, disk_faults
+from app.storage.s3_files import Composition, Spool
 from app.storage.s3_store import PAGE, connect, store_faults, try_out
 
 log = structlog.get_logger(__name__)
@@ -128,7 +130,7 @@ class S3PartWriter:
     async def _settle(self) -> None:
         """Wait for the thread, which goes on when the request is cancelled; if it failed, so does all that follows."""
         if self._disk is not None:
-            with disk_faults():
+            with disk_faults(self._storage.spool_folder):
                 await asyncio.shield(self._disk)
 
 
@@ -140,6 +142,7 @@ class S3Storage:
         self._folder = folder
         # What other machines have made; no janitor looks after a machine that only serves.
         self._fetched = folder.with_name("fetched")
+        self.spool_folder = folder.with_name("spool")
         self._turn_seconds = turn_seconds
         self._turns = asyncio.Semaphore(PUTS_AT_ONCE)
 
@@ -165,7 +168,7 @@ class S3Storage:
         path = self.path(upload_id, "source")
         composed = Composition(path.with_name(f"source.{secrets.token_hex(4)}"))
         try:
-            with disk_faults():
+            with disk_faults(path):
                 await asyncio.to_thread(composed.open)
                 async with aclosing(self._blocks(upload_id, parts)) as blocks:
                     async for block in blocks:
@@ -203,7 +206,7 @@ class S3Storage:
                 return known
         draft = Composition(path.with_name(secrets.token_hex(16)))
         try:
-            with disk_faults(), store_faults("get"):
+            with disk_faults(path), store_faults("get"):
                 answer = await obstore.get_async(self._store, _object(upload_id, stage))
                 await asyncio.to_thread(draft.open)
                 async for block in answer.stream(min_chunk_size=PIECE_BYTES):
@@ -248,9 +251,17 @@ class S3Storage:
         """Return None: a bucket has no limit that we know."""
         return None
 
+    async def working_bytes(self) -> int:
+        """Return how much is free on this machine's disk."""
+        return await asyncio.to_thread(free_on, self._folder)
+
+    def composing_bytes(self, parts: Sequence[Part]) -> int:
+        """Return the length of the file: its parts are not on this machine."""
+        return sum(part.length for part in parts)
+
     def new_spool(self) -> Spool:
         """Return an empty spool on the local disk."""
-        return Spool(self._folder.with_name("spool"))
+        return Spool(self.spool_folder)
 
     async def put(self, path: str, spool: Spool, gathered: bytes) -> None:
         """Make an object of the spool's bytes, or of those gathered where nothing was spooled.

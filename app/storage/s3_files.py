@@ -1,23 +1,16 @@
 """The local files of the S3 storage: bytes on their way in, and a source that is put together."""
 
-import errno
 import hashlib
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 import obstore
-import structlog
 
-from app.core.errors import StorageFullError
 from app.core.system import write_through
 from app.storage.parts import Digests
-
-log = structlog.get_logger(__name__)
 
 
 class Spool:
@@ -98,15 +91,3 @@ class Composition:
     def digests(self) -> Digests:
         """Return the length and the hashes of what was appended."""
         return Digests(self.length, self._md5.hexdigest(), self._sha256.hexdigest())
-
-
-@contextmanager
-def disk_faults() -> Iterator[None]:
-    """Turn a full disk into a problem."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            log.error("the local disk is full", reason=str(error))  # noqa: TRY400 - as above
-            raise StorageFullError from None
-        raise

@@ -1,12 +1,15 @@
 """The child process: converts or profiles what it is asked to, within its limits (app/core/confined.py)."""
 
+import errno
 import sys
 from dataclasses import asdict
 from typing import Any
 
 from app.core.confined import begin, leave, say
-from app.tabular.failures import out_of_memory, storage_failed
+from app.tabular.failures import no_room, out_of_memory, storage_failed
 from app.tabular.types import ConversionRequest, Progress, TabularError
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def main() -> None:
@@ -21,8 +24,16 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        sys.stderr.write(f"conversion: {error}\n")
-        say(error=storage_failed().to_json())
+        say(error=_of_the_disk(error, request).to_json())
+
+
+def _of_the_disk(error: OSError, request: str) -> TabularError:
+    """Return what to answer: the server writes the fault into its log, with the file that it was about."""
+    name = errno.errorcode.get(error.errno or 0, str(error.errno))
+    # What cannot be written names no file.
+    path = error.filename or ConversionRequest.from_json(request).target
+    fault = f"{name} {error.strerror}: {path}"
+    return no_room(fault) if error.errno in _FULL else storage_failed(fault)
 
 
 def _do(task: str, request: ConversionRequest) -> dict[str, Any]:

@@ -194,8 +194,7 @@ def _open_json(request: ConversionRequest, report: ProgressSink) -> Job:
 def _run(job: Job, report: ProgressSink) -> Conversion:
     try:
         plans, left_out = settle(job, report)
-        limit = job.request.limits.max_unpacked_bytes
-        with ArffWriter(job.request.target, limit) as writer:
+        with ArffWriter(job.request.target, job.request.limits) as writer:
             writer.write_header(job.relation, list(plans.values()), job.comments)
             if job.sparse:
                 counts = _write_sparse(job, job.sparse, plans, writer, report)

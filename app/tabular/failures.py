@@ -32,7 +32,15 @@ IN_THE_FILE = frozenset(
 REPAIRABLE = frozenset({"bad-column-name", "duplicate-column"})
 """Failures that only the file can avert where the repair was allowed."""
 OF_THE_SERVER = frozenset(
-    {"conversion-failed", "interrupted", "out-of-memory", "storage-failed", "took-too-long"}
+    {
+        "conversion-failed",
+        "interrupted",
+        "no-room",
+        "out-of-memory",
+        "over-quota",
+        "storage-failed",
+        "took-too-long",
+    }
 )
 """Failures that are no fault of the table."""
 
@@ -63,10 +71,29 @@ def took_too_long() -> TabularError:
     )
 
 
-def storage_failed() -> TabularError:
-    """Return the error for a conversion that could not read or write its files."""
+def storage_failed(fault: str | None = None) -> TabularError:
+    """Return the error for a conversion that could not read or write its files; `fault` is for the log."""
     return TabularError(
-        "storage-failed", "The server could not read or write the file.", hint="Try again later."
+        "storage-failed", "The server could not read or write the file.", hint="Try again later.", fault=fault
+    )
+
+
+def no_room(fault: str) -> TabularError:
+    """Return the error for a conversion that there is no room for on the disk; `fault` is for the log."""
+    return TabularError(
+        "no-room",
+        "There is no room for the converted table at the moment.",
+        hint="Try again later.",
+        fault=fault,
+    )
+
+
+def over_quota() -> TabularError:
+    """Return the error for a conversion whose owner may not have as much."""
+    return TabularError(
+        "over-quota",
+        "The converted table is larger than what is left of your quota.",
+        hint="Finish or cancel other uploads.",
     )
 
 

@@ -55,7 +55,7 @@ class JsonTable:
         self._size = text.size
         self._limits = request.limits
         self._progress = on_progress
-        self._spool = Spool(request.target.parent)
+        self._spool = Spool(request.target.parent, request.limits)
         self._indices: dict[str, int] = {}
         self.kinds: list[set[type]] = []
         self.repairs: tuple[Repair, ...] = ()

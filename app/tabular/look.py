@@ -90,7 +90,9 @@ class Look:
             "warnings": warnings[:MOST_REMARKS],
             "first_rows": self._first_rows,
         }
-        write_report(job.request.target, table, (self._column(index) for index in self._plans))
+        write_report(
+            job.request.target, table, (self._column(index) for index in self._plans), job.request.limits
+        )
         return Profile(self.rows, len(self._plans), len(self._faults))
 
     def _column(self, index: int) -> dict[str, Any]:

@@ -11,6 +11,9 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
+from app.tabular.room import Room
+from app.tabular.types import Limits
+
 _TEXT = r'("(?:[^"\\]|\\.)*")'
 _NAMES = re.compile(rf'{{"index": [0-9]+, "file_name": {_TEXT}, "name": {_TEXT}, ')
 """How a column's line begins, see `app.tabular.profile`: there may be 50 000."""
@@ -31,11 +34,20 @@ class ProfilePage:
     found: int
 
 
-def write_report(path: Path, table: dict[str, Any], columns: Iterable[dict[str, Any]]) -> None:
-    """Write a profile, of which no more than one column is held in memory as text."""
-    with path.open("w", encoding="utf-8") as file:
+def write_report(
+    path: Path, table: dict[str, Any], columns: Iterable[dict[str, Any]], limits: Limits
+) -> None:
+    """Write a profile, of which no more than one column is held in memory as text.
+
+    Raises:
+        TabularError: there is no room for it, see `Room`.
+    """
+    with path.open("wb") as file:
+        room = Room(file.fileno(), limits)
         for part in chain((table,), columns):
-            file.write(json.dumps(part, allow_nan=False) + "\n")
+            line = json.dumps(part, allow_nan=False).encode() + b"\n"
+            room.take(len(line))
+            file.write(line)
 
 
 def read_profile(path: Path, *, first: int = 0, most: int = 100, search: str = "") -> ProfilePage:

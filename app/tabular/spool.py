@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from app.tabular.room import Room
+from app.tabular.types import Limits
+
 
 class Spool:
     """Columns of text that are written once, in any order, and read block by block as often as one likes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, limits: Limits) -> None:
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed at the end
+        self._room = Room(self._file.fileno(), limits, is_kept=False)
         self._size = 0
         # Place and length of the pieces of each block, and its rows.
         self._pieces: list[list[tuple[int, int]]] = []
@@ -34,6 +38,7 @@ class Spool:
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
         data = memoryview(sink.getvalue())
+        self._room.take(len(data))
         self._pieces[block].append((self._size, len(data)))
         self._size += len(data)
         while data:  # an unbuffered file may take less than it is given

@@ -26,6 +26,7 @@ class TabularError(Exception):
         line: the physical line of the file, counted from 1, where it is known.
         column: the attribute's name.
         hint: what to change.
+        fault: what the system said, and of which file: for the log, never for the owner.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class TabularError(Exception):
         line: int | None = None,
         column: str | None = None,
         hint: str | None = None,
+        fault: str | None = None,
     ) -> None:
         super().__init__(slug, message)
         self.slug = slug
@@ -45,6 +47,7 @@ class TabularError(Exception):
         self.line = line
         self.column = column
         self.hint = hint
+        self.fault = fault
 
     def __str__(self) -> str:
         place = [f"row {self.row}"] if self.row is not None else []
@@ -56,7 +59,7 @@ class TabularError(Exception):
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        names = ("slug", "message", "row", "line", "column", "hint")
+        names = ("slug", "message", "row", "line", "column", "hint", "fault")
         return {name: getattr(self, name) for name in names}
 
     @classmethod
@@ -74,12 +77,16 @@ class Limits:
         max_labels: different values of one nominal column.
         max_cell_bytes: UTF-8 bytes of one cell.
         max_unpacked_bytes: bytes of the file once it is unpacked, and of the ARFF file that is written.
+        max_kept_bytes: bytes of the file that is written, for all that its owner may have; None is no limit.
+        min_free_bytes: bytes that stay free on the disk.
     """
 
     max_columns: int = 50_000
     max_labels: int = 10_000
     max_cell_bytes: int = MIB
     max_unpacked_bytes: int = 16 * 1024 * MIB
+    max_kept_bytes: int | None = None
+    min_free_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ from app.core.errors import (
 )
 from app.core.tasks import heed_cancellation
 from app.core.wakeups import PUBLISHED, upload_topic
-from app.db import upload_parts, uploads
+from app.db import uploads
 from app.db.engine import wake_after_commit
 from app.db.uploads import ENDED, Upload, UploadState
 from app.mail.messages import MailKind
@@ -60,12 +60,16 @@ from app.upload.append import expiry
 from app.upload.service import release
 from app.worker.convert_upload import Converter, TryAgainError
 from app.worker.leases import Lease, LeaseLostError
+from app.worker.leftovers import bytes_to_keep, forget_bytes, get_parts, tidy_up_after
 from app.worker.loops import back_off
 from app.worker.notify import tell_owner
+from app.worker.room import NO_ROOM, require_working_room
 
 log = structlog.get_logger(__name__)
 
 ATTEMPTS = 30
+ROOM_ATTEMPTS = 6
+"""Where the disk is full: about a minute. Whoever waits for room holds bytes that others need."""
 FIRST_PAUSE_SECONDS = 2
 LONGEST_PAUSE_SECONDS = 3600
 LARGE_BYTES = 1_000_000
@@ -151,11 +155,13 @@ class Publication:
         await self._release()
 
     async def _compose(self) -> Digests:
-        async with self._resources.database.session() as session:
-            parts = await upload_parts.get_parts(session, self._upload.id)
+        parts = await get_parts(self._resources, self._upload.id)
         total = sum(part.length for part in parts)
         if total != self._upload.total_bytes:
             raise BytesLostError
+        source = self._resources.storage.path(self._upload.id, "source")
+        if not await asyncio.to_thread(source.exists):
+            await require_working_room(self._resources, self._resources.storage.composing_bytes(parts))
         return await self._resources.storage.compose(
             self._upload.id, parts, lambda done: self._report("verifying", done, total)
         )
@@ -222,10 +228,7 @@ class Publication:
         return upload
 
     async def _forget_bytes(self) -> None:
-        async with self._resources.database.session() as session:
-            places = await upload_parts.delete_parts(session, [self._upload.id])
-        for place in places:
-            await self._resources.storage.delete(place)
+        await forget_bytes(self._resources, self._upload.id)
 
     def _report(self, phase: str, done: int, total: int | None, rows: int | None = None) -> None:
         """Note how far a phase is; the renewal of the lease writes it down."""
@@ -416,8 +419,9 @@ class Publication:
 
     async def _retry_later(self, reason: str, in_the_end: Problem) -> None:
         """Give the upload back for a while; after many attempts, fail with `in_the_end`."""
-        if self._upload.attempts >= ATTEMPTS:
-            await self._fail(in_the_end)
+        needs_room = isinstance(in_the_end, StorageFullError)
+        if self._upload.attempts >= (ROOM_ATTEMPTS if needs_room else ATTEMPTS):
+            await self._fail(StorageFullError(NO_ROOM) if needs_room else in_the_end)
             return
         pause = back_off(
             self._upload.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS
@@ -429,7 +433,10 @@ class Publication:
                 raise LeaseLostError
 
     async def _fail(self, problem: Problem) -> None:
-        await self._move(UploadState.FAILED, {"error": problem.record()}, detail=problem.detail)
+        kept = await bytes_to_keep(self._resources, self._upload.id)
+        values = {"error": problem.record(), "reserved_bytes": kept}
+        await self._move(UploadState.FAILED, values, detail=problem.detail)
+        await tidy_up_after(self._resources, self._upload.id, problem)
 
     async def _back_to_converted(self, reason: str) -> None:
         """OpenML has nothing: the upload may be sent again from the start, unless its owner wants it no more."""

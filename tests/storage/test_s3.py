@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.conftest import Person, Running, eventually
 from tests.forwarder import Forwarder
 from tests.imaging import samples
 from tests.s3_server import S3Server
+from tests.small_disk import small_disk
 
 MEBIBYTE = 1 << 20
 A, B, C = (letter * 32 for letter in "abc")
@@ -230,17 +230,13 @@ async def test_listing_when_an_upload_has_more_objects_than_a_page_then_all_are_
 
 
 @pytest.fixture
-def small_disk(settings: Settings) -> Iterator[None]:
+def a_small_disk(settings: Settings) -> Iterator[None]:
     """Four mebibytes, where bytes gather and files are composed."""
-    settings.data_dir.mkdir(exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(settings.data_dir)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("only root may mount a small disk")
-    yield
-    subprocess.run(["umount", "--lazy", str(settings.data_dir)], check=True)
+    with small_disk(settings.data_dir, mebibytes=4):
+        yield
 
 
-@pytest.mark.usefixtures("small_disk")
+@pytest.mark.usefixtures("a_small_disk")
 async def test_writer_when_the_disk_is_full_then_507_and_what_was_flushed_is_whole(
     storage: S3Storage,
 ) -> None:
@@ -255,7 +251,7 @@ async def test_writer_when_the_disk_is_full_then_507_and_what_was_flushed_is_who
     assert digests.length == MEBIBYTE
 
 
-@pytest.mark.usefixtures("small_disk")
+@pytest.mark.usefixtures("a_small_disk")
 async def test_compose_when_the_disk_is_full_then_507_and_the_room_is_given_back(storage: S3Storage) -> None:
     parts: list[Part] = []
     for start in range(3):

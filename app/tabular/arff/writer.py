@@ -9,7 +9,8 @@ from typing import Self
 
 from app.tabular.encode import ColumnPlan, token
 from app.tabular.names import CONTROL
-from app.tabular.types import TabularError
+from app.tabular.room import Room
+from app.tabular.types import Limits, TabularError
 
 
 class ArffWriter:
@@ -20,10 +21,10 @@ class ArffWriter:
         md5: their MD5, once the file is closed.
     """
 
-    def __init__(self, path: Path, limit: int) -> None:
-        """Open the file, which may have `limit` bytes."""
+    def __init__(self, path: Path, limits: Limits) -> None:
+        """Open the file."""
         self._file = path.open("wb", buffering=0)
-        self._limit = limit
+        self._room = Room(self._file.fileno(), limits)
         self.size = 0
         self.md5 = hashlib.md5(usedforsecurity=False)
         # Hashing takes longer than writing, and does not hold the interpreter's lock.
@@ -43,15 +44,11 @@ class ArffWriter:
         """Append bytes.
 
         Raises:
-            TabularError: `file-too-large`.
+            TabularError: `file-too-large`, `over-quota`, `no-room`.
         """
         view = memoryview(data)
         self.size += len(view)
-        if self.size > self._limit:
-            message = (
-                f"Unpacked, the table has more than {self._limit} bytes, which is the most that is allowed."
-            )
-            raise TabularError("file-too-large", message)
+        self._room.take(len(view))
         if self._hashing:
             self._hashing.result()
         self._hashing = self._hasher.submit(self.md5.update, view)

@@ -1,0 +1,32 @@
+"""The local disk's faults, told apart: a full one is no fault of ours, and passes."""
+
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from app.core.errors import StorageFullError
+
+log = structlog.get_logger(__name__)
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@contextmanager
+def disk_faults(path: Path) -> Iterator[None]:
+    """Turn a full disk into a problem, and say in the log where it is full; `path` is what is written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            log_fault("the disk is full", error, path)
+            raise StorageFullError from None
+        raise
+
+
+def log_fault(event: str, error: OSError, path: Path) -> None:
+    """Write down what the system said, and of which file."""
+    name = errno.errorcode.get(error.errno or 0, str(error.errno))
+    log.error(event, errno=name, path=str(error.filename or path), reason=error.strerror)
