@@ -9,6 +9,7 @@ from app.core.errors import QuotaExceededError, StorageFullError
 from app.db import upload_room, uploads
 from app.db.uploads import Upload
 from app.resources import Resources
+from app.worker.leases import LeaseLostError
 
 RESERVE_SHARE: Final = 1.5
 """Of the reserve, what conversions leave: uploads may go down to the reserve itself, so that small ones always can."""
@@ -93,13 +94,15 @@ class WorkingFile:
 
         Raises:
             QuotaExceededError: they may not have as much.
+            LeaseLostError: the upload has ended meanwhile.
         """
         async with self._resources.database.session() as session:
             await uploads.lock_user(session, self._upload.user_id)
             others = await upload_room.get_usage(session, self._upload.user_id, but=self._upload.id)
             if others.bytes + self._kept + size > self._resources.settings.upload_user_bytes:
                 raise self.over_quota()
-            await upload_room.set_reserved(session, self._upload.id, self._kept + size)
+            if not await upload_room.set_reserved(session, self._upload.id, self._kept + size):
+                raise LeaseLostError
 
 
 def size_of(path: Path) -> int:
