@@ -29,6 +29,7 @@ from app.core.reference import as_env_example, as_markdown
 from app.core.settings import Settings, SettingsError, load_settings
 from app.db.engine import Database
 from app.db.migrations import MigrationError, migrate, require_current
+from app.mail.messages import create_messages
 from app.main import create_app, start_collecting
 from app.resources import open_resources
 from app.sandbox.app import create_sandbox
@@ -92,6 +93,7 @@ def serve(
 ) -> None:
     """Answer requests on HOST:PORT."""
     settings = load_settings()
+    create_messages(settings)
     asyncio.run(_with_database(settings, bring_up_to_date=False))
     uvicorn.run(
         "app.main:create_app",

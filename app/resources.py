@@ -27,7 +27,7 @@ from app.db.rate_storage import DatabaseStorage
 from app.db.receivers import Receivers
 from app.db.watched import WatchedUploads
 from app.imaging import PictureRedrawer
-from app.mail.messages import MessageBuilder, Sender
+from app.mail.messages import MessageBuilder, create_messages
 from app.mail.transport import MailTransport, create_transport
 from app.openml.client import OpenMLClient, open_client
 from app.storage.local import LocalStorage
@@ -137,9 +137,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                 max_pixels=settings.picture_max_pixels, at_once=settings.pictures_at_once
             ),
             upstreams=await stack.enter_async_context(open_upstreams(settings)),
-            messages=MessageBuilder(
-                Sender(settings.email_sender, site_url=settings.site_url, contact=settings.contact_email)
-            ),
+            messages=create_messages(settings),
             mail=create_transport(settings),
         )
 

@@ -154,6 +154,27 @@ def test_serve_when_not_fit_for_production_then_every_reason_at_once(tmp_path: P
     assert not list(tmp_path.iterdir()), "nothing was started, nothing is left"
 
 
+@pytest.mark.parametrize("what", ["serve", "worker", "dev"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("EMAIL_SENDER", "OpenML Team noreply@example.org"),
+        ("CONTACT_EMAIL", "the team"),
+        ("SMTP_SERVER", "smtp://mail.example.org"),
+        ("OPENML_SERVER", "www.openml.org"),
+        ("LEASE_SECONDS", "inf"),
+    ],
+)
+def test_start_when_a_setting_would_fail_later_then_refused_with_a_sentence(
+    tmp_path: Path, what: str, name: str, value: str
+) -> None:
+    done = command(what, cwd=tmp_path, **{name: value})
+
+    assert done.returncode == 2
+    assert f"- {name}: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_uvicorn_when_the_database_is_behind_then_the_sentence_and_no_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--port", "0"],

@@ -24,10 +24,13 @@ def test_our_services_when_configured_then_every_variable_is_a_setting() -> None
 
 
 def test_our_services_when_started_then_with_settings_fit_for_production() -> None:
-    given = re.compile(r"\$\{[A-Z_]+(:\?[^}]*|:-(?P<default>[^}]*))?\}")
+    # What `.env` has to give is as its example, where there is one.
+    given = re.compile(r"\$\{[A-Z_]+(:\?[^}]*?(, e\.g\. (?P<example>[^}]+))?|:-(?P<default>[^}]*))?\}")
     for service in OURS.values():
         values: dict[str, Any] = {
-            name.lower(): given.sub(lambda match: match["default"] or "0123456789abcdef" * 2, value)
+            name.lower(): given.sub(
+                lambda match: match["default"] or match["example"] or "0123456789abcdef" * 2, value
+            )
             for name, value in service["environment"].items()
         }
         assert not Settings(_env_file=None, **values).embedded_worker

@@ -11,7 +11,7 @@ from app.core.settings import Settings, load_settings
 from app.db import outbox
 from app.db.engine import Database
 from app.db.outbox import MailRecord
-from app.mail.messages import MailKind, MessageBuilder, Sender
+from app.mail.messages import MailKind, create_messages
 from app.mail.transport import DeliveryError, create_transport
 
 mail = typer.Typer(no_args_is_help=True, help="List mails, try them again, send a test.")
@@ -90,8 +90,7 @@ async def _retry(settings: Settings, mail_id: int | None) -> int:
 
 
 async def _send_test(settings: Settings, address: str) -> str:
-    sender = Sender(settings.email_sender, site_url=settings.site_url, contact=settings.contact_email)
-    message = MessageBuilder(sender).build(
+    message = create_messages(settings).build(
         kind=MailKind.TEST, recipient=address, parameters={}, number=0, created_at=utc_now()
     )
     await create_transport(settings).send(message)

@@ -24,7 +24,12 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.core.mailboxes import Mailbox, parse_mailbox
+from app.core.setting_checks import require_host, require_http_url, require_number_in_bounds
+
 MINIMUM_SECRET_BYTES = 32
+SMTPS_PORT = 465
+"""Where mail servers speak TLS from the first byte (RFC 8314)."""
 PUBLISHED_SECRETS = frozenset({"abcd", "changethis", "change-me", "changeme", "secret", "your-secret-key"})
 ASYNC_DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -165,7 +170,9 @@ class Settings(BaseSettings):
         description="Speak TLS (STARTTLS; on port 465 from the first byte) and refuse to go on without.",
     )
     smtp_timeout_seconds: float = Field(30, gt=0, description="Longest wait for the mail server.")
-    email_sender: str = Field("openml@localhost", description="Sender of every mail.")
+    email_sender: str = Field(
+        "openml@localhost", description="Sender of every mail: an address, or `Name <address>`."
+    )
     email_server: str = Field(
         "", description="Host in mail links (`https://EMAIL_SERVER/…`); `PUBLIC_URL` comes first."
     )
@@ -427,6 +434,55 @@ class Settings(BaseSettings):
     def _strip_slash(cls, value: str) -> str:
         return value.rstrip("/")
 
+    @field_validator("*")
+    @classmethod
+    def _require_numbers_in_bounds(cls, value: object, info: ValidationInfo) -> object:
+        if isinstance(value, int | float):
+            require_number_in_bounds(str(info.field_name), value)
+        return value
+
+    @field_validator(
+        "public_url",
+        "openml_server",
+        "url_api",
+        "elasticsearch_server",
+        "dashboard_server",
+        "croissant_server",
+        "aws_endpoint_url",
+    )
+    @classmethod
+    def _require_http_url(cls, value: str) -> str:
+        if value:
+            require_http_url(value)
+        return value
+
+    @field_validator("redirect_url")
+    @classmethod
+    def _require_http_url_or_path(cls, value: str) -> str:
+        if value and not value.startswith("/"):
+            require_http_url(value)
+        return value
+
+    @field_validator("smtp_server")
+    @classmethod
+    def _require_host(cls, value: str) -> str:
+        if value:
+            require_host(value)
+        return value
+
+    @field_validator("email_server")
+    @classmethod
+    def _require_authority(cls, value: str) -> str:
+        if value:
+            require_http_url(f"https://{value}")
+        return value
+
+    @field_validator("email_sender", "contact_email")
+    @classmethod
+    def _require_mailbox(cls, value: str) -> str:
+        parse_mailbox(value)
+        return value
+
     @field_validator(
         "react_app_url_site_backend",
         "react_app_url_api",
@@ -446,6 +502,16 @@ class Settings(BaseSettings):
     @classmethod
     def _end_in_slash(cls, value: str) -> str:
         return f"{value.rstrip('/')}/"
+
+    @model_validator(mode="after")
+    def _require_mail_settings_that_agree(self) -> Self:
+        if self.smtp_server and self.smtp_port == SMTPS_PORT and not self.smtp_use_tls:
+            raise SettingsError(
+                f"SMTP_PORT is {SMTPS_PORT}, where mail servers speak TLS from the first byte. Set SMTP_USE_TLS=true."
+            )
+        if self.smtp_server and bool(self.smtp_login) != bool(self.smtp_pass.get_secret_value()):
+            raise SettingsError("SMTP_LOGIN and SMTP_PASS belong together. Set both, or neither.")
+        return self
 
     @model_validator(mode="after")
     def _refuse_what_production_must_not_do(self) -> Self:
@@ -492,6 +558,16 @@ class Settings(BaseSettings):
         if self.email_server:
             return f"https://{self.email_server.rstrip('/')}"
         return f"http://{_reachable(self.host)}:{self.port}"
+
+    @property
+    def sender(self) -> Mailbox:
+        """Who sends every mail."""
+        return parse_mailbox(self.email_sender)
+
+    @property
+    def contact(self) -> Mailbox:
+        """Where feedback goes."""
+        return parse_mailbox(self.contact_email)
 
     @property
     def sandbox_url(self) -> str:
@@ -574,6 +650,11 @@ def _production_complaints(settings: Settings) -> Iterator[str]:
         yield "SEND_EMAIL=false makes accounts active without a confirmed address. Remove it and set SMTP_SERVER."
     if not settings.smtp_server:
         yield "SMTP_SERVER is not set. Set it to your mail server: accounts are confirmed by mail."
+    if not settings.sender.is_reachable:
+        yield (
+            f"EMAIL_SENDER ends in {settings.sender.domain}, which is nowhere: mail servers refuse such mails. "
+            "Set it to an address of yours, e.g. OpenML <noreply@openml.org>"
+        )
     if not (settings.public_url or settings.email_server):
         yield "PUBLIC_URL is not set. Set it to the address that people see; links in mails start with it."
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -12,6 +12,9 @@ from functools import cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from app.core.mailboxes import Mailbox, parse_mailbox
+from app.core.settings import Settings, SettingsError
 
 
 class MailKind(StrEnum):
@@ -53,13 +56,33 @@ SUBJECTS = {
 }
 
 
+_LINK = {"link": "https://www.example.org/auth/?token=0", "hours": 48}
+SAMPLES: dict[MailKind, dict[str, Any]] = {
+    **{kind: {} for kind in MailKind},
+    MailKind.CONFIRM_EMAIL: _LINK,
+    MailKind.CONFIRM_NEW_EMAIL: _LINK,
+    MailKind.RESET_PASSWORD: {"link": _LINK["link"], "minutes": 60},
+    MailKind.EMAIL_CHANGE_REQUESTED: {"new_email": "a…@example.org"},
+    MailKind.EMAIL_CHANGED: {"new_email": "a…@example.org"},
+    MailKind.FEEDBACK: {"text": "Thank you.", "reply_to": "ada@example.org"},
+    MailKind.DATASET_ACTIVE: {"name": "rivers", "dataset_url": "https://www.example.org/d/1"},
+    MailKind.DATASET_FAILED: {"name": "rivers", "reason": "It has no target."},
+}
+"""What each mail is filled with, for a try."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sender:
     """What every mail of one installation has in common."""
 
-    address: str
+    mailbox: Mailbox
     site_url: str
     contact: str
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Sender":
+        """Return what the settings say."""
+        return cls(settings.sender, site_url=settings.site_url, contact=settings.contact.address)
 
 
 @cache
@@ -105,23 +128,57 @@ class MessageBuilder:
             "subject": SUBJECTS[mail_kind],
         }
         message = EmailMessage(policy=SMTP)
-        message["From"] = Address("OpenML", addr_spec=self._sender.address)
+        message["From"] = self._sender.mailbox.header(default_name="OpenML")
         message["To"] = Address(addr_spec=recipient)
         message["Subject"] = SUBJECTS[mail_kind]
         message["Date"] = format_datetime(created_at)
-        message["Message-ID"] = f"<{number}.{created_at:%Y%m%d%H%M%S%f}@{_domain(self._sender.address)}>"
+        message["Message-ID"] = f"<{number}.{created_at:%Y%m%d%H%M%S%f}@{self._sender.mailbox.domain}>"
         message["Auto-Submitted"] = "auto-generated"
         message["X-Auto-Response-Suppress"] = "All"
-        message["List-Id"] = f"OpenML accounts <accounts.{_domain(self._sender.address)}>"
-        if reply_to := parameters.get("reply_to"):
-            message["Reply-To"] = Address(addr_spec=reply_to)
+        message["List-Id"] = f"OpenML accounts <accounts.{self._sender.mailbox.domain}>"
+        if reply_to := _address_in(parameters.get("reply_to")):
+            message["Reply-To"] = reply_to
         text, html = self._render(f"{mail_kind}.txt", context), self._render(f"{mail_kind}.html", context)
         message.set_content(text, cte=_encoding(text))
         message.add_alternative(html, subtype="html", cte=_encoding(html))
         return message
 
+    def check(self) -> None:
+        """Write one mail of each kind, so that what would keep all of them back is known at start.
+
+        Raises:
+            SettingsError: a mail cannot be written; the text says which setting to look at.
+        """
+        for kind in MailKind:
+            try:
+                bytes(
+                    self.build(
+                        kind=kind,
+                        recipient=self._sender.contact,
+                        parameters=SAMPLES[kind],
+                        number=0,
+                        created_at=datetime(2000, 1, 1, tzinfo=UTC),
+                    )
+                )
+            except Exception as error:
+                raise SettingsError(
+                    f"Mails cannot be written as they are configured ({kind}: {error}). "
+                    "Correct EMAIL_SENDER, CONTACT_EMAIL or PUBLIC_URL."
+                ) from error
+
     def _render(self, name: str, context: Mapping[str, Any]) -> str:
         return self._templates.get_template(name).render(context)
+
+
+def create_messages(settings: Settings) -> MessageBuilder:
+    """Return a builder that has shown that it can write every kind of mail.
+
+    Raises:
+        SettingsError: it cannot.
+    """
+    builder = MessageBuilder(Sender.of(settings))
+    builder.check()
+    return builder
 
 
 def _encoding(text: str) -> str:
@@ -131,5 +188,9 @@ def _encoding(text: str) -> str:
     return "7bit" if text.isascii() else "8bit"
 
 
-def _domain(address: str) -> str:
-    return address.rpartition("@")[2] or "localhost"
+def _address_in(text: str | None) -> Address | None:
+    """Return what a visitor gave as an address; None if mail programs could not answer to it: the mail has the text."""
+    try:
+        return parse_mailbox(text).header() if text else None
+    except ValueError:
+        return None

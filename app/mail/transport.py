@@ -13,10 +13,8 @@ from aiosmtplib import SMTPResponse
 from aiosmtplib.typing import Default
 
 from app.core.clock import utc_now
-from app.core.settings import Settings
+from app.core.settings import SMTPS_PORT, Settings
 
-SMTPS_PORT = 465
-"""Where mail servers speak TLS from the first byte (RFC 8314)."""
 PERMANENT = 500
 """SMTP replies from here on mean that trying again is useless."""
 POLICY = "5.7."
@@ -96,7 +94,7 @@ class SmtpTransport:
         )
         try:
             await session.connect()
-            await session.send_message(message, sender=settings.email_sender)
+            await session.send_message(message, sender=settings.sender.address)
             with suppress(aiosmtplib.SMTPException, OSError):
                 # The mail is out; the farewell is a courtesy that nobody waits for.
                 await session.quit(timeout=min(QUIT_SECONDS, settings.smtp_timeout_seconds))

@@ -159,7 +159,7 @@ async def send_feedback(
     """Mail a message to the team; an answer goes to the address given."""
     await resources.limits.hit(*hits_from("feedback-address", visitor))
     await resources.limits.hit_site("feedback-everybody", visitor.networks[-1].name)
-    contact = resources.settings.contact_email
+    contact = resources.settings.contact.address
     await resources.database.unit(
         lambda session: mails.send(
             session, MailKind.FEEDBACK, contact, text=body.feedback, reply_to=body.email

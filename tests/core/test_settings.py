@@ -1,10 +1,15 @@
 import stat
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
+from app.core.clock import utc_now
+from app.core.setting_checks import LONGEST
 from app.core.settings import Settings, SettingsError, load_settings
+from app.mail.messages import create_messages
 
 GOOD_SECRET = "0123456789abcdef0123456789abcdef"
 PRODUCTION = {
@@ -12,6 +17,7 @@ PRODUCTION = {
     "app_secret_key": GOOD_SECRET,
     "openml_server": "https://www.openml.org/",
     "smtp_server": "mail.example.org",
+    "email_sender": "OpenML <noreply@example.org>",
     "public_url": "https://www.openml.org",
 }
 
@@ -127,6 +133,9 @@ def test_production_when_everything_is_set_then_it_starts(tmp_path: Path) -> Non
         ({"smtp_server": ""}, "SMTP_SERVER is not set"),
         ({"send_email": False}, "SEND_EMAIL=false makes accounts active"),
         ({"public_url": ""}, "PUBLIC_URL is not set"),
+        ({"email_sender": "openml@localhost"}, "EMAIL_SENDER ends in localhost"),
+        ({"email_sender": "OpenML <noreply@mail.localdomain>"}, "EMAIL_SENDER ends in mail.localdomain"),
+        ({"email_sender": "noreply@intranet"}, "EMAIL_SENDER ends in intranet"),
     ],
 )
 def test_production_when_something_is_unsafe_then_the_start_says_what_to_set(
@@ -144,3 +153,140 @@ def test_wildcard_host_when_an_address_is_shown_then_it_can_be_opened(tmp_path: 
 
     assert settings.site_url == "http://127.0.0.1:80"
     assert settings.openml_url == "http://127.0.0.1:81/"
+
+
+SENDERS = {
+    "noreply@openml.org": ("", "noreply@openml.org"),
+    "OpenML Team <noreply@openml.org>": ("OpenML Team", "noreply@openml.org"),
+    '"OpenML, the team" <noreply@openml.org>': ("OpenML, the team", "noreply@openml.org"),
+    "Das Büro <noreply@openml.org>": ("Das Büro", "noreply@openml.org"),
+    "<noreply@openml.org>": ("", "noreply@openml.org"),
+    "openml@localhost": ("", "openml@localhost"),
+}
+"""Spellings of a mailbox, its name and its address."""
+NO_SENDERS = [
+    "",
+    "OpenML",
+    "OpenML <>",
+    "a@b.org, c@d.org",
+    "OpenML <a@b.org> and others",
+    "Team: a@b.org;",
+    "a b@c.org",
+    "a@b..org",
+    "a@-b.org",
+    "jörg@b.org",
+    "a@bücher.de",
+    "OpenML <a@b.org>\r\nBcc: c@d.org",
+    f"a@{'b' * 250}.org",
+]
+
+
+@pytest.mark.parametrize("name", ["email_sender", "contact_email"])
+@pytest.mark.parametrize("text", SENDERS)
+def test_mailbox_when_it_is_one_then_every_mail_can_be_written(tmp_path: Path, name: str, text: str) -> None:
+    settings = build(tmp_path, **{name: text})
+
+    mailbox = settings.sender if name == "email_sender" else settings.contact
+    assert (mailbox.name, mailbox.address) == SENDERS[text]
+    create_messages(settings)
+
+
+@pytest.mark.parametrize("name", ["email_sender", "contact_email"])
+@pytest.mark.parametrize("text", NO_SENDERS)
+def test_mailbox_when_it_is_none_then_the_start_says_what_to_write(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    with pytest.raises(ValidationError, match=r"name@example\.org") as refused:
+        build(tmp_path, **{name: text})
+
+    assert refused.value.errors()[0]["loc"] == (name,)
+
+
+URLS = [
+    "public_url",
+    "openml_server",
+    "url_api",
+    "elasticsearch_server",
+    "dashboard_server",
+    "croissant_server",
+    "aws_endpoint_url",
+    "redirect_url",
+]
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "www.openml.org",
+        "ftp://openml.org",
+        "https://",
+        "https://open ml.org",
+        "http://host:port/",
+        "https://a?b",
+    ],
+)
+def test_address_when_nothing_could_be_asked_there_then_refused_at_start(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    with pytest.raises(ValidationError, match="with its scheme"):
+        build(tmp_path, **{name: text})
+
+
+@pytest.mark.parametrize("text", ["smtp://mail.example.org", "mail.example.org:587", "mail server", "a/b"])
+def test_mail_server_when_it_is_more_than_a_host_then_refused_at_start(tmp_path: Path, text: str) -> None:
+    with pytest.raises(ValidationError, match="the name of the host alone"):
+        build(tmp_path, smtp_server=text)
+
+
+@pytest.mark.parametrize("text", ["mail", "mail.example.org", "127.0.0.1", "::1"])
+def test_mail_server_when_it_is_a_host_then_taken(tmp_path: Path, text: str) -> None:
+    assert build(tmp_path, smtp_server=text).smtp_server == text
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        ({"smtp_port": 465}, "Set SMTP_USE_TLS=true"),
+        ({"smtp_login": "postmaster"}, "SMTP_LOGIN and SMTP_PASS belong together"),
+        ({"smtp_pass": "a secret"}, "SMTP_LOGIN and SMTP_PASS belong together"),
+    ],
+)
+def test_mail_settings_when_no_mail_could_leave_then_refused_at_start(
+    tmp_path: Path, values: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(SettingsError, match=complaint):
+        build(tmp_path, smtp_server="mail.example.org", **values)
+
+
+NUMBERS = [name for name, field in Settings.model_fields.items() if field.annotation in {int, float}]
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_number_when_nobody_could_compute_with_it_then_refused_at_start(tmp_path: Path, name: str) -> None:
+    for text in ("inf", "nan", "1e300", "9" * 30):
+        with pytest.raises(ValidationError):
+            build(tmp_path, **{name: text})
+
+
+@pytest.mark.parametrize("name", [name for name in NUMBERS if name.rpartition("_")[2] in LONGEST])
+def test_span_of_time_when_the_longest_that_is_taken_then_a_date_can_be_made_of_it(
+    tmp_path: Path, name: str
+) -> None:
+    unit = name.rpartition("_")[2]
+    most = next(
+        most
+        for most in (LONGEST[unit], 3600, 600, 120, 60, 10)
+        if most <= LONGEST[unit] and _is_taken(tmp_path, name, most)
+    )
+
+    span = timedelta(**{unit: getattr(build(tmp_path, **{name: most}), name)})
+    assert utc_now() - span < utc_now() <= utc_now() + span
+
+
+def _is_taken(tmp_path: Path, name: str, value: int) -> bool:
+    try:
+        build(tmp_path, **{name: value})
+    except ValidationError:
+        return False
+    return True

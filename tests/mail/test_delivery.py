@@ -20,10 +20,11 @@ from pydantic import SecretStr
 from sqlalchemy import RowMapping
 
 from app.core.clock import utc_now
-from app.core.settings import Settings
+from app.core.settings import Settings, SettingsError
 from app.db import outbox as outbox_rows
 from app.db.tables import outbox
-from app.mail import transport
+from app.mail import messages, transport
+from app.mail.messages import MailKind, create_messages
 from app.resources import Resources, open_resources
 from app.worker.deliver_mail import deliver_one
 
@@ -400,6 +401,82 @@ async def test_mail_when_its_worker_died_then_another_sends_it(resources: Resour
     assert await deliver_one(resources, owner="worker")
 
     assert len(sink.taken) == 1
+
+
+@pytest.mark.parametrize(
+    ("sender", "header"),
+    [
+        ("OpenML Team <noreply@example.org>", "OpenML Team <noreply@example.org>"),
+        ("Das Büro <noreply@example.org>", "Das Büro <noreply@example.org>"),
+        ('"Team, OpenML" <noreply@example.org>', '"Team, OpenML" <noreply@example.org>'),
+        ("noreply@example.org", "OpenML <noreply@example.org>"),
+    ],
+)
+async def test_mail_when_the_sender_has_a_name_then_the_header_has_it_and_the_envelope_the_address(
+    mail_settings: Settings, smtp_port: int, sink: Sink, sender: str, header: str
+) -> None:
+    changes = {"smtp_port": smtp_port, "email_sender": sender, "contact_email": "Team <team@example.org>"}
+    async with open_resources(mail_settings.model_copy(update=changes)) as resources:
+        await queue_mail(resources)
+        await deliver_one(resources, owner="worker")
+
+    ((envelope, _, message),) = sink.taken
+    assert (envelope, message["From"]) == ("noreply@example.org", header)
+    assert "<team@example.org>" not in message.as_string()
+
+
+def test_mails_when_one_kind_has_no_sample_of_what_its_template_needs_then_the_start_fails(
+    mail_settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is written at start; so a template that asks for more does not get to production."""
+    create_messages(mail_settings)
+    for kind in MailKind:
+        monkeypatch.setitem(messages.SUBJECTS, kind, "two\nlines")
+        with pytest.raises(SettingsError, match=str(kind)):
+            create_messages(mail_settings)
+        monkeypatch.undo()
+
+
+@pytest.mark.parametrize("kind", ["confirm_email", "of a later version"])
+async def test_mail_when_it_cannot_be_written_then_it_waits_for_us_to_mend_that(
+    resources: Resources, sink: Sink, kind: str
+) -> None:
+    """`confirm_email` lacks its link here; the other is what a newer process queued."""
+    async with resources.database.session() as session:
+        await outbox_rows.add_mail(
+            session, kind=kind, recipient="ada@example.org", parameters={}, now=utc_now()
+        )
+
+    kept = await row(resources)
+    for attempt in range(1, 15):
+        await deliver_one(resources, owner="worker")
+        kept = await row(resources)
+        assert (kept["state"], kept["attempts"]) == ("pending", attempt)
+        assert kept["available_at"] > utc_now()
+        async with resources.database.session() as session:
+            await session.execute(sa.update(outbox).values(available_at=utc_now()))
+
+    assert kept["last_error"].startswith("cannot be written: ")
+    async with resources.database.session() as session:
+        (listed,) = await outbox_rows.list_mails(session, recipient="", state="pending", limit=9)
+    assert listed.last_error == kept["last_error"]
+    assert not sink.taken
+
+
+async def test_feedback_when_its_address_is_none_then_it_arrives_all_the_same(
+    resources: Resources, sink: Sink
+) -> None:
+    async with resources.database.session() as session:
+        parameters = {"text": "Thank you.", "reply_to": "no address at all"}
+        await outbox_rows.add_mail(
+            session, kind="feedback", recipient="ada@example.org", parameters=parameters, now=utc_now()
+        )
+
+    await deliver_one(resources, owner="worker")
+
+    ((_, _, message),) = sink.taken
+    assert message["Reply-To"] is None
+    assert "no address at all" in message.as_string()
 
 
 async def test_mail_when_it_cannot_be_written_then_parked_and_the_next_goes_out(

@@ -156,6 +156,7 @@ async def test_mailbox_when_in_production_then_shut(tmp_path: Path) -> None:
         app_secret_key="a secret of thirty-two bytes or more",
         openml_server="https://www.openml.org/",
         smtp_server="mail.example.org",
+        email_sender="noreply@example.org",
         public_url="http://127.0.0.1:5000",
     )
     # What production would not start with is put back here, so that this one word decides.

@@ -1,0 +1,56 @@
+"""What a setting must be so that nothing that starts with it fails later: addresses, hosts, spans of time."""
+
+import math
+from urllib.parse import urlsplit
+
+from app.core.mailboxes import HOST
+
+MOST = 2**53
+"""Larger numbers fit neither the database nor the limits of the system."""
+TEN_YEARS_OF_SECONDS = 10 * 365 * 86_400
+LONGEST = {
+    "seconds": TEN_YEARS_OF_SECONDS,
+    "minutes": TEN_YEARS_OF_SECONDS // 60,
+    "hours": TEN_YEARS_OF_SECONDS // 3600,
+    "days": TEN_YEARS_OF_SECONDS // 86_400,
+}
+"""By the end of a setting's name; a date so far away could not be computed with."""
+
+
+def require_number_in_bounds(name: str, value: float) -> None:
+    """Return if the number can be computed with.
+
+    Raises:
+        ValueError: it is not finite, or too large.
+    """
+    most = LONGEST.get(name.rpartition("_")[2], MOST)
+    if not math.isfinite(value) or value > most:
+        raise ValueError(f"write a number of at most {most}")
+
+
+def require_http_url(text: str) -> None:
+    """Return if requests can be sent there.
+
+    Raises:
+        ValueError: they cannot; the text says what to write.
+    """
+    wanted = "write an address with its scheme, and nothing after its path, e.g. https://www.openml.org/"
+    try:
+        parts = urlsplit(text)
+        is_whole = bool(parts.hostname) and parts.port != 0 and parts.scheme in {"http", "https"}
+    except ValueError:
+        raise ValueError(wanted) from None
+    is_plain = text.isascii() and text.isprintable() and " " not in text
+    if not is_whole or not is_plain or parts.query or parts.fragment:
+        raise ValueError(wanted)
+
+
+def require_host(text: str) -> None:
+    """Return if it is the name or address of a host, and nothing else.
+
+    Raises:
+        ValueError: it is not; the text says what to write.
+    """
+    is_ipv6 = ":" in text and set(text) <= set("0123456789abcdefABCDEF:.%")
+    if not (is_ipv6 or HOST.fullmatch(text.rstrip("."))):
+        raise ValueError("write the name of the host alone, without scheme and port, e.g. mail.example.org")
