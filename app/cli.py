@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from importlib import metadata
@@ -18,7 +18,6 @@ from typing import Annotated, Any
 
 import structlog
 import typer
-import uvicorn
 
 from app.commands.mail import mail
 from app.commands.upload import upload
@@ -26,7 +25,9 @@ from app.commands.user import user
 from app.core.errors import DatabaseUnavailableError
 from app.core.logging import configure_logging
 from app.core.reference import as_env_example, as_markdown
+from app.core.serving import configure, listening, run
 from app.core.settings import Settings, SettingsError, load_settings
+from app.core.supervisor import Supervisor
 from app.db.engine import Database
 from app.db.migrations import MigrationError, migrate, require_current
 from app.mail.messages import create_messages
@@ -42,9 +43,6 @@ cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 cli.add_typer(mail, name="mail")
 cli.add_typer(user, name="user")
 cli.command()(upload)
-
-GRACEFUL_SECONDS = 30
-"""How long running requests may take to end when the service is told to stop."""
 
 
 def _say_version(wanted: bool) -> None:  # noqa: FBT001 - typer's
@@ -94,20 +92,14 @@ def serve(
     """Answer requests on HOST:PORT."""
     settings = load_settings()
     create_messages(settings)
-    asyncio.run(_with_database(settings, bring_up_to_date=False))
-    uvicorn.run(
-        "app.main:create_app",
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # Whose `X-Forwarded-For` counts is TRUSTED_PROXIES' to say.
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-    )
+    configure_logging(settings)
+    with listening(settings.host, settings.port, port_setting="PORT") as listener:
+        asyncio.run(_with_database(settings, bring_up_to_date=False))
+        if workers == 1:
+            run(create_app(settings), listener)
+        else:
+            choices = {"factory": True, "workers": workers}
+            Supervisor(configure("app.main:create_app", **choices), listener).run()
 
 
 @cli.command()
@@ -122,7 +114,7 @@ def worker() -> None:
 def sandbox() -> None:
     """Run the stand-in for an OpenML server on HOST:SANDBOX_PORT; nothing leaves this machine."""
     settings = load_settings()
-    with _bound(settings.host, settings.sandbox_port, "SANDBOX_PORT") as listener:
+    with listening(settings.host, settings.sandbox_port, port_setting="SANDBOX_PORT") as listener:
         _serve_sandbox(settings, listener)
 
 
@@ -134,13 +126,13 @@ def dev() -> None:
         # uvicorn raises the signal again once it has stopped; by default that would end us before the sandbox.
         signal.signal(number, _exit_in_order)
     with ExitStack() as stack:
-        listener = stack.enter_context(_bound(settings.host, settings.port, "PORT"))
+        listener = stack.enter_context(listening(settings.host, settings.port, port_setting="PORT"))
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         if settings.uses_sandbox:
             settings = stack.enter_context(_sandbox_beside(settings))
         configure_logging(settings)
         asyncio.run(_with_database(settings, bring_up_to_date=True))
-        _run_server(create_app(settings), listener, announce=partial(_greet, settings))
+        run(create_app(settings), listener, announce=partial(_greet, settings))
 
 
 @cli.command()
@@ -187,57 +179,6 @@ async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
         return
 
 
-@contextmanager
-def _bound(host: str, port: int, name: str) -> Iterator[socket.socket]:
-    """Yield a listening socket, so that a port in use is known before anything is started."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named as TCP, or asyncio leaves Nagle's algorithm on: 40 ms for each answer of two parts.
-    with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-        except OSError as error:
-            raise SettingsError(
-                f"Cannot listen on {host}:{port} ({error.strerror}). Set {name} to another."
-            ) from None
-        listener.set_inheritable(True)
-        yield listener
-
-
-class _Server(uvicorn.Server):
-    """Says when it answers."""
-
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._announce = announce
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
-        await super().startup(sockets)
-        if self.started:
-            self._announce()
-
-
-def _run_server(
-    application: Any,  # noqa: ANN401 - any ASGI application
-    listener: socket.socket,
-    *,
-    announce: Callable[[], None] = lambda: None,
-) -> None:
-    config = uvicorn.Config(
-        application,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACEFUL_SECONDS,
-    )
-    server = _Server(config, announce)
-    asyncio.run(server.serve(sockets=[listener]))
-    if not server.started:
-        raise SystemExit(1)
-
-
 def _serve_sandbox(settings: Settings, listener: socket.socket) -> None:
     configure_logging(settings)
     settings = settings.model_copy(update={"sandbox_port": listener.getsockname()[1]})
@@ -252,13 +193,13 @@ def _serve_sandbox(settings: Settings, listener: socket.socket) -> None:
         keys=known,
         processing_delay_seconds=settings.sandbox_processing_seconds,
     )
-    _run_server(create_sandbox(sandbox_settings), listener)
+    run(create_sandbox(sandbox_settings), listener)
 
 
 @contextmanager
 def _sandbox_beside(settings: Settings) -> Iterator[Settings]:
     """Run the sandbox as a process of its own, on a socket bound here; yield settings that know its port."""
-    with _bound(settings.host, settings.sandbox_port, "SANDBOX_PORT") as listener:
+    with listening(settings.host, settings.sandbox_port, port_setting="SANDBOX_PORT") as listener:
         settings = settings.model_copy(update={"sandbox_port": listener.getsockname()[1]})
         command = [sys.executable, "-m", "app.cli", "sandbox-on", str(listener.fileno())]
         process = subprocess.Popen(command, pass_fds=[listener.fileno()], stdin=subprocess.PIPE)  # noqa: S603 - our own program

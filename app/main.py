@@ -1,4 +1,4 @@
-"""The application: `uvicorn --factory app.main:create_app --workers N`. Wiring only."""
+"""The application: `openml-web serve --workers N`. Wiring only."""
 
 import gc
 
@@ -35,9 +35,10 @@ import app.upload.router
 import app.user.router
 from app.core.http import install_problem_handlers
 from app.core.logging import configure_logging
-from app.core.middleware import BodyMiddleware, RequestMiddleware
+from app.core.middleware import BodyMiddleware, RequestMiddleware, UpgradeMiddleware
 from app.core.outflow import LeastRateMiddleware, WholeAnswersMiddleware
 from app.core.settings import Settings, SettingsError, load_settings
+from app.core.supervisor import end_with_parent
 from app.resources import Resources, open_resources
 from app.site.fallback import PageFallback
 from app.site.pages import OwnFiles
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     if settings is None:
         settings = _settings_or_exit()
         configure_logging(settings)
+        end_with_parent()
     application = FastAPI(
         title="OpenML",
         version="1.0",
@@ -100,6 +102,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             "Content-Type",
             "Prefer",
             "X-API-Key",
+            "X-Request-ID",
             *app.upload.dialects.ASKED_HEADERS,
         ],
         expose_headers=["X-Request-ID", *app.upload.dialects.ANSWERED_HEADERS],
@@ -109,11 +112,12 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     _add_routes(application)
     # In front of even FastAPI's own middleware: a file is a look-up, and half of all requests are for files.
     stack = UploadsMiddleware(application.build_middleware_stack(), largest_bytes=settings.upload_max_bytes)
-    application.middleware_stack = LeastRateMiddleware(
+    rated = LeastRateMiddleware(
         BuildMiddleware(WholeAnswersMiddleware(stack, trusted_proxies=settings.trusted_proxies)),
         least_rate=settings.download_least_rate,
         window_seconds=settings.download_stall_seconds,
     )
+    application.middleware_stack = UpgradeMiddleware(rated)
     start_collecting()
     return application
 

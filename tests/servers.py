@@ -8,6 +8,8 @@ from typing import Any
 
 import uvicorn
 
+from app.core.serving import configure
+
 
 @asynccontextmanager
 async def serving(app: Any, *, buffer_bytes: int = 0) -> AsyncIterator[str]:
@@ -21,8 +23,7 @@ async def serving(app: Any, *, buffer_bytes: int = 0) -> AsyncIterator[str]:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer_bytes)
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", server_header=False)
-        server = uvicorn.Server(config)
+        server = uvicorn.Server(configure(app, lifespan="off"))
         task = asyncio.ensure_future(server.serve(sockets=[listener]))
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}/"

@@ -49,19 +49,9 @@ class Service:
 
     def start(self, *, workers: int = 1, output: IO[bytes] | None = None, **changes: str) -> None:
         """Start it with other settings; `output` takes its log."""
-        command = [
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "--factory",
-            "app.main:create_app",
-            "--port",
-            str(self.port),
-        ]
         process = subprocess.Popen(
-            # uvicorn ends a worker that is silent for five seconds, as one may be that starts on a busy machine.
-            [*command, "--workers", str(workers), "--timeout-worker-healthcheck", "60"],
-            env={**self.environment, **changes},
+            [sys.executable, "-m", "app.cli", "serve", "--workers", str(workers)],
+            env={**self.environment, "PORT": str(self.port), **changes},
             start_new_session=True,
             stdout=output,
             stderr=output,

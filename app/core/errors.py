@@ -18,6 +18,7 @@
     |- 422  ValidationFailedError  DatasetRefusedError  PictureRefusedError  IdempotencyKeyReusedError
     |- 422  OpenMLAnswerTooLargeError
     |- 429  TooManyRequestsError
+    |- 431  HeadTooLargeError
     |- 460  ChecksumMismatchError
     |- 500  InternalError  BytesLostError
     |- 502  OpenMLRefusedError  OpenMLAnswerBrokenError  ProcessingFailedError
@@ -348,6 +349,12 @@ class TooManyRequestsError(Problem):
             detail or f"Too many attempts; try again in {retry_after_seconds} seconds",
             headers={"Retry-After": str(retry_after_seconds)},
         )
+
+
+class HeadTooLargeError(Problem):
+    """The headers of a request, or what stands beside its body, are larger than anybody needs."""
+
+    slug, status, title = "head-too-large", 431, "The headers of the request are too large"
 
 
 class ChecksumMismatchError(Problem):

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import re
 import secrets
 import time
 
@@ -11,7 +12,9 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.errors import BadRequestError
 from app.core.hidden import printable
+from app.core.http import problem_response
 from app.core.logging import log_request
 
 BODY_BYTES = 1 << 20
@@ -32,6 +35,8 @@ SECURITY_HEADERS = (
 )
 HSTS = (b"strict-transport-security", b"max-age=31536000")
 CREDENTIALS = {b"authorization", b"x-api-key"}
+CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+"""UUIDs, trace ids and the like; nothing that a log or a page could take for more than a word."""
 NO_STORE = (b"cache-control", b"no-store")
 """For answers to somebody, and all that say nothing else and cannot be asked about by a tag."""
 
@@ -51,7 +56,11 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = f"{self._process}{next(self._numbers):08x}"
+        ids = {"request_id": f"{self._process}{next(self._numbers):08x}"}
+        # Two requests may bring the same one, so it stands beside ours and never in its place.
+        if theirs := _client_request_id(scope):
+            ids["client_request_id"] = theirs
+        answered_id = (theirs or ids["request_id"]).encode()
         started = time.perf_counter()
         status = 500
         # What somebody's credentials brought forth is nobody else's, whatever stands in between.
@@ -63,25 +72,57 @@ class RequestMiddleware:
                 status = message["status"]
                 headers = message["headers"]
                 present = {name for name, _ in headers}
-                headers.append((b"x-request-id", request_id.encode()))
+                headers.append((b"x-request-id", answered_id))
                 headers.extend(header for header in self._headers if header[0] not in present)
                 if b"cache-control" not in present and (private or b"etag" not in present):
                     headers.append(NO_STORE)
             await send(message)
 
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        structlog.contextvars.bind_contextvars(**ids)
         try:
             await self._app(scope, receive, send_with_headers)
         finally:
             # The path alone: query strings carry the tokens of mail links.
             log_request(
-                request_id=request_id,
+                **ids,
                 method=scope["method"],
                 path=printable(scope["path"]),
                 status=status,
                 milliseconds=round((time.perf_counter() - started) * 1000, 1),
             )
+
+
+def _client_request_id(scope: Scope) -> str | None:
+    """Return the id that a client gave its request, if it gave one and it can stand in a line of a log as it is."""
+    given: list[bytes] = [value for name, value in scope["headers"] if name == b"x-request-id"]
+    if len(given) == 1 and CLIENT_REQUEST_ID.fullmatch(given[0]):
+        return given[0].decode("ascii")
+    return None
+
+
+class UpgradeMiddleware:
+    """Refuses a request with a body and an offer to upgrade, and ends its connection.
+
+    Our own servers take no such offer (`app/core/http1.py`), and never show one. uvicorn with httptools, started
+    in another way, loses such a body and reads it as the next request; a connection that ends brings no next request.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and any(name == b"upgrade" for name, _ in scope["headers"]):
+            headers = Headers(scope=scope)
+            if headers.get("content-length", "0") != "0" or "transfer-encoding" in headers:
+                problem = BadRequestError(
+                    "This server cannot read the body of a request that offers an Upgrade; send it without one.",
+                    headers={"Connection": "close"},
+                )
+                await problem_response(problem)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class IncomingBody:

@@ -82,8 +82,9 @@ class Settings(BaseSettings):
         "auto", description="`auto` writes text to a terminal and JSON lines elsewhere."
     )
     cors_origins: Commas = Field(
-        ("http://localhost:3000", "http://localhost:8000"),
-        description="Origins, separated by commas, whose pages may call this service from a browser.",
+        ("http://localhost:3000", "http://localhost:3050", "http://localhost:8000", "https://www.openml.org"),
+        description="Origins, separated by commas, whose pages may call this service from a browser; "
+        "as it is, the frontend and its successor in development, and OpenML's own site.",
     )
     trusted_proxies: Networks = Field(
         (),

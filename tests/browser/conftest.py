@@ -70,7 +70,7 @@ def serving_site(folder: Path, database: Path, **settings: str) -> Iterator[str]
     shutil.copy(database, folder / "openml.db")
     port = str(find_free_port())
     environment = {**os.environ, "DATA_DIR": str(folder), "PORT": port, **settings}
-    command = [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--port", port]
+    command = [sys.executable, "-m", "app.cli", "serve"]
     with subprocess.Popen(command, env=environment) as process:
         url = f"http://127.0.0.1:{port}"
         wait_until_up(f"{url}/health/live", process)

@@ -98,3 +98,52 @@ async def test_fields_when_unknown_then_ignored_and_when_of_a_wrong_type_then_na
     assert ignored.json() == {"msg": "Wrong username or password"}
     assert wrong.status_code == 422
     assert [error["field"] for error in wrong.json()["errors"]] == ["email", "password"]
+
+
+SUCCESSORS = ("http://localhost:3000", "http://localhost:3050", "https://www.openml.org")
+"""Where the pages of the frontend, and of the one that will follow it, come from."""
+
+
+@pytest.mark.parametrize("origin", SUCCESSORS)
+@pytest.mark.parametrize(
+    ("method", "path"), [("POST", "/uploads"), ("PATCH", "/uploads/x"), ("POST", "/api-key")]
+)
+async def test_cors_when_a_frontend_of_openml_names_its_request_then_allowed_and_shown(
+    app: Running, origin: str, method: str, path: str
+) -> None:
+    """As tus-js-client does with `addRequestId`."""
+    preflight = await app.client.options(
+        path,
+        headers={
+            "Origin": origin,
+            "Access-Control-Request-Method": method,
+            "Access-Control-Request-Headers": "authorization,x-request-id",
+        },
+    )
+    answer = await app.client.request(method, path, headers={"Origin": origin, "X-Request-ID": "a-1"})
+
+    assert preflight.status_code == 200
+    assert preflight.headers["access-control-allow-origin"] == origin
+    assert "x-request-id" in preflight.headers["access-control-allow-headers"].lower()
+    assert answer.headers["x-request-id"] == "a-1"
+    assert "x-request-id" in answer.headers["access-control-expose-headers"].lower()
+
+
+@pytest.mark.parametrize("framing", [{"content-length": "5"}, {"transfer-encoding": "chunked"}])
+async def test_upgrade_when_a_server_hands_it_on_with_a_body_then_refused_and_the_connection_ends(
+    app: Running, framing: dict[str, str]
+) -> None:
+    """Which no server of ours does (tests/wire)."""
+    for path in ("/login", "/", "/assets/site.css", "/nowhere"):
+        answer = await app.client.post(
+            path, content=b"{  }\n", headers={**framing, "Connection": "upgrade", "Upgrade": "h2c"}
+        )
+
+        assert (answer.status_code, answer.headers["connection"]) == (400, "close")
+        assert "Upgrade" in answer.json()["detail"]
+
+
+async def test_upgrade_when_offered_without_a_body_then_answered(app: Running) -> None:
+    answer = await app.client.get("/health/live", headers={"Connection": "upgrade", "Upgrade": "h2c"})
+
+    assert answer.status_code == 200

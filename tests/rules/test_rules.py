@@ -61,6 +61,11 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
         ("app/worker/publication.py", "values = {'lease_owner': None}"),
         ("app/db/users.py", "sa.update(uploads).values(available_at=now)"),
     ],
+    "rule_one_server": [
+        ("app/cli.py", "import uvicorn\nuvicorn.run(create_app)"),
+        ("app/cli.py", "from uvicorn import Config, Server"),
+        ("app/worker/run.py", "from uvicorn.supervisors.multiprocess import Multiprocess"),
+    ],
 }
 """For each rule, files that break it: name and text."""
 KEEPS: dict[str, list[tuple[str, str]]] = {
@@ -107,6 +112,10 @@ KEEPS: dict[str, list[tuple[str, str]]] = {
     "rule_lease_owner": [
         ("app/worker/publication.py", "uploads.set_state(session, available_at=now)"),
         ("app/db/queue.py", "values = {'lease_owner': None}"),
+    ],
+    "rule_one_server": [
+        ("app/core/serving.py", "import uvicorn"),
+        ("app/cli.py", "from app.core.serving import run\nimport uvloop"),
     ],
 }
 """Files that are next to breaking one, and do not."""

@@ -14,6 +14,7 @@ import httpx
 import pytest
 import uvicorn
 
+from app.core.serving import configure
 from app.sandbox.app import create_sandbox
 from app.sandbox.settings import Role, SandboxSettings
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS
@@ -135,7 +136,7 @@ def serve(data_dir: Path, **settings: Any) -> Iterator[Server]:
     url = f"http://127.0.0.1:{port}"
     choices: dict[str, Any] = {"keys": KEYS, "processing_delay_seconds": 0.0, "base_url": url} | settings
     app = create_sandbox(SandboxSettings(data_dir=data_dir, **choices))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False))
+    server = uvicorn.Server(configure(app))
     thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
     thread.start()
     while not server.started:

@@ -200,12 +200,13 @@ def test_body_when_beyond_what_the_web_server_takes_then_413_comes_before_it(sto
 
 
 SERVE = """
-import sys, uvicorn
+import socket, sys
 from pathlib import Path
+from app.core.serving import run
 from app.sandbox.app import create_sandbox
 from app.sandbox.settings import SandboxSettings
 settings = SandboxSettings(data_dir=Path(sys.argv[1]), processing_delay_seconds=float(sys.argv[3]))
-uvicorn.run(create_sandbox(settings), fd=int(sys.argv[2]), log_level="warning", access_log=False)
+run(create_sandbox(settings), socket.socket(fileno=int(sys.argv[2])))
 """
 
 

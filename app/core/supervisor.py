@@ -1,0 +1,147 @@
+"""The parent of several web processes: it starts them, says how they end, and starts others in their place."""
+
+import multiprocessing
+import os
+import signal
+import socket
+import threading
+import time
+from dataclasses import dataclass, field
+from multiprocessing.process import BaseProcess
+from typing import Final
+
+import structlog
+import uvicorn
+from uvicorn.supervisors.multiprocess import Multiprocess, Process
+
+from app.core.serving import GRACEFUL_SECONDS, HEALTHCHECK_SECONDS
+
+log = structlog.get_logger(__name__)
+
+STARTUP_FAILURE: Final = 3
+"""uvicorn's exit code of a process whose application did not start."""
+SETTLED_SECONDS = 60
+"""A process that served for as long did not end because of its start."""
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 8.0
+"""Between the end of a process and the start of the next: each early end doubles it, up to the longest.
+
+Not longer, nor a last attempt: whoever finds a request that ends a process must not end the service with it.
+"""
+ATTEMPTS_TO_START = 5
+"""Ends in a row, before any process has answered, after which the service gives up: no further start will mend that."""
+SILENCE = f"killed: it did not answer its parent for {HEALTHCHECK_SECONDS} seconds"
+
+
+@dataclass
+class _Life:
+    """What is known of one process.
+
+    Attributes:
+        began: When it was first seen, by the monotonic clock.
+        early_ends: How many processes ended early, one after another, in whose place it came.
+        due: When the next may start in its place; `None` while it runs.
+    """
+
+    began: float = field(default_factory=time.monotonic)
+    early_ends: int = 0
+    due: float | None = None
+
+
+class Supervisor(Multiprocess):
+    """uvicorn's, which would say nothing, start again without a pause, and end well however its processes ended."""
+
+    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+        super().__init__(config, [listener])
+        self._lives: dict[Process, _Life] = {}
+        self._has_served = False
+        self._has_failed = False
+
+    def run(self) -> None:
+        """Keep the processes running until a signal comes; exit with 1 if they cannot be started at all."""
+        host, port = self.sockets[0].getsockname()[:2]
+        log.info("service starts", host=host, port=port, web_processes=self.processes_num, pid=os.getpid())
+        super().run()
+        log.info("service stopped", pid=os.getpid())
+        if self._has_failed:
+            raise SystemExit(1)
+
+    def keep_subprocess_alive(self) -> None:
+        """Look at each process, twice a second; note who ended, and start others where it is time."""
+        self._lives = {process: self._lives.get(process) or _Life() for process in self.processes}
+        for index, process in enumerate(self.processes):
+            life = self._lives[process]
+            if self.should_exit.is_set():
+                return
+            if life.due is not None:
+                self._replace_if_due(index, life, life.due)
+            elif not process.is_alive(timeout=HEALTHCHECK_SECONDS):
+                self._note_end(process, life)
+            elif not self._has_served:
+                self._has_served = process.is_ready(timeout=HEALTHCHECK_SECONDS)
+
+    def _replace_if_due(self, index: int, ended: _Life, due: float) -> None:
+        if time.monotonic() < due:
+            return
+        process = Process(self.config, self.sockets)
+        process.start()
+        self.processes[index] = process
+        self._lives[process] = _Life(early_ends=ended.early_ends)
+        log.info("web process started in place of one that ended", child=process.pid)
+
+    def _note_end(self, process: Process, life: _Life) -> None:
+        was_silent = process.process.is_alive()
+        process.kill()
+        process.join()
+        if time.monotonic() - life.began > SETTLED_SECONDS:
+            life.early_ends = 0
+        pause = min(FIRST_PAUSE_SECONDS * 2**life.early_ends, LONGEST_PAUSE_SECONDS)
+        life.early_ends += 1
+        life.due = time.monotonic() + pause
+        reason = SILENCE if was_silent else describe_end(process.exitcode)
+        log.error(
+            "web process ended",
+            child=process.pid,
+            reason=reason,
+            exit_code=process.exitcode,
+            early_ends=life.early_ends,
+            next_start_in_seconds=pause,
+        )
+        self._give_up_if_in_vain(process, life)
+
+    def _give_up_if_in_vain(self, process: Process, life: _Life) -> None:
+        if self._has_served:
+            return
+        if process.exitcode == STARTUP_FAILURE or life.early_ends >= ATTEMPTS_TO_START:
+            log.error("service gives up: no web process of it came as far as answering")
+            self._has_failed = True
+            self.should_exit.set()
+
+
+def describe_end(exit_code: int | None) -> str:
+    """Say what an exit code of `multiprocessing` means, which negates the number of a signal."""
+    if exit_code is None or exit_code >= 0:
+        return f"exit code {exit_code}"
+    number = -exit_code
+    name = signal.Signals(number).name if number in set(signal.Signals) else "unknown"
+    hint = "; perhaps the system was out of memory" if name == "SIGKILL" else ""
+    return f"killed by signal {number} ({name}){hint}"
+
+
+def end_with_parent() -> None:
+    """Have this process stop, as on SIGTERM, when the one that started it is gone; nothing else would free the port.
+
+    For processes that `multiprocessing` started, on any system: their parent holds a pipe that closes with it.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_stop_after, args=[parent], daemon=True, name="end-with-parent").start()
+
+
+def _stop_after(parent: BaseProcess) -> None:
+    parent.join()
+    log.error("the parent of this web process is gone, so it stops")
+    signal.raise_signal(signal.SIGTERM)
+    time.sleep(GRACEFUL_SECONDS + HEALTHCHECK_SECONDS)
+    # Whatever holds it up, the port is needed by the next.
+    os.kill(os.getpid(), getattr(signal, "SIGKILL", signal.SIGTERM))
