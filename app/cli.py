@@ -25,7 +25,7 @@ from app.commands.user import user
 from app.core.errors import DatabaseUnavailableError
 from app.core.logging import configure_logging
 from app.core.reference import as_env_example, as_markdown
-from app.core.serving import configure, listening, run
+from app.core.serving import listening, run
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.supervisor import Supervisor
 from app.db.engine import Database
@@ -98,8 +98,7 @@ def serve(
         if workers == 1:
             run(create_app(settings), listener)
         else:
-            choices = {"factory": True, "workers": workers}
-            Supervisor(configure("app.main:create_app", **choices), listener).run()
+            Supervisor("app.main:create_app", listener, processes=workers).run()
 
 
 @cli.command()

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -116,6 +117,21 @@ def test_web_process_when_killed_however_often_then_the_service_goes_on(
         service.wait_until_all_started(WEB_PROCESSES + 1)
         wait_for(service.answers)
         assert service.process.poll() is None
+
+
+@pytest.mark.long
+def test_web_process_when_it_hangs_then_ended_and_said(tmp_path: Path, migrated_sqlite: Path) -> None:
+    with served(tmp_path, migrated_sqlite) as service:
+        service.wait_until_all_started()
+        time.sleep(1.5)  # so that both have given a sign of life
+        hanging, other = service.children()
+        os.kill(hanging, signal.SIGSTOP)
+
+        wait_for(lambda: bool(service.events("web process ended")), seconds=2 * PATIENCE_SECONDS)
+        (ended,) = service.events("web process ended")
+        assert (ended["child"], ended["reason"]) == (hanging, "killed: it gave its parent no sign of life")
+        service.wait_until_all_started(WEB_PROCESSES + 1)
+        assert other in service.children()
 
 
 def test_web_processes_when_their_parent_is_killed_then_they_end_and_the_port_is_free(

@@ -14,8 +14,6 @@ GRACEFUL_SECONDS = 30
 """How long running requests may take to end when a server is told to stop."""
 BACKLOG = 2048
 """Connections that wait while all processes are busy, or are starting."""
-HEALTHCHECK_SECONDS = 15
-"""After which a process that does not answer its parent is ended: busy for as long, it serves nobody."""
 REASONS = {
     errno.EADDRINUSE: "another program listens there",
     errno.EACCES: "the system reserves the port for its administrator",
@@ -67,7 +65,6 @@ def configure(application: Any, **choices: Any) -> uvicorn.Config:  # noqa: ANN4
         proxy_headers=False,
         backlog=BACKLOG,
         timeout_graceful_shutdown=GRACEFUL_SECONDS,
-        timeout_worker_healthcheck=HEALTHCHECK_SECONDS,
         **choices,
     )
 

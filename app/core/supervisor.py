@@ -11,13 +11,14 @@ from multiprocessing.process import BaseProcess
 from typing import Final
 
 import structlog
-import uvicorn
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from app.core.serving import GRACEFUL_SECONDS, HEALTHCHECK_SECONDS
+from app.core.serving import GRACEFUL_SECONDS, configure
 
 log = structlog.get_logger(__name__)
 
+START_SECONDS = 180
+"""In which a process has to give its first sign of life: many that start at once on a busy machine take a minute."""
 STARTUP_FAILURE: Final = 3
 """uvicorn's exit code of a process whose application did not start."""
 SETTLED_SECONDS = 60
@@ -30,7 +31,9 @@ Not longer, nor a last attempt: whoever finds a request that ends a process must
 """
 ATTEMPTS_TO_START = 5
 """Ends in a row, before any process has answered, after which the service gives up: no further start will mend that."""
-SILENCE = f"killed: it did not answer its parent for {HEALTHCHECK_SECONDS} seconds"
+HEALTHCHECK_SECONDS = 30
+"""After which a process that owes its parent a sign of life is ended: busy for as long, it serves nobody."""
+SILENCE = "killed: it gave its parent no sign of life"
 
 
 @dataclass
@@ -41,17 +44,23 @@ class _Life:
         began: When it was first seen, by the monotonic clock.
         early_ends: How many processes ended early, one after another, in whose place it came.
         due: When the next may start in its place; `None` while it runs.
+        asked: When it was asked for a sign of life that has not come; `None` if it is to be asked.
+        has_answered: It has given one.
     """
 
     began: float = field(default_factory=time.monotonic)
     early_ends: int = 0
     due: float | None = None
+    asked: float | None = None
+    has_answered: bool = False
 
 
 class Supervisor(Multiprocess):
     """uvicorn's, which would say nothing, start again without a pause, and end well however its processes ended."""
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket) -> None:
+    def __init__(self, factory: str, listener: socket.socket, *, processes: int) -> None:
+        """Take the name of a function that makes the application, and a listening socket for all processes."""
+        config = configure(factory, factory=True, workers=processes, timeout_worker_healthcheck=START_SECONDS)
         super().__init__(config, [listener])
         self._lives: dict[Process, _Life] = {}
         self._has_served = False
@@ -75,10 +84,23 @@ class Supervisor(Multiprocess):
                 return
             if life.due is not None:
                 self._replace_if_due(index, life, life.due)
-            elif not process.is_alive(timeout=HEALTHCHECK_SECONDS):
+            elif not process.process.is_alive() or self._is_silent(process, life):
                 self._note_end(process, life)
-            elif not self._has_served:
-                self._has_served = process.is_ready(timeout=HEALTHCHECK_SECONDS)
+
+    def _is_silent(self, process: Process, life: _Life) -> bool:
+        """Say whether it owes a sign of life for too long, without waiting for it."""
+        now = time.monotonic()
+        try:
+            if life.asked is None:
+                process.parent_conn.send(b"ping")
+                life.asked = now
+            elif process.parent_conn.poll():
+                self._has_served = process.parent_conn.recv() or self._has_served
+                life.asked, life.has_answered = None, True
+        except (OSError, EOFError):
+            return False  # it is ending, and will be seen to have ended
+        patience = HEALTHCHECK_SECONDS if life.has_answered else START_SECONDS
+        return life.asked is not None and now - life.asked > patience
 
     def _replace_if_due(self, index: int, ended: _Life, due: float) -> None:
         if time.monotonic() < due:
