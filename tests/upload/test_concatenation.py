@@ -31,7 +31,6 @@ from tests.upload.test_resources import (
 )
 from tests.upload.test_tus import BYTES, create
 
-pytestmark = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 PIECES = (CSV[:13], CSV[13:14], CSV[14:])
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import secrets
 import shutil
 import subprocess
@@ -22,6 +23,7 @@ from tests.service import Site, serving_site
 from tests.upload.clients import run
 
 SIZE = 400_000
+DOCS = Path(__file__).parents[2] / "docs" / "resumable.md"
 JAVA = Path(__file__).parent / "tus_java" / "Tus.java"
 PATIENCE_SECONDS = 60
 
@@ -168,3 +170,25 @@ async def test_java_when_it_sends_chunks_and_an_empty_one_at_the_end_then_publis
 
     upload = await published(site, name, table)
     assert url.strip() == f"{site.url}/uploads/{upload['id']}"
+
+
+async def test_events_when_followed_as_the_docs_say_then_every_change_until_the_end(
+    site: Site, tus_js: Path, table: Path, name: str, tmp_path: Path
+) -> None:
+    [code] = re.findall(r"```js\n(/\*\*.*?)```", DOCS.read_text(), re.DOTALL)
+    program = (
+        f"{code}\nconst [url, key] = process.argv.slice(2)\n"
+        "await follow(url, { 'X-API-Key': key }, (upload) => console.log(upload.state))\n"
+    )
+    script = tmp_path / "follow.mjs"
+    script.write_text(program)
+    [done] = await tus_js_client(tus_js, site, table, name)
+
+    printed = await run("node", str(script), done["url"], site.api_key, api_key=site.api_key)
+
+    states = printed.split()
+    assert states[-1] == "active"
+    assert (await run("node", str(script), done["url"], site.api_key, api_key=site.api_key)).split()[
+        -1
+    ] == "active"
+    await published(site, name, table)
