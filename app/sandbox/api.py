@@ -17,7 +17,7 @@ from starlette.responses import Response
 from app.sandbox import datasets, reference, studies, tasks, tasktypes, users
 from app.sandbox.answers import Answer, Format, document, error_document
 from app.sandbox.call import Call, Route, find_route
-from app.sandbox.dropped import DroppedConnection
+from app.sandbox.dropped import BrokenOff, DroppedConnection
 from app.sandbox.engine import Engine
 from app.sandbox.errors import ApiError, GlobalError, ServerCrashError
 from app.sandbox.faults import Faults, Meeting
@@ -100,6 +100,8 @@ class Api:
             self._engine.wake()
         if meeting.meets("lost-answer", "reset-after-last-byte"):
             return DroppedConnection(is_reset=meeting.meets("reset-after-last-byte"))
+        if meeting.meets("broken-off"):
+            return BrokenOff(answer.body, answer.status, answer.headers, answer.media_type)
         if delay := meeting.delay_seconds():
             await asyncio.sleep(delay)
         return Response(answer.body, answer.status, answer.headers, answer.media_type)

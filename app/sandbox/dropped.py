@@ -1,4 +1,4 @@
-"""An answer that never comes: the connection is closed, or reset, in its place."""
+"""An answer that never comes, or half of it: the connection is closed, or reset, in its place."""
 
 import asyncio
 import os
@@ -21,17 +21,36 @@ class DroppedConnection(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
         """Drop the connection and wait until it is gone."""
-        # uvloop's transports are no subclass of asyncio's.
-        transport: asyncio.BaseTransport | None = getattr(
-            getattr(receive, "__self__", None), "transport", None
-        )
-        if transport is None:
-            raise TypeError("faults that drop the connection need a sandbox that uvicorn runs")
+        transport = _transport(receive)
         if self._is_reset:
             _let_close_reset(transport)
-        transport.close()
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await _close(transport, receive)
+
+
+class BrokenOff(Response):
+    """An answer of which the first half comes; needs uvicorn, too."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - ASGI's signature
+        """Announce the whole, send a half, and close the connection."""
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        half = bytes(self.body)[: len(self.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+        await _close(_transport(receive), receive)
+
+
+def _transport(receive: Receive) -> asyncio.BaseTransport:
+    # uvloop's transports are no subclass of asyncio's.
+    transport: asyncio.BaseTransport | None = getattr(getattr(receive, "__self__", None), "transport", None)
+    if transport is None:
+        raise TypeError("faults that drop the connection need a sandbox that uvicorn runs")
+    return transport
+
+
+async def _close(transport: asyncio.BaseTransport, receive: Receive) -> None:
+    """Close the connection and wait until it is gone."""
+    transport.close()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _let_close_reset(transport: asyncio.BaseTransport) -> None:

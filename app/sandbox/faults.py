@@ -12,6 +12,8 @@ fault                       what happens
 ``race-614``                the same task is made a second time, as two calls at once can
 ``lost-answer``             the work is done and the connection closed without an answer
 ``reset-after-last-byte``   the work is done and the connection reset (RST)
+``cut-answer``              the work is done, and PHP prints the first half of the answer; nothing shows that it is one
+``broken-off``              the work is done, and the connection closes in the middle of the answer
 ``slow``                    the work is done, and the answer comes `delay_seconds` later
 ``empty-500``               PHP dies before it did anything: HTTP 500 without a body
 ``empty-500-after-write``   PHP dies after the work was done
@@ -44,6 +46,8 @@ FaultName = Literal[
     "race-614",
     "lost-answer",
     "reset-after-last-byte",
+    "cut-answer",
+    "broken-off",
     "slow",
     "empty-500",
     "empty-500-after-write",
@@ -145,6 +149,8 @@ class Meeting:
         """Distort the answer of a call that did its work."""
         if self.fault and self.meets(*_AFTER):
             return _AFTER[self.fault.fault]
+        if self.meets("cut-answer"):
+            return replace(answer, body=answer.body[: len(answer.body) // 2])
         if self.meets("error-105-after-write"):
             failed = error_document(ApiError(105, _INDEXED[self._call] + _NO_INDEX), fmt)
             return failed.followed_by(answer) if self._call == "POST /data/edit" else failed

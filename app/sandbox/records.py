@@ -1,6 +1,5 @@
 """The rows of the database as values, and the statements that read and write them, inside a transaction."""
 
-import csv
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -8,6 +7,7 @@ from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from app.sandbox.getcsv import getcsv
 from app.sandbox.settings import Role
 
 
@@ -82,7 +82,7 @@ class Dataset:
     def listed(self, field: str) -> list[str]:
         """Read a field of comma-separated values."""
         text = self.metadata.get(field, "")
-        return next(csv.reader([text]), []) if text else []
+        return getcsv(text) if text else []
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ def test_calls_when_made_in_the_order_of_the_record_then_all_failures_agree(
         ("index-junk", 200, True),
         ("two-documents", 500, True),
         ("two-documents-cut", 500, True),
+        ("cut-answer", 200, True),
         ("slow", 200, True),
         ("never-active", 200, True),
         ("engine-error", 200, True),
@@ -114,6 +115,20 @@ def test_upload_when_its_answer_is_lost_then_the_dataset_is_there(faulty: Server
             upload(faulty, f"met-{fault}")
     assert versions(faulty, f"met-{fault}") == 2
     assert upload(faulty, f"met-{fault}").status_code == 200
+
+
+def test_answer_when_it_is_to_break_off_then_half_of_it_comes_and_the_dataset_is_there(
+    faulty: Server,
+) -> None:
+    faulty.switch_on("broken-off", "POST /data")
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
+        upload(faulty, "broken-off")
+    faulty.switch_on("cut-answer", "POST /data")
+    half = upload(faulty, "broken-off").text
+
+    assert half.startswith("<oml:upload_data_set")
+    assert "</oml:upload_data_set>" not in half
+    assert versions(faulty, "broken-off") == 2
 
 
 def test_connection_when_it_is_to_be_reset_then_no_farewell_comes(faulty: Server) -> None:
