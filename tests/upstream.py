@@ -26,6 +26,8 @@ SILENT = [
     "504-html",
     "502-html",
     "429",
+    "cut-answer",
+    "broken-off",
 ]
 
 

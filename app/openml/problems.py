@@ -56,7 +56,7 @@ def problem_of(error: UpstreamError, known: Mapping[int, Explain] | None = None)
     """Return the problem to answer with; `known` says what some error codes mean in this place."""
     if isinstance(error, UnsettledError):
         kind = OpenMLUnreachableError if error.code == INDEX_FAILED else OpenMLRefusedError
-        return kind(f"{_reason(error)}. {_SAFE}", code=error.code)
+        return kind(f"{_reason(error).rstrip('. ')}. {_SAFE}", code=error.code)
     if isinstance(error, RefusedError):
         return _explain(error, {**KNOWN, **(known or {})})
     if isinstance(error, TooLargeError):
@@ -82,7 +82,7 @@ def _explain(error: RefusedError, known: Mapping[int, Explain]) -> Problem:
 
 def _reason(error: RefusedError) -> str:
     text = " ".join(filter(None, [error.message.strip(), error.details]))[:REASON_LENGTH]
-    return f"OpenML refused this: {text}".rstrip(". ")
+    return f"OpenML refused this: {text}"
 
 
 def _said(kind: type[Problem], text: str, error: RefusedError) -> Problem:

@@ -98,10 +98,12 @@ class Api:
         answer = await self._receive_and_answer(request, path, meeting)
         if request.method == "POST":
             self._engine.wake()
-        if meeting.meets("lost-answer", "reset-after-last-byte"):
-            return DroppedConnection(is_reset=meeting.meets("reset-after-last-byte"))
-        if meeting.meets("broken-off"):
-            return BrokenOff(answer.body, answer.status, answer.headers, answer.media_type)
+        # Of a call that did its work: one that was refused leaves the fault to the next.
+        if answer.status == HTTPStatus.OK:
+            if meeting.meets("lost-answer", "reset-after-last-byte"):
+                return DroppedConnection(is_reset=meeting.meets("reset-after-last-byte"))
+            if meeting.meets("broken-off"):
+                return BrokenOff(answer.body, answer.status, answer.headers, answer.media_type)
         if delay := meeting.delay_seconds():
             await asyncio.sleep(delay)
         return Response(answer.body, answer.status, answer.headers, answer.media_type)

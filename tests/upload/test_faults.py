@@ -1,5 +1,6 @@
 """Everything that OpenML was seen to do wrong: each ends with one dataset there and a true record here."""
 
+import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -20,6 +21,9 @@ DONE_ANYWAY = [
     "reset-after-last-byte",
     "empty-500-after-write",
     "504-html",
+    "cut-answer",
+    "broken-off",
+    "two-documents-cut",
 ]
 NOT_DONE = ["race-134", "two-documents", "empty-500", "429", "502-html", "database-down"]
 
@@ -67,6 +71,45 @@ async def test_upload_when_openml_fails_like_this_then_one_dataset_and_a_true_re
         assert (await description(openml, found[0]))["md5_checksum"] == record["arff_md5"]
     else:
         assert (found, record["state"], record["dataset_id"]) == ([], "failed", None)
+
+
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("on", ["GET /data/list/*", "GET /data/#"])
+@pytest.mark.parametrize("fault", ["cut-answer", "broken-off", "empty-500", "database-down", "lost-answer"])
+async def test_upload_when_it_is_lost_and_so_is_the_look_for_it_then_one_dataset(
+    app: Running, person: Person, openml: httpx.AsyncClient, on: str, fault: str
+) -> None:
+    await switch_on(openml, on="POST /data", fault="broken-off", times=1)
+    await switch_on(openml, on=on, fault=fault, times=2)
+    name = f"look-{secrets.token_hex(6)}"
+
+    answer = await app.client.post("/data-upload", files=form(dataset_name=name), headers=person.headers)
+
+    await openml.delete("/sandbox/faults")
+    assert answer.status_code == 200, answer.text
+    assert await published(openml, name) == [answer.json()["id"]]
+
+
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+async def test_creators_when_one_ends_in_a_backslash_then_each_stays_one_person(
+    app: Running, person: Person, openml: httpx.AsyncClient
+) -> None:
+    people: dict[str, Any] = {"creator": ["c\\", "d"], "contributor": ["even\\\\", "in\\side", "e"]}
+
+    refused = await app.client.post(
+        "/data-upload", files=form(dataset_name="people", repair=False, **people), headers=person.headers
+    )
+    answer = await app.client.post(
+        "/data-upload", files=form(dataset_name="people", **people), headers=person.headers
+    )
+
+    assert [error["field"] for error in refused.json()["errors"]] == ["creator.0"]
+    found = await description(openml, answer.json()["id"])
+    assert (found["creator"], found["contributor"]) == (["c", "d"], people["contributor"])
+    (told,) = answer.json()["repairs"]
+    assert "backslash" in told["change"]
+    assert "creator" in told["change"]
+    assert told["change"] in found["description"]
 
 
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
