@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
 from app.openml.fields import Ascii, Optional, StudyText
+from app.openml.repairs import RepairResponse
 
 LARGEST_ID = 2**31 - 1
 MOST_IDS = 10_000
@@ -98,3 +99,6 @@ class CollectionResponse(BaseModel):
     url: str = Field(description="The collection's page on OpenML.")
     alias: str
     warnings: list[str] = Field(description="What its maker may want to know.")
+    repairs: list[RepairResponse] = Field(
+        description="What was changed in the texts so that OpenML can take them."
+    )

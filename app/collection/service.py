@@ -20,7 +20,7 @@ from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, RefusedError
 from app.openml.problems import explained, require_key
 from app.openml.records import EntityKind, Study
-from app.openml.repairs import Repairs, validated
+from app.openml.repairs import RepairResponse, Repairs, validated
 from app.resources import Resources
 
 log = structlog.get_logger(__name__)
@@ -57,24 +57,37 @@ async def upload_tasks(
     resources: Resources, account: Account, request: TaskCollectionRequest
 ) -> CollectionResponse:
     """Make a collection of tasks."""
-    return await _upload(resources, account, "task", request, request.taskids)
+    return await _upload(resources, account, "task", request, request.taskids, warnings=[])
 
 
 async def upload_runs(
     resources: Resources, account: Account, request: RunCollectionRequest
 ) -> CollectionResponse:
     """Make a collection of runs."""
-    made = await _upload(resources, account, "run", request, request.run_ids)
-    return made.model_copy(update={"warnings": [*made.warnings, NO_SUITE]}) if request.benchmark else made
+    warnings = [NO_SUITE] if request.benchmark else []
+    return await _upload(resources, account, "run", request, request.run_ids, warnings=warnings)
 
 
 async def _upload(
-    resources: Resources, account: Account, kind: EntityKind, request: Collection, ids: list[int]
+    resources: Resources,
+    account: Account,
+    kind: EntityKind,
+    request: Collection,
+    ids: list[int],
+    *,
+    warnings: list[str],
 ) -> CollectionResponse:
     repairs = Repairs()
     texts = validated(Texts, request.model_dump(), repairs if request.repair else None)
     draft = _draft(account, kind, texts, request.alias, ids)
-    return await _make(resources, account, draft, warnings=repairs.sentences())
+    study_id = await _make(resources, account, draft)
+    return CollectionResponse(
+        id=study_id,
+        url=resources.openml.study_url(study_id),
+        alias=draft.alias,
+        warnings=warnings,
+        repairs=[RepairResponse.model_validate(made) for made in repairs.records()],
+    )
 
 
 def _draft(account: Account, kind: EntityKind, texts: Texts, alias: str | None, ids: list[int]) -> Draft:
@@ -86,10 +99,8 @@ def _draft(account: Account, kind: EntityKind, texts: Texts, alias: str | None, 
     return Draft(kind, alias, name, description, ids)
 
 
-async def _make(
-    resources: Resources, account: Account, draft: Draft, *, warnings: list[str]
-) -> CollectionResponse:
-    """Send the collection; where it is there already, or the answer is lost, look for it by its alias.
+async def _make(resources: Resources, account: Account, draft: Draft) -> int:
+    """Send the collection and return its number; where it is there already, or the answer is lost, look by its alias.
 
     Raises:
         AliasTakenError: another collection has the alias.
@@ -107,9 +118,7 @@ async def _make(
             else:
                 raise
     log.info("collection made", study=study_id, kind=draft.kind, user=account.id)
-    return CollectionResponse(
-        id=study_id, url=openml.study_url(study_id), alias=draft.alias, warnings=warnings
-    )
+    return study_id
 
 
 async def _send(openml: OpenMLClient, api_key: str, draft: Draft) -> int:

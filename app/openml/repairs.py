@@ -7,12 +7,20 @@ Without it, or where the client wants none, what OpenML cannot take is refused.
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError, ValidationInfo
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, ValidationInfo
 
 from app.core.errors import ValidationFailedError
 
 M = TypeVar("M", bound=BaseModel)
 _REPAIRS, _FIELD = "repairs", "field"
+
+
+class RepairResponse(BaseModel):
+    """One change that was made so that OpenML can take it; of an upload it stands in the description as well."""
+
+    column: str = Field(description="The column, by its published name; empty where it is none.")
+    change: str
+    reason: str
 
 
 class Repairs:

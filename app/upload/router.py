@@ -30,6 +30,7 @@ from app.core.visitor import Visitor
 from app.db.users import Account
 from app.deps import ResourcesDep, SettingsDep, UploaderDep, VisitorDep
 from app.openml.licences import LICENCES
+from app.openml.repairs import RepairResponse
 from app.resources import Resources
 from app.tabular import SUFFIXES
 from app.upload import service
@@ -42,7 +43,6 @@ from app.upload.schemas import (
     FormatNotSupportedResponse,
     LicenceResponse,
     LimitsResponse,
-    RepairResponse,
     UploadAcceptedResponse,
     UploadMetadata,
     UploadResponse,

@@ -26,6 +26,7 @@ from app.openml.fields import (
     Url,
     none_if_empty,
 )
+from app.openml.repairs import RepairResponse
 from app.tabular.types import TYPE_NAMES
 
 MOST_ITEMS = 200
@@ -107,14 +108,6 @@ Text = Annotated[str, StringConstraints(min_length=0)]
 
 
 ColumnType = Annotated[Text | dict[Literal["nominal"], list[Text]], BeforeValidator(_known_type)]
-
-
-class RepairResponse(BaseModel):
-    """One change that was made so that OpenML can take the dataset; it stands in the description as well."""
-
-    column: str = Field(description="The column, by its published name; empty where it is none.")
-    change: str
-    reason: str
 
 
 class DraftMetadata(BaseModel):

@@ -10,11 +10,11 @@ from app.db import upload_views
 from app.db.upload_views import UploadEvent, UploadView
 from app.db.uploads import UploadState
 from app.openml.client import OpenMLClient
+from app.openml.repairs import RepairResponse
 from app.resources import Resources
 from app.upload.metadata import given
 from app.upload.schemas import (
     ProgressResponse,
-    RepairResponse,
     UploadDetailResponse,
     UploadEventResponse,
     UploadsResponse,
