@@ -1,5 +1,6 @@
 """`POST /upload-task` against the sandbox, and tasks that wait for their dataset."""
 
+import itertools
 from datetime import timedelta
 from typing import Any
 
@@ -144,9 +145,10 @@ async def test_task_when_the_answer_is_lost_or_garbled_then_made_once(
     app: Running, person: Person, upstream: Upstream
 ) -> None:
     dataset_id = await upstream.publish(person.api_key)
-    procedures = [1, 2, 3, 4, 5, 6, 23, 25, 26, 28, 16]
-    for number, fault in enumerate(FAULTS, start=1):
-        body = spa(dataset_id, estimation_procedure=procedures[number - 1])
+    measures = ["predictive_accuracy", "area_under_roc_curve"]
+    different = itertools.product(measures, [1, 2, 3, 4, 5, 6, 23, 25, 26, 28, 16])
+    for number, (fault, (measure, procedure)) in enumerate(zip(FAULTS, different, strict=False), start=1):
+        body = spa(dataset_id, estimation_procedure=procedure, evaluation_measure=measure)
         await upstream.fail("POST /task", fault)
         answer = await send(app, person, body)
 
