@@ -173,5 +173,14 @@ async def get_uploader(
 
 
 UploaderDep = Annotated[Account, Depends(get_uploader)]
+
+
+async def get_counted_uploader(account: UploaderDep, resources: ResourcesDep) -> Account:
+    """Return the user as `get_uploader`, and count the request: each to `/uploads` costs queries, whatever it asks."""
+    await resources.limits.hit(Hit("uploads-account", str(account.id)))
+    return account
+
+
+CountedUploaderDep = Annotated[Account, Depends(get_counted_uploader)]
 VisitorDep = Annotated[Visitor, Depends(get_visitor)]
 ViewerDep = Annotated[int | None, Depends(get_viewer_id)]

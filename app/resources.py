@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 from limits.aio.storage import RedisStorage
 
 from app.core.denylist import Denylist
+from app.core.executors import BoundedExecutor
 from app.core.limits import RateLimiter, parse_overrides
+from app.core.locks import Locks
 from app.core.password_policy import warm_up
 from app.core.passwords import PasswordHasher
 from app.core.senders import Senders
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 
 HASHES_SAMPLED = 64
 WATCHERS_PER_USER = 50
+CHECKS_AT_ONCE, CHECKS_QUEUE, CHECKS_PER_USER = 2, 200, 20
+"""Each takes milliseconds, or a second where somebody means harm; who does waits for themselves."""
 REDIS_CONNECTIONS = 20
 REDIS_SECONDS = 5
 """Longest wait for a free connection, and for an answer."""
@@ -61,6 +65,10 @@ class Resources:
     broker: "WorkBroker | None"
     openml: OpenMLClient
     storage: UploadStorage
+    checks: BoundedExecutor
+    """What is computed for users while they wait: descriptions judged, previews read, names looked for."""
+    changes: Locks
+    """Changes of one upload come one after another: what one was judged by, no other alters meanwhile."""
     receives: Slots
     """Bodies of uploads that come in."""
     receivers: Receivers
@@ -127,6 +135,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             broker=await _open_broker(settings, wakeups, stack),
             openml=openml,
             storage=storage,
+            checks=_open_checks(stack),
+            changes=Locks(),
             receives=Slots(total=settings.receives_at_once, per_user=settings.receives_per_user),
             receivers=receivers,
             senders=Senders(),
@@ -140,6 +150,12 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             messages=create_messages(settings),
             mail=create_transport(settings),
         )
+
+
+def _open_checks(stack: AsyncExitStack) -> BoundedExecutor:
+    checks = BoundedExecutor("checks", threads=CHECKS_AT_ONCE, queue=CHECKS_QUEUE, per_user=CHECKS_PER_USER)
+    stack.callback(checks.close)
+    return checks
 
 
 async def _open_storage(settings: Settings) -> tuple[UploadStorage, PictureStorage]:

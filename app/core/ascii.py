@@ -1,7 +1,9 @@
 """Texts as OpenML takes them: plain ASCII, letters without accents, typographic signs as typewriters have them."""
 
+import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 
 _LETTERS: Mapping[str, str] = {
     "\u00df": "ss", "\u1e9e": "SS", "\u00e6": "ae", "\u00c6": "AE", "\u0153": "oe", "\u0152": "OE", "\u00f8": "o",
@@ -35,5 +37,13 @@ def in_ascii(character: str, signs: Mapping[str, str]) -> str | None:
 
 def text_in_ascii(text: str) -> str:
     """Return a text with every character that has one way to be written in ASCII written so; others stay."""
-    characters = ((each, in_ascii(each, SIGNS_IN_TEXTS)) for each in unicodedata.normalize("NFC", text))
-    return "".join(each if plain is None else plain for each, plain in characters)
+    return _OTHERS.sub(lambda found: _in_text(found[0]), unicodedata.normalize("NFC", text))
+
+
+_OTHERS = re.compile(r"[^\x00-\x7f]")
+
+
+@lru_cache(maxsize=4096)
+def _in_text(character: str) -> str:
+    plain = in_ascii(character, SIGNS_IN_TEXTS)
+    return character if plain is None else plain

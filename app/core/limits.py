@@ -48,7 +48,9 @@ LIMITS: Mapping[str, str] = {
     "openml-account": "1200/1 hour",
     "upload-account": "3000/1 hour",
     "upload-address": "6000/1 hour",
-    # Requests that bring bytes of uploads; a bad line needs many.
+    # Requests to /uploads, of which some are the cheap ones of a page that watches; those that bring bytes, for a bad
+    # line needs many.
+    "uploads-account": "72000/1 hour",
     "chunk-account": "36000/1 hour",
 }
 LOCAL = frozenset(
@@ -59,6 +61,7 @@ LOCAL = frozenset(
         "wrong-key-address",
         "openml-account",
         "upload-account",
+        "uploads-account",
         "upload-address",
         "chunk-account",
     }

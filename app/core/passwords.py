@@ -1,21 +1,16 @@
 """Password hashes: argon2id for what we write, whatever OpenML's servers wrote for what we verify."""
 
-import asyncio
 import hashlib
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TypeVar
 
 from passlib.context import CryptContext
 
-from app.core.errors import TooBusyError
-
-T = TypeVar("T")
+from app.core.executors import BoundedExecutor
 
 LONGEST = 1024
 """Characters of a password; beyond it even normalising one would take long."""
@@ -62,9 +57,7 @@ class PasswordHasher:
     def __init__(self, *, threads: int = 0, queue: int = 256) -> None:
         self._context = _CONTEXT
         workers = threads or os.cpu_count() or 1
-        self._executor = ThreadPoolExecutor(workers, thread_name_prefix="password")
-        self._limit = workers + queue
-        self._waiting = 0
+        self._executor = BoundedExecutor("password", threads=workers, queue=queue)
         self._dummy_hash = _dummy_hash()
         self._dummies: Sequence[str] = [self._dummy_hash]
 
@@ -87,7 +80,7 @@ class PasswordHasher:
         Raises:
             TooBusyError: more hashes wait than the queue holds.
         """
-        return await self._run(self._hash, password)
+        return await self._executor.run(self._hash, password)
 
     async def verify(self, password: str, stored_hash: str | None) -> Verification:
         """Check `password`; with nothing to check it against spend the same time and say no.
@@ -95,20 +88,11 @@ class PasswordHasher:
         Raises:
             TooBusyError: more hashes wait than the queue holds.
         """
-        return await self._run(self._verify, password, stored_hash)
+        return await self._executor.run(self._verify, password, stored_hash)
 
     def close(self) -> None:
         """Let the running hashes end and drop those that wait."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
-
-    async def _run(self, function: Callable[..., T], *args: str | None) -> T:
-        if self._waiting >= self._limit:
-            raise TooBusyError(retry_after_seconds=2)
-        self._waiting += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, function, *args)
-        finally:
-            self._waiting -= 1
+        self._executor.close()
 
     def _hash(self, password: str) -> str:
         stored: str = self._context.hash(normalised(password))

@@ -207,7 +207,10 @@ async def _require_columns(
     if not unknown:
         return
     await _require_rights(resources.openml, api_key, dataset)
-    raise ValidationFailedError.for_fields(_unknown_columns(unknown[:ERRORS_SHOWN], columns))
+    errors = await resources.checks.run_for(
+        account.id, _unknown_columns, unknown[:ERRORS_SHOWN], list(columns)
+    )
+    raise ValidationFailedError.for_fields(errors)
 
 
 async def _require_rights(openml: OpenMLClient, api_key: str, dataset: DatasetDescription) -> None:

@@ -8,6 +8,9 @@ from app.core.ascii import text_in_ascii
 from app.core.dataset_names import NAME_RULE, is_name
 from app.openml.repairs import tell
 
+NOT_PLAIN = re.compile(r"[^\t\r\n -~]")
+LONGEST_TEXT = 65_536
+"""Characters of any text, before it is looked at further: four times what the longest field takes."""
 IGNORE_LENGTH = 128
 """OpenML keeps all ignored columns in one cell of 128 characters, as `"a","b"`, and cuts what is longer."""
 
@@ -27,11 +30,10 @@ def _printable_ascii(value: str, info: ValidationInfo) -> str:
             "OpenML takes no other characters there.",
         ):
             value = plain
-    for position, character in enumerate(value):
-        if character not in "\t\r\n" and not " " <= character <= "~":
-            raise ValueError(
-                f"OpenML takes plain ASCII text here; character {position + 1} is {character!r}. Write it otherwise."
-            )
+    if odd := NOT_PLAIN.search(value):
+        raise ValueError(
+            f"OpenML takes plain ASCII text here; character {odd.start() + 1} is {odd[0]!r}. Write it otherwise."
+        )
     return value
 
 
@@ -82,14 +84,21 @@ def _seen_by_php(value: str) -> str:
 
 
 Optional = BeforeValidator(none_if_empty)
-Ascii = Annotated[str, StringConstraints(min_length=1), AfterValidator(_printable_ascii)]
+Ascii = Annotated[
+    str, StringConstraints(min_length=1, max_length=LONGEST_TEXT), AfterValidator(_printable_ascii)
+]
 Ascii64 = Annotated[Ascii, StringConstraints(max_length=64)]
 Ascii128 = Annotated[Ascii, StringConstraints(max_length=128)]
 Ascii1024 = Annotated[Ascii, StringConstraints(max_length=1024)]
 Ascii16384 = Annotated[Ascii, StringConstraints(max_length=16384)]
 Name128 = Annotated[str, StringConstraints(max_length=128), AfterValidator(_in_openml_alphabet)]
 Name1024 = Annotated[str, StringConstraints(max_length=1024), AfterValidator(_in_openml_alphabet)]
-Url = Annotated[str, AfterValidator(lambda value: str(AnyUrl(value))), AfterValidator(_printable_ascii)]
+Url = Annotated[
+    str,
+    StringConstraints(max_length=LONGEST_TEXT),
+    AfterValidator(lambda value: str(AnyUrl(value))),
+    AfterValidator(_printable_ascii),
+]
 Person = Annotated[Ascii128, AfterValidator(_without_quotes), AfterValidator(_no_escape_at_the_end)]
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._\-]{1,64}$"), AfterValidator(_seen_by_php)]
 StudyText = AfterValidator(_readable_back)

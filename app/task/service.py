@@ -58,25 +58,27 @@ class Draft:
 
 async def upload(resources: Resources, account: Account, request: UploadTaskRequest) -> TaskResponse | str:
     """Make the task, or, where it may wait and has to, return the number under which it does."""
-    api_key = require_key(account.api_key)
     try:
-        return await make_task(resources.openml, api_key, request)
+        return await make_task(resources, request, user_id=account.id, api_key=account.api_key)
     except DatasetNotActiveError as error:
         if not request.when_active or error.members.get("status_there") == "deactivated":
             raise
-    await _check_early(resources.openml, request)
+    await _check_early(resources, request, user_id=account.id)
     return await _let_wait(resources, account, request)
 
 
-async def make_task(openml: OpenMLClient, api_key: str, request: UploadTaskRequest) -> TaskResponse:
+async def make_task(
+    resources: Resources, request: UploadTaskRequest, *, user_id: int, api_key: str | None
+) -> TaskResponse:
     """Check the request against what the server has, and make the task.
 
     Raises:
         DatasetNotActiveError: OpenML has not processed the dataset, or it was deactivated.
         ValidationFailedError: a field does not fit the dataset or the server's lists.
     """
+    openml, api_key = resources.openml, require_key(api_key)
     with explained(_KNOWN):
-        draft = await _draft(openml, api_key, request)
+        draft = await _draft(resources, request, user_id=user_id, api_key=api_key)
         try:
             task_id = await _send(openml, api_key, draft)
         except TaskExistsError as error:
@@ -158,13 +160,17 @@ async def _look(openml: OpenMLClient, draft: Draft) -> int | None:
     return None
 
 
-async def _draft(openml: OpenMLClient, api_key: str, request: UploadTaskRequest) -> Draft:
-    await _require_measure(openml, request)
+async def _draft(resources: Resources, request: UploadTaskRequest, *, user_id: int, api_key: str) -> Draft:
+    openml = resources.openml
+    await _require_measure(resources, request, user_id=user_id)
     await _require_active(openml, api_key, request.dataset_id)
     features = await openml.list_features(request.dataset_id, api_key=api_key)
     kind = _kind(request, features)
     task_type = TYPES[kind]
-    errors = [*_input_errors(request, kind, task_type), *_column_errors(request, task_type, features)]
+    errors = [
+        *_input_errors(request, kind, task_type),
+        *await resources.checks.run_for(user_id, _column_errors, request, task_type, features),
+    ]
     if errors:
         raise ValidationFailedError.for_fields(errors)
     inputs = {"source_data": str(request.dataset_id)}
@@ -180,24 +186,24 @@ async def _draft(openml: OpenMLClient, api_key: str, request: UploadTaskRequest)
     return Draft(task_type.type_id, inputs)
 
 
-async def _check_early(openml: OpenMLClient, request: UploadTaskRequest) -> None:
+async def _check_early(resources: Resources, request: UploadTaskRequest, *, user_id: int) -> None:
     """Check what can be checked while the dataset's columns are not known.
 
     Raises:
         ValidationFailedError: a field does not fit the type or the server's lists.
     """
     with explained(_KNOWN):
-        await _require_measure(openml, request)
+        await _require_measure(resources, request, user_id=user_id)
         if request.task_type is TaskKind.SUPERVISED:
             return
         task_type = TYPES[request.task_type]
         errors = list(_input_errors(request, request.task_type, task_type))
         if errors:
             raise ValidationFailedError.for_fields(errors)
-        await _procedure(openml, request, request.task_type, task_type)
+        await _procedure(resources.openml, request, request.task_type, task_type)
 
 
-async def _require_measure(openml: OpenMLClient, request: UploadTaskRequest) -> None:
+async def _require_measure(resources: Resources, request: UploadTaskRequest, *, user_id: int) -> None:
     """Check the measure against the server's list.
 
     Raises:
@@ -206,11 +212,10 @@ async def _require_measure(openml: OpenMLClient, request: UploadTaskRequest) -> 
     measure = request.evaluation_measure
     if measure is None:
         return
-    measures = await openml.list_measures()
+    measures = await resources.openml.list_measures()
     if measure not in measures:
-        raise _field_error(
-            "evaluation_measure", f"OpenML has no measure {measure!r}.{_similar(measure, measures)}"
-        )
+        similar = await resources.checks.run_for(user_id, _similar, measure, measures)
+        raise _field_error("evaluation_measure", f"OpenML has no measure {measure!r}.{similar}")
 
 
 async def _require_active(openml: OpenMLClient, api_key: str, dataset_id: int) -> None:
@@ -252,20 +257,24 @@ def _input_errors(
 
 def _column_errors(
     request: UploadTaskRequest, task_type: TaskType, features: Sequence[Feature]
-) -> Iterator[dict[str, str]]:
+) -> list[dict[str, str]]:
+    """Return what is wrong with the columns that are named. A dataset may have very many: call it in a thread."""
     named = {"target_name": request.target_name if task_type.target else None}
     named |= {name: getattr(request, name) for name in COLUMN_EXTRAS if name in task_type.extras}
     types = {feature.name: feature.data_type for feature in features}
     fitting = [name for name, found in types.items() if task_type.target_type in {"", found}]
+    errors = []
     for field, name in named.items():
         if name is not None and name not in types:
-            yield {"field": field, "message": f"The dataset has no column {name!r}.{_similar(name, fitting)}"}
+            message = f"The dataset has no column {name!r}.{_similar(name, fitting)}"
+            errors.append({"field": field, "message": message})
         elif name is not None and name not in fitting:
             wanted, found = task_type.target_type, types[name]
             message = (
                 f"Column {name!r} is {found}, and this type of task needs a {wanted} one.{_list(fitting)}"
             )
-            yield {"field": field, "message": message}
+            errors.append({"field": field, "message": message})
+    return errors
 
 
 async def _procedure(

@@ -34,7 +34,7 @@ from app.core.errors import (
 from app.core.http import declare
 from app.core.limits import Hit, hits_from
 from app.db.uploads import Upload
-from app.deps import ResourcesDep, SessionDep, SettingsDep, UploaderDep, VisitorDep
+from app.deps import CountedUploaderDep, ResourcesDep, SessionDep, SettingsDep, VisitorDep
 from app.resources import Resources
 from app.upload import ietf, service, tus
 from app.upload import status as upload_status
@@ -152,7 +152,11 @@ async def get_upload_options(settings: SettingsDep, response: Response) -> None:
 )
 @reads_body
 async def create_upload(
-    request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep, response: Response
+    request: Request,
+    uploader: CountedUploaderDep,
+    resources: ResourcesDep,
+    visitor: VisitorDep,
+    response: Response,
 ) -> UploadDetailResponse:
     """Begin an upload; its bytes follow with `PATCH`, in as many requests as it takes (tus 1.0 or the IETF's draft)."""
     dialect = dialect_of(fields_of(request.headers))
@@ -197,7 +201,11 @@ async def _append_first(resources: Resources, upload: Upload, chunk: Chunk, *, i
     },
 )
 async def get_upload_offset(
-    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep, session: SessionDep
+    upload_id: str,
+    request: Request,
+    uploader: CountedUploaderDep,
+    resources: ResourcesDep,
+    session: SessionDep,
 ) -> Response:
     """Say how many bytes are safe here: where to go on."""
     dialect = dialect_of(fields_of(request.headers)) or "ietf"
@@ -222,7 +230,7 @@ async def get_upload_offset(
 )
 @reads_body
 async def change_upload(
-    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
+    upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse | Response:
     """Send bytes of the file from `Upload-Offset` on; or, as JSON, change what is said of the dataset."""
     dialect = dialect_of(fields_of(request.headers))
@@ -258,7 +266,7 @@ async def change_upload(
         **declare(UnauthorizedError, NotFoundError, UploadStateError, TusVersionError),
     },
 )
-async def cancel_upload(upload_id: str, uploader: UploaderDep, resources: ResourcesDep) -> Response:
+async def cancel_upload(upload_id: str, uploader: CountedUploaderDep, resources: ResourcesDep) -> Response:
     """Stop an upload that OpenML does not have yet, and remove its bytes."""
     await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
     stopped = await service.cancel_upload(resources, user_id=uploader.id, upload_id=upload_id)

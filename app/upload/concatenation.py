@@ -38,7 +38,7 @@ async def join_parts(resources: Resources, *, user_id: int, creation: Creation) 
         UploadGoneError: one was cancelled, or has expired.
         BodyTooLargeError, TooBusyError: together they are too large, or too many uploads wait for a worker.
     """
-    new = new_upload(resources, user_id, creation)
+    new = await new_upload(resources, user_id, creation)
     async with saved_once(), resources.database.session() as session:
         await uploads.lock_user(session, user_id)
         parts = [await _find_part(session, user_id, part) for part in creation.parts]

@@ -140,7 +140,7 @@ async def begin_upload(resources: Resources, *, user_id: int, creation: Creation
         IdempotencyKeyReusedError: the key came with another request before.
         QuotaExceededError, StorageFullError, TooBusyError, TooManyRequestsError, BodyTooLargeError: there is no room.
     """
-    new = new_upload(resources, user_id, creation)
+    new = await new_upload(resources, user_id, creation)
     async with saved_once(), resources.database.session() as session:
         await uploads.lock_user(session, user_id)
         earlier = await find_earlier(session, new)
@@ -167,7 +167,7 @@ async def saved_once() -> AsyncIterator[None]:
         ) from None
 
 
-def new_upload(resources: Resources, user_id: int, creation: Creation) -> NewUpload:
+async def new_upload(resources: Resources, user_id: int, creation: Creation) -> NewUpload:
     """Return the row of an upload that begins now.
 
     Raises:
@@ -177,7 +177,8 @@ def new_upload(resources: Resources, user_id: int, creation: Creation) -> NewUpl
     kind = format_of(creation.file_name)
     if kind is None and not creation.is_partial:
         raise FormatNotSupportedError("This kind of file cannot be read; GET /limits lists those that can.")
-    metadata = (check_complete if creation.publish else check_draft)(creation.metadata)
+    check = check_complete if creation.publish else check_draft
+    metadata = await resources.checks.run_for(user_id, check, creation.metadata)
     key = creation.idempotency_key and key_digest(user_id, creation.idempotency_key)
     now = resources.database.now()
     return NewUpload(

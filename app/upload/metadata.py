@@ -55,6 +55,37 @@ def require_printable(file_name: str) -> None:
         )
 
 
+class Judged(NamedTuple):
+    """A description, as a draft and as what is published; `problem` says why it cannot be that yet."""
+
+    draft: Checked
+    whole: Checked | None
+    problem: ValidationFailedError | None
+
+    def complete(self) -> Checked:
+        """Return the description as it can be published.
+
+        Raises:
+            ValidationFailedError: a field is missing.
+        """
+        if self.whole is None:
+            raise self.problem or ValidationFailedError()
+        return self.whole
+
+
+def judge(document: Mapping[str, Any]) -> Judged:
+    """Return what may become of a description. It may hold a mebibyte: call it in a thread.
+
+    Raises:
+        ValidationFailedError: some field is not what OpenML takes.
+    """
+    draft = check_draft(document)
+    try:
+        return Judged(draft, check_complete(document), None)
+    except ValidationFailedError as problem:
+        return Judged(draft, None, problem)
+
+
 def check_draft(document: Mapping[str, Any]) -> Checked:
     """Return what is there of a description; a field may be missing, but none may be wrong.
 
@@ -71,6 +102,15 @@ def check_complete(document: Mapping[str, Any]) -> Checked:
         ValidationFailedError: a field is missing, or not what OpenML takes.
     """
     return _check(UploadMetadata, document)
+
+
+def check_metadata(content: bytes) -> Checked:
+    """Return the description that a form holds. It may have a mebibyte: call it in a thread.
+
+    Raises:
+        MalformedBodyError, ValidationFailedError: as `parse_metadata` and `check_complete`.
+    """
+    return check_complete(parse_metadata(content))
 
 
 def given(description: Mapping[str, Any] | None) -> dict[str, Any]:

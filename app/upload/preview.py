@@ -1,6 +1,5 @@
 """What was found in an upload's table before it is published, a page of columns at a time; choices held against it."""
 
-import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -37,7 +36,9 @@ async def show_preview(
     if path is None:
         raise _no_preview(upload)
     try:
-        page = await asyncio.to_thread(partial(read_profile, path, first=first, most=columns, search=search))
+        page = await resources.checks.run_for(
+            upload.user_id, read_profile, path, first=first, most=columns, search=search
+        )
     except (OSError, ValueError):
         raise _no_preview(upload) from None
     return _answer(upload, page, first)
@@ -111,7 +112,7 @@ async def require_possible_choices(resources: Resources, upload: Upload, changes
         max_labels=resources.settings.max_labels,
     )
     try:
-        wrong = await asyncio.to_thread(find)
+        wrong = await resources.checks.run_for(upload.user_id, find)
     except (OSError, ValueError):
         return  # The bytes are going, or it never was a whole profile.
     if wrong:

@@ -27,7 +27,7 @@ from app.storage.parts import Part
 from app.tabular import format_of
 from app.upload.admission import Reservation, require_room
 from app.upload.creation import still_coming
-from app.upload.metadata import METADATA_BYTES, Checked, check_complete, parse_metadata, require_printable
+from app.upload.metadata import METADATA_BYTES, Checked, check_metadata, require_printable
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class _Form:
     upload_id: str | None = None
     parts: list[Part] | None = None
     length: int = 0
-    metadata: bytes | None = None
+    metadata: Checked | None = None
 
 
 class FormReceiver:
@@ -76,7 +76,7 @@ class FormReceiver:
         try:
             with ExitStack() as leases:
                 await self._read_form(events, leases)
-                return await self._accept(_require_metadata(self._form.metadata))
+                return await self._accept(self._form.metadata)
         except Problem as problem:
             await self._give_up(problem)
             raise
@@ -96,7 +96,11 @@ class FormReceiver:
                 leases.enter_context(self._resources.receivers.hold(upload_id, owner=self._owner))
                 await self._read_file(upload_id, events)
             elif event.name == "metadata":
-                self._form.metadata = await _read_small(events)
+                content = await _read_small(events)
+                # At once: where it comes first and is wrong, nobody sends the file for nothing.
+                self._form.metadata = await self._resources.checks.run_for(
+                    self._user_id, check_metadata, content
+                )
 
     async def _read_file(self, upload_id: str, events: AsyncIterator[PartEvent]) -> None:
         limit = self._resources.settings.upload_max_bytes
@@ -153,7 +157,11 @@ class FormReceiver:
             raise still_coming() from None
         return upload_id
 
-    async def _accept(self, metadata: Checked) -> str:
+    async def _accept(self, metadata: Checked | None) -> str:
+        if metadata is None:
+            raise ValidationFailedError.for_fields(
+                [{"field": "metadata", "message": "Send the description as JSON."}]
+            )
         upload_id, parts = self._form.upload_id, self._form.parts
         if upload_id is None or parts is None:
             raise ValidationFailedError.for_fields(
@@ -213,14 +221,6 @@ class FormReceiver:
 def _took_too_long() -> MalformedBodyError:
     """The process slept past its lease, and the janitor has cleaned up."""
     return MalformedBodyError("The upload took a break too long; send it again.")
-
-
-def _require_metadata(content: bytes | None) -> Checked:
-    if content is None:
-        raise ValidationFailedError.for_fields(
-            [{"field": "metadata", "message": "Send the description as JSON."}]
-        )
-    return check_complete(parse_metadata(content))
 
 
 async def _read_small(events: AsyncIterator[PartEvent]) -> bytes:

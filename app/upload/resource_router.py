@@ -19,7 +19,7 @@ from app.core.errors import (
 )
 from app.core.http import declare
 from app.db.uploads import ENDED, UploadState
-from app.deps import ResourcesDep, SessionDep, UploaderDep
+from app.deps import CountedUploaderDep, ResourcesDep, SessionDep
 from app.upload import service
 from app.upload import status as upload_status
 from app.upload.bodies import read_json, require_understood
@@ -49,7 +49,7 @@ METADATA_BODY = {
 @router.get("", responses=declare(UnauthorizedError, NotFoundError, ValidationFailedError))
 async def list_uploads(
     *,
-    uploader: UploaderDep,
+    uploader: CountedUploaderDep,
     resources: ResourcesDep,
     session: SessionDep,
     limit: Annotated[int, Query(ge=1, le=PAGE_LENGTH)] = 25,
@@ -67,7 +67,7 @@ async def list_uploads(
 
 @router.get("/{upload_id}", responses=declare(UnauthorizedError, NotFoundError))
 async def get_upload(
-    upload_id: str, uploader: UploaderDep, resources: ResourcesDep, session: SessionDep
+    upload_id: str, uploader: CountedUploaderDep, resources: ResourcesDep, session: SessionDep
 ) -> UploadDetailResponse:
     """Say how one of one's uploads fares, what is said of it, and every step so far."""
     return await upload_status.describe_upload(
@@ -90,7 +90,7 @@ async def get_upload(
 )
 @reads_body
 async def publish_upload(
-    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
+    upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse:
     """Let an upload go to OpenML, now or as soon as its bytes are in; the description may change once more with it."""
     changes = await read_json(request)
@@ -108,7 +108,7 @@ async def publish_upload(
 )
 @reads_body
 async def retry_upload(
-    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
+    upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse:
     """Try a failed upload again with the bytes that are here, and perhaps another description."""
     changes = await read_json(request)
@@ -125,7 +125,7 @@ async def retry_upload(
 async def get_upload_preview(
     *,
     upload_id: str,
-    uploader: UploaderDep,
+    uploader: CountedUploaderDep,
     resources: ResourcesDep,
     first: Annotated[int, Query(ge=0, le=MOST_POSITIONS, description="Skip so many columns.")] = 0,
     columns: Annotated[int, Query(ge=1, le=PREVIEW_LENGTH, description="Give at most so many.")] = 200,
@@ -149,7 +149,7 @@ async def get_upload_preview(
     },
 )
 async def watch_upload(
-    upload_id: str, request: Request, uploader: UploaderDep, resources: ResourcesDep
+    upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
 ) -> Response:
     """Follow an upload as server-sent events: `state` for each step, `upload` whenever anything has changed."""
     after = last_seen(request.headers.get("last-event-id"))

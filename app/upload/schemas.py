@@ -11,8 +11,10 @@ from pydantic import (
     Field,
     StrictInt,
     StringConstraints,
+    model_validator,
 )
 
+from app.core.errors import ERRORS_SHOWN
 from app.db.uploads import UploadState
 from app.openml.description import require_ignorable
 from app.openml.fields import (
@@ -166,6 +168,17 @@ class UploadRequest(BaseModel):
     """What is known of an upload before its first byte."""
 
     model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_some_unknown(cls, document: Any) -> Any:  # noqa: ANN401 - any JSON
+        """Leave as many unknown fields as a refusal names; to complain of each of 100 000 takes seconds."""
+        if not isinstance(document, dict):
+            return document
+        unknown = [name for name in document if name not in cls.model_fields]
+        return {
+            name: document[name] for name in (*cls.model_fields, *unknown[:ERRORS_SHOWN]) if name in document
+        }
 
     file_name: str = Field(
         min_length=1, max_length=1000, description="Its end says what the file is.", examples=["river.csv"]

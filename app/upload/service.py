@@ -1,7 +1,7 @@
 """The life of an upload around its bytes: described, published, tried again, cancelled, waited for."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 from typing import Any
@@ -21,11 +21,13 @@ from app.db.engine import wake_after_commit
 from app.db.uploads import HAS_OUTCOME, Outcome, Upload, UploadState
 from app.resources import Resources
 from app.upload.append import expiry
-from app.upload.metadata import MOST_WARNINGS, check_complete, check_draft, merge
+from app.upload.metadata import MOST_WARNINGS, Judged, given, judge, merge
 from app.upload.preview import require_possible_choices
 
 TWIN_PAUSE = timedelta(seconds=2)
 """How often an upload that waits for another one of the same file looks what became of that."""
+JUDGED_AGAIN = 5
+"""How often a change is judged where other processes change the same upload meanwhile."""
 LOOK_SECONDS = 15.0
 """How often a waiting request looks at the row though nobody woke it."""
 CAN_STOP = frozenset(
@@ -64,26 +66,54 @@ async def change_metadata(
         UploadStateError: it is.
         ValidationFailedError: some field is not what OpenML takes, or no type that the column can have.
     """
-    await _check_choices(resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=False)
-    async with resources.database.session() as session:
-        # Two changes at once: the second is made to what the first has left.
-        await uploads.lock_user(session, user_id)
-        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
-        await _save_metadata(session, resources, upload, changes)
+
+    async def save(session: AsyncSession, upload: Upload, judged: Judged) -> None:
+        await _save_metadata(session, resources, upload, judged)
+
+    await _judge_and(
+        save, resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=False
+    )
 
 
-async def _check_choices(
-    resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any], all_of_them: bool
+async def _judge_and(
+    write: Callable[[AsyncSession, Upload, Judged], Awaitable[None]],
+    resources: Resources,
+    *,
+    user_id: int,
+    upload_id: str,
+    changes: Mapping[str, Any],
+    all_of_them: bool,
 ) -> None:
-    """Hold what is said of columns, newly or ever, against the preview; in no transaction, for that is a file."""
-    async with resources.database.session() as session:
-        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
-    if upload.is_partial:
-        raise _not_now(upload)
-    values = check_draft(merge(upload.description, changes)).values
-    if not all_of_them:
-        values = _news(values, upload.description or {}, changes)
-    await require_possible_choices(resources, upload, values)
+    """Judge an upload with its changes, and call `write` in a transaction that finds it described as it was judged.
+
+    To judge may take long, and a file is read for it: that is done in no transaction. Of two changes at once the second
+    is judged again, and made to what the first has left.
+
+    Args:
+        write: gets the upload, of a user who is locked.
+        resources: of the process.
+        user_id: whose upload it is.
+        upload_id: which one.
+        changes: of what is said of the dataset.
+        all_of_them: hold all that is said of columns against the preview, not only what is new.
+    """
+    async with resources.changes.of(upload_id):
+        for _ in range(JUDGED_AGAIN):
+            async with resources.database.session() as session:
+                upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+            if upload.is_partial:
+                raise _not_now(upload)
+            before = given(upload.description)
+            judged = await resources.checks.run_for(user_id, judge, merge(before, changes))
+            values = judged.draft.values if all_of_them else _news(judged.draft.values, before, changes)
+            await require_possible_choices(resources, upload, values)
+            async with resources.database.session() as session:
+                await uploads.lock_user(session, user_id)
+                upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+                if given(upload.description) == before:
+                    await write(session, upload, judged)
+                    return
+    raise _moved_on()
 
 
 def _news(values: Mapping[str, Any], known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,15 +130,12 @@ def _news(values: Mapping[str, Any], known: Mapping[str, Any], changes: Mapping[
     return news
 
 
-async def _save_metadata(
-    session: AsyncSession, resources: Resources, upload: Upload, changes: Mapping[str, Any]
-) -> None:
+async def _save_metadata(session: AsyncSession, resources: Resources, upload: Upload, judged: Judged) -> None:
     if upload.state not in CAN_CHANGE or upload.dataset_id is not None:
         raise _not_now(upload)
     _require_settled(upload)
     # What is to be published without another question stays complete.
-    check = check_complete if upload.publish_requested else check_draft
-    metadata = check(merge(upload.description, changes))
+    metadata = judged.complete() if upload.publish_requested else judged.draft
     values: dict[str, Any] = {
         "description": metadata.values,
         "repairs": [
@@ -133,19 +160,17 @@ async def publish_upload(
         UploadGoneError: it was cancelled.
         ValidationFailedError: the metadata is not complete, or a column cannot have the type that it is given.
     """
-    await _check_choices(resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=True)
-    async with resources.database.session() as session:
-        await uploads.lock_user(session, user_id)
-        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+
+    async def publish(session: AsyncSession, upload: Upload, judged: Judged) -> None:
         if upload.state == UploadState.CANCELLED:
             raise UploadGoneError
         if upload.state == UploadState.FAILED:
             raise UploadStateError("The upload has failed; correct it, then POST to its `retry`.")
         if upload.state not in BEFORE_PUBLISH:
-            if _changes_something(upload, changes):
+            if _changes_something(upload, judged):
                 raise _not_now(upload)
             return
-        await _save_metadata(session, resources, upload._replace(publish_requested=True), changes)
+        await _save_metadata(session, resources, upload._replace(publish_requested=True), judged)
         requested = {"publish_requested": True}
         if not await uploads.set_values(session, upload.id, requested, only_in=BEFORE_PUBLISH):
             raise _moved_on()
@@ -154,6 +179,10 @@ async def publish_upload(
         is_ready = upload.state == UploadState.READY
         if is_ready and await release(session, upload, now=resources.database.now()) is None:
             raise _moved_on()
+
+    await _judge_and(
+        publish, resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=True
+    )
 
 
 async def release(
@@ -205,11 +234,9 @@ async def retry_upload(
         UploadStateError: it has not failed, OpenML has it, or its bytes are gone.
         ValidationFailedError: the metadata is not complete, or a column cannot have the type that it is given.
     """
-    await _check_choices(resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=True)
-    now = resources.database.now()
-    async with resources.database.session() as session:
-        await uploads.lock_user(session, user_id)
-        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+
+    async def retry(session: AsyncSession, upload: Upload, judged: Judged) -> None:
+        now = resources.database.now()
         if upload.state != UploadState.FAILED:
             raise UploadStateError("The upload has not failed; there is nothing to try again.")
         if upload.dataset_id is not None:
@@ -219,11 +246,11 @@ async def retry_upload(
             )
         kept = timedelta(hours=resources.settings.upload_keep_hours)
         if upload.sent_at is not None:
-            await _look_again(session, upload, changes, now=now)
+            await _look_again(session, upload, judged, now=now)
             return
         if not await _has_bytes(session, upload) or (upload.finished_at and upload.finished_at + kept < now):
             raise UploadStateError("The bytes of this upload are not kept any more; send the file again.")
-        metadata = check_complete(merge(upload.description, changes))
+        metadata = judged.complete()
         moved = await uploads.set_state(
             session,
             upload.id,
@@ -246,12 +273,14 @@ async def retry_upload(
             raise _moved_on()
         wake_after_commit(session, UPLOADS)
 
+    await _judge_and(
+        retry, resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=True
+    )
 
-async def _look_again(
-    session: AsyncSession, upload: Upload, changes: Mapping[str, Any], *, now: datetime
-) -> None:
+
+async def _look_again(session: AsyncSession, upload: Upload, judged: Judged, *, now: datetime) -> None:
     """Go on with an upload that failed while nobody could say whether OpenML has it: look there before it is sent."""
-    if _changes_something(upload, changes):
+    if _changes_something(upload, judged):
         _require_settled(upload)
     moved = await uploads.set_state(
         session,
@@ -267,9 +296,9 @@ async def _look_again(
     wake_after_commit(session, UPLOADS)
 
 
-def _changes_something(upload: Upload, changes: Mapping[str, Any]) -> bool:
+def _changes_something(upload: Upload, judged: Judged) -> bool:
     """Say whether the description would be another one: pages send the whole form, changed or not."""
-    return check_complete(merge(upload.description, changes)).values != merge(upload.description, {})
+    return judged.complete().values != merge(upload.description, {})
 
 
 def _require_settled(upload: Upload) -> None:

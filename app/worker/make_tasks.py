@@ -82,7 +82,8 @@ async def _make(resources: Resources, request: TaskRequestRow) -> int:
     if account.api_key is None or not is_api_key(account.api_key):
         raise ApiKeyMissingError
     wanted = UploadTaskRequest.model_validate(request.request)
-    return (await service.make_task(resources.openml, account.api_key, wanted)).id
+    made = await service.make_task(resources, wanted, user_id=request.user_id, api_key=account.api_key)
+    return made.id
 
 
 async def _end(
