@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.api_keys import is_api_key
 from app.core.errors import UnauthorizedError
-from app.core.limits import hits_from
+from app.core.limits import Hit, hits_from
 from app.core.settings import Settings
 from app.core.tokens import AccessToken
 from app.core.visitor import Visitor

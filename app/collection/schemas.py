@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, FailFast, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
 from app.openml.fields import Ascii, Optional, StudyText
 from app.openml.repairs import RepairResponse
@@ -39,8 +39,7 @@ def _not_a_number(value: str) -> str:
 Number = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Ids = Annotated[
     list[Number],
-    Field(min_length=1, max_length=MOST_IDS),
-    FailFast(),
+    Field(min_length=1, max_length=MOST_IDS, fail_fast=True),
     BeforeValidator(_split_ids, json_schema_input_type=str | list[Number]),
     AfterValidator(_each_once),
 ]

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, FailFast, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints
 
 from app.openml.fields import Tag
 
 Text = Annotated[str, StringConstraints(max_length=65536)]
-Texts = Text | Annotated[list[Text], Field(max_length=1000), FailFast()]
+Texts = Text | Annotated[list[Text], Field(max_length=1000, fail_fast=True)]
 
 
 class EditFormResponse(BaseModel):

@@ -1,5 +1,6 @@
 """What OpenML's schemas allow in a field, as annotated types; the texts of refusals say what to change."""
 
+import re
 from typing import Annotated
 
 from pydantic import AfterValidator, AnyUrl, BeforeValidator, StringConstraints, ValidationInfo

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, FailFast, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
 
 from app.openml.fields import Optional
 from app.task.types import NUMBERS, TaskKind
@@ -10,8 +10,8 @@ from app.task.types import NUMBERS, TaskKind
 LARGEST_ID = 2**31 - 1
 Number = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Column = Annotated[str, Field(max_length=256)]
-Row = Annotated[list[int | FiniteFloat], Field(max_length=1000), FailFast()]
-Rows = Annotated[list[Row], Field(max_length=1000), FailFast()]
+Row = Annotated[list[int | FiniteFloat], Field(max_length=1000, fail_fast=True)]
+Rows = Annotated[list[Row], Field(max_length=1000, fail_fast=True)]
 """To complain of each of 500 000 numbers takes seconds: the first wrong one is named."""
 
 

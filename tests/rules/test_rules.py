@@ -8,6 +8,15 @@ import pytest
 from tests.rules.source import Source
 
 BREAKS: dict[str, list[tuple[str, str]]] = {
+    "rule_loop": [
+        ("app/data/service.py", "async def edit():\n    near = suggest(name, columns)"),
+        (
+            "app/upload/service.py",
+            "async def save():\n    with lock:\n        return check_draft(document).values",
+        ),
+        ("app/upload/preview.py", "page = await asyncio.to_thread(read_profile, path)"),
+        ("app/core/tokens.py", "await loop.run_in_executor(None, function)"),
+    ],
     "rule_bodies": [
         ("app/search/router.py", "async def search(request):\n    return await request.body()"),
         ("app/upload/bodies.py", "stream = self.request.stream()"),
@@ -75,6 +84,15 @@ KEEPS: dict[str, list[tuple[str, str]]] = {
         ("app/db/engine.py", "engine = create_async_engine(url)"),
         ("app/worker/run.py", "try: pass\nexcept TimeoutError: pass"),
         ("app/worker/run.py", "raise InternalError()"),
+    ],
+    "rule_loop": [
+        (
+            "app/data/service.py",
+            "async def edit():\n    await resources.checks.run_for(1, suggest, name, columns)",
+        ),
+        ("app/data/service.py", "def unknown():\n    return suggest(name, columns)"),
+        ("app/storage/local.py", "await asyncio.to_thread(path.unlink)"),
+        ("app/openml/connection.py", "await loop.run_in_executor(self._executor, compute)"),
     ],
     "rule_bodies": [
         ("app/core/bodies.py", "request.stream()"),
