@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -11,6 +10,7 @@ from weakref import WeakValueDictionary
 import httpx
 
 from app.core.api_keys import is_api_key
+from app.core.executors import BoundedExecutor
 from app.core.outgoing import open_http
 from app.openml import reading, xml
 from app.openml.connection import Connection
@@ -44,7 +44,9 @@ NEWEST_TASKS = 20
 IDS_IN_A_LIST = 100
 """More would make an address longer than servers take."""
 READERS = 2
-"""Threads that parse large answers; what waits for them is bounded by the number of connections."""
+"""Threads that parse large answers."""
+ANSWERS_WAITING = 1000
+"""Pieces of answers that may wait for them; each connection has one at most, and there are a hundred."""
 _MATCHES = re.compile(r"matched id\(s\): \[([0-9,]+)\]")
 
 
@@ -57,19 +59,19 @@ async def open_client(
     Tables of up to `max_columns` columns are published through it, and so their lists of columns have to be read.
     """
     timeout = httpx.Timeout(READ_SECONDS, connect=CONNECT_SECONDS, write=WRITE_SECONDS)
-    executor = ThreadPoolExecutor(READERS, thread_name_prefix="openml-answers")
+    readers = BoundedExecutor("openml-answers", threads=READERS, queue=ANSWERS_WAITING)
     try:
         async with open_http(
             base_url=f"{base_url}api/v1/xml/", timeout=timeout, headers={"Accept": "text/xml"}
         ) as http:
             yield OpenMLClient(
-                Connection(http, executor),
+                Connection(http, readers),
                 site_url=base_url,
                 upload_timeout_seconds=timeout_seconds,
                 max_columns=max_columns,
             )
     finally:
-        executor.shutdown(wait=False, cancel_futures=True)
+        readers.close()
 
 
 class OpenMLClient:

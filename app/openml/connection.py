@@ -1,13 +1,12 @@
 """Requests to OpenML and whole answers, or what came instead of one. Documents are read off the event loop."""
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Executor
 from typing import TypeVar
 from xml.etree.ElementTree import Element
 
 import httpx
 
+from app.core.executors import BoundedExecutor
 from app.openml import xml
 from app.openml.errors import (
     SETTLED,
@@ -36,9 +35,9 @@ TRIES = 3
 class Connection:
     """What the calls of the client have in common: sending, reading, and telling failures apart."""
 
-    def __init__(self, http: httpx.AsyncClient, executor: Executor) -> None:
+    def __init__(self, http: httpx.AsyncClient, readers: BoundedExecutor) -> None:
         self._http = http
-        self._executor = executor
+        self._readers = readers
 
     async def read(
         self, path: str, root: str, *, what: str, form: Mapping[str, str] | None = None
@@ -171,7 +170,7 @@ class Connection:
         """Compute something of an answer of `size` bytes; what is more than a moment's work in a thread."""
         if size <= CHUNK_BYTES:
             return compute(*arguments)
-        return await asyncio.get_running_loop().run_in_executor(self._executor, compute, *arguments)
+        return await self._readers.run(compute, *arguments)
 
 
 def require_good(status: int, text: str) -> None:
