@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from app.core.bodies import read_body, stream_body
 from app.core.errors import (
     BadRequestError,
+    JoinedUploadError,
     MalformedBodyError,
     MediaTypeNotSupportedError,
     OffsetMismatchError,
@@ -166,6 +167,12 @@ def hanging_up() -> Iterator[None]:
     """
     try:
         yield
-    except (OffsetMismatchError, UploadCompletedError, UploadGoneError, UploadStateError) as problem:
+    except (
+        JoinedUploadError,
+        OffsetMismatchError,
+        UploadCompletedError,
+        UploadGoneError,
+        UploadStateError,
+    ) as problem:
         problem.headers["Connection"] = "close"
         raise
