@@ -31,7 +31,7 @@ from app.core.wakeups import Wakeups
 from app.db.charsets import first_unstorable
 from app.db.faults import Outage
 from app.db.mysql import Connections
-from app.db.reader import MySQLReader, Reader, SQLiteReader, as_text
+from app.db.reader import MySQLReader, Reader, ReadStatement, SQLiteReader, as_text
 from app.db.tables import OPTIONAL_COLUMNS
 
 log = structlog.get_logger(__name__)
@@ -45,6 +45,7 @@ LONGEST_LOOK_SECONDS = 0.5
 """A look that took longer says less than the one before."""
 
 
+_PING = ReadStatement(sa.select(sa.literal_column("1")))
 WAKE = "wake"
 AFTER = "after"
 
@@ -180,6 +181,17 @@ class Database:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
         async with self.session() as session:
             return await work(session)
+
+    async def check(self) -> None:
+        """Ask something on both roads: each has connections of its own, and one kind may have run out.
+
+        Raises:
+            DatabaseUnavailableError: the database is away, in trouble or full.
+        """
+        await self.reader.first(_PING, {})
+        if not self.is_sqlite:  # Whose one writer may be busy; that is none of its troubles.
+            async with self._connection() as connection:
+                await connection.execute(sa.text("SELECT 1"))
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[AsyncConnection]:

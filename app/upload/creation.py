@@ -141,7 +141,8 @@ async def begin_upload(resources: Resources, *, user_id: int, creation: Creation
         QuotaExceededError, StorageFullError, TooBusyError, TooManyRequestsError, BodyTooLargeError: there is no room.
     """
     new = await new_upload(resources, user_id, creation)
-    async with saved_once(), resources.database.session() as session:
+
+    async def begin(session: AsyncSession) -> Created:
         await uploads.lock_user(session, user_id)
         earlier = await find_earlier(session, new)
         if earlier is not None:
@@ -153,6 +154,9 @@ async def begin_upload(resources: Resources, *, user_id: int, creation: Creation
         upload = await uploads.get_upload(session, new.id)
         assert upload is not None  # noqa: S101 - it was written in this very transaction
         return Created(upload, is_new=True)
+
+    async with saved_once():
+        return await resources.database.unit(begin)
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from app.core.errors import NotFoundError
+from app.core.errors import DatabaseUnavailableError, NotFoundError
 from app.db.uploads import ENDED
 from app.resources import Resources
 from app.upload.schemas import UploadEventResponse, UploadStatusResponse
@@ -35,6 +35,10 @@ async def watch(resources: Resources, *, user_id: int, upload_id: str, after: in
                 upload, events = await look(resources, user_id=user_id, upload_id=upload_id)
             except NotFoundError:
                 return  # The account was deleted meanwhile.
+            except DatabaseUnavailableError:
+                yield KEEPALIVE_COMMENT  # The answer has begun; it goes on when the database is back.
+                await listener.wait(seconds=RETRY_MILLISECONDS / 1000)
+                continue
             for event in events:
                 if event.id > after:
                     after = event.id

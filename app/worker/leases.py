@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.errors import DatabaseUnavailableError
 from app.core.tasks import heed_cancellation
 from app.db.engine import Database, wake_after_commit
 from app.db.queue import Queue
@@ -67,18 +68,22 @@ class Lease:
             LeaseLostError: it has gone to somebody else.
         """
         until = self.database.now() + self.length
-        async with self.database.session() as session:
-            if not await self.queue.renew(session, self.row_id, owner=self.owner, until=until, values=values):
-                raise LeaseLostError
+
+        async def renew(session: AsyncSession) -> bool:
             if self.topic is not None:
                 wake_after_commit(session, self.topic)
+            return await self.queue.renew(session, self.row_id, owner=self.owner, until=until, values=values)
+
+        await self._record(renew)
         self.until = until
 
     async def give_back(self) -> None:
         """Let anybody take the row at once, if it is still ours: we are told to stop, and nothing was begun."""
-        async with self.database.session() as session:
-            if not await self.queue.give_back(session, self.row_id, owner=self.owner, at=self.database.now()):
-                log.info("nothing to give back", row=self.row_id)
+        at = self.database.now()
+        if not await self.database.unit(
+            lambda session: self.queue.give_back(session, self.row_id, owner=self.owner, at=at)
+        ):
+            log.info("nothing to give back", row=self.row_id)
 
     async def end(self, record: Callable[[AsyncSession], Awaitable[bool]]) -> None:
         """Write down what was done outside, however long the database is away: forgotten, it would be done again.
@@ -103,9 +108,11 @@ class Lease:
                 return
 
     async def _record(self, record: Callable[[AsyncSession], Awaitable[bool]]) -> None:
-        async with self.database.session() as session:
+        async def unit(session: AsyncSession) -> None:
             if not await record(session):
                 raise LeaseLostError
+
+        await self.database.unit(unit)
 
     async def hold(
         self,
@@ -169,8 +176,10 @@ class Lease:
                 await self.renew(found)
             except LeaseLostError:
                 return
+            except DatabaseUnavailableError as error:
+                # The work goes on for as long as the lease lasts.
+                log.warning("lease cannot be renewed", row=self.row_id, reason=error.reason)
             except Exception:
-                # The database is away: the work goes on for as long as the lease lasts.
                 log.exception("lease cannot be renewed", row=self.row_id)
             else:
                 told = found

@@ -8,6 +8,7 @@ import structlog
 from app.core.api_keys import is_api_key
 from app.core.errors import (
     ApiKeyMissingError,
+    DatabaseUnavailableError,
     DatasetNotActiveError,
     InternalError,
     OpenMLAnswerBrokenError,
@@ -65,6 +66,8 @@ async def _try(resources: Resources, request: TaskRequestRow, lease: Lease) -> N
             )
     except Problem as problem:
         await _end(request, lease, problem=problem)
+    except DatabaseUnavailableError:
+        raise  # It says nothing of the task, which comes back when the lease is over.
     except Exception:
         # A row that cannot be worked on must not come back for ever.
         log.exception("task cannot be made", request=request.id)

@@ -23,6 +23,7 @@ from app.core.api_keys import is_api_key
 from app.core.errors import (
     ApiKeyMissingError,
     BytesLostError,
+    DatabaseUnavailableError,
     DatasetRefusedError,
     DigestMismatchError,
     InternalError,
@@ -128,8 +129,8 @@ class Publication:
             # Only ever of the list that is asked for before anything is sent.
             text = f"{error}. OpenML has too many datasets of this name; choose another."
             await self._fail(DatasetRefusedError(text, reason="name-used-up"))
-        except LeaseLostError:
-            raise
+        except (LeaseLostError, DatabaseUnavailableError):
+            raise  # It says nothing of the upload, which comes back when the lease is over.
         except Exception:
             # A fault of ours, perhaps of this upload alone: it must neither be lost nor be tried for ever.
             log.exception("publishing failed", upload=self._upload.id, state=self._upload.state)
@@ -459,7 +460,8 @@ class Publication:
         """Record the state; from here on a crash takes the upload up there."""
         self._lease.is_ending = release or state in ENDED
         now = self._now()
-        async with self._resources.database.session() as session:
+
+        async def record(session: AsyncSession) -> None:
             if state == UploadState.FAILED:
                 await tell_owner(session, self._upload, MailKind.DATASET_FAILED, reason=detail or "")
             mine = await uploads.set_state(
@@ -478,6 +480,8 @@ class Publication:
             if not mine:
                 # Rolls back what was meant for the owner as well.
                 raise LeaseLostError
+
+        await self._resources.database.unit(record)
         self._upload = self._upload._replace(state=state, **(values or {}))
         log.info("upload", upload=self._upload.id, state=state)
 
