@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from email.message import Message
 from typing import TYPE_CHECKING
 
 from python_multipart.exceptions import FormParserError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 MAX_HEADER_BYTES = 16_384
 MAX_PARTS = 64
+EXTENDED_CHARSETS = frozenset({"utf-8", "iso-8859-1"})
+"""Those that RFC 8187 names, and RFC 5987 before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +119,14 @@ class _Collector:
         self._header_value.clear()
 
     def _on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
+        disposition = self._headers.get(b"content-disposition", b"")
+        _, options = parse_options_header(disposition)
         name = options.get(b"name")
         if name is None:
             raise MalformedBodyError("A part of the form has no name.")
-        file_name = options.get(b"filename")
-        self._events.append(PartStart(_text(name), None if file_name is None else _text(file_name)))
+        plain = options.get(b"filename")
+        file_name = _extended_file_name(disposition) if plain is None else _text(plain)
+        self._events.append(PartStart(_text(name), file_name))
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         self._events.append(data[start:end])
@@ -131,6 +136,28 @@ class _Collector:
 
     def _on_end(self) -> None:
         self.complete = True
+
+
+def _extended_file_name(disposition: bytes) -> str | None:
+    """Return the name of a client that says it as `filename*` alone (RFC 8187), which the parser passes over.
+
+    Raises:
+        MalformedBodyError: it is not as its encoding says, or that is none of the two that there may be.
+    """
+    if b"filename*" not in disposition.lower():
+        return None
+    header = Message()
+    header["Content-Disposition"] = disposition.decode("latin-1")
+    value = header.get_param("filename", header="Content-Disposition")
+    if not isinstance(value, tuple):
+        return value
+    charset, _, text = value
+    if (charset or "").lower() not in EXTENDED_CHARSETS:
+        raise MalformedBodyError("The part's `filename*` has another encoding than UTF-8.")
+    try:
+        return text.encode("latin-1").decode(charset or "utf-8")
+    except UnicodeError:
+        raise MalformedBodyError(f"The part's `filename*` is not {charset}.") from None
 
 
 def _text(raw: bytes) -> str:

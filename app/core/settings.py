@@ -323,12 +323,14 @@ class Settings(BaseSettings):
     upload_user_bytes: int = Field(
         200_000_000_000,
         ge=1,
-        description="Bytes that the unfinished uploads of one user may take together; more are answered 413.",
+        description="Bytes that the uploads of one user may take on the disk together, with what is made of them; "
+        "more are answered 413.",
     )
     disk_reserve_bytes: int = Field(
         2_000_000_000,
         ge=0,
-        description="Bytes that stay free on the disk; an upload that would use them is answered 507.",
+        description="Bytes that stay free on the disk; an upload that would use them is answered 507, and conversions "
+        "leave half as much again.",
     )
     receives_at_once: int = Field(
         2000, ge=1, description="Bodies of uploads that one process takes at once; more are answered 503."
@@ -352,7 +354,7 @@ class Settings(BaseSettings):
     upload_keep_hours: int = Field(
         24,
         ge=0,
-        description="How long the bytes of a failed upload are kept before the janitor removes them.",
+        description="How long the file of a failed upload is kept for another attempt, and counts for its owner.",
     )
 
     # --- store

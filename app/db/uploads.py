@@ -278,9 +278,20 @@ async def set_state(
     return True
 
 
-async def set_retry(session: AsyncSession, upload_id: str, *, owner: str, at: datetime) -> bool:
-    """Give the row back, to be taken up again at the given time; False if `owner` has lost it."""
-    return await IN_WORK.give_back(session, upload_id, owner=owner, at=at)
+async def set_retry(
+    session: AsyncSession,
+    upload_id: str,
+    *,
+    owner: str,
+    at: datetime,
+    progress: Mapping[str, Any] | None = None,
+) -> bool:
+    """Give the row back, to be taken up again at the given time; False if `owner` has lost it.
+
+    `progress` says what it waits for.
+    """
+    values = {} if progress is None else {"progress": progress}
+    return await IN_WORK.give_back(session, upload_id, owner=owner, at=at, values=values)
 
 
 async def claim_upload(

@@ -253,10 +253,11 @@ class DraftResponse(BaseModel):
 class ProgressResponse(BaseModel):
     """How far the phase is that an upload is in."""
 
-    phase: Literal["receiving", "verifying", "inspecting", "converting", "sending"]
+    phase: Literal["receiving", "verifying", "inspecting", "converting", "sending", "waiting"]
     bytes: int = Field(description="Of the file so far: received, verified, read; or of the ARFF file: sent.")
     total_bytes: int | None
     rows: int | None = Field(description="Rows so far, where there are any to count.")
+    detail: str | None = Field(default=None, description="What it waits for (`waiting`).")
 
 
 class UploadStatusResponse(BaseModel):

@@ -430,8 +430,12 @@ class Publication:
         log.warning("upload has to wait", upload=self._upload.id, state=self._upload.state, reason=reason)
         async with self._resources.database.session() as session:
             at = self._now() + pause
-            if not await uploads.set_retry(session, self._upload.id, owner=self._owner, at=at):
+            waits = {"phase": "waiting", "bytes": 0, "total_bytes": None, "rows": None, "detail": reason}
+            if not await uploads.set_retry(
+                session, self._upload.id, owner=self._owner, at=at, progress=waits if needs_room else None
+            ):
                 raise LeaseLostError
+            wake_after_commit(session, upload_topic(self._upload.id))
 
     async def _fail(self, problem: Problem) -> None:
         kept = await bytes_to_keep(self._resources, self._upload.id)

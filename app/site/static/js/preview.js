@@ -116,7 +116,7 @@ function showProgress() {
   else byId("bar").value = done;
   const rows = progress.rows === null ? "" : `, ${count(progress.rows)} rows`;
   const all = progress.total_bytes === null ? "" : ` of ${size(progress.total_bytes)}`;
-  byId("progress-text").textContent = `${size(progress.bytes)}${all} ${PHASES[progress.phase]}${rows}`;
+  byId("progress-text").textContent = progress.detail ?? `${size(progress.bytes)}${all} ${PHASES[progress.phase]}${rows}`;
 }
 
 function showOutcome() {
