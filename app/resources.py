@@ -22,7 +22,7 @@ from app.core.system import allow_many_files
 from app.core.tasks import in_background
 from app.core.tokens import TokenSigner
 from app.core.wakeups import Wakeups
-from app.db import users
+from app.db import logins
 from app.db.engine import Database
 from app.db.migrations import require_current
 from app.db.rate_storage import DatabaseStorage
@@ -104,7 +104,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         passwords = PasswordHasher(threads=settings.password_hash_threads, queue=settings.password_hash_queue)
         stack.callback(passwords.close)
         async with database.session() as session:
-            passwords.learn(await users.sample_password_hashes(session, HASHES_SAMPLED))
+            passwords.learn(await logins.sample_password_hashes(session, HASHES_SAMPLED))
         watched = WatchedUploads(database, wakeups)
         stack.push_async_callback(watched.close)
         receivers = Receivers(database)

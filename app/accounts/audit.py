@@ -26,10 +26,13 @@ class AuditKind(StrEnum):
     PICTURE_CHANGED = "picture changed"
     API_KEY_CHANGED = "API key changed"
     EXPORTED = "data exported"
+    CREATED = "created by an operator"
     ACTIVATED = "activated by an operator"
     DEACTIVATED = "deactivated by an operator"
 
 
 async def write(session: AsyncSession, user_id: int, kind: AuditKind, visitor: Visitor) -> None:
     """Write an event down, in the transaction that it belongs to."""
-    await audit_events.add_event(session, user_id, kind=kind, now=now_of(session), **visitor._asdict())
+    await audit_events.add_event(
+        session, user_id, kind=kind, now=now_of(session), network=visitor.network, **visitor._asdict()
+    )

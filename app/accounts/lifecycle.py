@@ -20,6 +20,7 @@ from app.db import (
     account_tokens,
     address_locks,
     audit_events,
+    logins,
     outbox,
     sessions,
     task_requests,
@@ -35,6 +36,10 @@ from app.storage.pictures import name_in
 
 class AccountExistsError(Exception):
     """Somebody has this e-mail address already."""
+
+
+class AccountDeletedError(Exception):
+    """The account was deleted, which is for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +71,8 @@ async def create_account(
     Raises:
         AccountExistsError: the address is taken.
     """
-    users.require_storable(session, first_name=account.first_name, last_name=account.last_name)
     await address_locks.lock_address(session, account.email)
-    if await users.is_taken(session, account.email):
+    if await logins.is_taken(session, account.email):
         raise AccountExistsError
     active = confirmed or not settings.send_email
     try:
@@ -88,7 +92,7 @@ async def create_account(
     except IntegrityError as error:
         # A request beside this one was faster. (128 random bits do not collide.)
         raise AccountExistsError from error
-    await audit.write(session, user_id, AuditKind.SIGNED_UP, visitor)
+    await audit.write(session, user_id, AuditKind.CREATED if confirmed else AuditKind.SIGNED_UP, visitor)
     if active:
         await users.add_to_members(session, user_id)
     else:
@@ -103,7 +107,7 @@ async def free_username(session: AsyncSession, email: str, *, always_random: boo
     """
     stem = re.sub(r"[^a-z0-9._-]", "", email.partition("@")[0].lower())[:80] or "user"
     name = f"{stem}-{secrets.token_hex(3)}" if always_random else stem
-    while await users.is_taken(session, name):
+    while await logins.is_taken(session, name):
         name = f"{stem}-{secrets.token_hex(3)}"
     return name
 
@@ -133,9 +137,12 @@ async def request_email_change(
     """Let the worker ask at the new address whether it wants to be this account's, and tell the old one.
 
     Whoever asks cannot tell from the answer, nor from mails, whether somebody has the address; its owner hears of it.
+    Only the latest change counts, and none once the account is closed or its password reset.
     """
+    change = secrets.token_hex(16)
+    await _forget_email_changes(session, user_id, latest=change)
     await audit.write(session, user_id, AuditKind.EMAIL_CHANGE_REQUESTED, visitor)
-    await mails.request(session, MailRequest.EMAIL_CHANGE, new, user_id=user_id)
+    await mails.request(session, MailRequest.EMAIL_CHANGE, new, visitor, user_id=user_id, change=change)
     await mails.send(session, MailKind.EMAIL_CHANGE_REQUESTED, old, new_email=_veiled(new))
 
 
@@ -147,7 +154,7 @@ async def reset_password(session: AsyncSession, token: str, password_hash: str, 
     """
     found = await links.redeem(session, token, LinkPurpose.RESET_PASSWORD)
     await users.set_new_password(session, found.user_id, password_hash)
-    await account_tokens.delete_unused(session, found.user_id)
+    await _void_links(session, found.user_id)
     await end_all_sessions(session, found.user_id)
     await audit.write(session, found.user_id, AuditKind.PASSWORD_RESET, visitor)
     if email := await users.get_email(session, found.user_id):
@@ -155,8 +162,13 @@ async def reset_password(session: AsyncSession, token: str, password_hash: str, 
 
 
 async def activate(session: AsyncSession, user_id: int, visitor: Visitor) -> None:
-    """Open an account on an operator's word, confirmed or not."""
-    await users.lock_user(session, user_id)
+    """Open an account on an operator's word, confirmed or not.
+
+    Raises:
+        AccountDeletedError: there is nobody left to open it for.
+    """
+    if not await users.lock_user(session, user_id):
+        raise AccountDeletedError
     await account_states.set_deactivated(session, user_id, None)
     await users.set_active(session, user_id, active=True)
     await users.add_to_members(session, user_id)
@@ -168,7 +180,7 @@ async def deactivate(session: AsyncSession, user_id: int, visitor: Visitor) -> N
     await users.lock_user(session, user_id)
     await account_states.set_deactivated(session, user_id, now_of(session))
     await users.set_active(session, user_id, active=False)
-    await account_tokens.delete_unused(session, user_id)
+    await _void_links(session, user_id)
     await end_all_sessions(session, user_id)
     await audit.write(session, user_id, AuditKind.DEACTIVATED, visitor)
 
@@ -196,6 +208,7 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
     await outbox.forget_recipient(session, email)
     await users.anonymise(session, user_id)
     await account_states.set_deactivated(session, user_id, now_of(session))
+    await account_states.set_email_change(session, user_id, None)
     await mails.send(session, MailKind.ACCOUNT_DELETED, email)
     return picture
 
@@ -213,10 +226,11 @@ async def _confirm_change(session: AsyncSession, found: AccountToken, visitor: V
     """Let the new address take effect, unless somebody has taken it since it was asked."""
     new, old = found.email or "", await users.get_email(session, found.user_id)
     await address_locks.lock_address(session, new)
-    if old is None or await users.is_taken(session, new, but_not=found.user_id):
+    if old is None or await logins.is_taken(session, new, but_not=found.user_id):
         raise LinkNotValidError
-    await users.set_email(session, found.user_id, new)
-    await account_tokens.delete_unused(session, found.user_id)
+    if not await users.set_email(session, found.user_id, new):
+        raise LinkNotValidError
+    await _void_links(session, found.user_id)
     await end_all_sessions(session, found.user_id)
     await audit.write(session, found.user_id, AuditKind.EMAIL_CHANGED, visitor)
     await mails.send(session, MailKind.EMAIL_CHANGED, old, new_email=_veiled(new))
@@ -230,6 +244,18 @@ async def _require_confirmed(session: AsyncSession, found: AccountToken) -> None
         still = found.purpose == LinkPurpose.CONFIRM and await users.is_active(session, found.user_id)
     if not still:
         raise LinkNotValidError
+
+
+async def _void_links(session: AsyncSession, user_id: int) -> None:
+    """Make every link worthless that was mailed or is about to be."""
+    await account_tokens.delete_unused(session, user_id)
+    await account_states.set_email_change(session, user_id, None)
+
+
+async def _forget_email_changes(session: AsyncSession, user_id: int, *, latest: str) -> None:
+    """Make links of earlier changes of address worthless, and let the worker make one for the latest only."""
+    await account_tokens.delete_unused(session, user_id, purpose=LinkPurpose.CHANGE_EMAIL)
+    await account_states.set_email_change(session, user_id, latest)
 
 
 def _veiled(email: str) -> str:

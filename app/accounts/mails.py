@@ -7,10 +7,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import links
 from app.accounts.links import LinkPurpose
 from app.core.settings import Settings
+from app.core.visitor import Visitor
 from app.core.wakeups import OUTBOX
-from app.db import account_states, outbox, users
+from app.db import account_states, logins, outbox
 from app.db.engine import now_of, wake_after_commit
-from app.db.users import Addressee
+from app.db.logins import Addressee
 from app.mail.messages import MailKind
 
 
@@ -34,8 +35,11 @@ async def send(session: AsyncSession, kind: MailKind, recipient: str, **paramete
     wake_after_commit(session, OUTBOX)
 
 
-async def request(session: AsyncSession, kind: MailRequest, address: str, **parameters: int) -> None:
-    """Queue the question whether a mail is due."""
+async def request(
+    session: AsyncSession, kind: MailRequest, address: str, visitor: Visitor, **parameters: str | int
+) -> None:
+    """Queue the question whether a mail is due; whoever asks may use up no more than a share of what all may."""
+    parameters["network"] = visitor.networks[-1].name
     await outbox.add_mail(session, kind=kind, recipient=address, parameters=parameters, now=now_of(session))
     wake_after_commit(session, OUTBOX)
 
@@ -46,17 +50,19 @@ async def send_confirmation(session: AsyncSession, settings: Settings, *, user_i
     await send(session, MailKind.CONFIRM_EMAIL, email, link=link, hours=settings.confirmation_hours)
 
 
-async def find_addressee(session: AsyncSession, kind: MailRequest, address: str) -> Addressee | None:
-    """Return the account that a mail is due to, if there is one."""
-    found = await users.get_by_email(session, address)
-    if found is None or kind is not MailRequest.CONFIRMATION:
-        return found
-    closed = found.active or await _was_closed(session, found.id, logged_in=found.has_logged_in)
-    return None if closed else found
+async def find_addressees(session: AsyncSession, kind: MailRequest, address: str) -> list[Addressee]:
+    """Return the accounts that a mail is due to: several, where several have that address."""
+    found = await logins.find_addressees(session, address)
+    if kind is MailRequest.CONFIRMATION:
+        return [each for each in found if not each.active and not await _was_closed(session, each)]
+    # The others say something of the address, not of an account.
+    return found if kind is MailRequest.PASSWORD_RESET else found[:1]
 
 
-async def answer(session: AsyncSession, settings: Settings, kind: MailRequest, found: Addressee) -> None:
-    """Queue the mail that was asked for.
+async def answer(
+    session: AsyncSession, settings: Settings, kind: MailRequest, found: Addressee, *, is_one_of_many: bool
+) -> None:
+    """Queue the mail that was asked for; one of many that share an address says whose account it is about.
 
     It goes to the address that the account has, never to the one that was typed: databases hold `é` and `e` for
     the same letter, mail servers do not.
@@ -65,7 +71,15 @@ async def answer(session: AsyncSession, settings: Settings, kind: MailRequest, f
         link = await links.create_link(
             session, settings, user_id=found.id, purpose=LinkPurpose.RESET_PASSWORD
         )
-        await send(session, MailKind.RESET_PASSWORD, found.email, link=link, minutes=settings.reset_minutes)
+        account = found.username if is_one_of_many else ""
+        await send(
+            session,
+            MailKind.RESET_PASSWORD,
+            found.email,
+            link=link,
+            minutes=settings.reset_minutes,
+            account=account,
+        )
     elif kind is MailRequest.CONFIRMATION:
         await send_confirmation(session, settings, user_id=found.id, email=found.email)
     elif kind is MailRequest.ALREADY_SIGNED_UP:
@@ -82,6 +96,6 @@ async def offer_address(session: AsyncSession, settings: Settings, *, user_id: i
     await send(session, MailKind.CONFIRM_NEW_EMAIL, email, link=link, hours=settings.confirmation_hours)
 
 
-async def _was_closed(session: AsyncSession, user_id: int, *, logged_in: bool) -> bool:
+async def _was_closed(session: AsyncSession, found: Addressee) -> bool:
     """Say whether an account that is not active was so before: then a mail must not open it again."""
-    return logged_in or await account_states.was_ever_open(session, user_id)
+    return found.has_logged_in or await account_states.was_ever_open(session, found.id)

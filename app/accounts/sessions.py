@@ -1,5 +1,6 @@
 """Logging in and out."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 
@@ -8,12 +9,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import audit
 from app.accounts.audit import AuditKind
 from app.core.errors import NotConfirmedError, WrongCredentialsError
-from app.core.limits import Hit
+from app.core.limits import Hit, hits_from
 from app.core.tokens import AccessToken
 from app.core.visitor import Visitor
-from app.db import account_states, audit_events, revoked_tokens, sessions, users
+from app.db import account_states, audit_events, logins, revoked_tokens, sessions, users
 from app.db.engine import call_after_commit, now_of
-from app.db.users import Credentials
+from app.db.logins import Credentials
 from app.resources import Resources
 
 NOBODY = 0
@@ -33,20 +34,36 @@ async def log_in(resources: Resources, *, login: str, password: str, visitor: Vi
     """
     login = login.strip()
     await _limit_attempts(resources, login, visitor)
-    credentials = await users.get_credentials(resources.database, login)
-    failures = await _counters_of_failure(resources, login, credentials, visitor)
+    candidates = await logins.find_logins(resources.database, login)
+    failures = await _counters_of_failure(resources, login, candidates, visitor)
     async with resources.limits.trying(*failures):
-        stored_hash = credentials.password_hash if credentials else resources.passwords.dummy_for(login)
-        verification = await resources.passwords.verify(password, stored_hash)
-        if credentials is None or not verification.ok:
+        found = await _matching(resources, login, candidates, password)
+        if found is None:
             await resources.limits.note(*failures)
-            await _note_failure(resources, credentials, visitor)
+            await resources.database.unit(lambda session: _note_failure(session, candidates, visitor))
             raise WrongCredentialsError
+    credentials, new_hash = found
     if not credentials.active:
         raise NotConfirmedError
     return await resources.database.unit(
-        lambda session: _open_session(resources, session, credentials, verification.new_hash, visitor)
+        lambda session: _open_session(resources, session, credentials, new_hash, visitor)
     )
+
+
+async def _matching(
+    resources: Resources, login: str, candidates: Sequence[Credentials], password: str
+) -> tuple[Credentials, str | None] | None:
+    """Return the account whose password it is, an open one if there are several, and the hash to store from now on."""
+    if not candidates:
+        await resources.passwords.verify(password, resources.passwords.dummy_for(login))
+    matching: tuple[Credentials, str | None] | None = None
+    for candidate in candidates:
+        verification = await resources.passwords.verify(password, candidate.password_hash)
+        if verification.ok and (matching is None or candidate.active):
+            matching = candidate, verification.new_hash
+        if verification.ok and candidate.active:
+            break
+    return matching
 
 
 async def _open_session(
@@ -61,7 +78,7 @@ async def _open_session(
     Raises:
         WrongCredentialsError: it was.
     """
-    if not await users.note_login(session, credentials, now_of(session)):
+    if not await logins.note_login(session, credentials, now_of(session)):
         raise WrongCredentialsError
     # Only now: a token that is younger than a reset must have been earned after it. Nor may it seem older.
     cut_off = await account_states.get_valid_from(session, credentials.id)
@@ -112,41 +129,50 @@ async def verify_again(resources: Resources, user_id: int, password: str, visito
         WrongCredentialsError: it is wrong.
         TooManyRequestsError: it was wrong too often.
     """
-    failure = Hit("wrong-password-account-address", f"id {user_id} {visitor.network}")
-    async with resources.limits.trying(failure):
+    failures = [
+        *hits_from("wrong-password-account-address", visitor, about=f"id {user_id}"),
+        Hit("wrong-password-again", str(user_id)),
+    ]
+    async with resources.limits.trying(*failures):
         stored_hash = await users.get_password_hash(resources.database.reader, user_id)
         if not (await resources.passwords.verify(password, stored_hash)).ok:
-            await resources.limits.note(failure)
+            await resources.limits.note(*failures)
             raise WrongCredentialsError("The password is wrong")
 
 
 async def _limit_attempts(resources: Resources, login: str, visitor: Visitor) -> None:
     await resources.limits.hit(
-        Hit("login-account-address", f"{login} {visitor.network}"),
-        Hit("login-address", visitor.network),
+        *hits_from("login-account-address", visitor, about=login),
+        *hits_from("login-address", visitor),
         Hit("login-everybody"),
     )
 
 
 async def _counters_of_failure(
-    resources: Resources, login: str, credentials: Credentials | None, visitor: Visitor
+    resources: Resources, login: str, candidates: Sequence[Credentials], visitor: Visitor
 ) -> list[Hit]:
-    """Return what a wrong password counts against: the name as it was typed, whether or not somebody has it.
+    """Return what a wrong password counts against, whether or not somebody has the name.
 
-    Guesses from elsewhere must not keep an owner out: where somebody has logged in before, or has just reset the
-    password by mail, only guesses from that address count.
+    An account counts by its number, for the database takes several spellings for its name. Guesses from elsewhere must
+    not keep an owner out: in networks where somebody has logged in before, or has just reset the password by mail, only
+    guesses at that account count.
     """
-    here = Hit("wrong-password-account-address", f"{login} {visitor.network}")
+    name = f"id {candidates[0].id}" if candidates else login
+    here = hits_from("wrong-password-account-address", visitor, about=name)
     at_home = await audit_events.has_event(
         resources.database.reader,
-        credentials.id if credentials else NOBODY,
-        visitor.ip_address,
+        candidates[0].id if candidates else NOBODY,
+        network=visitor.network,
+        ip_address=visitor.ip_address,
         kinds=(AuditKind.LOGGED_IN, AuditKind.PASSWORD_RESET),
     )
-    return [here] if at_home else [here, Hit("wrong-password-account", login)]
+    if at_home:
+        return here
+    return [*here, Hit("wrong-password-account", name), *hits_from("wrong-password-address", visitor)]
 
 
-async def _note_failure(resources: Resources, credentials: Credentials | None, visitor: Visitor) -> None:
-    async with resources.database.session() as session:
-        user_id = credentials.id if credentials else NOBODY
-        await audit.write(session, user_id, AuditKind.LOGIN_FAILED, visitor)
+async def _note_failure(session: AsyncSession, candidates: Sequence[Credentials], visitor: Visitor) -> None:
+    for user_id in [candidate.id for candidate in candidates] or [NOBODY]:
+        # An account that was deleted meanwhile has no trail any more.
+        if user_id == NOBODY or await users.lock_user(session, user_id):
+            await audit.write(session, user_id, AuditKind.LOGIN_FAILED, visitor)

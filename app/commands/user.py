@@ -5,16 +5,19 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import lifecycle, links, mails, sessions
-from app.accounts.lifecycle import AccountExistsError, NewAccount
+from app.accounts import audit, lifecycle, links, mails, sessions
+from app.accounts.audit import AuditKind
+from app.accounts.lifecycle import AccountDeletedError, AccountExistsError, NewAccount
 from app.accounts.links import LinkPurpose
 from app.core.hidden import printable
 from app.core.settings import load_settings
+from app.core.texts import Email, PersonName
 from app.core.visitor import Visitor
-from app.db import audit_events, users
-from app.db.users import Credentials
+from app.db import audit_events, logins, users
+from app.db.logins import Credentials
 from app.mail.messages import MailKind
 from app.resources import Resources, open_resources
 
@@ -72,6 +75,7 @@ def end_sessions(login: Login) -> None:
 
     async def do(session: AsyncSession, found: Credentials) -> None:
         await sessions.end_all_sessions(session, found.id)
+        await audit.write(session, found.id, AuditKind.ALL_SESSIONS_ENDED, OPERATOR)
 
     _change(login, do, "has no sessions any more.")
 
@@ -97,8 +101,11 @@ def _change(login: str, action: Action, outcome: str) -> None:
 async def _apply(login: str, action: Action) -> Credentials:
     async with open_resources(load_settings()) as resources:
         found = await _find(resources, login)
-        async with resources.database.session() as session:
-            await action(session, found)
+        try:
+            async with resources.database.session() as session:
+                await action(session, found)
+        except AccountDeletedError:
+            raise typer.BadParameter(f"user {found.id} was deleted, which is for good") from None
     return found
 
 
@@ -109,7 +116,21 @@ async def _anonymise(login: str) -> Credentials:
     return found
 
 
+def _checked(check: TypeAdapter[str], text: str, name: str) -> str:
+    try:
+        return check.validate_python(text)
+    except ValidationError as error:
+        raise typer.BadParameter(_field_error(error), param_hint=name) from None
+
+
+def _field_error(error: ValidationError) -> str:
+    return str(error.errors()[0]["msg"]).removeprefix("Value error, ")
+
+
 async def _create(email: str, first_name: str, last_name: str) -> int:
+    email = _checked(TypeAdapter(Email), email, "EMAIL")
+    first_name = _checked(TypeAdapter(PersonName), first_name, "--first-name")
+    last_name = _checked(TypeAdapter(PersonName), last_name, "--last-name")
     async with open_resources(load_settings()) as resources, resources.database.session() as session:
         account = NewAccount(email, email, first_name, last_name, NO_PASSWORD)
         try:
@@ -140,11 +161,15 @@ async def _show(login: str) -> None:
 
 
 async def _find(resources: Resources, login: str) -> Credentials:
-    found = await users.get_credentials(resources.database, login)
-    if found is None and login.isdigit():
-        async with resources.database.session() as session:
-            email = await users.get_email(session, int(login))
-        found = await users.get_credentials(resources.database, email) if email else None
-    if found is None:
+    found = await logins.find_logins(resources.database, login)
+    if not found and login.isdigit():
+        by_number = await logins.get_credentials(resources.database.reader, int(login))
+        found = [by_number] if by_number else []
+    if not found:
         raise typer.BadParameter(f"nobody has the name or address {login}")
-    return found
+    if len(found) > 1:
+        numbers = ", ".join(f"{each.id} ({printable(each.username)})" for each in found)
+        raise typer.BadParameter(
+            f"several accounts have the name or address {login}; give a number: {numbers}"
+        )
+    return found[0]

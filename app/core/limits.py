@@ -33,6 +33,9 @@ LIMITS: Mapping[str, str] = {
     # good login from. Its owner's addresses have, so that nobody can lock them out.
     "wrong-password-account-address": "10/5 minutes",
     "wrong-password-account": "50/1 hour",
+    # Wrong passwords for any account from one network where none of them lives, and those of somebody signed in.
+    "wrong-password-address": "200/1 hour",
+    "wrong-password-again": "20/1 hour",
     "signup-address": "20/1 hour",
     "signup-everybody": "2000/1 hour",
     # Mails that anybody can ask for, and those that were really sent to one account and to all.
@@ -43,6 +46,7 @@ LIMITS: Mapping[str, str] = {
     "feedback-address": "5/1 hour",
     "feedback-everybody": "100/1 hour",
     "change-account": "30/1 hour",
+    "export-account": "10/1 hour",
     # API keys that open nothing.
     "wrong-key-address": "30/1 hour",
     "openml-account": "1200/1 hour",

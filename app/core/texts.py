@@ -67,4 +67,11 @@ PersonName = Annotated[
     PLAIN,
     AfterValidator(_readable_name),
 ]
+ProfileName = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=50), PLAIN, AfterValidator(_readable_name)
+]
+"""A name as a profile has it: other servers let people leave it empty."""
+Bio = Annotated[str, StringConstraints(max_length=5000), PLAIN]
+AnyAddress = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=254), PLAIN]
+"""What may stand in an old row as an address, whatever it looks like."""
 Password = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST), PLAIN]

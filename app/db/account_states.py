@@ -43,5 +43,17 @@ async def is_deactivated(session: AsyncSession, user_id: int) -> bool:
     return await session.scalar(statement) is not None
 
 
-async def _set(session: AsyncSession, user_id: int, column: str, value: datetime | None) -> None:
+async def set_email_change(session: AsyncSession, user_id: int, change: str | None) -> None:
+    """Keep which change of address is the latest that was asked for, or that none counts any more."""
+    await _set(session, user_id, "email_change", change)
+
+
+async def get_email_change(session: AsyncSession, user_id: int) -> str | None:
+    """Return the latest change of address that was asked for, None if none counts."""
+    return await session.scalar(
+        sa.select(account_states.c.email_change).where(account_states.c.user_id == user_id)
+    )
+
+
+async def _set(session: AsyncSession, user_id: int, column: str, value: datetime | str | None) -> None:
     await upsert(session, account_states, {"user_id": user_id, column: value}, update={column: value})

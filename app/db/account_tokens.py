@@ -61,9 +61,11 @@ async def use_token(session: AsyncSession, *, token_digest: str, now: datetime) 
     return row_count(await session.execute(sa.update(account_tokens).where(unused).values(used_at=now))) == 1
 
 
-async def delete_unused(session: AsyncSession, user_id: int) -> None:
-    """Make every link of the user worthless that was not used yet."""
+async def delete_unused(session: AsyncSession, user_id: int, *, purpose: str | None = None) -> None:
+    """Make every link of the user worthless that was not used yet; only those of one purpose, if it is given."""
     unused = sa.and_(account_tokens.c.user_id == user_id, account_tokens.c.used_at.is_(None))
+    if purpose is not None:
+        unused = sa.and_(unused, account_tokens.c.purpose == purpose)
     await session.execute(sa.delete(account_tokens).where(unused))
 
 

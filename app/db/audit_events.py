@@ -14,6 +14,7 @@ from app.db.tables import audit_events
 class AuditEvent(NamedTuple):
     """One thing that happened."""
 
+    id: int
     at: datetime
     kind: str
     ip_address: str
@@ -21,11 +22,15 @@ class AuditEvent(NamedTuple):
 
 
 _COLUMNS = tuple(audit_events.c[name] for name in AuditEvent._fields)
-_FROM_ADDRESS = ReadStatement(
+_FROM_THERE = ReadStatement(
     sa.select(audit_events.c.id)
     .where(
         audit_events.c.user_id == sa.bindparam("user_id"),
-        audit_events.c.ip_address == sa.bindparam("ip_address"),
+        # Events of earlier versions have their address only.
+        sa.or_(
+            audit_events.c.network == sa.bindparam("network"),
+            audit_events.c.ip_address == sa.bindparam("ip_address"),
+        ),
         audit_events.c.kind.in_([sa.bindparam("kind"), sa.bindparam("other_kind")]),
     )
     .limit(1)
@@ -33,24 +38,52 @@ _FROM_ADDRESS = ReadStatement(
 
 
 async def add_event(
-    session: AsyncSession, user_id: int, *, kind: str, now: datetime, ip_address: str, user_agent: str
+    session: AsyncSession,
+    user_id: int,
+    *,
+    kind: str,
+    now: datetime,
+    ip_address: str,
+    network: str,
+    user_agent: str,
 ) -> None:
     """Write down what happened."""
-    values = {"user_id": user_id, "kind": kind, "at": now, "ip_address": ip_address, "user_agent": user_agent}
+    values = {
+        "user_id": user_id,
+        "kind": kind,
+        "at": now,
+        "ip_address": ip_address,
+        "network": network,
+        "user_agent": user_agent,
+    }
     await session.execute(sa.insert(audit_events).values(values))
 
 
-async def get_events(session: AsyncSession, user_id: int, *, limit: int) -> list[AuditEvent]:
-    """Return a user's latest events, newest first."""
+async def get_events(
+    session: AsyncSession, user_id: int, *, limit: int, before: int | None = None, kind: str | None = None
+) -> list[AuditEvent]:
+    """Return a user's latest events, newest first: those older than the event `before`, and of one `kind`."""
     statement = sa.select(*_COLUMNS).where(audit_events.c.user_id == user_id)
+    if before is not None:
+        statement = statement.where(audit_events.c.id < before)
+    if kind is not None:
+        statement = statement.where(audit_events.c.kind == kind)
     newest_first = statement.order_by(audit_events.c.id.desc()).limit(limit)
     return [AuditEvent._make(row) for row in await session.execute(newest_first)]
 
 
-async def has_event(reader: Reader, user_id: int, ip_address: str, *, kinds: tuple[str, str]) -> bool:
-    """Say whether one of two things happened to the account from this address."""
-    parameters = {"user_id": user_id, "ip_address": ip_address, "kind": kinds[0], "other_kind": kinds[1]}
-    return await reader.first(_FROM_ADDRESS, parameters) is not None
+async def has_event(
+    reader: Reader, user_id: int, *, network: str, ip_address: str, kinds: tuple[str, str]
+) -> bool:
+    """Say whether one of two things happened to the account from this network."""
+    parameters = {
+        "user_id": user_id,
+        "network": network,
+        "ip_address": ip_address,
+        "kind": kinds[0],
+        "other_kind": kinds[1],
+    }
+    return await reader.first(_FROM_THERE, parameters) is not None
 
 
 async def delete_before(session: AsyncSession, before: datetime) -> int:

@@ -25,6 +25,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.clock import Clock
 from app.core.errors import DatabaseConflictError
+from app.core.plain import load_tables
 from app.core.settings import Settings, SettingsError
 from app.core.tasks import heed_cancellation
 from app.core.wakeups import Wakeups
@@ -140,6 +141,8 @@ class Database:
             columns = await connection.run_sync(lambda sync: sa.inspect(sync).get_columns("users"))
             if not self.is_sqlite:
                 self._facts["charset"] = await _charset(connection)
+        if self._facts["charset"] != "utf-8":
+            await asyncio.to_thread(load_tables)
         await self.look_at_clock()
         present = {column["name"] for column in columns}
         self._facts["missing_columns"] = OPTIONAL_COLUMNS - present

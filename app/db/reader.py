@@ -81,6 +81,9 @@ class Reader(Protocol):
             DatabaseUnavailableError: the database is away, in trouble or full.
         """
 
+    async def rows(self, statement: ReadStatement, parameters: Parameters) -> Sequence[Row]:
+        """Return all rows; the statement bounds how many there are. Not for statements that are packed."""
+
     async def close(self) -> None:
         """Close every connection."""
 
@@ -116,6 +119,13 @@ class SQLiteReader:
         with self._outage.translating():
             return await loop.run_in_executor(self._executor, self._first_in_thread, *bound)
 
+    async def rows(self, statement: ReadStatement, parameters: Parameters) -> Sequence[Row]:
+        """Return all rows."""
+        bound = statement.bind(self._dialect, parameters)
+        loop = asyncio.get_running_loop()
+        with self._outage.translating():
+            return await loop.run_in_executor(self._executor, self._rows_in_thread, *bound)
+
     async def close(self) -> None:
         """Wait for running reads and close the connections."""
         await asyncio.to_thread(self._executor.shutdown)
@@ -136,6 +146,10 @@ class SQLiteReader:
 
     def _first_in_thread(self, sql: str, parameters: Parameters) -> Row | None:
         return _first(self._local.connection, sql, parameters)
+
+    def _rows_in_thread(self, sql: str, parameters: Parameters) -> Sequence[Row]:
+        rows: Sequence[Row] = self._local.connection.execute(sql, parameters).fetchall()
+        return rows
 
 
 def _first(connection: sqlite3.Connection, sql: str, parameters: Parameters) -> Row | None:
@@ -159,6 +173,15 @@ class MySQLReader:
                 await cursor.execute(sql, bound)
                 row: Row | None = await cursor.fetchone()
         return json.loads(row[0]) if row is not None and statement.pack else row
+
+    async def rows(self, statement: ReadStatement, parameters: Parameters) -> Sequence[Row]:
+        """Return all rows."""
+        sql, bound = statement.bind(self._dialect, parameters)
+        with self._outage.translating():
+            async with self._connections.lend() as connection, connection.cursor() as cursor:
+                await cursor.execute(sql, bound)
+                rows: Sequence[Row] = await cursor.fetchall()
+        return rows
 
     async def close(self) -> None:
         """Leave the connections to whoever made them."""

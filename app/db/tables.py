@@ -189,6 +189,10 @@ account_states = Table(
     Column("confirmed_at", UtcDateTime),
     # An operator has closed the account: mail links must not open it again.
     Column("deactivated_at", UtcDateTime),
+    # What was typed of texts that `users` has in other letters (db/typed_texts.py).
+    Column("typed_texts", Text),
+    # The latest change of address that was asked for; an earlier one, or one before a reset, is none any more.
+    Column("email_change", String(32)),
     **_OURS,
 )
 
@@ -221,7 +225,9 @@ audit_events = Table(
     Column("kind", String(40), nullable=False),
     Column("ip_address", String(45), nullable=False),
     Column("user_agent", String(200), nullable=False),
+    Column("network", String(49), nullable=False, server_default=""),
     Index("ix_audit_events_visit", "user_id", "ip_address", "kind"),
+    Index("ix_audit_events_network", "user_id", "network", "kind"),
     **_OURS,
     **_NOT_REUSED,
 )

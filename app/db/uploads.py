@@ -159,11 +159,6 @@ async def add_upload(session: AsyncSession, new: NewUpload) -> None:
     await _add_event(session, new.id, UploadState.RECEIVING, new.created_at)
 
 
-async def lock_user(session: AsyncSession, user_id: int) -> None:
-    """Let what this transaction counts of the user's uploads stay true until it ends."""
-    await session.execute(sa.select(users.c.id).where(users.c.id == user_id).with_for_update())
-
-
 async def get_queue_length(session: AsyncSession) -> int:
     """Return how many uploads wait for a worker, or are in the hands of one."""
     statement = sa.select(sa.func.count()).where(uploads.c.state.in_(TO_PUBLISH.states))

@@ -92,7 +92,7 @@ async def resend_confirmation(
 ) -> ConfirmationSentResponse:
     """Mail a new confirmation link, if there is an account that waits for one."""
     await resources.limits.hit(*hits_from("mail-address", visitor))
-    await service.request_mail(resources, MailRequest.CONFIRMATION, body.email)
+    await service.request_mail(resources, MailRequest.CONFIRMATION, body.email, visitor)
     return ConfirmationSentResponse()
 
 
@@ -102,7 +102,7 @@ async def forgot_password(
 ) -> ResetSentResponse:
     """Mail a link that resets the password, if there is such an account."""
     await resources.limits.hit(*hits_from("mail-address", visitor))
-    await service.request_mail(resources, MailRequest.PASSWORD_RESET, body.email)
+    await service.request_mail(resources, MailRequest.PASSWORD_RESET, body.email, visitor)
     return ResetSentResponse()
 
 

@@ -68,13 +68,13 @@ async def create_account(resources: Resources, account: NewAccount, visitor: Vis
     except AccountExistsError:
         if not settings.signup_hides_accounts:
             return False
-        await request_mail(resources, MailRequest.ALREADY_SIGNED_UP, account.email)
+        await request_mail(resources, MailRequest.ALREADY_SIGNED_UP, account.email, visitor)
     return True
 
 
-async def request_mail(resources: Resources, kind: MailRequest, address: str) -> None:
+async def request_mail(resources: Resources, kind: MailRequest, address: str, visitor: Visitor) -> None:
     """Queue the question whether a mail is due."""
-    await resources.database.unit(lambda session: mails.request(session, kind, address))
+    await resources.database.unit(lambda session: mails.request(session, kind, address, visitor))
 
 
 async def reset_password(resources: Resources, token: str, password: str, visitor: Visitor) -> None:

@@ -18,7 +18,7 @@ from app.core.errors import (
     UploadGoneError,
 )
 from app.core.settings import Settings
-from app.db import upload_room, uploads
+from app.db import upload_room, uploads, users
 from app.db.uploads import Upload
 from app.resources import Resources
 
@@ -121,7 +121,7 @@ class Reservation:
     async def _write_down(self, end: int) -> None:
         """Reserve what is missing; and tell what is on the disk, which is no promise any more."""
         async with self._resources.database.session() as session:
-            await uploads.lock_user(session, self._user_id)
+            await users.require_open(session, self._user_id)
             more = await self._granted(session, end) if end > self._reserved else 0
             is_ours = await upload_room.set_reserved(
                 session, self._upload_id, self._reserved + more, stored_bytes=self._end

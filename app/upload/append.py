@@ -28,7 +28,7 @@ from app.core.errors import (
 )
 from app.core.senders import Sender
 from app.core.wakeups import UPLOADS, upload_topic
-from app.db import upload_parts, upload_room, uploads
+from app.db import upload_parts, upload_room, uploads, users
 from app.db.engine import wake_after_commit
 from app.db.uploads import Upload, UploadState
 from app.resources import Resources
@@ -189,7 +189,7 @@ async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upl
     if chunk.total > resources.settings.upload_max_bytes:
         raise too_large(resources.settings.upload_max_bytes)
     async with resources.database.session() as session:
-        await uploads.lock_user(session, upload.user_id)
+        await users.require_open(session, upload.user_id)
         current = await uploads.get_upload(session, upload.id)
         if current is None or current.total_bytes not in {None, chunk.total}:
             raise InconsistentLengthError

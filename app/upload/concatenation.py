@@ -16,7 +16,7 @@ from app.core.errors import (
     UploadStateError,
 )
 from app.core.wakeups import upload_topic
-from app.db import upload_parts, uploads
+from app.db import upload_parts, uploads, users
 from app.db.engine import wake_after_commit
 from app.db.uploads import NewUpload, Upload, UploadState
 from app.resources import Resources
@@ -40,7 +40,7 @@ async def join_parts(resources: Resources, *, user_id: int, creation: Creation) 
     """
     new = await new_upload(resources, user_id, creation)
     async with saved_once(), resources.database.session() as session:
-        await uploads.lock_user(session, user_id)
+        await users.require_open(session, user_id)
         parts = [await _find_part(session, user_id, part) for part in creation.parts]
         earlier = await _find_joined(session, parts, new) or await find_earlier(session, new)
         if earlier is not None:

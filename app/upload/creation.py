@@ -20,7 +20,7 @@ from app.core.errors import (
     ValidationFailedError,
 )
 from app.core.wakeups import UPLOADS
-from app.db import receivers, uploads
+from app.db import receivers, uploads, users
 from app.db.engine import wake_after_commit
 from app.db.uploads import NewUpload, Upload, UploadState
 from app.resources import Resources
@@ -143,7 +143,7 @@ async def begin_upload(resources: Resources, *, user_id: int, creation: Creation
     new = await new_upload(resources, user_id, creation)
 
     async def begin(session: AsyncSession) -> Created:
-        await uploads.lock_user(session, user_id)
+        await users.require_open(session, user_id)
         earlier = await find_earlier(session, new)
         if earlier is not None:
             return Created(earlier, is_new=False)

@@ -18,7 +18,7 @@ from app.core.errors import (
 )
 from app.core.multipart import PartEnd, PartEvent, PartStart
 from app.core.wakeups import UPLOADS
-from app.db import upload_parts, uploads
+from app.db import upload_parts, uploads, users
 from app.db.engine import wake_after_commit
 from app.db.receivers import RECEIVER_LEASE
 from app.db.uploads import NewUpload, UploadState
@@ -149,7 +149,7 @@ class FormReceiver:
         )
         try:
             async with self._resources.database.session() as session:
-                await uploads.lock_user(session, self._user_id)
+                await users.require_open(session, self._user_id)
                 await require_room(session, self._resources, user_id=self._user_id, size=self._declared)
                 await uploads.add_upload(session, new)
         except IntegrityError:

@@ -16,7 +16,7 @@ from app.core.errors import (
     problem_from_record,
 )
 from app.core.wakeups import UPLOADS, upload_topic
-from app.db import upload_parts, uploads
+from app.db import upload_parts, uploads, users
 from app.db.engine import wake_after_commit
 from app.db.uploads import HAS_OUTCOME, Outcome, Upload, UploadState
 from app.resources import Resources
@@ -108,7 +108,7 @@ async def _judge_and(
             values = judged.draft.values if all_of_them else _news(judged.draft.values, before, changes)
             await require_possible_choices(resources, upload, values)
             async with resources.database.session() as session:
-                await uploads.lock_user(session, user_id)
+                await users.require_open(session, user_id)
                 upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
                 if given(upload.description) == before:
                     await write(session, upload, judged)

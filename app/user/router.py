@@ -1,6 +1,8 @@
 """Routes of one's own account."""
 
-from fastapi import APIRouter, Request, status
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, status
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from app.accounts.sessions import log_out
@@ -20,6 +22,7 @@ from app.user.schemas import (
     ApiKeyChangedResponse,
     ApiKeyRegeneratedResponse,
     ApiKeyResponse,
+    AuditPage,
     AuditResponse,
     DeletedResponse,
     DeleteRequest,
@@ -67,8 +70,9 @@ async def change_profile(
 ) -> ProfileChangedResponse:
     """Change the profile. A new e-mail address takes effect when it is confirmed."""
     await resources.limits.hit(Hit("change-account", str(principal.account.id)))
+    changes = service.checked_changes(principal.account, body)
     await resources.database.unit(
-        lambda session: service.change_profile(session, principal.account, body, visitor)
+        lambda session: service.change_profile(session, principal.account, changes, visitor)
     )
     return ProfileChangedResponse()
 
@@ -142,20 +146,26 @@ async def end_sessions(
 
 
 @router.get("/audit")
-async def list_events(principal: PrincipalDep, session: SessionDep) -> AuditResponse:
-    """List what happened to one's account lately, newest first."""
-    return AuditResponse(events=await service.list_events(session, principal.account))
+async def list_events(
+    principal: PrincipalDep, session: SessionDep, page: Annotated[AuditPage, Query()]
+) -> AuditResponse:
+    """List what happened to one's account, newest first, a page at a time; `kind` leaves out all else."""
+    return await service.list_events(session, principal.account, page)
 
 
 @router.get(
     "/export",
     response_class=StreamingResponse,
-    responses={status.HTTP_200_OK: {"model": ExportResponse, "content": {"application/json": {}}}},
+    responses={
+        status.HTTP_200_OK: {"model": ExportResponse, "content": {"application/json": {}}},
+        **declare(TooManyRequestsError),
+    },
 )
 async def export_data(
     principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
 ) -> StreamingResponse:
     """Return everything that this service holds about oneself, but for secrets."""
+    await resources.limits.hit(Hit("export-account", str(principal.account.id)))
     head = await resources.database.unit(
         lambda session: service.begin_export(
             session, principal.account, current=principal.token.jti, visitor=visitor

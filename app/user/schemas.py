@@ -3,10 +3,14 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StringConstraints, WithJsonSchema
 
+from app.accounts.audit import AuditKind
 from app.core.passwords import LONGEST
-from app.core.texts import PLAIN, Email, PersonName
+from app.core.texts import PLAIN
+
+AsItIs = Annotated[Any, WithJsonSchema({"type": "string"})]
+"""Judged by `service.checked_changes`, if it is new."""
 
 
 class ProfileResponse(BaseModel):
@@ -22,12 +26,15 @@ class ProfileResponse(BaseModel):
 
 
 class ProfileRequest(BaseModel):
-    """The profile as it shall be. A new e-mail address takes effect when it is confirmed."""
+    """The profile as it shall be. A new e-mail address takes effect when it is confirmed.
 
-    first_name: PersonName = Field(examples=["Ada"])
-    last_name: PersonName = Field(examples=["Lovelace"])
-    bio: Annotated[str, StringConstraints(max_length=5000), PLAIN] = Field(examples=["I write programs."])
-    email: Email = Field(examples=["ada@example.org"])
+    Only what differs from the profile is judged: what an old account has can always be sent back.
+    """
+
+    first_name: AsItIs = Field(examples=["Ada"], description="Up to 50 characters.")
+    last_name: AsItIs = Field(examples=["Lovelace"], description="Up to 50 characters.")
+    bio: AsItIs = Field(examples=["I write programs."], description="Up to 5000 characters.")
+    email: AsItIs = Field(examples=["ada@example.org"])
 
 
 class ProfileChangedResponse(BaseModel):
@@ -83,6 +90,7 @@ class SessionsResponse(BaseModel):
 class AuditEventResponse(BaseModel):
     """Something that happened to the account."""
 
+    id: int
     at: datetime
     kind: str
     ip_address: str
@@ -93,6 +101,15 @@ class AuditResponse(BaseModel):
     """What happened to the account, newest first."""
 
     events: list[AuditEventResponse]
+    next: int | None = Field(None, description="`before` of the next page; null on the last one.")
+
+
+class AuditPage(BaseModel):
+    """Which events to list."""
+
+    before: int | None = Field(None, ge=1, le=2**63 - 1, description="Only events older than this one.")
+    kind: AuditKind | None = Field(None, description="Only events of this kind.")
+    limit: int = Field(200, ge=1, le=1000)
 
 
 class DeleteRequest(BaseModel):

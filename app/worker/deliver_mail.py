@@ -10,7 +10,7 @@ from app.accounts import mails
 from app.accounts.mails import MailRequest
 from app.core.errors import TooManyRequestsError
 from app.core.limits import Hit
-from app.db import outbox
+from app.db import account_states, outbox, users
 from app.db.outbox import TO_SEND, OutboxMail
 from app.mail.transport import DeliveryError
 from app.resources import Resources
@@ -80,34 +80,49 @@ async def _answer_request(resources: Resources, request: OutboxMail, lease: Leas
     """Queue the mail that is due, unless its recipient has had enough; where all have, wait."""
     kind, address = MailRequest(request.kind), request.recipient
     async with resources.database.session() as session:
-        found = await mails.find_addressee(session, kind, address)
-    if found is None and kind is not MailRequest.EMAIL_CHANGE:
+        found = await mails.find_addressees(session, kind, address)
+    if not found and kind is not MailRequest.EMAIL_CHANGE:
         await lease.end(lambda session: outbox.delete_mail(session, request.id, owner=lease.owner))
         return
+    account = Hit("mail-account", f"{kind} {found[0].email if found else address}")
     try:
-        await resources.limits.hit(Hit("mail-everybody"))
-    except TooManyRequestsError as refused:
-        await _postpone(request, lease, seconds=int(refused.headers["Retry-After"]))
-        return
-    try:
-        await resources.limits.hit(Hit("mail-account", f"{kind} {found.email if found else address}"))
+        await resources.limits.hit(account)
     except TooManyRequestsError:
         log.warning("mail not sent, its recipient has had enough of this kind", mail=request.id, kind=kind)
         await lease.end(lambda session: outbox.delete_mail(session, request.id, owner=lease.owner))
+        return
+    try:
+        # Only now: what is not sent uses up nothing of what all may have.
+        await resources.limits.hit_site("mail-everybody", str(request.parameters.get("network", "")))
+    except TooManyRequestsError as refused:
+        await resources.limits.give_back(account)
+        await _postpone(request, lease, seconds=int(refused.headers["Retry-After"]))
         return
 
     async def answer(session: AsyncSession) -> bool:
         # First: whoever comes second finds no row, and makes no link that would end the first one's.
         if not await outbox.delete_mail(session, request.id, owner=lease.owner):
             return False
-        if found is None:
+        if kind is MailRequest.EMAIL_CHANGE and not await _is_latest(session, request):
+            return True
+        if not found:
             user_id = int(request.parameters["user_id"])
             await mails.offer_address(session, resources.settings, user_id=user_id, email=address)
-        elif found.id != request.parameters.get("user_id"):
-            await mails.answer(session, resources.settings, kind, found)
+        for each in found:
+            if each.id != request.parameters.get("user_id"):
+                await mails.answer(session, resources.settings, kind, each, is_one_of_many=len(found) > 1)
         return True
 
     await lease.end(answer)
+
+
+async def _is_latest(session: AsyncSession, request: OutboxMail) -> bool:
+    """Say whether a change of address still counts: nothing came after it, no reset and no deletion among it."""
+    user_id = int(request.parameters["user_id"])
+    await users.lock_user(session, user_id)
+    latest = await account_states.get_email_change(session, user_id)
+    # Requests of earlier versions are told apart by nothing.
+    return latest == request.parameters.get("change")
 
 
 async def _postpone(request: OutboxMail, lease: Lease, *, seconds: int) -> None:

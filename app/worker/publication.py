@@ -35,7 +35,7 @@ from app.core.errors import (
 )
 from app.core.tasks import heed_cancellation
 from app.core.wakeups import PUBLISHED, upload_topic
-from app.db import uploads
+from app.db import uploads, users
 from app.db.engine import wake_after_commit
 from app.db.uploads import ENDED, Upload, UploadState
 from app.mail.messages import MailKind
@@ -171,7 +171,7 @@ class Publication:
         """Let the upload wait for its owner, or go on; the owner may decide so in this very moment."""
         self._lease.is_ending = True
         async with self._resources.database.session() as session:
-            await uploads.lock_user(session, self._upload.user_id)
+            await users.lock_user(session, self._upload.user_id)
             upload = await self._mine(session)
             if upload.publish_requested:
                 state = await release(session, upload, now=self._now(), owner=self._owner)

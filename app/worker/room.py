@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from app.core.errors import QuotaExceededError, StorageFullError
-from app.db import upload_room, uploads
+from app.db import upload_room, users
 from app.db.uploads import Upload
 from app.resources import Resources
 from app.worker.leases import LeaseLostError
@@ -97,7 +97,7 @@ class WorkingFile:
             LeaseLostError: the upload has ended meanwhile.
         """
         async with self._resources.database.session() as session:
-            await uploads.lock_user(session, self._upload.user_id)
+            await users.lock_user(session, self._upload.user_id)
             others = await upload_room.get_usage(session, self._upload.user_id, but=self._upload.id)
             if others.bytes + self._kept + size > self._resources.settings.upload_user_bytes:
                 raise self.over_quota()

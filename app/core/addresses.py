@@ -1,0 +1,16 @@
+"""The two spellings of an international e-mail address: `ada@bücher.example` is `ada@xn--bcher-kva.example`."""
+
+import idna
+
+
+def spellings(text: str) -> tuple[str, str]:
+    """Return an address with its domain in ASCII, and in its own script; what is no address twice as it is."""
+    name, at, domain = text.rpartition("@")
+    if not at or (domain.isascii() and "xn--" not in domain.lower()):
+        return text, text
+    try:
+        in_ascii = idna.encode(domain, uts46=True).decode("ascii")
+        in_script = idna.decode(in_ascii)
+    except (idna.IDNAError, UnicodeError):
+        return text, text
+    return f"{name}@{in_ascii}", f"{name}@{in_script}"
