@@ -167,7 +167,7 @@ async def activate(session: AsyncSession, user_id: int, visitor: Visitor) -> Non
     Raises:
         AccountDeletedError: there is nobody left to open it for.
     """
-    if not await users.lock_user(session, user_id):
+    if not await users.lock_if_there(session, user_id):
         raise AccountDeletedError
     await account_states.set_deactivated(session, user_id, None)
     await users.set_active(session, user_id, active=True)
@@ -176,8 +176,13 @@ async def activate(session: AsyncSession, user_id: int, visitor: Visitor) -> Non
 
 
 async def deactivate(session: AsyncSession, user_id: int, visitor: Visitor) -> None:
-    """Close an account until an operator opens it again: no mail link does, and no token or key works here."""
-    await users.lock_user(session, user_id)
+    """Close an account until an operator opens it again: no mail link does, and no token or key works here.
+
+    Raises:
+        AccountDeletedError: there is nothing left to close.
+    """
+    if not await users.lock_if_there(session, user_id):
+        raise AccountDeletedError
     await account_states.set_deactivated(session, user_id, now_of(session))
     await users.set_active(session, user_id, active=False)
     await _void_links(session, user_id)

@@ -102,8 +102,10 @@ async def log_out(resources: Resources, token: AccessToken, visitor: Visitor) ->
 
 
 async def _log_out(resources: Resources, session: AsyncSession, token: AccessToken, visitor: Visitor) -> None:
+    is_there = await users.lock_if_there(session, token.user_id)
     await end_session(resources, session, token.user_id, token.jti, ends_at=token.expires_at)
-    await audit.write(session, token.user_id, AuditKind.LOGGED_OUT, visitor)
+    if is_there:
+        await audit.write(session, token.user_id, AuditKind.LOGGED_OUT, visitor)
 
 
 async def end_session(
@@ -174,5 +176,5 @@ async def _counters_of_failure(
 async def _note_failure(session: AsyncSession, candidates: Sequence[Credentials], visitor: Visitor) -> None:
     for user_id in [candidate.id for candidate in candidates] or [NOBODY]:
         # An account that was deleted meanwhile has no trail any more.
-        if user_id == NOBODY or await users.lock_user(session, user_id):
+        if user_id == NOBODY or await users.lock_if_there(session, user_id):
             await audit.write(session, user_id, AuditKind.LOGIN_FAILED, visitor)

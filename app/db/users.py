@@ -202,12 +202,16 @@ async def add_user(
     return user_id
 
 
-async def lock_user(session: AsyncSession, user_id: int) -> bool:
+async def lock_user(session: AsyncSession, user_id: int) -> None:
     """Let whoever else changes the account, or counts what belongs to it, wait until this transaction ends.
 
     What changes more than one table locks the user first: who meets there does not meet in another order elsewhere.
-    False if there is no such account any more.
     """
+    await session.execute(sa.select(users.c.id).where(users.c.id == user_id).with_for_update())
+
+
+async def lock_if_there(session: AsyncSession, user_id: int) -> bool:
+    """As `lock_user`; False if the account was deleted."""
     name = await session.scalar(sa.select(users.c.username).where(users.c.id == user_id).with_for_update())
     return name is not None and name != name_of_deleted(user_id)
 
@@ -220,7 +224,7 @@ async def require_open(session: AsyncSession, user_id: int) -> None:
     """
     statement = sa.select(users.c.active).where(users.c.id == user_id).with_for_update()
     if await session.scalar(statement) != 1:
-        raise UnauthorizedError("This account is not active", error="invalid_token")
+        raise _closed()
 
 
 def name_of_deleted(user_id: int) -> str:
@@ -252,12 +256,15 @@ async def set_new_password(session: AsyncSession, user_id: int, password_hash: s
     await _set(session, user_id, password=password_hash, **nothing)
 
 
-async def set_profile(session: AsyncSession, user_id: int, texts: Mapping[str, str]) -> bool:
-    """Change what people see of each other, by column; False if the account is not open."""
+async def set_profile(session: AsyncSession, user_id: int, texts: Mapping[str, str]) -> None:
+    """Change what people see of each other, by column.
+
+    Raises:
+        UnauthorizedError: the account is not open.
+    """
     if not await _set_if_open(session, user_id, **written(session, texts)):
-        return False
+        raise _closed()
     await keep_typed(session, user_id, texts)
-    return True
 
 
 async def set_email(session: AsyncSession, user_id: int, email: str) -> bool:
@@ -296,17 +303,16 @@ async def get_images(session: AsyncSession, prefix: str) -> set[str]:
     return {image for image in (await session.scalars(statement)).all() if image}
 
 
-async def set_api_key(session: AsyncSession, user_id: int, *, api_key: str) -> bool:
+async def set_api_key(session: AsyncSession, user_id: int, *, api_key: str) -> None:
     """Replace the API key; the old one stops working here and on OpenML, which reads the same column.
-
-    False if the account is not open.
 
     Its date is the database's own clock, as it is when PHP writes it; some installations have no such column.
     """
     changes: dict[str, Any] = {"session_hash": api_key}
     if "session_hash_date" not in session.info["missing_columns"]:
         changes["session_hash_date"] = sa.func.current_timestamp()
-    return await _set_if_open(session, user_id, **changes)
+    if not await _set_if_open(session, user_id, **changes):
+        raise _closed()
 
 
 async def anonymise(session: AsyncSession, user_id: int) -> None:
@@ -320,6 +326,10 @@ async def anonymise(session: AsyncSession, user_id: int) -> None:
     await _set(session, user_id, **values)
     await session.execute(sa.delete(users_groups).where(users_groups.c.user_id == user_id))
     await forget_typed(session, user_id)
+
+
+def _closed() -> UnauthorizedError:
+    return UnauthorizedError("This account is not active", error="invalid_token")
 
 
 async def _set_if_open(session: AsyncSession, user_id: int, **values: Any) -> bool:  # noqa: ANN401 - as below

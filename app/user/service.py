@@ -86,7 +86,6 @@ async def renew_api_key(session: AsyncSession, account: Account, visitor: Visito
     Raises:
         UnauthorizedError: the account was closed meanwhile.
     """
-    await users.require_open(session, account.id)
     api_key = lifecycle.new_api_key()
     await users.set_api_key(session, account.id, api_key=api_key)
     await audit.write(session, account.id, AuditKind.API_KEY_CHANGED, visitor)
