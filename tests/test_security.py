@@ -355,7 +355,9 @@ async def test_database_error_when_logged_then_without_the_values(app: Running, 
         await session.execute(sa.text("SELECT 1"))
     with pytest.raises(sa.exc.DBAPIError) as failed:
         async with app.resources.database.session() as session:
-            await session.execute(sa.text("INSERT INTO no_such_table VALUES (:key)"), {"key": person.api_key})
+            await session.execute(
+                sa.text("SELECT no_such_column FROM users WHERE session_hash = :key"), {"key": person.api_key}
+            )
 
     assert person.api_key not in str(failed.value)
 

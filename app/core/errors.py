@@ -416,8 +416,8 @@ class NotReadyError(Problem):
 
     slug, status, title = "not-ready", 503, "The database does not answer"
 
-    def __init__(self, *, retry_after_seconds: int = 5) -> None:
-        super().__init__(headers={"Retry-After": str(retry_after_seconds)})
+    def __init__(self, detail: str = "", *, retry_after_seconds: int = 5, **members: Any) -> None:  # noqa: ANN401 - as above
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)}, **members)
 
 
 class StorageUnavailableError(Problem):
