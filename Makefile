@@ -8,7 +8,7 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
 PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-musl aarch64-unknown-linux-musl aarch64-apple-darwin
 
-.PHONY: run test test-long test-rest test-engines chaos outages uploads-1g check format lock wheels docs bench clean
+.PHONY: run test test-long test-rest test-engines chaos outages uploads-1g mutants check format lock wheels docs bench clean
 
 run: $(VENV)/.runtime
 	@exec $(BIN)/openml-web dev
@@ -42,6 +42,11 @@ outages: $(VENV)/.dev
 # A gigabyte with each client over a line that breaks every 4 MB; prints what it took.
 uploads-1g: $(VENV)/.dev
 	UPLOADS_BYTES=1000000000 UPLOADS_CUT_AFTER=4000000 $(BIN)/python -m pytest -q -s tests/upload/test_clients.py tests/browser/test_sending.py
+
+# Each guard of exactly-once is taken out in a copy of the tree, and the tests that hold it have to fail.
+# `make mutants SHORT=1` leaves out what needs MariaDB.
+mutants: $(VENV)/.dev
+	$(BIN)/python -m tests.mutants $(if $(SHORT),--short)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

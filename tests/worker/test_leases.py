@@ -1,6 +1,8 @@
 """Every queue: what a worker has lost is somebody else's, and what it has it keeps for as long as it works."""
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,14 +13,16 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.settings import Settings
-from app.db import outbox, task_requests, uploads
-from app.db.engine import Database
+from app.db import account_tokens, outbox, task_requests, uploads, users
+from app.db.engine import Database, wake_after_commit
 from app.db.queue import Queue
 from app.db.tables import outbox as outbox_table
 from app.db.tables import task_requests as requests_table
 from app.db.tables import upload_events
 from app.db.tables import uploads as uploads_table
+from app.db.upload_parts import add_parts, take_writer
 from app.db.uploads import IN_WORK, TO_PUBLISH, TO_RECEIVE, TO_WATCH, NewUpload, UploadState
+from app.storage.parts import Part
 from app.worker.leases import Lease, LeaseLostError
 from tests.conftest import Person, Running
 
@@ -337,3 +341,90 @@ async def test_work_when_told_to_stop_then_it_may_end_if_that_takes_no_time(
         await holding
 
     assert ended.is_set()
+
+
+async def test_upload_when_it_stands_elsewhere_or_was_renewed_then_it_is_not_moved(
+    app: Running, person: Person
+) -> None:
+    """What the janitor found may have gone on since, and what an owner saw may have ended."""
+    database = app.resources.database
+    start = database.now()
+    await add_upload(app, person, UploadState.RECEIVING, start)
+    late = start + LENGTH
+    async with database.session() as session:
+        assert await uploads.get_ids(session, uploads.is_interrupted(late)) == [ROW]
+        # Its receiver has woken up.
+        await session.execute(sa.update(uploads_table).values(available_at=late + LENGTH))
+    before = await everything(database)
+
+    async with database.session() as session:
+        failed, ready = UploadState.FAILED, {UploadState.READY}
+        interrupted = uploads.is_interrupted(late)
+        assert not await uploads.set_state(session, ROW, failed, now=late, only_if=interrupted)
+        assert not await uploads.set_state(session, ROW, failed, now=late, only_from=ready)
+
+    assert await everything(database) == before
+
+
+async def test_topic_when_promised_then_told_after_the_commit_and_only_then(app: Running) -> None:
+    database = app.resources.database
+    with app.resources.wakeups.listen("topic") as listener:
+        with contextlib.suppress(InterruptedError):
+            async with database.session() as session:
+                wake_after_commit(session, "topic")
+                raise InterruptedError("rolled back")
+        began = time.monotonic()
+        await listener.wait(seconds=0.3)
+        assert time.monotonic() - began >= 0.29, "nothing was written"
+
+        async with database.session() as session:
+            wake_after_commit(session, "topic")
+            began = time.monotonic()
+            await listener.wait(seconds=0.3)
+            assert time.monotonic() - began >= 0.29, "not committed yet"
+        began = time.monotonic()
+        await listener.wait(seconds=30)
+        assert time.monotonic() - began < 20
+
+
+async def test_bytes_when_another_writer_has_come_then_they_do_not_count(
+    app: Running, person: Person
+) -> None:
+    database = app.resources.database
+    now = database.now()
+    await add_upload(app, person, UploadState.RECEIVING, now)
+    part = Part(0, "one", 10)
+
+    async with database.session() as session:
+        assert await take_writer(session, ROW, owner="one", offset=0, now=now)
+        assert await take_writer(session, ROW, owner="other", offset=0, now=now)
+        assert not await add_parts(session, ROW, [part], owner="one", received_bytes=10, expires_at=None)
+        assert await add_parts(session, ROW, [part], owner="other", received_bytes=10, expires_at=None)
+        assert not await take_writer(session, ROW, owner="third", offset=0, now=now), "ten bytes count"
+        assert await take_writer(session, ROW, owner="third", offset=10, now=now)
+
+
+async def test_account_rows_when_somebody_was_faster_then_refused(app: Running, person: Person) -> None:
+    database = app.resources.database
+    now = database.now()
+    credentials = await users.get_credentials(database, person.email)
+    assert credentials is not None
+    async with database.session() as session:
+        await account_tokens.add_token(
+            session,
+            token_digest="d",
+            user_id=person.id,
+            purpose="confirm",
+            email=None,
+            now=now,
+            expires_at=now + LENGTH,
+        )
+        assert await account_tokens.use_token(session, token_digest="d", now=now)
+        assert not await account_tokens.use_token(session, token_digest="d", now=now)
+
+        assert await users.note_login(session, credentials, now)
+        await users.set_new_password(session, person.id, "another")
+        assert not await users.note_login(session, credentials, now)
+        old = credentials.password_hash
+        await users.upgrade_password_hash(session, person.id, old_hash=old, new_hash="a better one of it")
+    assert await users.get_password_hash(database.reader, person.id) == "another"
