@@ -67,7 +67,7 @@ MUTANTS = [
         "app/db/queue.py",
         ".where(table.c.id == candidate, due)",
         ".where(table.c.id == candidate)",
-        _leases("test_row_when_two_have_seen_it_and_one_has_taken_it_then_the_other_moves_on[mariadb-mails]"),
+        _leases("test_row_when_two_have_seen_it_and_one_has_taken_it_then_the_other_moves_on[mails-mariadb]"),
         is_short=False,
     ),
     Mutant(
@@ -111,7 +111,7 @@ MUTANTS = [
         "            if not await record(session):\n                raise LeaseLostError\n",
         "            await record(session)\n",
         (
-            "tests/upload/test_once.py::test_dataset_when_its_watcher_was_overtaken_then_no_mail_and_no_step_of_the_late_one[sqlite-published]",
+            "tests/upload/test_once.py::test_dataset_when_its_watcher_was_overtaken_then_no_mail_and_no_step_of_the_late_one[published-sqlite]",
         ),
     ),
     Mutant(
