@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.settings import Settings
-from app.db import account_tokens, outbox, task_requests, uploads, users
+from app.db import account_tokens, logins, outbox, task_requests, uploads, users
 from app.db.engine import Database, wake_after_commit
 from app.db.queue import Queue
 from app.db.tables import outbox as outbox_table
@@ -280,6 +280,22 @@ async def test_work_when_another_has_the_row_then_it_is_stopped_soon(
     assert stopped.is_set()
 
 
+async def test_work_when_another_has_the_row_then_it_is_stopped_long_before_the_lease_would_end(
+    app: Running, person: Person
+) -> None:
+    lease = await begin(app, person, PUBLISH, length=LENGTH)
+
+    async def work() -> None:
+        await steal(app, PUBLISH)
+        await asyncio.sleep(60)
+
+    began = time.monotonic()
+    with pytest.raises(LeaseLostError):
+        # What there is to tell changes, so that the row is written every second.
+        await lease.hold(work(), news=lambda: {"progress": {"bytes": time.monotonic()}})
+    assert time.monotonic() - began < LENGTH.total_seconds() / 2
+
+
 async def test_work_when_the_lease_cannot_be_renewed_then_it_is_stopped_before_others_begin(
     app: Running, person: Person
 ) -> None:
@@ -407,7 +423,7 @@ async def test_bytes_when_another_writer_has_come_then_they_do_not_count(
 async def test_account_rows_when_somebody_was_faster_then_refused(app: Running, person: Person) -> None:
     database = app.resources.database
     now = database.now()
-    credentials = await users.get_credentials(database, person.email)
+    credentials = await logins.get_credentials(database.reader, person.id)
     assert credentials is not None
     async with database.session() as session:
         await account_tokens.add_token(
@@ -422,9 +438,9 @@ async def test_account_rows_when_somebody_was_faster_then_refused(app: Running, 
         assert await account_tokens.use_token(session, token_digest="d", now=now)
         assert not await account_tokens.use_token(session, token_digest="d", now=now)
 
-        assert await users.note_login(session, credentials, now)
+        assert await logins.note_login(session, credentials, now)
         await users.set_new_password(session, person.id, "another")
-        assert not await users.note_login(session, credentials, now)
+        assert not await logins.note_login(session, credentials, now)
         old = credentials.password_hash
         await users.upgrade_password_hash(session, person.id, old_hash=old, new_hash="a better one of it")
     assert await users.get_password_hash(database.reader, person.id) == "another"
