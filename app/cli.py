@@ -20,6 +20,7 @@ import structlog
 import typer
 
 from app.commands.mail import mail
+from app.commands.sandbox_accounts import account_finder
 from app.commands.upload import upload
 from app.commands.user import user
 from app.core.errors import DatabaseUnavailableError
@@ -190,6 +191,7 @@ def _serve_sandbox(settings: Settings, listener: socket.socket) -> None:
         data_dir=settings.data_dir / "sandbox",
         base_url=settings.sandbox_url.rstrip("/"),
         keys=known,
+        account_of=account_finder(settings),
         processing_delay_seconds=settings.sandbox_processing_seconds,
     )
     run(create_sandbox(sandbox_settings), listener)

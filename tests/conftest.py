@@ -15,7 +15,7 @@ import sys
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -292,13 +292,21 @@ def empty_database(request: pytest.FixtureRequest, tmp_path: Path, migrated_sqli
 @pytest.fixture(scope="session")
 def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The sandbox as a process of its own, on a free port."""
+    with run_sandbox(tmp_path_factory.mktemp("sandbox")) as url:
+        yield url
+
+
+@contextmanager
+def run_sandbox(folder: Path, **more: str) -> Iterator[str]:
+    """Run the sandbox as a process of its own, on a free port; `more` are settings."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
         environment = {
             **os.environ,
-            "DATA_DIR": str(tmp_path_factory.mktemp("sandbox")),
+            "DATA_DIR": str(folder),
             "SANDBOX_PROCESSING_SECONDS": "0.2",
+            **more,
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "app.cli", "sandbox-on", str(listener.fileno())],

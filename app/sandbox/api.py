@@ -10,6 +10,7 @@ import re
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import NamedTuple
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -22,7 +23,7 @@ from app.sandbox.engine import Engine
 from app.sandbox.errors import ApiError, GlobalError, ServerCrashError
 from app.sandbox.faults import Faults, Meeting
 from app.sandbox.form import Form, Limits, receive_form
-from app.sandbox.records import User, get_or_add_user
+from app.sandbox.records import User, get_or_add_user, rename_user
 from app.sandbox.schema import SCHEMAS
 from app.sandbox.settings import KEY, Role, SandboxSettings
 from app.sandbox.store import Store
@@ -49,6 +50,13 @@ class _Path:
     format: Format
     type: str
     segments: tuple[str, ...]
+
+
+class Key(NamedTuple):
+    """A key as it came, and the account that it belongs to, if there are accounts."""
+
+    text: str
+    account: int | None
 
 
 class Api:
@@ -112,11 +120,20 @@ class Api:
         run = asyncio.get_running_loop().run_in_executor
         if request.method != "POST":
             # PHP reads a form from POST bodies only.
-            return await run(self._executor, self.answer, request, path, Form(), meeting)
+            key = await self.read_key(request)
+            return await run(self._executor, self.answer, request, path, Form(), key, meeting)
         async with receive_form(request, self._limits, self._executor) as form:
-            return await run(self._executor, self.answer, request, path, form, meeting)
+            key = await self.read_key(request, form)
+            return await run(self._executor, self.answer, request, path, form, key, meeting)
 
-    def answer(self, request: Request, path: _Path, form: Form, meeting: Meeting) -> Answer:
+    async def read_key(self, request: Request, form: Form | None = None) -> Key:
+        """Read the key of a request, and whose account's it is."""
+        # The query counts even where the form has another key; headers are never looked at.
+        text = request.query_params.get("api_key", form.fields.get("api_key", "") if form else "")
+        is_anybodys = self._settings.keys is None and KEY.fullmatch(text)
+        return Key(text, await self._settings.account_of(text) if is_anybodys else None)
+
+    def answer(self, request: Request, path: _Path, form: Form, key: Key, meeting: Meeting) -> Answer:
         """Make the one answer of a call; blocks."""
         instead = meeting.answer_before()
         if instead is not None:
@@ -125,7 +142,7 @@ class Api:
             # Schemas are static pages: no key is looked at.
             if path.type == "xsd":
                 return _schema(path)
-            user = self._authenticate(request, form)
+            user = self._authenticate(request, key)
             answer = self._dispatch(request.method.lower(), path, form, user, meeting)
             return meeting.answer_after(answer, path.format)
         except ApiError as error:
@@ -144,16 +161,14 @@ class Api:
         result = route.handler(call)
         return result if isinstance(result, Answer) else document(result, path.format)
 
-    def _authenticate(self, request: Request, form: Form) -> User | None:
-        # The query counts even where the form has another key; headers are never looked at.
-        key = request.query_params.get("api_key", form.fields.get("api_key", ""))
-        if '"' in key or key.endswith("\\"):
+    def _authenticate(self, request: Request, key: Key) -> User | None:
+        if '"' in key.text or key.text.endswith("\\"):
             raise ServerCrashError  # the key is pasted into a statement
         user = self.find_user(key)
         is_get = request.method == "GET"
         if user is None:
             # A wrong key is refused even where none is needed.
-            if key:
+            if key.text:
                 raise GlobalError(103)
             if not is_get:
                 raise GlobalError(102)
@@ -161,15 +176,19 @@ class Api:
             raise GlobalError(104, "API calls of the read-only user can only be of type GET. ")
         return user
 
-    def find_user(self, key: str) -> User | None:
+    def find_user(self, key: Key) -> User | None:
         """Find who a key belongs to; blocks."""
-        digest = _digest(key)
+        digest = _digest(key.text)
         role = self._roles.get(digest)
-        if self._settings.keys is None and KEY.fullmatch(key):
+        if self._settings.keys is None and KEY.fullmatch(key.text):
             role = "writer"
         if role is None:
             return None
         with self._store.transaction() as connection:
+            if key.account is not None:
+                # The account stays when its key is renewed: whom the key meant is known by the account from now on.
+                former, digest = digest, _digest(f"account {key.account}")
+                rename_user(connection, former, digest)
             return get_or_add_user(connection, digest, role)
 
     def _is_oversized(self, request: Request) -> bool:

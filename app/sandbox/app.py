@@ -14,12 +14,12 @@ from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, R
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from app.sandbox.api import Api
+from app.sandbox.api import Api, Key
 from app.sandbox.control import Control
 from app.sandbox.engine import Engine
 from app.sandbox.faults import Faults
 from app.sandbox.pages import HEADERS, render_dataset, render_index, render_study, render_task
-from app.sandbox.records import get_dataset_of_file, get_file
+from app.sandbox.records import StoredFile, get_dataset_of_file, get_file
 from app.sandbox.sessions import PhpSessions
 from app.sandbox.settings import SandboxSettings
 from app.sandbox.store import Store
@@ -130,11 +130,12 @@ async def _control(request: Request) -> Response:
 async def _download(request: Request) -> Response:
     running = _running(request)
     run = asyncio.get_running_loop().run_in_executor
-    return await run(running.executor, _find_download, running, request)
+    key = await running.api.read_key(request)
+    return await run(running.executor, _find_download, running, request, key)
 
 
-def _find_download(running: _Running, request: Request) -> Response:
-    user = running.api.find_user(request.query_params.get("api_key", ""))
+def _find_download(running: _Running, request: Request, key: Key) -> Response:
+    user = running.api.find_user(key)
     file_id = request.path_params["file_id"]
     with running.store.transaction() as connection:
         file = get_file(connection, file_id)
@@ -143,9 +144,21 @@ def _find_download(running: _Running, request: Request) -> Response:
         return PlainTextResponse("File not found", HTTPStatus.NOT_FOUND)
     if dataset and not dataset.is_visible_to(user):
         return PlainTextResponse("No permission to access this file", HTTPStatus.FORBIDDEN)
-    return FileResponse(
+    answer = FileResponse(
         running.store.file_path(file_id),
-        media_type="application/octet-stream",
         filename=request.path_params["name"],
         headers={"X-Content-Type-Options": "nosniff"},
     )
+    # As it is, which is not how the framework would write it.
+    answer.headers["Content-Type"] = _media_type(file)
+    return answer
+
+
+def _media_type(file: StoredFile) -> str:
+    """Repeat what the uploaded part said; PHP adds the charset to text, whatever the text is."""
+    said = file.media_type
+    if not said.isascii() or not said.isprintable() or not said:
+        return "application/octet-stream"
+    if said.lower().startswith("text/") and "charset=" not in said.lower():
+        return f"{said};charset=UTF-8"
+    return said

@@ -153,7 +153,7 @@ def get_data_qualities(call: Call) -> Node:
     if not qualities:
         raise ApiError(362)
     rows = [
-        Node("quality", [leaf("name", name), leaf("value", float(value))])
+        Node("quality", [leaf("name", name), leaf("value", "" if value is None else float(value))])
         for name, value in qualities.items()
     ]
     return Node("data_qualities", rows)

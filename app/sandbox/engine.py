@@ -6,12 +6,15 @@ process. Its work list is the datasets without an outcome, so work that was cut 
 
 import asyncio
 import logging
+import math
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 
 from app.sandbox.answers import html_entities
+from app.sandbox.qualities import Classes, Qualities, compute_qualities
 from app.sandbox.records import (
     Dataset,
     Feature,
@@ -29,6 +32,10 @@ logger = logging.getLogger(__name__)
 # The schema of the feature upload, which the engine's result has to pass.
 _NAME_MAX_LENGTH = 64
 _LABEL_MAX_LENGTH = 256
+
+# What the Java machine of the engine has, and a whole number takes.
+_HEAP_BYTES = 2 * 1024**3
+_INT_BYTES = 4
 
 # A pause between blocks lets the event loop run: reading holds the interpreter for most of its time.
 _PAUSE_SECONDS = 0.001
@@ -89,8 +96,10 @@ class Engine:
         try:
             if fault is not None:
                 raise _RefusedError(fault)
+            step = _Step(dataset, self._stop)
             with self._store.file_path(dataset.file_id).open("rb") as file:
-                summary = read_arff(file, _Step(_targets(dataset), self._stop))
+                summary = read_arff(file, step)
+            _require_numbers_that_fit(summary, step)
             features = _features(summary, dataset)
         except _StoppedError:
             return
@@ -98,14 +107,14 @@ class Engine:
             logger.info("dataset %d was processed with an error: %s", dataset_id, error)
             self._store_error(dataset_id, str(error))
             return
-        self._store_result(dataset_id, features, _qualities(summary, dataset))
+        self._store_result(dataset_id, features, step.qualities(summary))
 
     def _store_error(self, dataset_id: int, error: str) -> None:
         with self._store.transaction() as connection:
             if get_dataset(connection, dataset_id) is not None:
                 add_processing(connection, dataset_id, html_entities(error))
 
-    def _store_result(self, dataset_id: int, features: list[Feature], qualities: dict[str, float]) -> None:
+    def _store_result(self, dataset_id: int, features: list[Feature], qualities: Qualities) -> None:
         with self._store.transaction() as connection:
             dataset = get_dataset(connection, dataset_id)
             if dataset is None:
@@ -118,25 +127,54 @@ class Engine:
 class _Step(Watcher):
     """What the engine does while Weka reads."""
 
-    def __init__(self, targets: list[str], stop: threading.Event) -> None:
-        self._targets = targets
+    def __init__(self, dataset: Dataset, stop: threading.Event) -> None:
+        self._dataset = dataset
+        self._targets = _targets(dataset)
         self._stop = stop
+        self._classes = Classes()
 
     def on_header(self, attributes: list[Attribute]) -> None:
-        names = {attribute.name.decode(errors="replace") for attribute in attributes}
-        unknown = [target for target in self._targets if target not in names]
+        positions = {attribute.name.decode(errors="replace"): n for n, attribute in enumerate(attributes)}
+        unknown = [target for target in self._targets if target not in positions]
         if unknown:
             raise _RefusedError(f"Default target attribute(s) could not be found: [{', '.join(unknown)}]")
+        if len(self._targets) == 1:
+            self.target = positions[self._targets[0]]
+        # Of Weka, the class is the one column that cannot be taken away.
+        left_out = _names(self._dataset, "row_id_attribute") | {*self._dataset.listed("ignore_attribute")}
+        self.ignored = frozenset(n for name, n in positions.items() if name in left_out) - {self.target}
 
     def on_rows(self) -> None:
         # The engine asks each row for its class, which is set only where there is exactly one target.
         if len(self._targets) != 1:
             raise _RefusedError("Class is not set!")
 
+    def on_target(self, values: Sequence[bytes | None]) -> None:
+        self._classes.add(values)
+
     def on_block(self) -> None:
         if self._stop.is_set():
             raise _StoppedError
         time.sleep(_PAUSE_SECONDS)
+
+    def qualities(self, summary: Summary) -> Qualities:
+        """Compute the qualities of what was read."""
+        kept = [attribute for n, attribute in enumerate(summary.attributes) if n not in self.ignored]
+        target = None if self.target is None else summary.attributes[self.target]
+        return compute_qualities(summary, kept, target, self._classes)
+
+
+def _require_numbers_that_fit(summary: Summary, step: _Step) -> None:
+    """Give up where the engine's own arithmetic does: it keeps a table of labels by labels, and sums squares."""
+    target = None if step.target is None else summary.attributes[step.target]
+    if target is not None and len(target.labels) ** 2 * _INT_BYTES > _HEAP_BYTES:
+        raise _RefusedError("Java heap space")
+    if any(math.isinf(attribute.squares) for attribute in summary.attributes):
+        raise _RefusedError("Infinite or NaN")
+
+
+def _names(dataset: Dataset, field: str) -> set[str]:
+    return {name.strip() for name in dataset.metadata.get(field, "").split(",")}
 
 
 def _targets(dataset: Dataset) -> list[str]:
@@ -147,13 +185,16 @@ def _targets(dataset: Dataset) -> list[str]:
 
 def _features(summary: Summary, dataset: Dataset) -> list[Feature]:
     # The server sets these flags, and trims names where the engine does not.
-    targets = {name.strip() for name in dataset.metadata.get("default_target_attribute", "").split(",")}
-    row_ids = {name.strip() for name in dataset.metadata.get("row_id_attribute", "").split(",")}
+    targets = _names(dataset, "default_target_attribute")
+    row_ids = _names(dataset, "row_id_attribute")
     ignored = set(dataset.listed("ignore_attribute"))
     features = []
     for position, attribute in enumerate(summary.attributes):
         name = _latin(attribute.name, "name", _NAME_MAX_LENGTH).strip()
-        labels = tuple(_latin(label, "nominal_value", _LABEL_MAX_LENGTH) for label in attribute.labels)
+        # The order of the header is lost: the engine collects labels in a sorted set.
+        labels = tuple(
+            sorted(_latin(label, "nominal_value", _LABEL_MAX_LENGTH) for label in attribute.labels)
+        )
         if attribute.kind == "nominal" and not labels:
             raise _RefusedError(f"Nominal features need values: feature: {name}")
         features.append(
@@ -180,20 +221,3 @@ def _latin(value: bytes, element: str, longest: int) -> str:
             f"1 to {longest} characters, all of them ASCII."
         )
     return text
-
-
-def _qualities(summary: Summary, dataset: Dataset) -> dict[str, float]:
-    targets = _targets(dataset)
-    kinds = [attribute.kind for attribute in summary.attributes]
-    classes = next(
-        (len(a.labels) for a in summary.attributes if a.name.decode(errors="replace") in targets), 0
-    )
-    return {
-        "NumberOfClasses": classes,
-        "NumberOfFeatures": len(kinds),
-        "NumberOfInstances": summary.row_count,
-        "NumberOfInstancesWithMissingValues": summary.rows_with_missing,
-        "NumberOfMissingValues": sum(attribute.missing_count for attribute in summary.attributes),
-        "NumberOfNumericFeatures": kinds.count("numeric"),
-        "NumberOfSymbolicFeatures": kinds.count("nominal"),
-    }

@@ -36,6 +36,7 @@ class FilePart:
     filename: str
     size: int = 0
     md5: str = ""
+    media_type: str = ""
 
     def read_document(self) -> bytes:
         """Read what a parser of descriptions could want; the rest of a huge file stays on disk."""
@@ -145,6 +146,7 @@ class _Part:
         self._file: IO[bytes] | None = None
         self._text = bytearray()
         self._header: tuple[bytearray, bytearray] = (bytearray(), bytearray())
+        self._media_type = ""
         self.name = ""
         self.file: FilePart | None = None
 
@@ -159,6 +161,8 @@ class _Part:
         self._header = (bytearray(), bytearray())
         if key.lower() == b"content-disposition":
             self._read_disposition(bytes(value))
+        elif key.lower() == b"content-type":
+            self._media_type = value.decode("latin-1").strip()
 
     def _read_disposition(self, value: bytes) -> None:
         found: dict[bytes, str] = {}
@@ -200,6 +204,7 @@ class _Part:
         if not is_complete or not self.file.filename or self.file.size > self._limits.upload_max_bytes:
             self.file.size = 0
         self.file.md5 = self._md5.hexdigest()
+        self.file.media_type = self._media_type
         if self.name:
             form.files[self.name] = self.file
 

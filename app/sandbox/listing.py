@@ -6,7 +6,7 @@ from app.sandbox.answers import MEDIA_TYPES, Answer, Node, leaf
 from app.sandbox.call import Call
 from app.sandbox.errors import ApiError
 from app.sandbox.filters import QUALITY_FILTERS, Conditions, FilterRules, limit_and_offset, natural
-from app.sandbox.records import Dataset, get_qualities, to_dataset
+from app.sandbox.records import Dataset, get_listed_qualities, to_dataset
 
 _RULES = FilterRules(
     names=(
@@ -27,7 +27,7 @@ def list_datasets(call: Call) -> Node | Answer:
     query = f"SELECT * FROM datasets WHERE {conditions.where} ORDER BY id LIMIT ? OFFSET ?"  # noqa: S608 - fixed texts only
     with call.store.transaction() as connection:
         rows = connection.execute(query, (*conditions.values, *limit_and_offset(filters))).fetchall()
-        found = [(dataset, get_qualities(connection, dataset.id)) for dataset in map(to_dataset, rows)]
+        found = [(dataset, get_listed_qualities(connection, dataset.id)) for dataset in map(to_dataset, rows)]
     if not found:
         raise ApiError(372)
     if call.format == "json":

@@ -10,6 +10,22 @@ from typing import Any, Literal
 from app.sandbox.getcsv import getcsv
 from app.sandbox.settings import Role
 
+# The column of the database, which cuts what is longer without a word.
+_MEDIA_TYPE_LENGTH = 32
+
+# What lists of datasets and tasks show of the qualities.
+_LISTED = (
+    "MajorityClassSize",
+    "MinorityClassSize",
+    "NumberOfClasses",
+    "NumberOfFeatures",
+    "NumberOfInstances",
+    "NumberOfInstancesWithMissingValues",
+    "NumberOfMissingValues",
+    "NumberOfNumericFeatures",
+    "NumberOfSymbolicFeatures",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class User:
@@ -32,6 +48,7 @@ class StoredFile:
     filename: str
     size: int
     md5: str
+    media_type: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +130,16 @@ def get_or_add_user(connection: sqlite3.Connection, key_digest: str, role: Role)
     return User(row["id"], role)
 
 
-def add_file(connection: sqlite3.Connection, filename: str, size: int, md5: str) -> int:
+def rename_user(connection: sqlite3.Connection, former: str, key_digest: str) -> None:
+    """Let who was known by one digest be known by another, unless that one is somebody already."""
+    connection.execute("UPDATE OR IGNORE users SET key_digest = ? WHERE key_digest = ?", (key_digest, former))
+
+
+def add_file(connection: sqlite3.Connection, filename: str, size: int, md5: str, *, media_type: str) -> int:
     """Insert a file and return its id."""
-    statement = "INSERT INTO files (filename, size, md5) VALUES (?, ?, ?) RETURNING id"
-    return int(connection.execute(statement, (filename, size, md5)).fetchone()["id"])
+    statement = "INSERT INTO files (filename, size, md5, media_type) VALUES (?, ?, ?, ?) RETURNING id"
+    values = (filename, size, md5, media_type[:_MEDIA_TYPE_LENGTH])
+    return int(connection.execute(statement, values).fetchone()["id"])
 
 
 def get_file(connection: sqlite3.Connection, file_id: int) -> StoredFile | None:
@@ -249,7 +272,7 @@ def add_processing(
     dataset_id: int,
     error: str | None,
     features: Iterable[Feature] = (),
-    qualities: dict[str, float] | None = None,
+    qualities: Mapping[str, float | None] | None = None,
 ) -> None:
     """Store the outcome of the processing step."""
     connection.execute("INSERT INTO processed VALUES (?, ?, ?)", (dataset_id, now(), error))
@@ -282,12 +305,18 @@ def _to_feature(row: sqlite3.Row) -> Feature:
     return Feature(**{**values, **flags, "nominal_values": tuple(json.loads(values["nominal_values"]))})
 
 
-def get_qualities(connection: sqlite3.Connection, dataset_id: int) -> dict[str, float]:
+def get_qualities(connection: sqlite3.Connection, dataset_id: int) -> dict[str, float | None]:
     """Read the qualities of a dataset."""
     rows = connection.execute(
         "SELECT name, value FROM qualities WHERE dataset = ? ORDER BY name", (dataset_id,)
     )
     return {row["name"]: row["value"] for row in rows}
+
+
+def get_listed_qualities(connection: sqlite3.Connection, dataset_id: int) -> dict[str, float]:
+    """Read those qualities of a dataset that lists show, and that have a value."""
+    found = get_qualities(connection, dataset_id)
+    return {name: value for name in _LISTED if (value := found.get(name)) is not None}
 
 
 def get_next_unprocessed(connection: sqlite3.Connection) -> Dataset | None:

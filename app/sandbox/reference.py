@@ -142,6 +142,7 @@ EVALUATION_MEASURES = (
     "single_point_area_under_roc_curve",
     "total_cost",
     "unclassified_instance_count",
+    "unweighted_recall",
     "usercpu_time_millis",
     "usercpu_time_millis_testing",
     "usercpu_time_millis_training",

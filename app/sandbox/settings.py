@@ -1,7 +1,7 @@
 """What an operator can choose about the sandbox."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -13,6 +13,10 @@ KEY = re.compile(r"[0-9a-fA-F]{32}")
 _GIB = 1024**3
 
 
+async def _nobodys(_key: str) -> int | None:
+    return None
+
+
 @dataclass(frozen=True, kw_only=True)
 class SandboxSettings:
     """Settings of one sandbox.
@@ -21,6 +25,8 @@ class SandboxSettings:
         data_dir: Where everything it knows is kept; made if missing.
         base_url: Its own address as clients see it, without a slash at the end; used in `oml:url`.
         keys: API key -> role. `None`: every key of 32 hexadecimal digits is a writer of its own.
+        account_of: Tells the number of the account that a key belongs to now, where somebody keeps accounts.
+            So a renewed key keeps its user. Asked only where any key is one.
         processing_delay_seconds: How long a dataset waits before the processing step looks at it.
         upload_max_bytes: Largest file part (PHP's `upload_max_filesize`).
         post_max_bytes: Largest declared body (PHP's `post_max_size`).
@@ -30,6 +36,7 @@ class SandboxSettings:
     data_dir: Path
     base_url: str = "http://127.0.0.1:5001"
     keys: Mapping[str, Role] | None = field(default=None, repr=False)
+    account_of: Callable[[str], Awaitable[int | None]] = _nobodys
     processing_delay_seconds: float = 1.0
     upload_max_bytes: int = 4 * _GIB
     post_max_bytes: int = 5 * _GIB

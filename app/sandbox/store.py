@@ -16,7 +16,8 @@ CREATE TABLE IF NOT EXISTS files (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     filename TEXT NOT NULL,
     size INTEGER NOT NULL,
-    md5 TEXT NOT NULL
+    md5 TEXT NOT NULL,
+    media_type TEXT NOT NULL DEFAULT ''
 );
 CREATE TABLE IF NOT EXISTS datasets (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -63,7 +64,7 @@ CREATE TABLE IF NOT EXISTS features (
 CREATE TABLE IF NOT EXISTS qualities (
     dataset INTEGER NOT NULL REFERENCES processed (dataset) ON DELETE CASCADE,
     name TEXT NOT NULL,
-    value REAL NOT NULL,
+    value REAL,
     PRIMARY KEY (dataset, name)
 );
 -- What a fault keeps the processing step from: for ever (no error), or from succeeding once.
@@ -126,6 +127,16 @@ WITH RECURSIVE number (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM number WHER
     INSERT OR IGNORE INTO runs (id, flow, setup) SELECT id, 1, id FROM number;
 """
 
+# What makes of a database of before, in which files had no media type and every quality a value, one of today.
+_UPGRADE = """
+ALTER TABLE files ADD COLUMN media_type TEXT NOT NULL DEFAULT '';
+ALTER TABLE qualities RENAME TO qualities_before;
+"""
+_UPGRADED = """
+INSERT INTO qualities SELECT * FROM qualities_before;
+DROP TABLE qualities_before;
+"""
+
 _FOLDER_MODULO = 10_000
 
 
@@ -156,7 +167,9 @@ class Store:
         connection.executescript(
             "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;"
         )
-        connection.executescript(_SCHEMA)
+        columns = {row["name"] for row in connection.execute("PRAGMA table_info(files)")}
+        is_of_before = bool(columns) and "media_type" not in columns
+        connection.executescript(f"{_UPGRADE}{_SCHEMA}{_UPGRADED}" if is_of_before else _SCHEMA)
         self._connection = connection
 
     def close(self) -> None:

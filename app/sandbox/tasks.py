@@ -13,7 +13,7 @@ from app.sandbox.records import (
     add_tag,
     get_dataset,
     get_features,
-    get_qualities,
+    get_listed_qualities,
     get_tags,
     to_dataset,
 )
@@ -321,7 +321,7 @@ def _listed(connection: sqlite3.Connection, row: sqlite3.Row) -> Listed:
         task_type,
         dataset,
         get_inputs(connection, task_id),
-        get_qualities(connection, dataset.id),
+        get_listed_qualities(connection, dataset.id),
     )
 
 

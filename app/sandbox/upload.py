@@ -108,7 +108,7 @@ def _publish(call: Call, new: NewDataset, file: FilePart, tags: list[str]) -> tu
     if call.meets("race-134"):
         _lose_the_race(call, file)
     with call.store.transaction() as connection:
-        file_id = add_file(connection, file.filename, file.size, file.md5)
+        file_id = _add_file(connection, file)
         dataset_id = add_dataset(connection, new, call.caller.id, file_id)
         _hold(call, connection, dataset_id)
         for number, tag in enumerate(tags):
@@ -124,8 +124,12 @@ def _publish(call: Call, new: NewDataset, file: FilePart, tags: list[str]) -> tu
 def _lose_the_race(call: Call, file: FilePart) -> NoReturn:
     """Keep the file, which nobody will ask for, and say that the version was taken meanwhile."""
     with call.store.transaction() as connection:
-        _move(file.path, call.store, add_file(connection, file.filename, file.size, file.md5))
+        _move(file.path, call.store, _add_file(connection, file))
     raise ApiError(134)
+
+
+def _add_file(connection: sqlite3.Connection, file: FilePart) -> int:
+    return add_file(connection, file.filename, file.size, file.md5, media_type=file.media_type)
 
 
 def _hold(call: Call, connection: sqlite3.Connection, dataset_id: int) -> None:

@@ -4,9 +4,10 @@ Of dates only the default format is known: the gate of an upload lets no other t
 is in memory at a time.
 """
 
+import math
 import re
-from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import BinaryIO
@@ -20,6 +21,7 @@ _BATCH_CELLS = 1 << 17
 _SPECIAL = re.compile(rb"['\"%{}\x00-\x09\x0b-\x20]")
 _EMPTY_CELL = re.compile(rb",,|\n,|,\n|\A,|,\Z")
 
+_SQUARES_MATTER = 1e149
 _NUMBER_BYTES = b"0123456789+-.eE"
 _JAVA_DOUBLE = re.compile(
     rb"[\x00-\x20]*[+-]?(?:(NaN)|Infinity|(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
@@ -38,11 +40,13 @@ class Attribute:
     kind: str
     labels: dict[bytes, None] = field(default_factory=dict)
     missing_count: int = 0
+    squares: float = 0.0
+    """The sum of the squares of a numeric column, as far as it comes near the largest number."""
 
 
 @dataclass(slots=True)
 class Summary:
-    """What was found in a file that Weka can read to its end."""
+    """What was found in a file that Weka can read to its end; `rows_with_missing` leaves out ignored columns."""
 
     attributes: list[Attribute]
     row_count: int = 0
@@ -50,13 +54,24 @@ class Summary:
 
 
 class Watcher:
-    """Told of the progress of a reader; each of its methods may raise to end the reading."""
+    """Told of the progress of a reader; each of its methods may raise to end the reading.
+
+    Attributes:
+        target: the position of the column whose values it wants to see, set once the header is read.
+        ignored: positions of columns in which a missing value does not make a row one with missing values.
+    """
+
+    target: int | None = None
+    ignored: frozenset[int] = frozenset()
 
     def on_header(self, attributes: list[Attribute]) -> None:
         """The header was read, no row yet."""
 
     def on_rows(self) -> None:
         """At least one more row was read."""
+
+    def on_target(self, values: Sequence[bytes | None]) -> None:
+        """These are the next values of the column whose position is `target`."""
 
     def on_block(self) -> None:
         """A block of the file is done."""
@@ -260,6 +275,7 @@ class _RowReader:
         self._check_batch()
         last = -1
         has_missing = False
+        target: bytes | None = self._left_out_target()
         position = 1
         while True:
             if position >= len(tokens):
@@ -269,13 +285,24 @@ class _RowReader:
             index = self._sparse_index(tokens[position], last, line)
             if position + 1 >= len(tokens):
                 raise error_at("premature end of line", END, line)
-            has_missing |= self._check_cell(tokens[position + 1], index, line)
+            is_missing = self._check_cell(tokens[position + 1], index, line)
+            has_missing |= is_missing and index not in self._watcher.ignored
+            if index == self._watcher.target:
+                target = None if is_missing else tokens[position + 1].value
             last = index
             position += 2
         self._watcher.on_rows()
+        if self._watcher.target is not None:
+            self._watcher.on_target([target])
         self._summary.row_count += 1
         self._summary.rows_with_missing += has_missing
         return _after_weight(tokens[position + 1 :], line)
+
+    def _left_out_target(self) -> bytes | None:
+        """Return what the target is in a sparse row that does not name it: zero, or the first label."""
+        if self._watcher.target is None:
+            return None
+        return next(iter(self._attributes[self._watcher.target].labels), b"0")
 
     def _sparse_index(self, token: Token, last: int, line: int) -> int:
         if token.is_symbol or not re.fullmatch(rb"[+-]?\d+", token.text):
@@ -317,6 +344,11 @@ class _RowReader:
         if failures:
             raise error_at(message, Token(rows[bad_row][bad_column] or b""), numbers[bad_row])
         self._summary.row_count += len(rows)
+        if self._watcher.target is not None:
+            self._watcher.on_target([row[self._watcher.target] for row in rows])
+        for cells in rows if self._watcher.ignored else ():
+            for position in self._watcher.ignored:
+                cells[position] = b""
         self._summary.rows_with_missing += sum(None in row for row in rows)
 
 
@@ -342,7 +374,7 @@ def _check_column(attribute: Attribute, column: _Column) -> tuple[list[int], _Fa
     """Find the rows that hold NaN, which is missing as well, and the first value that the type refuses."""
     match attribute.kind:
         case "numeric":
-            return _check_numbers(column)
+            return _check_numbers(attribute, column)
         case "nominal" if not attribute.labels.keys() >= {cell for cell in column if cell is not None}:
             return [], _first(column, attribute.labels.__contains__, "nominal value not declared in header")
         case "date":
@@ -353,19 +385,38 @@ def _check_column(attribute: Attribute, column: _Column) -> tuple[list[int], _Fa
     return [], None
 
 
-def _check_numbers(column: _Column) -> tuple[list[int], _Failure]:
+def _check_numbers(attribute: Attribute, column: _Column) -> tuple[list[int], _Failure]:
     present = [cell for cell in column if cell is not None]
     if not b"".join(present).translate(None, _NUMBER_BYTES):
         try:
             # float() knows Java's grammar where only these characters occur; this is the quick way.
-            deque(map(float, present), maxlen=0)
+            _add_squares(attribute, [*map(float, present)])
         except ValueError:
             pass
         else:
             return [], None
     failure = _first(column, _JAVA_DOUBLE.fullmatch, "number expected")
     matches = [None if cell is None else _JAVA_DOUBLE.fullmatch(cell) for cell in column]
+    _add_squares(attribute, [java_double(match[0]) for match in matches if match and not match[1]])
     return [row for row, match in enumerate(matches) if match and match[1]], failure
+
+
+def _add_squares(attribute: Attribute, numbers: list[float]) -> None:
+    # Smaller numbers do not count beside the largest one there is, however many they are.
+    if max(map(abs, numbers), default=0) > _SQUARES_MATTER:
+        attribute.squares += sum(number * number for number in numbers)
+
+
+def java_double(text: bytes) -> float:
+    """Read a number of Java's grammar, which has hexadecimal ones, and letters behind that say its type."""
+    shown = text.decode("latin-1").strip("".join(map(chr, range(0x21))))
+    if "x" in shown.lower():
+        mantissa, _, exponent = shown.lower().rpartition("p")
+        try:
+            return float.fromhex(f"{mantissa}p{exponent.rstrip('fd')}")
+        except OverflowError:
+            return math.inf
+    return float(shown if shown.endswith("Infinity") else shown.rstrip("fFdD"))
 
 
 def _first(column: _Column, accepts: Callable[[bytes], object], message: str) -> _Failure:

@@ -4,6 +4,7 @@ import threading
 import time
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.sandbox.conftest import ADMIN, ARFF, WRITER, Server, describe
@@ -58,14 +59,27 @@ def test_dataset_when_weka_accepts_it_then_it_becomes_active_with_features_and_q
     assert [f["name"] for f in features if f["is_target"] == "true"] == ["class"]
     assert features[-1]["nominal_value"] == ["a", "b"]
     qualities = server.get(f"data/qualities/{dataset_id}").json()["data_qualities"]["quality"]
-    assert {quality["name"]: float(quality["value"]) for quality in qualities} == {
+    # Of `my id`, `y` and `class`: columns that are ignored or name rows do not count.
+    assert {quality["name"]: pytest.approx(float(quality["value"])) for quality in qualities} == {
+        "AutoCorrelation": 0,
+        "Dimensionality": 1,
+        "MajorityClassPercentage": 100 / 3,
+        "MajorityClassSize": 1,
+        "MinorityClassPercentage": 100 / 3,
+        "MinorityClassSize": 1,
+        "NumberOfBinaryFeatures": 1,
         "NumberOfClasses": 2,
-        "NumberOfFeatures": 6,
+        "NumberOfFeatures": 3,
         "NumberOfInstances": 3,
-        "NumberOfInstancesWithMissingValues": 3,
-        "NumberOfMissingValues": 6,
-        "NumberOfNumericFeatures": 3,
+        "NumberOfInstancesWithMissingValues": 1,
+        "NumberOfMissingValues": 2,
+        "NumberOfNumericFeatures": 2,
         "NumberOfSymbolicFeatures": 1,
+        "PercentageOfBinaryFeatures": 100 / 3,
+        "PercentageOfInstancesWithMissingValues": 100 / 3,
+        "PercentageOfMissingValues": 200 / 9,
+        "PercentageOfNumericFeatures": 200 / 3,
+        "PercentageOfSymbolicFeatures": 100 / 3,
     }
 
 
@@ -90,6 +104,13 @@ def test_dataset_when_weka_accepts_it_then_it_becomes_active_with_features_and_q
         (HEADER.replace("{a,b}", "{a,caf\u00e9}") + "1,a\n", "class", "nominal_value"),
         (HEADER.replace("{a,b}", f"{{a,{'b' * 257}}}") + "1,a\n", "class", "1 to 256 characters"),
         (HEADER.replace("{a,b}", "{a,''}") + "1,a\n", "class", "nominal_value"),
+        (HEADER + "1.3408e154,a\n", "class", "Infinite or NaN"),
+        (HEADER + "0,a\n-1e200,b\n", "class", "Infinite or NaN"),
+        (HEADER + "1e154,a\n1e154,b\n", "class", "Infinite or NaN"),
+        (HEADER + "0,a\n" * 1000 + "Infinity,a\n", "class", "Infinite or NaN"),
+        (HEADER + "0,a\n" * 1000 + "0x1p1000,a\n", "class", "Infinite or NaN"),
+        ("@relation t\n@attribute x numeric\n@attribute c {a,b}\n@data\n{0 1e200,1 b}\n", "c", "Infinite or NaN"),
+        (HEADER.replace("{a,b}", "{" + ",".join(map(str, range(30_000))) + "}") + "1,1\n", "class", "Java heap space"),
     ],
 )  # fmt: skip
 def test_dataset_when_the_engine_gives_up_then_it_stays_in_preparation_with_the_reason(
@@ -104,6 +125,58 @@ def test_dataset_when_the_engine_gives_up_then_it_stays_in_preparation_with_the_
     qualities = server.get(f"data/qualities/{dataset_id}").json()["error"]
     assert qualities["code"] == "364"
     assert qualities["additional_information"]
+
+
+@pytest.mark.parametrize(
+    ("arff", "target"),
+    [
+        (HEADER + "1.34e154,a\n", "class"),
+        (HEADER.replace("x numeric", "x {" + ",".join(map(str, range(60_000))) + "}") + "1,a\n", "class"),
+        (HEADER.replace("x numeric", "x string") + "1e200,a\n", "class"),
+        ("@relation t\n" + "".join(f"@attribute a{n} numeric\n" for n in range(20_000)) + "@data\n", "a0"),
+    ],
+)
+def test_dataset_when_it_is_next_to_what_the_engine_gives_up_then_it_becomes_active(
+    server: Server, arff: str, target: str
+) -> None:
+    dataset_id = server.publish(describe(default_target_attribute=target), arff.encode())
+
+    assert server.wait_until_processed(dataset_id)["status"] == "active"
+
+
+def test_features_when_nominal_then_their_labels_are_sorted_and_the_file_is_as_it_was(server: Server) -> None:
+    arff = HEADER.replace("{a,b}", "{b,'c d',a,B,10,9}") + "1,a\n"
+    dataset_id = server.publish(describe(default_target_attribute="class"), arff.encode())
+    url = server.wait_until_processed(dataset_id)["url"]
+
+    assert features_of(server, dataset_id)[1]["nominal_value"] == ["10", "9", "B", "a", "b", "c d"]
+    assert httpx.get(url).text == arff
+
+
+def test_qualities_when_the_target_is_a_number_then_nothing_of_classes_has_a_value(server: Server) -> None:
+    arff = "@relation t\n@attribute x numeric\n@attribute y numeric\n@data\n1,5\n2,3\n3,4\n"
+    dataset_id = server.publish(describe(default_target_attribute="y"), arff.encode())
+    server.wait_until_processed(dataset_id)
+    found = server.get(f"data/qualities/{dataset_id}").json()["data_qualities"]["quality"]
+    values = {quality["name"]: quality["value"] for quality in found}
+
+    assert len(values) == 19
+    assert {name for name, value in values.items() if value == []} == {
+        "MajorityClassPercentage",
+        "MajorityClassSize",
+        "MinorityClassPercentage",
+        "MinorityClassSize",
+    }
+    assert (values["NumberOfClasses"], values["AutoCorrelation"]) == ("0.0", "0.5")
+
+
+def test_qualities_when_sparse_then_a_target_that_is_left_out_is_zero(server: Server) -> None:
+    arff = b"@relation t\n@attribute x numeric\n@attribute y numeric\n@data\n{0 1}\n{1 5}\n{0 2,1 4}\n"
+    dataset_id = server.publish(describe(format="Sparse_ARFF", default_target_attribute="y"), arff)
+    server.wait_until_processed(dataset_id)
+    found = server.get(f"data/qualities/{dataset_id}").json()["data_qualities"]["quality"]
+
+    assert {quality["name"]: quality["value"] for quality in found}["AutoCorrelation"] == "3.0"
 
 
 def test_dataset_when_it_has_no_rows_then_no_target_is_needed(server: Server) -> None:
