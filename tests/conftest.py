@@ -61,6 +61,7 @@ NO_CERTIFICATES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 SHARED = {
+    "wire": "wire",
     "own_pages": "pages",
     "browser": "browser",
     "storage": "store",

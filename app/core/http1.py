@@ -22,6 +22,8 @@ HEAD_BYTES = 64 << 10
 
 Browsers and proxies stop at 8 to 32 KiB. Counted by segments, so what comes in one read may be larger, by 256 KiB.
 """
+HEADERS = 256
+"""Most headers of a request: every reader of one goes through all of them."""
 HEAD_SECONDS = 30
 """In which a head has to arrive, and the rest of a body that was answered before it was read."""
 QUEUED_REQUESTS = 64
@@ -116,7 +118,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the head is ambiguous."""
         self._progressed = True
-        self._refusal = self._head_problem()
+        self._refusal = self._excess() or self._head_problem()
         if self._refusal:
             raise self._refusal
         if self.parser.should_upgrade():
@@ -138,6 +140,12 @@ class HttpProtocol(HttpToolsProtocol):
             return BadRequestError("Of transfer codings this server knows chunked alone, in HTTP/1.1.")
         if self.parser.get_method() == b"CONNECT":
             return MethodNotAllowedError("This server is no proxy.")
+        return None
+
+    def _excess(self) -> Problem | None:
+        """Say why a request is more than anybody sends."""
+        if len(self.headers) > HEADERS:
+            return HeadTooLargeError(f"A request has at most {HEADERS} headers.")
         if len(self.pipeline) >= QUEUED_REQUESTS:
             return BadRequestError("Too many requests wait for their answers on this connection.")
         return None

@@ -60,7 +60,7 @@ def connect(port: int) -> socket.socket:
     return connection
 
 
-def exchange(port: int, segments: Sequence[bytes]) -> list[Answer]:
+def exchange(port: int, segments: Sequence[bytes], *, pause_seconds: float = SEGMENT_SECONDS) -> list[Answer]:
     """Send the segments one after another and return every answer, up to the end of the connection.
 
     The server has to end it: after a refusal, or because the last request says `Connection: close`.
@@ -70,7 +70,7 @@ def exchange(port: int, segments: Sequence[bytes]) -> list[Answer]:
         try:
             for number, segment in enumerate(segments):
                 if number:
-                    time.sleep(SEGMENT_SECONDS)
+                    time.sleep(pause_seconds)
                 connection.sendall(segment)
         except (BrokenPipeError, ConnectionResetError):
             pass  # the server had read enough

@@ -88,6 +88,12 @@ def test_head_when_it_has_no_end_then_refused_within_a_bound_and_memory_is_flat(
     assert [answer.status for answer in read_answers(received)] == [status]
 
 
+def test_head_when_it_has_thousands_of_headers_in_one_segment_then_refused(site: Site) -> None:
+    (answer,) = exchange(site.port, [request(*["a:b"] * 5000, method="GET", target="/health/live") + LAST])
+
+    assert (answer.status, answer.headers["connection"]) == (431, "close")
+
+
 def test_head_when_as_large_as_any_client_sends_then_answered(site: Site) -> None:
     large = request("Cookie: " + "a" * 32_000, method="GET", target="/nowhere")
 

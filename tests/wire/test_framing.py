@@ -1,6 +1,10 @@
 """Every sequence of bytes has the answers that it should have, and never one more."""
 
+import itertools
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.service import Site
 from tests.wire.stream import chunked, exchange, request
@@ -240,3 +244,33 @@ def test_connect_when_asked_for_then_refused_and_no_tunnel(site: Site, target: s
     head = request(f"Content-Length: {len(body)}", method="CONNECT", target=target)
 
     assert [answer.status for answer in exchange(site.port, [head + body + HIDDEN, LAST])] in ([405], [BAD])
+
+
+SOUND: dict[str, tuple[bytes, int]] = {
+    "length": (request(LENGTH) + BODY, READ),
+    "chunks": (request(CHUNKED) + chunked(BODY[:7], BODY[7:]), READ),
+    "length and an upgrade": (request(LENGTH, *_offer("websocket")) + BODY, READ),
+    "chunks and an upgrade": (request(CHUNKED, *_offer("h2c")) + chunked(BODY), READ),
+    "no body": (HIDDEN, GONE),
+    "an upgrade and no body": (request(*_offer("h2c"), method="GET", target="/nowhere"), GONE),
+    "a request as body": (request(f"Content-Length: {len(HIDDEN)}") + HIDDEN, BAD),
+    "a request as chunk, with an upgrade": (request(CHUNKED, *_offer("h2c")) + chunked(HIDDEN), BAD),
+}
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    names=st.lists(st.sampled_from(sorted(SOUND)), min_size=1, max_size=6),
+    cuts=st.lists(st.integers(1, 1500), max_size=6),
+)
+def test_stream_when_cut_anywhere_then_the_answers_are_the_same(
+    site: Site, names: list[str], cuts: list[int]
+) -> None:
+    stream = b"".join(SOUND[name][0] for name in names) + LAST
+    places = [0, *sorted(cut for cut in set(cuts) if cut < len(stream)), len(stream)]
+    segments = [stream[start:end] for start, end in itertools.pairwise(places)]
+
+    answers = exchange(site.port, segments, pause_seconds=0.002)
+
+    assert [answer.status for answer in answers] == [*(SOUND[name][1] for name in names), OK]
+    assert all(answer.wrong_fields == ["email"] for answer in answers if answer.status == READ)
