@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 HASHES_SAMPLED = 64
 WATCHERS_PER_USER = 50
+FILE_THREADS = 16
+"""Behind `asyncio.to_thread`, which is for files: they wait for the disk, and compute nothing (tests/rules)."""
 CHECKS_AT_ONCE, CHECKS_QUEUE, CHECKS_PER_USER = 2, 200, 20
 """Each takes milliseconds, or a second where somebody means harm; who does waits for themselves."""
 REDIS_CONNECTIONS = 20
@@ -91,6 +94,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         MigrationError: the database is not where this version needs it; the text says which command to run.
     """
     allow_many_files()
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(FILE_THREADS, "files"))
     async with AsyncExitStack() as stack:
         wakeups = Wakeups()
         database = Database(settings, wakeups)

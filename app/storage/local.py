@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.core.errors import StorageFullError
+from app.core.executors import BoundedExecutor
 from app.core.system import write_through
 from app.storage.faults import disk_faults, log_fault
 from app.storage.parts import Digests, Part, Stage
@@ -22,6 +23,8 @@ BUFFERS_BYTES = 1 << 23
 """What all writers of a process gather before threads write it: few hops for one client, little memory for many."""
 STEP_BYTES = 1 << 26
 """What a thread copies and hashes in one go; in between a worker can be stopped."""
+WHOLE_FILES_AT_ONCE, WHOLE_FILES_QUEUE = 2, 1000
+"""Files that are put together or hashed: processors are what they take, and workers at most as many as wait."""
 COPY_BYTES = 1 << 20
 DROPPED_BYTES = 1 << 22
 """Parts from here on are dropped as soon as they are added; to wait for the disk after each small one takes long."""
@@ -91,6 +94,10 @@ class LocalStorage:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._writers = 0
+        # Of 64 MiB at a time: in the threads that all share, whoever sends bytes would wait for whole files.
+        self._whole_files = BoundedExecutor(
+            "whole-files", threads=WHOLE_FILES_AT_ONCE, queue=WHOLE_FILES_QUEUE
+        )
 
     def path(self, upload_id: str, stage: Stage) -> Path:
         """Return where the file of this stage is, or will be."""
@@ -124,13 +131,39 @@ class LocalStorage:
                 await asyncio.to_thread(_begin_growing, growing, list(zip(paths[:1], parts[:1], strict=True)))
                 at = parts[0].length if parts else 0
                 for path, part in zip(paths[1:], parts[1:], strict=True):
-                    await _add(growing, at, path, part.length)
+                    await self._add(growing, at, path, part.length)
                     at += part.length
                 await asyncio.to_thread(_finish_growing, growing, source, folders.values(), length)
-        digests = await _hash(source, on_progress)
+        digests = await self._hash(source, on_progress)
         if digests.length != length:
             raise OSError(f"{digests.length} bytes are on the disk where {length} were recorded")
         return digests
+
+    async def _add(self, growing: Path, at: int, part: Path, length: int) -> None:
+        """Add a part, and drop it once its bytes are durable: the disk need not hold the file twice."""
+        if await asyncio.to_thread(_is_in, growing, at + length, part):
+            return
+        with (
+            await asyncio.to_thread(part.open, "rb") as source,
+            await asyncio.to_thread(growing.open, "r+b") as target,
+        ):
+            target.seek(at)
+            left = length
+            while left:
+                step = min(left, STEP_BYTES)
+                await self._whole_files.run(_copy, source, target, step)
+                left -= step
+            if length >= DROPPED_BYTES:
+                await asyncio.to_thread(_drop_added, target, part)
+
+    async def _hash(self, path: Path, on_progress: Callable[[int], None]) -> Digests:
+        md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+        length = 0
+        with await asyncio.to_thread(path.open, "rb") as file:
+            while step := await self._whole_files.run(_hash_step, file, (md5, sha256)):
+                length += step
+                on_progress(length)
+        return Digests(length, md5.hexdigest(), sha256.hexdigest())
 
     async def keep(self, upload_id: str, stage: Stage) -> None:
         """Do nothing: all who see this folder see the file."""
@@ -204,24 +237,6 @@ def _begin_growing(growing: Path, first: Sequence[tuple[Path, Part]]) -> None:
         raise OSError("a part is shorter than was recorded")
 
 
-async def _add(growing: Path, at: int, part: Path, length: int) -> None:
-    """Add a part, and drop it once its bytes are durable: the disk need not hold the file twice."""
-    if await asyncio.to_thread(_is_in, growing, at + length, part):
-        return
-    with (
-        await asyncio.to_thread(part.open, "rb") as source,
-        await asyncio.to_thread(growing.open, "r+b") as target,
-    ):
-        target.seek(at)
-        left = length
-        while left:
-            step = min(left, STEP_BYTES)
-            await asyncio.to_thread(_copy, source, target, step)
-            left -= step
-        if length >= DROPPED_BYTES:
-            await asyncio.to_thread(_drop_added, target, part)
-
-
 def _is_in(growing: Path, end: int, part: Path) -> bool:
     """Say whether a worker that died has added the part already: only then is it gone."""
     return not part.exists() and growing.stat().st_size >= end
@@ -255,16 +270,6 @@ def _finish_growing(growing: Path, source: Path, folders: Iterable[Path], length
                 part.unlink(missing_ok=True)
         else:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-async def _hash(path: Path, on_progress: Callable[[int], None]) -> Digests:
-    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    length = 0
-    with await asyncio.to_thread(path.open, "rb") as file:
-        while step := await asyncio.to_thread(_hash_step, file, (md5, sha256)):
-            length += step
-            on_progress(length)
-    return Digests(length, md5.hexdigest(), sha256.hexdigest())
 
 
 def _hash_step(file: BinaryIO, hashes: Sequence["hashlib._Hash"]) -> int:
