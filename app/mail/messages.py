@@ -13,6 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from app.core.addresses import spellings
 from app.core.mailboxes import Mailbox, parse_mailbox
 from app.core.settings import Settings, SettingsError
 
@@ -129,7 +130,7 @@ class MessageBuilder:
         }
         message = EmailMessage(policy=SMTP)
         message["From"] = self._sender.mailbox.header(default_name="OpenML")
-        message["To"] = Address(addr_spec=recipient)
+        message["To"] = _recipient(recipient)
         message["Subject"] = SUBJECTS[mail_kind]
         message["Date"] = format_datetime(created_at)
         message["Message-ID"] = f"<{number}.{created_at:%Y%m%d%H%M%S%f}@{self._sender.mailbox.domain}>"
@@ -186,6 +187,18 @@ def _encoding(text: str) -> str:
     if max(len(line.encode()) for line in text.splitlines() or [""]) > LONGEST_LINE:
         return "quoted-printable"
     return "7bit" if text.isascii() else "8bit"
+
+
+def _recipient(address: str) -> Address:
+    """Return an address of an account, whatever other servers took for one; `a..b@c` is written `"a..b"@c`.
+
+    Raises:
+        ValueError: it has no host to send to.
+    """
+    name, _, host = spellings(address)[0].rpartition("@")
+    if not (name and host):
+        raise ValueError("an address without a host")
+    return Address(username=name, domain=host)
 
 
 def _address_in(text: str | None) -> Address | None:
