@@ -1,7 +1,6 @@
 """What surrounds every request: an id, one log line, the headers of a careful site, and a cap on its body."""
 
 import asyncio
-import contextlib
 import itertools
 import re
 import secrets
@@ -21,9 +20,6 @@ BODY_BYTES = 1 << 20
 """Largest body that does not stream to disk."""
 BODY_SECONDS = 60
 """In which a body that does not stream to disk has to arrive; a mebibyte takes that long on a modem."""
-LINGER_SECONDS = 2.0
-LINGER_BYTES = 1 << 22
-"""For which a body is read, and forgotten, after an answer that came before its end: what is under way on a line."""
 _BODY = "openml.body"
 """Where the scope of a request has its body."""
 SECURITY_HEADERS = (
@@ -133,7 +129,6 @@ class IncomingBody:
         has_ended: nothing more will come.
         is_bounded: these limits hold. They do for every `BoundedRoute` until a reader with limits of its own takes over
             or the answer begins. Files are sent by applications that read nothing, and wait here for the client to go.
-        is_awaited: the client waits for `100 Continue` before it sends any of it, and nobody asked for it yet.
     """
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
@@ -142,7 +137,6 @@ class IncomingBody:
         self.declared = int(length) if length.isdecimal() else None
         self.has_ended = not self.declared and "transfer-encoding" not in headers
         self.is_bounded = False
-        self.is_awaited = headers.get("expect", "").lower() == "100-continue"
         self._receive = receive
         self._received = 0
         self._deadline = asyncio.get_running_loop().time() + BODY_SECONDS
@@ -156,7 +150,6 @@ class IncomingBody:
         is_bounded = self.is_bounded and not self.has_ended
         if is_bounded and (self.declared or 0) > BODY_BYTES:
             raise HTTPException(413)
-        self.is_awaited = False
         try:
             async with asyncio.timeout_at(self._deadline if is_bounded else None):
                 message = await self._receive()
@@ -164,28 +157,10 @@ class IncomingBody:
             raise HTTPException(408, headers={"Connection": "close"}) from None
         self._received += len(message.get("body", b""))
         if is_bounded and self._received > BODY_BYTES:
-            raise HTTPException(413, headers={"Connection": "close"})
+            raise HTTPException(413)
         # Later calls only wait for the client to go away.
         self.has_ended = not message.get("more_body", False)
         return message
-
-    @property
-    def is_left_behind(self) -> bool:
-        """Whether an answer now leaves a body behind that nobody will read, and the client may not end."""
-        return not self.has_ended and (self.is_awaited or self._received > 0)
-
-    async def discard(self) -> None:
-        """Read what still comes, within the limits above: a client that is hung up on at once may miss the answer."""
-        until = asyncio.get_running_loop().time() + LINGER_SECONDS
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(until):
-                # What has arrived already is handed out without waiting, and no time-out would end that.
-                left = LINGER_BYTES
-                while left > 0 and not self.has_ended and asyncio.get_running_loop().time() < until:
-                    message = await self._receive()
-                    left -= len(message.get("body", b""))
-                    self.has_ended = not message.get("more_body", False)
-                    await asyncio.sleep(0)
 
 
 def admit_body(scope: Scope, receive: Receive) -> IncomingBody:
@@ -201,7 +176,7 @@ def body_of(scope: Scope) -> IncomingBody:
 
 
 class BodyMiddleware:
-    """Bounds every body, and closes the connection properly after an answer that came before a body's end."""
+    """Hands each request its body, whose limits hold until the answer begins."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -212,20 +187,10 @@ class BodyMiddleware:
             await self._app(scope, receive, send)
             return
         body = admit_body(scope, receive)
-        closes = False
 
-        async def send_and_linger(message: Message) -> None:
-            nonlocal closes
-            if message["type"] == "http.response.start":
-                body.is_bounded = False
-                closes = (b"connection", b"close") in message["headers"]
-                if body.is_left_behind and not closes:
-                    message["headers"].append((b"connection", b"close"))
-                    closes = True
-            elif closes and not (message.get("more_body") or body.has_ended or body.is_awaited):
-                await send({**message, "more_body": True})
-                await body.discard()
-                message = {"type": "http.response.body"}
+        async def send_unbounded(message: Message) -> None:
+            # What is left of it the server reads and forgets, for a while (core/http1.py).
+            body.is_bounded = False
             await send(message)
 
-        await self._app(scope, body.receive, send_and_linger)
+        await self._app(scope, body.receive, send_unbounded)

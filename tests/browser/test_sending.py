@@ -61,3 +61,27 @@ async def test_upload_when_the_line_dies_without_a_word_then_given_up_and_goes_o
         await page.clock.fast_forward(120_000)
         await page.wait_for_url("**/dashboard/data-upload?uuid=*")
         assert line.passed - before < 3_000_000
+
+
+@pytest.mark.parametrize(
+    ("name", "metadata", "answer"),
+    [
+        ("levels.csv", "{}", [422, "Some fields need another value"]),
+        ("levels.xlsx", '{"dataset_name": "levels", "description": "d"}', [200, "format not supported"]),
+    ],
+)
+async def test_form_when_refused_long_before_its_end_then_the_browser_is_told_why(
+    open_page: OpenPage, ada: str, name: str, metadata: str, answer: list[object]
+) -> None:
+    page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
+    send = """async ([name, metadata, token]) => {
+        const form = new FormData();
+        form.append("metadata", new Blob([metadata], {type: "application/json"}));
+        form.append("dataset", new File([new Uint8Array(60_000_000)], name));
+        const headers = {Authorization: `Bearer ${token}`};
+        const answer = await fetch("/data-upload", {method: "POST", body: form, headers});
+        const told = await answer.json();
+        return [answer.status, told.title ?? told.msg];
+    }"""
+
+    assert await page.evaluate(send, [name, metadata, await page.evaluate(TOKEN)]) == answer
