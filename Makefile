@@ -53,7 +53,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin app
-	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 app/commands/upload.py
+	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 app/cli.py app/commands/upload.py
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.rules
 

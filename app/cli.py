@@ -1,49 +1,70 @@
-"""The operator's command, `openml-web`."""
+"""The command, `openml-web`. Only what is called is imported: clients cannot import the service everywhere."""
 
 import gc
 
 gc.disable()  # As in app/main.py.
 
-import asyncio
-import signal
-import socket
-import subprocess
 import sys
-import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
-from functools import partial
-from importlib import metadata
+from collections.abc import Mapping
+from importlib import import_module, metadata
 from typing import Annotated, Any
 
-import structlog
 import typer
+from typer.core import TyperGroup
 
-from app.commands.mail import mail
-from app.commands.sandbox_accounts import account_finder
-from app.commands.upload import upload
-from app.commands.user import user
-from app.core.errors import DatabaseUnavailableError
-from app.core.logging import configure_logging
-from app.core.reference import as_env_example, as_markdown
-from app.core.serving import listening, run
-from app.core.settings import Settings, SettingsError, load_settings
-from app.core.supervisor import Supervisor
-from app.db.engine import Database
-from app.db.migrations import MigrationError, migrate, require_current
-from app.mail.messages import create_messages
-from app.main import create_app, start_collecting
-from app.resources import open_resources
-from app.sandbox.app import create_sandbox
-from app.sandbox.settings import SandboxSettings, parse_keys
-from app.worker.run import run_worker
+from app.core.collector import start_collecting
+from app.core.errors import DatabaseUnavailableError, OperatorError
 
-log = structlog.get_logger(__name__)
+FOR_CLIENTS = {"upload": "app.commands.upload:upload"}
+"""What runs on Windows, too."""
+FOR_OPERATORS = {
+    "dev": "app.commands.service:dev",
+    "serve": "app.commands.service:serve",
+    "worker": "app.commands.service:worker",
+    "sandbox": "app.commands.service:sandbox",
+    "sandbox-on": "app.commands.service:sandbox_on",
+    "migrate": "app.commands.service:migrate_command",
+    "config": "app.commands.service:config",
+    "mail": "app.commands.mail:mail",
+    "user": "app.commands.user:user",
+}
+HIDDEN = {"sandbox-on"}
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-cli.add_typer(mail, name="mail")
-cli.add_typer(user, name="user")
-cli.command()(upload)
+
+def commands_on(platform: str) -> Mapping[str, str]:
+    """Return the commands of a platform (as `sys.platform` names it), and where each is: `module:name`."""
+    return FOR_CLIENTS if platform == "win32" else {**FOR_OPERATORS, **FOR_CLIENTS}
+
+
+class LazyCommands(TyperGroup):
+    """A group whose commands are imported when they are looked at."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - the base's
+        super().__init__(**attributes)
+        # The base looks at the names; who looks at a command asks `get_command`.
+        names: dict[str, Any] = dict.fromkeys(commands_on(sys.platform))
+        self.commands = names
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - typer's copy of click has no public types
+        """Import the command, and make it one."""
+        place = commands_on(sys.platform).get(cmd_name)
+        if place is None:
+            return None
+        module, _, attribute = place.partition(":")
+        found = getattr(import_module(module), attribute)
+        start_collecting()
+        if isinstance(found, typer.Typer):
+            group = typer.main.get_group(found)
+            group.name = cmd_name
+            return group
+        alone = typer.Typer(add_completion=False)
+        alone.command(cmd_name, hidden=cmd_name in HIDDEN)(found)
+        return typer.main.get_command(alone)
+
+
+cli = typer.Typer(
+    cls=LazyCommands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
 
 
 def _say_version(wanted: bool) -> None:  # noqa: FBT001 - typer's
@@ -65,181 +86,19 @@ def options(
 
 def main() -> None:
     """Run the command; a mistake of configuration is a sentence, not a traceback."""
-    start_collecting()
     try:
         cli()
-    except (SettingsError, MigrationError) as error:
-        typer.echo(str(error), err=True)
-        raise SystemExit(2) from None
+    except OperatorError as error:
+        _refuse(str(error))
     except DatabaseUnavailableError as error:
         cause = error.__cause__ or error
         reason = str(getattr(cause, "orig", cause))
-        typer.echo(f"The database cannot be used: {reason} (DATABASE_URI says where it is)", err=True)
-        raise SystemExit(2) from None
+        _refuse(f"The database cannot be used: {reason} (DATABASE_URI says where it is)")
 
 
-@cli.command("migrate")
-def migrate_command() -> None:
-    """Bring the database up to date; OpenML's own tables are adopted, never altered."""
-    settings = load_settings()
-    asyncio.run(_with_database(settings, bring_up_to_date=True))
-    typer.echo("The database is up to date.")
-
-
-@cli.command()
-def serve(
-    workers: Annotated[int, typer.Option(min=1, help="Processes that answer requests.")] = 1,
-) -> None:
-    """Answer requests on HOST:PORT."""
-    settings = load_settings()
-    create_messages(settings)
-    configure_logging(settings)
-    with listening(settings.host, settings.port, port_setting="PORT") as listener:
-        asyncio.run(_with_database(settings, bring_up_to_date=False))
-        if workers == 1:
-            run(create_app(settings), listener)
-        else:
-            Supervisor("app.main:create_app", listener, processes=workers).run()
-
-
-@cli.command()
-def worker() -> None:
-    """Deliver mail and publish uploads, without answering requests (EMBEDDED_WORKER=false for those that do)."""
-    settings = load_settings()
-    configure_logging(settings)
-    asyncio.run(_until_signalled(_work(settings)))
-
-
-@cli.command()
-def sandbox() -> None:
-    """Run the stand-in for an OpenML server on HOST:SANDBOX_PORT; nothing leaves this machine."""
-    settings = load_settings()
-    with listening(settings.host, settings.sandbox_port, port_setting="SANDBOX_PORT") as listener:
-        _serve_sandbox(settings, listener)
-
-
-@cli.command()
-def dev() -> None:
-    """Start everything a newcomer needs, on this machine alone: the service, its worker, and the sandbox."""
-    settings = load_settings()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn raises the signal again once it has stopped; by default that would end us before the sandbox.
-        signal.signal(number, _exit_in_order)
-    with ExitStack() as stack:
-        listener = stack.enter_context(listening(settings.host, settings.port, port_setting="PORT"))
-        settings = settings.model_copy(update={"port": listener.getsockname()[1]})
-        if settings.uses_sandbox:
-            settings = stack.enter_context(_sandbox_beside(settings))
-        configure_logging(settings)
-        asyncio.run(_with_database(settings, bring_up_to_date=True))
-        run(create_app(settings), listener, announce=partial(_greet, settings))
-
-
-@cli.command()
-def config(
-    *,
-    markdown: Annotated[bool, typer.Option("--markdown", help="As docs/configuration.md.")] = False,
-    env_example: Annotated[bool, typer.Option("--env-example", help="As .env.example.")] = False,
-) -> None:
-    """Describe every setting."""
-    if env_example and not markdown:
-        typer.echo(as_env_example(), nl=False)
-    else:
-        typer.echo(as_markdown(), nl=False)
-
-
-async def _with_database(settings: Settings, *, bring_up_to_date: bool) -> None:
-    database = Database(settings)
-    try:
-        if bring_up_to_date:
-            await migrate(database.engine)
-        await require_current(database.engine)
-    finally:
-        await database.close()
-
-
-async def _work(settings: Settings) -> None:
-    async with open_resources(settings) as resources:
-        log.info("worker started", conversions_at_once=settings.conversions_at_once)
-        try:
-            await run_worker(resources)
-        finally:
-            log.info("worker stops")
-
-
-async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
-    """Run until SIGTERM or SIGINT; what was begun goes back to the queue."""
-    task = asyncio.ensure_future(work)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    try:
-        await task
-    except asyncio.CancelledError:
-        return
-
-
-def _serve_sandbox(settings: Settings, listener: socket.socket) -> None:
-    configure_logging(settings)
-    settings = settings.model_copy(update={"sandbox_port": listener.getsockname()[1]})
-    keys = settings.sandbox_keys.get_secret_value()
-    try:
-        known = parse_keys(keys) if keys else None
-    except ValueError as error:
-        raise SettingsError(f"SANDBOX_KEYS: {error}") from None
-    sandbox_settings = SandboxSettings(
-        data_dir=settings.data_dir / "sandbox",
-        base_url=settings.sandbox_url.rstrip("/"),
-        keys=known,
-        account_of=account_finder(settings),
-        processing_delay_seconds=settings.sandbox_processing_seconds,
-    )
-    run(create_sandbox(sandbox_settings), listener)
-
-
-@contextmanager
-def _sandbox_beside(settings: Settings) -> Iterator[Settings]:
-    """Run the sandbox as a process of its own, on a socket bound here; yield settings that know its port."""
-    with listening(settings.host, settings.sandbox_port, port_setting="SANDBOX_PORT") as listener:
-        settings = settings.model_copy(update={"sandbox_port": listener.getsockname()[1]})
-        command = [sys.executable, "-m", "app.cli", "sandbox-on", str(listener.fileno())]
-        process = subprocess.Popen(command, pass_fds=[listener.fileno()], stdin=subprocess.PIPE)  # noqa: S603 - our own program
-    with process:
-        try:
-            yield settings
-        finally:
-            process.terminate()
-
-
-@cli.command(hidden=True)
-def sandbox_on(descriptor: int) -> None:
-    """Run the sandbox on a socket inherited from `dev`, for as long as that process lives."""
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
-    with socket.socket(fileno=descriptor) as listener:
-        _serve_sandbox(load_settings(), listener)
-
-
-def _stop_with_parent() -> None:
-    """End this process when its standard input does: the parent is gone, perhaps without a word."""
-    sys.stdin.buffer.read()
-    signal.raise_signal(signal.SIGTERM)
-
-
-def _exit_in_order(_number: int, _frame: object) -> None:
-    raise SystemExit(0)
-
-
-def _greet(settings: Settings) -> None:
-    folder = f"{(settings.data_dir / 'mail').resolve()}  (or {settings.site_url}/dev/mailbox)"
-    openml = f"{settings.openml_url}  (what is published appears here)"
-    typer.echo(
-        f"\n  OpenML is ready.\n\n"
-        f"  The site       {settings.site_url}/\n"
-        f"  The API page   {settings.site_url}/docs\n"
-        f"  {'The sandbox' if settings.uses_sandbox else 'OpenML     '}    {openml}\n"
-        f"  Mails          {settings.smtp_server or folder}\n\n"
-        f"  Stop with Ctrl-C.\n"
-    )
+def _refuse(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+    raise SystemExit(2) from None
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ import app.upload.dialects
 import app.upload.resource_router
 import app.upload.router
 import app.user.router
+from app.core.collector import start_collecting
 from app.core.http import install_problem_handlers
 from app.core.logging import configure_logging
 from app.core.middleware import BodyMiddleware, RequestMiddleware, UpgradeMiddleware
@@ -65,13 +66,6 @@ class State(TypedDict):
     resources: Resources
     files: FileServer | None
     """The build of the frontend, if there is one."""
-
-
-def start_collecting() -> None:
-    """Let garbage be collected from here on, and never look at what is there by now, not even at the end."""
-    if not gc.isenabled():
-        gc.freeze()
-        gc.enable()
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

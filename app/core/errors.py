@@ -444,6 +444,10 @@ class StorageFullError(Problem):
         super().__init__(detail, headers={"Retry-After": "600"}, **members)
 
 
+class OperatorError(Exception):
+    """The service, or a command, cannot do what it was started for; the text says what to set or to run."""
+
+
 class DatabaseUnavailableError(Exception):
     """The database is away, in trouble or full. No problem of the caller's: whoever works on a row leaves it as it is.
 

@@ -24,6 +24,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from app.core.errors import OperatorError
 from app.core.mailboxes import Mailbox, parse_mailbox
 from app.core.setting_checks import require_host, require_http_url, require_number_in_bounds
 
@@ -44,7 +45,7 @@ Commas = Annotated[tuple[str, ...], NoDecode]
 Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
 
 
-class SettingsError(Exception):
+class SettingsError(OperatorError):
     """The service cannot start as it is configured; the text says what to set."""
 
 

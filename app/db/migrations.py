@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.core.errors import OperatorError
 from app.db.faults import translated
 from app.db.mysql import take_time
 from app.db.tables import MYSQL, OPENML_TABLES, OPTIONAL_COLUMNS
@@ -22,7 +23,7 @@ LOCK = "openml_web_migrate"
 LOCK_SECONDS = 60
 
 
-class MigrationError(Exception):
+class MigrationError(OperatorError):
     """The database cannot be brought, or is not, where this version of the service needs it."""
 
 

@@ -18,7 +18,8 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner, Result
 
-from app.cli import cli
+import app
+from app.cli import cli, commands_on
 from app.commands.answers import RefusedError
 from app.commands.source import open_source
 from app.commands.upload import _of
@@ -528,12 +529,71 @@ def test_upload_when_its_outcome_cannot_be_written_then_5_and_no_traceback(
     assert len(uploads(site, name)) == 1
 
 
-def test_client_when_the_system_is_windows_then_it_can_be_imported() -> None:
+WINDOWS_LACKS = [
+    "fcntl",
+    "grp",
+    "httptools",
+    "pwd",
+    "readline",
+    "resource",
+    "syslog",
+    "termios",
+    "tty",
+    "uvloop",
+]
+"""Modules that Linux and macOS have, or that we install there, and Windows has not."""
+SERVICE = ["sqlalchemy", "fastapi", "uvicorn", "pyarrow", "alembic", "app.core.settings", "app.main"]
+"""What a client need not load."""
+
+
+@pytest.fixture
+def windows(tmp_path: Path) -> dict[str, str]:
+    """The environment of processes in which nothing can be imported that Windows lacks, nor anything of the service."""
+    folder = tmp_path / "windows"
+    folder.mkdir()
+    absent = WINDOWS_LACKS + SERVICE
+    (folder / "sitecustomize.py").write_text(f"import sys\nsys.modules.update(dict.fromkeys({absent!r}))\n")
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(Path(app.__file__).parents[1])])}
+
+
+@pytest.mark.parametrize("arguments", [["upload", "--help"], ["--version"]])
+def test_client_when_the_system_is_windows_then_the_command_starts(
+    windows: dict[str, str], tmp_path: Path, arguments: list[str]
+) -> None:
+    command = [sys.executable, "-m", "app.cli", *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=windows, capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "openml-web" in done.stdout or "FILE" in done.stdout
+
+
+def test_client_when_the_system_is_windows_then_it_publishes(
+    windows: dict[str, str], site: Site, table: Path, name: str
+) -> None:
+    arguments = [str(table), "--name", name, "--description", "Levels.", "--target", "flood"]
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", "upload", *arguments],
+        env={**windows, **at(site)},
+        cwd=table.parent,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    [upload] = uploads(site, name)
+    assert (upload["state"], done.stdout) == ("active", f"{upload['dataset_url']}\n")
+
+
+def test_commands_when_the_system_is_windows_then_those_of_clients_only() -> None:
     program = (
-        "import sys\n"
-        "for name in ('resource', 'fcntl', 'pwd', 'grp', 'termios', 'uvloop'): sys.modules[name] = None\n"
-        "import app.commands.upload\n"
+        "import sys, app.cli, app.commands.upload\n"
+        "sys.platform, sys.argv = 'win32', ['openml-web', '--help']\n"
+        "app.cli.main()"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stderr
+    assert " upload " in done.stdout
+    assert " serve " not in done.stdout
+    assert set(commands_on("linux")) == set(commands_on("darwin")) > {"serve", *commands_on("win32")}
