@@ -16,12 +16,14 @@ from app.core.limits import RateLimiter, parse_overrides
 from app.core.locks import Locks
 from app.core.password_policy import warm_up
 from app.core.passwords import PasswordHasher
+from app.core.probes import Probes
 from app.core.senders import Senders
 from app.core.settings import Settings, SettingsError, missing_extra
 from app.core.slots import Slots
 from app.core.system import allow_many_files
 from app.core.tasks import in_background
 from app.core.tokens import TokenSigner
+from app.core.vitals import Vitals
 from app.core.wakeups import Wakeups
 from app.db import logins
 from app.db.engine import Database
@@ -84,6 +86,10 @@ class Resources:
     upstreams: Upstreams
     messages: MessageBuilder
     mail: MailTransport
+    vitals: Vitals
+    """How this process' own worker fares, if it has one."""
+    probes: Probes
+    """What was found when it was last asked whether all is well."""
 
 
 @asynccontextmanager
@@ -124,6 +130,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             )
         )
         storage, pictures = await _open_storage(settings)
+        probes = Probes()
+        stack.push_async_callback(probes.close)
         yield Resources(
             settings=settings,
             database=database,
@@ -153,6 +161,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             upstreams=await stack.enter_async_context(open_upstreams(settings)),
             messages=create_messages(settings),
             mail=create_transport(settings),
+            vitals=Vitals(),
+            probes=probes,
         )
 
 

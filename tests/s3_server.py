@@ -132,6 +132,11 @@ class S3Server:
         """Make a bucket, through the filer: it is a folder of `/buckets`."""
         httpx.post(f"http://127.0.0.1:{self._ports['filer']}/buckets/{name}/").raise_for_status()
 
+    def remove_bucket(self, name: str) -> None:
+        """Remove a bucket and what is in it."""
+        url = f"http://127.0.0.1:{self._ports['filer']}/buckets/{name}"
+        httpx.delete(url, params={"recursive": "true"}).raise_for_status()
+
     def log_end(self) -> str:
         """Return the last lines that it wrote."""
         return (self._folder / "log").read_text(errors="replace")[-2000:]

@@ -110,6 +110,47 @@ def test_readme_session_when_run_as_printed_then_it_prints_what_it_says_and_stop
         httpx.get(f"http://127.0.0.1:{sandbox_port}/", timeout=PATIENCE_SECONDS)
 
 
+def lines_of_dev(folder: Path, *, until: str) -> tuple[str, str]:
+    """Run `make run` until its output has a text; return that, and which port the sandbox was to have."""
+    port, sandbox_port = find_free_port(), find_free_port()
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.cli", "dev"],
+        cwd=folder,
+        env={**os.environ, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        seen = ""
+        for line in process.stdout:
+            seen += line
+            if until in line:
+                break
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=PATIENCE_SECONDS)
+    return seen, str(sandbox_port)
+
+
+def test_dev_when_the_sandbox_does_not_come_up_then_a_sentence_instead_of_ready(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "sandbox").touch()
+
+    seen, sandbox_port = lines_of_dev(tmp_path, until="OpenML is ")
+
+    assert "OpenML is ready" not in seen
+    assert f"The sandbox does not answer at http://127.0.0.1:{sandbox_port}/" in seen
+
+
+def test_dev_when_the_worker_falls_again_and_again_then_a_sentence_instead_of_ready(tmp_path: Path) -> None:
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "conversions").touch()
+
+    seen, _ = lines_of_dev(tmp_path, until="OpenML is ")
+
+    assert "OpenML is not ready. The service says: The worker of this process ends by a fault" in seen
+
+
 def test_dev_when_killed_then_the_sandbox_goes_too(tmp_path: Path) -> None:
     port, sandbox_port = find_free_port(), find_free_port()
     with dev(tmp_path, port, sandbox_port) as process:

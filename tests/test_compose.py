@@ -48,7 +48,7 @@ def test_variables_when_secret_then_required_and_without_a_default() -> None:
 def test_services_when_they_need_each_other_then_they_wait_for_what_can_be_waited_for() -> None:
     for name, service in SERVICES.items():
         checked = "test" in service.get("healthcheck", {})
-        assert checked or name in {"migrate", "bucket", "worker-1", "worker-2"}, name
+        assert checked or name in {"migrate", "bucket"}, name
         for other, how in service.get("depends_on", {}).items():
             condition = "service_healthy" if "test" in SERVICES[other].get("healthcheck", {}) else None
             assert how["condition"] == (condition or "service_completed_successfully")

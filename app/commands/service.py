@@ -14,7 +14,9 @@ from typing import Annotated, Any
 import structlog
 import typer
 
+from app.commands.greeting import greet_when_ready
 from app.commands.sandbox_accounts import account_finder
+from app.commands.worker import check_worker
 from app.core.logging import configure_logging
 from app.core.reference import as_env_example, as_markdown
 from app.core.serving import listening, run
@@ -27,7 +29,7 @@ from app.main import create_app
 from app.resources import open_resources
 from app.sandbox.app import create_sandbox
 from app.sandbox.settings import SandboxSettings, parse_keys
-from app.worker.run import run_worker
+from app.worker.run import run_worker_process
 
 log = structlog.get_logger(__name__)
 
@@ -54,9 +56,18 @@ def serve(
             Supervisor("app.main:create_app", listener, processes=workers).run()
 
 
-def worker() -> None:
+def worker(
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Work on nothing; say whether the worker of this machine works.")
+    ] = False,
+) -> None:
     """Deliver mail and publish uploads, without answering requests (EMBEDDED_WORKER=false for those that do)."""
     settings = load_settings()
+    if check:
+        works, sentence = asyncio.run(check_worker(settings))
+        typer.echo(sentence, err=not works)
+        raise typer.Exit(0 if works else 1)
     configure_logging(settings)
     asyncio.run(_until_signalled(_work(settings)))
 
@@ -81,7 +92,7 @@ def dev() -> None:
             settings = stack.enter_context(_sandbox_beside(settings))
         configure_logging(settings)
         asyncio.run(_with_database(settings, bring_up_to_date=True))
-        run(create_app(settings), listener, announce=partial(_greet, settings))
+        run(create_app(settings), listener, announce=partial(greet_when_ready, settings))
 
 
 def config(
@@ -110,7 +121,7 @@ async def _work(settings: Settings) -> None:
     async with open_resources(settings) as resources:
         log.info("worker started", conversions_at_once=settings.conversions_at_once)
         try:
-            await run_worker(resources)
+            await run_worker_process(resources)
         finally:
             log.info("worker stops")
 
@@ -174,16 +185,3 @@ def _stop_with_parent() -> None:
 
 def _exit_in_order(_number: int, _frame: object) -> None:
     raise SystemExit(0)
-
-
-def _greet(settings: Settings) -> None:
-    folder = f"{(settings.data_dir / 'mail').resolve()}  (or {settings.site_url}/dev/mailbox)"
-    openml = f"{settings.openml_url}  (what is published appears here)"
-    typer.echo(
-        f"\n  OpenML is ready.\n\n"
-        f"  The site       {settings.site_url}/\n"
-        f"  The API page   {settings.site_url}/docs\n"
-        f"  {'The sandbox' if settings.uses_sandbox else 'OpenML     '}    {openml}\n"
-        f"  Mails          {settings.smtp_server or folder}\n\n"
-        f"  Stop with Ctrl-C.\n"
-    )

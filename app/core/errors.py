@@ -41,6 +41,9 @@ IANA_SPACE = "https://iana.org/assignments/http-problem-types#"
 """Where the kinds of problems are named that a standard defines."""
 
 
+DATABASE_AWAY = "The database does not answer"
+
+
 class Problem(Exception):  # noqa: N818 - RFC 9457's word
     """Something the caller can act on; subclasses fix the slug, the status and the title."""
 
@@ -412,12 +415,14 @@ class OpenMLUnreachableError(Problem):
 
 
 class NotReadyError(Problem):
-    """This process cannot work at the moment."""
+    """This process cannot work at the moment, or what it accepts would not be worked off."""
 
-    slug, status, title = "not-ready", 503, "The database does not answer"
+    slug, status, title = "not-ready", 503, "The service is not ready"
 
     def __init__(self, detail: str = "", *, retry_after_seconds: int = 5, **members: Any) -> None:  # noqa: ANN401 - as above
-        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)}, **members)
+        super().__init__(
+            detail or DATABASE_AWAY, headers={"Retry-After": str(retry_after_seconds)}, **members
+        )
 
 
 class StorageUnavailableError(Problem):

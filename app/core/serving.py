@@ -2,13 +2,14 @@
 
 import errno
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import uvicorn
 
 from app.core.settings import SettingsError
+from app.core.tasks import in_background
 
 GRACEFUL_SECONDS = 30
 """How long running requests may take to end when a server is told to stop."""
@@ -69,25 +70,28 @@ def configure(application: Any, **choices: Any) -> uvicorn.Config:  # noqa: ANN4
     )
 
 
-class _Server(uvicorn.Server):
-    """Says when it answers."""
+Announce = Callable[[], Coroutine[Any, Any, None]]
+"""Runs beside a server, from the moment that it takes requests."""
 
-    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+
+class _Server(uvicorn.Server):
+    """Lets it be announced that it has started."""
+
+    def __init__(self, config: uvicorn.Config, announce: Announce | None) -> None:
         super().__init__(config)
         self._announce = announce
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
-        await super().startup(sockets)
-        if self.started:
-            self._announce()
+    async def main_loop(self) -> None:
+        """Serve until told to stop."""
+        async with in_background(*([self._announce()] if self._announce else [])):
+            await super().main_loop()
 
 
 def run(
     application: Any,  # noqa: ANN401 - any ASGI application
     listener: socket.socket,
     *,
-    announce: Callable[[], None] = lambda: None,
+    announce: Announce | None = None,
 ) -> None:
     """Serve an application in this process until it is told to stop; exit with 1 if it cannot start."""
     server = _Server(configure(application), announce)

@@ -202,6 +202,12 @@ class Settings(BaseSettings):
         description="Begins the name of everything at `BROKER_URL` and of the channel at `REDIS_URL`; "
         "installations that share a server need one each.",
     )
+    ready_queue_seconds: float = Field(
+        600,
+        gt=0,
+        description="`/health/ready` says no when a mail, an upload or a task that is due has been waiting for a "
+        "worker for longer.",
+    )
     lease_seconds: float = Field(
         60, gt=0, description="A worker that has not been heard of for so long loses its work to another."
     )
@@ -561,6 +567,11 @@ class Settings(BaseSettings):
             return self.public_url
         if self.email_server:
             return f"https://{self.email_server.rstrip('/')}"
+        return self.local_url
+
+    @property
+    def local_url(self) -> str:
+        """Where this service is reached on its own machine, without a slash at the end."""
         return f"http://{_reachable(self.host)}:{self.port}"
 
     @property

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.core.errors import OperatorError
 from app.db.faults import translated
 from app.db.mysql import take_time
+from app.db.reader import Reader, ReadStatement
 from app.db.tables import MYSQL, OPENML_TABLES, OPTIONAL_COLUMNS
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -21,6 +22,7 @@ VERSION_TABLE = "openml_web_version"
 """Not alembic's default name: other services migrate tables of the same database."""
 LOCK = "openml_web_migrate"
 LOCK_SECONDS = 60
+_PRESENT = ReadStatement(sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE)))
 
 
 class MigrationError(OperatorError):
@@ -40,8 +42,10 @@ async def migrate(engine: AsyncEngine) -> None:
             await connection.run_sync(_upgrade)
 
 
-async def require_current(engine: AsyncEngine) -> None:
+async def require_current(engine: AsyncEngine, *, may_be_ahead: bool = False) -> None:
     """Return if the database is where this version of the service needs it.
+
+    One that is ahead was migrated for the next version: what runs goes on with it, and nothing is started.
 
     Raises:
         DatabaseUnavailableError: the database is away, in trouble or full.
@@ -50,14 +54,30 @@ async def require_current(engine: AsyncEngine) -> None:
     with translated():
         async with engine.connect() as connection:
             present = await connection.run_sync(_present_revision)
-    head, known = _revisions()
-    if present == head:
+    _refuse_behind(present)
+    head, _ = _revisions()
+    if present == head or may_be_ahead:
         return
-    if present is None or present in known:
-        raise MigrationError("The database is behind this version of the service. Run: openml-web migrate")
     raise MigrationError(
         f"The database is ahead of this version of the service (revision {present}). Update it."
     )
+
+
+async def require_not_behind(reader: Reader) -> None:
+    """Return if the database is current, or ahead; asked while the service runs, and so known to be ours.
+
+    Raises:
+        DatabaseUnavailableError: the database is away, in trouble or full.
+        MigrationError: it is behind; the text says which command to run.
+    """
+    row = await reader.first(_PRESENT, {})
+    _refuse_behind(row[0] if row else None)
+
+
+def _refuse_behind(present: str | None) -> None:
+    head, known = _revisions()
+    if present != head and (present is None or present in known):
+        raise MigrationError("The database is behind this version of the service. Run: openml-web migrate")
 
 
 def check_adopted(connection: Connection) -> list[str]:

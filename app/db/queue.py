@@ -29,10 +29,15 @@ class Queue:
         self._table = table
         self.states = states
         self._in_state = table.c.state.in_(states)
-        # The reader binds nothing but names, so the states stand in the text; they are constants of ours.
-        in_state = sa.or_(*(table.c.state == sa.literal_column(f"'{state}'") for state in states))
-        due = sa.and_(in_state, table.c.available_at <= sa.bindparam("now", type_=sa.String))
+        due = sa.and_(self.state_of(table), table.c.available_at <= sa.bindparam("now", type_=sa.String))
         self._peek = ReadStatement(sa.select(table.c.id).where(due).limit(1))
+
+    def state_of(self, table: sa.FromClause) -> sa.ColumnElement[bool]:
+        """Return the condition that a row of the table, or of an alias of it, is in one of the states.
+
+        The reader binds nothing but names, so the states stand in the text; they are constants of ours.
+        """
+        return sa.or_(*(table.c.state == sa.literal_column(f"'{state}'") for state in self.states))
 
     async def exists(self, reader: Reader, now: datetime) -> bool:
         """Say whether anything is due: a read without a lock, for a queue is empty most of the time."""

@@ -355,3 +355,16 @@ task_requests = Table(
     Index("ix_task_requests_queue", "state", "available_at"),
     **_OURS,
 )
+
+worker_heartbeats = Table(
+    "worker_heartbeats",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("host", String(64), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    # The kind of error that ended the process; empty while it works, and where it was killed.
+    Column("fault", String(64), nullable=False, server_default=""),
+    **_OURS,
+)

@@ -1,21 +1,18 @@
 """Is the process alive, and can it work?"""
 
-import asyncio
-from typing import Literal
+from typing import Annotated, Literal
 
-import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from app.core.bodies import BoundedRoute
 from app.core.errors import NotReadyError
 from app.core.http import declare
+from app.core.probes import Check, Finding
 from app.deps import ResourcesDep
+from app.health.checks import CheckName, checks_of
 
-log = structlog.get_logger(__name__)
 router = APIRouter(prefix="/health", tags=["health"], route_class=BoundedRoute)
-
-DATABASE_SECONDS = 3
 
 
 class HealthResponse(BaseModel):
@@ -24,19 +21,52 @@ class HealthResponse(BaseModel):
     status: Literal["ok"] = "ok"
 
 
+class CheckResponse(BaseModel):
+    """What one check found."""
+
+    name: CheckName
+    ok: bool
+    detail: str
+    """What is wrong and what to do about it; empty where nothing is."""
+
+
+class ReadyResponse(HealthResponse):
+    """All is well, and what was looked at, if that was asked for."""
+
+    checks: list[CheckResponse] | None = None
+
+
 @router.get("/live")
 async def live() -> HealthResponse:
     """Say that the process answers. Looks at nothing else: a restart would not mend a database."""
     return HealthResponse()
 
 
-@router.get("/ready", responses=declare(NotReadyError))
-async def ready(resources: ResourcesDep) -> HealthResponse:
-    """Say that the process can work: its database answers within three seconds."""
-    try:
-        async with asyncio.timeout(DATABASE_SECONDS):
-            await resources.database.check()
-    except Exception as error:
-        log.warning("not ready", reason=type(error).__name__)
-        raise NotReadyError from error
-    return HealthResponse()
+@router.get("/ready", response_model_exclude_none=True, responses=declare(NotReadyError))
+async def ready(
+    resources: ResourcesDep,
+    exclude: Annotated[
+        list[CheckName] | None, Query(description="What not to look at; may come several times.")
+    ] = None,
+    *,
+    verbose: Annotated[bool, Query(description="List what was looked at where all is well, too.")] = False,
+) -> ReadyResponse:
+    """Say that the process can work, and that what it accepts is worked off; else which check says no, and why.
+
+    Looked at once a second at most, and for three seconds at most, however many ask.
+    """
+    left_out = exclude or []
+    checks: dict[str, Check] = {
+        name: check for name, check in checks_of(resources).items() if name not in left_out
+    }
+    findings = await resources.probes.look(checks)
+    wrong = [finding for finding in findings if not finding.ok]
+    if wrong:
+        raise NotReadyError(_in_words(wrong), checks=[finding._asdict() for finding in findings])
+    listed = [CheckResponse(name=CheckName(name), ok=ok, detail=detail) for name, ok, detail in findings]
+    return ReadyResponse(checks=listed if verbose else None)
+
+
+def _in_words(wrong: list[Finding]) -> str:
+    """Return each sentence once: a database that is away is what several checks find."""
+    return " ".join(dict.fromkeys(finding.detail for finding in wrong))

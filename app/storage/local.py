@@ -5,6 +5,7 @@ import hashlib
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from io import FileIO
@@ -28,6 +29,8 @@ WHOLE_FILES_AT_ONCE, WHOLE_FILES_QUEUE = 2, 1000
 COPY_BYTES = 1 << 20
 DROPPED_BYTES = 1 << 22
 """Parts from here on are dropped as soon as they are added; to wait for the disk after each small one takes long."""
+
+TRIAL_BYTES = 4096
 
 
 class LocalPartWriter:
@@ -185,6 +188,14 @@ class LocalStorage:
         """Return how much is free on the disk of the folder."""
         return await self.working_bytes()
 
+    async def check(self) -> None:
+        """Return if the folder takes bytes.
+
+        Raises:
+            OSError: it does not.
+        """
+        await require_writable(self._root)
+
     async def working_bytes(self) -> int:
         """Return how much is free on the disk of the folder."""
         return await asyncio.to_thread(free_on, self._root)
@@ -283,6 +294,22 @@ def _hash_step(file: BinaryIO, hashes: Sequence["hashlib._Hash"]) -> int:
 
 def _folders(root: Path) -> list[str]:
     return [entry.name for entry in root.iterdir() if entry.is_dir()] if root.exists() else []
+
+
+async def require_writable(folder: Path) -> None:
+    """Return if a folder takes bytes; it is made if it is not there.
+
+    Raises:
+        OSError: it does not.
+    """
+    await asyncio.to_thread(_write_a_little, folder)
+
+
+def _write_a_little(folder: Path) -> None:
+    """Write to a file without a name, which is gone whatever happens."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(TRIAL_BYTES))
 
 
 def free_on(root: Path) -> int:

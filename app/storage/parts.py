@@ -88,6 +88,13 @@ class UploadStorage(Protocol):
     async def free_bytes(self) -> int | None:
         """Return how many bytes there is room for; None if no limit is known."""
 
+    async def check(self) -> None:
+        """Return if it takes bytes at present; for whoever asks whether all is well.
+
+        Raises:
+            OSError, Problem: it does not.
+        """
+
     async def working_bytes(self) -> int:
         """Return how many bytes are free on this machine's disk, where the working files are."""
 

@@ -28,7 +28,7 @@ from app.storage.local import free_on
 from app.storage.parts import Digests, Part, Stage
 from app.storage.pictures import LocalPictures, name_in, path_of
 from app.storage.s3_files import Composition, Spool
-from app.storage.s3_store import PAGE, connect, store_faults, try_out
+from app.storage.s3_store import PAGE, Trial, connect, store_faults, try_out
 
 log = structlog.get_logger(__name__)
 
@@ -145,6 +145,7 @@ class S3Storage:
         self.spool_folder = folder.with_name("spool")
         self._turn_seconds = turn_seconds
         self._turns = asyncio.Semaphore(PUTS_AT_ONCE)
+        self._trial = Trial(store)
 
     @asynccontextmanager
     async def writer(self, upload_id: str, start: int) -> AsyncIterator[S3PartWriter]:
@@ -250,6 +251,14 @@ class S3Storage:
     async def free_bytes(self) -> int | None:
         """Return None: a bucket has no limit that we know."""
         return None
+
+    async def check(self) -> None:
+        """Return if the store answers and takes bytes.
+
+        Raises:
+            StorageUnavailableError: it does not; the text says why.
+        """
+        await self._trial.check()
 
     async def working_bytes(self) -> int:
         """Return how much is free on this machine's disk."""

@@ -2,6 +2,7 @@
 
 import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -27,6 +28,9 @@ log = structlog.get_logger(__name__)
 
 PAGE = 1000
 """Objects that one listing answers with at most."""
+CHECKS, CHECK = "checks", b"written by openml-web to see whether the store takes it"
+WRITTEN_SECONDS = 60.0
+"""How long a store that took bytes is taken to do so still: each trial costs an object."""
 RETRY_SECONDS = 15
 RETRIES = 4
 _STORE = re.compile(r"s3://[A-Za-z0-9][\w.-]{1,61}[A-Za-z0-9](/[\w./-]*)?", re.ASCII)
@@ -82,14 +86,13 @@ async def try_out(store: S3Store, settings: Settings) -> None:
         SettingsError: one of these does not work; the text says which setting to look at.
     """
     place = f"STORAGE_URL={settings.storage_url} at {settings.aws_endpoint_url or 'Amazon'}"
-    path, content = f"checks/{secrets.token_hex(8)}", b"written by openml-web at its start"
+    path = f"{CHECKS}/{secrets.token_hex(8)}"
     try:
-        await obstore.put_async(store, path, content, use_multipart=False)
+        await obstore.put_async(store, path, CHECK, use_multipart=False)
         answer = await obstore.get_async(store, path)
-        if bytes(await answer.bytes_async()) != content:
+        if bytes(await answer.bytes_async()) != CHECK:
             raise SettingsError(f"{place} does not return what was written there.")
-        async for _page in obstore.list(store, "checks", chunk_size=PAGE):
-            break
+        await _list_checks(store)
         await obstore.delete_async(store, [path])
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise SettingsError(
@@ -101,6 +104,39 @@ async def try_out(store: S3Store, settings: Settings) -> None:
         if reason == "NoSuchBucket":
             raise SettingsError(f"{place} has no such bucket. Make it first, or correct the name.") from None
         raise SettingsError(f"{place} does not answer as a store does: {reason}") from None
+
+
+class Trial:
+    """Tries the store out while the service runs: whether it answers each time, whether it takes bytes less often."""
+
+    def __init__(self, store: S3Store) -> None:
+        self._store = store
+        self._written_until = 0.0
+
+    async def check(self) -> None:
+        """Return if all is well.
+
+        Raises:
+            StorageUnavailableError: it is not; the text says why.
+        """
+        try:
+            if time.monotonic() < self._written_until:
+                await _list_checks(self._store)
+            else:
+                await self._write()
+        except (FileNotFoundError, BaseError) as error:
+            raise StorageUnavailableError(f"The store does not work: {_reason(error)}.") from None
+
+    async def _write(self) -> None:
+        path = f"{CHECKS}/{secrets.token_hex(8)}"
+        await obstore.put_async(self._store, path, CHECK, use_multipart=False)
+        await obstore.delete_async(self._store, [path])
+        self._written_until = time.monotonic() + WRITTEN_SECONDS
+
+
+async def _list_checks(store: S3Store) -> None:
+    async for _page in obstore.list(store, CHECKS, chunk_size=PAGE):
+        break
 
 
 @contextmanager

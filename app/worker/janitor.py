@@ -20,6 +20,7 @@ from app.db import (
     upload_parts,
     uploads,
     users,
+    worker_heartbeats,
 )
 from app.db.engine import wake_after_commit
 from app.db.uploads import HOLDS_BYTES, UploadState
@@ -134,6 +135,7 @@ async def forget_the_past(resources: Resources) -> None:
         partial(audit_events.delete_before, before=now - timedelta(days=resources.settings.audit_days)),
         partial(outbox.delete_finished, before=now - MAIL_RETENTION),
         partial(task_requests.delete_ended, before=now - TASK_RETENTION),
+        partial(worker_heartbeats.delete_before, before=now - worker_heartbeats.RETENTION),
     ]
     for chore in chores:
         async with resources.database.session() as session:

@@ -1,9 +1,6 @@
 """The worker: its loops, side by side, until it is told to stop."""
 
 import asyncio
-import os
-import secrets
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
@@ -16,6 +13,7 @@ from app.core.wakeups import LOOKOUT, OUTBOX, PUBLISHED, TASKS, UPLOADS
 from app.resources import Resources
 from app.worker.convert_upload import Converter
 from app.worker.deliver_mail import deliver_one
+from app.worker.heartbeat import beating, new_worker_name
 from app.worker.janitor import clean_up, forget_the_past, remove_orphaned_pictures
 from app.worker.lookout import Lookout
 from app.worker.loops import work_off
@@ -46,7 +44,14 @@ async def run_worker(resources: Resources) -> None:
         heed_cancellation()
         handed_out = [broker.hand_out(topic) for topic in broker.topics] if broker else []
         async with in_background(*handed_out):
+            resources.vitals.began()
             await _until_one_ends(_loops(resources, Converter(resources, machine)))
+
+
+async def run_worker_process(resources: Resources) -> None:
+    """Work until cancelled, and let others know that this process does."""
+    async with beating(resources):
+        await run_worker(resources)
 
 
 async def _until_one_ends(loops: Sequence[Coroutine[Any, Any, None]]) -> None:
@@ -85,13 +90,14 @@ async def _run_again_and_again(resources: Resources) -> None:
     while True:
         try:
             await run_worker(resources)
-        except Exception:
+        except Exception as error:
+            resources.vitals.fell(error)
             log.critical("the worker has ended by a fault, and is started again", exc_info=True)
         await asyncio.sleep(RESTART_SECONDS)
 
 
 def _loops(resources: Resources, converter: Converter) -> list[Coroutine[Any, Any, None]]:
-    owner = _owner()
+    owner = new_worker_name()
     # A topic belongs to one kind of loop: what a broker hands out wakes one of them, and it must be one that can do it.
     loops = [
         _look_out(resources),
@@ -135,8 +141,3 @@ async def _repeat(
 
     await asyncio.sleep(first_after)
     await work_off(resources.wakeups, "janitor", step, idle_seconds=lambda: seconds)
-
-
-def _owner() -> str:
-    """Return a name that no other worker has, and that tells an operator where to look."""
-    return f"{socket.gethostname()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"

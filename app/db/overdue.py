@@ -1,0 +1,68 @@
+"""How long what is due has been waiting for a worker, queue by queue."""
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from app.db.outbox import TO_SEND
+from app.db.queue import Queue
+from app.db.reader import Reader, ReadStatement, utc_from_text
+from app.db.tables import outbox, task_requests, uploads
+from app.db.task_requests import TO_MAKE
+from app.db.uploads import TO_PUBLISH, TO_WATCH
+
+
+class Overdue(NamedTuple):
+    """What has been due for longest in a queue.
+
+    Attributes:
+        queue: what waits, in words.
+        seconds: for how long.
+    """
+
+    queue: str
+    seconds: float
+
+
+def _oldest(table: sa.Table, queue: Queue, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[Any]:
+    due_at = table.c.available_at
+    is_due = due_at <= sa.bindparam("now", type_=sa.String)
+    return sa.select(sa.func.min(due_at)).where(queue.state_of(table), is_due, *conditions).scalar_subquery()
+
+
+def _has_turn() -> sa.ColumnElement[bool]:
+    """Return the condition that an upload's owner has fewer under way than one may: others wait by right."""
+    other = uploads.alias()
+    busy = (
+        sa.select(other.c.user_id)
+        .where(
+            TO_PUBLISH.state_of(other),
+            other.c.available_at > sa.bindparam("now", type_=sa.String),
+            other.c.lease_owner.is_not(None),
+        )
+        .group_by(other.c.user_id)
+        .having(sa.func.count() >= sa.bindparam("per_user", type_=sa.Integer))
+    )
+    return uploads.c.user_id.not_in(busy)
+
+
+_OLDEST: dict[str, sa.ScalarSelect[Any]] = {
+    "Mails": _oldest(outbox, TO_SEND),
+    "Uploads": _oldest(uploads, TO_PUBLISH, _has_turn()),
+    "Published datasets, to be watched,": _oldest(uploads, TO_WATCH),
+    "Tasks": _oldest(task_requests, TO_MAKE),
+}
+_STATEMENT = ReadStatement(sa.select(*_OLDEST.values()))
+
+
+async def find_overdue(reader: Reader, now: datetime, *, per_user: int) -> list[Overdue]:
+    """Return the queues in which something is due, and since when.
+
+    Uploads that wait because their owner has `per_user` under way do not count: nobody else's wait for them.
+    """
+    now_text = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    row = await reader.first(_STATEMENT, {"now": now_text, "per_user": per_user})
+    found = zip(_OLDEST, row or (), strict=True)
+    moments = ((queue, utc_from_text(str(due_at)) if due_at else None) for queue, due_at in found)
+    return [Overdue(queue, (now - moment).total_seconds()) for queue, moment in moments if moment is not None]
