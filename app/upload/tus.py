@@ -44,12 +44,14 @@ def read_creation(fields: Fields) -> Creation:
         ValidationFailedError: the metadata lacks the file's name, or cannot be read.
     """
     concat = _read_concat(fields)
+    # Before the metadata: a length that is missing is what the protocol has an answer for.
+    size = None if concat and concat != PARTIAL else _read_size(fields)
     raw = fields.get("upload-metadata", "")
     given = _read_metadata(raw)
     if concat == PARTIAL:
         return Creation(
             file_name=given.get("filename", PARTIAL),
-            size=_read_size(fields),
+            size=size,
             idempotency_key=fields.get("idempotency-key"),
             tus_metadata=raw or None,
             ends_by_length=False,
@@ -67,7 +69,7 @@ def read_creation(fields: Fields) -> Creation:
         metadata.pop(known, None)
     return Creation(
         file_name=file_name,
-        size=None if concat else _read_size(fields),
+        size=size,
         metadata=metadata,
         publish=publish,
         sha256=read_repr_digest(fields),

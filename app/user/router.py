@@ -11,6 +11,7 @@ from app.core.errors import (
     NotFoundError,
     TooManyRequestsError,
     UnauthorizedError,
+    ValidationFailedError,
     WrongCredentialsError,
 )
 from app.core.http import BODY_PROBLEMS, declare
@@ -145,7 +146,7 @@ async def end_sessions(
     return LogoutResponse()
 
 
-@router.get("/audit")
+@router.get("/audit", responses=declare(ValidationFailedError))
 async def list_events(
     principal: PrincipalDep, session: SessionDep, page: Annotated[AuditPage, Query()]
 ) -> AuditResponse:

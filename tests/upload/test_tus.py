@@ -86,7 +86,7 @@ async def test_answer_when_it_is_one_of_uploads_then_it_names_the_version(
 
     answer = await app.client.request(method, path, headers=headers)
 
-    assert (answer.status_code, answer.headers["tus-resumable"]) == (status, "1.0.0")
+    assert (answer.status_code, answer.headers["tus-resumable"]) == (status, "1.0.0"), answer.text
 
 
 async def test_answer_when_middleware_or_a_fault_gives_it_then_it_names_the_version(
