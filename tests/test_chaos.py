@@ -10,6 +10,7 @@ from tests import chaos
 NEEDED = ("mariadbd", "mariadb-install-db", "redis-server")
 
 
+@pytest.mark.long
 def test_uploads_when_each_part_dies_once_then_each_is_published_once() -> None:
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if not chaos.FAKETIME.exists():

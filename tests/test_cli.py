@@ -195,7 +195,9 @@ def test_serve_when_not_fit_for_production_then_every_reason_at_once(tmp_path: P
     assert not list(tmp_path.iterdir()), "nothing was started, nothing is left"
 
 
-@pytest.mark.parametrize("what", ["serve", "worker", "dev"])
+@pytest.mark.parametrize(
+    "what", ["serve", *(pytest.param(what, marks=pytest.mark.long) for what in ("worker", "dev"))]
+)
 @pytest.mark.parametrize(
     ("name", "value"),
     [

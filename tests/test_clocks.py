@@ -60,6 +60,7 @@ def link_of(machine: Service, subject: str) -> str:
 
 
 @ON_MARIADB
+@pytest.mark.long
 def test_token_when_clocks_of_machines_differ_then_all_take_it_until_it_is_ended(
     machines: dict[str, Service],
 ) -> None:
@@ -95,6 +96,7 @@ def test_reset_when_done_on_a_slow_machine_then_no_earlier_token_lives_and_every
 
 
 @ON_MARIADB
+@pytest.mark.long
 def test_sessions_when_ended_on_a_slow_machine_then_the_tokens_of_a_fast_one_end_too(
     machines: dict[str, Service],
 ) -> None:
@@ -107,6 +109,7 @@ def test_sessions_when_ended_on_a_slow_machine_then_the_tokens_of_a_fast_one_end
 
 
 @ON_MARIADB
+@pytest.mark.long
 def test_upload_when_workers_clocks_differ_by_more_than_a_lease_then_one_dataset(
     machines: dict[str, Service],
 ) -> None:

@@ -83,6 +83,7 @@ def routes(openapi: Mapping[str, Any]) -> Iterator[tuple[str, str, list[str]]]:
             yield method.upper(), path, list(schema.get("properties", {}))
 
 
+@pytest.mark.long
 async def test_loop_when_the_nastiest_json_comes_to_any_route_then_it_goes_on(
     app: Running, person: Person
 ) -> None:

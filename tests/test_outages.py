@@ -12,6 +12,7 @@ STRIKES = "mariadb:kill,mariadb:pause,mariadb:mute,redis:mute,store:pause,openml
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_answers_when_servers_die_freeze_and_fall_silent_then_none_is_500_and_nothing_is_lost() -> None:
     missing = [
         name for name in ("mariadbd", "mariadb-install-db", "redis-server") if shutil.which(name) is None

@@ -102,6 +102,7 @@ def test_web_process_when_killed_then_the_log_says_by_what_and_others_start_late
         assert service.events("service stopped")
 
 
+@pytest.mark.long
 def test_web_process_when_killed_however_often_then_the_service_goes_on(
     tmp_path: Path, migrated_sqlite: Path
 ) -> None:
@@ -150,6 +151,7 @@ def test_web_processes_when_their_parent_is_killed_then_they_end_and_the_port_is
         assert len(service.events("the parent of this web process is gone, so it stops")) == WEB_PROCESSES
 
 
+@pytest.mark.long
 def test_web_processes_when_uvicorns_own_parent_is_killed_then_they_end_too(
     tmp_path: Path, migrated_sqlite: Path
 ) -> None:
@@ -177,6 +179,7 @@ def _is_free(port: int) -> bool:
         return False
 
 
+@pytest.mark.long
 def test_serve_when_its_processes_cannot_start_then_it_gives_up_and_says_so(
     tmp_path: Path, migrated_sqlite: Path
 ) -> None:

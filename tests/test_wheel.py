@@ -46,6 +46,7 @@ def running(command: list[str], folder: Path, settings: dict[str, str], url: str
             process.terminate()
 
 
+@pytest.mark.long
 def test_wheel_when_installed_outside_a_checkout_then_it_migrates_serves_and_publishes(
     installed: Path, tmp_path: Path
 ) -> None:

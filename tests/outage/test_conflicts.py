@@ -163,6 +163,7 @@ async def prepare(app: Running, password_hash: str) -> tuple[Person, dict[str, s
     return person, {**made, "upload": begun.json()["id"]}
 
 
+@pytest.mark.long
 async def test_writes_when_each_meets_each_other_then_no_server_error(
     settings: Settings, password_hash: str
 ) -> None:
