@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from importlib import import_module, metadata
 from typing import Annotated, Any
 
+import structlog
 import typer
 from typer.core import TyperGroup
 
@@ -86,14 +87,16 @@ def options(
 
 def main() -> None:
     """Run the command; a mistake of configuration is a sentence, not a traceback."""
+    # What commands print may be read by programs.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         cli()
     except OperatorError as error:
         _refuse(str(error))
     except DatabaseUnavailableError as error:
-        cause = error.__cause__ or error
-        reason = str(getattr(cause, "orig", cause))
-        _refuse(f"The database cannot be used: {reason} (DATABASE_URI says where it is)")
+        from app.db.faults import sentence_of  # noqa: PLC0415 - whoever raised it has imported that
+
+        _refuse(sentence_of(error))
 
 
 def _refuse(sentence: str) -> None:

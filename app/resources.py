@@ -235,7 +235,7 @@ def _rate_limiter(settings: Settings, database: Database, pool: "ConnectionPool 
     if pool is None:
         return RateLimiter(DatabaseStorage(database), overrides=overrides)
     storage = RedisStorage(
-        f"async+{settings.redis_url.get_secret_value()}",
+        "async+redis://in-the-pool:6379",  # Of REDIS_URL it would want a port.
         wrap_exceptions=True,
         implementation="redispy",
         key_prefix=f"{settings.broker_prefix}.limits",

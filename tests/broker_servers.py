@@ -61,12 +61,13 @@ async def _forget(server: BrokerServer) -> None:
 class OwnRedis:
     """A Redis of a test's own, to be killed and started again on the same port."""
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, *, password: str = "") -> None:
         if shutil.which("redis-server") is None:
             missing("there is no redis-server on the path")
-        self.url = f"redis://127.0.0.1:{port}/0"
+        self.url = f"redis://:{password}@127.0.0.1:{port}/0" if password else f"redis://127.0.0.1:{port}/0"
         self.prefix = "openml-web"
         self._command = ["redis-server", "--port", str(port), "--save", "", "--dir", str(folder)]
+        self._command += ["--requirepass", password] if password else []
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

@@ -1,6 +1,7 @@
 """`openml-web mail`: what happened to my mail?"""
 
 import asyncio
+from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -14,17 +15,34 @@ from app.db.outbox import MailRecord
 from app.mail.messages import MailKind, create_messages
 from app.mail.transport import DeliveryError, create_transport
 
+MOST_LISTED = 100_000
+LARGEST_NUMBER = 2**63 - 1
+"""Of the column's."""
+HINT = (
+    "Where mails go is said by SMTP_SERVER, SMTP_PORT and SMTP_USE_TLS, who sends them by SMTP_LOGIN, SMTP_PASS and "
+    "EMAIL_SENDER; without SMTP_SERVER they are files in DATA_DIR."
+)
+
+
+class MailState(StrEnum):
+    """What may have become of a mail."""
+
+    PENDING = outbox.PENDING
+    SENT = outbox.SENT
+    FAILED = outbox.FAILED
+
+
 mail = typer.Typer(no_args_is_help=True, help="List mails, try them again, send a test.")
 
 
 @mail.command("list")
 def list_command(
     to: Annotated[str, typer.Option(help="Only mails to this address.")] = "",
-    state: Annotated[str, typer.Option(help="Only `pending`, `sent` or `failed` ones.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 50,
+    state: Annotated[MailState | None, typer.Option(help="Only such ones.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="How many, newest first.")] = 50,
 ) -> None:
     """Say what became of each mail; those that went out are kept for thirty days."""
-    found = asyncio.run(_list(load_settings(), to, state, limit))
+    found = asyncio.run(_list(load_settings(), to, state or "", limit))
     for record in found:
         typer.echo(_line(record))
     if not found:
@@ -33,7 +51,9 @@ def list_command(
 
 @mail.command("retry")
 def retry_command(
-    mail_id: Annotated[int | None, typer.Argument(help="Number of the mail.")] = None,
+    mail_id: Annotated[
+        int | None, typer.Argument(min=1, max=LARGEST_NUMBER, help="Number of the mail.")
+    ] = None,
     *,
     failed: Annotated[bool, typer.Option("--failed", help="Every mail that was given up.")] = False,
 ) -> None:
@@ -53,7 +73,9 @@ def test_command(address: str) -> None:
     try:
         where = asyncio.run(_send_test(load_settings(), address))
     except (DeliveryError, ValueError) as error:
-        typer.echo(f"Not sent: {error}", err=True)
+        typer.echo(f"Not sent: {printable(str(error))}", err=True)
+        if isinstance(error, DeliveryError):
+            typer.echo(HINT, err=True)
         raise typer.Exit(1) from None
     typer.echo(f"Sent: {where}")
 

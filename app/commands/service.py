@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import structlog
 import typer
 
+from app.broker.first_look import look_at_servers
 from app.commands.greeting import greet_when_ready
 from app.commands.sandbox_accounts import account_finder
 from app.commands.worker import check_worker
@@ -50,6 +51,7 @@ def serve(
     configure_logging(settings)
     with listening(settings.host, settings.port, port_setting="PORT") as listener:
         asyncio.run(_with_database(settings, bring_up_to_date=False))
+        asyncio.run(look_at_servers(settings))
         if workers == 1:
             run(create_app(settings), listener)
         else:
@@ -69,6 +71,7 @@ def worker(
         typer.echo(sentence, err=not works)
         raise typer.Exit(0 if works else 1)
     configure_logging(settings)
+    asyncio.run(look_at_servers(settings))
     asyncio.run(_until_signalled(_work(settings)))
 
 
@@ -92,6 +95,7 @@ def dev() -> None:
             settings = stack.enter_context(_sandbox_beside(settings))
         configure_logging(settings)
         asyncio.run(_with_database(settings, bring_up_to_date=True))
+        asyncio.run(look_at_servers(settings))
         run(create_app(settings), listener, announce=partial(greet_when_ready, settings))
 
 

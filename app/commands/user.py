@@ -1,6 +1,7 @@
 """`openml-web user`: accounts, by an operator's hand."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated
 
@@ -25,6 +26,8 @@ user = typer.Typer(no_args_is_help=True, help="Create, show, close and open acco
 
 OPERATOR = Visitor("", "openml-web user")
 EVENTS_SHOWN = 20
+NUMBER = re.compile("[0-9]{1,18}")
+"""Of an account; what is longer fits no column."""
 NO_PASSWORD = "none"  # noqa: S105 - no hash of anything
 """What stands in the column until the owner has chosen a password; nothing verifies against it."""
 
@@ -162,7 +165,7 @@ async def _show(login: str) -> None:
 
 async def _find(resources: Resources, login: str) -> Credentials:
     found = await logins.find_logins(resources.database, login)
-    if not found and login.isdigit():
+    if not found and NUMBER.fullmatch(login):
         by_number = await logins.get_credentials(resources.database.reader, int(login))
         found = [by_number] if by_number else []
     if not found:

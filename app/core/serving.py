@@ -39,6 +39,8 @@ def listening(host: str, port: int, *, port_setting: str) -> Iterator[socket.soc
             listener.bind((host, port))
             # Two that start at once can both bind, and only one of them listens.
             listener.listen(BACKLOG)
+        except UnicodeError:
+            raise SettingsError(f"HOST is no address and no name of this machine: {host}") from None
         except OSError as error:
             raise SettingsError(_sentence(host, port, port_setting, error)) from None
         listener.set_inheritable(True)

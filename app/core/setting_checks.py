@@ -45,6 +45,24 @@ def require_http_url(text: str) -> None:
         raise ValueError(wanted)
 
 
+def require_server_url(text: str) -> None:
+    """Return if an address that may hold a password was not cut in the wrong places by what the password holds.
+
+    Raises:
+        ValueError: it was; the text says how to write it, and nothing of the address.
+    """
+    try:
+        parts = urlsplit(text)
+        is_whole = parts.port != 0 and "@" not in f"{parts.path}{parts.query}{parts.fragment}"
+    except ValueError:
+        is_whole = False
+    if not is_whole:
+        raise ValueError(
+            "write scheme://user:password@host:port/…, with a port from 1 to 65535; in user and password write "
+            "@ as %40, / as %2F, : as %3A, # as %23, ? as %3F and % as %25"
+        )
+
+
 def require_host(text: str) -> None:
     """Return if it is the name or address of a host, and nothing else.
 

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -26,7 +27,12 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 
 from app.core.errors import OperatorError
 from app.core.mailboxes import Mailbox, parse_mailbox
-from app.core.setting_checks import require_host, require_http_url, require_number_in_bounds
+from app.core.setting_checks import (
+    require_host,
+    require_http_url,
+    require_number_in_bounds,
+    require_server_url,
+)
 
 MINIMUM_SECRET_BYTES = 32
 SMTPS_PORT = 465
@@ -466,6 +472,12 @@ class Settings(BaseSettings):
             require_http_url(value)
         return value
 
+    @field_validator("redis_url", "broker_url")
+    @classmethod
+    def _require_server_url(cls, value: SecretStr) -> SecretStr:
+        require_server_url(value.get_secret_value())
+        return value
+
     @field_validator("redirect_url")
     @classmethod
     def _require_http_url_or_path(cls, value: str) -> str:
@@ -537,7 +549,10 @@ class Settings(BaseSettings):
         """Make the development secret where none is set."""
         super().model_post_init(context)
         if self.environment == "development" and not self._configured_secret():
-            self._generated_secret = _keep_development_secret(self.data_dir / "development-secret")
+            try:
+                self._generated_secret = _keep_development_secret(self.data_dir / "development-secret")
+            except OSError as error:
+                raise _unusable(self.data_dir, error) from None
 
     @property
     def token_secret(self) -> str:
@@ -628,8 +643,9 @@ class SecretFilesSource(PydanticBaseSettingsSource):
             return None, field_name, False
         try:
             return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
-        except OSError as error:
-            raise SettingsError(f"{field_name.upper()}_FILE cannot be read: {error.strerror}") from error
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise SettingsError(f"{field_name.upper()}_FILE cannot be read: {reason}") from None
 
     def __call__(self) -> dict[str, Any]:
         """Return every value that a file gives."""
@@ -647,11 +663,34 @@ def load_settings() -> Settings:
         SettingsError: a value is missing, malformed or unsafe; the text says what to set.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         # The values stay out of the text: one of them may be a secret.
-        complaints = (f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        found = [(".".join(map(str, e["loc"])).upper(), e["msg"]) for e in error.errors()]
+        complaints = [f"{name}: {text.removeprefix('Value error, ')}" for name, text in found]
         raise SettingsError("Some settings have wrong values.\n- " + "\n- ".join(complaints)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(f"The file .env cannot be read: {reason}") from None
+    _require_folder(settings.data_dir)
+    return settings
+
+
+def _require_folder(path: Path) -> None:
+    """Make the folder if there is none, and see whether a file can be written there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=path):
+            return
+    except OSError as error:
+        raise _unusable(path, error) from None
+
+
+def _unusable(data_dir: Path, error: OSError) -> SettingsError:
+    return SettingsError(
+        f"DATA_DIR cannot be used: {data_dir.absolute()}: {error.strerror}. "
+        "Set it to a folder that this user may write to."
+    )
 
 
 def _production_complaints(settings: Settings) -> Iterator[str]:

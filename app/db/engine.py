@@ -7,12 +7,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import (
     AsyncConnection,
@@ -26,9 +25,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from app.core.clock import Clock
 from app.core.errors import DatabaseConflictError
 from app.core.plain import load_tables
-from app.core.settings import Settings, SettingsError
+from app.core.settings import Settings
 from app.core.tasks import heed_cancellation
 from app.core.wakeups import Wakeups
+from app.db.address import parse_address
 from app.db.charsets import first_unstorable
 from app.db.faults import Outage
 from app.db.mysql import Connections
@@ -73,7 +73,7 @@ class Database:
     def __init__(self, settings: Settings, wakeups: Wakeups | None = None) -> None:
         self._wakeups = wakeups or Wakeups()
         self._clock = Clock()
-        self.url = _parse(settings.database_url)
+        self.url = parse_address(settings.database_url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._outage = Outage()
         self._pools: list[Connections] = []
@@ -245,29 +245,6 @@ def _mysql_engine(url: URL, connections: Connections) -> AsyncEngine:
     return create_async_engine(
         url, async_creator=connections.take, poolclass=sa.NullPool, hide_parameters=True
     )
-
-
-def _parse(address: str) -> URL:
-    try:
-        url = make_url(address)
-    except sa.exc.ArgumentError:
-        # SQLAlchemy's own text would repeat the address, password included.
-        raise SettingsError(
-            "DATABASE_URI is not an address. Write e.g. mysql://user:password@host/openml"
-        ) from None
-    if url.get_backend_name() == "sqlite":
-        if not url.database or url.database == ":memory:":
-            raise SettingsError(
-                "DATABASE_URI names an SQLite database in memory, which workers cannot share."
-            )
-        Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    elif url.drivername == "mysql+aiomysql":
-        return url.update_query_dict({"charset": "utf8mb4"}) if "charset" not in url.query else url
-    else:
-        raise SettingsError(
-            f"DATABASE_URI starts with {url.drivername}://; this service speaks mysql:// and sqlite://"
-        )
-    return url
 
 
 def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:

@@ -24,6 +24,9 @@ _TOO_SLOW = "it took too long"
 _READ_ONLY = "it takes no writes"
 _FULL = "its disk or memory is full"
 _NO_TABLE = "a table is missing"
+_FORBIDDEN = "its user may not do this"
+_NO_DATABASE = "there is no such database"
+_DAMAGED = "its file is damaged, or is none of SQLite's"
 
 _MYSQL: Mapping[str, frozenset[int]] = {
     LOST: frozenset({1053, 1080, 1152, 1158, 1159, 1160, 1161, 1184, 1927, 4031, 2006, 2013, 2014, 2055}),
@@ -31,7 +34,9 @@ _MYSQL: Mapping[str, frozenset[int]] = {
     _CONFLICT: frozenset({1020, 1213}),
     _LOCKED: frozenset({1205}),
     _NO_CONNECTION: frozenset({1040, 1135, 1203, 1226}),
-    _REFUSED: frozenset({1043, 1044, 1045, 1049, 1129, 1130, 1698}),
+    _REFUSED: frozenset({1043, 1044, 1045, 1129, 1130, 1698}),
+    _NO_DATABASE: frozenset({1049}),
+    _FORBIDDEN: frozenset({1142, 1143, 1227, 1370}),
     _TOO_SLOW: frozenset({1317, 1969, 3024}),
     _READ_ONLY: frozenset({1290, 1792, 1836}),
     _NO_TABLE: frozenset({1146}),
@@ -43,7 +48,22 @@ _SQLITE: Mapping[str, frozenset[int]] = {
     AWAY: frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_PROTOCOL}),
     _READ_ONLY: frozenset({sqlite3.SQLITE_READONLY}),
     _FULL: frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}),
+    _DAMAGED: frozenset({sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT}),
 }
+_ADVICE: Mapping[str, str] = {
+    AWAY: "Check the address in DATABASE_URI, and that the database runs.",
+    LOST: "Check the address in DATABASE_URI, and that it is that of MySQL or MariaDB.",
+    _REFUSED: "Check user and password in DATABASE_URI (write @ as %40, / as %2F, : as %3A, % as %25), "
+    "and what the database grants this user.",
+    _NO_DATABASE: "Make it (CREATE DATABASE), or name another in DATABASE_URI.",
+    _FORBIDDEN: "Grant it to the user of DATABASE_URI: SELECT, INSERT, UPDATE and DELETE; "
+    "for `openml-web migrate` CREATE, ALTER, DROP and INDEX, too.",
+    _READ_ONLY: "See to it that this user may write to the database that DATABASE_URI names, "
+    "or to DATA_DIR where it is empty.",
+    _NO_TABLE: "Run: openml-web migrate",
+    _DAMAGED: "Name another file in DATABASE_URI, or put back a copy.",
+}
+"""What an operator can do, by the reason."""
 PRIMARY_CODE = 0xFF
 """The part of SQLite's error number that names the kind; the rest says more."""
 
@@ -100,6 +120,15 @@ def _mysql_reason(error: aiomysql.Error) -> str | None:
         # The driver's own words for a connection that is closed, or that talks nonsense.
         return LOST if isinstance(error, aiomysql.InterfaceError | aiomysql.InternalError) else None
     return next((reason for reason, codes in _MYSQL.items() if code in codes), None)
+
+
+def sentence_of(error: DatabaseUnavailableError) -> str:
+    """Return what an operator is told who has started a command: the driver's words, and what to change."""
+    cause = error.__cause__ or error
+    words = getattr(cause, "orig", cause)
+    said = words.args[-1] if words.args else error.reason
+    advice = _ADVICE.get(error.reason, "DATABASE_URI says where it is; try again later.")
+    return f"The database cannot be used, {error.reason}: {said}. {advice}"
 
 
 @contextmanager

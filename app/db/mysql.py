@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import aiomysql
 from pymysql.constants import COMMAND, CR, SERVER_STATUS
-from sqlalchemy.dialects.mysql.aiomysql import MySQLDialect_aiomysql
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.db.address import connect_options
 from app.db.faults import NoAnswerError, NoPlaceError, Outage, is_lost
 
 IDLE_SECONDS = 30.0
@@ -184,9 +184,7 @@ class Connections:
     """At most `size` connections of one process, opened when they are needed."""
 
     def __init__(self, url: URL, *, size: int, seconds: float, outage: Outage, autocommit: bool) -> None:
-        # SQLAlchemy's reading of the address, so that TLS and other options mean what its documentation says.
-        _, options = MySQLDialect_aiomysql().create_connect_args(url)
-        self._options = {**options, "autocommit": autocommit}
+        self._options = {**connect_options(url), "autocommit": autocommit}
         self._seconds = seconds
         self._outage = outage
         self._places = asyncio.Semaphore(size)
