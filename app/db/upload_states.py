@@ -40,3 +40,5 @@ HAS_OUTCOME = ENDED | {UploadState.PUBLISHED, UploadState.PROCESSING}
 """States in which the person who uploaded can be told how it ended."""
 HOLDS_BYTES = frozenset(UploadState) - HAS_OUTCOME
 """States whose bytes are needed, and count against the quota of their owner."""
+CAN_RETRY = frozenset({UploadState.FAILED, UploadState.DUPLICATE})
+"""States from which an upload goes on if its owner asks for it, as long as its bytes are kept."""

@@ -30,13 +30,22 @@ _LINE_MAX_LENGTH = 500
 _PREVIEW_BYTES = 1 << 20
 
 _STYLE = """
-:root { --line: #8886; color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { max-width: 70rem; margin: 0 auto; padding: 1rem; }
+/* Every colour is named, for light and for dark: a browser's own links are too faint on some grounds. */
+:root {
+  color-scheme: light dark;
+  --page: #ffffff; --text: #1b2129; --link: #0b5cad; --line: #d4d9e0; --bad: #a91d2b;
+  background: var(--page); color: var(--text); font: 16px/1.5 system-ui, sans-serif;
+}
+@media (prefers-color-scheme: dark) {
+  :root { --page: #12161b; --text: #e8ecf1; --link: #8cc2f7; --line: #343d48; --bad: #ff9aa2; }
+}
+body { max-width: 70rem; margin: 0 auto; padding: 1rem; overflow-wrap: anywhere; }
+a { color: var(--link); display: inline-block; min-width: 24px; min-height: 24px; }
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; padding: .3rem .6rem; border-bottom: 1px solid var(--line); }
-.wide { overflow-x: auto; }
+.wide { overflow-x: auto; overflow-wrap: normal; }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .6rem; border: 1px solid var(--line); }
-.error { border-left: .3rem solid #c33; padding-left: .6rem; overflow-wrap: anywhere; }
+.error { border-left: .3rem solid var(--bad); color: var(--bad); padding-left: .6rem; overflow-wrap: anywhere; }
 """
 # The policy below lets in this one style sheet, by its digest, and nothing else.
 _STYLE_DIGEST = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
@@ -81,8 +90,8 @@ def render_index(store: Store) -> str:
 def _table(title: str, columns: str, rows: list[str]) -> str:
     if not rows:
         return ""
-    head = "".join(f"<th>{column}</th>" for column in columns.split(","))
-    return f'<h2>{title}</h2><div class="wide"><table><tr>{head}</tr>{"".join(rows)}</table></div>'
+    head = "".join(f'<th scope="col">{column}</th>' for column in columns.split(","))
+    return f"<h2>{title}</h2>{_wide(title, head, ''.join(rows))}"
 
 
 def _task_row(task: Task, inputs: dict[str, str]) -> str:
@@ -189,7 +198,9 @@ def render_study(store: Store, study_id: int) -> str | None:
 
 def _facts(facts: dict[str, str]) -> str:
     rows = "".join(
-        f"<tr><th>{escape(key)}</th><td>{escape(value)}</td></tr>" for key, value in facts.items() if value
+        f'<tr><th scope="row">{escape(key)}</th><td>{escape(value)}</td></tr>'
+        for key, value in facts.items()
+        if value
     )
     return f"<table>{rows}</table>"
 
@@ -200,8 +211,16 @@ def _features(features: list[Feature]) -> str:
         f"<td>{feature.missing_count}</td><td>{'target' if feature.is_target else ''}</td></tr>"
         for feature in features[:_FEATURES_SHOWN]
     )
-    head = "<th>#</th><th>Name</th><th>Type</th><th>Missing</th><th></th>"
-    return f'<h2>{len(features)} features</h2><div class="wide"><table><tr>{head}</tr>{rows}</table></div>'
+    head = "".join(f'<th scope="col">{column}</th>' for column in ("#", "Name", "Type", "Missing", "Role"))
+    return f"<h2>{len(features)} features</h2>{_wide('Features', head, rows)}"
+
+
+def _wide(title: str, head: str, rows: str) -> str:
+    """A table that scrolls by itself where the screen is narrow, with the keyboard as well."""
+    return (
+        f'<div class="wide" role="region" tabindex="0" aria-label="{title}">'
+        f"<table><tr>{head}</tr>{rows}</table></div>"
+    )
 
 
 def _kind(feature: Feature) -> str:
@@ -227,5 +246,5 @@ def _page(title: str, body: str) -> str:
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{escape(title)}</title><style>{_STYLE}</style></head>"
-        f"<body><h1>{escape(title)}</h1>{body}</body></html>\n"
+        f"<body><main><h1>{escape(title)}</h1>{body}</main></body></html>\n"
     )

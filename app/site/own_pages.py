@@ -85,7 +85,7 @@ async def account_page(mailbox: MailboxDep) -> HTMLResponse:
 @router.get("/auth/edit-profile")
 @router.get("/auth/edit-profile/")
 async def edit_profile_page(mailbox: MailboxDep) -> HTMLResponse:
-    """Show the forms for profile and picture."""
+    """Show the form for profile and picture."""
     return render("edit_profile.html", title="Edit your profile", mailbox=mailbox)
 
 

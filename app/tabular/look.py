@@ -9,9 +9,10 @@ from app.tabular.cells import BLANKS
 from app.tabular.convert import Job, repairs_of, settle, warnings_of
 from app.tabular.encode import ColumnPlan, RowCounts
 from app.tabular.infer import InferredType
+from app.tabular.numbers import Numbers
 from app.tabular.reasons import Evidence, reason
 from app.tabular.report import write_report
-from app.tabular.stats import Detail, Lengths, Numbers, Values, shown
+from app.tabular.stats import Detail, Lengths, Values, shown
 from app.tabular.trials import Alternative, Fault, Tried
 from app.tabular.types import Column, Profile, ProgressSink
 

@@ -4,23 +4,22 @@ All columns of a block are looked at in one vectorised call each: thousands of s
 """
 
 import hashlib
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 _CHUNK_CELLS = 200_000
-# Scales beyond this would be no finite double.
-_SMALLEST_POWER = -1000
-_DOUBLE_BITS = 52
 _MANY_COLUMNS = 2_000
 _MOST_VALUES = 500_000
 _FEWEST_VALUES = 10
 # How many of the values of a column with too many are counted on.
 _WATCHED = 50
+_MOST_CELLS = 200_000
+_MOST_CELLS_A_BIN = 64
+_FEWEST_CELLS_A_BIN = 2
 LONGEST_VALUE = 100
 """Characters of a text that is shown."""
 
@@ -31,11 +30,13 @@ class Detail:
 
     Attributes:
         bins: of a histogram, at most.
+        cells: narrower bins in which numbers are counted until their range is known, at most.
         commonest: values that are named, at most.
         values: different values that are counted exactly.
     """
 
     bins: int
+    cells: int
     commonest: int
     values: int
 
@@ -44,7 +45,9 @@ class Detail:
         """Return what a table of so many columns can have in bounded memory."""
         # Somewhat more than there may be labels: words for missing values are among them.
         values = max(_FEWEST_VALUES, min(max_labels + _WATCHED, _MOST_VALUES // columns))
-        return cls(8, 3, values) if columns > _MANY_COLUMNS else cls(20, 10, values)
+        bins, commonest = (8, 3) if columns > _MANY_COLUMNS else (20, 10)
+        cells = max(_FEWEST_CELLS_A_BIN * bins, min(_MOST_CELLS_A_BIN * bins, _MOST_CELLS // columns))
+        return cls(bins, cells, commonest, values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,150 +102,6 @@ class Cells:
         found = table.group_by("column", use_threads=False).aggregate(wanted)
         names = ["column", *(f"value_{function}" for function in functions)]
         return zip(*(found[name].to_pylist() for name in names), strict=True)
-
-
-@dataclass(slots=True)
-class NumberState:
-    """What is known about the numbers of one column.
-
-    Attributes:
-        count: how many there are.
-        low: the smallest.
-        high: the largest.
-        origin: one of them; the next two are of the differences from it, which keep more digits.
-        mean: their mean.
-        squares: the sum of the squared differences from it.
-        power: the bins are 2^power wide and begin at multiples of that.
-        bins: how many numbers are in a bin, by its place: 0 begins at zero.
-    """
-
-    bin_limit: int
-    is_whole: bool
-    count: int = 0
-    low: float = math.inf
-    high: float = -math.inf
-    origin: float = 0.0
-    mean: float = 0.0
-    squares: float = 0.0
-    power: int = _SMALLEST_POWER
-    bins: dict[int, int] = field(default_factory=dict)
-
-    def reach(self, low: float, high: float) -> None:
-        """Make room for numbers in this range."""
-        if not self.count:
-            self.origin = low
-        if low < self.low or high > self.high:
-            self.low, self.high = min(low, self.low), max(high, self.high)
-            self._widen()
-
-    def add(self, count: int, mean: float, squares: float) -> None:
-        """Take in more numbers, but for their bins; `mean` and `squares` are of their differences from the origin."""
-        total = self.count + count
-        difference = mean - self.mean
-        self.mean += difference * (count / total)
-        self.squares += squares + difference * difference * (self.count * (count / total))
-        self.count = total
-
-    def _widen(self) -> None:
-        """Make the bins wide enough for the range: each two become one, which keeps every count exact."""
-        largest = max(abs(self.low), abs(self.high))
-        finest = max(_SMALLEST_POWER, 0 if self.is_whole else math.frexp(largest)[1] - _DOUBLE_BITS)
-        span = self.high / self.bin_limit - self.low / self.bin_limit
-        power = max(self.power, finest, math.frexp(span)[1] - 2 if span else finest)
-        while self.bin_of(self.high, power) - self.bin_of(self.low, power) >= self.bin_limit:
-            power += 1
-        shift = power - self.power
-        if shift and self.bins:
-            wider: dict[int, int] = {}
-            for place, count in self.bins.items():
-                wider[place >> shift] = wider.get(place >> shift, 0) + count
-            self.bins = wider
-        self.power = power
-
-    @staticmethod
-    def bin_of(number: float, power: int) -> int:
-        """Return the place of the bin that holds a number."""
-        return math.floor(math.ldexp(number, -power))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the figures as JSON values; one that no double can hold is null."""
-        deviation = math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else None
-        return {
-            "min": self._plain(self.low),
-            "max": self._plain(self.high),
-            "mean": _finite(self.origin + self.mean),
-            "std": _finite(deviation),
-            "histogram": self._histogram(),
-        }
-
-    def _edge(self, place: int) -> float:
-        try:
-            return math.ldexp(place, self.power)
-        except OverflowError:
-            # Beyond what a double can hold; no number of the column is.
-            return self.high if place > 0 else self.low
-
-    def _plain(self, number: float) -> float | int:
-        return int(number) if self.is_whole else number
-
-    def _histogram(self) -> dict[str, list[float]]:
-        if self.low == self.high:
-            return {"edges": [self._plain(self.low)] * 2, "counts": [self.count]}
-        first, last = self.bin_of(self.low, self.power), self.bin_of(self.high, self.power)
-        edges = [self._edge(place) for place in range(first, last + 2)]
-        counts = [self.bins.get(place, 0) for place in range(first, last + 1)]
-        return {"edges": [self._plain(edge) for edge in edges], "counts": list(counts)}
-
-
-class Numbers:
-    """The numbers of columns of numbers."""
-
-    def __init__(self, whole: Mapping[int, bool], detail: Detail) -> None:
-        """Expect these columns, and whether each has whole numbers only."""
-        self._detail = detail
-        self._whole = whole
-        self.states: dict[int, NumberState] = {}
-
-    def see(self, cells: Cells) -> None:
-        """Look at cells that are numbers or missing."""
-        cells = cells.stated()
-        if not len(cells.cells):
-            return
-        values = cells.cells.cast(pa.float64())
-        seen = []
-        for column, low, high in cells.summary(values, ("min", "max")):
-            self._state(column).reach(low, high)
-            seen.append(column)
-        states = [self._state(column) for column in seen]
-        places = pc.index_in(cells.columns, value_set=pa.array(seen, pa.int64()))
-        origins = pa.array([state.origin for state in states], pa.float64()).take(places)
-        differences = pc.subtract(values, origins)
-        for column, count, mean, variance in cells.summary(differences, ("count", "mean", "variance")):
-            self.states[column].add(count, mean, variance * count)
-        scales = pa.array([math.ldexp(1.0, -state.power) for state in states], pa.float64())
-        offsets = [state.bin_of(state.low, state.power) for state in states]
-        bins = pc.floor(pc.multiply(values, scales.take(places)))
-        bins = pc.subtract(bins, pa.array(map(float, offsets), pa.float64()).take(places)).cast(pa.int64())
-        limit = self._detail.bins
-        keys = pc.add(pc.multiply(places.cast(pa.int64()), limit), bins)
-        found = pc.value_counts(keys)
-        for key, count in zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True):
-            place, number = divmod(key, limit)
-            own = self.states[seen[place]].bins
-            at = number + offsets[place]
-            own[at] = own.get(at, 0) + count
-
-    def add_zeros(self, column: int, count: int) -> None:
-        """Take in zeros that a sparse row does not state."""
-        state = self._state(column)
-        state.reach(0.0, 0.0)
-        state.add(count, -state.origin, 0.0)
-        state.bins[0] = state.bins.get(0, 0) + count
-
-    def _state(self, column: int) -> NumberState:
-        if column not in self.states:
-            self.states[column] = NumberState(self._detail.bins, self._whole[column])
-        return self.states[column]
 
 
 @dataclass(slots=True)
@@ -381,7 +240,3 @@ def _pairs(cells: Cells) -> Iterator[tuple[int, str, int]]:
     columns = pc.divide(keys, len(texts))
     own = texts.take(pc.subtract(keys, pc.multiply(columns, len(texts))))
     yield from zip(columns.to_pylist(), own.to_pylist(), counts.to_pylist(), strict=True)
-
-
-def _finite(number: float | None) -> float | None:
-    return number if number is not None and math.isfinite(number) else None

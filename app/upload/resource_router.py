@@ -110,7 +110,10 @@ async def publish_upload(
 async def retry_upload(
     upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse:
-    """Try a failed upload again with the bytes that are here, and perhaps another description."""
+    """Try a failed upload again with the bytes that are here, and perhaps another description.
+
+    So goes on, with `allow_duplicate` or another name, what its owner looked at and then was a duplicate.
+    """
     changes = await read_json(request)
     await service.retry_upload(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
     return await upload_status.show_upload(resources, user_id=uploader.id, upload_id=upload_id)

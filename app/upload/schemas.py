@@ -307,7 +307,7 @@ class UploadDetailResponse(UploadStatusResponse):
 
 
 class HistogramResponse(BaseModel):
-    """How many numbers there are between two edges each, the second of which belongs to the next bin."""
+    """How many numbers there are between two edges each; the second one belongs to the next bin, if there is one."""
 
     edges: list[float | int]
     counts: list[int]

@@ -18,6 +18,7 @@ from app.core.errors import (
 from app.core.wakeups import UPLOADS, upload_topic
 from app.db import upload_parts, uploads, users
 from app.db.engine import wake_after_commit
+from app.db.upload_states import CAN_RETRY
 from app.db.uploads import HAS_OUTCOME, Outcome, Upload, UploadState
 from app.resources import Resources
 from app.upload.append import expiry
@@ -228,16 +229,16 @@ async def release(
 async def retry_upload(
     resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
 ) -> None:
-    """Try a failed upload again, with its bytes and perhaps another description.
+    """Try a failed upload again, with its bytes and perhaps another description; or publish one that is a duplicate.
 
     Raises:
-        UploadStateError: it has not failed, OpenML has it, or its bytes are gone.
+        UploadStateError: it has not failed, OpenML has it, or its bytes are gone; or it would be a duplicate again.
         ValidationFailedError: the metadata is not complete, or a column cannot have the type that it is given.
     """
 
     async def retry(session: AsyncSession, upload: Upload, judged: Judged) -> None:
         now = resources.database.now()
-        if upload.state != UploadState.FAILED:
+        if upload.state not in CAN_RETRY:
             raise UploadStateError("The upload has not failed; there is nothing to try again.")
         if upload.dataset_id is not None:
             raise UploadStateError(
@@ -251,18 +252,21 @@ async def retry_upload(
         if not await _has_bytes(session, upload) or (upload.finished_at and upload.finished_at + kept < now):
             raise UploadStateError("The bytes of this upload are not kept any more; send the file again.")
         metadata = judged.complete()
+        if upload.state == UploadState.DUPLICATE:
+            _require_another(upload, metadata.values)
         moved = await uploads.set_state(
             session,
             upload.id,
             UploadState.VERIFYING,
             now=now,
-            only_from={UploadState.FAILED},
+            only_from={UploadState(upload.state)},
             available_at=now,
             values={
                 "description": metadata.values,
                 "publish_requested": True,
                 "error": None,
                 "finished_at": None,
+                "duplicate_of": None,
                 "cancel_requested": False,
                 "warnings": metadata.warnings,
                 # Those of the last conversion are made anew.
@@ -309,6 +313,16 @@ def _require_settled(upload: Upload) -> None:
         )
 
 
+def _require_another(upload: Upload, description: Mapping[str, Any]) -> None:
+    """Refuse to go on with a duplicate that would be one again."""
+    is_same_name = description.get("dataset_name") == (upload.description or {}).get("dataset_name")
+    if is_same_name and not description.get("allow_duplicate"):
+        raise UploadStateError(
+            "The same file was published under this name before; say `allow_duplicate` to publish it once more, or "
+            "give it another `dataset_name`."
+        )
+
+
 async def _has_bytes(session: AsyncSession, upload: Upload) -> bool:
     """Say whether the whole file was received and is recorded."""
     parts = await upload_parts.get_parts(session, upload.id)
@@ -329,7 +343,8 @@ async def cancel_upload(resources: Resources, *, user_id: int, upload_id: str) -
             if not await uploads.set_values(session, upload.id, wanted, only_in={UploadState.SENDING}):
                 raise _moved_on()
             return False
-        if upload.state in {UploadState.DUPLICATE, UploadState.JOINED} or upload.dataset_id is not None:
+        is_empty = upload.state == UploadState.DUPLICATE and not await _has_bytes(session, upload)
+        if is_empty or upload.state == UploadState.JOINED or upload.dataset_id is not None:
             raise _not_now(upload)
         if upload.state in CAN_STOP:
             stopped = await uploads.set_state(
@@ -360,7 +375,10 @@ def _not_now(upload: Upload) -> UploadStateError:
             dataset_id=upload.dataset_id,
         )
     if upload.state == UploadState.DUPLICATE:
-        return UploadStateError("The same file was published before; there is nothing left of this upload.")
+        return UploadStateError(
+            "You have published the same file under this name before. POST to its `retry`, with `allow_duplicate` or "
+            "another `dataset_name`, while its bytes are kept; or send it again."
+        )
     if upload.state == UploadState.CANCELLED:
         return UploadStateError("The upload was cancelled.")
     if upload.is_partial:

@@ -23,6 +23,7 @@ from app.db import (
     worker_heartbeats,
 )
 from app.db.engine import wake_after_commit
+from app.db.upload_states import CAN_RETRY
 from app.db.uploads import HOLDS_BYTES, UploadState
 from app.resources import Resources
 from app.storage.pictures import path_of
@@ -86,7 +87,7 @@ async def end_expired_uploads(resources: Resources) -> None:
 
 
 async def remove_orphaned_bytes(resources: Resources) -> None:
-    """Remove the bytes of uploads that are published, failed long enough ago, or unknown."""
+    """Remove the bytes of uploads that are published, ended long enough ago, or unknown."""
     found = await resources.storage.upload_ids()
     keep_until = resources.database.now() - timedelta(hours=resources.settings.upload_keep_hours)
     for start in range(0, len(found), IDS_AT_ONCE):
@@ -108,8 +109,8 @@ def _needs_bytes(known: tuple[str, datetime | None] | None, keep_until: datetime
     if known is None:
         return False
     state, finished_at = known
-    recently_failed = state == UploadState.FAILED and finished_at is not None and finished_at > keep_until
-    return state in HOLDS_BYTES or recently_failed
+    may_go_on = state in CAN_RETRY and finished_at is not None and finished_at > keep_until
+    return state in HOLDS_BYTES or may_go_on
 
 
 async def remove_orphaned_pictures(resources: Resources) -> None:

@@ -190,9 +190,9 @@ async def accessibility(page: Page, *rules: str) -> list[str]:
     ]
 
 
-async def picture(page: Page, name: str) -> None:
+async def picture(page: Page, name: str, *, full_page: bool = True) -> None:
     """Keep what the page looks like, where there is time for it."""
     if not LONG:
         return
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
-    await page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True)
+    await page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=full_page)

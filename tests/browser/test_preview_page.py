@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage, Seen, accessibility, picture
-from tests.browser.test_own_pages import TOKEN, open_signed_in, sign_in
+from tests.browser.test_own_pages import SHADOWS, TOKEN, open_signed_in, sign_in
 from tests.forwarder import Forwarder
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -45,7 +45,7 @@ async def test_messy_table_when_its_types_are_corrected_then_published_with_them
     await expect(warmth).to_contain_text("Published as warme")
     real = page.get_by_label("Type of wärme").get_by_role("option", name="number (real)")
     await expect(real).to_be_disabled()
-    await expect(page.get_by_role("img", name="Histogram")).to_have_count(2)
+    await require_histograms(page)
     await expect(page.locator("#remarks")).to_contain_text("is published as")
     await picture(page, "preview-light")
     assert await accessibility(page) == []
@@ -91,6 +91,17 @@ async def test_messy_table_when_its_types_are_corrected_then_published_with_them
     assert types["level"] == "numeric"
 
 
+async def require_histograms(page: Page) -> None:
+    """A scale and an axis are seen, and the same is said in words."""
+    await expect(page.get_by_role("img", name="Histogram")).to_have_count(2)
+    level = page.locator(".column").filter(has=page.get_by_role("heading", name="level"))
+    words = await level.get_by_role("img").get_attribute("aria-label")
+    assert words is not None
+    assert words.startswith("Histogram: 20 bars, from 0 to 9. The tallest is 8, from")
+    assert await level.locator(".histogram text").all_text_contents() == ["8", "0", "9"]
+    assert await page.evaluate(SHADOWS) == []
+
+
 async def published_types(page: Page, sandbox_url: str) -> dict[str, str]:
     """The types of the columns of the dataset that the page links to, as OpenML has them."""
     link = await page.get_by_role("link", name="Open dataset").get_attribute("href")
@@ -105,7 +116,7 @@ async def test_upload_when_it_failed_without_a_preview_then_what_was_said_of_col
     open_page: OpenPage, ada: str
 ) -> None:
     page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
-    await page.locator("#dataset").set_input_files(
+    await page.locator("#file").set_input_files(
         {"name": "n.csv", "mimeType": "text/csv", "buffer": b"a,b\n1,x\n2,y\n"}
     )
     await page.locator("#look").uncheck()

@@ -3,12 +3,13 @@
 import math
 import random
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -263,6 +264,53 @@ def test_a_type_when_inferred_then_a_sentence_says_why(tmp_path: Path, cells: li
     assert column_of(tmp_path, cells)["why"] == why
 
 
+def counted(numbers: Sequence[float], edges: Sequence[float], *, is_whole: bool) -> list[int]:
+    """How many numbers are in each bin; the last one has the greatest."""
+    end = math.inf if not is_whole else edges[-1]
+    bins = pairwise([*edges[:-1], end])
+    return [sum(low <= number < high for number in numbers) for low, high in bins]
+
+
+def require_even_bins(
+    edges: Sequence[float], numbers: Sequence[float], *, is_whole: bool, slack: float
+) -> None:
+    """The bins cover the range and no more, and none is much narrower than the others."""
+    assert (edges[0], edges[-1]) == (min(numbers), max(numbers) + is_whole)
+    widths = [high - low for low, high in pairwise(edges)]
+    *others, last = widths
+    for width in others if is_whole else widths:
+        assert width == pytest.approx(widths[0], rel=slack)
+    assert last >= (0.5 - slack) * widths[0], "of whole numbers, the last bin may hold fewer"
+
+
+@pytest.mark.parametrize("spread", [1, 2, 7, 19, 20, 21, 23, 40, 41, 100, 101, 401, 1000, 12_345, 10**9])
+def test_whole_numbers_when_in_a_histogram_then_each_bin_holds_equally_many_of_them(
+    tmp_path: Path, spread: int
+) -> None:
+    low = -3
+    numbers = [low, *(low + number * 7919 % spread for number in range(400)), low + spread - 1]
+    found = column_of(tmp_path, list(map(str, numbers)))["numbers"]["histogram"]
+    edges, counts = found["edges"], found["counts"]
+    if spread == 1:
+        assert found == {"edges": [low, low], "counts": [len(numbers)]}
+        return
+    assert all(isinstance(edge, int) for edge in edges)
+    assert counts == counted(numbers, edges, is_whole=True)
+    require_even_bins(edges, numbers, is_whole=True, slack=0)
+    assert len(counts) == spread if spread <= 20 else 7 <= len(counts) <= 20
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_numbers_when_few_then_the_histogram_is_that_of_numpy(tmp_path: Path, seed: int) -> None:
+    chance = np.random.default_rng(seed)
+    shapes = (chance.normal(5, 2, 700), chance.uniform(-1, 1, 300), chance.exponential(1e6, 1200))
+    numbers = [*shapes[seed % 3].tolist(), 0.5]
+    found = column_of(tmp_path, list(map(repr, numbers)))["numbers"]["histogram"]
+    counts, edges = np.histogram(numbers, bins=20)
+    assert found["counts"] == counts.tolist()
+    assert found["edges"] == pytest.approx(edges.tolist(), rel=1e-12, abs=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_numbers_when_there_are_many_blocks_then_they_are_counted_exactly(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - no secret
@@ -283,7 +331,8 @@ def test_numbers_when_there_are_many_blocks_then_they_are_counted_exactly(tmp_pa
     edges, counts = found["histogram"]["edges"], found["histogram"]["counts"]
     assert (len(edges), edges) == (len(counts) + 1, sorted(edges))
     assert 1 <= len(counts) <= 20
-    assert counts == [sum(low <= number < high for number in numbers) for low, high in pairwise(edges)]
+    assert counts == counted(numbers, edges, is_whole=seed == 2)
+    require_even_bins(edges, numbers, is_whole=seed == 2, slack=0.05)
 
 
 @pytest.mark.parametrize(

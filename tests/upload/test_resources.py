@@ -479,6 +479,33 @@ async def test_upload_when_same_file_and_name_come_again_then_the_earlier_one(
     assert len({first["id"], *(answer.json()["id"] for answer in answers)}) == 4
 
 
+async def test_upload_when_a_duplicate_was_looked_at_then_retry_publishes_it_all_the_same(
+    app: Running, person: Person
+) -> None:
+    first = (await app.client.post("/data-upload", files=form(), headers=person.headers)).json()
+    paths = [await begin(app, person) for _ in range(3)]
+    for path in paths:
+        await send(app, person, path, CSV)
+        await reach(app, person, path, "ready")
+        answer = await app.client.post(f"{path}/publish", headers=person.headers)
+        assert (answer.json()["state"], answer.json()["dataset_id"]) == ("duplicate", first["id"])
+    again, renamed, unwanted = paths
+    await clean_up(app.resources)
+
+    same = await app.client.post(f"{again}/retry", headers=person.headers)
+    assert (same.status_code, "allow_duplicate" in same.json()["detail"]) == (409, True)
+    for path, changes in ((again, {"allow_duplicate": True}), (renamed, {"dataset_name": "other"})):
+        answer = await app.client.post(f"{path}/retry", json=changes, headers=person.headers)
+        assert (answer.status_code, answer.json()["duplicate_of"]) == (202, None)
+        ended = await reach(app, person, path, "active")
+        assert ended["dataset_id"] not in {None, first["id"]}
+
+    assert (await app.client.delete(unwanted, headers=person.headers)).status_code == 204
+    gone = await app.client.post(f"{unwanted}/retry", json={"allow_duplicate": True}, headers=person.headers)
+    assert (gone.status_code, "send the file again" in gone.json()["detail"]) == (409, True)
+    assert (await app.client.delete(unwanted, headers=person.headers)).status_code == 409
+
+
 async def test_upload_when_another_one_of_its_file_is_given_up_then_published_itself(
     app: Running, person: Person
 ) -> None:

@@ -1,3 +1,8 @@
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const takeScheme = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+takeScheme();
+dark.addEventListener("change", takeScheme);
+
 SwaggerUIBundle({
   url: "/openapi.json",
   dom_id: "#swagger-ui",

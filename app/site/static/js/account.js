@@ -1,10 +1,14 @@
 import { call } from "./api.js";
-import { byId, load, make, moment } from "./dom.js";
-import { onSubmit, say } from "./form.js";
+import { byId, make, moment } from "./dom.js";
 import { showFace } from "./face.js";
+import { attempt, complain, load } from "./failures.js";
+import { onSubmit, say } from "./form.js";
 import { askToSignIn, forget, token } from "./session.js";
 
 const EVENTS_SHOWN = 20;
+
+/** What goes wrong with a button is said below the row it stands in. */
+const attemptAt = (button, work) => attempt(button.closest(".actions"), work);
 
 if (token()) load(start);
 else askToSignIn();
@@ -18,7 +22,7 @@ async function start() {
   byId("bio").textContent = profile.bio;
   showFace(byId("face"), profile);
   offerPasswordMail(profile.email);
-  await Promise.all([showKey(), showSessions(), showEvents()]);
+  for (const [part, show] of [["key", showKey], ["sessions", showSessions], ["events", showEvents]]) show().catch((problem) => complain(byId(`${part}-title`), problem));
 }
 
 // --- API key
@@ -56,15 +60,12 @@ onSubmit(byId("renew-form"), async () => {
 // --- password
 
 function offerPasswordMail(email) {
-  byId("password-mail").onclick = async () => {
-    const status = byId("password-status");
-    try {
+  byId("password-mail").onclick = () =>
+    attemptAt(byId("password-mail"), async () => {
+      byId("password-status").textContent = "";
       await call("POST", "/forgotpassword", { email });
-      status.textContent = `A mail with a link is on its way to ${email}.`;
-    } catch (problem) {
-      status.textContent = problem.message;
-    }
-  };
+      byId("password-status").textContent = `A mail with a link is on its way to ${email}.`;
+    });
 }
 
 // --- sessions and events
@@ -89,7 +90,7 @@ function sessionRow(session) {
     session.current ? "" : end,
   );
   end.addEventListener("click", () =>
-    load(async () => {
+    attempt(row.firstChild, async () => {
       await call("DELETE", `/sessions/${encodeURIComponent(session.id)}`);
       row.remove();
       byId("sessions-status").textContent = "The session is ended.";
@@ -100,7 +101,7 @@ function sessionRow(session) {
 }
 
 byId("end-all").addEventListener("click", () =>
-  load(async () => {
+  attemptAt(byId("end-all"), async () => {
     await call("DELETE", "/sessions");
     forget();
     location.assign("/auth/sign-in?reason=signed-out");
@@ -128,7 +129,7 @@ function device(agent) {
 // --- data
 
 byId("export").addEventListener("click", () =>
-  load(async () => {
+  attemptAt(byId("export"), async () => {
     const data = await call("GET", "/export");
     const address = URL.createObjectURL(new Blob([JSON.stringify(data, null, 2)], { type: "application/json" }));
     make("a", { href: address, download: "openml-account.json" }).click();

@@ -2,6 +2,7 @@
 
 import { commonest, count, histogram, number } from "./charts.js";
 import { make } from "./dom.js";
+import { inWords } from "./failures.js";
 
 export const TYPES = {
   integer: "whole number (integer)",
@@ -61,10 +62,10 @@ function figures(column, rows) {
 
 function picture(column, rows) {
   if (column.numbers) {
-    const { min, max, mean, std, histogram: bins } = column.numbers;
+    const { min, max, mean, std } = column.numbers;
     const facts = [["Least", min], ["Mean", mean], ["Greatest", max], ["Deviation", std]];
     return [
-      histogram(bins),
+      histogram(column.numbers),
       make("dl", { class: "figures" }, ...facts.filter(([, value]) => value !== null).map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, number(value))))),
     ];
   }
@@ -121,8 +122,10 @@ function choice(id, label, of, options, save) {
       if (problem.kind === "unauthorized") return;
       select.setAttribute("aria-invalid", "true");
       select.setAttribute("aria-describedby", `${id}-error`);
-      const text = problem.fields?.[0]?.message ?? problem.message;
-      place.append(make("p", { class: "error", id: `${id}-error`, role: "alert" }, text));
+      const text = problem.fields?.[0]?.message ?? inWords(problem);
+      const error = make("p", { class: "error", id: `${id}-error`, role: "alert" }, text);
+      place.append(error);
+      error.scrollIntoView({ block: "nearest" });
     }
   });
   return place;

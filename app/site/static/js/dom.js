@@ -43,13 +43,5 @@ export function safeLink(address) {
   return /^https?:\/\//.test(address ?? "") ? address : null;
 }
 
-/** Fetch what a page shows; if that fails, say so instead. */
-export async function load(work) {
-  try {
-    await work();
-  } catch (problem) {
-    if (problem.kind === "unauthorized") return; // On the way to the sign-in page.
-    const note = make("p", { class: "note bad", role: "alert" }, problem.message);
-    document.querySelector("main h1").after(note);
-  }
-}
+/** What a record says of a name that came from elsewhere: "constructor" is a name, too, and every object has one. */
+export const entry = (record, name) => (Object.hasOwn(record, name) ? record[name] : undefined);

@@ -1,11 +1,14 @@
 import { call } from "./api.js";
-import { byId, load } from "./dom.js";
+import { byId } from "./dom.js";
 import { showFace } from "./face.js";
-import { clear, onSubmit, say, show } from "./form.js";
-import { askToSignIn, token } from "./session.js";
+import { load } from "./failures.js";
+import { onSubmit, say } from "./form.js";
+import { askToSignIn, keepDraft, takeDraft, token } from "./session.js";
 
-const profileForm = byId("profile");
-const pictureForm = byId("picture");
+const TEXTS = ["first_name", "last_name", "email", "bio"];
+const form = byId("profile");
+const file = byId("file");
+const removal = byId("no_picture");
 let profile;
 
 if (token()) load(start);
@@ -13,47 +16,61 @@ else askToSignIn();
 
 async function start() {
   profile = await call("GET", "/profile");
-  for (const name of ["first_name", "last_name", "email", "bio"]) profileForm.elements[name].value = profile[name];
+  const draft = takeDraft("profile");
+  for (const name of TEXTS) {
+    const field = byId(name);
+    // What an old account does not have, it need not be given here.
+    if (!profile[name]) field.required = false;
+    field.value = draft?.[name] ?? profile[name];
+  }
   showPicture();
-  onSubmit(profileForm, saveProfile);
-  onSubmit(pictureForm, savePicture);
+  onSubmit(form, save);
+  if (draft) say(form, "", "Your session had ended. Here is what you had typed.");
 }
 
-async function saveProfile({ first_name, last_name, email, bio }) {
-  await call("POST", "/profile", { first_name, last_name, email, bio });
-  const moved = email.trim().toLowerCase() !== profile.email.toLowerCase();
-  say(profileForm, "good", moved ? `Saved. Your address changes when you open the link in the mail to ${email.trim()}.` : "Saved.");
-}
-
-async function savePicture({ file }) {
-  const parts = new FormData();
-  parts.append("file", file);
+/** Save the texts, then the picture: each is kept though the other is refused. */
+async function save(values) {
+  const texts = Object.fromEntries(TEXTS.map((name) => [name, values[name]]));
   try {
-    await call("POST", "/image", parts);
+    await call("POST", "/profile", texts);
+    await savePicture(values.file);
   } catch (problem) {
-    if (!problem.fields.length && problem.kind) problem.fields = [{ field: "file", message: problem.message }];
+    if (problem.kind === "unauthorized") keepDraft("profile", texts);
     throw problem;
   }
-  pictureForm.reset();
-  profile = await call("GET", "/profile");
+  const moved = texts.email.trim().toLowerCase() !== profile.email.toLowerCase();
+  say(form, "good", moved ? `Saved. Your address changes when you open the link in the mail to ${texts.email.trim()}.` : "Saved.");
+}
+
+async function savePicture(chosen) {
+  if (!chosen.size && !removal.checked) return;
+  try {
+    if (chosen.size) {
+      const parts = new FormData();
+      parts.append("file", chosen);
+      await call("POST", "/image", parts);
+    } else {
+      await call("DELETE", "/image");
+    }
+  } catch (problem) {
+    if (problem.kind !== "unauthorized") problem.fields = [{ field: "file", message: `${problem.message} Everything else is saved.` }];
+    throw problem;
+  }
+  file.value = "";
+  removal.checked = false;
+  profile.image = (await call("GET", "/profile")).image;
   showPicture();
-  say(pictureForm, "good", "Your picture is changed.");
 }
 
 function showPicture() {
   showFace(byId("face"), profile);
-  byId("no-picture").hidden = !profile.image;
+  byId("removal").hidden = !profile.image;
 }
 
-byId("no-picture").addEventListener("click", async () => {
-  clear(pictureForm);
-  try {
-    await call("DELETE", "/image");
-    profile.image = "";
-    showPicture();
-    pictureForm.elements.file.focus();
-    say(pictureForm, "good", "Your picture is removed.");
-  } catch (problem) {
-    show(pictureForm, problem);
-  }
+// One or the other.
+file.addEventListener("change", () => {
+  if (file.files.length) removal.checked = false;
+});
+removal.addEventListener("change", () => {
+  if (removal.checked) file.value = "";
 });

@@ -1,7 +1,7 @@
 // Forms: what is wrong is said at its field, the first such field gets the focus, and nothing is sent twice.
 
-import { Problem } from "./api.js";
 import { make } from "./dom.js";
+import { inWords } from "./failures.js";
 
 /** Call `submit(values, form)` for each good submission. Problems it throws are shown. */
 export function onSubmit(form, submit) {
@@ -30,14 +30,11 @@ export function onSubmit(form, submit) {
 
 /** Show what went wrong: at the fields it names, the rest above the button. */
 export function show(form, problem) {
-  if (!(problem instanceof Problem)) {
-    say(form, "bad", "Something in this page went wrong. Load it again.");
-    throw problem; // A fault of ours belongs into the console.
-  }
   if (problem.kind === "unauthorized") return; // On the way to the sign-in page.
-  const homeless = showFields(form, problem.fields);
+  const fields = problem.fields ?? [];
+  const homeless = showFields(form, fields);
   if (homeless.length) say(form, "bad", homeless.map(({ field, message }) => `${field}: ${message}`).join(" "));
-  else if (!problem.fields.length) say(form, "bad", problem.message);
+  else if (!fields.length) say(form, "bad", inWords(problem));
 }
 
 /** Say something in the form's own message, which screen readers announce. */
@@ -50,7 +47,7 @@ export function say(form, kind, ...content) {
 export function clear(form) {
   say(form, "");
   for (const error of form.querySelectorAll(".error")) {
-    const field = form.elements[error.dataset.field];
+    const field = form.elements.namedItem(error.dataset.field);
     const described = (field.getAttribute("aria-describedby") ?? "").split(" ");
     const left = described.filter((id) => id !== error.id).join(" ");
     if (left) field.setAttribute("aria-describedby", left);
@@ -64,7 +61,7 @@ export function clear(form) {
 export function passwordSwitch(form) {
   const box = form.querySelector("[data-shows]");
   const turn = () => {
-    form.elements[box.dataset.shows].type = box.checked ? "text" : "password";
+    form.elements.namedItem(box.dataset.shows).type = box.checked ? "text" : "password";
   };
   box.addEventListener("change", turn);
   turn(); // The browser may have kept the mark.
@@ -75,7 +72,7 @@ function showFields(form, errors) {
   const homeless = [];
   for (const error of errors) {
     // Part of a list ("creator.0") belongs to the list's field.
-    const field = form.elements[error.field] ?? form.elements[String(error.field).split(".")[0]];
+    const field = form.elements.namedItem(error.field) ?? form.elements.namedItem(String(error.field).split(".")[0]);
     if (!field?.id) {
       homeless.push(error);
       continue;

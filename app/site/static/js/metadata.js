@@ -8,14 +8,13 @@ export function readMetadata(form) {
   for (const list of LISTS) {
     if (list in metadata) metadata[list] = metadata[list].split(";").map((one) => one.trim()).filter(Boolean);
   }
-  const { notify } = form.elements;
-  if (notify && !notify.disabled && !notify.closest("fieldset[disabled]")) metadata.notify = notify.checked;
+  for (const box of form.querySelectorAll("[type=checkbox][name]:enabled")) metadata[box.name] = box.checked;
   return metadata;
 }
 
 export function fillMetadata(form, metadata) {
   for (const [name, value] of Object.entries(metadata)) {
-    const field = form.elements[name];
+    const field = form.elements.namedItem(name);
     if (!field) continue;
     if (field.type === "checkbox") field.checked = value;
     else field.value = Array.isArray(value) ? value.join("; ") : (value ?? "");

@@ -19,11 +19,12 @@ addEventListener("pageshow", (event) => {
 });
 
 byId("sign-out").addEventListener("click", async () => {
+  let reason = "signed-out";
   try {
     await call("POST", "/logout", {});
-  } catch {
-    // Offline, or ended already: forgetting it here is what is left to do.
+  } catch (problem) {
+    if (problem.kind !== "unauthorized") reason = "signed-out-here"; // Else it had ended already.
   }
   signOut();
-  location.assign("/auth/sign-in?reason=signed-out");
+  location.assign(`/auth/sign-in?reason=${reason}`);
 });

@@ -1,18 +1,19 @@
 // An upload before it is published: what was found in it, what is said of it, and how it fares.
 
-import { call } from "./api.js";
+import { call, Problem } from "./api.js";
 import { count } from "./charts.js";
 import { columnEntry, ROLES, TYPES } from "./column.js";
-import { byId, make, moment, moveTo, safeLink, size } from "./dom.js";
+import { byId, entry, make, moment, moveTo, safeLink, size } from "./dom.js";
+import { attempt, complain, inWords, settle } from "./failures.js";
 import { clear, onSubmit, say, show } from "./form.js";
 import { fillMetadata, readMetadata } from "./metadata.js";
 import { askToSignIn, framed, keepDraft, takeDraft, token } from "./session.js";
-import { describe, pageOf } from "./states.js";
+import { BEFORE, describe, pageOf, publishAgain } from "./states.js";
 import { markSteps } from "./steps.js";
 import { watch } from "./watch.js";
 
 const STEPS = ["send", "inspect", "decide", "publish", "process"];
-const STEP_OF = { receiving: 0, verifying: 1, ready: 2, published: 4, processing: 4, active: 5, duplicate: 5 };
+const STEP_OF = { receiving: 0, verifying: 1, ready: 2, published: 4, processing: 4, active: 5 };
 const PAGE = 50;
 const SEARCH_PAUSE = 300;
 const PHASES = {
@@ -31,6 +32,7 @@ let upload = null;
 let metadata = {}; // What the service knows of the dataset.
 let preview = null;
 let first = 0;
+let asking = 0;
 let watching = null;
 let filled = false;
 
@@ -39,12 +41,12 @@ else start();
 
 async function start() {
   try {
-    if (!/^[0-9a-f]{32}$/.test(id)) throw new Error("This address names no upload.");
+    if (!/^[0-9a-f]{32}$/.test(id)) throw new Problem({ detail: "This address names no upload." });
     see(await call("GET", path));
   } catch (problem) {
     if (problem.kind === "unauthorized") return;
     const back = make("a", { href: "/auth/my-uploads" }, "Your uploads");
-    byId("loading").replaceChildren(make("span", { class: "note bad" }, problem.message, " ", back));
+    byId("loading").replaceChildren(make("span", { class: "note bad" }, inWords(problem), " ", back));
     leaveFrame();
     return;
   }
@@ -57,23 +59,21 @@ async function start() {
 async function follow() {
   watching?.abort();
   watching = new AbortController();
-  const lost = () => announce("The connection is gone; we go on as soon as it is back.");
-  try {
-    await watch(id, see, { signal: watching.signal, lost });
-  } catch (problem) {
-    announce(problem.message);
-  }
+  const lost = ({ message }) => complain(byId("steps"), new Problem({ detail: `${message} We go on as soon as it is back.` }));
+  await attempt(byId("steps"), () => watch(id, see, { signal: watching.signal, lost }));
 }
 
 // --- how it fares
 
 function see(found) {
   const before = upload;
+  settle(byId("steps"));
   upload = { ...before, ...found };
   if (found.metadata) metadata = found.metadata;
   if (found.metadata && !filled) {
     fillMetadata(form, metadata);
     fillMetadata(form, takeDraft(id) ?? {});
+    byId("again").hidden = !metadata.allow_duplicate;
     filled = true;
   }
   const { text, kind } = describe(upload.state);
@@ -81,7 +81,7 @@ function see(found) {
   byId("state").textContent = text;
   byId("state").className = `badge ${kind ?? ""}`;
   byId("facts").replaceChildren(...facts());
-  const stopped = upload.state === "failed" || upload.state === "cancelled";
+  const stopped = ["failed", "cancelled", "duplicate"].includes(upload.state);
   markSteps(STEPS, STEP_OF[upload.state] ?? (stopped ? stoppedAt() : 3), stopped ? "stopped" : "now");
   showProgress();
   if (before?.state === upload.state && before.publish === upload.publish) return;
@@ -101,6 +101,7 @@ function facts() {
 
 /** The step at which an upload ended, as far as its facts tell. */
 function stoppedAt() {
+  if (upload.state === "duplicate") return 3;
   if (upload.dataset_id !== null) return 4;
   if (upload.sha256 === null) return 0;
   return upload.row_count === null ? 1 : 3;
@@ -131,7 +132,7 @@ function showOutcome() {
 
 function outcome() {
   const link = safeLink(upload.dataset_url);
-  const open = link && make("p", {}, make("a", { class: "button primary", href: link }, `Open dataset ${upload.dataset_id}`));
+  const open = link && make("a", { class: "button primary", href: link }, `Open dataset ${upload.dataset_id}`);
   const uploads = make("a", { href: "/auth/my-uploads" }, "Your uploads");
   if (upload.state === "receiving") {
     const text = "Not all bytes are here. Keep the page open that sends them, or choose the same file there again: it goes on where it stopped. ";
@@ -141,7 +142,7 @@ function outcome() {
   if (upload.state === "published" || upload.state === "processing") {
     return ["good", "OpenML has your dataset", "It looks at it now; then it becomes active. You may close this page.", open];
   }
-  if (upload.state === "duplicate") return ["good", "It was on OpenML already", "You have published the same file under this name before.", open];
+  if (upload.state === "duplicate") return ["warn", "It is on OpenML already", BEFORE, make("div", { class: "actions" }, make("button", { type: "button", onclick: again }, "Publish it once more"), open)];
   if (upload.state === "received" && upload.duplicate_of) return waiting();
   if (upload.state === "cancelled") return ["warn", "This upload was cancelled", "Its bytes are gone; nothing was published.", make("p", {}, uploads)];
   if (upload.state === "failed") {
@@ -154,6 +155,12 @@ function outcome() {
   }
   return [null];
 }
+
+const again = () =>
+  attempt(byId("outcome"), async () => {
+    const moved = await publishAgain(upload);
+    if (moved) goOn(moved);
+  });
 
 /** Where another upload of the same file goes first. */
 function waiting() {
@@ -190,20 +197,25 @@ function showParts() {
 // --- what was found
 
 async function showPreview() {
-  try {
-    await showColumns();
-  } catch (problem) {
-    if (problem.kind === "upload-state") showGiven(); // Published without a stop, or no table.
-    else announce(problem.message);
-    return;
-  }
-  showRemarks();
-  byId("columns").hidden = false;
+  await attempt(byId("outcome"), async () => {
+    try {
+      await showColumns();
+    } catch (problem) {
+      if (problem.kind !== "upload-state") throw problem;
+      showGiven(); // Published without a stop, or no table.
+      return;
+    }
+    showRemarks();
+    byId("columns").hidden = false;
+  });
 }
 
-async function showColumns() {
-  const query = new URLSearchParams({ first, columns: PAGE, search: byId("search").value.trim() });
+async function showColumns(from = first) {
+  const query = new URLSearchParams({ first: from, columns: PAGE, search: byId("search").value.trim() });
+  const asked = (asking += 1);
   const found = await call("GET", `${path}/preview?${query}`);
+  if (asked !== asking) return; // An answer to a later question may be here already.
+  first = from;
   preview = found;
   metadata = found.metadata;
   const last = first + found.columns.length;
@@ -216,8 +228,8 @@ async function showColumns() {
     ),
   );
   byId("pager").hidden = found.found <= PAGE;
-  byId("before").disabled = first === 0;
-  byId("after").disabled = last >= found.found;
+  byId("earlier").disabled = first === 0;
+  byId("later").disabled = last >= found.found;
   showRows();
   showRoles();
 }
@@ -277,16 +289,13 @@ function roleChips(redraw, next) {
 }
 
 function chip(role, name, changes, redraw, next) {
-  const takeAway = async () => {
-    try {
+  const takeAway = () =>
+    attempt(byId(next), async () => {
       await change(changes);
       await redraw();
       announce(`Taken away: ${role.toLowerCase()} ${name}.`);
       moveTo(byId(byId(next).closest("section").hidden ? "file-title" : next));
-    } catch (problem) {
-      announce(problem.message);
-    }
-  };
+    });
   return make("button", { type: "button", class: "chip", "aria-label": `${role}: ${name}. Take it away`, onclick: takeAway }, `${role}: ${name} ✕`);
 }
 
@@ -295,7 +304,7 @@ const isNamed = (column, names) => namesOf(column).some((name) => names.includes
 const without = (column, names) => names.filter((name) => !namesOf(column).includes(name));
 
 function chosenType({ key, name }) {
-  return metadata.attributes[key] ?? metadata.attributes[name];
+  return entry(metadata.attributes, key) ?? entry(metadata.attributes, name);
 }
 
 function roleOf(column) {
@@ -306,7 +315,7 @@ function roleOf(column) {
 
 async function saveType(column, type) {
   const attributes = { [column.key]: type };
-  if (column.name !== column.key && column.name in metadata.attributes) attributes[column.name] = null;
+  if (column.name !== column.key && Object.hasOwn(metadata.attributes, column.name)) attributes[column.name] = null;
   await change({ attributes });
   announce(`Saved: ${column.name} is ${type ? TYPES[type] : "as found"}.`);
 }
@@ -334,32 +343,31 @@ async function findColumn(name) {
   byId("column-list").querySelector("h3")?.focus();
 }
 
-async function search() {
-  first = 0;
-  try {
-    await showColumns();
-  } catch (problem) {
-    announce(problem.message);
-  }
-}
+const search = () => attempt(byId("search").closest(".bar-of-tools"), () => showColumns(0));
 
 let typing = 0;
 byId("search").addEventListener("input", () => {
   clearTimeout(typing);
   typing = setTimeout(search, SEARCH_PAUSE);
 });
-for (const [button, step] of [["before", -PAGE], ["after", PAGE]]) {
-  byId(button).addEventListener("click", async () => {
-    first = Math.max(first + step, 0);
-    await showColumns().then(() => byId("columns-title").focus(), (problem) => announce(problem.message));
-  });
+for (const [button, step] of [["earlier", -PAGE], ["later", PAGE]]) {
+  byId(button).addEventListener("click", () =>
+    attempt(byId("pager"), async () => {
+      await showColumns(Math.max(first + step, 0));
+      byId("columns-title").focus();
+    }),
+  );
 }
 
 // --- what is done with it
 
 async function publish() {
   const action = upload.state === "failed" ? "retry" : "publish";
-  see(await saved(() => call("POST", `${path}/${action}`, readMetadata(form))));
+  goOn(await saved(() => call("POST", `${path}/${action}`, readMetadata(form))));
+}
+
+function goOn(moved) {
+  see(moved);
   moveTo(byId("file-title"));
   follow();
 }
@@ -386,18 +394,16 @@ byId("save").addEventListener("click", async () => {
 
 for (const button of ["give-up", "give-up-early"]) byId(button).addEventListener("click", () => byId("sure").showModal());
 byId("sure").querySelector("[data-close]").addEventListener("click", () => byId("sure").close());
-byId("sure-yes").addEventListener("click", async () => {
+byId("sure-yes").addEventListener("click", () => {
   byId("sure").close();
-  try {
+  attempt(form.hidden ? byId("stop") : byId("give-up").closest(".actions"), async () => {
     await call("DELETE", path);
     see(await call("GET", path));
     moveTo(byId("file-title"));
-  } catch (problem) {
-    announce(problem.message);
-    show(form, problem);
-  }
+  });
 });
 
+/** Say what has worked; it is seen where it did. What has not is for `attempt`. */
 function announce(text) {
   byId("announce").textContent = text;
 }

@@ -1,17 +1,18 @@
 import { call } from "./api.js";
-import { byId, make } from "./dom.js";
+import { byId, entry, make } from "./dom.js";
 import { onSubmit, say } from "./form.js";
 import { begin, nextPage } from "./session.js";
 
 const REASONS = {
   ended: "Your session has ended. Sign in again to go on.",
   "signed-out": "You are signed out.",
+  "signed-out-here": "You are signed out here, but the service did not hear of it: its session goes on. To end it, sign in again and choose “Sign out everywhere”.",
   "password-changed": "Your password is changed. Sign in with the new one.",
   deleted: "Your account is deleted.",
 };
 
 const form = byId("sign-in");
-const reason = REASONS[new URLSearchParams(location.search).get("reason")];
+const reason = entry(REASONS, new URLSearchParams(location.search).get("reason"));
 if (reason) say(form, "", reason);
 
 onSubmit(form, async ({ username, password }) => {

@@ -1,5 +1,7 @@
 // What the states of an upload are called here, and the four steps that people see of them.
 
+import { call } from "./api.js";
+
 export const STEPS = ["send", "convert", "publish", "process"];
 
 const STATES = {
@@ -14,7 +16,7 @@ const STATES = {
   processing: { step: 3, text: "Published; being processed" },
   active: { step: 4, text: "Active", kind: "good", ended: true },
   cancelled: { step: -1, text: "Cancelled", ended: true },
-  duplicate: { step: 4, text: "Published before", ended: true },
+  duplicate: { step: 2, text: "Published before", kind: "warn", ended: true },
   failed: { step: -1, text: "Failed", kind: "bad", ended: true },
 };
 
@@ -34,3 +36,20 @@ export async function follow(ask, { first = 400, longest = 5000 } = {}) {
 
 /** The page of an upload that is not published. */
 export const pageOf = (upload) => `/dashboard/data-upload?uuid=${upload.id}`;
+
+/** The page on which to send a file again that was published before, with all that was said of it. */
+export const againPage = (upload) => `/auth/upload-dataset?again=${upload.id}`;
+
+/** What there is to say of a file that was published before. */
+export const BEFORE = "You have published this very file under this name before, so nothing was sent to OpenML. You can publish it once more: the dataset then gets a new version.";
+
+/** Publish once more what was published before; where its bytes are gone, lead to where they are sent again. */
+export async function publishAgain(upload) {
+  try {
+    return await call("POST", `/uploads/${upload.id}/retry`, { allow_duplicate: true });
+  } catch (problem) {
+    if (problem.kind !== "upload-state") throw problem;
+    top.location.assign(againPage(upload));
+    return null;
+  }
+}

@@ -1,20 +1,22 @@
 import { call, Problem } from "./api.js";
 import { columnNames } from "./columns.js";
 import { byId, make, moveTo, safeLink, size } from "./dom.js";
+import { attempt } from "./failures.js";
 import { clear, onSubmit, say } from "./form.js";
-import { readMetadata } from "./metadata.js";
+import { fillMetadata, readMetadata } from "./metadata.js";
 import { findSending, halfSent, keepSending, Sender } from "./resumable.js";
 import { askToSignIn, keepDraft, takeDraft, token } from "./session.js";
-import { describe, pageOf, STEPS } from "./states.js";
+import { BEFORE, describe, pageOf, STEPS } from "./states.js";
 import { markSteps } from "./steps.js";
 import { watch } from "./watch.js";
 
 const COLUMNS_OFFERED = 200;
+const OF_THE_FILE = ["file_name", "size"]; // Fields of the API that our form has no other field for.
 
 if (!token()) askToSignIn();
 const form = byId("upload");
-const file = form.elements.dataset;
-const look = form.elements.look;
+const file = byId("file");
+const look = byId("look");
 const drop = byId("drop");
 const panel = byId("progress");
 const button = form.querySelector(".primary");
@@ -44,7 +46,7 @@ async function takeFile() {
   const [chosen] = file.files;
   byId("chosen").textContent = chosen ? `${chosen.name}, ${size(chosen.size)}` : "";
   if (!chosen) return;
-  const name = form.elements.dataset_name;
+  const name = byId("dataset_name");
   if (!name.value || name.value === named) {
     named = chosen.name.replace(/\.[^.]*(\.gz)?$/i, "").replace(/[^a-zA-Z0-9_\-.(),]+/g, "-").slice(0, 128);
     name.value = named;
@@ -75,52 +77,72 @@ function takeChoice() {
   button.textContent = look.checked ? "Send it and look" : "Publish";
 }
 
+let known = {}; // What was said of the file before, beyond what the form asks.
+
 const draft = takeDraft("upload");
+const earlier = new URLSearchParams(location.search).get("again");
 if (draft) {
   look.checked = draft.look;
-  for (const [name, value] of Object.entries(draft.metadata)) {
-    const field = form.elements[name];
-    if (field.type === "checkbox") field.checked = value;
-    else field.value = Array.isArray(value) ? value.join("; ") : value;
-  }
+  fillMetadata(form, draft.metadata);
+  known = draft.known ?? {};
   say(form, "", "Your session had ended. Here is what you had typed; choose the file again.");
+} else if (earlier && token()) {
+  attempt(document.querySelector("main h1"), () => takeUp(earlier));
 }
+byId("again").hidden = !form.querySelector("#allow_duplicate").checked;
 takeChoice();
+
+/** Fill in what was said of an upload whose bytes are gone; they are to be sent again, and published all the same. */
+async function takeUp(id) {
+  const upload = await call("GET", `/uploads/${encodeURIComponent(id)}`);
+  const { attributes, classification, repair } = upload.metadata;
+  known = { attributes, classification, repair };
+  fillMetadata(form, upload.metadata);
+  look.checked = false;
+  allowAgain();
+  takeChoice();
+  say(form, "", `Its bytes are not kept: choose ${upload.file_name} again. Everything else is as you had it.`);
+}
+
+function allowAgain() {
+  byId("allow_duplicate").checked = true;
+  byId("again").hidden = false;
+}
 
 // --- sending
 
-onSubmit(form, async ({ dataset }) => {
+onSubmit(form, async ({ file: chosen }) => {
   const publish = !look.checked;
-  if (dataset.size > largest) {
-    throw new Problem({ errors: [{ field: "dataset", message: `The file is larger than ${size(largest)}.` }] });
-  }
-  const metadata = publish ? readMetadata(form) : { dataset_name: named };
+  if (chosen.size > largest) throw ofTheFile(`The file is larger than ${size(largest)}.`);
+  const metadata = { ...known, ...readMetadata(form), dataset_name: byId("dataset_name").value };
   delete metadata.look;
   let upload;
   try {
-    upload = await begin(dataset, metadata, publish);
+    upload = await begin(chosen, metadata, publish);
   } catch (problem) {
-    if (problem.kind === "unauthorized") keepDraft("upload", { look: look.checked, metadata });
-    if (problem.kind === "format-not-supported") {
-      problem.fields = [{ field: "dataset", message: `This kind of file cannot be read. ${form.dataset.formats}` }];
-    }
+    if (problem.kind === "unauthorized") keepDraft("upload", { look: look.checked, metadata, known });
+    if (problem.kind === "format-not-supported") throw ofTheFile(`This kind of file cannot be read. ${form.dataset.formats}`);
+    if (problem.fields?.some(({ field }) => OF_THE_FILE.includes(field)) || problem.kind === "body-too-large") throw ofTheFile(problem.message);
     throw problem;
   }
-  await send(dataset, upload, publish);
+  await send(chosen, upload, publish);
 });
 
+/** A problem that is shown at the file. */
+const ofTheFile = (message) => new Problem({ detail: message, errors: [{ field: "file", message }] });
+
 /** Begin an upload, or go on with that of the same file. */
-async function begin(dataset, metadata, publish) {
-  const begun = await findSending(dataset);
+async function begin(chosen, metadata, publish) {
+  const begun = await findSending(chosen);
   if (begun) {
     if (publish) return call("POST", `/uploads/${begun.id}/publish`, metadata);
     if (!begun.publish) return begun;
   }
   // Sent again after a lost answer, it is the same upload.
   const key = crypto.getRandomValues(new Uint32Array(4)).join("-");
-  const body = { file_name: dataset.name, size: dataset.size, metadata, publish };
+  const body = { file_name: chosen.name, size: chosen.size, metadata, publish };
   const upload = await retried(() => call("POST", "/uploads", body, { "Idempotency-Key": key }));
-  keepSending(dataset, `/uploads/${upload.id}`);
+  keepSending(chosen, `/uploads/${upload.id}`);
   return upload;
 }
 
@@ -133,13 +155,13 @@ async function retried(action) {
   }
 }
 
-async function send(dataset, upload, publish) {
-  sender = new Sender(dataset, `/uploads/${upload.id}`, {
-    progress: (sent) => showBytes(sent, dataset.size),
+async function send(chosen, upload, publish) {
+  sender = new Sender(chosen, `/uploads/${upload.id}`, {
+    progress: (sent) => showBytes(sent, chosen.size),
     broken: () => lineIs("The line is broken. What was sent is safe; we try again until it goes on."),
     mended: () => lineIs("The line is back; sending goes on."),
   });
-  showPanel(dataset);
+  showPanel(chosen);
   try {
     if (!(await sender.run())) {
       await call("DELETE", sender.path);
@@ -158,12 +180,12 @@ async function send(dataset, upload, publish) {
   byId("cancel").hidden = byId("pause").hidden = true;
   byId("safe").hidden = false;
   lineIs("");
-  await watch(upload.id, see, {
-    lost: () => announce("The connection is gone; the upload goes on, and so do we as soon as it is back."),
-  });
+  const lost = () => lineIs("The connection is gone; the upload goes on, and so do we as soon as it is back.");
+  await attempt(byId("line"), () => watch(upload.id, see, { lost }));
 }
 
 function see(upload) {
+  lineIs("");
   const { step, text, ended } = describe(upload.state);
   if (upload.state === "failed") {
     markStep(lastStep, "stopped");
@@ -171,8 +193,8 @@ function see(upload) {
   } else if (upload.state === "cancelled") {
     end("bad", "The dataset was not published", "The upload was cancelled.", upload);
   } else if (upload.state === "duplicate") {
-    markStep(STEPS.length);
-    end("good", "It was on OpenML already", "You have published the same file under this name before.", upload);
+    markStep(step, "stopped");
+    end("warn", "It is on OpenML already", BEFORE, upload);
   } else {
     markStep(step);
     if (!ended) announce(text);
@@ -228,8 +250,8 @@ function end(kind, title, text, upload) {
   announce("");
   byId("safe").hidden = true;
   const link = safeLink(upload.dataset_url);
-  const again = make("button", { type: "button", onclick: kind === "good" ? startAnew : backToForm });
-  again.textContent = kind === "good" ? "Publish another table" : "Back to the form";
+  const another = make("button", { type: "button", onclick: kind === "good" ? startAnew : backToForm });
+  another.textContent = kind === "good" ? "Publish another table" : "Back to the form";
   const outcome = byId("outcome");
   outcome.className = `note ${kind}`;
   outcome.replaceChildren(
@@ -241,7 +263,8 @@ function end(kind, title, text, upload) {
       { class: "actions" },
       link && make("a", { class: "button primary", href: link }, `Open dataset ${upload.dataset_id}`),
       kind === "bad" && !upload.dataset_id && upload.error?.correct !== "file" && make("a", { class: "button", href: pageOf(upload) }, "Correct it here"),
-      again,
+      kind === "warn" && make("button", { type: "button", onclick: sendAgain }, "Publish it once more"),
+      another,
     ),
   );
   for (const empty of [...outcome.childNodes].filter((node) => node.textContent === "")) empty.remove();
@@ -259,8 +282,17 @@ function backToForm() {
   file.focus();
 }
 
+/** The file is still chosen, and all is said of it. */
+function sendAgain() {
+  allowAgain();
+  backToForm();
+  form.requestSubmit();
+}
+
 function startAnew() {
   form.reset();
+  known = {};
+  byId("again").hidden = true;
   takeChoice();
   named = "";
   byId("chosen").textContent = "";

@@ -1,7 +1,8 @@
-import { call } from "./api.js";
-import { byId, load, make, moment, safeLink, size } from "./dom.js";
+import { call, Problem } from "./api.js";
+import { byId, make, moment, safeLink, size } from "./dom.js";
+import { attempt, complain, load, settle } from "./failures.js";
 import { askToSignIn, token } from "./session.js";
-import { describe, follow, pageOf } from "./states.js";
+import { BEFORE, describe, follow, pageOf, publishAgain } from "./states.js";
 
 const PAGE = 25;
 const list = byId("list");
@@ -17,7 +18,17 @@ async function start() {
   byId("none").hidden = page.uploads.length > 0;
   page.uploads.forEach((upload) => list.append(card(upload)));
   offerMore(page.next);
+  watchAll();
+}
+
+let watched = false;
+
+/** Keep what moves up to date, until nothing does. */
+async function watchAll() {
+  if (watched) return;
+  watched = true;
   await follow(refresh, { first: 1000 });
+  watched = false;
 }
 
 async function refresh() {
@@ -25,9 +36,10 @@ async function refresh() {
     if (describe(upload.state).ended) continue;
     try {
       card(await call("GET", `/uploads/${id}`));
+      settle(byId("none"));
     } catch (problem) {
       if (problem.kind === "unauthorized") return true;
-      // Offline for a while: ask again.
+      complain(byId("none"), new Problem({ detail: `${problem.message} What stands here may be old; we ask again.` }));
     }
   }
   return [...cards.values()].every(({ upload }) => describe(upload.state).ended);
@@ -41,7 +53,7 @@ async function fetchPage(before) {
 function offerMore(next) {
   more.hidden = !next;
   more.onclick = () =>
-    load(async () => {
+    attempt(more, async () => {
       const page = await fetchPage(next);
       const added = page.uploads.map(card);
       list.append(...added);
@@ -73,13 +85,16 @@ function content(upload) {
     make("div", { class: "title" }, make("h2", { tabindex: -1 }, title(upload)), make("span", { class: `badge ${kind ?? ""}` }, text)),
     make("p", { class: "soft small" }, moment(upload.created_at), ...facts.map((fact) => ` · ${fact}`)),
     link && make("p", {}, make("a", { href: link }, `Dataset ${upload.dataset_id} on OpenML`)),
-    (canStop || canCorrect(upload)) &&
+    (canStop || canCorrect(upload) || upload.state === "duplicate") &&
       make(
         "div",
         { class: "actions" },
-        make("a", { class: "button", href: pageOf(upload) }, WORDS[upload.state] ?? "Look at it", hidden(upload)),
+        upload.state === "duplicate"
+          ? make("button", { type: "button", onclick: () => again(upload) }, "Publish it once more", hidden(upload))
+          : make("a", { class: "button", href: pageOf(upload) }, WORDS[upload.state] ?? "Look at it", hidden(upload)),
         canStop && make("button", { type: "button", class: "danger", onclick: () => askToCancel(upload) }, "Cancel", hidden(upload)),
       ),
+    upload.state === "duplicate" && make("p", { class: "note warn" }, BEFORE),
     upload.error && make("p", { class: "note bad" }, upload.error.detail),
     upload.warnings.length > 0 &&
       make(
@@ -95,19 +110,32 @@ const WORDS = { ready: "Look at it and publish", failed: "Correct it" };
 const canCorrect = (upload) => upload.state === "failed" && upload.dataset_id === null && upload.sha256 !== null;
 const hidden = (upload) => make("span", { class: "visually-hidden" }, ` ${title(upload)}`);
 
+const actionsOf = (upload) => cards.get(upload.id).element.querySelector(".actions");
+
+const again = (upload) =>
+  attempt(actionsOf(upload), async () => {
+    if (!(await publishAgain(upload))) return;
+    await renew(upload);
+    watchAll();
+  });
+
 function askToCancel(upload) {
   const sure = byId("sure");
   byId("sure-title").textContent = `Cancel ${title(upload)}?`;
   byId("sure-yes").onclick = () => {
     sure.close();
-    load(async () => {
+    attempt(actionsOf(upload), async () => {
       await call("DELETE", `/uploads/${upload.id}`);
-      card(await call("GET", `/uploads/${upload.id}`)).querySelector("h2").focus();
+      await renew(upload);
     });
   };
   sure.showModal();
 }
 
 byId("sure").querySelector("[data-close]").addEventListener("click", () => byId("sure").close());
+
+async function renew({ id }) {
+  card(await call("GET", `/uploads/${id}`)).querySelector("h2").focus();
+}
 
 const title = (upload) => upload.dataset_name ?? upload.file_name;

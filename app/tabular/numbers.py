@@ -1,0 +1,180 @@
+"""What the numbers of many columns are like: range, mean, deviation, histogram, in one pass and bounded memory."""
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.tabular.stats import Cells, Detail
+
+# Scales beyond this would be no finite double.
+_SMALLEST_POWER = -1000
+_DOUBLE_BITS = 52
+
+
+@dataclass(slots=True)
+class NumberState:
+    """What is known about the numbers of one column.
+
+    Attributes:
+        count: how many there are.
+        low: the smallest.
+        high: the largest.
+        origin: one of them; the next two are of the differences from it, which keep more digits.
+        mean: their mean.
+        squares: the sum of the squared differences from it.
+        power: the cells of the grid are 2^power wide and begin at multiples of that.
+        grid: how many numbers are in a cell, by its place: 0 begins at zero. As long as there are no more numbers
+            than cells, each number has its own; then the grid is laid over their range, and widened with it.
+    """
+
+    detail: Detail
+    is_whole: bool
+    count: int = 0
+    low: float = math.inf
+    high: float = -math.inf
+    origin: float = 0.0
+    mean: float = 0.0
+    squares: float = 0.0
+    power: int = _SMALLEST_POWER
+    grid: dict[int, int] = field(default_factory=dict)
+
+    def reach(self, low: float, high: float, count: int) -> None:
+        """Make room for so many more numbers in this range."""
+        if not self.count:
+            self.origin = low
+        limit = self.detail.cells
+        is_many = self.count + count > limit
+        if low < self.low or high > self.high or (is_many and self.count <= limit):
+            self.low, self.high = min(low, self.low), max(high, self.high)
+            self._widen(limit if is_many else 1 << _DOUBLE_BITS)
+
+    def add(self, count: int, mean: float, squares: float) -> None:
+        """Take in more numbers, but for the grid; `mean` and `squares` are of their differences from the origin."""
+        total = self.count + count
+        difference = mean - self.mean
+        self.mean += difference * (count / total)
+        self.squares += squares + difference * difference * (self.count * (count / total))
+        self.count = total
+
+    def _widen(self, cells: int) -> None:
+        """Make the cells so wide that no more are needed: each two become one, which keeps every count exact."""
+        largest = max(abs(self.low), abs(self.high))
+        finest = max(_SMALLEST_POWER, 0 if self.is_whole else math.frexp(largest)[1] - _DOUBLE_BITS)
+        span = self.high / cells - self.low / cells
+        power = max(self.power, finest, math.frexp(span)[1] - 2 if span else finest)
+        while self.place_of(self.high, power) - self.place_of(self.low, power) >= cells:
+            power += 1
+        shift = power - self.power
+        if shift and self.grid:
+            wider: dict[int, int] = {}
+            for place, count in self.grid.items():
+                wider[place >> shift] = wider.get(place >> shift, 0) + count
+            self.grid = wider
+        self.power = power
+
+    @staticmethod
+    def place_of(number: float, power: int) -> int:
+        """Return the place of the cell that holds a number."""
+        return math.floor(math.ldexp(number, -power))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the figures as JSON values; one that no double can hold is null."""
+        deviation = math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else None
+        return {
+            "min": self._plain(self.low),
+            "max": self._plain(self.high),
+            "mean": _finite(self.origin + self.mean),
+            "std": _finite(deviation),
+            "histogram": self._histogram(),
+        }
+
+    def _plain(self, number: float) -> float | int:
+        return int(number) if self.is_whole else number
+
+    def _histogram(self) -> dict[str, list[float]]:
+        """Return bins that cover the range and no more, and begin where a cell of the grid does."""
+        if self.low == self.high:
+            return {"edges": [self._plain(self.low)] * 2, "counts": [self.count]}
+        starts = self._starts_of_whole() if self.is_whole else self._starts()
+        counts = [0] * (len(starts) + 1)
+        for place, count in self.grid.items():
+            counts[bisect_right(starts, place)] += count
+        inner = [math.ldexp(place, self.power) for place in starts]
+        # The bin of the last whole number ends before the next one.
+        end = int(self.high) + 1 if self.is_whole else self.high
+        return {"edges": [*map(self._plain, [self.low, *inner]), end], "counts": list(counts)}
+
+    def _starts(self) -> list[int]:
+        """Return where each bin but the first begins, if all are to be equally wide, as far as the grid has it."""
+        first, last = self.place_of(self.low, self.power), self.place_of(self.high, self.power)
+        bins = max(1, min(self.detail.bins, last - first))
+        ideal = (self.low * (1 - index / bins) + self.high * (index / bins) for index in range(1, bins))
+        places = {round(math.ldexp(edge, -self.power)) for edge in ideal}
+        return sorted(place for place in places if first < place <= last)
+
+    def _starts_of_whole(self) -> list[int]:
+        """Return the same for bins of equally many whole numbers: so many that the last bin is as full as can be."""
+        first, last = self.place_of(self.low, self.power), self.place_of(self.high, self.power)
+        places = last - first + 1
+        bins = self.detail.bins
+        widths = [math.ceil(places / wanted) for wanted in range(bins, bins // 2 - 1, -1)]
+        width = max(widths, key=lambda width: ((places - 1) % width + 1) / width)
+        return list(range(first + width, last + 1, width))
+
+
+class Numbers:
+    """The numbers of columns of numbers."""
+
+    def __init__(self, whole: Mapping[int, bool], detail: Detail) -> None:
+        """Expect these columns, and whether each has whole numbers only."""
+        self._detail = detail
+        self._whole = whole
+        self.states: dict[int, NumberState] = {}
+
+    def see(self, cells: Cells) -> None:
+        """Look at cells that are numbers or missing."""
+        cells = cells.stated()
+        if not len(cells.cells):
+            return
+        values = cells.cells.cast(pa.float64())
+        seen = []
+        for column, low, high, count in cells.summary(values, ("min", "max", "count")):
+            self._state(column).reach(low, high, count)
+            seen.append(column)
+        states = [self._state(column) for column in seen]
+        places = pc.index_in(cells.columns, value_set=pa.array(seen, pa.int64()))
+        origins = pa.array([state.origin for state in states], pa.float64()).take(places)
+        differences = pc.subtract(values, origins)
+        for column, count, mean, variance in cells.summary(differences, ("count", "mean", "variance")):
+            self.states[column].add(count, mean, variance * count)
+        scales = pa.array([math.ldexp(1.0, -state.power) for state in states], pa.float64())
+        grid = pc.floor(pc.multiply(values, scales.take(places))).cast(pa.int64())
+        pairs = pa.table({"column": cells.columns, "place": grid}).group_by(
+            ["column", "place"], use_threads=False
+        )
+        found = pairs.aggregate([([], "count_all")])
+        counts = (found[name].to_pylist() for name in ("column", "place", "count_all"))
+        for column, place, count in zip(*counts, strict=True):
+            own = self.states[column].grid
+            own[place] = own.get(place, 0) + count
+
+    def add_zeros(self, column: int, count: int) -> None:
+        """Take in zeros that a sparse row does not state."""
+        state = self._state(column)
+        state.reach(0.0, 0.0, count)
+        state.add(count, -state.origin, 0.0)
+        state.grid[0] = state.grid.get(0, 0) + count
+
+    def _state(self, column: int) -> NumberState:
+        if column not in self.states:
+            self.states[column] = NumberState(self._detail, self._whole[column])
+        return self.states[column]
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None
