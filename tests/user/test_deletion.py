@@ -32,7 +32,8 @@ async def delete(app: Running, person: Person) -> None:
 
 async def left_of(app: Running, person: Person) -> dict[str, object]:
     async with app.resources.database.session() as session:
-        row = (await session.execute(sa.select(users).where(users.c.id == person.id))).mappings().one()
+        found = await session.execute(sa.text("SELECT * FROM users WHERE id = :id"), {"id": person.id})
+        row = found.mappings().one()
         counts = {
             table.name: await session.scalar(
                 sa.select(sa.func.count()).select_from(table).where(table.c.user_id == person.id)

@@ -41,7 +41,9 @@ async def old(request: pytest.FixtureRequest, app: Running, make_person: MakePer
 
 async def row_of(app: Running, person: Person) -> Any:
     async with app.resources.database.session() as session:
-        return (await session.execute(sa.select(users).where(users.c.id == person.id))).mappings().one()
+        # What the table has here: some installations lack a column.
+        row = await session.execute(sa.text("SELECT * FROM users WHERE id = :id"), {"id": person.id})
+        return row.mappings().one()
 
 
 async def test_old_row_when_its_profile_is_posted_back_then_taken_and_nothing_changes(
@@ -94,6 +96,9 @@ async def test_old_row_when_its_owner_acts_then_each_road_is_open(app: Running, 
 
 # --- several accounts under one name
 
+SHARES_ADDRESSES = pytest.mark.parametrize("database_uri", ["sqlite", "openml"], indirect=True)
+"""OpenML's table lets several accounts have an address; that of its Next.js site does not."""
+
 
 async def set_row(app: Running, person: Person, **values: Any) -> None:
     async with app.resources.database.session() as session:
@@ -112,6 +117,7 @@ async def login_ids(app: Running, login: str, *passwords: str) -> list[int | Non
     return found
 
 
+@SHARES_ADDRESSES
 async def test_accounts_when_two_have_one_address_then_each_is_recovered_by_its_own_mail(
     app: Running, make_person: MakePerson
 ) -> None:
@@ -164,6 +170,7 @@ async def test_accounts_when_ones_name_is_anothers_address_then_both_log_in_and_
     assert found == [one.id, two.id, None]
 
 
+@SHARES_ADDRESSES
 async def test_accounts_when_addresses_differ_by_an_accent_then_mails_go_to_the_one_that_was_named(
     app: Running, make_person: MakePerson
 ) -> None:
