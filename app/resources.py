@@ -127,6 +127,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                 settings.openml_url,
                 timeout_seconds=settings.openml_timeout_seconds,
                 max_columns=settings.max_columns,
+                way_out=settings.way_out,
             )
         )
         storage, pictures = await _open_storage(settings)

@@ -34,7 +34,7 @@ async def greet_when_ready(settings: Settings) -> None:
     """Greet once sign-up and the sandbox answer on their sockets; say once what does not, if that takes long."""
     patient_until = time.monotonic() + PATIENCE_SECONDS
     has_complained = False
-    async with open_http(timeout=httpx.Timeout(ANSWER_SECONDS)) as http:
+    async with open_http(settings.local_url, timeout=httpx.Timeout(ANSWER_SECONDS)) as http:
         while fault := await _find_fault(http, settings):
             is_time = fault.is_lasting or time.monotonic() > patient_until
             if is_time and not has_complained:

@@ -3,8 +3,40 @@
 import ssl
 from functools import cache
 
+from app.core.settings import SettingsError
+
 
 @cache
-def trusted_certificates() -> ssl.SSLContext:
-    """Return the system's, read once a process: reading them takes longer than all the rest of a start."""
-    return ssl.create_default_context()
+def trusted_certificates(ca_file: str = "") -> ssl.SSLContext:
+    """Return the system's, read once a process: reading them takes longer than all the rest of a start.
+
+    Raises:
+        SettingsError: see `read_certificates`.
+    """
+    return read_certificates(ca_file)
+
+
+def read_certificates(ca_file: str = "") -> ssl.SSLContext:
+    """Return the system's certificates (or those of `SSL_CERT_FILE`, in their place), and beside them those of a file.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds no certificate.
+    """
+    context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except ssl.SSLError:
+            raise SettingsError(
+                "OUTGOING_CA_FILE holds no certificates. Name a file in PEM format."
+            ) from None
+        except OSError as error:
+            raise SettingsError(f"OUTGOING_CA_FILE cannot be read: {error.strerror}") from None
+    return context
+
+
+def with_advice(reason: str) -> str:
+    """Return why a connection failed, and what to set where it is for a certificate."""
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return f"{reason}; if its authority is your own, name the authority's file in OUTGOING_CA_FILE"
+    return reason

@@ -1,37 +1,109 @@
-"""HTTP clients of ours: made here, so that none of them keeps a cookie.
+"""HTTP clients of ours: made here, so that none of them keeps a cookie, and all take the way out that is set.
 
 One client serves all users. A cookie that it kept would make one session of them all, and servers like OpenML's (PHP)
 serve the requests of a session one after the other: a slow download would hold up everybody.
 """
 
+import ssl
+import time
 from collections.abc import Mapping
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
+import structlog
 
-from app.core.certificates import trusted_certificates
+from app.core.certificates import trusted_certificates, with_advice
+from app.core.way_out import STRAIGHT, Proxy, WayOut
+
+log = structlog.get_logger(__name__)
 
 OUR_NAME = "openml-web"
 NO_LIMITS = httpx.Limits()
+SAY_AGAIN_SECONDS = 60.0
+"""The same reason is logged as rarely: whoever waits for a server asks again and again."""
 
 
 def open_http(
+    server_url: str,
     *,
     timeout: httpx.Timeout,
+    way_out: WayOut = STRAIGHT,
     base_url: str = "",
     headers: Mapping[str, str] | None = None,
     limits: httpx.Limits = NO_LIMITS,
 ) -> httpx.AsyncClient:
-    """Return a client for calls to other servers. The environment's proxies and passwords are not for it."""
+    """Return a client for calls to one server. The environment's proxies and passwords are not for it, but by settings.
+
+    Raises:
+        SettingsError: the certificates that are to be believed cannot be read.
+    """
+    certificates = trusted_certificates(way_out.ca_file)
+    proxy = way_out.proxy_to(server_url)
+    transport = httpx.AsyncHTTPTransport(
+        verify=certificates,
+        trust_env=False,
+        limits=limits,
+        proxy=_known_to_httpx(proxy, certificates) if proxy else None,
+    )
     return httpx.AsyncClient(
+        transport=_Explained(transport, server=httpx.URL(server_url).host, proxy=proxy),
         base_url=base_url,
         timeout=timeout,
-        limits=limits,
         headers={"User-Agent": OUR_NAME, **(headers or {})},
         cookies=_no_cookies(),
-        verify=trusted_certificates(),
         trust_env=False,
     )
+
+
+def _known_to_httpx(proxy: Proxy, certificates: ssl.SSLContext) -> httpx.Proxy:
+    is_secure = proxy.url.startswith("https://")
+    return httpx.Proxy(proxy.url, ssl_context=certificates if is_secure else None)
+
+
+class _Explained(httpx.AsyncBaseTransport):
+    """Says in the log why a server cannot be reached, once a while, and what to set."""
+
+    def __init__(self, transport: httpx.AsyncHTTPTransport, *, server: str, proxy: Proxy | None) -> None:
+        self._transport = transport
+        self._server = server
+        self._proxy = proxy
+        self._said: tuple[str, float] = ("", 0.0)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send a request.
+
+        Raises:
+            httpx.ConnectError: also where the proxy refuses, for then nothing has reached the server.
+        """
+        try:
+            response = await self._transport.handle_async_request(request)
+        except httpx.ProxyError as error:
+            raise self._refused(str(error), request) from None
+        except httpx.ConnectError as error:
+            self._say(with_advice(str(error)))
+            raise
+        if self._proxy is not None and response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
+            await response.aclose()
+            raise self._refused(f"{response.status_code} {response.reason_phrase}", request)
+        return response
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._transport.aclose()
+
+    def _refused(self, answer: str, request: httpx.Request) -> httpx.ConnectError:
+        assert self._proxy is not None  # noqa: S101 - nobody else refuses as a proxy
+        reason = self._proxy.explain(answer)
+        self._say(reason)
+        return httpx.ConnectError(reason, request=request)
+
+    def _say(self, reason: str) -> None:
+        said, at = self._said
+        if reason == said and time.monotonic() - at < SAY_AGAIN_SECONDS:
+            return
+        self._said = (reason, time.monotonic())
+        place = self._proxy.place if self._proxy else None
+        log.warning("a server cannot be reached", server=self._server, proxy=place, reason=reason)
 
 
 def open_http_for_command(

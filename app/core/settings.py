@@ -33,8 +33,10 @@ from app.core.setting_checks import (
     require_number_in_bounds,
     require_server_url,
 )
+from app.core.way_out import Proxy, WayOut, proxy_of
 
 MINIMUM_SECRET_BYTES = 32
+NO_PROXY_AT_ALL = "direct"
 SMTPS_PORT = 465
 """Where mail servers speak TLS from the first byte (RFC 8314)."""
 PUBLISHED_SECRETS = frozenset({"abcd", "changethis", "change-me", "changeme", "secret", "your-secret-key"})
@@ -177,6 +179,11 @@ class Settings(BaseSettings):
         default=False,
         description="Speak TLS (STARTTLS; on port 465 from the first byte) and refuse to go on without.",
     )
+    smtp_through_proxy: bool = Field(
+        default=False,
+        description="Reach the mail server, too, through the proxy of `OUTGOING_PROXY` or `HTTPS_PROXY` (CONNECT). "
+        "Most networks that have a proxy have a mail server inside.",
+    )
     smtp_timeout_seconds: float = Field(30, gt=0, description="Longest wait for the mail server.")
     email_sender: str = Field(
         "openml@localhost", description="Sender of every mail: an address, or `Name <address>`."
@@ -232,6 +239,29 @@ class Settings(BaseSettings):
     )
     elasticsearch_server: str = Field(
         "", description="Root of the search server that OpenML's index lives on. Empty: no search."
+    )
+    # --- way out
+    outgoing_proxy: SecretStr = Field(
+        SecretStr(""),
+        description="Proxy on the way to other servers (OpenML, search, Croissant, dashboards, the store), "
+        "`http://host:port`, with `name:password@` if it wants them. Empty: `HTTPS_PROXY` and `HTTP_PROXY`; `direct`: "
+        "none. This machine itself is always reached directly.",
+    )
+    https_proxy: SecretStr = Field(
+        SecretStr(""), description="Proxy to servers with TLS, where `OUTGOING_PROXY` is empty."
+    )
+    http_proxy: SecretStr = Field(
+        SecretStr(""), description="Proxy to servers without TLS, where `OUTGOING_PROXY` is empty."
+    )
+    no_proxy: Commas = Field(
+        (),
+        description="What is reached without a proxy, separated by commas: hosts, domains (`example.org` is also all "
+        "below it), addresses, networks (`10.0.0.0/8`); each may end in `:port`. `*`: everything.",
+    )
+    outgoing_ca_file: str = Field(
+        "",
+        description="File of certificates (PEM) of authorities of your own, which are believed beside the system's: by "
+        "those who call other servers, the store and the mail server. `SSL_CERT_FILE` replaces the system's.",
     )
     # --- site
     spa_dir: str = Field(
@@ -433,7 +463,7 @@ class Settings(BaseSettings):
         """Let arguments win over the environment, that over secret files, those over `.env`."""
         return init_settings, env_settings, SecretFilesSource(settings_cls), dotenv_settings
 
-    @field_validator("cors_origins", "trusted_proxies", "rate_limits", mode="before")
+    @field_validator("cors_origins", "trusted_proxies", "rate_limits", "no_proxy", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         if isinstance(value, str):
@@ -483,6 +513,14 @@ class Settings(BaseSettings):
     def _require_http_url_or_path(cls, value: str) -> str:
         if value and not value.startswith("/"):
             require_http_url(value)
+        return value
+
+    @field_validator("outgoing_proxy")
+    @classmethod
+    def _require_proxy(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if text and text != NO_PROXY_AT_ALL:
+            proxy_of(text, "OUTGOING_PROXY")
         return value
 
     @field_validator("smtp_server")
@@ -621,6 +659,24 @@ class Settings(BaseSettings):
         return f"{self.croissant_server.rstrip('/')}/" if self.croissant_server else self.openml_url
 
     @property
+    def way_out(self) -> WayOut:
+        """How other servers are reached.
+
+        Raises:
+            SettingsError: a variable of the environment names no proxy that can be used.
+        """
+        chosen = self.outgoing_proxy.get_secret_value()
+        if chosen == NO_PROXY_AT_ALL:
+            return WayOut(ca_file=self.outgoing_ca_file)
+        proxy = _proxy_or_none("OUTGOING_PROXY", chosen)
+        return WayOut(
+            http=proxy or _proxy_or_none("HTTP_PROXY", self.http_proxy.get_secret_value()),
+            https=proxy or _proxy_or_none("HTTPS_PROXY", self.https_proxy.get_secret_value()),
+            direct=self.no_proxy,
+            ca_file=self.outgoing_ca_file,
+        )
+
+    @property
     def build_values(self) -> dict[str, str]:
         """What the placeholders of the build stand for; every address ends in a slash."""
         api = self.react_app_url_api or ("/" if self.pass_openml_reads else self.openml_url)
@@ -631,6 +687,14 @@ class Settings(BaseSettings):
             "REACT_APP_ELASTICSEARCH_VERSION_MAYOR": self.react_app_elasticsearch_version_mayor,
             "REACT_APP_URL_MINIO": self.react_app_url_minio,
         }
+
+
+def _proxy_or_none(setting: str, text: str) -> Proxy | None:
+    try:
+        return proxy_of(text, setting) if text else None
+    except ValueError as error:
+        # Other programs may need it as it is.
+        raise SettingsError(f"{setting}: {error}. Or set OUTGOING_PROXY, which comes first.") from None
 
 
 class SecretFilesSource(PydanticBaseSettingsSource):

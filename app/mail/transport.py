@@ -12,8 +12,11 @@ import aiosmtplib
 from aiosmtplib import SMTPResponse
 from aiosmtplib.typing import Default
 
+from app.core.certificates import read_certificates, with_advice
 from app.core.clock import utc_now
-from app.core.settings import SMTPS_PORT, Settings
+from app.core.settings import SMTPS_PORT, Settings, SettingsError
+from app.core.way_out import Proxy
+from app.mail.tunnel import open_tunnel
 
 PERMANENT = 500
 """SMTP replies from here on mean that trying again is useless."""
@@ -78,6 +81,8 @@ class SmtpTransport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._certificates = read_certificates(settings.outgoing_ca_file) if settings.smtp_use_tls else None
+        self._proxy = _proxy_to_mail_server(settings) if settings.smtp_through_proxy else None
 
     async def send(self, message: EmailMessage, *, confirm: Confirm = _anyway) -> None:
         """Send over SMTP, with STARTTLS and login as configured."""
@@ -85,15 +90,15 @@ class SmtpTransport:
         session = _Session(
             confirm,
             hostname=settings.smtp_server,
-            port=settings.smtp_port,
             username=settings.smtp_login or None,
             password=settings.smtp_pass.get_secret_value() or None,
             use_tls=settings.smtp_use_tls and settings.smtp_port == SMTPS_PORT,
             start_tls=settings.smtp_use_tls and settings.smtp_port != SMTPS_PORT,
+            tls_context=self._certificates,
             timeout=settings.smtp_timeout_seconds,
         )
         try:
-            await session.connect()
+            await session.connect(**await self._line())
             await session.send_message(message, sender=settings.sender.address)
             with suppress(aiosmtplib.SMTPException, OSError):
                 # The mail is out; the farewell is a courtesy that nobody waits for.
@@ -109,9 +114,29 @@ class SmtpTransport:
             # Of the sender, of us: the operator's mistake, which they will mend. No mail must be lost over it.
             raise DeliveryError(_reply(error), permanent=False) from error
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise DeliveryError(str(error) or type(error).__name__, permanent=False) from error
+            raise DeliveryError(with_advice(str(error) or type(error).__name__), permanent=False) from error
         finally:
             session.close()
+
+    async def _line(self) -> dict[str, Any]:
+        """Return by what the session connects: a port, or what a proxy has connected."""
+        settings = self._settings
+        if self._proxy is None:
+            return {"port": settings.smtp_port}
+        seconds = settings.smtp_timeout_seconds
+        return {
+            "sock": await open_tunnel(self._proxy, settings.smtp_server, settings.smtp_port, seconds=seconds)
+        }
+
+
+def _proxy_to_mail_server(settings: Settings) -> Proxy | None:
+    host = settings.smtp_server
+    proxy = settings.way_out.proxy_to(f"https://{f'[{host}]' if ':' in host else host}:{settings.smtp_port}")
+    if proxy is not None and not proxy.url.startswith("http://"):
+        raise SettingsError(
+            f"SMTP_THROUGH_PROXY needs a proxy that is called by http://; {proxy.setting} is not."
+        )
+    return proxy
 
 
 class FolderTransport:

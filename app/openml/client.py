@@ -12,6 +12,7 @@ import httpx
 from app.core.api_keys import is_api_key
 from app.core.executors import BoundedExecutor
 from app.core.outgoing import open_http
+from app.core.way_out import STRAIGHT, WayOut
 from app.openml import reading, xml
 from app.openml.connection import Connection
 from app.openml.errors import INDEX_FAILED, HalfAnswerError, RefusedError, TaskExistsError
@@ -52,7 +53,7 @@ _MATCHES = re.compile(r"matched id\(s\): \[([0-9,]+)\]")
 
 @asynccontextmanager
 async def open_client(
-    base_url: str, *, timeout_seconds: float, max_columns: int = 50_000
+    base_url: str, *, timeout_seconds: float, max_columns: int = 50_000, way_out: WayOut = STRAIGHT
 ) -> AsyncIterator["OpenMLClient"]:
     """Yield a client for the server at `base_url` (its root, with a slash at the end).
 
@@ -62,7 +63,11 @@ async def open_client(
     readers = BoundedExecutor("openml-answers", threads=READERS, queue=ANSWERS_WAITING)
     try:
         async with open_http(
-            base_url=f"{base_url}api/v1/xml/", timeout=timeout, headers={"Accept": "text/xml"}
+            base_url,
+            way_out=way_out,
+            base_url=f"{base_url}api/v1/xml/",
+            timeout=timeout,
+            headers={"Accept": "text/xml"},
         ) as http:
             yield OpenMLClient(
                 Connection(http, readers),

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import obstore
@@ -22,7 +23,7 @@ from app.core.errors import StorageUnavailableError
 from app.core.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
-    from obstore.store import S3Config
+    from obstore.store import ClientConfig, S3Config
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,11 @@ PAGE = 1000
 CHECKS, CHECK = "checks", b"written by openml-web to see whether the store takes it"
 WRITTEN_SECONDS = 60.0
 """How long a store that took bytes is taken to do so still: each trial costs an object."""
+UNUSED_PROXY = "http://localhost:9"
+"""The client takes no "none"; one that every host is excluded from is none."""
+EVERYTHING = ("*", "0.0.0.0/0", "::/0")
+LINK_LOCAL = ("169.254.0.0/16", "fd00:ec2::/32")
+"""Where machines and pods at Amazon ask for their keys."""
 RETRY_SECONDS = 15
 RETRIES = 4
 _STORE = re.compile(r"s3://[A-Za-z0-9][\w.-]{1,61}[A-Za-z0-9](/[\w./-]*)?", re.ASCII)
@@ -68,6 +74,7 @@ def connect(settings: Settings) -> S3Store:
             client_options={
                 "allow_http": settings.storage_allow_http,
                 "timeout": timedelta(seconds=settings.storage_timeout_seconds),
+                **_way_to(settings),
             },
             retry_config={
                 "max_retries": RETRIES,
@@ -77,6 +84,23 @@ def connect(settings: Settings) -> S3Store:
         )
     except BaseError as error:
         raise SettingsError(f"The settings of the store do not fit together: {_reason(error)}") from None
+
+
+def _way_to(settings: Settings) -> "ClientConfig":
+    """Return how the client reaches the store: left alone, it would heed the environment, even for this machine."""
+    way_out = settings.way_out
+    server = settings.aws_endpoint_url or f"https://s3.{settings.aws_region or 'us-east-1'}.amazonaws.com"
+    proxy = way_out.proxy_to(server)
+    options: ClientConfig = {
+        "proxy_url": proxy.url if proxy else UNUSED_PROXY,
+        "proxy_excludes": ",".join(LINK_LOCAL if proxy else EVERYTHING),
+    }
+    if way_out.ca_file:
+        try:
+            options["root_certificate"] = Path(way_out.ca_file).read_bytes()
+        except OSError as error:
+            raise SettingsError(f"OUTGOING_CA_FILE cannot be read: {error.strerror}") from None
+    return options
 
 
 async def try_out(store: S3Store, settings: Settings) -> None:

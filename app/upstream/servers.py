@@ -47,6 +47,8 @@ async def open_upstreams(settings: Settings) -> AsyncIterator[Upstreams]:
             if not base_url.startswith(("http://", "https://")):
                 raise SettingsError(f"{name} is not an address. Write e.g. https://www.openml.org/")
             http = open_http(
+                base_url,
+                way_out=settings.way_out,
                 timeout=httpx.Timeout(seconds, connect=CONNECT_SECONDS, pool=BUSY_SECONDS),
                 limits=httpx.Limits(max_connections=ASKING + LARGE, max_keepalive_connections=ASKING),
             )

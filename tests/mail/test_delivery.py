@@ -258,6 +258,35 @@ async def test_mail_when_the_port_speaks_tls_from_the_first_byte_then_delivered(
     assert len(sink.taken) == 1
 
 
+async def test_mail_when_the_authority_is_our_own_then_its_file_makes_it_believed(
+    mail_settings: Settings, free_port: int, sink: Sink, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "own.pem"))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    controller = Controller(
+        sink, hostname="127.0.0.1", port=free_port, tls_context=context, require_starttls=True
+    )
+    controller.start()
+    try:
+        changes: dict[str, Any] = {"smtp_port": free_port, "smtp_use_tls": True}
+        async with open_resources(mail_settings.model_copy(update=changes)) as resources:
+            await queue_mail(resources)
+            await deliver_one(resources, owner="worker")
+            assert "CERTIFICATE_VERIFY_FAILED" in (await row(resources))["last_error"]
+            assert "OUTGOING_CA_FILE" in (await row(resources))["last_error"]
+        assert not sink.taken
+        changes["outgoing_ca_file"] = str(tmp_path / "own.pem")
+        async with open_resources(mail_settings.model_copy(update=changes)) as resources:
+            message = EmailMessage()
+            message["From"], message["To"] = "openml@example.org", "ada@example.org"
+            await resources.mail.send(message)
+    finally:
+        controller.stop()
+    assert len(sink.taken) == 1
+
+
 async def test_mail_when_login_is_refused_then_kept_and_the_password_in_no_message(
     mail_settings: Settings, tls_port: int, sink: Sink
 ) -> None:
