@@ -141,7 +141,7 @@ class Arrangement:
         self._add("mariadb", database, {}, self._database_answers)
         self._add("redis", redis, {}, lambda: reachable(ports["redis"]))
         self._add("sandbox", [*program, "sandbox"], box, answers(self.sandbox))
-        self._add("web", [*program, "serve"], settings, answers(f"{self.url}/health/ready"))
+        self._add("web", [*program, "serve"], settings, answers(f"{self.url}/health/live"))
         self._add("worker", [*program, "worker"], settings, never)
         self._add("worker with a wrong clock", [*program, "worker"], {**settings, **skewed}, never)
 
