@@ -1,9 +1,11 @@
 """What routes may ask for, as annotated types. The only file that reads `request.state`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Annotated, NamedTuple
 
+import structlog
 from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,12 +13,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.api_keys import is_api_key
 from app.core.errors import UnauthorizedError
 from app.core.limits import Hit, hits_from
+from app.core.proxies import Network, is_trusted
 from app.core.settings import Settings
 from app.core.tokens import AccessToken
 from app.core.visitor import Visitor
 from app.db.sessions import set_last_seen
 from app.db.users import Account, TokenState, get_account, get_account_by_api_key
 from app.resources import Resources
+
+log = structlog.get_logger(__name__)
 
 SEEN_EVERY = timedelta(minutes=5)
 """How exact the "last seen" of a session is; more would be a write for each read."""
@@ -131,7 +136,25 @@ def _bearer(request: Request) -> str:
 
 async def get_visitor(request: Request) -> Visitor:
     """Return where the request comes from."""
-    return Visitor.of(request, trusted_proxies=get_settings(request).trusted_proxies)
+    settings = get_settings(request)
+    if settings.environment == "production":
+        _warn_of_a_proxy(request, settings.trusted_proxies)
+    return Visitor.of(request, trusted_proxies=settings.trusted_proxies)
+
+
+@cache
+def _say_untrusted() -> None:
+    """Say it once in the life of a process: anybody can send the header."""
+    log.warning(
+        "X-Forwarded-For came from an address that is not in TRUSTED_PROXIES, and was not believed. If that is your "
+        "proxy, name it there: until then all its visitors count as one. If not, somebody tries to hide."
+    )
+
+
+def _warn_of_a_proxy(request: Request, trusted: Sequence[Network]) -> None:
+    peer = request.client.host if request.client else ""
+    if "x-forwarded-for" in request.headers and not is_trusted(peer, trusted):
+        _say_untrusted()
 
 
 async def get_viewer_id(request: Request) -> int | None:

@@ -24,6 +24,7 @@ import app.data.router
 import app.health.router
 import app.picture.router
 import app.public.router
+import app.public.token_router
 import app.search.router
 import app.site.passing
 import app.site.router
@@ -132,6 +133,7 @@ def _add_routes(application: FastAPI) -> None:
     )
     for room in rooms:
         application.include_router(room.router.router)
+    application.include_router(app.public.token_router.router)
     application.include_router(app.upload.bytes_router.router)
     application.include_router(app.upload.resource_router.router)
     application.include_router(app.site.passing.router)

@@ -29,7 +29,12 @@ def test_our_services_when_started_then_with_settings_fit_for_production() -> No
     for service in OURS.values():
         values: dict[str, Any] = {
             name.lower(): given.sub(
-                lambda match: match["default"] or match["example"] or "0123456789abcdef" * 2, value
+                lambda match: (
+                    match["default"]
+                    if match["default"] is not None
+                    else match["example"] or "0123456789abcdef" * 2
+                ),
+                value,
             )
             for name, value in service["environment"].items()
         }

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
 from fastapi import Request, Response
@@ -35,6 +35,12 @@ async def read_body(request: Request, limit_bytes: int = BODY_BYTES) -> bytes:
             raise _too_long(limit_bytes)
         content += chunk
     return bytes(content)
+
+
+async def repeated_fields(request: Request, names: Iterable[str]) -> list[str]:
+    """Return which of the fields came more than once in a small form that FastAPI has read already."""
+    form = await request.form()
+    return [name for name in names if len(form.getlist(name)) > 1]
 
 
 def stream_body(

@@ -134,10 +134,14 @@ async def _on_invalid_request(_request: Request, error: Exception) -> JSONRespon
 
 async def _on_http_exception(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)  # noqa: S101 - as above
-    kind = BY_STATUS.get(error.status_code, BadRequestError)
-    problem = kind()
+    return problem_response(problem_of(error))
+
+
+def problem_of(error: HTTPException) -> Problem:
+    """Return the problem that stands for what the framework itself raises."""
+    problem = BY_STATUS.get(error.status_code, BadRequestError)()
     problem.headers.update(error.headers or {})
-    return problem_response(problem)
+    return problem
 
 
 async def _on_broken_line(_request: Request, _error: Exception) -> JSONResponse:

@@ -1,6 +1,7 @@
 """What a setting must be so that nothing that starts with it fails later: addresses, hosts, spans of time."""
 
 import math
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from app.core.mailboxes import HOST
@@ -26,6 +27,16 @@ def require_number_in_bounds(name: str, value: float) -> None:
     most = LONGEST.get(name.rpartition("_")[2], MOST)
     if not math.isfinite(value) or value > most:
         raise ValueError(f"write a number of at most {most}")
+
+
+def is_this_machine(host: str) -> bool:
+    """Say whether what is sent there stays on this machine."""
+    if host.lower().rstrip(".") == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def require_http_url(text: str) -> None:

@@ -28,6 +28,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from app.core.errors import OperatorError
 from app.core.mailboxes import Mailbox, parse_mailbox
 from app.core.setting_checks import (
+    is_this_machine,
     require_host,
     require_http_url,
     require_number_in_bounds,
@@ -99,6 +100,11 @@ class Settings(BaseSettings):
         (),
         description="Addresses or networks, separated by commas, of proxies whose `X-Forwarded-For` is believed. "
         "Set it behind a proxy: rate limits and sessions go by the client's address.",
+    )
+    allow_plain_http: bool = Field(
+        default=False,
+        description="Let production start with a `PUBLIC_URL` or `OPENML_SERVER` that begins with `http://`: passwords "
+        "and API keys go over that line as they are. For a network of its own.",
     )
     redirect_url: str = Field(
         "", description="Prefix of the short links' targets (`/d/61`); empty means this service itself."
@@ -201,6 +207,12 @@ class Settings(BaseSettings):
         description="Whom to tell of a security hole, `mailto:…` or `https://…`: `/.well-known/security.txt` says so.",
     )
     reset_minutes: int = Field(60, ge=1, description="Life of the link that resets a password.")
+    unconfirmed_days: int = Field(
+        30,
+        ge=1,
+        description="How long an account whose address was never confirmed is kept. Only accounts that were made here, "
+        "and never open, are removed.",
+    )
     confirmation_hours: int = Field(48, ge=1, description="Life of the link that confirms an e-mail address.")
     # --- worker
     broker_url: SecretStr = Field(
@@ -775,6 +787,22 @@ def _production_complaints(settings: Settings) -> Iterator[str]:
         )
     if not (settings.public_url or settings.email_server):
         yield "PUBLIC_URL is not set. Set it to the address that people see; links in mails start with it."
+    yield from _exposure_complaints(settings)
+
+
+def _exposure_complaints(settings: Settings) -> Iterator[str]:
+    """Say where secrets would go over a line, or to a page, that anybody may have."""
+    for name in ("public_url", "openml_server", "url_api"):
+        if getattr(settings, name).lower().startswith("http://") and not settings.allow_plain_http:
+            yield (
+                f"{name.upper()} begins with http://, which sends passwords and keys as they are. Set it to https://…, "
+                "or ALLOW_PLAIN_HTTP=true for a network of its own."
+            )
+    if "*" in settings.cors_origins:
+        yield "CORS_ORIGINS is *, which lets every page call this service. Name the origins that may."
+    has_password = settings.smtp_login or settings.smtp_pass.get_secret_value()
+    if has_password and not settings.smtp_use_tls and not is_this_machine(settings.smtp_server):
+        yield "SMTP_PASS would be sent without TLS. Set SMTP_USE_TLS=true."
 
 
 def _secret_complaints(settings: Settings) -> Iterator[str]:

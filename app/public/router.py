@@ -1,9 +1,8 @@
 """Routes that need no login."""
 
 from dataclasses import replace
-from typing import Annotated
 
-from fastapi import APIRouter, Form, Response, status
+from fastapi import APIRouter, Response, status
 
 from app.accounts import lifecycle, links, mails
 from app.accounts.links import LinkPurpose
@@ -41,8 +40,6 @@ from app.public.schemas import (
     ResetTokenResponse,
     SignupRequest,
     SignupResponse,
-    TokenRequest,
-    TokenResponse,
 )
 
 router = APIRouter(
@@ -137,19 +134,6 @@ async def login(
     except NotConfirmedError:
         return LoginFailure(msg="NotConfirmed")
     return LoginResponse(access_token=access_token)
-
-
-@router.post("/token", responses=declare(WrongCredentialsError, NotConfirmedError, TooBusyError))
-async def create_token(
-    form: Annotated[TokenRequest, Form()],
-    resources: ResourcesDep,
-    visitor: VisitorDep,
-    response: Response,
-) -> TokenResponse:
-    """Log in with an OAuth2 password grant; this is what *Authorize* on this page does."""
-    response.headers.update(NO_STORE)
-    access_token = await log_in(resources, login=form.username, password=form.password, visitor=visitor)
-    return TokenResponse(access_token=access_token, expires_in=resources.tokens.lifetime_seconds)
 
 
 @router.post("/feedback")

@@ -131,6 +131,24 @@ class TokenResponse(BaseModel):
     expires_in: int = Field(description="Seconds until the token ends.")
 
 
+class TokenFailure(BaseModel):
+    """Why there is no token, as OAuth2 (RFC 6749, 5.2) describes it; the rest is that of every problem."""
+
+    error: Literal[
+        "invalid_grant",
+        "invalid_request",
+        "unsupported_grant_type",
+        "temporarily_unavailable",
+        "server_error",
+    ]
+    error_description: str
+    type: str
+    title: str
+    status: int
+    detail: str
+    msg: str
+
+
 class FeedbackRequest(BaseModel):
     """What a visitor wants to tell the team."""
 

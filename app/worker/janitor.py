@@ -17,6 +17,7 @@ from app.db import (
     revoked_tokens,
     sessions,
     task_requests,
+    unconfirmed,
     upload_parts,
     uploads,
     users,
@@ -123,6 +124,17 @@ async def remove_orphaned_pictures(resources: Resources) -> None:
     for name in found:
         if path_of(name) not in named:
             await resources.pictures.delete(name)
+
+
+async def purge_unconfirmed(resources: Resources) -> None:
+    """Remove accounts that were made here long ago, and whose address nobody ever confirmed."""
+    database = resources.database
+    before = database.now() - timedelta(days=resources.settings.unconfirmed_days)
+    async with database.session() as session:
+        found = await unconfirmed.get_ids(session, before=before, limit=IDS_AT_ONCE)
+    for user_id in found:
+        if await database.unit(partial(unconfirmed.remove, user_id=user_id, before=before)):
+            log.info("an account that was never confirmed is removed", user=user_id)
 
 
 async def forget_the_past(resources: Resources) -> None:

@@ -14,7 +14,7 @@ from app.resources import Resources
 from app.worker.convert_upload import Converter
 from app.worker.deliver_mail import deliver_one
 from app.worker.heartbeat import beating, new_worker_name
-from app.worker.janitor import clean_up, forget_the_past, remove_orphaned_pictures
+from app.worker.janitor import clean_up, forget_the_past, purge_unconfirmed, remove_orphaned_pictures
 from app.worker.lookout import Lookout
 from app.worker.loops import work_off
 from app.worker.machine import open_machine_slots
@@ -108,6 +108,7 @@ def _loops(resources: Resources, converter: Converter) -> list[Coroutine[Any, An
         _repeat(resources, clean_up, seconds=resources.settings.lease_seconds),
         _repeat(resources, forget_the_past, seconds=FORGET_SECONDS, first_after=CALM_SECONDS),
         _repeat(resources, remove_orphaned_pictures, seconds=ORPHANS_SECONDS, first_after=CALM_SECONDS),
+        _repeat(resources, purge_unconfirmed, seconds=ORPHANS_SECONDS, first_after=CALM_SECONDS),
     ]
     turns = Turns(per_user=resources.settings.conversions_per_user)
     # Each has a name of its own: two conversions of one process must not share a lease.

@@ -121,6 +121,21 @@ def test_production_when_everything_is_set_then_it_starts(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
+    "change",
+    [
+        {"public_url": "http://www.openml.org", "openml_server": "http://openml/", "allow_plain_http": True},
+        {"smtp_login": "ada", "smtp_pass": "sesame-open", "smtp_server": "localhost"},
+        {"smtp_login": "ada", "smtp_pass": "sesame-open", "smtp_server": "127.0.0.1"},
+        {"smtp_login": "ada", "smtp_pass": "sesame-open", "smtp_use_tls": True},
+    ],
+)
+def test_production_when_the_line_is_ones_own_or_it_is_allowed_then_it_starts(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    assert build(tmp_path, **{**PRODUCTION, **change}).environment == "production"
+
+
+@pytest.mark.parametrize(
     ("change", "complaint"),
     [
         ({"app_secret_key": ""}, "APP_SECRET_KEY is not set"),
@@ -136,6 +151,11 @@ def test_production_when_everything_is_set_then_it_starts(tmp_path: Path) -> Non
         ({"email_sender": "openml@localhost"}, "EMAIL_SENDER ends in localhost"),
         ({"email_sender": "OpenML <noreply@mail.localdomain>"}, "EMAIL_SENDER ends in mail.localdomain"),
         ({"email_sender": "noreply@intranet"}, "EMAIL_SENDER ends in intranet"),
+        ({"public_url": "http://www.openml.org"}, "PUBLIC_URL begins with http://"),
+        ({"openml_server": "http://www.openml.org/"}, "OPENML_SERVER begins with http://"),
+        ({"openml_server": "", "url_api": "HTTP://www.openml.org/"}, "URL_API begins with http://"),
+        ({"cors_origins": "https://a.example,*"}, "CORS_ORIGINS is *"),
+        ({"smtp_login": "ada", "smtp_pass": "sesame-open"}, "SMTP_PASS would be sent without TLS"),
     ],
 )
 def test_production_when_something_is_unsafe_then_the_start_says_what_to_set(

@@ -85,6 +85,17 @@ def test_token_when_expired_and_logging_out_then_accepted(signer: TokenSigner) -
     assert signer.verify(forge(exp=utc_now() - timedelta(days=1)), accept_expired=True).user_id == 1
 
 
+def test_token_when_issued_then_its_times_are_whole_numbers_and_no_moment_is_lost(
+    signer: TokenSigner,
+) -> None:
+    text, issued = signer.issue(42)
+    claims = jwt.decode(text, SECRET, ["HS256"], audience=AUDIENCE)
+
+    assert {type(claims[name]) for name in ("iat", "exp", "iat_us")} == {int}
+    assert signer.verify(text).issued_at == issued.issued_at
+    assert signer.verify(forge(iat=issued.issued_at.timestamp())).issued_at == issued.issued_at, "as before"
+
+
 def test_token_when_forged_and_logging_out_then_refused(signer: TokenSigner) -> None:
     with pytest.raises(UnauthorizedError):
         signer.verify(forge(secret="abcd" * 8), accept_expired=True)

@@ -1,5 +1,9 @@
+import re
+from typing import Any
+
 import argon2
 import bcrypt
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -125,17 +129,61 @@ async def test_token_when_right_then_oauth2_answer(app: Running, person: Person)
     assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_token_when_wrong_then_401_and_unconfirmed_403(
-    app: Running, person: Person, make_person: MakePerson
+FORM = {"username": "{email}", "password": PASSWORD}
+OAUTH_FAILURES: dict[str, tuple[dict[str, Any], int, str, str | None]] = {
+    "wrong password": ({**FORM, "password": "wrong"}, 400, "invalid_grant", "wrong-credentials"),
+    "nobody": ({**FORM, "username": "nobody"}, 400, "invalid_grant", "wrong-credentials"),
+    "never confirmed": ({**FORM, "username": "{pending}"}, 400, "invalid_grant", "not-confirmed"),
+    "another grant": ({**FORM, "grant_type": "client_credentials"}, 400, "unsupported_grant_type", None),
+    "nothing": ({}, 400, "invalid_request", "validation-failed"),
+    "no password": ({"username": "{email}"}, 400, "invalid_request", "validation-failed"),
+    "too long": ({**FORM, "password": "a" * 2000}, 400, "invalid_request", "validation-failed"),
+    "twice": ({**FORM, "username": ["{email}", "nobody"]}, 400, "invalid_request", "validation-failed"),
+    "hidden character": ({**FORM, "username": "a\u0000b"}, 400, "invalid_request", "validation-failed"),
+}
+
+
+@pytest.mark.parametrize("what", OAUTH_FAILURES)
+async def test_token_when_it_fails_then_an_error_of_oauth_and_still_a_problem(
+    app: Running, person: Person, make_person: MakePerson, what: str
 ) -> None:
-    pending = await make_person(active=False)
+    form, status, error, slug = OAUTH_FAILURES[what]
+    addresses = {"email": person.email, "pending": (await make_person(active=False)).email}
+    filled = {
+        name: [each.format(**addresses) for each in ([value] if isinstance(value, str) else value)]
+        for name, value in form.items()
+    }
 
-    wrong = await app.client.post("/token", data={"username": person.email, "password": "wrong"})
-    unconfirmed = await app.client.post("/token", data={"username": pending.email, "password": PASSWORD})
-    empty = await app.client.post("/token", data={})
+    answer = await app.client.post("/token", data=filled)
 
-    assert wrong.status_code == 401
-    assert wrong.json()["type"] == "https://openml.org/problems/wrong-credentials"
-    assert unconfirmed.status_code == 403
-    assert empty.status_code == 422
-    assert {error["field"] for error in empty.json()["errors"]} == {"username", "password"}
+    assert (answer.status_code, answer.json()["error"]) == (status, error)
+    require_oauth_failure(answer)
+    assert slug is None or answer.json()["type"] == f"https://openml.org/problems/{slug}"
+
+
+def require_oauth_failure(answer: httpx.Response) -> None:
+    """RFC 6749, 5.2; and the members of a problem, for clients of before."""
+    document = answer.json()
+    assert answer.headers["content-type"] == "application/json"
+    assert (answer.headers["cache-control"], answer.headers["pragma"]) == ("no-store", "no-cache")
+    assert "www-authenticate" not in answer.headers
+    assert re.fullmatch(r"[\x20\x21\x23-\x5b\x5d-\x7e]+", document["error_description"])
+    assert document["status"] == answer.status_code
+    assert {"type", "title", "detail", "msg"} <= document.keys()
+
+
+async def test_token_when_tried_too_often_or_too_large_then_an_error_of_oauth(
+    app: Running, person: Person
+) -> None:
+    form = {"username": person.email, "password": "wrong"}
+    while (answer := await app.client.post("/token", data=form)).status_code == 400:
+        require_oauth_failure(answer)
+    large = await app.client.post("/token", data={**form, "more": "a" * 3_000_000})
+    as_json = await app.client.post("/token", json=form)
+
+    assert (answer.status_code, answer.json()["error"]) == (429, "temporarily_unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert (large.status_code, large.json()["error"]) == (413, "invalid_request")
+    assert (as_json.status_code, as_json.json()["error"]) == (400, "invalid_request")
+    for failure in (answer, large, as_json):
+        require_oauth_failure(failure)

@@ -158,6 +158,7 @@ async def test_mailbox_when_in_production_then_shut(tmp_path: Path) -> None:
         smtp_server="mail.example.org",
         email_sender="noreply@example.org",
         public_url="http://127.0.0.1:5000",
+        allow_plain_http=True,
     )
     # What production would not start with is put back here, so that this one word decides.
     without_mail = settings.model_copy(update={"smtp_server": ""})
