@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from app.core.bodies import BoundedRoute
-from app.core.errors import NotReadyError
+from app.core.errors import NotReadyError, ValidationFailedError
 from app.core.http import declare
 from app.core.probes import Check, Finding
 from app.deps import ResourcesDep
@@ -42,7 +42,9 @@ async def live() -> HealthResponse:
     return HealthResponse()
 
 
-@router.get("/ready", response_model_exclude_none=True, responses=declare(NotReadyError))
+@router.get(
+    "/ready", response_model_exclude_none=True, responses=declare(ValidationFailedError, NotReadyError)
+)
 async def ready(
     resources: ResourcesDep,
     exclude: Annotated[
