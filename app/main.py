@@ -38,6 +38,7 @@ from app.core.collector import start_collecting
 from app.core.http import install_problem_handlers
 from app.core.logging import configure_logging
 from app.core.middleware import BodyMiddleware, RequestMiddleware, UpgradeMiddleware
+from app.core.openapi import ApiDocument, DescribedApp
 from app.core.outflow import LeastRateMiddleware, WholeAnswersMiddleware
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.supervisor import end_with_parent
@@ -46,7 +47,15 @@ from app.site.fallback import PageFallback
 from app.site.pages import OwnFiles
 from app.site.serving import BuildMiddleware, FileServer
 from app.site.spa import open_files
-from app.upload.wire import UploadsMiddleware
+from app.upload.described import ANSWER_HEADERS, REQUEST_HEADERS
+from app.upload.schemas import (
+    DraftMetadata,
+    UploadEventResponse,
+    UploadMetadata,
+    UploadRequest,
+    UploadStatusResponse,
+)
+from app.upload.wire import ROOT, UploadsMiddleware
 from app.worker.run import embedded_worker
 
 STARTUP_FAILED = 3
@@ -75,10 +84,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         settings = _settings_or_exit()
         configure_logging(settings)
         end_with_parent()
-    application = FastAPI(
+    application = DescribedApp(
+        models=[DraftMetadata, UploadMetadata, UploadRequest, UploadEventResponse, UploadStatusResponse],
+        request_headers=REQUEST_HEADERS,
+        answer_headers=ANSWER_HEADERS,
+        everywhere_below={ROOT: "Tus-Resumable"},
         title="OpenML",
         version="1.0",
         description="Accounts, and datasets published on OpenML. Failures are `application/problem+json` (RFC 9457).",
+        contact={"name": "OpenML", "url": settings.site_url},
+        license_info={"name": "BSD 3-Clause", "identifier": "BSD-3-Clause"},
         openapi_tags=TAGS,
         docs_url=None,
         redoc_url=None,
@@ -102,11 +117,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         ],
         expose_headers=["X-Request-ID", *app.upload.dialects.ANSWERED_HEADERS],
     )
-    application.add_middleware(RequestMiddleware, https=settings.site_url.startswith("https://"))
     install_problem_handlers(application)
+    document = ApiDocument(application, site_url=settings.site_url)
+    application.add_route("/openapi.json", document.answer, methods=["GET"], include_in_schema=False)
     _add_routes(application)
-    # In front of even FastAPI's own middleware: a file is a look-up, and half of all requests are for files.
-    stack = UploadsMiddleware(application.build_middleware_stack(), largest_bytes=settings.upload_max_bytes)
+    # In front of even FastAPI's own middleware, which answers faults: those need their number most of all. And a file
+    # is a look-up, and half of all requests are for files.
+    numbered = RequestMiddleware(
+        application.build_middleware_stack(), https=settings.site_url.startswith("https://")
+    )
+    stack = UploadsMiddleware(numbered, largest_bytes=settings.upload_max_bytes)
     rated = LeastRateMiddleware(
         BuildMiddleware(WholeAnswersMiddleware(stack, trusted_proxies=settings.trusted_proxies)),
         least_rate=settings.download_least_rate,

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from app.core.components import component, headers
 from app.core.errors import (
     ApiKeyMissingError,
     ApiKeyRefusedError,
@@ -31,6 +32,7 @@ from app.core.errors import (
     ReadOnlyAccountError,
     ValidationFailedError,
 )
+from app.core.problem_examples import example_of
 
 log = structlog.get_logger(__name__)
 
@@ -75,38 +77,21 @@ OPENML_PROBLEMS: Sequence[type[Problem]] = (
 
 
 def declare(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
-    """Return what a route passes as `responses=`, so that the API page names each problem."""
+    """Return what a route passes as `responses=`, for the API page: each problem, and the headers that it brings."""
     answers: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
         answer = answers.setdefault(
             kind.status,
-            {"description": "", "content": {PROBLEM_JSON: {"schema": PROBLEM_SCHEMA, "examples": {}}}},
+            {
+                "description": "",
+                "headers": {},
+                "content": {PROBLEM_JSON: {"schema": component("schemas", "Problem"), "examples": {}}},
+            },
         )
         answer["description"] = "; ".join(filter(None, [answer["description"], kind.title]))
-        example = {"type": kind.type_uri(), "title": kind.title, "status": kind.status, "detail": kind.title}
-        answer["content"][PROBLEM_JSON]["examples"][kind.slug] = {"value": {**example, "msg": kind.title}}
+        answer["content"][PROBLEM_JSON]["examples"][kind.slug] = component("examples", kind.slug)
+        answer["headers"] |= headers(*example_of(kind).headers)
     return answers
-
-
-PROBLEM_SCHEMA = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail", "msg"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "msg": {"type": "string", "description": "The detail again, for clients of the Flask backend."},
-        "errors": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
-            },
-        },
-        "code": {"type": "integer", "description": "OpenML's error number."},
-    },
-}
 
 
 def install_problem_handlers(app: FastAPI) -> None:

@@ -1,14 +1,16 @@
 """Routes of users' pictures."""
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request, Response, status
 
 from app.core.bodies import BoundedRoute, reads_body, stream_body
+from app.core.components import asked, headers, takes
 from app.core.errors import (
     BodyStalledError,
     BodyTooLargeError,
     MalformedBodyError,
     NotFoundError,
     PictureRefusedError,
+    StorageUnavailableError,
     TooBusyError,
     TooManyRequestsError,
     UnauthorizedError,
@@ -32,31 +34,27 @@ SERVED_WITH = {
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "X-Content-Type-Options": "nosniff",
 }
-FORM_SCHEMA = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [service.PART],
-                    "properties": {
-                        service.PART: {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "The picture: PNG, JPEG, GIF or WebP.",
-                        }
-                    },
+FORM = takes(
+    {
+        "multipart/form-data": {
+            "type": "object",
+            "required": [service.PART],
+            "properties": {
+                service.PART: {
+                    "type": "string",
+                    "format": "binary",
+                    "description": "The picture: PNG, JPEG, GIF or WebP.",
                 }
-            }
-        },
+            },
+        }
     }
-}
+)
+PICTURE = {"type": "string", "format": "binary"}
 
 
 @router.post(
     "/image",
-    openapi_extra=FORM_SCHEMA,
+    openapi_extra=FORM,
     responses=declare(
         UnauthorizedError,
         MalformedBodyError,
@@ -66,6 +64,7 @@ FORM_SCHEMA = {
         PictureRefusedError,
         TooManyRequestsError,
         TooBusyError,
+        StorageUnavailableError,
     ),
 )
 @reads_body
@@ -98,7 +97,23 @@ async def remove_image(
 
 
 @router.head("/imgs/{name:path}", include_in_schema=False)
-@router.get("/imgs/{name:path}", response_class=Response, responses=declare(NotFoundError))
+@router.get(
+    "/imgs/{name:path}",
+    response_class=Response,
+    openapi_extra={"parameters": asked("If-None-Match")},
+    responses={
+        status.HTTP_200_OK: {
+            "description": "The picture.",
+            "headers": headers("Cache-Control", "ETag"),
+            "content": {media_type: {"schema": PICTURE} for media_type in MEDIA_TYPES.values()},
+        },
+        status.HTTP_304_NOT_MODIFIED: {
+            "description": "It is here already.",
+            "headers": headers("Cache-Control", "ETag"),
+        },
+        **declare(NotFoundError, StorageUnavailableError),
+    },
+)
 async def get_image(name: str, request: Request, resources: ResourcesDep) -> Response:
     """Return a user's picture. It never changes: a new one has a new name."""
     # Whatever is not a name of ours never becomes a path.

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from app.accounts.sessions import log_in
 from app.core.bodies import BoundedRoute, repeated_fields
+from app.core.components import headers
 from app.core.errors import (
     DatabaseUnavailableError,
     InternalError,
@@ -98,8 +99,8 @@ async def refuse_repeated(request: Request) -> None:
         )
 
 
-def _failure(description: str) -> dict[str, Any]:
-    return {"model": TokenFailure, "description": description}
+def _failure(description: str, *brings: str) -> dict[str, Any]:
+    return {"model": TokenFailure, "description": description, "headers": headers(*brings)}
 
 
 router = APIRouter(tags=["accounts"], route_class=OAuthBoundedRoute)
@@ -111,8 +112,11 @@ router = APIRouter(tags=["accounts"], route_class=OAuthBoundedRoute)
     responses={
         400: _failure("`invalid_grant`, `invalid_request`, `unsupported_grant_type`"),
         413: _failure("`invalid_request`: the body is too large"),
-        429: _failure("`temporarily_unavailable`: too many attempts; come back after `Retry-After` seconds"),
-        503: _failure("`temporarily_unavailable`: come back after `Retry-After` seconds"),
+        429: _failure(
+            "`temporarily_unavailable`: too many attempts; come back after `Retry-After` seconds",
+            "Retry-After",
+        ),
+        503: _failure("`temporarily_unavailable`: come back after `Retry-After` seconds", "Retry-After"),
         "4XX": _failure("`invalid_request`"),
     },
 )

@@ -1,16 +1,18 @@
 """Bodies of the task routes; names and texts are those that the SPA sends and reads."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat
+from pydantic import BaseModel, BeforeValidator, Field, FiniteFloat, WithJsonSchema
 
+from app.core.problem_schema import ProblemDocument
 from app.openml.fields import Optional
 from app.task.types import NUMBERS, TaskKind
 
 LARGEST_ID = 2**31 - 1
 Number = Annotated[int, Field(ge=1, le=LARGEST_ID)]
 Column = Annotated[str, Field(max_length=256)]
-Row = Annotated[list[int | FiniteFloat], Field(max_length=1000, fail_fast=True)]
+Cost = Annotated[int | FiniteFloat, WithJsonSchema({"type": "number"})]
+Row = Annotated[list[Cost], Field(max_length=1000, fail_fast=True)]
 Rows = Annotated[list[Row], Field(max_length=1000, fail_fast=True)]
 """To complain of each of 500 000 numbers takes seconds: the first wrong one is named."""
 
@@ -74,4 +76,4 @@ class TaskStatusResponse(BaseModel):
     dataset_id: int
     id: int | None = Field(description="The task's number on OpenML, once it is made.")
     url: str | None
-    problem: dict[str, Any] | None = Field(description="Why it cannot be made.")
+    problem: ProblemDocument | None = Field(description="Why it cannot be made.")

@@ -1,7 +1,7 @@
 """What the routes of `/uploads` read of a request, and say of an upload, in each of the dialects."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,6 +16,8 @@ from app.core.errors import (
     MalformedBodyError,
     MediaTypeNotSupportedError,
     OffsetMismatchError,
+    Problem,
+    TusVersionError,
     UploadCompletedError,
     UploadGoneError,
     UploadStateError,
@@ -31,6 +33,9 @@ from app.upload.dialects import IETF_BYTES, TUS_BYTES, Dialect
 from app.upload.digests import read_content_digest, read_repr_digest
 from app.upload.metadata import METADATA_BYTES
 from app.upload.schemas import UploadRequest
+
+HEADER_PROBLEMS: Sequence[type[Problem]] = (BadRequestError, TusVersionError, MediaTypeNotSupportedError)
+"""What any route of `/uploads` may answer to a request's headers."""
 
 
 async def require_understood(request: Request) -> None:

@@ -1,12 +1,14 @@
 """Uploads as resources, their bytes: begun, sent in as many requests as the line needs, given up."""
 
+from typing import Any
+
 from fastapi import APIRouter, Depends, Request, Response, status
 
 from app.core.api_keys import is_api_key
 from app.core.bodies import BoundedRoute, reads_body
+from app.core.components import headers
 from app.core.errors import (
     ApiKeyMissingError,
-    BadRequestError,
     BodyStalledError,
     BodyTooLargeError,
     ChecksumMismatchError,
@@ -16,15 +18,14 @@ from app.core.errors import (
     InconsistentLengthError,
     JoinedUploadError,
     MalformedBodyError,
-    MediaTypeNotSupportedError,
     NotFoundError,
     OffsetMismatchError,
     Problem,
     QuotaExceededError,
     StorageFullError,
+    StorageUnavailableError,
     TooBusyError,
     TooManyRequestsError,
-    TusVersionError,
     UnauthorizedError,
     UploadCompletedError,
     UploadGoneError,
@@ -40,6 +41,7 @@ from app.upload import ietf, service, tus
 from app.upload import status as upload_status
 from app.upload.append import Chunk, append, has_all_bytes, is_gone, let_earlier_end, require_nothing
 from app.upload.bodies import (
+    HEADER_PROBLEMS,
     hanging_up,
     location_of,
     read_chunk,
@@ -51,63 +53,33 @@ from app.upload.bodies import (
 )
 from app.upload.concatenation import join_parts
 from app.upload.creation import begin_upload
-from app.upload.dialects import IETF_BYTES, TUS_BYTES, dialect_of, fields_of
-from app.upload.schemas import (
-    DraftMetadata,
-    UploadDetailResponse,
-    UploadRequest,
-)
+from app.upload.described import ASK, CREATE, GREETING, SEND, STANDING
+from app.upload.dialects import dialect_of, fields_of
+from app.upload.schemas import UploadDetailResponse
 
 router = APIRouter(
-    prefix="/uploads", tags=["uploads"], dependencies=[Depends(require_understood)], route_class=BoundedRoute
+    prefix="/uploads",
+    tags=["uploads"],
+    dependencies=[Depends(require_understood)],
+    responses=declare(*HEADER_PROBLEMS),
+    route_class=BoundedRoute,
 )
-CREATE = {
-    "requestBody": {
-        "required": False,
-        "content": {"application/json": {"schema": UploadRequest.model_json_schema()}},
-    },
-    "parameters": [
-        {
-            "name": "Repr-Digest",
-            "in": "header",
-            "schema": {"type": "string"},
-            "description": "`sha-256=:…:` of the whole file (RFC 9530); what arrives is compared with it.",
-        },
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "schema": {"type": "string", "maxLength": 255},
-            "description": "A request that is sent again with the same key is the same upload.",
-        },
-    ],
-}
-BYTES = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": DraftMetadata.model_json_schema()},
-            TUS_BYTES: {"schema": {"type": "string", "format": "binary"}},
-            IETF_BYTES: {"schema": {"type": "string", "format": "binary"}},
-        },
-    },
-}
 BEGIN_PROBLEMS = (
-    BadRequestError,
+    *HEADER_PROBLEMS,
     MalformedBodyError,
     UnauthorizedError,
     ApiKeyMissingError,
     UploadStateError,
-    TusVersionError,
     BodyStalledError,
     BodyTooLargeError,
     QuotaExceededError,
     FormatNotSupportedError,
-    MediaTypeNotSupportedError,
     ValidationFailedError,
     IdempotencyKeyReusedError,
     TooManyRequestsError,
     TooBusyError,
     StorageFullError,
+    StorageUnavailableError,
 )
 BYTES_PROBLEMS = (
     JoinedUploadError,
@@ -121,7 +93,18 @@ BYTES_PROBLEMS = (
 )
 
 
-@router.options("", status_code=status.HTTP_204_NO_CONTENT)
+def _declare(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """Declare the problems of a route that takes bytes: `UploadsMiddleware` tells who sends too much."""
+    answers = declare(*kinds)
+    answers[BodyTooLargeError.status]["headers"] |= headers("Upload-Limit")
+    return answers
+
+
+@router.options(
+    "",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses={status.HTTP_204_NO_CONTENT: {"headers": GREETING}},
+)
 @router.options("/{upload_id}", status_code=status.HTTP_204_NO_CONTENT, include_in_schema=False)
 async def get_upload_options(settings: SettingsDep, response: Response) -> None:
     """Say which ways of sending a file in many requests there are, and how large it may be."""
@@ -138,8 +121,10 @@ async def get_upload_options(settings: SettingsDep, response: Response) -> None:
         status.HTTP_200_OK: {
             "model": UploadDetailResponse,
             "description": "It was begun before: with this key, or as the same file under the same name.",
+            "headers": headers("Location"),
         },
-        **declare(
+        status.HTTP_201_CREATED: {"headers": {**headers("Location"), **STANDING}},
+        **_declare(
             *BEGIN_PROBLEMS,
             DigestMismatchError,
             InconsistentLengthError,
@@ -195,9 +180,12 @@ async def _append_first(resources: Resources, upload: Upload, chunk: Chunk, *, i
 
 @router.head(
     "/{upload_id}",
+    response_class=Response,
+    openapi_extra=ASK,
     responses={
-        status.HTTP_204_NO_CONTENT: {"description": "`Upload-Offset` says how many bytes there are."},
-        **declare(UnauthorizedError, NotFoundError, TusVersionError, UploadGoneError),
+        status.HTTP_200_OK: {"description": "To tus.", "headers": STANDING},
+        status.HTTP_204_NO_CONTENT: {"description": "To everybody else.", "headers": STANDING},
+        **declare(UnauthorizedError, NotFoundError, UploadGoneError),
     },
 )
 async def get_upload_offset(
@@ -220,12 +208,13 @@ async def get_upload_offset(
 @router.patch(
     "/{upload_id}",
     response_model=UploadDetailResponse,
-    openapi_extra=BYTES,
+    openapi_extra=SEND,
     responses={
         status.HTTP_204_NO_CONTENT: {
-            "description": "The bytes are safe; `Upload-Offset` says how many there are."
+            "description": "The bytes are safe; `Upload-Offset` says how many there are.",
+            "headers": STANDING,
         },
-        **declare(*BEGIN_PROBLEMS, *BYTES_PROBLEMS),
+        **_declare(*BEGIN_PROBLEMS, *BYTES_PROBLEMS),
     },
 )
 @reads_body
@@ -259,11 +248,14 @@ async def change_upload(
     "/{upload_id}",
     status_code=status.HTTP_204_NO_CONTENT,
     response_class=Response,
+    openapi_extra=ASK,
     responses={
         status.HTTP_202_ACCEPTED: {
             "description": "It is being sent to OpenML right now, and stops only if that fails."
         },
-        **declare(UnauthorizedError, NotFoundError, UploadStateError, TusVersionError),
+        **declare(
+            UnauthorizedError, NotFoundError, UploadStateError, UploadGoneError, StorageUnavailableError
+        ),
     },
 )
 async def cancel_upload(upload_id: str, uploader: CountedUploaderDep, resources: ResourcesDep) -> Response:

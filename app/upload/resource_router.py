@@ -8,8 +8,10 @@ from fastapi.sse import EventSourceResponse
 
 from app.core.bodies import BoundedRoute, reads_body
 from app.core.errors import (
+    BytesLostError,
     MalformedBodyError,
     NotFoundError,
+    StorageUnavailableError,
     TooBusyError,
     TooManyRequestsError,
     UnauthorizedError,
@@ -22,10 +24,10 @@ from app.db.uploads import ENDED, UploadState
 from app.deps import CountedUploaderDep, ResourcesDep, SessionDep
 from app.upload import service
 from app.upload import status as upload_status
-from app.upload.bodies import read_json, require_understood
+from app.upload.bodies import HEADER_PROBLEMS, read_json, require_understood
+from app.upload.described import CHANGE, EVENTS, FOLLOW
 from app.upload.preview import show_preview
 from app.upload.schemas import (
-    DraftMetadata,
     PreviewResponse,
     UploadDetailResponse,
     UploadsResponse,
@@ -33,17 +35,15 @@ from app.upload.schemas import (
 from app.upload.watch import last_seen, look, watch
 
 router = APIRouter(
-    prefix="/uploads", tags=["uploads"], dependencies=[Depends(require_understood)], route_class=BoundedRoute
+    prefix="/uploads",
+    tags=["uploads"],
+    dependencies=[Depends(require_understood)],
+    responses=declare(*HEADER_PROBLEMS),
+    route_class=BoundedRoute,
 )
 PAGE_LENGTH = 100
 PREVIEW_LENGTH = 200
 MOST_POSITIONS = 1_000_000
-METADATA_BODY = {
-    "requestBody": {
-        "required": False,
-        "content": {"application/json": {"schema": DraftMetadata.model_json_schema()}},
-    }
-}
 
 
 @router.get("", responses=declare(UnauthorizedError, NotFoundError, ValidationFailedError))
@@ -78,12 +78,13 @@ async def get_upload(
 @router.post(
     "/{upload_id}/publish",
     status_code=status.HTTP_202_ACCEPTED,
-    openapi_extra=METADATA_BODY,
+    openapi_extra=CHANGE,
     responses=declare(
         UnauthorizedError,
         NotFoundError,
         UploadStateError,
         UploadGoneError,
+        *HEADER_PROBLEMS,
         MalformedBodyError,
         ValidationFailedError,
     ),
@@ -101,9 +102,14 @@ async def publish_upload(
 @router.post(
     "/{upload_id}/retry",
     status_code=status.HTTP_202_ACCEPTED,
-    openapi_extra=METADATA_BODY,
+    openapi_extra=CHANGE,
     responses=declare(
-        UnauthorizedError, NotFoundError, UploadStateError, MalformedBodyError, ValidationFailedError
+        UnauthorizedError,
+        NotFoundError,
+        UploadStateError,
+        *HEADER_PROBLEMS,
+        MalformedBodyError,
+        ValidationFailedError,
     ),
 )
 @reads_body
@@ -122,7 +128,13 @@ async def retry_upload(
 @router.get(
     "/{upload_id}/preview",
     responses=declare(
-        UnauthorizedError, NotFoundError, UploadStateError, UploadGoneError, ValidationFailedError
+        UnauthorizedError,
+        NotFoundError,
+        UploadStateError,
+        UploadGoneError,
+        ValidationFailedError,
+        StorageUnavailableError,
+        BytesLostError,
     ),
 )
 async def get_upload_preview(
@@ -145,8 +157,9 @@ async def get_upload_preview(
 @router.get(
     "/{upload_id}/events",
     response_class=Response,
+    openapi_extra=FOLLOW,
     responses={
-        status.HTTP_200_OK: {"content": {"text/event-stream": {"schema": {"type": "string"}}}},
+        status.HTTP_200_OK: EVENTS,
         status.HTTP_204_NO_CONTENT: {"description": "Nothing more will happen, and you have seen all of it."},
         **declare(UnauthorizedError, NotFoundError, TooManyRequestsError, TooBusyError),
     },

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response, status
 
 from app.core.api_keys import is_api_key
 from app.core.bodies import BoundedRoute, reads_body, stream_body
+from app.core.components import headers
 from app.core.errors import (
     ApiKeyMissingError,
     BodyStalledError,
@@ -17,6 +18,7 @@ from app.core.errors import (
     QuotaExceededError,
     StillWorkingError,
     StorageFullError,
+    StorageUnavailableError,
     TooBusyError,
     TooManyRequestsError,
     UnauthorizedError,
@@ -36,6 +38,7 @@ from app.tabular import SUFFIXES
 from app.upload import service
 from app.upload.admission import admit
 from app.upload.creation import FormKey, find_by_form_key
+from app.upload.described import FORM
 from app.upload.metadata import METADATA_BYTES
 from app.upload.receive import FormReceiver
 from app.upload.schemas import (
@@ -44,7 +47,6 @@ from app.upload.schemas import (
     LicenceResponse,
     LimitsResponse,
     UploadAcceptedResponse,
-    UploadMetadata,
     UploadResponse,
 )
 
@@ -59,43 +61,8 @@ ACCEPTED: dict[int | str, dict[str, Any]] = {
     status.HTTP_202_ACCEPTED: {
         "model": UploadAcceptedResponse,
         "description": "With `Prefer: respond-async`: the bytes are safe, and the rest goes on by itself.",
+        "headers": headers("Location", "Preference-Applied"),
     }
-}
-FORM_SCHEMA = {
-    "parameters": [
-        {
-            "name": "Prefer",
-            "in": "header",
-            "schema": {"type": "string"},
-            "description": "`respond-async` (RFC 7240): answer 202 once the bytes are safe; do not wait for OpenML.",
-        },
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "schema": {"type": "string", "maxLength": 255},
-            "description": "A request that is sent again with the same key is the same upload.",
-        },
-    ],
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": ["dataset", "metadata"],
-                    "properties": {
-                        "dataset": {
-                            "type": "string",
-                            "format": "binary",
-                            "description": f"The table: a file of {', '.join(SUFFIXES)}.",
-                        },
-                        "metadata": UploadMetadata.model_json_schema(),
-                    },
-                },
-                "encoding": {"metadata": {"contentType": "application/json"}},
-            }
-        },
-    },
 }
 
 
@@ -133,12 +100,13 @@ FORM_PROBLEMS = declare(
     TooManyRequestsError,
     TooBusyError,
     StorageFullError,
+    StorageUnavailableError,
 )
 
 
 @router.post(
     "/data-upload",
-    openapi_extra=FORM_SCHEMA,
+    openapi_extra=FORM,
     responses={
         **ACCEPTED,
         **FORM_PROBLEMS,
@@ -178,7 +146,7 @@ async def upload_dataset(
     )
 
 
-@router.post("/data-edit-upload", openapi_extra=FORM_SCHEMA, responses=FORM_PROBLEMS)
+@router.post("/data-edit-upload", openapi_extra=FORM, responses=FORM_PROBLEMS)
 @reads_body
 async def upload_draft(
     request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep

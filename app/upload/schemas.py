@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from app.core.errors import ERRORS_SHOWN
+from app.core.problem_schema import ProblemDocument, ShownAs
 from app.db.uploads import UploadState
 from app.openml.description import require_ignorable
 from app.openml.fields import (
@@ -103,6 +104,9 @@ def _ignorable(values: list[str]) -> list[str]:
 
 ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 """A column as the file names it; under which name it is published the conversion decides."""
+ColumnNames = str | list[ColumnName] | None
+Persons = str | list[Person] | None
+"""What clients may send in place of a list. Such a field shows no default: generated clients would send its text."""
 
 
 Text = Annotated[str, StringConstraints(min_length=0)]
@@ -119,20 +123,33 @@ class DraftMetadata(BaseModel):
     description: Annotated[Ascii16384 | None, Optional] = Field(
         default=None, examples=["Daily river levels."]
     )
-    creator: Annotated[list[Person], BeforeValidator(_as_list)] = Field(default=[], examples=["Ada Example"])
-    contributor: Annotated[list[Person], BeforeValidator(_as_list)] = []
+    creator: Annotated[list[Person], BeforeValidator(_as_list, json_schema_input_type=Persons)] = Field(
+        default_factory=list, examples=["Ada Example", ["Ada Example", "Doe, Jane"]]
+    )
+    contributor: Annotated[list[Person], BeforeValidator(_as_list, json_schema_input_type=Persons)] = Field(
+        default_factory=list
+    )
     collection_date: Annotated[Ascii128 | None, Optional] = None
     licence: Annotated[Ascii64 | None, Optional] = None
     language: Annotated[Name128 | None, Optional] = None
-    def_tar_att: Annotated[list[ColumnName], Field(max_length=8), BeforeValidator(_split_names)] = Field(
-        default=[], description="Default target column; several are separated by commas."
+    def_tar_att: Annotated[
+        list[ColumnName],
+        Field(max_length=8),
+        BeforeValidator(_split_names, json_schema_input_type=ColumnNames),
+    ] = Field(
+        default_factory=list,
+        description="Default target column; several are a list, or separated by commas.",
+        examples=["level"],
     )
     row_id_attribute: Annotated[ColumnName | None, Optional] = None
     ignore_attribute: Annotated[
         list[ColumnName],
-        BeforeValidator(_split_names),
+        BeforeValidator(_split_names, json_schema_input_type=ColumnNames),
         AfterValidator(_ignorable),
-    ] = Field(default=[], description="Columns that models should leave alone, separated by commas.")
+    ] = Field(
+        default_factory=list,
+        description="Columns that models should leave alone: a list, or separated by commas.",
+    )
     citation: Annotated[Ascii1024 | None, Optional] = None
     original_data_url: Annotated[Url | None, Optional] = None
     paper_url: Annotated[Url | None, Optional] = None
@@ -184,7 +201,7 @@ class UploadRequest(BaseModel):
         min_length=1, max_length=1000, description="Its end says what the file is.", examples=["river.csv"]
     )
     size: StrictInt | None = Field(default=None, ge=0, description="Of the file in bytes, if it is known.")
-    metadata: dict[str, Any] = Field(
+    metadata: Annotated[dict[str, Any], ShownAs(DraftMetadata)] = Field(
         default={},
         description="The dataset's description, now or later (`PATCH`); as for `POST /data-upload`.",
     )
@@ -288,7 +305,7 @@ class UploadStatusResponse(BaseModel):
     )
     warnings: list[str] = Field(description="What its owner may want to know.")
     repairs: list[RepairResponse] = Field(description="What was changed so that OpenML can take it.")
-    error: dict[str, Any] | None = Field(description="Why it failed, as a problem (RFC 9457).")
+    error: ProblemDocument | None = Field(description="Why it failed.")
 
 
 class UploadEventResponse(BaseModel):

@@ -7,7 +7,7 @@ const WIDTH = 240;
 const TOP = 15; // Above it stands how many the tallest bar is.
 const GROUND = 72;
 const HEIGHT = 90;
-const DIGIT = 7;
+const ROOM = 30; // What a label at the middle of the axis needs on either side.
 
 /** A number as people read it: years without a comma, fractions without noise. */
 export const number = (value) =>
@@ -33,13 +33,12 @@ export function histogram({ min, max, histogram: { edges, counts } }) {
     text(0, TOP - 4, "start", count(most)),
     text(0, HEIGHT - 4, "start", number(min)),
     min < max && text(WIDTH, HEIGHT - 4, "end", number(max)),
-    fits(zero, min, max) && text(zero, HEIGHT - 4, "middle", "0"),
+    zero !== false && zero > 2 * ROOM && zero < WIDTH - 2 * ROOM && text(zero, HEIGHT - 4, "middle", "0"),
   ];
   const lines = [
     line("scale", 0, TOP, WIDTH, TOP),
     line("ground", 0, GROUND, WIDTH, GROUND),
     ...[0, WIDTH].map((x) => line("ground", x, GROUND, x, GROUND + 4)),
-    zero !== false && line("halo", zero, TOP, zero, GROUND),
     zero !== false && line("zero", zero, TOP, zero, GROUND + 4),
   ];
   const name = inWords(min, max, edges, counts, isWhole);
@@ -69,9 +68,6 @@ export function commonest(values, rows) {
     }),
   );
 }
-
-/** Whether a label at zero would not stand on those at the ends. */
-const fits = (zero, min, max) => zero > DIGIT * (number(min).length + 2) && zero < WIDTH - DIGIT * (number(max).length + 2);
 
 const line = (kind, x1, y1, x2, y2) => shape("line", { class: kind, x1, y1, x2, y2 });
 const text = (x, y, anchor, content) => shape("text", { x, y, "text-anchor": anchor }, content);

@@ -1,0 +1,217 @@
+"""The OpenAPI document: what FastAPI finds in the routes, and what it cannot see there."""
+
+import asyncio
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI
+from fastapi.responses import Response
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.requests import Request
+
+from app.core.components import Described, component, headers
+from app.core.errors import (
+    BodyStalledError,
+    BodyTooLargeError,
+    HeadTooLargeError,
+    InternalError,
+    NotReadyError,
+    Problem,
+    TooBusyError,
+    TooManyRequestsError,
+    catalogue,
+)
+from app.core.http import PROBLEM_JSON, declare
+from app.core.problem_examples import UPLOAD_ID, example_of
+from app.core.problem_schema import Problem as ProblemSchema
+
+ANYWHERE: Sequence[type[Problem]] = (
+    BodyStalledError,
+    BodyTooLargeError,
+    TooManyRequestsError,
+    HeadTooLargeError,
+    InternalError,
+    NotReadyError,
+    TooBusyError,
+)
+"""What any route may answer: bodies are bounded everywhere, large answers are few at once, databases go away."""
+HEADERS: Described = {
+    "Cache-Control": {"description": "Who may keep the answer (RFC 9111).", "schema": {"type": "string"}},
+    "ETag": {"description": "Names this very content (RFC 9110).", "schema": {"type": "string"}},
+    "Location": {
+        "description": "Where what was begun is.",
+        "required": True,
+        "schema": {"type": "string", "format": "uri-reference"},
+        "example": f"/uploads/{UPLOAD_ID}",
+    },
+    "Retry-After": {
+        "description": "In how many seconds to come back.",
+        "schema": {"type": "integer", "minimum": 0},
+        "example": 60,
+    },
+    "WWW-Authenticate": {
+        "description": "Which credentials are asked for (RFC 6750).",
+        "schema": {"type": "string"},
+        "example": 'Bearer realm="openml"',
+    },
+    "X-Request-ID": {
+        "description": "Names the request in the log: the one that it brought, or ours.",
+        "schema": {"type": "string"},
+        "example": "3f9a61c200000001",
+    },
+}
+PARAMETERS: Described = {
+    "If-None-Match": {
+        "description": "Tags of what is here already: 304, if it is one of them.",
+        "schema": {"type": "string"},
+    },
+    "X-Request-ID": {
+        "description": "A name for this request, which the answer and the log will have.",
+        "schema": {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9._-]+$"},
+        "example": "river-upload-17",
+    },
+}
+SECURITY_SCHEMES: Mapping[str, Mapping[str, str]] = {
+    "SignedIn": {
+        "description": "The access token of `POST /token`, as `Authorization: Bearer …`; `POST /logout` ends it."
+    },
+    "ApiKey": {
+        "description": "The key on OpenML, which `GET /api-key` shows; for whatever concerns datasets."
+    },
+}
+Operation = dict[str, Any]
+ON_ALL = headers("X-Request-ID")
+
+
+class DescribedApp(FastAPI):
+    """An application whose document also has what its rooms say of headers and models."""
+
+    def __init__(
+        self,
+        *,
+        models: Sequence[type[BaseModel]],
+        request_headers: Described,
+        answer_headers: Described,
+        everywhere_below: Mapping[str, str],
+        **settings: Any,  # noqa: ANN401 - FastAPI's own
+    ) -> None:
+        """Take what FastAPI does, and what the routes refer to.
+
+        Args:
+            models: that bodies have which routes read by themselves.
+            request_headers: by name; operations refer to them.
+            answer_headers: by name; answers refer to them.
+            everywhere_below: headers that all answers below a path have.
+            settings: for FastAPI.
+        """
+        super().__init__(openapi_url=None, **settings)
+        self._models = models
+        self._request_headers = {**PARAMETERS, **request_headers}
+        self._answer_headers = {**HEADERS, **answer_headers}
+        self._everywhere_below = everywhere_below
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the document; it takes a while to be made, and is kept."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            self._add_components(document["components"])
+            for path, methods in document["paths"].items():
+                for method, operation in methods.items():
+                    names = [root for root in self._everywhere_below if f"{path}/".startswith(f"{root}/")]
+                    _complete(
+                        operation,
+                        headers(*(self._everywhere_below[root] for root in names)),
+                        has_body=method != "head",
+                    )
+            document["components"]["examples"] = _examples(json.dumps(document))
+            self.openapi_schema = document
+        return self.openapi_schema
+
+    def _add_components(self, components: dict[str, Any]) -> None:
+        models = [(model, "validation") for model in (ProblemSchema, *self._models)]
+        _, schemas = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]  # a list is invariant
+        components["schemas"] = dict(sorted({**components["schemas"], **schemas["$defs"]}.items()))
+        for name in ("HTTPValidationError", "ValidationError"):
+            components["schemas"].pop(name, None)
+        components["headers"] = dict(self._answer_headers)
+        components["parameters"] = {
+            name: {"name": name, "in": "header", **described}
+            for name, described in self._request_headers.items()
+        }
+        components["responses"] = {
+            str(status): {**answer, "headers": {**answer["headers"], **ON_ALL}}
+            for status, answer in declare(*ANYWHERE).items()
+        }
+        for name, described in SECURITY_SCHEMES.items():
+            components["securitySchemes"][name].update(described)
+
+
+def _examples(text: str) -> dict[str, Any]:
+    """Return an example of each kind of problem that some operation answers with."""
+    return {
+        kind.slug: {"summary": kind.title, "value": example_of(kind).document()}
+        for kind in catalogue()
+        if f'"#/components/examples/{kind.slug}"' in text
+    }
+
+
+def _complete(operation: Operation, own_headers: Mapping[str, Any], *, has_body: bool) -> None:
+    """Say what holds for every operation: who may ask, which headers there are, what can go wrong anywhere."""
+    operation.setdefault("security", [])
+    operation.setdefault("parameters", []).append(component("parameters", "X-Request-ID"))
+    answers = operation["responses"]
+    if "HTTPValidationError" in str(answers.get("422", "")):
+        del answers["422"]  # FastAPI's guess; what a route can answer it declares.
+    is_common = has_body and not own_headers
+    for status, common in declare(*ANYWHERE).items():
+        own = answers.get(str(status), answers.get(f"{str(status)[0]}XX"))
+        if own is None:
+            answers[str(status)] = component("responses", str(status)) if is_common else common
+        elif PROBLEM_JSON in own.get("content", {}):
+            _merge(own, common)
+    for answer in answers.values():
+        if "$ref" in answer:
+            continue
+        answer["headers"] = {**answer.get("headers", {}), **ON_ALL, **own_headers}
+        if not has_body:
+            answer.pop("content", None)
+    operation["responses"] = dict(sorted(answers.items()))
+
+
+def _merge(own: dict[str, Any], common: Mapping[str, Any]) -> None:
+    """Add what can go wrong anywhere to an answer of the same status."""
+    own["headers"] = {**common["headers"], **own.get("headers", {})}
+    own["content"][PROBLEM_JSON]["examples"] = {
+        **own["content"][PROBLEM_JSON]["examples"],
+        **common["content"][PROBLEM_JSON]["examples"],
+    }
+
+
+class ApiDocument:
+    """Answers with the document of an application. It is made when somebody asks first, beside the event loop."""
+
+    def __init__(self, application: FastAPI, *, site_url: str) -> None:
+        self._application = application
+        self._site_url = site_url
+        self._texts: dict[bool, bytes] = {}
+        self._lock = asyncio.Lock()
+
+    async def answer(self, request: Request) -> Response:
+        """Return the document. Its first server is the one that was asked, so that the API page asks it as well."""
+        is_site = request.url.netloc == urlsplit(self._site_url).netloc
+        async with self._lock:
+            if is_site not in self._texts:
+                self._texts[is_site] = await asyncio.to_thread(self.text, is_site=is_site)
+        return Response(self._texts[is_site], media_type="application/json")
+
+    def text(self, *, is_site: bool) -> bytes:
+        """Return the document as it is sent; `is_site` says that it was asked for at the address of the site."""
+        servers = [
+            {"url": self._site_url, "description": "This site."},
+            {"url": "/", "description": "The server that this document comes from."},
+        ]
+        document = {**self._application.openapi(), "servers": servers if is_site else servers[::-1]}
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
