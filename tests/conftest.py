@@ -40,7 +40,9 @@ from app.db.migrations import migrate
 from app.db.tables import metadata
 from app.main import create_app
 from app.resources import Resources
+from tests.described import document, untold
 from tests.engines import ENGINES, engine_settings, outside_workers
+from tests.node_clients import openapi_js as openapi_js  # noqa: PLC0414 - a fixture
 from tests.node_clients import tus_js as tus_js  # noqa: PLC0414 - a fixture
 from tests.s3_server import S3Server, find_weed, start_server
 from tests.upstream import Upstream
@@ -502,6 +504,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
 @asynccontextmanager
 async def serving(settings: Settings) -> AsyncIterator[Running]:
     """Run the application, and let it block."""
+    document()  # not while nothing may block
     application = create_app(settings)
     async with _ending_in_time(application.router.lifespan_context(application)) as state:
         assert state is not None
@@ -510,8 +513,21 @@ async def serving(settings: Settings) -> AsyncIterator[Running]:
             await application({**scope, "state": dict(state)}, receive, send)
 
         transport = httpx.ASGITransport(app=with_state)
-        async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://testserver", event_hooks={"response": [_as_described]}
+        ) as client:
             yield Running(client, state["resources"])
+
+
+async def _as_described(answer: httpx.Response) -> None:
+    """Hold whatever a test is answered against the OpenAPI document."""
+    if "json" in answer.headers.get("content-type", ""):
+        await answer.aread()
+        wrong = untold(answer)
+        assert not wrong, (
+            f"{answer.request.method} {answer.request.url.path}: {wrong}. Describe it where the route is declared; a "
+            "header also in app/core/openapi.py or app/upload/described.py."
+        )
 
 
 @pytest.fixture

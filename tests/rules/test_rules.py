@@ -8,6 +8,10 @@ import pytest
 from tests.rules.source import Source
 
 BREAKS: dict[str, list[tuple[str, str]]] = {
+    "rule_problem_members": [
+        ("app/upload/service.py", "raise UploadGoneError(upload=upload.id)"),
+        ("app/task/service.py", "raise errors.NotFoundError('no', task_id=7, code=1)"),
+    ],
     "rule_loop": [
         ("app/data/service.py", "async def edit():\n    near = suggest(name, columns)"),
         (
@@ -78,6 +82,10 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
 }
 """For each rule, files that break it: name and text."""
 KEEPS: dict[str, list[tuple[str, str]]] = {
+    "rule_problem_members": [
+        ("app/upload/service.py", "raise UploadGoneError(upload_id=upload.id, headers={'Retry-After': '1'})"),
+        ("app/upload/service.py", "raise kind(record['detail'], **record['members'])"),
+    ],
     "rule_database_errors": [
         ("app/upload/creation.py", "from sqlalchemy.exc import IntegrityError"),
         ("app/db/faults.py", "import sqlalchemy as sa\nkinds = sa.exc.DBAPIError"),
