@@ -3,8 +3,6 @@
 import ssl
 from functools import cache
 
-from app.core.settings import SettingsError
-
 
 @cache
 def trusted_certificates(ca_file: str = "") -> ssl.SSLContext:
@@ -27,10 +25,14 @@ def read_certificates(ca_file: str = "") -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=ca_file)
         except ssl.SSLError:
+            from app.core.settings import SettingsError  # noqa: PLC0415 - clients of the service have no settings
+
             raise SettingsError(
                 "OUTGOING_CA_FILE holds no certificates. Name a file in PEM format."
             ) from None
         except OSError as error:
+            from app.core.settings import SettingsError  # noqa: PLC0415 - clients of the service have no settings
+
             raise SettingsError(f"OUTGOING_CA_FILE cannot be read: {error.strerror}") from None
     return context
 

@@ -506,6 +506,7 @@ async def test_upload_when_a_duplicate_was_looked_at_then_retry_publishes_it_all
     assert (await app.client.delete(unwanted, headers=person.headers)).status_code == 409
 
 
+@pytest.mark.long
 async def test_upload_when_another_one_of_its_file_is_given_up_then_published_itself(
     app: Running, person: Person
 ) -> None:
