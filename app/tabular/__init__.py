@@ -6,8 +6,8 @@ that only the child process needs.
 """
 
 from app.core.confined import ProcessLimits
-from app.tabular.formats import SUFFIXES, FileFormat, format_of
-from app.tabular.report import ProfilePage, read_profile
+from app.tabular.profile.report import ProfilePage, read_profile
+from app.tabular.readers.formats import SUFFIXES, FileFormat, format_of
 from app.tabular.types import (
     Column,
     Conversion,

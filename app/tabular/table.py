@@ -50,6 +50,29 @@ class Table(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class SparseBlock:
+    """Some consecutive rows as they stand in the file.
+
+    Attributes:
+        rows: physical line and text of each.
+        first_row: number of the first row, from 0.
+        position: how many bytes of the file were read.
+    """
+
+    rows: list[tuple[int, str]]
+    first_row: int
+    position: int
+
+
+class SparseTable(Table, Protocol):
+    """A file whose rows state some of their cells only."""
+
+    def sparse_blocks(self) -> Iterator[SparseBlock]:
+        """Yield all rows, from the start each time."""
+        ...
+
+
 LONG_COLUMN = 1000
 """Rows from which on a call for each column costs less than copying columns into a stack."""
 
@@ -92,3 +115,14 @@ def ahead(blocks: Iterator[Block]) -> Iterator[Block]:
         while (block := coming.result()) is not None:
             coming = pool.submit(next, blocks, None)
             yield block
+
+
+def without_matches(column: pa.Array, pattern: str) -> pa.Array:
+    """Return the cells of a column that do not match a regular expression; null counts as a match."""
+    return column.filter(pc.invert(pc.match_substring_regex(column, pattern)))
+
+
+def position_of(column: pa.Array, value: str) -> int:
+    """Return the position, from 0, of the first cell with this text; -1 if there is none."""
+    position: int = pc.index(column, value).as_py()
+    return position

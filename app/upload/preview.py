@@ -8,7 +8,7 @@ from app.core.errors import ERRORS_SHOWN, UploadGoneError, UploadStateError, Val
 from app.db.uploads import Upload, UploadState
 from app.resources import Resources
 from app.tabular import ProfilePage, read_profile
-from app.tabular.choices import Misfit, misfits
+from app.tabular.profile.overrides import Misfit, misfits
 from app.upload.metadata import given
 from app.upload.schemas import PreviewColumnResponse, PreviewResponse
 

@@ -39,7 +39,7 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
     ],
     "rule_suggestions": [
         ("app/data/service.py", "import difflib"),
-        ("app/tabular/names.py", "def find():\n    from difflib import get_close_matches"),
+        ("app/tabular/schema/names.py", "def find():\n    from difflib import get_close_matches"),
     ],
     "rule_http_clients": [
         ("app/upstream/client.py", "import httpx\nhttp = httpx.AsyncClient(timeout=3)"),

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from app.tabular import ConversionRequest, TabularError, read_profile
-from app.tabular.choices import misfits
 from app.tabular.convert import convert
-from app.tabular.profile import profile
+from app.tabular.profile.overrides import misfits
+from app.tabular.profile.run import profile
 
 CONTENT = 'x y,"a ""b"" \\",é,é,level\n1,a,yes,no,1\n2,b,no,yes,n/a?\n'
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from app.tabular import TabularError
-from app.tabular.cells import NUMBER_MISSING
+from app.tabular.schema.cells import NUMBER_MISSING
 
 Converter = Callable[..., Any]
 

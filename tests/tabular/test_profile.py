@@ -23,8 +23,8 @@ from app.tabular import (
 )
 from app.tabular.convert import convert
 from app.tabular.process import profile_in_process
-from app.tabular.profile import profile
-from app.tabular.trials import CHOICES
+from app.tabular.profile.alternatives import CHOICES
+from app.tabular.profile.run import profile
 from tests.oracle import SKLEARN, STATSMODELS, load
 
 MESSY = {

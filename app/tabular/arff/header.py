@@ -4,8 +4,9 @@ import re
 from dataclasses import dataclass, field
 
 from app.tabular.arff.syntax import BARE, BLANKS, QUOTED, refuse, unquote
-from app.tabular.names import check_labels, shortened
+from app.tabular.schema.names import check_labels
 from app.tabular.types import Limits, TabularError
+from app.tabular.wording import shortened
 
 NUMBER_TYPES = ("integer", "real", "numeric")
 UNUSABLE_TYPES = {

@@ -7,12 +7,13 @@ stated, for the upload check refuses rows that leave one out (to Weka and liac-a
 import re
 from collections.abc import Mapping
 
-from app.tabular.arff.reader import SparseBlock
 from app.tabular.arff.syntax import BARE, BLANKS, QUOTED, refuse, unquote
-from app.tabular.cells import does_not_fit, number_fault
-from app.tabular.encode import MISSING, ColumnPlan, RowCounts, token
-from app.tabular.names import shortened
+from app.tabular.arff.tokens import MISSING, token
+from app.tabular.schema.cells import does_not_fit, number_fault
+from app.tabular.schema.plan import ColumnPlan, RowCounts
+from app.tabular.table import SparseBlock
 from app.tabular.types import TabularError
+from app.tabular.wording import shortened
 
 _ENTRY = re.compile(rf"[ \t]*([0-9]{{1,9}})[ \t]+({QUOTED}|{BARE})[ \t]*,")
 

@@ -3,8 +3,8 @@
 import re
 from typing import NoReturn
 
-from app.tabular.names import counted, shortened
 from app.tabular.types import TabularError
+from app.tabular.wording import counted, shortened
 
 BLANKS = " \t\r"
 QUOTED = r"""'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*\""""

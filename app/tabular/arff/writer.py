@@ -7,9 +7,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from app.tabular.encode import ColumnPlan, token
-from app.tabular.names import CONTROL
-from app.tabular.room import Room
+from app.tabular.arff.tokens import token
+from app.tabular.disk import Room
+from app.tabular.schema.names import CONTROL
+from app.tabular.schema.plan import ColumnPlan
 from app.tabular.types import Limits, TabularError
 
 

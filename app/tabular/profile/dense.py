@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.tabular.cells import BLANKS, does_not_fit
-from app.tabular.convert import Job, check_sizes
-from app.tabular.encode import UnfitError, check_texts, may_be_unsafe, without
-from app.tabular.infer import InferredType, Settled, Unnamed, see_all
-from app.tabular.look import MOST_ROWS, NUMBERS, Look, cell_shown
-from app.tabular.stats import Cells
+from app.tabular.arff.tokens import UnfitError, check_texts, may_be_unsafe, without
+from app.tabular.profile.alternatives import CHOICES, Alternative, Fault
+from app.tabular.profile.base import MOST_ROWS, NUMBERS, Look, cell_shown
+from app.tabular.profile.candidates import Trials, Tried
+from app.tabular.profile.stats import Cells
+from app.tabular.schema.cells import BLANKS, does_not_fit
+from app.tabular.schema.inference import InferredType
+from app.tabular.schema.job import Job, check_sizes
+from app.tabular.schema.scans import Scan, Settled, Unnamed, see_all
 from app.tabular.table import LONG_COLUMN, Block, Stack, ahead
-from app.tabular.trials import CHOICES, Alternative, Fault, Trials, Tried
 from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
 
 if TYPE_CHECKING:
-    from app.tabular.columnar import ColumnarTable
+    from app.tabular.readers.columnar import ColumnarTable
 
 _COLUMNS_AT_ONCE = 2_000
 """Columns whose values are held at once; at least `MOST_ROW_COLUMNS`."""
@@ -76,6 +78,9 @@ class DenseLook(Look):
         if index in self._unreadable:
             return [Alternative(kind, False, self._unreadable[index]) for kind in CHOICES]  # noqa: FBT003
         return self._trials.of(index, self._unwritable.get(index))
+
+    def _scan(self, index: int) -> Scan:
+        return self._tried[index].scan
 
     def _blocks(self) -> Iterator[Block]:
         """Yield the rows as texts; a column that cannot be published in a block is told, and spelled anyhow."""

@@ -12,12 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from app.tabular.formats import first_bytes
-from app.tabular.names import counted, shortened
-from app.tabular.naming import Naming, settle_names
+from app.tabular.readers.formats import first_bytes
+from app.tabular.readers.typed import TypedColumn, typed_column
+from app.tabular.schema.naming import Naming, settle_names
 from app.tabular.table import Block
-from app.tabular.typed import TypedColumn, typed_column
 from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
+from app.tabular.wording import counted, shortened
 
 # A batch has no more rows and no more bytes than that, and about as many cells; but in all cases some rows.
 _BATCH_ROWS = 16_384

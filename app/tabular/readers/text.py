@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.tabular.formats import check_unpacked
+from app.tabular.readers.formats import check_unpacked
 from app.tabular.types import MIB, ConversionRequest, Limits, TabularError
 
 BLOCK_BYTES = 2 * MIB

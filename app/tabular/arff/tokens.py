@@ -5,15 +5,14 @@ bare if it consists of letters, digits and `_.+-` only, else in single quotes wi
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.tabular.cells import BLANKS, does_not_fit
+from app.tabular.schema.cells import BLANKS, does_not_fit
+from app.tabular.schema.plan import ColumnPlan, RowCounts
 from app.tabular.table import LONG_COLUMN, Block, Stack
-from app.tabular.types import Kind, Repair
 
 MISSING = "?"
 # liac-arff gives up on bare tokens beyond 131 072 characters; quoted ones of any length are fine.
@@ -27,44 +26,6 @@ _UNSAFE = r"[\x00-\x1f\x7f\"'\\]"
 _CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
 _END = 2**31 - 1
 _SAMPLE = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnPlan:
-    """How one column is written.
-
-    Attributes:
-        name: the attribute's name.
-        kind: its ARFF type.
-        labels: the values of a nominal column, in order.
-        missing_words: texts that stand for a missing value, beside the cells that are null already.
-        is_plain: every cell is null or a value without blanks around it; of no matter in a column of text.
-        repairs: what is changed in the column.
-        advice: what its owner may want to know, as a sentence.
-    """
-
-    name: str
-    kind: Kind
-    labels: tuple[str, ...] | None = None
-    missing_words: frozenset[str] = frozenset()
-    is_plain: bool = True
-    repairs: tuple[Repair, ...] = ()
-    advice: str = ""
-
-
-class RowCounts:
-    """What is counted while rows are written.
-
-    Attributes:
-        rows: the rows.
-        missing: missing values, by column of the table.
-        words: those of them that were words such as NA.
-    """
-
-    def __init__(self, columns: Iterable[int]) -> None:
-        self.rows = 0
-        self.missing = dict.fromkeys(columns, 0)
-        self.words = dict.fromkeys(self.missing, 0)
 
 
 class UnfitError(Exception):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from app.core.suggestions import suggest
 from app.tabular.types import TabularError
+from app.tabular.wording import shortened
 
 MAX_NAME = 64
 MAX_LABEL = 256
@@ -124,13 +125,3 @@ def check_known(names: Iterable[str], columns: Sequence[str], role: str) -> None
         hint = f"Did you mean {', '.join(repr(each) for each in near)}?" if near else None
         message = f"The {role} {shortened(name)} is not a column of the table."
         raise TabularError("unknown-column", message, hint=hint)
-
-
-def shortened(text: str, longest: int = 40) -> str:
-    """Return a text in quotes for a message, cut if it is long."""
-    return repr(text if len(text) <= longest else text[: longest - 1] + "…")
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, for a message: `1 row`, `2 rows`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from app.core.ascii import SIGNS_IN_NAMES, in_ascii
-from app.tabular.names import MAX_NAME, check_known, check_names, name_fault, shortened
+from app.tabular.schema.names import MAX_NAME, check_known, check_names, name_fault
 from app.tabular.types import ConversionRequest, Repair, TabularError
+from app.tabular.wording import shortened
 
 _QUOTES = re.compile(r"['\"\\]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")

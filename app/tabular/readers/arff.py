@@ -15,9 +15,9 @@ import pyarrow.csv as pa_csv
 
 from app.tabular.arff.header import Attribute, Header
 from app.tabular.arff.syntax import BLANKS, CELL, refuse, refuse_row, unquote
-from app.tabular.encode import MISSING, UnfitError, joined, tokens
-from app.tabular.table import Block
-from app.tabular.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream
+from app.tabular.arff.tokens import MISSING, UnfitError, joined, tokens
+from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream
+from app.tabular.table import Block, SparseBlock
 from app.tabular.types import MIB, Limits, TabularError
 
 _MAX_HEADER_BYTES = 64 * MIB
@@ -42,21 +42,6 @@ class Lines:
     def numbered(self) -> Iterator[tuple[int, str]]:
         """Yield the number and the text of each line."""
         return enumerate(self.data.decode().split("\n"), start=self.first)
-
-
-@dataclass(frozen=True, slots=True)
-class SparseBlock:
-    """Some consecutive rows as they stand in the file.
-
-    Attributes:
-        rows: physical line and text of each.
-        first_row: number of the first row, from 0.
-        position: how many bytes of the file were read.
-    """
-
-    rows: list[tuple[int, str]]
-    first_row: int
-    position: int
 
 
 class ArffTable:

@@ -10,10 +10,10 @@ from itertools import islice
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from app.tabular.names import counted
+from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream
 from app.tabular.table import Block
-from app.tabular.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream
 from app.tabular.types import MIB, Limits, TabularError
+from app.tabular.wording import counted
 
 DELIMITERS = ",;\t|"
 _SAMPLE_ROWS = 100

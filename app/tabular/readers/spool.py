@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from app.tabular.room import Room
+from app.tabular.disk import Room
 from app.tabular.types import Limits
 
 

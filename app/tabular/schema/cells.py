@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from app.tabular.names import shortened
-from app.tabular.types import Kind, TabularError
+from app.tabular.types import Format, Kind, TabularError
+from app.tabular.wording import shortened
 
 # What pandas.read_csv takes as missing, apart from the empty cell.
 MISSING_WORDS = frozenset({
@@ -52,7 +52,20 @@ _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _BOOLEANS = frozenset({"False", "FALSE", "false", "True", "TRUE", "true"})
 _BOOLEAN_PAIRS = (("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y"), ("0", "1"))
 
+# The patterns stop short of 2**53 and of 1e308, so that what they match needs no second look.
+INTEGER_PATTERN = r"^[+-]?(?:0|[1-9][0-9]{0,14})$"
+WHOLE_PATTERN = r"^[+-]?(?:0|[1-9][0-9]{0,14})\.0*$"
+NUMBER_PATTERN = (
+    r"^[+-]?(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]*)?|\.[0-9]+)"
+    r"(?:[eE][+-]?(?:[01]?[0-9]{1,2}|2[0-8][0-9]))?$"
+)
+
 Verdict = Literal["missing", "boolean", "infinite", "text", "code", "long", "whole", "real"]
+
+
+def spelling_of(kind: Format) -> Spelling:
+    """Return what a format leaves to the spelling of its cells."""
+    return DELIMITED if kind in {"csv", "tsv"} else EXPLICIT if kind == "arff" else TYPED
 
 
 def judge(cell: str, spelling: Spelling = DELIMITED) -> Verdict:

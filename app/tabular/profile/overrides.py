@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.core.suggestions import NAMES_HELPED, suggest
-from app.tabular.names import check_labels, shortened
-from app.tabular.naming import tidy
-from app.tabular.report import names_in
+from app.tabular.profile.report import names_in
+from app.tabular.schema.names import check_labels
+from app.tabular.schema.naming import tidy
 from app.tabular.types import TYPE_NAMES, AttributeType, TabularError
+from app.tabular.wording import shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def misfits(
 
 
 def _find(lines: Iterable[str], wanted: Collection[str]) -> dict[str, _Found]:
-    """Return the columns that are meant; the conversion reads names the same way (app/tabular/naming.py)."""
+    """Return the columns that are meant; the conversion reads names the same way (app/tabular/schema/naming.py)."""
     found: dict[str, _Found] = {}
     for line in lines:
         in_file, published = names_in(line)

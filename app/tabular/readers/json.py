@@ -15,12 +15,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from app.tabular.cells import BOOLEANS
-from app.tabular.names import shortened
-from app.tabular.spool import Spool
+from app.tabular.readers.spool import Spool
+from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile
+from app.tabular.schema.cells import BOOLEANS
 from app.tabular.table import Block
-from app.tabular.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile
 from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
+from app.tabular.wording import shortened
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER_TAIL = len("e+")

@@ -11,12 +11,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from app.tabular.room import Room
+from app.tabular.disk import Room
 from app.tabular.types import Limits
 
 _TEXT = r'("(?:[^"\\]|\\.)*")'
 _NAMES = re.compile(rf'{{"index": [0-9]+, "file_name": {_TEXT}, "name": {_TEXT}, ')
-"""How a column's line begins, see `app.tabular.profile`: there may be 50 000."""
+"""How a column's line begins, see `app.tabular.profile.run`: there may be 50 000."""
 
 
 @dataclass(frozen=True, slots=True)

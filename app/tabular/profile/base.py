@@ -2,22 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from app.tabular.arff.reader import ArffTable
-from app.tabular.cells import BLANKS
-from app.tabular.convert import Job, repairs_of, settle, warnings_of
-from app.tabular.encode import ColumnPlan, RowCounts
-from app.tabular.infer import InferredType
-from app.tabular.numbers import Numbers
-from app.tabular.reasons import Evidence, reason
-from app.tabular.report import write_report
-from app.tabular.stats import Detail, Lengths, Values, shown
-from app.tabular.trials import Alternative, Fault, Tried
+from app.tabular.profile.alternatives import Alternative, Fault
+from app.tabular.profile.numbers import Numbers
+from app.tabular.profile.reasons import Evidence, reason
+from app.tabular.profile.report import write_report
+from app.tabular.profile.stats import Detail, Lengths, Values, shown
+from app.tabular.schema.cells import BLANKS
+from app.tabular.schema.inference import InferredType
+from app.tabular.schema.job import Job, repairs_of, settle, warnings_of
+from app.tabular.schema.plan import ColumnPlan, RowCounts
+from app.tabular.schema.scans import Scan
 from app.tabular.types import Column, Profile, ProgressSink
-
-if TYPE_CHECKING:
-    from app.tabular.columnar import ColumnarTable
 
 MOST_ROWS, MOST_ROW_COLUMNS, LONGEST_CELL = 20, 200, 200
 """Of the first rows: how many, how many columns of them, and how many characters of a cell are shown."""
@@ -127,8 +124,7 @@ class Look:
         if index in self._faults:
             return self._faults[index].message
         job, plan = self._job, self._plans[index]
-        scan = job.scans[index]
-        scan = scan.scan if isinstance(scan, Tried) else scan
+        scan = self._scan(index)
         integer = next(each for each in alternatives if each.type == "integer")
         return reason(
             Evidence(
@@ -136,18 +132,15 @@ class Look:
                 self.rows - self._counts.missing[index],
                 self._fitting[index],
                 job.request.attributes.get(plan.name),
-                scan if isinstance(scan, InferredType) else None,
-                self._stored(index),
+                scan.evidence if isinstance(scan, InferredType) else None,
+                job.file_types[index] if job.file_types else None,
                 integer.fault,
                 plan.name in job.request.target_attributes,
             )
         )
 
-    def _stored(self, index: int) -> str | None:
-        table = self._job.table
-        if self._job.is_typed:
-            return cast("ColumnarTable", table).file_types[index]
-        return table.attributes[index].type if isinstance(table, ArffTable) else None
+    def _scan(self, index: int) -> Scan:
+        return self._job.scans[index]
 
     def _has_commonest(self, index: int) -> bool:
         return index in self._faults or self._plans[index].kind not in NUMBERS

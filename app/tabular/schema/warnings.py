@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from app.tabular.names import counted
 from app.tabular.types import Column, ConversionRequest
+from app.tabular.wording import counted
 
 
 def warnings_for(

@@ -5,14 +5,15 @@ tries the types that a column could be declared as. What stands in the way of on
 the others are looked at all the same.
 """
 
-from app.tabular.convert import Job, open_job
-from app.tabular.look_dense import DenseLook
-from app.tabular.look_sparse import SparseLook
+from app.tabular.profile.dense import DenseLook
+from app.tabular.profile.sparse import SparseLook
+from app.tabular.readers.opening import open_job
+from app.tabular.schema.job import Job
 from app.tabular.types import ConversionRequest, Profile, ProgressSink, TabularError
 
 
 def profile(request: ConversionRequest, on_progress: ProgressSink | None = None) -> Profile:
-    """Write the profile of `request.source` to `request.target`, as `app.tabular.report` lays it out.
+    """Write the profile of `request.source` to `request.target`, as `app.tabular.profile.report` lays it out.
 
     Args:
         request: what `convert` would be asked, but for the target.
@@ -31,13 +32,9 @@ def profile(request: ConversionRequest, on_progress: ProgressSink | None = None)
 
 
 def _run(job: Job, report: ProgressSink) -> Profile:
-    try:
+    with job.lines_found():
         look = SparseLook(job, job.sparse, report) if job.sparse else DenseLook(job, report)
         look.run()
-    except TabularError as error:
-        if error.row is not None and error.line is None:
-            error.line = job.table.line_of(error.row)
-        raise
     if not look.rows:
         raise TabularError("no-rows", "The table has no rows.")
     return look.write()

@@ -7,10 +7,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types as pt
 
-from app.tabular.cells import BOOLEANS, EXACT_INTEGER, TYPED, does_not_fit
-from app.tabular.encode import ColumnPlan
-from app.tabular.infer import InferredLabels, Scan, Settled
-from app.tabular.plan import declared, target_labels
+from app.tabular.schema.cells import BOOLEANS, EXACT_INTEGER, TYPED, does_not_fit
+from app.tabular.schema.labels import InferredLabels, target_labels
+from app.tabular.schema.plan import ColumnPlan
+from app.tabular.schema.scans import Scan, Settled
 from app.tabular.types import ConversionRequest, Kind, Repair, TabularError
 
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -58,19 +58,8 @@ def typed_column(name: str, kind: pa.DataType, *, is_ordered: bool = False) -> T
     raise TabularError("unusable-type", message, column=name, hint=_hint(kind))
 
 
-def scan_of(column: TypedColumn, request: ConversionRequest) -> Scan:
-    """Return the scan of a column, which follows what the owner declared.
-
-    Raises:
-        TabularError: `unknown-type`, `bad-label`, `duplicate-label`, `too-many-labels`.
-    """
-    if column.name in request.attributes:
-        return _Texts(column, declared(column.name, request, TYPED))
-    return column.scan(request)
-
-
-class _Texts:
-    """A scan of texts that looks at a typed column."""
+class TextScan:
+    """A scan of texts, applied to a typed column."""
 
     def __init__(self, column: TypedColumn, scan: Scan) -> None:
         self.must_see_all = not isinstance(scan, Settled)
@@ -80,12 +69,19 @@ class _Texts:
 
     @property
     def is_settled(self) -> bool:
+        """Whether nothing that may still come matters."""
         return self._scan.is_settled
 
     def see(self, column: pa.Array, first_row: int) -> None:
+        """Look at the texts of the next block.
+
+        Raises:
+            TabularError: what the scan raises.
+        """
         self._scan.see(self._column.text(column, first_row), first_row)
 
     def plan(self) -> ColumnPlan | Repair:
+        """Return the plan of the scan."""
         return self._scan.plan()
 
 
@@ -110,7 +106,7 @@ class _Text(_Column):
 
     def scan(self, request: ConversionRequest) -> Scan:
         labels = target_labels(self.name, request, TYPED)
-        return _Texts(self, labels) if labels else super().scan(request)
+        return TextScan(self, labels) if labels else super().scan(request)
 
 
 class _Empty(_Column):

@@ -1,12 +1,13 @@
 """Why a column has the type that it has, in one sentence."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.tabular.encode import ColumnPlan
-from app.tabular.infer import InferredType
-from app.tabular.names import counted, shortened
-from app.tabular.trials import Fault
+from app.tabular.profile.alternatives import Fault
+from app.tabular.schema.cells import Verdict
+from app.tabular.schema.plan import ColumnPlan
 from app.tabular.types import AttributeType
+from app.tabular.wording import counted, shortened
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class Evidence:
         values: values that are not missing.
         fitting: those of them that are whole numbers (for a column of real numbers) or numbers (for one of text).
         declared: what its owner declared.
-        scan: what looked at it, if its type is inferred from its cells.
+        found: if its type is inferred from its cells, the first cell of each kind: its row, from 0, and its text.
         stored: its type in the file, if the format has types.
         not_whole: the first value that is no whole number.
         is_target: whether it is a default target.
@@ -28,7 +29,7 @@ class Evidence:
     values: int
     fitting: int
     declared: AttributeType | None
-    scan: InferredType | None
+    found: Mapping[Verdict, tuple[int, str]] | None
     stored: str | None
     not_whole: Fault | None
     is_target: bool
@@ -39,13 +40,13 @@ def reason(evidence: Evidence) -> str:
     if evidence.declared is not None:
         kind = evidence.declared
         return f"You declared it {kind!r}." if isinstance(kind, str) else "You declared its labels."
-    if evidence.scan is None:
+    if evidence.found is None:
         return _of_file(evidence)
     if not evidence.values:
         return "It has no value at all."
     labels = " It is a default target, so its values become labels."
-    is_text_target = evidence.plan.kind == "nominal" and "boolean" not in evidence.scan.evidence
-    return _of_cells(evidence, evidence.scan) + (labels if is_text_target else "")
+    is_text_target = evidence.plan.kind == "nominal" and "boolean" not in evidence.found
+    return _of_cells(evidence, evidence.found) + (labels if is_text_target else "")
 
 
 def _of_file(evidence: Evidence) -> str:
@@ -61,13 +62,12 @@ def _of_file(evidence: Evidence) -> str:
     return f"The file says that it is of type {evidence.stored}{because.get(key, '.')}"
 
 
-def _of_cells(evidence: Evidence, scan: InferredType) -> str:
+def _of_cells(evidence: Evidence, found: Mapping[Verdict, tuple[int, str]]) -> str:
     values, kind = evidence.values, evidence.plan.kind
     if kind == "integer":
         return _all(values, "whole numbers", "a whole number")
     if kind == "real":
         return _of_reals(evidence)
-    found = scan.evidence
     if found.keys() <= {"boolean", "missing"} and not evidence.fitting:
         spelled = " and ".join(map(repr, evidence.plan.labels or ()))
         return (
@@ -75,13 +75,14 @@ def _of_cells(evidence: Evidence, scan: InferredType) -> str:
             if spelled
             else "It spells true and false in more than two ways."
         )
-    for verdict, why in (
+    whys: tuple[tuple[Verdict, str], ...] = (
         ("text", "which is no number"),
         ("boolean", "which is no number"),
         ("code", "whose leading zero a number would lose"),
         ("long", "whose digits OpenML would change in a number, as it is beyond 2^53"),
         ("infinite", "which is no finite number"),
-    ):
+    )
+    for verdict, why in whys:
         if verdict in found:
             row, text = found[verdict]
             share = f"{_share(evidence.fitting, values)} numbers; row" if evidence.fitting else "Row"

@@ -2,22 +2,22 @@
 
 import pyarrow as pa
 
-from app.tabular.arff.reader import ArffTable, SparseBlock
 from app.tabular.arff.sparse import SparseRows, entries_of
 from app.tabular.arff.syntax import unquote
-from app.tabular.cells import does_not_fit, number_fault
-from app.tabular.convert import Job
-from app.tabular.encode import MISSING
-from app.tabular.look import MOST_ROWS, NUMBERS, Look, cell_shown
-from app.tabular.stats import Cells
-from app.tabular.trials import CHOICES, NUMBER_CHOICES, Alternative, Choice, Fault
+from app.tabular.arff.tokens import MISSING
+from app.tabular.profile.alternatives import CHOICES, NUMBER_CHOICES, Alternative, Choice, Fault
+from app.tabular.profile.base import MOST_ROWS, NUMBERS, Look, cell_shown
+from app.tabular.profile.stats import Cells
+from app.tabular.schema.cells import does_not_fit, number_fault
+from app.tabular.schema.job import Job
+from app.tabular.table import SparseBlock, SparseTable
 from app.tabular.types import Progress, ProgressSink
 
 
 class SparseLook(Look):
     """An ARFF file of sparse rows: what a row does not state is zero, or the first label."""
 
-    def __init__(self, job: Job, table: ArffTable, report: ProgressSink) -> None:
+    def __init__(self, job: Job, table: SparseTable, report: ProgressSink) -> None:
         super().__init__(job, report)
         self._table = table
         self._stated = dict.fromkeys(self._plans, 0)

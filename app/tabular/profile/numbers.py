@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.tabular.stats import Cells, Detail
+from app.tabular.profile.stats import Cells, Detail
 
 # Scales beyond this would be no finite double.
 _SMALLEST_POWER = -1000

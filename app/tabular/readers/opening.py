@@ -1,0 +1,191 @@
+"""The file of a request, opened by the reader of its format, with a scan of each column."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import cast
+
+from app.tabular.arff.header import NUMBER_TYPES, UNUSABLE_TYPES, Attribute
+from app.tabular.readers.arff import ArffTable
+from app.tabular.readers.csv import CsvTable
+from app.tabular.readers.formats import check_content
+from app.tabular.readers.json import JsonTable
+from app.tabular.readers.text import TextFile, open_text
+from app.tabular.schema.cells import BLANKS, BOOLEANS, DELIMITED, EXPLICIT, TYPED, Spelling
+from app.tabular.schema.declared import DeclaredNumber, declared
+from app.tabular.schema.inference import InferredType
+from app.tabular.schema.job import Job
+from app.tabular.schema.labels import target_labels
+from app.tabular.schema.naming import settle_names
+from app.tabular.schema.plan import ColumnPlan
+from app.tabular.schema.scans import Scan, Settled, Unnamed
+from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
+
+
+def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
+    """Open the file of a request and find out what there is to do.
+
+    Raises:
+        TabularError: the file is not what it is called, or cannot be read, or has names that have no safe reading.
+    """
+    check_content(request)
+    if request.format in {"parquet", "feather"}:
+        return _open_columnar(request)
+    if request.format in {"json", "jsonl"}:
+        return _open_json(request, report)
+    text = open_text(request)
+    return _open_arff(text, request) if request.format == "arff" else _open_csv(text, request)
+
+
+def _open_csv(text: TextFile, request: ConversionRequest) -> Job:
+    table = CsvTable(text, request.limits, expected="\t" if request.format == "tsv" else None)
+    # Columns without a name are left out, if there is nothing in them or only the numbers of the rows.
+    may_leave_out = request.repair and any(table.names)
+    positions = [
+        position
+        for position, name in enumerate(table.names, start=1)
+        if name.strip(BLANKS) or not may_leave_out
+    ]
+    naming = settle_names([table.names[position - 1] for position in positions], request, positions=positions)
+    names, file_names = [""] * len(table.names), table.names
+    for position, name in zip(positions, naming.names, strict=True):
+        names[position - 1] = name
+    table.names = names
+    return Job(
+        naming.request,
+        table,
+        text.size,
+        _csv_scans(names, naming.request),
+        file_names,
+        request.relation,
+        repairs=naming.repairs,
+        is_legacy=text.is_legacy,
+    )
+
+
+def _open_arff(text: TextFile, request: ConversionRequest) -> Job:
+    table = ArffTable(text, request.limits)
+    naming = settle_names(table.names, request, lines=[attribute.line for attribute in table.attributes])
+    attributes = [
+        replace(attribute, name=name) for attribute, name in zip(table.attributes, naming.names, strict=True)
+    ]
+    file_names, table.names = table.names, naming.names
+    return Job(
+        naming.request,
+        table,
+        text.size,
+        _arff_scans(attributes, naming.request),
+        file_names,
+        table.relation or request.relation,
+        table.comments,
+        table if table.is_sparse else None,
+        naming.repairs,
+        [attribute.type for attribute in attributes],
+        is_legacy=text.is_legacy,
+    )
+
+
+def _open_columnar(request: ConversionRequest) -> Job:
+    # A child process lives for one file: what only some formats need would cost all of them a tenth of their start.
+    from app.tabular.readers.columnar import FeatherTable, ParquetTable  # noqa: PLC0415
+    from app.tabular.readers.typed import TextScan  # noqa: PLC0415
+
+    table = (ParquetTable if request.format == "parquet" else FeatherTable)(request)
+    attributes = table.naming.request.attributes
+    # What the owner declared is found out about the texts of the column.
+    scans = [
+        TextScan(column, declared(column.name, table.naming.request, TYPED))
+        if column.name in attributes
+        else column.scan(table.naming.request)
+        for column in table.columns
+    ]
+    repairs = (*table.repairs, *table.naming.repairs)
+    size = request.source.stat().st_size
+    return Job(
+        table.naming.request,
+        table,
+        size,
+        scans,
+        table.file_names,
+        request.relation,
+        repairs=repairs,
+        file_types=table.file_types,
+        is_typed=True,
+    )
+
+
+def _open_json(request: ConversionRequest, report: ProgressSink) -> Job:
+    text = open_text(request, max_line_bytes=None)
+    table = JsonTable(text, request, lambda done: report(Progress("reading", done, text.size)))
+    naming = settle_names(table.names, request)
+    scans = _json_scans(naming.names, table.kinds, naming.request)
+    repairs = (*table.repairs, *naming.repairs)
+    return Job(
+        naming.request,
+        table,
+        text.size,
+        scans,
+        table.names,
+        request.relation,
+        repairs=repairs,
+        is_legacy=text.is_legacy,
+    )
+
+
+def _csv_scans(names: Sequence[str], request: ConversionRequest) -> list[Scan]:
+    """Return a scan for each column of a delimited file, as it is published or without a name.
+
+    Raises:
+        TabularError: `unknown-type`, `bad-label`, `duplicate-label`, `too-many-labels`.
+    """
+    return [
+        _scan_of(name, request, DELIMITED) if name else Unnamed(position)
+        for position, name in enumerate(names, start=1)
+    ]
+
+
+def _scan_of(name: str, request: ConversionRequest, spelling: Spelling) -> Scan:
+    """Return the scan of a column of cells whose type is not known, unless the owner declared it.
+
+    Raises:
+        TabularError: as `_csv_scans`.
+    """
+    if name in request.attributes:
+        return declared(name, request, spelling)
+    return InferredType(name, target_labels(name, request, spelling), spelling)
+
+
+def _json_scans(names: Sequence[str], kinds: Sequence[set[type]], request: ConversionRequest) -> list[Scan]:
+    """Return a scan for each column of a JSON file, whose values are of these kinds.
+
+    Raises:
+        TabularError: as `_csv_scans`.
+    """
+    return [
+        Settled(ColumnPlan(name, "nominal", BOOLEANS))
+        if kind == {bool} and name not in request.attributes
+        else _scan_of(name, request, TYPED)
+        for name, kind in zip(names, kinds, strict=True)
+    ]
+
+
+def _arff_scans(attributes: Sequence[Attribute], request: ConversionRequest) -> list[Scan]:
+    """Return a scan for each attribute of an ARFF file.
+
+    Raises:
+        TabularError: `unusable-type` for one that OpenML cannot read and the request does not replace; and what
+            `_csv_scans` raises.
+    """
+    return [_arff_scan(attribute, request) for attribute in attributes]
+
+
+def _arff_scan(attribute: Attribute, request: ConversionRequest) -> Scan:
+    name = attribute.name
+    if name in request.attributes:
+        return declared(name, request, EXPLICIT)
+    if attribute.type in UNUSABLE_TYPES:
+        message = f"The type {attribute.type} cannot be published."
+        hint = UNUSABLE_TYPES[attribute.type]
+        raise TabularError("unusable-type", message, line=attribute.line, column=name, hint=hint)
+    if attribute.type in NUMBER_TYPES:
+        return DeclaredNumber(name, cast("Kind", attribute.type), EXPLICIT.in_numbers)
+    return Settled(ColumnPlan(name, cast("Kind", attribute.type), attribute.labels))

@@ -1,0 +1,140 @@
+"""The different values of a column that is, or may become, nominal."""
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.tabular.schema.cells import BLANKS, Spelling, boolean_labels, does_not_fit, in_order
+from app.tabular.schema.names import label_fault, too_many_labels
+from app.tabular.schema.plan import ColumnPlan
+from app.tabular.table import position_of
+from app.tabular.types import ConversionRequest, Repair, TabularError
+from app.tabular.wording import shortened
+
+
+class InferredLabels:
+    """The different values of a column that is, or may become, nominal."""
+
+    must_see_all = True
+    usual = None
+
+    def __init__(
+        self,
+        name: str,
+        limit: int,
+        missing_words: frozenset[str],
+        *,
+        is_boolean: bool = False,
+        is_ordered: bool = False,
+        repair: bool = True,
+    ) -> None:
+        """Expect at most `limit` labels.
+
+        Args:
+            name: of the column.
+            limit: how many there may be.
+            missing_words: cells that are no labels.
+            is_boolean: whether they must be a pair of opposites.
+            is_ordered: whether the order in which they are seen is theirs.
+            repair: whether blanks around them may be left out.
+        """
+        self.name = name
+        self._limit = limit
+        self._missing_words = missing_words
+        self._is_boolean = is_boolean
+        self._is_ordered = is_ordered
+        self._repair = repair
+        # What is written, and what stands in the file, with its blanks.
+        self._labels: dict[str, str] = {}
+        self._has_blanks = False
+        self._fault: TabularError | None = None
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether there are too many values already, or one that cannot be a label."""
+        return self._fault is not None or len(self._labels) > self._limit
+
+    def see(self, column: pa.Array, first_row: int) -> None:
+        """Look at the next block."""
+        value = self.add(pc.unique(column.drop_null()).to_pylist())
+        if value is not None and self._fault:
+            self._fault.row = first_row + position_of(column, value) + 1
+
+    def add(self, values: Iterable[str]) -> str | None:
+        """Take values down, and return the first that cannot be a label."""
+        for value in values:
+            label = value.strip(BLANKS) if self._repair else value
+            if self._labels.get(label) == value:
+                continue
+            if self.is_settled:
+                return None
+            if label in self._missing_words:
+                self._has_blanks = self._has_blanks or label != value
+                continue
+            self._fault = self._take(label, value)
+            if self._fault:
+                return value
+        return None
+
+    def plan(self) -> ColumnPlan:
+        """Return the plan: labels in order, or false before true.
+
+        Raises:
+            TabularError: `too-many-labels`, `empty-column`, and with the first row that holds it `bad-label` or
+                `value-does-not-fit`.
+        """
+        if self._fault:
+            raise self._fault
+        if self.is_settled:
+            raise too_many_labels(self.name, self._limit)
+        if not self._labels:
+            message = "A column without any value has no labels."
+            raise TabularError("empty-column", message, column=self.name)
+        labels = boolean_labels(self._labels) if self._is_boolean else tuple(self._labels)
+        if not self._is_boolean and not self._is_ordered:
+            labels = in_order(self._labels)
+        return ColumnPlan(
+            self.name,
+            "nominal",
+            labels,
+            missing_words=self._missing_words,
+            is_plain=not self._has_blanks,
+            repairs=(_without_blanks(self.name),) if self._has_blanks else (),
+        )
+
+    def _take(self, label: str, value: str) -> TabularError | None:
+        """Take a new value down, and return what keeps it from being a label."""
+        if label in self._labels:
+            return self._bad_label(value, "differs from another label in blanks only")
+        self._labels[label] = value
+        self._has_blanks = self._has_blanks or label != value
+        if not self._is_boolean:
+            fault = label_fault(label)
+            return self._bad_label(value, fault) if fault else None
+        if boolean_labels(self._labels) is None:
+            return does_not_fit(self.name, value, "is not one of two opposites such as true and false", 0)
+        return None
+
+    def _bad_label(self, value: str, fault: str) -> TabularError:
+        return TabularError(
+            "bad-label",
+            f"{shortened(value)} cannot be a label on OpenML: it {fault}.",
+            column=self.name,
+            hint='Change it, or declare the column as "string".',
+        )
+
+
+def target_labels(name: str, request: ConversionRequest, spelling: Spelling) -> InferredLabels | None:
+    """Return what collects the labels of a default target, and None for other columns."""
+    if name not in request.target_attributes:
+        return None
+    return InferredLabels(name, request.limits.max_labels, spelling.in_labels, repair=request.repair)
+
+
+def _without_blanks(name: str) -> Repair:
+    return Repair(
+        column=name,
+        change=f"Blanks around the labels of {name!r} were left out.",
+        reason="OpenML does not keep them.",
+    )

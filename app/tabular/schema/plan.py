@@ -1,0 +1,44 @@
+"""How each column is written, and what is counted while rows are."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from app.tabular.types import Kind, Repair
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """How one column is written.
+
+    Attributes:
+        name: the attribute's name.
+        kind: its ARFF type.
+        labels: the values of a nominal column, in order.
+        missing_words: texts that stand for a missing value, beside the cells that are null already.
+        is_plain: every cell is null or a value without blanks around it; of no matter in a column of text.
+        repairs: what is changed in the column.
+        advice: what its owner may want to know, as a sentence.
+    """
+
+    name: str
+    kind: Kind
+    labels: tuple[str, ...] | None = None
+    missing_words: frozenset[str] = frozenset()
+    is_plain: bool = True
+    repairs: tuple[Repair, ...] = ()
+    advice: str = ""
+
+
+class RowCounts:
+    """What is counted while rows are written.
+
+    Attributes:
+        rows: the rows.
+        missing: missing values, by column of the table.
+        words: those of them that were words such as NA.
+    """
+
+    def __init__(self, columns: Iterable[int]) -> None:
+        self.rows = 0
+        self.missing = dict.fromkeys(columns, 0)
+        self.words = dict.fromkeys(self.missing, 0)

@@ -1,0 +1,138 @@
+"""What looks at every row of a column to settle its type."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from app.tabular.schema.plan import ColumnPlan
+from app.tabular.table import LONG_COLUMN, Block, Stack
+from app.tabular.types import Repair, TabularError
+
+
+class Scan(Protocol):
+    """Looks at a column block by block, then says how to write it."""
+
+    @property
+    def must_see_all(self) -> bool:
+        """Whether the plan depends on the rows; if not, they are only checked."""
+        ...
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing that may still come matters."""
+        ...
+
+    @property
+    def usual(self) -> str | None:
+        """A pattern: a block in which it matches every value has nothing new to tell."""
+        ...
+
+    def see(self, column: pa.Array, first_row: int) -> None:
+        """Look at the next block, whose first row is number `first_row` (from 0)."""
+        ...
+
+    def plan(self) -> ColumnPlan | Repair:
+        """Return how to write the column, or why it is left out."""
+        ...
+
+
+def see_all(scans: Sequence[Scan], block: Block) -> None:
+    """Let the scans look at their columns of a block, but for those that have nothing new to tell.
+
+    Raises:
+        TabularError: what the scans raise.
+    """
+    groups: dict[str | None, list[int]] = {}
+    for index, scan in enumerate(scans):
+        if not scan.is_settled:
+            groups.setdefault(scan.usual, []).append(index)
+    for pattern, indices in groups.items():
+        for index in _unusual(block, indices, pattern):
+            scans[index].see(block.columns[index], block.first_row)
+
+
+def _unusual(block: Block, indices: Sequence[int], pattern: str | None) -> Sequence[int]:
+    if pattern is None:
+        return indices
+    if block.rows > LONG_COLUMN:
+        columns = ((index, block.columns[index]) for index in indices)
+        # Null counts as a match.
+        return [
+            index
+            for index, column in columns
+            if pc.all(pc.match_substring_regex(column, pattern)).as_py() is False
+        ]
+    stack = Stack(block, indices)
+    return stack.columns_with(pc.invert(pc.match_substring_regex(stack.cells, pattern)))
+
+
+class Settled:
+    """A column about which there is nothing to find out; what does not fit is noticed in writing."""
+
+    must_see_all = False
+    is_settled = True
+    usual = None
+
+    def __init__(self, plan: ColumnPlan) -> None:
+        self._plan = plan
+
+    def see(self, column: pa.Array, first_row: int) -> None:
+        """Look away."""
+
+    def plan(self) -> ColumnPlan:
+        """Return the plan."""
+        return self._plan
+
+
+class Unnamed:
+    """A column without a name: a row index or nothing at all, and then it is left out, or else an error."""
+
+    must_see_all = True
+    usual = None
+
+    def __init__(self, position: int) -> None:
+        """Expect the column at this position, from 1; only the first one may be an index."""
+        self._position = position
+        # The number of the first row, as pandas (0) or R (1) counts; None if the column holds something else.
+        self._starts = {0, 1} if position == 1 else set[int]()
+        self._is_empty = True
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the column is known to hold something."""
+        return not self._is_empty and not self._starts
+
+    def see(self, column: pa.Array, first_row: int) -> None:
+        """Compare the next block with the numbers of its rows."""
+        self._is_empty = self._is_empty and column.null_count == len(column)
+        for start in tuple(self._starts):
+            first = first_row + start
+            numbers = pa.array(range(first, first + len(column))).cast(pa.string())
+            if not column.equals(numbers):
+                self._starts.discard(start)
+
+    def plan(self) -> Repair:
+        """Return why the column is left out.
+
+        Raises:
+            TabularError: `bad-column-name`.
+        """
+        if self._starts and not self._is_empty:
+            return Repair(
+                column="",
+                change="The first column, which had no name, was left out.",
+                reason="It held the numbers of the rows, as pandas and R write them.",
+            )
+        if self._is_empty:
+            return Repair(
+                column="",
+                change=f"Column {self._position}, which had no name, was left out.",
+                reason="It held no value at all, as a delimiter at the end of each row makes it.",
+            )
+        raise TabularError(
+            "bad-column-name",
+            f"Column {self._position} has no name.",
+            hint="Name it; a row index of pandas is left out by to_csv(index=False).",
+        )
