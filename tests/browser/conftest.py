@@ -18,6 +18,7 @@ import pytest_asyncio
 from axe_playwright_python.base import AXE_FILE_PATH
 from playwright.async_api import Browser, ConsoleMessage, Page, Request, Response, async_playwright, expect
 
+from app.core.limits import LIMITS
 from tests.conftest import (
     IN_CI,
     LONG,
@@ -84,7 +85,9 @@ def serving_site(folder: Path, database: Path, **settings: str) -> Iterator[str]
 def site(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path, sandbox_url: str) -> Iterator[str]:
     """The address of a service as people start it for development."""
     folder = tmp_path_factory.mktemp("site")
-    with serving_site(folder, migrated_sqlite, OPENML_SERVER=sandbox_url) as url:
+    # Everybody whom the tests sign up comes from one address.
+    wide = ",".join(f"{name}=1000000/hour" for name in LIMITS)
+    with serving_site(folder, migrated_sqlite, OPENML_SERVER=sandbox_url, RATE_LIMITS=wide) as url:
         yield url
 
 

@@ -70,7 +70,6 @@ async def test_upload_when_the_line_dies_without_a_word_then_given_up_and_goes_o
         ("levels.xlsx", '{"dataset_name": "levels", "description": "d"}', [200, "format not supported"]),
     ],
 )
-@pytest.mark.long
 async def test_form_when_refused_long_before_its_end_then_the_browser_is_told_why(
     open_page: OpenPage, ada: str, name: str, metadata: str, answer: list[object]
 ) -> None:

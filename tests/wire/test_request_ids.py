@@ -2,6 +2,9 @@
 
 import json
 import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -10,6 +13,7 @@ from tests.service import Site
 from tests.wire.stream import Answer, exchange, request
 
 OURS = re.compile("[0-9a-f]{16}")
+RENAME = "ALTER TABLE users RENAME COLUMN {} TO {}"
 
 
 def _ask(site: Site, *names: str) -> tuple[Answer, dict[str, Any]]:
@@ -60,3 +64,33 @@ def test_request_id_when_it_is_not_one_plain_word_then_ours_alone(site: Site, na
     assert answer.headers["x-request-id"] == line["request_id"]
     assert OURS.fullmatch(line["request_id"])
     assert "client_request_id" not in line
+
+
+@pytest.fixture
+def faulty_site(site: Site) -> Iterator[Site]:
+    """A service whose statements on `users` are mistakes."""
+    with closing(sqlite3.connect(site.database)) as database:
+        database.execute(RENAME.format("password", "renamed"))
+        yield site
+        database.execute(RENAME.format("renamed", "password"))
+
+
+@pytest.mark.parametrize("name", ["a-1", ""])
+def test_request_id_when_the_fault_is_ours_then_500_with_the_id_and_the_headers_of_every_answer(
+    faulty_site: Site, name: str
+) -> None:
+    """Who reports a fault has to name what the log calls it."""
+    log = faulty_site.database.parent / "log"
+    before = len(log.read_text().splitlines())
+    body = b'{"email": "ada@example.org", "password": "x"}'
+    head = request(f"X-Request-ID: {name}", f"Content-Length: {len(body)}", "Connection: close")
+
+    (answer,) = exchange(faulty_site.port, [head + body])
+
+    assert (answer.status, answer.headers["content-type"]) == (500, "application/problem+json")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    lines = [json.loads(line) for line in log.read_text().splitlines()[before:]]
+    (line,) = [line for line in lines if line["event"] == "request"]
+    (fault,) = [line for line in lines if line["event"] == "fault"]
+    assert fault["request_id"] == line["request_id"]
+    assert answer.headers["x-request-id"] == (name or line["request_id"])

@@ -19,14 +19,15 @@ import java.util.Map;
  * Uploads as tus-java-client does: java Tus.java CLIENT ENDPOINT FILE DATASET_NAME CHUNK_BYTES; the key in OPENML_APIKEY.
  *
  * CLIENT is `url`, the HttpURLConnection of that library (which knows no PATCH, and so sends POST with
- * X-HTTP-Method-Override), or `http`, the HttpClient that newer programs use. Both send bodies in chunks, of no declared
- * length, and come back once more at the end: with HEAD, and an empty PATCH from the end of the file.
+ * X-HTTP-Method-Override), or `http`, the HttpClient that newer programs use, which offers HTTP/2 with each request.
+ * Both send bodies in chunks, of no declared length, and come back once more at the end: with HEAD, and an empty PATCH
+ * from the end of the file.
  */
 public class Tus {
     private static final String VERSION = "1.0.0";
     private final String key = System.getenv("OPENML_APIKEY");
     private final boolean isOld;
-    private final HttpClient client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
+    private final HttpClient client = HttpClient.newHttpClient();
 
     private Tus(boolean isOld) {
         this.isOld = isOld;
