@@ -222,6 +222,14 @@ async def _charset(connection: AsyncConnection) -> str:
     return "utf8mb3" if found & {"utf8", "utf8mb3"} else "utf-8"
 
 
+class _SQLiteConnection(sqlite3.Connection):
+    """Closed with its last reference: aiosqlite drops the connection of a task that is cancelled while it connects."""
+
+    def __del__(self) -> None:
+        # Python 3.13 warns of one that was not closed.
+        self.close()
+
+
 def _sqlite_engine(url: URL, *, seconds: float) -> AsyncEngine:
     # One connection for one process: SQLite has one writer, and waiting in our queue is fair and cheap,
     # where its own busy handler sleeps and guesses.
@@ -230,7 +238,7 @@ def _sqlite_engine(url: URL, *, seconds: float) -> AsyncEngine:
         pool_size=1,
         max_overflow=0,
         pool_timeout=seconds,
-        connect_args={"timeout": seconds},
+        connect_args={"timeout": seconds, "factory": _SQLiteConnection, "check_same_thread": False},
         # Error texts go to the log; the values would be hashes, keys and mail links.
         hide_parameters=True,
     )
