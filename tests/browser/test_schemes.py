@@ -34,6 +34,7 @@ async def require_readable(page: Page, scheme: str, name: str, *rules: str) -> N
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.long
 async def test_swagger_when_shown_in_either_scheme_then_every_text_can_be_read(
     open_page: OpenPage, scheme: str
 ) -> None:
@@ -52,6 +53,7 @@ async def test_swagger_when_shown_in_either_scheme_then_every_text_can_be_read(
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.long
 async def test_redoc_when_shown_in_either_scheme_then_every_text_can_be_read(
     open_page: OpenPage, seen: Seen, scheme: str
 ) -> None:
