@@ -3,7 +3,7 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
-ENGINE_SUITES := tests/upload tests/task tests/collection tests/user tests/public
+ENGINE_SUITES := tests/uploads tests/tasks tests/studies tests/accounts/signed_in tests/accounts/public
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
 PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-musl aarch64-unknown-linux-musl aarch64-apple-darwin
@@ -41,7 +41,7 @@ outages: $(VENV)/.dev
 
 # A gigabyte with each client over a line that breaks every 4 MB; prints what it took.
 uploads-1g: $(VENV)/.dev
-	UPLOADS_BYTES=1000000000 UPLOADS_CUT_AFTER=4000000 $(BIN)/python -m pytest -q -s tests/upload/test_clients.py tests/browser/test_sending.py
+	UPLOADS_BYTES=1000000000 UPLOADS_CUT_AFTER=4000000 $(BIN)/python -m pytest -q -s tests/uploads/test_clients.py tests/browser/test_sending.py
 
 # Each guard of exactly-once is taken out in a copy of the tree, and the tests that hold it have to fail.
 # `make mutants SHORT=1` leaves out what needs MariaDB.

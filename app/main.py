@@ -19,21 +19,21 @@ from fastapi.routing import APIRoute
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
-import app.collection.router
-import app.data.router
-import app.health.router
-import app.picture.router
-import app.public.router
-import app.public.token_router
-import app.search.router
-import app.site.passing
-import app.site.router
-import app.task.router
-import app.upload.bytes_router
-import app.upload.dialects
-import app.upload.resource_router
-import app.upload.router
-import app.user.router
+import app.accounts.routes_picture
+import app.accounts.routes_public
+import app.accounts.routes_signed_in
+import app.accounts.routes_token
+import app.datasets.routes
+import app.health.routes
+import app.studies.routes
+import app.tasks.routes
+import app.uploads.dialects
+import app.uploads.routes_form
+import app.uploads.routes_resources
+import app.uploads.routes_resumable
+import app.web.reverse_proxy
+import app.web.routes
+import app.web.search_routes
 from app.core.collector import start_collecting
 from app.core.http import install_problem_handlers
 from app.core.logging import configure_logging
@@ -42,20 +42,22 @@ from app.core.openapi import ApiDocument, DescribedApp
 from app.core.outflow import LeastRateMiddleware, WholeAnswersMiddleware
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.supervisor import end_with_parent
+from app.jobs import run_worker
 from app.resources import Resources, open_resources
-from app.site.fallback import PageFallback
-from app.site.pages import OwnFiles
-from app.site.serving import BuildMiddleware, FileServer
-from app.site.spa import open_files
-from app.upload.described import ANSWER_HEADERS, REQUEST_HEADERS
-from app.upload.schemas import (
+from app.uploads.described import ANSWER_HEADERS, REQUEST_HEADERS
+from app.uploads.schemas import (
     DraftMetadata,
     UploadEventResponse,
     UploadMetadata,
     UploadRequest,
     UploadStatusResponse,
 )
-from app.upload.wire import ROOT, UploadsMiddleware
+from app.uploads.wire import ROOT, UploadsMiddleware
+from app.web.fallback import PageFallback
+from app.web.pages import OwnFiles
+from app.web.serving import BuildMiddleware, FileServer
+from app.web.spa import open_files
+from app.web.upstreams import Upstreams, open_upstreams
 from app.worker.run import embedded_worker
 
 STARTUP_FAILED = 3
@@ -76,6 +78,7 @@ class State(TypedDict):
     resources: Resources
     files: FileServer | None
     """The build of the frontend, if there is one."""
+    upstreams: Upstreams
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -113,9 +116,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             "Prefer",
             "X-API-Key",
             "X-Request-ID",
-            *app.upload.dialects.ASKED_HEADERS,
+            *app.uploads.dialects.ASKED_HEADERS,
         ],
-        expose_headers=["X-Request-ID", *app.upload.dialects.ANSWERED_HEADERS],
+        expose_headers=["X-Request-ID", *app.uploads.dialects.ANSWERED_HEADERS],
     )
     install_problem_handlers(application)
     document = ApiDocument(application, site_url=settings.site_url)
@@ -139,29 +142,29 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
 def _add_routes(application: FastAPI) -> None:
     # Asked in this order: what the SPA asks for most comes first.
-    rooms = (
-        app.user,
-        app.public,
-        app.picture,
-        app.upload,
-        app.data,
-        app.task,
-        app.collection,
-        app.health,
-        app.site,
-        app.search,
+    modules = (
+        app.accounts.routes_signed_in,
+        app.accounts.routes_public,
+        app.accounts.routes_picture,
+        app.uploads.routes_form,
+        app.datasets.routes,
+        app.tasks.routes,
+        app.studies.routes,
+        app.health.routes,
+        app.web.routes,
+        app.web.search_routes,
+        app.accounts.routes_token,
+        app.uploads.routes_resumable,
+        app.uploads.routes_resources,
+        app.web.reverse_proxy,
     )
-    for room in rooms:
-        application.include_router(room.router.router)
-    application.include_router(app.public.token_router.router)
-    application.include_router(app.upload.bytes_router.router)
-    application.include_router(app.upload.resource_router.router)
-    application.include_router(app.site.passing.router)
+    for module in modules:
+        application.include_router(module.router)
     if not mimetypes.inited:
         mimetypes.init()  # else the first request for a file reads the system's list on the event loop
     offline_assets = files("fastapi_offline") / "static"
     application.mount("/assets/api", StaticFiles(directory=str(offline_assets)))
-    application.mount("/assets", OwnFiles(packages=[("app.site", "static")]))
+    application.mount("/assets", OwnFiles(packages=[("app.web", "static")]))
     application.router.routes.append(Route("/{path:path}", PageFallback(), methods=["GET", "HEAD"]))
 
 
@@ -172,8 +175,9 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             build = await open_files(settings)
             resources = await stack.enter_async_context(open_resources(settings))
             if settings.embedded_worker:
-                await stack.enter_async_context(embedded_worker(resources))
-            yield {"resources": resources, "files": build}
+                await stack.enter_async_context(embedded_worker(resources, run_worker))
+            upstreams = await stack.enter_async_context(open_upstreams(settings))
+            yield {"resources": resources, "files": build, "upstreams": upstreams}
 
     return lifespan
 

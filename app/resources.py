@@ -24,13 +24,13 @@ from app.core.system import allow_many_files
 from app.core.tasks import in_background
 from app.core.tokens import TokenSigner
 from app.core.vitals import Vitals
-from app.core.wakeups import Wakeups
 from app.db import logins
 from app.db.engine import Database
 from app.db.migrations import require_current
 from app.db.rate_storage import DatabaseStorage
 from app.db.receivers import Receivers
 from app.db.watched import WatchedUploads
+from app.events.wakeups import Wakeups
 from app.imaging import PictureRedrawer
 from app.mail.messages import MessageBuilder, create_messages
 from app.mail.transport import MailTransport, create_transport
@@ -38,12 +38,11 @@ from app.openml.client import OpenMLClient, open_client
 from app.storage.local import LocalStorage
 from app.storage.parts import UploadStorage
 from app.storage.pictures import LocalPictures, PictureStorage
-from app.upstream.servers import Upstreams, open_upstreams
 
 if TYPE_CHECKING:
     from redis.asyncio import ConnectionPool
 
-    from app.broker.queue import WorkBroker
+    from app.events.queue import WorkBroker
 
 HASHES_SAMPLED = 64
 WATCHERS_PER_USER = 50
@@ -83,7 +82,6 @@ class Resources:
     watched: WatchedUploads
     pictures: PictureStorage
     redrawer: PictureRedrawer
-    upstreams: Upstreams
     messages: MessageBuilder
     mail: MailTransport
     vitals: Vitals
@@ -159,7 +157,6 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             redrawer=PictureRedrawer(
                 max_pixels=settings.picture_max_pixels, at_once=settings.pictures_at_once
             ),
-            upstreams=await stack.enter_async_context(open_upstreams(settings)),
             messages=create_messages(settings),
             mail=create_transport(settings),
             vitals=Vitals(),
@@ -209,8 +206,8 @@ def _redis_pool(settings: Settings, stack: AsyncExitStack) -> "ConnectionPool | 
 async def _join_others(
     settings: Settings, pool: "ConnectionPool", wakeups: Wakeups, denylist: Denylist, stack: AsyncExitStack
 ) -> None:
-    from app.broker.channel import open_channel  # noqa: PLC0415 - an extra
-    from app.broker.denylist import open_denylist  # noqa: PLC0415 - an extra
+    from app.events.channel import open_channel  # noqa: PLC0415 - an extra
+    from app.events.denylist import open_denylist  # noqa: PLC0415 - an extra
 
     prefix = settings.broker_prefix
     await stack.enter_async_context(open_channel(pool, wakeups, prefix=prefix))
@@ -222,7 +219,7 @@ async def _open_broker(settings: Settings, wakeups: Wakeups, stack: AsyncExitSta
     if not url:
         return None
     try:
-        from app.broker.queue import open_work_broker  # noqa: PLC0415 - an extra
+        from app.events.queue import open_work_broker  # noqa: PLC0415 - an extra
     except ImportError:
         raise missing_extra("BROKER_URL", "redis-queue", "rabbitmq") from None
     return await stack.enter_async_context(open_work_broker(url, wakeups, prefix=settings.broker_prefix))

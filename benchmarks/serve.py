@@ -21,7 +21,7 @@ from pathlib import Path
 
 import httpx
 
-BUILD = Path(__file__).parents[1] / "tests/site/build"
+BUILD = Path(__file__).parents[1] / "tests/web/pages/build"
 SCRIPT = "/static/js/big.12345678.js"
 CONNECTIONS = 16
 NGINX = """

@@ -24,15 +24,15 @@ from pathlib import Path
 import redis.asyncio
 import sqlalchemy as sa
 
-from app.broker.channel import open_channel
-from app.broker.queue import open_work_broker
 from app.core.clock import utc_now
 from app.core.settings import Settings
-from app.core.wakeups import OUTBOX, Wakeups
 from app.db import outbox
 from app.db.engine import Database, wake_after_commit
 from app.db.migrations import migrate
 from app.db.tables import outbox as outbox_table
+from app.events.channel import open_channel
+from app.events.queue import open_work_broker
+from app.events.wakeups import OUTBOX, Wakeups
 
 ROUNDS = 30
 ROWS = 1000

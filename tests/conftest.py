@@ -526,7 +526,7 @@ async def _as_described(answer: httpx.Response) -> None:
         wrong = untold(answer)
         assert not wrong, (
             f"{answer.request.method} {answer.request.url.path}: {wrong}. Describe it where the route is declared; a "
-            "header also in app/core/openapi.py or app/upload/described.py."
+            "header also in app/core/openapi.py or app/uploads/described.py."
         )
 
 

@@ -39,7 +39,7 @@ def _leases(*names: str) -> tuple[str, ...]:
 
 
 _TOO_LATE = "test_row_when_its_lease_has_ended_and_another_has_it_then_the_first_changes_nothing"
-_ONCE = "tests/upload/test_once.py::test_upload_when_"
+_ONCE = "tests/uploads/test_once.py::test_upload_when_"
 MUTANTS = [
     Mutant(
         "the lease's owner in set_state",
@@ -113,7 +113,7 @@ MUTANTS = [
         "            if not await record(session):\n                raise LeaseLostError\n",
         "            await record(session)\n",
         (
-            "tests/upload/test_once.py::test_dataset_when_its_watcher_was_overtaken_then_no_mail_and_no_step_of_the_late_one[published-sqlite]",
+            "tests/uploads/test_once.py::test_dataset_when_its_watcher_was_overtaken_then_no_mail_and_no_step_of_the_late_one[published-sqlite]",
         ),
     ),
     Mutant(
@@ -136,35 +136,35 @@ MUTANTS = [
     ),
     Mutant(
         "the MD5 when looking for what arrived",
-        "app/worker/publication.py",
+        "app/uploads/pipeline.py",
         "if (await openml.get_dataset(dataset_id)).md5 == upload.arff_md5:",
         "if (await openml.get_dataset(dataset_id)).md5:",
         (f"{_ONCE}a_newer_dataset_of_its_name_has_other_bytes_then_it_is_not_taken_for_it[sqlite]",),
     ),
     Mutant(
         "the grace before sending again",
-        "app/worker/publication.py",
+        "app/uploads/pipeline.py",
         "self._now() - self._upload.sent_at < grace:",
         "self._now() - self._upload.sent_at < 0 * grace:",
         (f"{_ONCE}nobody_knows_of_it_then_nothing_is_sent_before_openml_had_its_time[sqlite]",),
     ),
     Mutant(
         "only datasets newer than the attempt",
-        "app/worker/publication.py",
+        "app/uploads/pipeline.py",
         "if item.dataset_id > (upload.newest_before or 0)]",
         "if item.dataset_id]",
         (f"{_ONCE}an_older_dataset_has_its_name_and_bytes_then_it_is_not_taken_for_it[sqlite]",),
     ),
     Mutant(
         "only datasets that no other upload made",
-        "app/worker/publication.py",
+        "app/uploads/pipeline.py",
         "            if dataset_id in taken:\n                continue\n",
         "",
         (f"{_ONCE}another_of_ours_made_the_dataset_with_its_bytes_then_it_is_not_taken_for_it[sqlite]",),
     ),
     Mutant(
         "looking before sending again",
-        "app/worker/publication.py",
+        "app/uploads/pipeline.py",
         "            UploadState.SENDING: self._reconcile,\n",
         "            UploadState.SENDING: self._send,\n",
         (f"{_ONCE}it_arrived_though_nobody_heard_then_it_is_found_and_not_sent[sqlite]",),
@@ -198,7 +198,7 @@ MUTANTS = [
         "            uploads.c.received_sha256 == sha256,\n",
         "            uploads.c.received_sha256 != sha256,\n",
         (
-            "tests/upload/test_resources.py::test_upload_when_same_file_and_name_come_again_then_the_earlier_one",
+            "tests/uploads/test_resources.py::test_upload_when_same_file_and_name_come_again_then_the_earlier_one",
         ),
     ),
     Mutant(
@@ -206,7 +206,7 @@ MUTANTS = [
         "app/db/uploads.py",
         ".where(uploads.c.idempotency_key == key)",
         ".where(uploads.c.idempotency_key == key + 'x')",
-        ("tests/upload/test_resources.py::test_idempotency_key_when_request_is_repeated_then_one_upload",),
+        ("tests/uploads/test_resources.py::test_idempotency_key_when_request_is_repeated_then_one_upload",),
     ),
     Mutant(
         "bytes of the latest writer only",
@@ -249,7 +249,7 @@ MUTANTS = [
         "    await revoked_tokens.add_later_tokens(session, user_id, now)\n",
         "",
         (
-            "tests/user/test_sessions.py::test_token_when_its_machine_was_ahead_and_all_sessions_are_ended_then_it_is_too[sqlite-5]",
+            "tests/accounts/signed_in/test_sessions.py::test_token_when_its_machine_was_ahead_and_all_sessions_are_ended_then_it_is_too[sqlite-5]",
         ),
     ),
     Mutant(
@@ -258,7 +258,7 @@ MUTANTS = [
         " or state.last_seen_at is None)",
         ")",
         (
-            "tests/user/test_sessions.py::test_token_when_its_machine_was_ahead_and_all_sessions_are_ended_then_it_is_too[sqlite-5]",
+            "tests/accounts/signed_in/test_sessions.py::test_token_when_its_machine_was_ahead_and_all_sessions_are_ended_then_it_is_too[sqlite-5]",
         ),
     ),
 ]

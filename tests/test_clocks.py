@@ -10,7 +10,7 @@ import pytest
 from tests.chaos import FAKETIME
 from tests.conftest import PATIENCE_SECONDS, find_free_port
 from tests.service import ADA, Service, wait_for
-from tests.upload.test_data_upload import form
+from tests.uploads.test_data_upload import form
 
 SKEWS = {"fast": "+5s", "right": "+0s", "slow": "-5s"}
 NEW_PASSWORD = "eleven clouds drift south"

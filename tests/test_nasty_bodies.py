@@ -12,7 +12,7 @@ import pytest
 
 from app.core.middleware import BODY_BYTES
 from tests.conftest import Person, Running
-from tests.upload.test_resources import begin
+from tests.uploads.test_resources import begin
 
 pytestmark = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 BEAT_SECONDS = 0.002

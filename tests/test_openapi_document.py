@@ -8,7 +8,7 @@ import pytest
 
 from app.core.errors import catalogue
 from app.core.problem_examples import example_of
-from app.upload.dialects import ANSWERED_HEADERS, ASKED_HEADERS, IETF_BYTES, TUS_BYTES
+from app.uploads.dialects import ANSWERED_HEADERS, ASKED_HEADERS, IETF_BYTES, TUS_BYTES
 from tests.conftest import Running
 from tests.described import document, faults, operations, resolved
 

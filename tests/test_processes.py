@@ -18,7 +18,7 @@ from app.core.limits import LIMITS
 from app.db.receivers import RECEIVER_LEASE
 from tests.conftest import LONG, PATIENCE_SECONDS, find_free_port
 from tests.service import ADA, Service, wait_for
-from tests.upload.test_data_upload import CSV, form
+from tests.uploads.test_data_upload import CSV, form
 
 
 def published(sandbox_url: str, name: str) -> list[int]:

@@ -13,10 +13,10 @@ import pytest
 
 from app.core import middleware
 from app.core.middleware import BODY_BYTES
-from app.upload.router import FORM_BYTES
+from app.uploads.routes_form import FORM_BYTES
 from tests.conftest import PATIENCE_SECONDS, Person, Running
 from tests.service import Service
-from tests.upload.test_resources import begin
+from tests.uploads.test_resources import begin
 
 pytestmark = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 FILE_BYTES = 100_000

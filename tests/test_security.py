@@ -33,7 +33,7 @@ from tests.conftest import (
 )
 from tests.mailbox import link_in, mail_to
 from tests.service import ADA, Service, wait_for
-from tests.upload.test_data_upload import form
+from tests.uploads.test_data_upload import form
 
 ROOT = Path(__file__).parents[1]
 

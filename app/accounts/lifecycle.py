@@ -29,6 +29,7 @@ from app.db import (
 )
 from app.db.account_tokens import AccountToken
 from app.db.engine import now_of
+from app.db.outbox import queue_mail
 from app.mail.messages import MailKind
 from app.resources import Resources
 from app.storage.pictures import name_in
@@ -143,7 +144,7 @@ async def request_email_change(
     await _forget_email_changes(session, user_id, latest=change)
     await audit.write(session, user_id, AuditKind.EMAIL_CHANGE_REQUESTED, visitor)
     await mails.request(session, MailRequest.EMAIL_CHANGE, new, visitor, user_id=user_id, change=change)
-    await mails.send(session, MailKind.EMAIL_CHANGE_REQUESTED, old, new_email=_veiled(new))
+    await queue_mail(session, MailKind.EMAIL_CHANGE_REQUESTED, old, new_email=_veiled(new))
 
 
 async def reset_password(session: AsyncSession, token: str, password_hash: str, visitor: Visitor) -> None:
@@ -158,7 +159,7 @@ async def reset_password(session: AsyncSession, token: str, password_hash: str, 
     await end_all_sessions(session, found.user_id)
     await audit.write(session, found.user_id, AuditKind.PASSWORD_RESET, visitor)
     if email := await users.get_email(session, found.user_id):
-        await mails.send(session, MailKind.PASSWORD_CHANGED, email)
+        await queue_mail(session, MailKind.PASSWORD_CHANGED, email)
 
 
 async def activate(session: AsyncSession, user_id: int, visitor: Visitor) -> None:
@@ -214,7 +215,7 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
     await users.anonymise(session, user_id)
     await account_states.set_deactivated(session, user_id, now_of(session))
     await account_states.set_email_change(session, user_id, None)
-    await mails.send(session, MailKind.ACCOUNT_DELETED, email)
+    await queue_mail(session, MailKind.ACCOUNT_DELETED, email)
     return picture
 
 
@@ -238,7 +239,7 @@ async def _confirm_change(session: AsyncSession, found: AccountToken, visitor: V
     await _void_links(session, found.user_id)
     await end_all_sessions(session, found.user_id)
     await audit.write(session, found.user_id, AuditKind.EMAIL_CHANGED, visitor)
-    await mails.send(session, MailKind.EMAIL_CHANGED, old, new_email=_veiled(new))
+    await queue_mail(session, MailKind.EMAIL_CHANGED, old, new_email=_veiled(new))
 
 
 async def _require_confirmed(session: AsyncSession, found: AccountToken) -> None:

@@ -8,10 +8,9 @@ from app.accounts import links
 from app.accounts.links import LinkPurpose
 from app.core.settings import Settings
 from app.core.visitor import Visitor
-from app.core.wakeups import OUTBOX
-from app.db import account_states, logins, outbox
-from app.db.engine import now_of, wake_after_commit
+from app.db import account_states, logins
 from app.db.logins import Addressee
+from app.db.outbox import queue_mail
 from app.mail.messages import MailKind
 
 
@@ -29,25 +28,18 @@ class MailRequest(StrEnum):
     ALREADY_SIGNED_UP = "request:already-signed-up"
 
 
-async def send(session: AsyncSession, kind: MailKind, recipient: str, **parameters: str | int) -> None:
-    """Queue a mail."""
-    await outbox.add_mail(session, kind=kind, recipient=recipient, parameters=parameters, now=now_of(session))
-    wake_after_commit(session, OUTBOX)
-
-
 async def request(
     session: AsyncSession, kind: MailRequest, address: str, visitor: Visitor, **parameters: str | int
 ) -> None:
     """Queue the question whether a mail is due; whoever asks may use up no more than a share of what all may."""
     parameters["network"] = visitor.networks[-1].name
-    await outbox.add_mail(session, kind=kind, recipient=address, parameters=parameters, now=now_of(session))
-    wake_after_commit(session, OUTBOX)
+    await queue_mail(session, kind, address, **parameters)
 
 
 async def send_confirmation(session: AsyncSession, settings: Settings, *, user_id: int, email: str) -> None:
     """Queue the mail with a new confirmation link."""
     link = await links.create_link(session, settings, user_id=user_id, purpose=LinkPurpose.CONFIRM)
-    await send(session, MailKind.CONFIRM_EMAIL, email, link=link, hours=settings.confirmation_hours)
+    await queue_mail(session, MailKind.CONFIRM_EMAIL, email, link=link, hours=settings.confirmation_hours)
 
 
 async def find_addressees(session: AsyncSession, kind: MailRequest, address: str) -> list[Addressee]:
@@ -72,7 +64,7 @@ async def answer(
             session, settings, user_id=found.id, purpose=LinkPurpose.RESET_PASSWORD
         )
         account = found.username if is_one_of_many else ""
-        await send(
+        await queue_mail(
             session,
             MailKind.RESET_PASSWORD,
             found.email,
@@ -83,9 +75,9 @@ async def answer(
     elif kind is MailRequest.CONFIRMATION:
         await send_confirmation(session, settings, user_id=found.id, email=found.email)
     elif kind is MailRequest.ALREADY_SIGNED_UP:
-        await send(session, MailKind.ALREADY_SIGNED_UP, found.email)
+        await queue_mail(session, MailKind.ALREADY_SIGNED_UP, found.email)
     else:
-        await send(session, MailKind.ADDRESS_WANTED, found.email)
+        await queue_mail(session, MailKind.ADDRESS_WANTED, found.email)
 
 
 async def offer_address(session: AsyncSession, settings: Settings, *, user_id: int, email: str) -> None:
@@ -93,7 +85,7 @@ async def offer_address(session: AsyncSession, settings: Settings, *, user_id: i
     link = await links.create_link(
         session, settings, user_id=user_id, purpose=LinkPurpose.CHANGE_EMAIL, email=email
     )
-    await send(session, MailKind.CONFIRM_NEW_EMAIL, email, link=link, hours=settings.confirmation_hours)
+    await queue_mail(session, MailKind.CONFIRM_NEW_EMAIL, email, link=link, hours=settings.confirmation_hours)
 
 
 async def _was_closed(session: AsyncSession, found: Addressee) -> bool:

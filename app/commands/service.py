@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import structlog
 import typer
 
-from app.broker.first_look import look_at_servers
 from app.commands.greeting import greet_when_ready
 from app.commands.sandbox_accounts import account_finder
 from app.commands.worker import check_worker
@@ -25,6 +24,8 @@ from app.core.settings import Settings, SettingsError, load_settings
 from app.core.supervisor import Supervisor
 from app.db.engine import Database
 from app.db.migrations import migrate, require_current
+from app.events.first_look import look_at_servers
+from app.jobs import run_worker
 from app.mail.messages import create_messages
 from app.main import create_app
 from app.resources import open_resources
@@ -125,7 +126,7 @@ async def _work(settings: Settings) -> None:
     async with open_resources(settings) as resources:
         log.info("worker started", conversions_at_once=settings.conversions_at_once)
         try:
-            await run_worker_process(resources)
+            await run_worker_process(resources, run_worker)
         finally:
             log.info("worker stops")
 

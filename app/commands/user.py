@@ -9,7 +9,7 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit, lifecycle, links, mails, sessions
+from app.accounts import audit, lifecycle, links, sessions
 from app.accounts.audit import AuditKind
 from app.accounts.lifecycle import AccountDeletedError, AccountExistsError, NewAccount
 from app.accounts.links import LinkPurpose
@@ -19,6 +19,7 @@ from app.core.texts import Email, PersonName
 from app.core.visitor import Visitor
 from app.db import audit_events, logins, users
 from app.db.logins import Credentials
+from app.db.outbox import queue_mail
 from app.mail.messages import MailKind
 from app.resources import Resources, open_resources
 
@@ -145,7 +146,7 @@ async def _create(email: str, first_name: str, last_name: str) -> int:
         link = await links.create_link(
             session, resources.settings, user_id=user_id, purpose=LinkPurpose.RESET_PASSWORD
         )
-        await mails.send(
+        await queue_mail(
             session, MailKind.RESET_PASSWORD, email, link=link, minutes=resources.settings.reset_minutes
         )
     return user_id

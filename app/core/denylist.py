@@ -2,7 +2,7 @@
 
 Only what the database says is binding: a token that is not known here is looked up there, with its user, in any case.
 What is known spares the database those who go on with a dead token, and refuses them while it is away. Where there is a
-Redis, processes tell each other (app/broker/denylist.py).
+Redis, processes tell each other (app/events/denylist.py).
 """
 
 from collections import OrderedDict

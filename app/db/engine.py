@@ -27,13 +27,13 @@ from app.core.errors import DatabaseConflictError
 from app.core.plain import load_tables
 from app.core.settings import Settings
 from app.core.tasks import heed_cancellation
-from app.core.wakeups import Wakeups
 from app.db.address import parse_address
 from app.db.charsets import first_unstorable
 from app.db.faults import Outage
 from app.db.mysql import Connections
 from app.db.reader import MySQLReader, Reader, ReadStatement, SQLiteReader, as_text
 from app.db.tables import OPTIONAL_COLUMNS
+from app.events.wakeups import Wakeups
 
 log = structlog.get_logger(__name__)
 

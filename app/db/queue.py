@@ -10,7 +10,7 @@ overtaken, and must leave no trace. Times are those of the database (`Database.n
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -20,6 +20,14 @@ from app.db.results import row_count
 
 CANDIDATES = 16
 """Rows looked at in one turn; a claim that another worker wins moves on to the next."""
+
+
+class Waiting(NamedTuple):
+    """A user with rows that are due: since when the first is, and how many others are under way."""
+
+    user_id: int
+    since: datetime
+    under_way: int
 
 
 class Queue:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
-from app.db.queue import Queue
+from app.db.queue import Queue, Waiting
 from app.db.reader import Reader, ReadStatement
 from app.db.results import row_count
 from app.db.tables import UtcDateTime, upload_events, uploads, users
@@ -298,14 +298,6 @@ async def claim_upload(
     async with database.session() as session:
         upload_id = await queue.claim(session, owner=owner, now=now, lease=lease)
         return await get_upload(session, str(upload_id)) if upload_id is not None else None
-
-
-class Waiting(NamedTuple):
-    """A user with uploads that are due: since when the first is, and how many others are under way."""
-
-    user_id: int
-    since: datetime
-    under_way: int
 
 
 async def get_waiting(session: AsyncSession, queue: Queue, now: datetime) -> list[Waiting]:

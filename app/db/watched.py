@@ -11,9 +11,9 @@ import structlog
 
 from app.core.errors import DatabaseUnavailableError
 from app.core.tasks import end
-from app.core.wakeups import Listener, Wakeups, upload_topic
 from app.db.engine import Database
 from app.db.tables import uploads
+from app.events.wakeups import Listener, Wakeups, upload_topic
 
 log = structlog.get_logger(__name__)
 

@@ -1,14 +1,12 @@
-"""Cleaning up: uploads that broke off, bytes that nobody needs, tokens and mails whose time has passed."""
+"""Cleaning up: tokens, mails, counters, accounts and pictures whose time has passed."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import UploadGoneError
-from app.core.wakeups import upload_topic
 from app.db import (
     account_tokens,
     audit_events,
@@ -18,17 +16,11 @@ from app.db import (
     sessions,
     task_requests,
     unconfirmed,
-    upload_parts,
-    uploads,
     users,
     worker_heartbeats,
 )
-from app.db.engine import wake_after_commit
-from app.db.upload_states import CAN_RETRY
-from app.db.uploads import HOLDS_BYTES, UploadState
 from app.resources import Resources
 from app.storage.pictures import path_of
-from app.upload.interrupted import end_interrupted
 
 log = structlog.get_logger(__name__)
 
@@ -39,79 +31,6 @@ TASK_RETENTION = timedelta(days=90)
 IDS_AT_ONCE = 500
 PICTURE_GRACE_SECONDS = 3600
 """How long a picture may be without a row that names it: the row is written after the picture."""
-
-
-async def clean_up(resources: Resources) -> None:
-    """Do every chore of uploads once."""
-    await end_interrupted_uploads(resources)
-    await end_expired_uploads(resources)
-    await remove_orphaned_bytes(resources)
-
-
-async def end_interrupted_uploads(resources: Resources) -> None:
-    """Say of uploads whose receiver died that they broke off; one that may only have slept has a while more."""
-    slept = timedelta(seconds=resources.settings.lease_seconds)
-    async with resources.database.session() as session:
-        lost = uploads.is_interrupted(resources.database.now() - slept)
-        interrupted = await uploads.get_ids(session, lost)
-    for upload_id in interrupted:
-        await end_interrupted(resources, upload_id)
-
-
-async def end_expired_uploads(resources: Resources) -> None:
-    """Give up uploads whose owner did not come back: bytes are missing, or nobody said "publish"."""
-    now = resources.database.now()
-    hours = resources.settings.upload_expire_hours
-    problem = UploadGoneError(f"Nothing happened to this upload for {hours:g} hours; send the file again.")
-    async with resources.database.session() as session:
-        expired = [
-            upload_id
-            for upload_id in await uploads.get_ids(session, uploads.is_expired(now))
-            if await uploads.set_state(
-                session,
-                upload_id,
-                UploadState.FAILED,
-                now=now,
-                # Its owner may have come back in this very moment; then its bytes are needed.
-                only_if=uploads.is_expired(now),
-                detail=problem.detail,
-                values={"error": problem.record(), "expires_at": None},
-            )
-        ]
-        for upload_id in expired:
-            wake_after_commit(session, upload_topic(upload_id))
-        places = await upload_parts.delete_parts(session, expired)
-    for upload_id in expired:
-        log.info("upload expired", upload=upload_id)
-    for place in places:
-        await resources.storage.delete(place)
-
-
-async def remove_orphaned_bytes(resources: Resources) -> None:
-    """Remove the bytes of uploads that are published, ended long enough ago, or unknown."""
-    found = await resources.storage.upload_ids()
-    keep_until = resources.database.now() - timedelta(hours=resources.settings.upload_keep_hours)
-    for start in range(0, len(found), IDS_AT_ONCE):
-        await _remove_orphaned(resources, found[start : start + IDS_AT_ONCE], keep_until)
-
-
-async def _remove_orphaned(resources: Resources, found: Sequence[str], keep_until: datetime) -> None:
-    async with resources.database.session() as session:
-        known = await uploads.get_states(session, found)
-    orphaned = [upload_id for upload_id in found if not _needs_bytes(known.get(upload_id), keep_until)]
-    if orphaned:
-        async with resources.database.session() as session:
-            await upload_parts.delete_parts(session, orphaned)
-    for upload_id in orphaned:
-        await resources.storage.delete(upload_id)
-
-
-def _needs_bytes(known: tuple[str, datetime | None] | None, keep_until: datetime) -> bool:
-    if known is None:
-        return False
-    state, finished_at = known
-    may_go_on = state in CAN_RETRY and finished_at is not None and finished_at > keep_until
-    return state in HOLDS_BYTES or may_go_on
 
 
 async def remove_orphaned_pictures(resources: Resources) -> None:

@@ -1,25 +1,19 @@
 """One look for all loops of a worker: which rows are due, and when the next ones will be."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
 
-from app.core.wakeups import OUTBOX, PUBLISHED, TASKS, UPLOADS
-from app.db.outbox import TO_SEND
+from app.db.queue import Queue
 from app.db.reader import ReadStatement, utc_from_text
-from app.db.task_requests import TO_MAKE
-from app.db.uploads import TO_PUBLISH, TO_WATCH
 from app.resources import Resources
 
 ALONE_SECONDS = 1.0
 """Pause between two looks where nobody tells this process what others have committed."""
 TOLD_SECONDS = 5.0
 """Pause where Redis or a broker does: they may lose a message, and go at any time."""
-
-_QUEUES = {OUTBOX: TO_SEND, UPLOADS: TO_PUBLISH, PUBLISHED: TO_WATCH, TASKS: TO_MAKE}
-_TOPICS = [topic for topic, queue in _QUEUES.items() for _ in queue.states]
-_EARLIEST = ReadStatement(sa.select(*(part for queue in _QUEUES.values() for part in queue.earliest())))
 
 
 class Lookout:
@@ -29,8 +23,12 @@ class Lookout:
     then, whatever it is told to do at once.
     """
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, resources: Resources, queues: Mapping[str, Queue]) -> None:
         self._resources = resources
+        self._topics = [topic for topic, queue in queues.items() for _ in queue.states]
+        self._earliest = ReadStatement(
+            sa.select(*(part for queue in queues.values() for part in queue.earliest()))
+        )
 
     @property
     def pause_seconds(self) -> float:
@@ -43,9 +41,9 @@ class Lookout:
 
     async def look(self) -> bool:
         """Look once, and see to it that loops are woken when their rows are due; False, for it is no work."""
-        row = await self._resources.database.reader.first(_EARLIEST, {})
+        row = await self._resources.database.reader.first(self._earliest, {})
         until_next = self.pause_seconds
-        for topic, due_at in zip(_TOPICS, row or (), strict=True):
+        for topic, due_at in zip(self._topics, row or (), strict=True):
             seconds = self._seconds_until(utc_from_text(str(due_at)) if due_at else None)
             if seconds is not None and seconds < until_next:
                 asyncio.get_running_loop().call_later(seconds, self._resources.wakeups.wake, topic)

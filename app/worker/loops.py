@@ -9,7 +9,7 @@ import structlog
 
 from app.core.errors import DatabaseUnavailableError
 from app.core.tasks import heed_cancellation
-from app.core.wakeups import LOOKOUT, Wakeups
+from app.events.wakeups import LOOKOUT, Wakeups
 
 log = structlog.get_logger(__name__)
 

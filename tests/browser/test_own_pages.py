@@ -12,7 +12,7 @@ from playwright.async_api import FilePayload, Page, expect
 
 from tests.browser.conftest import OpenPage, Seen, accessibility, find_link, picture
 from tests.conftest import LONG, PASSWORD, eventually
-from tests.upload.test_data_upload import CSV
+from tests.uploads.test_data_upload import CSV
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -1,7 +1,7 @@
-"""Every flow of the frontend's build, in Chromium: the build that `tests/site` serves, on the real service.
+"""Every flow of the frontend's build, in Chromium: the build that `tests/web/pages` serves, on the real service.
 
-The build (`tests/site/build`) is written by hand. It has the layout, placeholders, requests and quirks of the official
-one; a test here says what people see of it, and which requests it took.
+The build (`tests/web/pages/build`) is written by hand. It has the layout, placeholders, requests and quirks of the
+official one; a test here says what people see of it, and which requests it took.
 """
 
 import io
@@ -22,10 +22,10 @@ from app.core.tokens import TokenSigner
 from tests.browser.conftest import OpenPage, Seen, find_link, picture, serving_site
 from tests.conftest import NO_CERTIFICATES, PASSWORD, PATIENCE_SECONDS, eventually
 from tests.forwarder import Forwarder
-from tests.search.elastic import SearchServer
 from tests.servers import serving
-from tests.upload.test_data_upload import CSV
+from tests.uploads.test_data_upload import CSV
 from tests.upstream import Upstream
+from tests.web.search.elastic import SearchServer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("refusals")]
 

@@ -11,13 +11,13 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 from typer.testing import CliRunner, Result
 
+from app.accounts.mail_delivery import deliver_one
 from app.cli import cli
 from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import outbox as mails
 from app.db.engine import Database
 from app.db.tables import audit_events, outbox, users
-from app.worker.deliver_mail import deliver_one
 from tests.conftest import PASSWORD, running
 
 Run = Callable[..., Result]

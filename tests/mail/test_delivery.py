@@ -19,6 +19,7 @@ from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from pydantic import SecretStr
 from sqlalchemy import RowMapping
 
+from app.accounts.mail_delivery import deliver_one
 from app.core.clock import utc_now
 from app.core.settings import Settings, SettingsError
 from app.db import outbox as outbox_rows
@@ -26,7 +27,6 @@ from app.db.tables import outbox
 from app.mail import messages, transport
 from app.mail.messages import MailKind, create_messages
 from app.resources import Resources, open_resources
-from app.worker.deliver_mail import deliver_one
 
 LOGIN, SECRET = "postmaster", "a mail secret"
 

@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from app.commands.uploader import Uploader
 from app.core.settings import Settings
-from app.upstream.servers import Upstreams
+from app.web.upstreams import Upstreams, open_upstreams
 from tests.conftest import (
     NO_CERTIFICATES,
     PATIENCE_SECONDS,
@@ -28,7 +28,7 @@ from tests.conftest import (
     empty_database,
     running,
 )
-from tests.data.test_data_edit import as_the_spa_sends, edit, load
+from tests.datasets.test_data_edit import as_the_spa_sends, edit, load
 from tests.servers import serving
 from tests.upstream import ARFF, Upstream
 
@@ -64,18 +64,17 @@ async def test_client_when_a_server_sets_cookies_then_none_is_brought_back(
         changes = {"dashboard_server": url, "elasticsearch_server": url, "croissant_server": url}
         passes = {"pass_openml_reads": True, "pass_openml_files": True, "pass_croissant": True}
         without_worker = {"openml_server": url, "embedded_worker": False}
-        async with running(settings.model_copy(update=changes | passes | without_worker)) as app:
-            http = _http_of(app, name)
+        changed = settings.model_copy(update=changes | passes | without_worker)
+        async with running(changed) as app, open_upstreams(changed) as upstreams:
+            http = _http_of(app, upstreams, name)
             for _ in range(3):
                 await http.get(url, headers={"Accept": "*/*"})
 
     assert brought == ["", "", ""]
 
 
-def _http_of(app: Running, name: str) -> httpx.AsyncClient:
-    owner: Any = (
-        app.resources.openml._connection if name == "openml" else getattr(app.resources.upstreams, name)
-    )
+def _http_of(app: Running, upstreams: Upstreams, name: str) -> httpx.AsyncClient:
+    owner: Any = app.resources.openml._connection if name == "openml" else getattr(upstreams, name)
     owner = owner._client if name == "search" else owner
     http: httpx.AsyncClient = owner._http
     return http

@@ -17,10 +17,10 @@ from app.accounts.links import LinkPurpose
 from app.core.errors import DatabaseConflictError
 from app.core.limits import LIMITS
 from app.core.settings import Settings
-from app.core.wakeups import Wakeups
 from app.db import account_states
 from app.db.engine import Database, wake_after_commit
 from app.db.tables import account_states as account_states_table
+from app.events.wakeups import Wakeups
 from tests.conftest import LONG, Person, Running, insert_person, running
 
 ROUNDS = 6 if LONG else 1

@@ -26,7 +26,7 @@ from tests.forward_proxy import ForwardProxy, Place, forward_proxy, tls_before
 from tests.s3_server import S3Server
 from tests.servers import serving
 from tests.service import Service
-from tests.upload.test_data_upload import form
+from tests.uploads.test_data_upload import form
 
 pytestmark = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 HOST = "openml.example"

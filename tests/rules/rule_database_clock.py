@@ -15,7 +15,7 @@ OWN_CLOCK = {
     "app/db/rate_storage.py": "as above",
     "app/mail/transport.py": "a name of a file, to sort by",
     "app/commands/mail.py": "the date of a test mail, which no database has a part in",
-    "app/site/well_known.py": "a day within the next year",
+    "app/web/well_known.py": "a day within the next year",
     "app/storage/pictures.py": "files of this machine have its times",
     "app/storage/s3.py": "the store's own times, with an hour's grace",
 }

@@ -30,11 +30,15 @@ FOR_FILES = (
     "app/openml/",
     "app/resources.py",
     "app/sandbox/",
-    "app/site/",
+    "app/web/",
     "app/storage/",
     "app/tabular/",
     "app/worker/",
-    "app/picture/",
+    "app/accounts/service_picture.py",
+    "app/uploads/conversion.py",
+    "app/uploads/leftovers.py",
+    "app/uploads/pipeline.py",
+    "app/uploads/working_space.py",
 )
 """Where the threads that all share open, write and remove files, a short step at a time."""
 

@@ -9,40 +9,43 @@ from tests.rules.source import Source
 
 BREAKS: dict[str, list[tuple[str, str]]] = {
     "rule_problem_members": [
-        ("app/upload/service.py", "raise UploadGoneError(upload=upload.id)"),
-        ("app/task/service.py", "raise errors.NotFoundError('no', task_id=7, code=1)"),
+        ("app/uploads/service.py", "raise UploadGoneError(upload=upload.id)"),
+        ("app/tasks/service.py", "raise errors.NotFoundError('no', task_id=7, code=1)"),
     ],
     "rule_loop": [
-        ("app/data/service.py", "async def edit():\n    near = suggest(name, columns)"),
+        ("app/datasets/service.py", "async def edit():\n    near = suggest(name, columns)"),
         (
-            "app/upload/service.py",
+            "app/uploads/service.py",
             "async def save():\n    with lock:\n        return check_draft(document).values",
         ),
-        ("app/upload/preview.py", "page = await asyncio.to_thread(read_profile, path)"),
+        ("app/uploads/preview.py", "page = await asyncio.to_thread(read_profile, path)"),
         ("app/core/tokens.py", "await loop.run_in_executor(None, function)"),
     ],
     "rule_bodies": [
-        ("app/search/router.py", "async def search(request):\n    return await request.body()"),
-        ("app/upload/bodies.py", "stream = self.request.stream()"),
-        ("app/upload/router.py", "read = request.json"),
-        ("app/picture/router.py", "from fastapi import UploadFile"),
-        ("app/data/router.py", "router = APIRouter(tags=['datasets'])"),
-        ("app/data/router.py", "router = fastapi.APIRouter(route_class=APIRoute)"),
+        ("app/web/search_routes.py", "async def search(request):\n    return await request.body()"),
+        ("app/uploads/bodies.py", "stream = self.request.stream()"),
+        ("app/uploads/routes_form.py", "read = request.json"),
+        ("app/accounts/routes_picture.py", "from fastapi import UploadFile"),
+        ("app/datasets/routes.py", "router = APIRouter(tags=['datasets'])"),
+        ("app/datasets/routes.py", "router = fastapi.APIRouter(route_class=APIRoute)"),
     ],
     "rule_database_errors": [
-        ("app/user/service.py", "from sqlalchemy.exc import IntegrityError, OperationalError"),
-        ("app/user/service.py", "import sqlalchemy as sa\ntry: pass\nexcept sa.exc.DBAPIError: pass"),
+        ("app/accounts/service_signed_in.py", "from sqlalchemy.exc import IntegrityError, OperationalError"),
+        (
+            "app/accounts/service_signed_in.py",
+            "import sqlalchemy as sa\ntry: pass\nexcept sa.exc.DBAPIError: pass",
+        ),
         ("app/worker/run.py", "import pymysql.err\nfault = pymysql.err.OperationalError"),
         ("app/db/users.py", "import sqlite3\ntry: pass\nexcept sqlite3.Error: pass"),
         ("app/worker/janitor.py", "async with resources.database.engine.connect() as connection: pass"),
         ("app/commands/user.py", "connection = aiomysql.connect()"),
     ],
     "rule_suggestions": [
-        ("app/data/service.py", "import difflib"),
+        ("app/datasets/service.py", "import difflib"),
         ("app/tabular/schema/names.py", "def find():\n    from difflib import get_close_matches"),
     ],
     "rule_http_clients": [
-        ("app/upstream/client.py", "import httpx\nhttp = httpx.AsyncClient(timeout=3)"),
+        ("app/web/upstream.py", "import httpx\nhttp = httpx.AsyncClient(timeout=3)"),
         ("app/commands/uploader.py", "import httpx\nwith httpx.Client() as http: pass"),
         ("app/openml/client.py", "from httpx import AsyncClient"),
         ("app/openml/client.py", "import httpx as web\nweb.get('https://example.org')"),
@@ -51,27 +54,27 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
         ("app/openml/client.py", "from http.cookiejar import CookieJar"),
     ],
     "rule_wall_clock": [
-        ("app/data/service.py", "now = datetime.now(UTC)"),
-        ("app/data/service.py", "import datetime\nnow = datetime.datetime.utcnow()"),
+        ("app/datasets/service.py", "now = datetime.now(UTC)"),
+        ("app/datasets/service.py", "import datetime\nnow = datetime.datetime.utcnow()"),
     ],
     "rule_database_clock": [
-        ("app/worker/make_tasks.py", "lease = utc_now() + LEASE"),
+        ("app/tasks/waiting.py", "lease = utc_now() + LEASE"),
         ("app/accounts/links.py", "clock.utc_now()"),
         ("app/deps.py", "import time\ntime.time()"),
     ],
     "rule_looked_at": [
-        ("app/worker/watch_processing.py", "async def f(): await uploads.set_state(session)"),
-        ("app/worker/deliver_mail.py", "async def f(): await outbox.set_sent(session)"),
+        ("app/uploads/processing.py", "async def f(): await uploads.set_state(session)"),
+        ("app/accounts/mail_delivery.py", "async def f(): await outbox.set_sent(session)"),
         (
-            "app/worker/make_tasks.py",
+            "app/tasks/waiting.py",
             "from app.db.task_requests import set_ended\nasync def f(): await set_ended(session)",
         ),
-        ("app/upload/receive.py", "async def f(): await TO_RECEIVE.renew(session)"),
-        ("app/upload/append.py", "async def f(): await queue.renew(session)"),
+        ("app/uploads/receive.py", "async def f(): await TO_RECEIVE.renew(session)"),
+        ("app/uploads/append.py", "async def f(): await queue.renew(session)"),
         ("app/accounts/links.py", "async def f(): await account_tokens.use_token(session)"),
     ],
     "rule_lease_owner": [
-        ("app/worker/publication.py", "values = {'lease_owner': None}"),
+        ("app/uploads/pipeline.py", "values = {'lease_owner': None}"),
         ("app/db/users.py", "sa.update(uploads).values(available_at=now)"),
     ],
     "rule_one_server": [
@@ -83,11 +86,14 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
 """For each rule, files that break it: name and text."""
 KEEPS: dict[str, list[tuple[str, str]]] = {
     "rule_problem_members": [
-        ("app/upload/service.py", "raise UploadGoneError(upload_id=upload.id, headers={'Retry-After': '1'})"),
-        ("app/upload/service.py", "raise kind(record['detail'], **record['members'])"),
+        (
+            "app/uploads/service.py",
+            "raise UploadGoneError(upload_id=upload.id, headers={'Retry-After': '1'})",
+        ),
+        ("app/uploads/service.py", "raise kind(record['detail'], **record['members'])"),
     ],
     "rule_database_errors": [
-        ("app/upload/creation.py", "from sqlalchemy.exc import IntegrityError"),
+        ("app/uploads/creation.py", "from sqlalchemy.exc import IntegrityError"),
         ("app/db/faults.py", "import sqlalchemy as sa\nkinds = sa.exc.DBAPIError"),
         ("app/db/engine.py", "engine = create_async_engine(url)"),
         ("app/worker/run.py", "try: pass\nexcept TimeoutError: pass"),
@@ -95,21 +101,21 @@ KEEPS: dict[str, list[tuple[str, str]]] = {
     ],
     "rule_loop": [
         (
-            "app/data/service.py",
+            "app/datasets/service.py",
             "async def edit():\n    await resources.checks.run_for(1, suggest, name, columns)",
         ),
-        ("app/data/service.py", "def unknown():\n    return suggest(name, columns)"),
+        ("app/datasets/service.py", "def unknown():\n    return suggest(name, columns)"),
         ("app/storage/local.py", "await asyncio.to_thread(path.unlink)"),
         ("app/openml/connection.py", "await loop.run_in_executor(self._executor, compute)"),
     ],
     "rule_bodies": [
         ("app/core/bodies.py", "request.stream()"),
-        ("app/data/router.py", "router = APIRouter(tags=['datasets'], route_class=BoundedRoute)"),
-        ("app/upload/router.py", "await read_body(request, limit)\nresponse.json()\nrequest.headers"),
+        ("app/datasets/routes.py", "router = APIRouter(tags=['datasets'], route_class=BoundedRoute)"),
+        ("app/uploads/routes_form.py", "await read_body(request, limit)\nresponse.json()\nrequest.headers"),
     ],
     "rule_suggestions": [
         ("app/core/suggestions.py", "from difflib import SequenceMatcher"),
-        ("app/data/service.py", "from app.core.suggestions import suggest"),
+        ("app/datasets/service.py", "from app.core.suggestions import suggest"),
     ],
     "rule_http_clients": [
         ("app/core/outgoing.py", "import httpx\nhttp = httpx.AsyncClient(timeout=3)"),
@@ -118,25 +124,25 @@ KEEPS: dict[str, list[tuple[str, str]]] = {
     ],
     "rule_wall_clock": [
         ("app/core/clock.py", "now = datetime.now(UTC)"),
-        ("app/data/service.py", "utc_now()"),
+        ("app/datasets/service.py", "utc_now()"),
     ],
     "rule_database_clock": [
         ("app/core/clock.py", "utc_now()"),
-        ("app/worker/make_tasks.py", "resources.database.now()\ntime.monotonic()"),
+        ("app/tasks/waiting.py", "resources.database.now()\ntime.monotonic()"),
         ("app/core/tokens.py", "def __init__(self, now=utc_now): ..."),
     ],
     "rule_looked_at": [
-        ("app/worker/make_tasks.py", "async def f(): moved = await uploads.set_state(session)"),
+        ("app/tasks/waiting.py", "async def f(): moved = await uploads.set_state(session)"),
         (
-            "app/worker/make_tasks.py",
+            "app/tasks/waiting.py",
             "async def f():\n    if not await outbox.set_sent(s): raise LeaseLostError",
         ),
-        ("app/worker/make_tasks.py", "async def f(): await uploads.add_upload(session)"),
-        ("app/upload/creation.py", "async def f(): await finish(session)"),
-        ("app/worker/deliver_mail.py", "async def f(): await lease.renew()"),
+        ("app/tasks/waiting.py", "async def f(): await uploads.add_upload(session)"),
+        ("app/uploads/creation.py", "async def f(): await finish(session)"),
+        ("app/accounts/mail_delivery.py", "async def f(): await lease.renew()"),
     ],
     "rule_lease_owner": [
-        ("app/worker/publication.py", "uploads.set_state(session, available_at=now)"),
+        ("app/uploads/pipeline.py", "uploads.set_state(session, available_at=now)"),
         ("app/db/queue.py", "values = {'lease_owner': None}"),
     ],
     "rule_one_server": [

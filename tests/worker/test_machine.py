@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from app.core.settings import Settings
-from app.worker.machine import open_machine_slots
+from app.worker.host_semaphore import open_machine_slots
 from tests.conftest import Person, Running, eventually
-from tests.upload.test_data_upload import CSV, form
+from tests.uploads.test_data_upload import CSV, form
 
 HOLD = """
 import asyncio, sys
 from pathlib import Path
-from app.worker.machine import open_machine_slots
+from app.worker.host_semaphore import open_machine_slots
 
 async def main():
     async with open_machine_slots(Path(sys.argv[1]), total=2) as slots:

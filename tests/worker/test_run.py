@@ -1,13 +1,12 @@
 """The worker beside a web process."""
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
 
 from app.core.settings import Settings
+from app.resources import Resources
 from app.worker import run
 from tests.conftest import Running, eventually
 
@@ -27,18 +26,17 @@ async def test_embedded_worker_when_it_ends_by_a_fault_then_the_log_says_so_and_
             raise RuntimeError("a fault of ours")
         await asyncio.sleep(3600)
 
-    def loops(*_: object) -> list[Coroutine[Any, Any, None]]:
+    async def work_once(_: Resources) -> None:
         nonlocal starts
         starts += 1
-        return [work()]
+        await run.run_side_by_side([work()])
 
     async def started_again() -> bool | None:
         return starts == 2 or None
 
-    monkeypatch.setattr(run, "_loops", loops)
     monkeypatch.setattr(run, "RESTART_SECONDS", 0.01)
     with capture_logs() as logs:
-        async with run.embedded_worker(app.resources):
+        async with run.embedded_worker(app.resources, work_once):
             await eventually(started_again)
     assert [line["event"] for line in logs if line["log_level"] == "critical"] == [
         "the worker has ended by a fault, and is started again"

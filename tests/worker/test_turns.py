@@ -8,7 +8,7 @@ from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import uploads
 from app.db.uploads import TO_PUBLISH, NewUpload, UploadState
-from app.worker.turns import Turns
+from app.worker.fair_scheduling import Turns
 from tests.conftest import Running
 
 

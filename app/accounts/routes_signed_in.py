@@ -1,0 +1,198 @@
+"""Routes of one's own account."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, status
+from fastapi.responses import PlainTextResponse, StreamingResponse
+
+from app.accounts import service_signed_in as service
+from app.accounts.export import stream_export
+from app.accounts.schemas_signed_in import (
+    ApiKeyChangedResponse,
+    ApiKeyRegeneratedResponse,
+    ApiKeyResponse,
+    AuditPage,
+    AuditResponse,
+    DeletedResponse,
+    DeleteRequest,
+    ExportResponse,
+    LogoutResponse,
+    ProfileChangedResponse,
+    ProfileRequest,
+    ProfileResponse,
+    SessionsResponse,
+)
+from app.accounts.sessions import log_out
+from app.core.bodies import BoundedRoute
+from app.core.errors import (
+    NotFoundError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    ValidationFailedError,
+    WrongCredentialsError,
+)
+from app.core.http import BODY_PROBLEMS, declare
+from app.core.limits import Hit
+from app.deps import PrincipalDep, ResourcesDep, SessionDep, TokenDep, VisitorDep, get_settings
+
+router = APIRouter(tags=["accounts"], responses=declare(UnauthorizedError), route_class=BoundedRoute)
+PLACEHOLDER = "0000"
+"""What the Flask and Next.js backends wrote into columns that they had nothing for."""
+FLASK_PICTURES = "imgs/"
+
+
+@router.get("/verifytoken", response_class=PlainTextResponse)
+async def verify_token(_principal: PrincipalDep) -> PlainTextResponse:
+    """Say whether the access token is good."""
+    return PlainTextResponse("token-valid")
+
+
+@router.get("/profile")
+async def get_profile(request: Request, principal: PrincipalDep) -> ProfileResponse:
+    """Return who is signed in."""
+    account = principal.account
+    return ProfileResponse(
+        username=account.username,
+        bio=account.bio,
+        first_name=account.first_name,
+        last_name=account.last_name,
+        email=account.email,
+        image=_image_path(account.image, openml_url=get_settings(request).openml_url),
+        id=account.id,
+    )
+
+
+@router.post("/profile", responses=declare(*BODY_PROBLEMS, TooManyRequestsError))
+async def change_profile(
+    body: ProfileRequest,
+    principal: PrincipalDep,
+    resources: ResourcesDep,
+    visitor: VisitorDep,
+) -> ProfileChangedResponse:
+    """Change the profile. A new e-mail address takes effect when it is confirmed."""
+    await resources.limits.hit(Hit("change-account", str(principal.account.id)))
+    changes = service.checked_changes(principal.account, body)
+    await resources.database.unit(
+        lambda session: service.change_profile(session, principal.account, changes, visitor)
+    )
+    return ProfileChangedResponse()
+
+
+@router.get("/api-key")
+async def get_api_key(principal: PrincipalDep) -> ApiKeyResponse:
+    """Return the API key, which OpenML's clients and REST API use."""
+    return ApiKeyResponse(apikey=principal.account.api_key)
+
+
+@router.post("/api-key", responses=declare(TooManyRequestsError))
+async def renew_api_key(
+    principal: PrincipalDep,
+    resources: ResourcesDep,
+    visitor: VisitorDep,
+) -> ApiKeyChangedResponse:
+    """Replace the API key. The body, if any, is ignored."""
+    await resources.limits.hit(Hit("change-account", str(principal.account.id)))
+    api_key = await resources.database.unit(
+        lambda session: service.renew_api_key(session, principal.account, visitor)
+    )
+    return ApiKeyChangedResponse(apikey=api_key)
+
+
+@router.post("/api-key/regenerate", responses=declare(TooManyRequestsError))
+async def regenerate_api_key(
+    principal: PrincipalDep,
+    resources: ResourcesDep,
+    visitor: VisitorDep,
+) -> ApiKeyRegeneratedResponse:
+    """Replace the API key, as OpenML's Next.js site asks for it."""
+    changed = await renew_api_key(principal, resources, visitor)
+    return ApiKeyRegeneratedResponse(apikey=changed.apikey, api_key=changed.apikey, apiKey=changed.apikey)
+
+
+@router.post("/logout")
+async def logout(token: TokenDep, resources: ResourcesDep, visitor: VisitorDep) -> LogoutResponse:
+    """End the access token, at once and everywhere. One that has expired is ended already."""
+    await log_out(resources, token, visitor)
+    return LogoutResponse()
+
+
+@router.get("/sessions")
+async def list_sessions(principal: PrincipalDep, session: SessionDep) -> SessionsResponse:
+    """List one's logins that still work, newest first."""
+    found = await service.list_sessions(session, principal.account, current=principal.token.jti)
+    return SessionsResponse(sessions=found)
+
+
+@router.delete("/sessions/{session_id}", responses=declare(NotFoundError))
+async def end_one_session(
+    session_id: str,
+    principal: PrincipalDep,
+    resources: ResourcesDep,
+    visitor: VisitorDep,
+) -> LogoutResponse:
+    """End one of one's logins."""
+    await resources.database.unit(
+        lambda session: service.end_one(session, resources, principal.account, session_id, visitor)
+    )
+    return LogoutResponse()
+
+
+@router.delete("/sessions")
+async def end_sessions(
+    principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
+) -> LogoutResponse:
+    """End all of one's logins, this one included."""
+    await resources.database.unit(lambda session: service.end_all(session, principal.account, visitor))
+    return LogoutResponse()
+
+
+@router.get("/audit", responses=declare(ValidationFailedError))
+async def list_events(
+    principal: PrincipalDep, session: SessionDep, page: Annotated[AuditPage, Query()]
+) -> AuditResponse:
+    """List what happened to one's account, newest first, a page at a time; `kind` leaves out all else."""
+    return await service.list_events(session, principal.account, page)
+
+
+@router.get(
+    "/export",
+    response_class=StreamingResponse,
+    responses={
+        status.HTTP_200_OK: {"model": ExportResponse, "content": {"application/json": {}}},
+        **declare(TooManyRequestsError),
+    },
+)
+async def export_data(
+    principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
+) -> StreamingResponse:
+    """Return everything that this service holds about oneself, but for secrets."""
+    await resources.limits.hit(Hit("export-account", str(principal.account.id)))
+    head = await resources.database.unit(
+        lambda session: service.begin_export(
+            session, principal.account, current=principal.token.jti, visitor=visitor
+        )
+    )
+    story = stream_export(resources, principal.account.id, head)
+    return StreamingResponse(story, media_type="application/json")
+
+
+@router.post("/delete", responses=declare(*BODY_PROBLEMS, WrongCredentialsError, TooManyRequestsError))
+async def delete_account(
+    body: DeleteRequest, principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
+) -> DeletedResponse:
+    """Delete one's account for good. Datasets on OpenML stay, without a name."""
+    await service.delete(resources, principal.account, body.password, visitor)
+    return DeletedResponse()
+
+
+def _image_path(stored: str, *, openml_url: str) -> str:
+    """Return where the picture is, or nothing; never relative, which would break below /auth/.
+
+    What PHP wrote without a host is on its server. What Flask wrote (`imgs/dev_data/…`) was a file of that process;
+    it is not here, and initials look better than a broken picture.
+    """
+    if stored.startswith(("/", "https://", "http://")):
+        return stored
+    if stored in ("", PLACEHOLDER) or stored.startswith(FLASK_PICTURES):
+        return ""
+    return openml_url + stored

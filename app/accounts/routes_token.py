@@ -1,0 +1,132 @@
+"""`POST /token`, which speaks OAuth 2.0: what it answers is what RFC 6749 (5.1, 5.2) says."""
+
+import re
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from app.accounts.schemas_public import TokenFailure, TokenRequest, TokenResponse
+from app.accounts.sessions import log_in
+from app.core.bodies import BoundedRoute, repeated_fields
+from app.core.components import headers
+from app.core.errors import (
+    DatabaseUnavailableError,
+    InternalError,
+    NotConfirmedError,
+    NotReadyError,
+    Problem,
+    ValidationFailedError,
+    WrongCredentialsError,
+)
+from app.core.http import problem_of
+from app.deps import ResourcesDep, VisitorDep
+
+UNSTORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+BAD_REQUEST = 400
+SERVER_ERROR = 500
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e]")
+_QUOTES = str.maketrans({'"': "'", "\\": "/"})
+"""RFC 6749 leaves both out of `error_description`."""
+
+
+class OAuthBoundedRoute(BoundedRoute):
+    """A route whose failures are errors of OAuth 2.0. They keep the members of a problem, for whoever reads those."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return what serves a request."""
+        handle = super().get_route_handler()
+
+        async def handle_as_oauth(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except RequestValidationError as error:
+                problem: Problem = ValidationFailedError.from_pydantic(error.errors())
+                wrong = {str(detail["loc"][-1]) for detail in error.errors()}
+                kind = "unsupported_grant_type" if "grant_type" in wrong else "invalid_request"
+            except Problem as error:
+                problem, kind = error, _kind_of(error)
+            except HTTPException as error:
+                problem = problem_of(error)
+                kind = _kind_of(problem)
+            except DatabaseUnavailableError as error:
+                problem = NotReadyError(retry_after_seconds=error.retry_after_seconds)
+                kind = _kind_of(problem)
+            return _answer(problem, kind)
+
+        return handle_as_oauth
+
+
+def _kind_of(problem: Problem) -> str:
+    """Return the code; `temporarily_unavailable`, which 5.2 has no word for, is that of 4.1.2.1."""
+    if isinstance(problem, WrongCredentialsError | NotConfirmedError):
+        return "invalid_grant"
+    if isinstance(problem, InternalError):
+        return "server_error"
+    later = problem.status >= SERVER_ERROR or "Retry-After" in problem.headers
+    return "temporarily_unavailable" if later else "invalid_request"
+
+
+def _answer(problem: Problem, kind: str) -> JSONResponse:
+    """Answer 400, as RFC 6749 says, but where another status tells more: too large, too slow, too many, later."""
+    is_of_oauth = kind in {"invalid_grant", "unsupported_grant_type"} or isinstance(
+        problem, ValidationFailedError
+    )
+    status = BAD_REQUEST if is_of_oauth else problem.status
+    text = _UNPRINTABLE.sub("?", problem.detail.translate(_QUOTES))
+    content: Mapping[str, Any] = {
+        "error": kind,
+        "error_description": text,
+        **problem.document(),
+        "status": status,
+    }
+    return JSONResponse(content, status_code=status, headers={**problem.headers, **UNSTORED})
+
+
+async def refuse_repeated(request: Request) -> None:
+    """See to it that no parameter came twice (RFC 6749, 3.2): one of them would be ignored.
+
+    Raises:
+        ValidationFailedError: one did.
+    """
+    repeated = await repeated_fields(request, TokenRequest.model_fields)
+    if repeated:
+        raise ValidationFailedError.for_fields(
+            [{"field": name, "message": "send it once"} for name in repeated]
+        )
+
+
+def _failure(description: str, *brings: str) -> dict[str, Any]:
+    return {"model": TokenFailure, "description": description, "headers": headers(*brings)}
+
+
+router = APIRouter(tags=["accounts"], route_class=OAuthBoundedRoute)
+
+
+@router.post(
+    "/token",
+    dependencies=[Depends(refuse_repeated)],
+    responses={
+        400: _failure("`invalid_grant`, `invalid_request`, `unsupported_grant_type`"),
+        413: _failure("`invalid_request`: the body is too large"),
+        429: _failure(
+            "`temporarily_unavailable`: too many attempts; come back after `Retry-After` seconds",
+            "Retry-After",
+        ),
+        503: _failure("`temporarily_unavailable`: come back after `Retry-After` seconds", "Retry-After"),
+        "4XX": _failure("`invalid_request`"),
+    },
+)
+async def create_token(
+    form: Annotated[TokenRequest, Form()],
+    resources: ResourcesDep,
+    visitor: VisitorDep,
+    response: Response,
+) -> TokenResponse:
+    """Log in with an OAuth2 password grant (RFC 6749, 4.3); this is what *Authorize* on this page does."""
+    response.headers.update(UNSTORED)
+    access_token = await log_in(resources, login=form.username, password=form.password, visitor=visitor)
+    return TokenResponse(access_token=access_token, expires_in=resources.tokens.lifetime_seconds)

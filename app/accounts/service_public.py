@@ -1,0 +1,94 @@
+"""What the routes without a login do before and around the account's own steps."""
+
+from pydantic import ValidationError
+
+from app.accounts import lifecycle, links, mails
+from app.accounts.lifecycle import AccountExistsError, NewAccount
+from app.accounts.links import LinkPurpose
+from app.accounts.mails import MailRequest
+from app.accounts.schemas_public import RegisterRequest, SignupRequest
+from app.core.errors import BadRequestError, ValidationFailedError
+from app.core.limits import hits_from
+from app.core.password_policy import require_good
+from app.core.visitor import Visitor
+from app.db import users
+from app.resources import Resources
+
+
+async def prepare_account(resources: Resources, body: SignupRequest, visitor: Visitor) -> NewAccount:
+    """Check and hash the password; the account's name is its address, as the SPA's accounts are named.
+
+    To be called before the session is first used, so that no connection is held while the hash is computed.
+
+    Raises:
+        ValidationFailedError: the password is too short or too common.
+        TooManyRequestsError: too many sign-ups.
+        TooBusyError: too many hashes wait.
+    """
+    about = [body.email, body.email.partition("@")[0], body.first_name, body.last_name]
+    password = require_good(body.password, resources.settings, about=about)
+    await resources.limits.hit(*hits_from("signup-address", visitor))
+    await resources.limits.hit_site("signup-everybody", visitor.networks[-1].name)
+    return NewAccount(
+        username=body.email,
+        email=body.email,
+        first_name=body.first_name,
+        last_name=body.last_name,
+        password_hash=await resources.passwords.hash(password),
+    )
+
+
+def checked_registration(body: RegisterRequest) -> SignupRequest:
+    """Return the registration as a sign-up.
+
+    Raises:
+        BadRequestError: the first field that is missing.
+        ValidationFailedError: fields have wrong values.
+    """
+    given = body.model_dump()
+    missing = next((name for name, value in given.items() if not value), None)
+    if missing is not None:
+        raise BadRequestError(f"{missing} is required")
+    try:
+        return SignupRequest.model_validate(given)
+    except ValidationError as error:
+        raise ValidationFailedError.from_pydantic(error.errors(include_input=False)) from None
+
+
+async def create_account(resources: Resources, account: NewAccount, visitor: Visitor) -> bool:
+    """Create the account; False if somebody has the address and may be told so.
+
+    Where nobody may be, its owner hears of it by mail.
+    """
+    settings = resources.settings
+    try:
+        await resources.database.unit(
+            lambda session: lifecycle.create_account(session, account, settings, visitor)
+        )
+    except AccountExistsError:
+        if not settings.signup_hides_accounts:
+            return False
+        await request_mail(resources, MailRequest.ALREADY_SIGNED_UP, account.email, visitor)
+    return True
+
+
+async def request_mail(resources: Resources, kind: MailRequest, address: str, visitor: Visitor) -> None:
+    """Queue the question whether a mail is due."""
+    await resources.database.unit(lambda session: mails.request(session, kind, address, visitor))
+
+
+async def reset_password(resources: Resources, token: str, password: str, visitor: Visitor) -> None:
+    """Give the account of a reset link a new password; no connection is held while it is hashed.
+
+    Raises:
+        LinkNotValidError: the token resets nothing.
+        ValidationFailedError: the password is too short or too common.
+    """
+    async with resources.database.session() as session:
+        found = await links.require(session, token, LinkPurpose.RESET_PASSWORD)
+        about = await users.get_names(session, found.user_id)
+    password = require_good(password, resources.settings, about=about)
+    password_hash = await resources.passwords.hash(password)
+    await resources.database.unit(
+        lambda session: lifecycle.reset_password(session, token, password_hash, visitor)
+    )

@@ -1,0 +1,164 @@
+"""What one can do to one's own account."""
+
+from collections.abc import Mapping
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts import audit, lifecycle
+from app.accounts.audit import AuditKind
+from app.accounts.schemas_signed_in import (
+    AuditEventResponse,
+    AuditPage,
+    AuditResponse,
+    ExportHead,
+    ProfileRequest,
+    SessionResponse,
+)
+from app.accounts.sessions import end_all_sessions, end_session, verify_again
+from app.core.addresses import spellings
+from app.core.errors import NotFoundError, ValidationFailedError
+from app.core.texts import Bio, Email, ProfileName
+from app.core.visitor import Visitor
+from app.db import audit_events, sessions, users
+from app.db.engine import now_of
+from app.db.outbox import queue_mail
+from app.db.users import Account
+from app.mail.messages import MailKind
+from app.resources import Resources
+
+EXPORTED_EVENTS = 1000
+"""What an export has of the audit trail; `GET /audit` has all of it."""
+CHECKS: Mapping[str, TypeAdapter[str]] = {
+    "first_name": TypeAdapter(ProfileName),
+    "last_name": TypeAdapter(ProfileName),
+    "bio": TypeAdapter(Bio),
+    "email": TypeAdapter(Email),
+}
+"""What new values have to be, by the field of the profile."""
+
+
+def checked_changes(account: Account, body: ProfileRequest) -> dict[str, str]:
+    """Return what of the profile is to change, by field; what stays as it is was judged by whoever wrote it.
+
+    Raises:
+        ValidationFailedError: a new value is none that we take.
+    """
+    changes, errors = {}, []
+    for field, check in CHECKS.items():
+        given = getattr(body, field)
+        if given == getattr(account, field) or (field == "email" and _is_same(given, account.email)):
+            continue
+        try:
+            changes[field] = check.validate_python(given)
+        except ValidationError as error:
+            errors += [{**detail, "loc": (field,)} for detail in error.errors(include_input=False)]
+    if errors:
+        raise ValidationFailedError.from_pydantic(errors)
+    return changes
+
+
+async def change_profile(
+    session: AsyncSession, account: Account, changes: Mapping[str, str], visitor: Visitor
+) -> None:
+    """Change names and bio now, the address once it is confirmed.
+
+    Raises:
+        UnauthorizedError: the account was closed meanwhile.
+    """
+    await users.require_open(session, account.id)
+    texts = {field: text for field, text in changes.items() if field != "email"}
+    if texts:
+        await users.set_profile(session, account.id, texts)
+    await audit.write(session, account.id, AuditKind.PROFILE_CHANGED, visitor)
+    if "email" in changes:
+        await lifecycle.request_email_change(
+            session, user_id=account.id, old=account.email, new=changes["email"], visitor=visitor
+        )
+
+
+def _is_same(address: object, other: str) -> bool:
+    return str(address).strip().casefold() in {spelled.casefold() for spelled in spellings(other)}
+
+
+async def renew_api_key(session: AsyncSession, account: Account, visitor: Visitor) -> str:
+    """Replace the key and tell the owner by mail.
+
+    Raises:
+        UnauthorizedError: the account was closed meanwhile.
+    """
+    api_key = lifecycle.new_api_key()
+    await users.set_api_key(session, account.id, api_key=api_key)
+    await audit.write(session, account.id, AuditKind.API_KEY_CHANGED, visitor)
+    await queue_mail(session, MailKind.API_KEY_CHANGED, account.email)
+    return api_key
+
+
+async def list_sessions(session: AsyncSession, account: Account, *, current: str) -> list[SessionResponse]:
+    """Return the user's logins that still work."""
+    return [
+        SessionResponse(
+            id=found.jti,
+            current=found.jti == current,
+            created_at=found.created_at,
+            last_seen_at=found.last_seen_at,
+            expires_at=found.expires_at,
+            ip_address=found.ip_address,
+            user_agent=found.user_agent,
+        )
+        for found in await sessions.get_live_sessions(session, account.id, now_of(session))
+    ]
+
+
+async def end_one(
+    session: AsyncSession, resources: Resources, account: Account, jti: str, visitor: Visitor
+) -> None:
+    """End one of the user's logins.
+
+    Raises:
+        NotFoundError: there is no such one.
+    """
+    for found in await sessions.get_live_sessions(session, account.id, now_of(session)):
+        if found.jti == jti:
+            await end_session(resources, session, account.id, jti, ends_at=found.expires_at)
+            await audit.write(session, account.id, AuditKind.SESSION_ENDED, visitor)
+            return
+    raise NotFoundError("You have no such session; it may have ended already.")
+
+
+async def end_all(session: AsyncSession, account: Account, visitor: Visitor) -> None:
+    """End all of the user's logins."""
+    await end_all_sessions(session, account.id)
+    await audit.write(session, account.id, AuditKind.ALL_SESSIONS_ENDED, visitor)
+
+
+async def list_events(session: AsyncSession, account: Account, page: AuditPage) -> AuditResponse:
+    """Return a page of the account's events."""
+    events = await audit_events.get_events(
+        session, account.id, limit=page.limit + 1, before=page.before, kind=page.kind
+    )
+    shown = [AuditEventResponse(**event._asdict()) for event in events[: page.limit]]
+    return AuditResponse(events=shown, next=shown[-1].id if len(events) > page.limit else None)
+
+
+async def begin_export(
+    session: AsyncSession, account: Account, *, current: str, visitor: Visitor
+) -> ExportHead:
+    """Return what we hold about the account itself, but for secrets; `stream_export` adds the rest."""
+    await audit.write(session, account.id, AuditKind.EXPORTED, visitor)
+    return ExportHead(
+        account=await users.get_personal_data(session, account.id),
+        sessions=await list_sessions(session, account, current=current),
+        events=(await list_events(session, account, AuditPage(limit=EXPORTED_EVENTS))).events,
+    )
+
+
+async def delete(resources: Resources, account: Account, password: str, visitor: Visitor) -> None:
+    """Delete the account for good, once its password was given again.
+
+    Raises:
+        WrongCredentialsError: the password is wrong.
+        TooManyRequestsError: it was wrong too often.
+    """
+    await verify_again(resources, account.id, password, visitor)
+    await lifecycle.delete_account(resources, account.id, account.email)

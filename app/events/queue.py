@@ -1,0 +1,160 @@
+"""Work handed out by a broker (`BROKER_URL`): each message wakes one idle worker of all machines.
+
+A message names a queue, not a row. Who is next is one question, asked of the database by whoever claims: so the order
+is the same with a broker and without, and a message that is lost, late or doubled cannot put it wrong. It is
+acknowledged when an idle worker takes it. From there on the row's lease is what brings the work back, for no broker
+knows how long a conversion may last (RabbitMQ closes a channel whose message is not acknowledged for half an hour).
+"""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from functools import partial
+from typing import NoReturn
+
+from taskiq import AckableMessage, AsyncBroker, BrokerMessage
+from taskiq.utils import maybe_awaitable
+
+from app.core.tasks import heed_cancellation, in_background
+from app.events.engines import SILENCE_SECONDS, open_engine, queue_name, require_engine
+from app.events.reconnect import stay_connected
+from app.events.wakeups import OUTBOX, UPLOADS, Wakeups
+
+OUTGOING = 1000
+"""Messages that may wait to be sent; beyond, everybody in reach is woken instead."""
+SEND_SECONDS = 5
+
+
+class WorkBroker:
+    """Hands out topics: `offer` and `send` where there is work, `hand_out` where it is done."""
+
+    topics = (OUTBOX, UPLOADS)
+    """What somebody waits for. The other queues hold what is asked again at set times: nobody need be told."""
+
+    def __init__(self, url: str, wakeups: Wakeups, *, prefix: str) -> None:
+        """Take what is needed to connect; nothing is sent yet.
+
+        Raises:
+            SettingsError: the address is none of a broker that we know, or its extra is not installed.
+        """
+        require_engine(url)
+        self._url = url
+        self._wakeups = wakeups
+        self._prefix = prefix
+        self._outgoing: asyncio.Queue[str] = asyncio.Queue(OUTGOING)
+        self._is_up = False
+        self._handing_out: set[str] = set()
+
+    def is_handing_out(self, topic: str) -> bool:
+        """Say whether the topic's workers in this process are woken by the broker."""
+        return topic in self._handing_out
+
+    def offer(self, topic: str) -> bool:
+        """Let one idle worker look at the topic's queue; False where the broker is away or not for this topic."""
+        if topic not in self.topics or not self._is_up:
+            return False
+        try:
+            self._outgoing.put_nowait(topic)
+        except asyncio.QueueFull:
+            return False
+        return True
+
+    async def send(self) -> NoReturn:
+        """Send what was offered until cancelled, whether or not the broker is there."""
+        await stay_connected("the broker", self._send)
+
+    async def hand_out(self, topic: str) -> NoReturn:
+        """Wake an idle worker of this process for each message until cancelled, whether or not the broker is there."""
+        await stay_connected("the broker", partial(self._hand_out, topic))
+
+    async def _send(self, connected: Callable[[], None]) -> None:
+        async with self._started(*self.topics, is_worker=False) as broker:
+            connected()
+            self._is_up = True
+            unsent = set[str]()
+            try:
+                while True:
+                    heed_cancellation()
+                    unsent = {await self._outgoing.get()}
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await broker.kick(self._message(*unsent))
+            finally:
+                self._is_up = False
+                while not self._outgoing.empty():
+                    unsent.add(self._outgoing.get_nowait())
+                for topic in unsent:
+                    self._wakeups.tell_all(topic)
+
+    async def _hand_out(self, topic: str, connected: Callable[[], None]) -> None:
+        async with self._started(topic, is_worker=True) as broker:
+            connected()
+            with self._noted(topic):
+                while True:
+                    heed_cancellation()
+                    # A busy worker takes nothing that an idle one elsewhere could begin with.
+                    await self._wakeups.until_idle(topic)
+                    message = await _next_message(broker)
+                    if not self._wakeups.wake_one(topic):
+                        # Busy since, by a look of its own.
+                        self.offer(topic)
+                    await maybe_awaitable(message.ack())
+
+    @asynccontextmanager
+    async def _started(self, *topics: str, is_worker: bool) -> AsyncIterator[AsyncBroker]:
+        broker = open_engine(self._url, self._prefix, topics)
+        broker.is_worker_process = is_worker
+        starting = asyncio.create_task(broker.startup())
+        try:
+            async with asyncio.timeout(SILENCE_SECONDS):
+                # Half a connection cannot be closed: one that is being made, is made first.
+                await asyncio.shield(starting)
+            yield broker
+        finally:
+            await asyncio.shield(asyncio.create_task(_close(broker, starting)))
+
+    @contextmanager
+    def _noted(self, topic: str) -> Iterator[None]:
+        self._handing_out.add(topic)
+        try:
+            yield
+        finally:
+            self._handing_out.discard(topic)
+
+    def _message(self, topic: str) -> BrokerMessage:
+        labels = {"queue_name": queue_name(self._prefix, topic)}
+        return BrokerMessage(
+            task_id=secrets.token_hex(8), task_name=topic, message=topic.encode(), labels=labels
+        )
+
+
+async def _close(broker: AsyncBroker, starting: "asyncio.Task[None]") -> None:
+    await asyncio.wait({starting}, timeout=SILENCE_SECONDS)
+    starting.cancel()
+    await asyncio.gather(starting, return_exceptions=True)
+    # What is gone cannot be closed in order.
+    with suppress(Exception):
+        async with asyncio.timeout(SEND_SECONDS):
+            await broker.shutdown()
+
+
+async def _next_message(broker: AsyncBroker) -> AckableMessage:
+    """Return the next message, and take no other before it is acknowledged."""
+    async with aclosing(broker.listen()) as messages:
+        async for message in messages:
+            if isinstance(message, AckableMessage):
+                return message
+    raise ConnectionError("the broker sends nothing more")
+
+
+@asynccontextmanager
+async def open_work_broker(url: str, wakeups: Wakeups, *, prefix: str) -> AsyncIterator[WorkBroker]:
+    """Let the broker hand out work while the body runs.
+
+    Raises:
+        SettingsError: as `WorkBroker`.
+    """
+    broker = WorkBroker(url, wakeups, prefix=prefix)
+    wakeups.hand_out = broker.offer
+    async with in_background(broker.send()):
+        yield broker

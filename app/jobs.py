@@ -1,0 +1,66 @@
+"""What the worker of this service does: the loops of every package that has some. Wiring only."""
+
+from functools import partial
+
+from app.accounts.mail_delivery import deliver_one
+from app.core.tasks import heed_cancellation, in_background
+from app.db.outbox import TO_SEND
+from app.db.task_requests import TO_MAKE
+from app.db.uploads import TO_PUBLISH, TO_WATCH
+from app.events.wakeups import OUTBOX, PUBLISHED, TASKS, UPLOADS
+from app.resources import Resources
+from app.tasks.waiting import make_one
+from app.uploads.conversion import Converter
+from app.uploads.janitor import clean_up
+from app.uploads.processing import watch_one
+from app.uploads.publishing import publish_one
+from app.worker.fair_scheduling import Turns
+from app.worker.heartbeat import new_worker_name
+from app.worker.host_semaphore import open_machine_slots
+from app.worker.janitor import forget_the_past, purge_unconfirmed, remove_orphaned_pictures
+from app.worker.lookout import Lookout
+from app.worker.run import Loop, look_out, repeat, run_side_by_side, work_off_queue
+
+QUEUES = {OUTBOX: TO_SEND, UPLOADS: TO_PUBLISH, PUBLISHED: TO_WATCH, TASKS: TO_MAKE}
+"""The topic that announces the rows of each queue."""
+CALM_SECONDS = 30
+"""What nobody waits for begins when the start is over."""
+FORGET_SECONDS = 600
+ORPHANS_SECONDS = 3600
+"""Looking for them reads the whole table of users."""
+
+
+async def run_worker(resources: Resources) -> None:
+    """Work until cancelled."""
+    settings = resources.settings
+    folder, total = settings.data_dir / "conversions", settings.conversions_per_machine
+    broker = resources.broker
+    async with open_machine_slots(folder, total=total) as machine:
+        heed_cancellation()
+        handed_out = [broker.hand_out(topic) for topic in broker.topics] if broker else []
+        async with in_background(*handed_out):
+            resources.vitals.began()
+            await run_side_by_side(_loops(resources, Converter(resources, machine)))
+
+
+def _loops(resources: Resources, converter: Converter) -> list[Loop]:
+    settings, owner = resources.settings, new_worker_name()
+    turns = Turns(per_user=settings.conversions_per_user)
+    # Each has a name of its own: two conversions of one process must not share a lease.
+    publishers = [f"{owner}/{number}" for number in range(settings.conversions_at_once)]
+    # A topic belongs to one kind of loop: what a broker hands out wakes one of them, and it must be one that can do it.
+    return [
+        look_out(Lookout(resources, QUEUES), resources),
+        work_off_queue(resources, OUTBOX, partial(deliver_one, resources, owner=owner)),
+        work_off_queue(resources, PUBLISHED, partial(watch_one, resources, owner=owner)),
+        work_off_queue(resources, TASKS, partial(make_one, resources, owner=owner)),
+        # Leases are what it looks at: nothing ends sooner.
+        repeat(resources, clean_up, seconds=settings.lease_seconds),
+        repeat(resources, forget_the_past, seconds=FORGET_SECONDS, first_after=CALM_SECONDS),
+        repeat(resources, remove_orphaned_pictures, seconds=ORPHANS_SECONDS, first_after=CALM_SECONDS),
+        repeat(resources, purge_unconfirmed, seconds=ORPHANS_SECONDS, first_after=CALM_SECONDS),
+        *(
+            work_off_queue(resources, UPLOADS, partial(publish_one, resources, turns, converter, owner=each))
+            for each in publishers
+        ),
+    ]

@@ -1,1 +1,0 @@
-"""Users' pictures: one's own changed or removed, and everybody's served."""

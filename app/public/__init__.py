@@ -1,1 +1,0 @@
-"""Accounts without a login: sign up, confirm, log in."""

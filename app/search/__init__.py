@@ -1,1 +1,0 @@
-"""The search server as the SPA sees it, on this host (`/es/`)."""

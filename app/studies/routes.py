@@ -1,0 +1,32 @@
+"""Routes that make collections."""
+
+from fastapi import APIRouter
+
+from app.core.bodies import BoundedRoute
+from app.core.errors import AliasTakenError, TooManyRequestsError, UnauthorizedError
+from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
+from app.core.limits import Hit
+from app.deps import ResourcesDep, UploaderDep
+from app.studies import service
+from app.studies.schemas import CollectionResponse, RunCollectionRequest, TaskCollectionRequest
+
+router = APIRouter(tags=["tasks"], route_class=BoundedRoute)
+PROBLEMS = (UnauthorizedError, AliasTakenError, TooManyRequestsError, *BODY_PROBLEMS, *OPENML_PROBLEMS)
+
+
+@router.post("/upload-collection-tasks", responses=declare(*PROBLEMS))
+async def upload_collection_of_tasks(
+    body: TaskCollectionRequest, uploader: UploaderDep, resources: ResourcesDep
+) -> CollectionResponse:
+    """Make a collection of tasks, a benchmark suite. The same one again is the same one."""
+    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
+    return await service.upload_tasks(resources, uploader, body)
+
+
+@router.post("/upload-collection-runs", responses=declare(*PROBLEMS))
+async def upload_collection_of_runs(
+    body: RunCollectionRequest, uploader: UploaderDep, resources: ResourcesDep
+) -> CollectionResponse:
+    """Make a collection of runs, a study. The same one again is the same one."""
+    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
+    return await service.upload_runs(resources, uploader, body)

@@ -1,0 +1,54 @@
+"""Routes that make tasks."""
+
+from fastapi import APIRouter, Response
+from starlette.status import HTTP_202_ACCEPTED
+
+from app.core.bodies import BoundedRoute
+from app.core.errors import (
+    DatasetNotActiveError,
+    NotFoundError,
+    ProcessingFailedError,
+    TooManyRequestsError,
+    UnauthorizedError,
+)
+from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
+from app.core.limits import Hit
+from app.deps import ResourcesDep, UploaderDep
+from app.tasks import service
+from app.tasks.schemas import TaskResponse, TaskStatusResponse, TaskWaitsResponse, UploadTaskRequest
+
+router = APIRouter(tags=["tasks"], route_class=BoundedRoute)
+
+
+@router.post(
+    "/upload-task",
+    responses={
+        HTTP_202_ACCEPTED: {"model": TaskWaitsResponse, "description": "The task waits for its dataset."},
+        **declare(
+            UnauthorizedError,
+            DatasetNotActiveError,
+            TooManyRequestsError,
+            ProcessingFailedError,
+            *BODY_PROBLEMS,
+            *OPENML_PROBLEMS,
+        ),
+    },
+)
+async def upload_task(
+    body: UploadTaskRequest, uploader: UploaderDep, resources: ResourcesDep, response: Response
+) -> TaskResponse | TaskWaitsResponse:
+    """Make a task of a dataset on OpenML. An equal one that exists is answered with its number."""
+    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
+    made = await service.upload(resources, uploader, body)
+    if isinstance(made, TaskResponse):
+        return made
+    response.status_code = HTTP_202_ACCEPTED
+    return TaskWaitsResponse(request_id=made, status_url=f"/upload-task/{made}")
+
+
+@router.get("/upload-task/{request_id}", responses=declare(UnauthorizedError, NotFoundError))
+async def get_task_status(
+    request_id: str, uploader: UploaderDep, resources: ResourcesDep
+) -> TaskStatusResponse:
+    """Return what became of a task that had to wait."""
+    return await service.get_status(resources, uploader, request_id)

@@ -1,0 +1,107 @@
+"""Tasks that wait for their dataset: made as soon as OpenML has processed it."""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+
+from app.core.api_keys import is_api_key
+from app.core.errors import (
+    ApiKeyMissingError,
+    DatabaseUnavailableError,
+    DatasetNotActiveError,
+    InternalError,
+    OpenMLAnswerBrokenError,
+    OpenMLUnreachableError,
+    Problem,
+    UnauthorizedError,
+)
+from app.db import task_requests, uploads
+from app.db.task_requests import TO_MAKE, TaskRequestRow
+from app.resources import Resources
+from app.tasks import service
+from app.tasks.schemas import UploadTaskRequest
+from app.worker.leases import Lease, LeaseLostError
+from app.worker.loops import back_off
+
+log = structlog.get_logger(__name__)
+
+FIRST_PAUSE_SECONDS = 1
+LONGEST_PAUSE_SECONDS = 600
+GRACE_SECONDS = 5.0
+"""How long a call to OpenML may take to end when we are told to stop."""
+PATIENCE = timedelta(days=30)
+"""How long a dataset may stay in preparation, or OpenML away."""
+
+
+async def make_one(resources: Resources, *, owner: str) -> bool:
+    """Try to make the next task that is due; False if there is none."""
+    length = timedelta(seconds=resources.settings.lease_seconds)
+    now = resources.database.now()
+    request = await task_requests.claim_request(resources.database, owner=owner, now=now, lease=length)
+    if request is None:
+        return False
+    lease = Lease(resources.database, TO_MAKE, request.id, owner, length, until=now + length)
+    try:
+        await lease.hold(_try(resources, request, lease), grace_seconds=GRACE_SECONDS)
+    except LeaseLostError:
+        log.warning("task taken over by another worker", request=request.id)
+    except asyncio.CancelledError:
+        await asyncio.shield(lease.give_back())
+        raise
+    return True
+
+
+async def _try(resources: Resources, request: TaskRequestRow, lease: Lease) -> None:
+    try:
+        task_id = await _make(resources, request)
+    except (DatasetNotActiveError, OpenMLAnswerBrokenError, OpenMLUnreachableError) as problem:
+        now = resources.database.now()
+        if problem.members.get("status_there") == "deactivated" or now - request.created_at > PATIENCE:
+            await _end(request, lease, problem=problem)
+        else:
+            at = now + _pause(request)
+            await lease.end(
+                lambda session: task_requests.set_retry(session, request.id, owner=lease.owner, at=at)
+            )
+    except Problem as problem:
+        await _end(request, lease, problem=problem)
+    except DatabaseUnavailableError:
+        raise  # It says nothing of the task, which comes back when the lease is over.
+    except Exception:
+        # A row that cannot be worked on must not come back for ever.
+        log.exception("task cannot be made", request=request.id)
+        await _end(request, lease, problem=InternalError())
+    else:
+        await _end(request, lease, task_id=task_id)
+
+
+async def _make(resources: Resources, request: TaskRequestRow) -> int:
+    # The key that the account has now: it may have been replaced since.
+    async with resources.database.session() as session:
+        account = await uploads.get_owner(session, request.user_id)
+    if account is None or not account.active:
+        raise UnauthorizedError("The account was closed before the task was made")
+    if account.api_key is None or not is_api_key(account.api_key):
+        raise ApiKeyMissingError
+    wanted = UploadTaskRequest.model_validate(request.request)
+    made = await service.make_task(resources, wanted, user_id=request.user_id, api_key=account.api_key)
+    return made.id
+
+
+async def _end(
+    request: TaskRequestRow, lease: Lease, *, task_id: int | None = None, problem: Problem | None = None
+) -> None:
+    now, error = lease.database.now(), problem.record() if problem else None
+    await lease.end(
+        lambda session: task_requests.set_ended(
+            session, request.id, owner=lease.owner, now=now, task_id=task_id, error=error
+        )
+    )
+    log.info("task request ended", request=request.id, task=task_id, reason=problem and problem.detail)
+
+
+def _pause(request: TaskRequestRow) -> timedelta:
+    return back_off(
+        request.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS
+    )

@@ -1,0 +1,367 @@
+"""Taking bytes of an upload that may come in many requests.
+
+No database connection is held while bytes move. Bytes count once they are on the disk and recorded, which happens every
+now and then, and when a request breaks off: the client goes on from there.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+
+from app.core.bodies import too_large
+from app.core.errors import (
+    ChecksumMismatchError,
+    DigestMismatchError,
+    InconsistentLengthError,
+    MalformedBodyError,
+    OffsetMismatchError,
+    Problem,
+    UploadCompletedError,
+    UploadGoneError,
+    UploadStateError,
+)
+from app.core.senders import Sender
+from app.db import upload_parts, upload_room, uploads, users
+from app.db.engine import wake_after_commit
+from app.db.uploads import Upload, UploadState
+from app.events.wakeups import UPLOADS, upload_topic
+from app.resources import Resources
+from app.storage.parts import PartWriter
+from app.uploads.admission import Reservation, require_room_for_length
+
+log = structlog.get_logger(__name__)
+
+RECORD_BYTES = 1 << 24
+RECORD_SECONDS = 15.0
+"""Bytes that come are recorded after so many, or so long."""
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """The hash that a client announced of the bytes it sends now.
+
+    Attributes:
+        algorithm: as hashlib names it.
+        digest: what it shall give.
+        problem: what a mismatch is in the client's dialect.
+    """
+
+    algorithm: str
+    digest: bytes
+    problem: type[ChecksumMismatchError | DigestMismatchError]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Some bytes of a file, as a request brings them.
+
+    Attributes:
+        stream: the bytes, which end by themselves if nothing comes for too long.
+        offset: where in the file they begin.
+        length: how many there will be, if the client said.
+        total: how many the whole file has, if the client says so only now.
+        is_last: whether the client says that the file ends with them; None where only its length tells.
+        announced: their hash, if the client said; then they count all together or not at all.
+    """
+
+    stream: AsyncIterator[bytes]
+    offset: int
+    length: int | None = None
+    total: int | None = None
+    is_last: bool | None = None
+    announced: Announced | None = None
+
+
+async def let_earlier_end(resources: Resources, *, user_id: int, upload_id: str) -> None:
+    """Let what an earlier request of this process brought count, before somebody is told how much does."""
+    await resources.senders.finish(_sender_name(user_id, upload_id))
+
+
+def _sender_name(user_id: int, upload_id: str) -> str:
+    """Return what no other user can name."""
+    return f"{user_id}/{upload_id}"
+
+
+def is_gone(upload: Upload, now: datetime) -> bool:
+    """Say whether nobody can send bytes of the upload any more, and it never had all of them."""
+    if upload.state == UploadState.RECEIVING:
+        return upload.expires_at is not None and upload.expires_at <= now
+    never_whole = upload.state == UploadState.FAILED and upload.received_sha256 is None
+    return never_whole or upload.state == UploadState.CANCELLED
+
+
+def has_all_bytes(upload: Upload) -> bool:
+    """Say whether nothing is missing of the file any more."""
+    return upload.state not in {UploadState.RECEIVING, UploadState.CANCELLED, UploadState.FAILED}
+
+
+async def require_nothing(upload: Upload, chunk: Chunk) -> None:
+    """Take a request without bytes from the end of a file whose bytes are all in.
+
+    tuspy and tus-java-client send one where the answer to the last bytes was lost, the latter without a length, and
+    take a refusal for a failure of the upload.
+
+    Raises:
+        OffsetMismatchError: it begins elsewhere.
+        UploadCompletedError: it brings bytes.
+    """
+    received = upload.received_bytes or 0
+    if chunk.offset != received:
+        raise OffsetMismatchError.between(expected=received, provided=chunk.offset)
+    if chunk.length:
+        raise UploadCompletedError
+    async for block in chunk.stream:
+        if block:
+            raise UploadCompletedError
+
+
+async def append(resources: Resources, upload: Upload, chunk: Chunk) -> int:
+    """Take bytes of an upload that may come in many requests; return how many it has now.
+
+    Raises:
+        OffsetMismatchError: the bytes do not begin where those that count end.
+        UploadCompletedError: nothing is missing.
+        UploadGoneError: the upload was cancelled, or it has expired.
+        InconsistentLengthError: there are more or fewer bytes than were announced.
+        ChecksumMismatchError, DigestMismatchError: they are not those that were announced.
+        StorageFullError: the disk is full.
+    """
+    with resources.receives.take(upload.user_id):
+        if upload.state != UploadState.RECEIVING or chunk.offset != (upload.received_bytes or 0):
+            raise await _why_not_taken(resources, upload.id, chunk)
+        upload = await _with_total(resources, upload, chunk)
+        try:
+            _require_fitting(upload, chunk, resources.settings.upload_max_bytes)
+            return await _take(resources, upload, chunk)
+        except _TooLongError:
+            if chunk.is_last is not None:
+                await _end_too_long(resources, upload)
+            raise
+
+
+async def _take(resources: Resources, upload: Upload, chunk: Chunk) -> int:
+    owner = secrets.token_hex(8)
+    async with resources.database.session() as session:
+        taken = await upload_parts.take_writer(
+            session, upload.id, owner=owner, offset=chunk.offset, now=resources.database.now()
+        )
+    if not taken:
+        raise await _why_not_taken(resources, upload.id, chunk)
+    with resources.senders.begin(_sender_name(upload.user_id, upload.id)) as sender:
+        return await _Append(resources, upload, chunk, sender, owner=owner).run()
+
+
+class _TooLongError(InconsistentLengthError):
+    """There are more bytes than the file has by its length."""
+
+
+async def _end_too_long(resources: Resources, upload: Upload) -> None:
+    """Give up an upload whose bytes went beyond its length: the draft trusts neither from then on."""
+    problem = InconsistentLengthError("More bytes came than were announced; begin a new upload.")
+    async with resources.database.session() as session:
+        ended = await uploads.set_state(
+            session,
+            upload.id,
+            UploadState.FAILED,
+            now=resources.database.now(),
+            only_from={UploadState.RECEIVING},
+            detail=problem.detail,
+            values={"error": problem.record(), "expires_at": None},
+        )
+        places = await upload_parts.delete_parts(session, [upload.id]) if ended else []
+        wake_after_commit(session, upload_topic(upload.id))
+    for place in places:
+        await resources.storage.delete(place)
+
+
+async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upload:
+    """Take note of the file's length where it was not known when the upload began."""
+    if chunk.total is None or chunk.total == upload.total_bytes:
+        return upload
+    if upload.total_bytes is not None or chunk.total < chunk.offset:
+        raise InconsistentLengthError
+    if chunk.total > resources.settings.upload_max_bytes:
+        raise too_large(resources.settings.upload_max_bytes)
+    async with resources.database.session() as session:
+        await users.require_open(session, upload.user_id)
+        current = await uploads.get_upload(session, upload.id)
+        if current is None or current.total_bytes not in {None, chunk.total}:
+            raise InconsistentLengthError
+        await require_room_for_length(session, resources, upload=current, size=chunk.total)
+        known = await uploads.set_values(
+            session, upload.id, {"total_bytes": chunk.total}, only_in={UploadState.RECEIVING}
+        )
+    if not known:
+        raise await _why_not_taken(resources, upload.id, chunk)
+    return upload._replace(total_bytes=chunk.total, reserved_bytes=chunk.total)
+
+
+def _require_fitting(upload: Upload, chunk: Chunk, largest: int) -> None:
+    """Refuse before the first byte what cannot become the file that was announced."""
+    if chunk.length is None:
+        return
+    end = chunk.offset + chunk.length
+    if upload.total_bytes is None:
+        if end > largest:
+            raise too_large(largest)
+    elif end > upload.total_bytes:
+        raise _TooLongError(f"The upload was announced with {upload.total_bytes} bytes; these end at {end}.")
+
+
+async def _why_not_taken(
+    resources: Resources, upload_id: str, chunk: Chunk, *, was_ours: bool = False
+) -> Problem:
+    async with resources.database.session() as session:
+        upload = await uploads.get_upload(session, upload_id)
+    if upload is None or upload.state in {UploadState.CANCELLED, UploadState.FAILED}:
+        return UploadGoneError()
+    received = upload.received_bytes or 0
+    if was_ours and upload.state == UploadState.RECEIVING:
+        return UploadStateError("Another request sends bytes of this upload; ask with HEAD where it stands.")
+    if received != chunk.offset:
+        return OffsetMismatchError.between(expected=received, provided=chunk.offset)
+    if upload.state == UploadState.RECEIVING:
+        return UploadGoneError("The upload has expired; begin a new one.")
+    if chunk.is_last is not None and chunk.length != 0:
+        return InconsistentLengthError("The upload has all its bytes already.")
+    return UploadCompletedError()
+
+
+class _Append:
+    """One request's bytes on their way into an upload."""
+
+    def __init__(
+        self, resources: Resources, upload: Upload, chunk: Chunk, sender: Sender, *, owner: str
+    ) -> None:
+        self._resources = resources
+        self._upload = upload
+        self._chunk = chunk
+        self._sender = sender
+        self._owner = owner
+        largest = resources.settings.upload_max_bytes if upload.total_bytes is None else upload.total_bytes
+        self._most = largest - chunk.offset
+        self._room = Reservation(
+            resources,
+            user_id=upload.user_id,
+            upload_id=upload.id,
+            reserved_bytes=upload.reserved_bytes if upload.total_bytes is None else upload.total_bytes,
+            stored_bytes=chunk.offset,
+        )
+        self._has_tried = False
+        self._recorded = 0
+        self._recorded_at = time.monotonic()
+
+    async def run(self) -> int:
+        """Return the offset after the last byte that counts."""
+        async with self._resources.storage.writer(self._upload.id, self._chunk.offset) as writer:
+            try:
+                await self._take(writer)
+                is_last = self._is_last(self._chunk.offset + writer.length)
+            except BaseException:
+                # The client went away or has gone silent, or we are shutting down: what came stays.
+                await asyncio.shield(self._keep(writer))
+                raise
+            await self._record(writer, is_last=is_last)
+            return self._chunk.offset + writer.length
+
+    async def _take(self, writer: PartWriter) -> None:
+        announced = self._chunk.announced
+        digest = hashlib.new(announced.algorithm, usedforsecurity=False) if announced else None
+        async for block in self._sender.read(self._chunk.stream):
+            if writer.length + len(block) > self._most:
+                raise self._too_long()
+            if digest is not None:
+                digest.update(block)  # At most the 64 KiB that the server reads at once.
+            await self._room.extend_to(self._chunk.offset + writer.length + len(block))
+            await writer.write(block)
+            await self._record_now_and_then(writer)
+        if self._sender.is_stopped:
+            raise UploadStateError("Another request has taken over.")
+        if self._chunk.length is not None and writer.length != self._chunk.length:
+            raise MalformedBodyError(
+                "The body breaks off before its end; go on from where the upload stands."
+            )
+        if announced and digest is not None and digest.digest() != announced.digest:
+            raise announced.problem
+
+    def _too_long(self) -> Problem:
+        if self._upload.total_bytes is None:
+            return too_large(self._resources.settings.upload_max_bytes)
+        return _TooLongError("More bytes came than were announced.")
+
+    def _is_last(self, end: int) -> bool:
+        total = self._upload.total_bytes
+        if self._upload.is_partial:
+            return False  # It has no end of its own: it is joined with others.
+        if self._chunk.is_last is None:
+            return end == total
+        if self._chunk.is_last and total not in {None, end}:
+            raise InconsistentLengthError(f"The upload was announced with {total} bytes; these end at {end}.")
+        return self._chunk.is_last
+
+    async def _record_now_and_then(self, writer: PartWriter) -> None:
+        if self._chunk.announced:
+            return
+        is_due = time.monotonic() - self._recorded_at > RECORD_SECONDS
+        if writer.length - self._recorded >= RECORD_BYTES or (is_due and writer.length > self._recorded):
+            await self._record(writer, is_last=False, is_end=False)
+
+    async def _keep(self, writer: PartWriter) -> None:
+        if self._chunk.announced:
+            await writer.discard()
+        elif writer.length > self._recorded:
+            try:
+                await self._record(writer, is_last=False)
+            except Problem as problem:
+                # The client has come back already in another request, or the disk is full.
+                log.info("bytes before a break do not count", upload=self._upload.id, reason=problem.detail)
+            except Exception:
+                log.exception("bytes before a break were not kept", upload=self._upload.id)
+
+    async def _record(self, writer: PartWriter, *, is_last: bool, is_end: bool = True) -> None:
+        parts = await writer.flush()
+        received = self._chunk.offset + writer.length
+        now = self._resources.database.now()
+        # The answer to an earlier try may have been lost; then its bytes may count.
+        is_first, self._has_tried = not self._has_tried, True
+        async with self._resources.database.session() as session:
+            counts = await upload_parts.add_parts(
+                session,
+                self._upload.id,
+                parts,
+                owner=self._owner,
+                received_bytes=received,
+                expires_at=expiry(self._resources),
+            )
+            if counts and is_end and self._upload.total_bytes is None:
+                # What was reserved ahead of the bytes is for others again.
+                counts = await upload_room.set_reserved(session, self._upload.id, received)
+            if counts and is_last:
+                counts = await uploads.set_state(
+                    session,
+                    self._upload.id,
+                    UploadState.VERIFYING,
+                    now=now,
+                    owner=self._owner,
+                    available_at=now,
+                    values={"total_bytes": received, "expires_at": None},
+                )
+                wake_after_commit(session, UPLOADS)
+            if counts:
+                wake_after_commit(session, upload_topic(self._upload.id))
+        if not counts:
+            if is_first:
+                await writer.discard()
+            raise await _why_not_taken(self._resources, self._upload.id, self._chunk, was_ours=True)
+        self._recorded, self._recorded_at = writer.length, time.monotonic()
+
+
+def expiry(resources: Resources) -> datetime:
+    """Return when an upload is given up that nobody touches from now on."""
+    return resources.database.now() + timedelta(hours=resources.settings.upload_expire_hours)

@@ -1,0 +1,193 @@
+"""The table of an upload, looked at and converted in a child process, no more at once than the machine can bear."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import structlog
+
+from app.core.errors import DatasetRefusedError, QuotaExceededError, StorageFullError
+from app.db.uploads import Upload
+from app.resources import Resources
+from app.tabular import (
+    Conversion,
+    ConversionRequest,
+    Limits,
+    ProcessLimits,
+    Profile,
+    Progress,
+    TabularError,
+    format_of,
+)
+from app.tabular.failures import where_to_correct
+from app.tabular.process import convert_in_process, profile_in_process
+from app.tabular.types import ProgressSink
+from app.uploads.working_space import NO_ROOM, WorkingFile, require_working_room, size_of
+from app.worker.host_semaphore import MachineSlots
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+NOT_THE_TABLES_FAULT = frozenset({"interrupted", "storage-failed"})
+"""How a conversion can fail that may succeed the next time."""
+
+Report = Callable[[str, int, int | None], None]
+"""Takes the phase, how many bytes of the file are done, and of how many."""
+
+
+class TryAgainError(Exception):
+    """A step did not end, for a reason that passes."""
+
+
+class Converter:
+    """What turns the uploads of one worker into ARFF."""
+
+    def __init__(self, resources: Resources, machine: MachineSlots) -> None:
+        self._resources = resources
+        self._machine = machine
+
+    async def convert(self, upload: Upload, report: Report) -> Conversion:
+        """Make the ARFF file of the source file.
+
+        Raises:
+            DatasetRefusedError: the table cannot be published as it is.
+            QuotaExceededError: the owner may not have as much.
+            StorageFullError: there is no room for it now.
+            TryAgainError: it could not be converted now.
+        """
+        request = self._request(upload)
+        profile = self._resources.storage.path(upload.id, "profile")
+        kept = (upload.received_bytes or 0) + await asyncio.to_thread(size_of, profile)
+
+        async def work(request: ConversionRequest) -> Conversion:
+            return await convert_in_process(request, self._limits(), _sink(report))
+
+        return await self._in_room(upload, request, kept, work)
+
+    async def profile(self, upload: Upload, report: Report) -> Profile:
+        """Look at the columns, and write down what there is to see of them.
+
+        Raises:
+            DatasetRefusedError: there is nothing that can be seen.
+            QuotaExceededError, StorageFullError: as `convert`.
+            TryAgainError: it could not be looked at now.
+        """
+        target = self._resources.storage.path(upload.id, "profile")
+        request = replace(self._request(upload), target=target)
+
+        async def work(request: ConversionRequest) -> Profile:
+            try:
+                return await profile_in_process(request, self._limits(), _sink(report))
+            except TabularError as error:
+                if error.slug != "unknown-column":
+                    raise
+            # A draft: its owner sees which columns there are, and is told of the name before it is published.
+            bare = replace(request, **_NOTHING_CHOSEN)
+            return await profile_in_process(bare, self._limits(), _sink(report))
+
+        return await self._in_room(upload, request, upload.received_bytes or 0, work)
+
+    async def _in_room(
+        self,
+        upload: Upload,
+        request: ConversionRequest,
+        kept_bytes: int,
+        work: Callable[[ConversionRequest], Coroutine[Any, Any, T]],
+    ) -> T:
+        """Have a file made within what the machine, its disk and the owner's quota have room for, and count it."""
+        file = WorkingFile(self._resources, upload, request.target, kept_bytes=kept_bytes)
+        async with self._machine.take():
+            limits = replace(
+                request.limits,
+                min_free_bytes=await require_working_room(self._resources),
+                max_kept_bytes=await file.quota_left(),
+            )
+            with _told_to_the_owner(upload, file):
+                made = await file.watch(work(replace(request, limits=limits)))
+        try:
+            await file.count(await asyncio.to_thread(size_of, request.target))
+        except QuotaExceededError:
+            await asyncio.to_thread(request.target.unlink, missing_ok=True)
+            raise
+        return made
+
+    def _request(self, upload: Upload) -> ConversionRequest:
+        """Return what the description asks of the conversion; a draft may lack a name."""
+        settings, storage = self._resources.settings, self._resources.storage
+        description = upload.description or {}
+        kind = format_of(upload.file_name)
+        if kind is None:
+            raise DatasetRefusedError("The file's name does not say what it is.")
+        classes = (
+            dict.fromkeys(description["def_tar_att"], "nominal") if description["classification"] else {}
+        )
+        return ConversionRequest(
+            source=storage.path(upload.id, "source"),
+            target=storage.path(upload.id, "arff"),
+            format=kind.format,
+            is_compressed=kind.is_compressed,
+            repair=description["repair"],
+            relation=description["dataset_name"] or "draft",
+            target_attributes=tuple(description["def_tar_att"]),
+            row_id_attribute=description["row_id_attribute"],
+            ignore_attributes=tuple(description["ignore_attribute"]),
+            attributes={**classes, **description["attributes"]},
+            limits=Limits(
+                max_columns=settings.max_columns,
+                max_labels=settings.max_labels,
+                max_cell_bytes=settings.max_cell_bytes,
+                max_unpacked_bytes=settings.max_unpacked_bytes,
+            ),
+        )
+
+    def _limits(self) -> ProcessLimits:
+        settings = self._resources.settings
+        return ProcessLimits(
+            memory_bytes=settings.conversion_memory_bytes,
+            cpu_seconds=settings.conversion_cpu_seconds,
+            # Other processes want the processor, too.
+            wall_seconds=settings.conversion_cpu_seconds * 4,
+            file_bytes=settings.max_unpacked_bytes,
+        )
+
+
+_NOTHING_CHOSEN: dict[str, Any] = {
+    "target_attributes": (),
+    "row_id_attribute": None,
+    "ignore_attributes": (),
+    "attributes": {},
+}
+
+
+def _sink(report: Report) -> ProgressSink:
+    def sink(made: Progress) -> None:
+        report("converting" if made.phase == "writing" else "inspecting", made.done_bytes, made.total_bytes)
+
+    return sink
+
+
+@contextmanager
+def _told_to_the_owner(upload: Upload, file: WorkingFile) -> Iterator[None]:
+    """Turn what is wrong with a table into a problem, and what is not its fault into another attempt."""
+    try:
+        yield
+    except TabularError as error:
+        if error.fault is not None:
+            log.error("a conversion cannot use the disk", upload=upload.id, fault=error.fault)  # noqa: TRY400 - the child's
+        if error.slug == "no-room":
+            raise StorageFullError(NO_ROOM) from error
+        if error.slug == "over-quota":
+            raise file.over_quota() from error
+        if error.slug in NOT_THE_TABLES_FAULT:
+            raise TryAgainError(str(error)) from error
+        raise DatasetRefusedError(
+            str(error),
+            reason=error.slug,
+            row=error.row,
+            line=error.line,
+            column=error.column,
+            hint=error.hint,
+            correct=where_to_correct(error, repair=(upload.description or {}).get("repair", True)),
+        ) from error

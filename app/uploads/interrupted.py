@@ -1,0 +1,39 @@
+"""Forms whose receiver is gone: said so in their rows, and their bytes removed."""
+
+import structlog
+
+from app.core.errors import MalformedBodyError
+from app.db import upload_parts, uploads
+from app.db.engine import wake_after_commit
+from app.db.uploads import UploadState
+from app.events.wakeups import upload_topic
+from app.resources import Resources
+
+log = structlog.get_logger(__name__)
+
+
+async def end_interrupted(resources: Resources, upload_id: str) -> bool:
+    """Give up a form whose receiver's lease is over, key and bytes included; False if it is not, or the form has ended.
+
+    The receiver may live, and have slept: then it finds that its bytes do not count.
+    """
+    now = resources.database.now()
+    problem = MalformedBodyError("The upload broke off before its last byte; send it again.")
+    async with resources.database.session() as session:
+        ended = await uploads.set_state(
+            session,
+            upload_id,
+            UploadState.FAILED,
+            now=now,
+            # It may go on or have ended in this very moment; then its bytes are needed.
+            only_if=uploads.is_interrupted(now),
+            detail=problem.detail,
+            values={"error": problem.record(), "idempotency_key": None},
+        )
+        if ended:
+            await upload_parts.delete_parts(session, [upload_id])
+            wake_after_commit(session, upload_topic(upload_id))
+    if ended:
+        log.info("upload broke off", upload=upload_id)
+        await resources.storage.delete(upload_id)
+    return ended

@@ -1,0 +1,47 @@
+"""What an upload leaves on the disk when it ends: at most the file, and only where another attempt may need it."""
+
+import asyncio
+from collections.abc import Sequence
+
+from app.core.errors import BytesLostError, DigestMismatchError, Problem
+from app.db import upload_parts
+from app.resources import Resources
+from app.storage.parts import Part
+from app.uploads.working_space import size_of
+
+
+async def get_parts(resources: Resources, upload_id: str) -> Sequence[Part]:
+    """Return the parts of the upload's file."""
+    async with resources.database.session() as session:
+        return await upload_parts.get_parts(session, upload_id)
+
+
+async def forget_bytes(resources: Resources, upload_id: str) -> None:
+    """Remove every byte of an upload, and count none of them any more."""
+    async with resources.database.session() as session:
+        places = await upload_parts.delete_parts(session, [upload_id])
+    for place in places:
+        await resources.storage.delete(place)
+
+
+async def bytes_to_keep(resources: Resources, upload_id: str) -> int:
+    """Return how many bytes a failed upload counts for, until another attempt or the janitor comes."""
+    profile = resources.storage.path(upload_id, "profile")
+    parts = await get_parts(resources, upload_id)
+    return sum(part.length for part in parts) + await asyncio.to_thread(size_of, profile)
+
+
+async def tidy_up_after(resources: Resources, upload_id: str, problem: Problem) -> None:
+    """Remove what no other attempt needs after this failure."""
+    if is_final(problem):
+        await forget_bytes(resources, upload_id)
+    else:
+        arff = resources.storage.path(upload_id, "arff")
+        await asyncio.to_thread(arff.unlink, missing_ok=True)
+
+
+def is_final(problem: Problem) -> bool:
+    """Say whether the same bytes can never be published."""
+    return (
+        isinstance(problem, BytesLostError | DigestMismatchError) or problem.members.get("correct") == "file"
+    )

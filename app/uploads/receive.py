@@ -1,0 +1,235 @@
+"""Taking one form with a whole file: what it brings goes to storage as it comes, and the row tells how it went."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from sqlalchemy.exc import IntegrityError
+
+from app.core.bodies import too_large
+from app.core.errors import (
+    BodyTooLargeError,
+    FormatNotSupportedError,
+    MalformedBodyError,
+    Problem,
+    ValidationFailedError,
+)
+from app.core.multipart import PartEnd, PartEvent, PartStart
+from app.db import upload_parts, uploads, users
+from app.db.engine import wake_after_commit
+from app.db.receivers import RECEIVER_LEASE
+from app.db.uploads import NewUpload, UploadState
+from app.events.wakeups import UPLOADS
+from app.resources import Resources
+from app.storage.parts import Part
+from app.tabular import format_of
+from app.uploads.admission import Reservation, require_room
+from app.uploads.creation import still_coming
+from app.uploads.metadata import METADATA_BYTES, Checked, check_metadata, require_printable
+
+
+@dataclass(slots=True)
+class _Form:
+    """What has come of the form so far."""
+
+    upload_id: str | None = None
+    parts: list[Part] | None = None
+    length: int = 0
+    metadata: Checked | None = None
+
+
+class FormReceiver:
+    """Takes one form: the file goes to storage, the metadata is checked, the row tells how it went.
+
+    Whatever breaks off in between leaves a row in the state `receiving` whose lease runs out; the janitor, or the same
+    form sent again, then says so and removes the bytes.
+    """
+
+    def __init__(
+        self,
+        resources: Resources,
+        *,
+        user_id: int,
+        publish: bool,
+        idempotency: tuple[str, str] | None,
+        declared: int | None,
+    ) -> None:
+        self._resources = resources
+        self._user_id = user_id
+        self._publish = publish
+        self._idempotency = idempotency
+        self._owner = secrets.token_hex(8)
+        self._declared = declared
+        self._form = _Form()
+
+    async def receive(self, events: AsyncIterator[PartEvent]) -> str:
+        """Return the id of an upload whose bytes are safe and whose row is `verifying`.
+
+        Raises:
+            FormatNotSupportedError: the file's name ends in something we cannot read.
+            BodyTooLargeError: the file is larger than the limit.
+            ValidationFailedError: a part is missing, or the metadata is not what OpenML takes.
+            StorageFullError: the disk is full.
+        """
+        try:
+            with ExitStack() as leases:
+                await self._read_form(events, leases)
+                return await self._accept(self._form.metadata)
+        except Problem as problem:
+            await self._give_up(problem)
+            raise
+        except BaseException:
+            # The client went away, or we are shutting down.
+            await asyncio.shield(
+                self._give_up(MalformedBodyError("The upload broke off before its last byte; send it again."))
+            )
+            raise
+
+    async def _read_form(self, events: AsyncIterator[PartEvent], leases: ExitStack) -> None:
+        async for event in events:
+            if not isinstance(event, PartStart):
+                continue
+            if event.name == "dataset" and event.file_name is not None:
+                upload_id = await self._begin(event.file_name)
+                leases.enter_context(self._resources.receivers.hold(upload_id, owner=self._owner))
+                await self._read_file(upload_id, events)
+            elif event.name == "metadata":
+                content = await _read_small(events)
+                # At once: where it comes first and is wrong, nobody sends the file for nothing.
+                self._form.metadata = await self._resources.checks.run_for(
+                    self._user_id, check_metadata, content
+                )
+
+    async def _read_file(self, upload_id: str, events: AsyncIterator[PartEvent]) -> None:
+        limit = self._resources.settings.upload_max_bytes
+        room = Reservation(
+            self._resources,
+            user_id=self._user_id,
+            upload_id=upload_id,
+            reserved_bytes=self._declared or 0,
+            stored_bytes=0,
+        )
+        async with self._resources.storage.writer(upload_id, 0) as writer:
+            async for event in events:
+                if isinstance(event, PartEnd):
+                    break
+                if isinstance(event, bytes):
+                    if writer.length + len(event) > limit:
+                        raise too_large(limit)
+                    await room.extend_to(writer.length + len(event))
+                    await writer.write(event)
+            self._form.parts = list(await writer.flush())
+            self._form.length = writer.length
+
+    async def _begin(self, file_name: str) -> str:
+        """Write the row and reserve the room in one transaction: of many forms at once only those pass that fit."""
+        if self._form.upload_id is not None:
+            raise MalformedBodyError("The form has two files; send one.")
+        require_printable(file_name)
+        kind = format_of(file_name)
+        if kind is None:
+            raise FormatNotSupportedError
+        upload_id = self._form.upload_id = secrets.token_hex(16)
+        now = self._resources.database.now()
+        key, digest = self._idempotency or (None, None)
+        new = NewUpload(
+            id=upload_id,
+            user_id=self._user_id,
+            file_name=file_name,
+            format=kind.format,
+            created_at=now,
+            available_at=now + RECEIVER_LEASE,
+            owner=self._owner,
+            reserved_bytes=self._declared or 0,
+            publish_requested=self._publish,
+            idempotency_key=key,
+            request_digest=digest,
+        )
+        try:
+            async with self._resources.database.session() as session:
+                await users.require_open(session, self._user_id)
+                await require_room(session, self._resources, user_id=self._user_id, size=self._declared)
+                await uploads.add_upload(session, new)
+        except IntegrityError:
+            self._form.upload_id = None
+            raise still_coming() from None
+        return upload_id
+
+    async def _accept(self, metadata: Checked | None) -> str:
+        if metadata is None:
+            raise ValidationFailedError.for_fields(
+                [{"field": "metadata", "message": "Send the description as JSON."}]
+            )
+        upload_id, parts = self._form.upload_id, self._form.parts
+        if upload_id is None or parts is None:
+            raise ValidationFailedError.for_fields(
+                [{"field": "dataset", "message": "Send a file in the part `dataset`."}]
+            )
+        now = self._resources.database.now()
+        async with self._resources.database.session() as session:
+            accepted = await upload_parts.add_parts(
+                session,
+                upload_id,
+                parts,
+                owner=self._owner,
+                received_bytes=self._form.length,
+                expires_at=None,
+            ) and await uploads.set_state(
+                session,
+                upload_id,
+                UploadState.VERIFYING,
+                now=now,
+                owner=self._owner,
+                available_at=now,
+                values={
+                    "total_bytes": self._form.length,
+                    "reserved_bytes": self._form.length,
+                    "description": metadata.values,
+                    "repairs": metadata.repairs,
+                    "warnings": metadata.warnings,
+                },
+            )
+            wake_after_commit(session, UPLOADS)
+        if not accepted:
+            raise _took_too_long()
+        return upload_id
+
+    async def _give_up(self, problem: Problem) -> None:
+        upload_id = self._form.upload_id
+        if upload_id is None:
+            return
+        async with self._resources.database.session() as session:
+            was_ours = await uploads.set_state(
+                session,
+                upload_id,
+                UploadState.FAILED,
+                now=self._resources.database.now(),
+                owner=self._owner,
+                detail=problem.detail,
+                # What broke off may be sent again under the same key.
+                values={"error": problem.record(), "idempotency_key": None},
+            )
+            if was_ours:
+                await upload_parts.delete_parts(session, [upload_id])
+        # Else they are somebody else's to remove, or are needed: the row may say so though its commit was not answered.
+        if was_ours:
+            await self._resources.storage.delete(upload_id)
+
+
+def _took_too_long() -> MalformedBodyError:
+    """The process slept past its lease, and the janitor has cleaned up."""
+    return MalformedBodyError("The upload took a break too long; send it again.")
+
+
+async def _read_small(events: AsyncIterator[PartEvent]) -> bytes:
+    content = bytearray()
+    async for event in events:
+        if isinstance(event, PartEnd):
+            break
+        if isinstance(event, bytes):
+            content += event
+            if len(content) > METADATA_BYTES:
+                raise BodyTooLargeError(f"The metadata is larger than {METADATA_BYTES} bytes.")
+    return bytes(content)

@@ -1,0 +1,196 @@
+"""The one-request upload of the SPA, and what an upload may hold."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response, status
+
+from app.core.api_keys import is_api_key
+from app.core.bodies import BoundedRoute, reads_body, stream_body
+from app.core.components import headers
+from app.core.errors import (
+    ApiKeyMissingError,
+    BodyStalledError,
+    BodyTooLargeError,
+    DatasetRefusedError,
+    FormatNotSupportedError,
+    IdempotencyKeyReusedError,
+    MalformedBodyError,
+    QuotaExceededError,
+    StillWorkingError,
+    StorageFullError,
+    StorageUnavailableError,
+    TooBusyError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    UploadStateError,
+    ValidationFailedError,
+)
+from app.core.http import OPENML_PROBLEMS, declare
+from app.core.limits import Hit, hits_from
+from app.core.multipart import read_parts
+from app.core.visitor import Visitor
+from app.db.users import Account
+from app.deps import ResourcesDep, SettingsDep, UploaderDep, VisitorDep
+from app.openml.licences import LICENCES
+from app.openml.repairs import RepairResponse
+from app.resources import Resources
+from app.tabular import SUFFIXES
+from app.uploads import service
+from app.uploads.admission import admit
+from app.uploads.creation import FormKey, find_by_form_key
+from app.uploads.described import FORM
+from app.uploads.metadata import METADATA_BYTES
+from app.uploads.receive import FormReceiver
+from app.uploads.schemas import (
+    DraftResponse,
+    FormatNotSupportedResponse,
+    LicenceResponse,
+    LimitsResponse,
+    UploadAcceptedResponse,
+    UploadResponse,
+)
+
+router = APIRouter(tags=["datasets"], route_class=BoundedRoute)
+FORM_BYTES = METADATA_BYTES + (1 << 20)
+"""What a form may hold beside the file."""
+ALREADY_THERE = (
+    "You have published this very file under this name before, and this is that dataset; send `allow_duplicate` in the "
+    "metadata to publish it once more."
+)
+ACCEPTED: dict[int | str, dict[str, Any]] = {
+    status.HTTP_202_ACCEPTED: {
+        "model": UploadAcceptedResponse,
+        "description": "With `Prefer: respond-async`: the bytes are safe, and the rest goes on by itself.",
+        "headers": headers("Location", "Preference-Applied"),
+    }
+}
+
+
+@router.get("/limits")
+async def get_limits(settings: SettingsDep) -> LimitsResponse:
+    """Say what an upload may hold."""
+    return LimitsResponse(
+        suffixes=list(SUFFIXES),
+        upload_bytes=settings.upload_max_bytes,
+        unpacked_bytes=settings.max_unpacked_bytes,
+        columns=settings.max_columns,
+        labels=settings.max_labels,
+        cell_bytes=settings.max_cell_bytes,
+        unfinished_uploads=settings.uploads_per_user,
+        unfinished_bytes=settings.upload_user_bytes,
+    )
+
+
+@router.get("/licences")
+async def list_licences() -> list[LicenceResponse]:
+    """List licences to choose from."""
+    return [LicenceResponse(**licence._asdict()) for licence in LICENCES]
+
+
+FORM_PROBLEMS = declare(
+    UnauthorizedError,
+    MalformedBodyError,
+    BodyStalledError,
+    BodyTooLargeError,
+    QuotaExceededError,
+    ApiKeyMissingError,
+    UploadStateError,
+    ValidationFailedError,
+    IdempotencyKeyReusedError,
+    TooManyRequestsError,
+    TooBusyError,
+    StorageFullError,
+    StorageUnavailableError,
+)
+
+
+@router.post(
+    "/data-upload",
+    openapi_extra=FORM,
+    responses={
+        **ACCEPTED,
+        **FORM_PROBLEMS,
+        **declare(
+            ValidationFailedError,
+            DatasetRefusedError,
+            IdempotencyKeyReusedError,
+            UploadStateError,
+            *OPENML_PROBLEMS,
+            TooBusyError,
+            StillWorkingError,
+        ),
+    },
+)
+@reads_body
+async def upload_dataset(
+    request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep, response: Response
+) -> UploadResponse | UploadAcceptedResponse | FormatNotSupportedResponse:
+    """Publish a table on OpenML under one's own name, and wait until OpenML has it."""
+    try:
+        upload_id = await _receive_form(request, uploader, resources, visitor, publish=True)
+    except FormatNotSupportedError:
+        return FormatNotSupportedResponse()
+    if _wants_no_wait(request):
+        path = f"/uploads/{upload_id}"
+        response.status_code = status.HTTP_202_ACCEPTED
+        response.headers.update({"Location": path, "Preference-Applied": "respond-async"})
+        return UploadAcceptedResponse(upload_id=upload_id, status_path=path)
+    published_id, outcome = await service.wait_for_outcome(resources, upload_id)
+    dataset_id = outcome.dataset_id or 0
+    return UploadResponse(
+        id=dataset_id,
+        url=resources.openml.dataset_url(dataset_id),
+        upload_id=published_id,
+        warnings=[*outcome.warnings, *([ALREADY_THERE] if published_id != upload_id else [])],
+        repairs=[RepairResponse.model_validate(repair) for repair in outcome.repairs],
+    )
+
+
+@router.post("/data-edit-upload", openapi_extra=FORM, responses=FORM_PROBLEMS)
+@reads_body
+async def upload_draft(
+    request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep
+) -> DraftResponse | FormatNotSupportedResponse:
+    """Take a table to look at before it is published: its columns, their types, what would be changed."""
+    try:
+        return DraftResponse(msg=await _receive_form(request, uploader, resources, visitor, publish=False))
+    except FormatNotSupportedError:
+        return FormatNotSupportedResponse()
+
+
+async def _receive_form(
+    request: Request, uploader: Account, resources: Resources, visitor: Visitor, *, publish: bool
+) -> str:
+    """Return the number of the upload whose bytes came with the form, or came before with the same key."""
+    if not is_api_key(uploader.api_key):
+        raise ApiKeyMissingError
+    await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", visitor))
+    declared = request.headers.get("content-length", "")
+    body = stream_body(
+        request,
+        limit_bytes=resources.settings.upload_max_bytes,
+        form_bytes=FORM_BYTES,
+        stall_seconds=resources.settings.upload_stall_seconds,
+    )
+    key = request.headers.get("idempotency-key")
+    idempotency = None
+    if key is not None:
+        idempotency = FormKey.of(uploader.id, key, path=request.url.path, declared=declared)
+        if earlier := await find_by_form_key(resources, idempotency):
+            return earlier
+    with resources.receives.take(uploader.id):
+        # What is beside the file is little; whether that is too large is seen while it comes.
+        most = resources.settings.upload_max_bytes
+        size = min(int(declared), most) if declared.isdigit() else None
+        await admit(resources, user_id=uploader.id, size=size)
+        events = read_parts(body, request.headers.get("content-type", ""))
+        receiver = FormReceiver(
+            resources, user_id=uploader.id, publish=publish, idempotency=idempotency, declared=size
+        )
+        return await receiver.receive(events)
+
+
+def _wants_no_wait(request: Request) -> bool:
+    """Say whether the client asks for `Prefer: respond-async` (RFC 7240)."""
+    wishes = ",".join(request.headers.getlist("prefer")).split(",")
+    return any(wish.partition(";")[0].strip().lower() == "respond-async" for wish in wishes)

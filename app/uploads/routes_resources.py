@@ -1,0 +1,184 @@
+"""Uploads as resources: listed, shown, published, tried again, previewed, watched."""
+
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response, status
+from fastapi.sse import EventSourceResponse
+
+from app.core.bodies import BoundedRoute, reads_body
+from app.core.errors import (
+    BytesLostError,
+    MalformedBodyError,
+    NotFoundError,
+    StorageUnavailableError,
+    TooBusyError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    UploadGoneError,
+    UploadStateError,
+    ValidationFailedError,
+)
+from app.core.http import declare
+from app.db.uploads import ENDED, UploadState
+from app.deps import CountedUploaderDep, ResourcesDep, SessionDep
+from app.uploads import service
+from app.uploads import status as upload_status
+from app.uploads.bodies import HEADER_PROBLEMS, read_json, require_understood
+from app.uploads.described import CHANGE, EVENTS, FOLLOW
+from app.uploads.preview import show_preview
+from app.uploads.schemas import (
+    PreviewResponse,
+    UploadDetailResponse,
+    UploadsResponse,
+)
+from app.uploads.watch import last_seen, look, watch
+
+router = APIRouter(
+    prefix="/uploads",
+    tags=["uploads"],
+    dependencies=[Depends(require_understood)],
+    responses=declare(*HEADER_PROBLEMS),
+    route_class=BoundedRoute,
+)
+PAGE_LENGTH = 100
+PREVIEW_LENGTH = 200
+MOST_POSITIONS = 1_000_000
+
+
+@router.get("", responses=declare(UnauthorizedError, NotFoundError, ValidationFailedError))
+async def list_uploads(
+    *,
+    uploader: CountedUploaderDep,
+    resources: ResourcesDep,
+    session: SessionDep,
+    limit: Annotated[int, Query(ge=1, le=PAGE_LENGTH)] = 25,
+    before: Annotated[str | None, Query(max_length=32, description="The `next` of the page before.")] = None,
+    state: Annotated[
+        list[UploadState] | None,
+        Query(max_length=len(UploadState), description="Only those in these states."),
+    ] = None,
+) -> UploadsResponse:
+    """List one's uploads and how each fares, newest first."""
+    return await upload_status.list_uploads(
+        session, resources.openml, user_id=uploader.id, limit=limit, before=before, states=state or []
+    )
+
+
+@router.get("/{upload_id}", responses=declare(UnauthorizedError, NotFoundError))
+async def get_upload(
+    upload_id: str, uploader: CountedUploaderDep, resources: ResourcesDep, session: SessionDep
+) -> UploadDetailResponse:
+    """Say how one of one's uploads fares, what is said of it, and every step so far."""
+    return await upload_status.describe_upload(
+        session, resources.openml, user_id=uploader.id, upload_id=upload_id
+    )
+
+
+@router.post(
+    "/{upload_id}/publish",
+    status_code=status.HTTP_202_ACCEPTED,
+    openapi_extra=CHANGE,
+    responses=declare(
+        UnauthorizedError,
+        NotFoundError,
+        UploadStateError,
+        UploadGoneError,
+        *HEADER_PROBLEMS,
+        MalformedBodyError,
+        ValidationFailedError,
+    ),
+)
+@reads_body
+async def publish_upload(
+    upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
+) -> UploadDetailResponse:
+    """Let an upload go to OpenML, now or as soon as its bytes are in; the description may change once more with it."""
+    changes = await read_json(request)
+    await service.publish_upload(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
+    return await upload_status.show_upload(resources, user_id=uploader.id, upload_id=upload_id)
+
+
+@router.post(
+    "/{upload_id}/retry",
+    status_code=status.HTTP_202_ACCEPTED,
+    openapi_extra=CHANGE,
+    responses=declare(
+        UnauthorizedError,
+        NotFoundError,
+        UploadStateError,
+        *HEADER_PROBLEMS,
+        MalformedBodyError,
+        ValidationFailedError,
+    ),
+)
+@reads_body
+async def retry_upload(
+    upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
+) -> UploadDetailResponse:
+    """Try a failed upload again with the bytes that are here, and perhaps another description.
+
+    So goes on, with `allow_duplicate` or another name, what its owner looked at and then was a duplicate.
+    """
+    changes = await read_json(request)
+    await service.retry_upload(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
+    return await upload_status.show_upload(resources, user_id=uploader.id, upload_id=upload_id)
+
+
+@router.get(
+    "/{upload_id}/preview",
+    responses=declare(
+        UnauthorizedError,
+        NotFoundError,
+        UploadStateError,
+        UploadGoneError,
+        ValidationFailedError,
+        StorageUnavailableError,
+        BytesLostError,
+    ),
+)
+async def get_upload_preview(
+    *,
+    upload_id: str,
+    uploader: CountedUploaderDep,
+    resources: ResourcesDep,
+    first: Annotated[int, Query(ge=0, le=MOST_POSITIONS, description="Skip so many columns.")] = 0,
+    columns: Annotated[int, Query(ge=1, le=PREVIEW_LENGTH, description="Give at most so many.")] = 200,
+    search: Annotated[
+        str, Query(max_length=200, description="Only columns with this in their name, in any case.")
+    ] = "",
+) -> PreviewResponse:
+    """Say of each column what it would be published as and why, what else it could be, and what is in it."""
+    async with resources.database.session() as session:
+        upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+    return await show_preview(resources, upload, first=first, columns=columns, search=search)
+
+
+@router.get(
+    "/{upload_id}/events",
+    response_class=Response,
+    openapi_extra=FOLLOW,
+    responses={
+        status.HTTP_200_OK: EVENTS,
+        status.HTTP_204_NO_CONTENT: {"description": "Nothing more will happen, and you have seen all of it."},
+        **declare(UnauthorizedError, NotFoundError, TooManyRequestsError, TooBusyError),
+    },
+)
+async def watch_upload(
+    upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
+) -> Response:
+    """Follow an upload as server-sent events: `state` for each step, `upload` whenever anything has changed."""
+    after = last_seen(request.headers.get("last-event-id"))
+    upload, events = await look(resources, user_id=uploader.id, upload_id=upload_id)
+    if upload.state in ENDED and events and events[-1].id <= after:
+        return Response(status_code=status.HTTP_204_NO_CONTENT)
+    story = watch(resources, user_id=uploader.id, upload_id=upload_id, after=after)
+    # The first event is made before the answer begins: whoever is one too many is told so properly.
+    first = await anext(story)
+    return EventSourceResponse(_joined(first, story), headers={"X-Accel-Buffering": "no"})
+
+
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for event in rest:
+        yield event

@@ -1,0 +1,265 @@
+"""Uploads as resources, their bytes: begun, sent in as many requests as the line needs, given up."""
+
+from typing import Any
+
+from fastapi import APIRouter, Depends, Request, Response, status
+
+from app.core.api_keys import is_api_key
+from app.core.bodies import BoundedRoute, reads_body
+from app.core.components import headers
+from app.core.errors import (
+    ApiKeyMissingError,
+    BodyStalledError,
+    BodyTooLargeError,
+    ChecksumMismatchError,
+    DigestMismatchError,
+    FormatNotSupportedError,
+    IdempotencyKeyReusedError,
+    InconsistentLengthError,
+    JoinedUploadError,
+    MalformedBodyError,
+    NotFoundError,
+    OffsetMismatchError,
+    Problem,
+    QuotaExceededError,
+    StorageFullError,
+    StorageUnavailableError,
+    TooBusyError,
+    TooManyRequestsError,
+    UnauthorizedError,
+    UploadCompletedError,
+    UploadGoneError,
+    UploadStateError,
+    ValidationFailedError,
+)
+from app.core.http import declare
+from app.core.limits import Hit, hits_from
+from app.db.uploads import Upload
+from app.deps import CountedUploaderDep, ResourcesDep, SessionDep, SettingsDep, VisitorDep
+from app.resources import Resources
+from app.uploads import ietf, service, tus
+from app.uploads import status as upload_status
+from app.uploads.append import Chunk, append, has_all_bytes, is_gone, let_earlier_end, require_nothing
+from app.uploads.bodies import (
+    HEADER_PROBLEMS,
+    hanging_up,
+    location_of,
+    read_chunk,
+    read_creation,
+    read_first_chunk,
+    read_json,
+    require_understood,
+    standing,
+)
+from app.uploads.concatenation import join_parts
+from app.uploads.creation import begin_upload
+from app.uploads.described import ASK, CREATE, GREETING, SEND, STANDING
+from app.uploads.dialects import dialect_of, fields_of
+from app.uploads.schemas import UploadDetailResponse
+
+router = APIRouter(
+    prefix="/uploads",
+    tags=["uploads"],
+    dependencies=[Depends(require_understood)],
+    responses=declare(*HEADER_PROBLEMS),
+    route_class=BoundedRoute,
+)
+BEGIN_PROBLEMS = (
+    *HEADER_PROBLEMS,
+    MalformedBodyError,
+    UnauthorizedError,
+    ApiKeyMissingError,
+    UploadStateError,
+    BodyStalledError,
+    BodyTooLargeError,
+    QuotaExceededError,
+    FormatNotSupportedError,
+    ValidationFailedError,
+    IdempotencyKeyReusedError,
+    TooManyRequestsError,
+    TooBusyError,
+    StorageFullError,
+    StorageUnavailableError,
+)
+BYTES_PROBLEMS = (
+    JoinedUploadError,
+    DigestMismatchError,
+    InconsistentLengthError,
+    UploadCompletedError,
+    NotFoundError,
+    OffsetMismatchError,
+    UploadGoneError,
+    ChecksumMismatchError,
+)
+
+
+def _declare(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+    """Declare the problems of a route that takes bytes: `UploadsMiddleware` tells who sends too much."""
+    answers = declare(*kinds)
+    answers[BodyTooLargeError.status]["headers"] |= headers("Upload-Limit")
+    return answers
+
+
+@router.options(
+    "",
+    status_code=status.HTTP_204_NO_CONTENT,
+    responses={status.HTTP_204_NO_CONTENT: {"headers": GREETING}},
+)
+@router.options("/{upload_id}", status_code=status.HTTP_204_NO_CONTENT, include_in_schema=False)
+async def get_upload_options(settings: SettingsDep, response: Response) -> None:
+    """Say which ways of sending a file in many requests there are, and how large it may be."""
+    lifetime = int(settings.upload_expire_hours * 3600)
+    response.headers.update(tus.greeting(settings.upload_max_bytes))
+    response.headers.update(ietf.greeting(settings.upload_max_bytes, lifetime))
+
+
+@router.post(
+    "",
+    status_code=status.HTTP_201_CREATED,
+    openapi_extra=CREATE,
+    responses={
+        status.HTTP_200_OK: {
+            "model": UploadDetailResponse,
+            "description": "It was begun before: with this key, or as the same file under the same name.",
+            "headers": headers("Location"),
+        },
+        status.HTTP_201_CREATED: {"headers": {**headers("Location"), **STANDING}},
+        **_declare(
+            *BEGIN_PROBLEMS,
+            DigestMismatchError,
+            InconsistentLengthError,
+            ChecksumMismatchError,
+            JoinedUploadError,
+            NotFoundError,
+            UploadGoneError,
+        ),
+    },
+)
+@reads_body
+async def create_upload(
+    request: Request,
+    uploader: CountedUploaderDep,
+    resources: ResourcesDep,
+    visitor: VisitorDep,
+    response: Response,
+) -> UploadDetailResponse:
+    """Begin an upload; its bytes follow with `PATCH`, in as many requests as it takes (tus 1.0 or the IETF's draft)."""
+    dialect = dialect_of(fields_of(request.headers))
+    if not is_api_key(uploader.api_key):
+        raise ApiKeyMissingError
+    await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", visitor))
+    creation = await read_creation(request, dialect)
+    chunk = read_first_chunk(request, resources, dialect)
+    if chunk and creation.parts:
+        raise JoinedUploadError
+    begin = join_parts if creation.parts else begin_upload
+    upload, is_new = await begin(resources, user_id=uploader.id, creation=creation)
+    if is_new and chunk:
+        await _append_first(resources, upload, chunk, is_named=creation.idempotency_key is not None)
+    response.headers["Location"] = location_of(request, resources.settings, upload.id)
+    if not is_new:
+        response.status_code = status.HTTP_200_OK if dialect is None else status.HTTP_201_CREATED
+    async with resources.database.session() as session:
+        if dialect:
+            upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload.id)
+            response.headers.update(standing(upload, dialect, resources))
+        return await upload_status.describe_upload(
+            session, resources.openml, user_id=uploader.id, upload_id=upload.id
+        )
+
+
+async def _append_first(resources: Resources, upload: Upload, chunk: Chunk, *, is_named: bool) -> None:
+    """Take the bytes that begin an upload; if they are refused it was never begun, unless its key finds it again."""
+    try:
+        await append(resources, upload, chunk)
+    except Problem:
+        if not is_named:
+            await service.cancel_upload(resources, user_id=upload.user_id, upload_id=upload.id)
+        raise
+
+
+@router.head(
+    "/{upload_id}",
+    response_class=Response,
+    openapi_extra=ASK,
+    responses={
+        status.HTTP_200_OK: {"description": "To tus.", "headers": STANDING},
+        status.HTTP_204_NO_CONTENT: {"description": "To everybody else.", "headers": STANDING},
+        **declare(UnauthorizedError, NotFoundError, UploadGoneError),
+    },
+)
+async def get_upload_offset(
+    upload_id: str,
+    request: Request,
+    uploader: CountedUploaderDep,
+    resources: ResourcesDep,
+    session: SessionDep,
+) -> Response:
+    """Say how many bytes are safe here: where to go on."""
+    dialect = dialect_of(fields_of(request.headers)) or "ietf"
+    await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
+    upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+    if is_gone(upload, resources.database.now()):
+        raise UploadGoneError
+    code = status.HTTP_200_OK if dialect == "tus" else status.HTTP_204_NO_CONTENT
+    return Response(status_code=code, headers=standing(upload, dialect, resources))
+
+
+@router.patch(
+    "/{upload_id}",
+    response_model=UploadDetailResponse,
+    openapi_extra=SEND,
+    responses={
+        status.HTTP_204_NO_CONTENT: {
+            "description": "The bytes are safe; `Upload-Offset` says how many there are.",
+            "headers": STANDING,
+        },
+        **_declare(*BEGIN_PROBLEMS, *BYTES_PROBLEMS),
+    },
+)
+@reads_body
+async def change_upload(
+    upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
+) -> UploadDetailResponse | Response:
+    """Send bytes of the file from `Upload-Offset` on; or, as JSON, change what is said of the dataset."""
+    dialect = dialect_of(fields_of(request.headers))
+    if dialect is None:
+        changes = await read_json(request)
+        await service.change_metadata(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
+        return await upload_status.show_upload(resources, user_id=uploader.id, upload_id=upload_id)
+    chunk = read_chunk(request, resources, dialect)
+    await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
+    async with resources.database.session() as session:
+        upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+    await resources.limits.hit(Hit("chunk-account", str(uploader.id)))
+    with hanging_up():
+        if upload.joined_from:
+            raise JoinedUploadError
+        if dialect == "tus" and has_all_bytes(upload):
+            await require_nothing(upload, chunk)
+        else:
+            await append(resources, upload, chunk)
+    async with resources.database.session() as session:
+        upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+    return Response(status_code=status.HTTP_204_NO_CONTENT, headers=standing(upload, dialect, resources))
+
+
+@router.delete(
+    "/{upload_id}",
+    status_code=status.HTTP_204_NO_CONTENT,
+    response_class=Response,
+    openapi_extra=ASK,
+    responses={
+        status.HTTP_202_ACCEPTED: {
+            "description": "It is being sent to OpenML right now, and stops only if that fails."
+        },
+        **declare(
+            UnauthorizedError, NotFoundError, UploadStateError, UploadGoneError, StorageUnavailableError
+        ),
+    },
+)
+async def cancel_upload(upload_id: str, uploader: CountedUploaderDep, resources: ResourcesDep) -> Response:
+    """Stop an upload that OpenML does not have yet, and remove its bytes."""
+    await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
+    stopped = await service.cancel_upload(resources, user_id=uploader.id, upload_id=upload_id)
+    return Response(status_code=status.HTTP_204_NO_CONTENT if stopped else status.HTTP_202_ACCEPTED)

@@ -1,0 +1,419 @@
+"""The life of an upload around its bytes: described, published, tried again, cancelled, waited for."""
+
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import (
+    NotFoundError,
+    StillWorkingError,
+    UploadGoneError,
+    UploadStateError,
+    problem_from_record,
+)
+from app.db import upload_parts, uploads, users
+from app.db.engine import wake_after_commit
+from app.db.upload_states import CAN_RETRY
+from app.db.uploads import HAS_OUTCOME, Outcome, Upload, UploadState
+from app.events.wakeups import UPLOADS, upload_topic
+from app.resources import Resources
+from app.uploads.append import expiry
+from app.uploads.metadata import MOST_WARNINGS, Judged, given, judge, merge
+from app.uploads.preview import require_possible_choices
+
+TWIN_PAUSE = timedelta(seconds=2)
+"""How often an upload that waits for another one of the same file looks what became of that."""
+JUDGED_AGAIN = 5
+"""How often a change is judged where other processes change the same upload meanwhile."""
+LOOK_SECONDS = 15.0
+"""How often a waiting request looks at the row though nobody woke it."""
+CAN_STOP = frozenset(
+    {
+        UploadState.RECEIVING,
+        UploadState.VERIFYING,
+        UploadState.READY,
+        UploadState.RECEIVED,
+        UploadState.CHECKED,
+        UploadState.CONVERTED,
+    }
+)
+"""States in which OpenML has nothing of the upload."""
+CAN_CHANGE = frozenset({UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY, UploadState.FAILED})
+BEFORE_PUBLISH = CAN_CHANGE - {UploadState.FAILED}
+
+
+async def find_upload(session: AsyncSession, *, user_id: int, upload_id: str) -> Upload:
+    """Return one of the user's uploads.
+
+    Raises:
+        NotFoundError: there is none, or it is somebody else's.
+    """
+    upload = await uploads.get_upload(session, upload_id)
+    if upload is None or upload.user_id != user_id:
+        raise NotFoundError("You have no such upload.")
+    return upload
+
+
+async def change_metadata(
+    resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
+) -> None:
+    """Change what is said of an upload that is not on its way to OpenML yet.
+
+    Raises:
+        UploadStateError: it is.
+        ValidationFailedError: some field is not what OpenML takes, or no type that the column can have.
+    """
+
+    async def save(session: AsyncSession, upload: Upload, judged: Judged) -> None:
+        await _save_metadata(session, resources, upload, judged)
+
+    await _judge_and(
+        save, resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=False
+    )
+
+
+async def _judge_and(
+    write: Callable[[AsyncSession, Upload, Judged], Awaitable[None]],
+    resources: Resources,
+    *,
+    user_id: int,
+    upload_id: str,
+    changes: Mapping[str, Any],
+    all_of_them: bool,
+) -> None:
+    """Judge an upload with its changes, and call `write` in a transaction that finds it described as it was judged.
+
+    To judge may take long, and a file is read for it: that is done in no transaction. Of two changes at once the second
+    is judged again, and made to what the first has left.
+
+    Args:
+        write: gets the upload, of a user who is locked.
+        resources: of the process.
+        user_id: whose upload it is.
+        upload_id: which one.
+        changes: of what is said of the dataset.
+        all_of_them: hold all that is said of columns against the preview, not only what is new.
+    """
+    async with resources.changes.of(upload_id):
+        for _ in range(JUDGED_AGAIN):
+            async with resources.database.session() as session:
+                upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+            if upload.is_partial:
+                raise _not_now(upload)
+            before = given(upload.description)
+            judged = await resources.checks.run_for(user_id, judge, merge(before, changes))
+            values = judged.draft.values if all_of_them else _news(judged.draft.values, before, changes)
+            await require_possible_choices(resources, upload, values)
+            async with resources.database.session() as session:
+                await users.require_open(session, user_id)
+                upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+                if given(upload.description) == before:
+                    await write(session, upload, judged)
+                    return
+    raise _moved_on()
+
+
+def _news(values: Mapping[str, Any], known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of the metadata what was not there before."""
+    news = {name: value for name, value in values.items() if name in changes and value != known.get(name)}
+    for name, value in news.items():
+        before = known.get(name)
+        if isinstance(value, list) and isinstance(before, list):
+            news[name] = [one for one in value if one not in before]
+    if "attributes" in news:
+        news["attributes"] = {
+            name: news["attributes"][name] for name in changes["attributes"] if name in news["attributes"]
+        }
+    return news
+
+
+async def _save_metadata(session: AsyncSession, resources: Resources, upload: Upload, judged: Judged) -> None:
+    if upload.state not in CAN_CHANGE or upload.dataset_id is not None:
+        raise _not_now(upload)
+    _require_settled(upload)
+    # What is to be published without another question stays complete.
+    metadata = judged.complete() if upload.publish_requested else judged.draft
+    values: dict[str, Any] = {
+        "description": metadata.values,
+        "repairs": [
+            *(upload.repairs or []),
+            *(new for new in metadata.repairs if new not in (upload.repairs or [])),
+        ],
+        "warnings": list(dict.fromkeys([*(upload.warnings or []), *metadata.warnings]))[:MOST_WARNINGS],
+    }
+    if upload.expires_at is not None:
+        values["expires_at"] = expiry(resources)
+    if not await uploads.set_values(session, upload.id, values, only_in=CAN_CHANGE):
+        raise _moved_on()
+
+
+async def publish_upload(
+    resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
+) -> None:
+    """Let an upload go to OpenML: now, or as soon as its bytes are in. Asked twice, it is the same.
+
+    Raises:
+        UploadStateError: it has failed (`retry_upload`), or is on its way with another description.
+        UploadGoneError: it was cancelled.
+        ValidationFailedError: the metadata is not complete, or a column cannot have the type that it is given.
+    """
+
+    async def publish(session: AsyncSession, upload: Upload, judged: Judged) -> None:
+        if upload.state == UploadState.CANCELLED:
+            raise UploadGoneError
+        if upload.state == UploadState.FAILED:
+            raise UploadStateError("The upload has failed; correct it, then POST to its `retry`.")
+        if upload.state not in BEFORE_PUBLISH:
+            if _changes_something(upload, judged):
+                raise _not_now(upload)
+            return
+        await _save_metadata(session, resources, upload._replace(publish_requested=True), judged)
+        requested = {"publish_requested": True}
+        if not await uploads.set_values(session, upload.id, requested, only_in=BEFORE_PUBLISH):
+            raise _moved_on()
+        # The worker may have made it ready in this very moment.
+        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+        is_ready = upload.state == UploadState.READY
+        if is_ready and await release(session, upload, now=resources.database.now()) is None:
+            raise _moved_on()
+
+    await _judge_and(
+        publish, resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=True
+    )
+
+
+async def release(
+    session: AsyncSession, upload: Upload, *, now: datetime, owner: str | None = None
+) -> UploadState | None:
+    """Let a verified upload go to OpenML, unless its user published the same file under the same name before.
+
+    If another upload of it is on its way there, this one waits in the queue, with its bytes: that one may fail. The
+    transaction has locked the user, so that of two equal uploads at once the second sees the first. Returns the state
+    that the upload is in now, None if it has moved on meanwhile.
+    """
+    description = upload.description or {}
+    twin = None
+    if upload.received_sha256 and not description.get("allow_duplicate"):
+        twin = await uploads.get_twin(
+            session, upload.user_id, sha256=upload.received_sha256, name=description.get("dataset_name")
+        )
+    is_published = twin is not None and twin.dataset_id is not None
+    state = UploadState.DUPLICATE if is_published else UploadState.RECEIVED
+    values = {"duplicate_of": twin.id if twin else None, "expires_at": None}
+    look_at = now + TWIN_PAUSE if twin else now
+    if upload.state == state and owner is not None:
+        # It waits already: no step that anybody wants to see again and again, and no attempt that came to nothing.
+        waits = await uploads.set_values(
+            session, upload.id, {**values, "attempts": 0}, only_in={state}, owner=owner
+        ) and await uploads.set_retry(session, upload.id, owner=owner, at=look_at)
+        return state if waits else None
+    moved = await uploads.set_state(
+        session,
+        upload.id,
+        state,
+        now=now,
+        owner=owner,
+        only_from={UploadState.VERIFYING, UploadState.READY, UploadState.RECEIVED},
+        available_at=None if is_published else look_at,
+        values=values,
+    )
+    wake_after_commit(session, UPLOADS)
+    wake_after_commit(session, upload_topic(upload.id))
+    return state if moved else None
+
+
+async def retry_upload(
+    resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
+) -> None:
+    """Try a failed upload again, with its bytes and perhaps another description; or publish one that is a duplicate.
+
+    Raises:
+        UploadStateError: it has not failed, OpenML has it, or its bytes are gone; or it would be a duplicate again.
+        ValidationFailedError: the metadata is not complete, or a column cannot have the type that it is given.
+    """
+
+    async def retry(session: AsyncSession, upload: Upload, judged: Judged) -> None:
+        now = resources.database.now()
+        if upload.state not in CAN_RETRY:
+            raise UploadStateError("The upload has not failed; there is nothing to try again.")
+        if upload.dataset_id is not None:
+            raise UploadStateError(
+                f"OpenML has this upload as dataset {upload.dataset_id} and could not process it; send the corrected "
+                "file as a new upload."
+            )
+        kept = timedelta(hours=resources.settings.upload_keep_hours)
+        if upload.sent_at is not None:
+            await _look_again(session, upload, judged, now=now)
+            return
+        if not await _has_bytes(session, upload) or (upload.finished_at and upload.finished_at + kept < now):
+            raise UploadStateError("The bytes of this upload are not kept any more; send the file again.")
+        metadata = judged.complete()
+        if upload.state == UploadState.DUPLICATE:
+            _require_another(upload, metadata.values)
+        moved = await uploads.set_state(
+            session,
+            upload.id,
+            UploadState.VERIFYING,
+            now=now,
+            only_from={UploadState(upload.state)},
+            available_at=now,
+            values={
+                "description": metadata.values,
+                "publish_requested": True,
+                "error": None,
+                "finished_at": None,
+                "duplicate_of": None,
+                "cancel_requested": False,
+                "warnings": metadata.warnings,
+                # Those of the last conversion are made anew.
+                "repairs": [one for one in upload.repairs or [] if not one["column"]],
+            },
+        )
+        if not moved:
+            raise _moved_on()
+        wake_after_commit(session, UPLOADS)
+
+    await _judge_and(
+        retry, resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=True
+    )
+
+
+async def _look_again(session: AsyncSession, upload: Upload, judged: Judged, *, now: datetime) -> None:
+    """Go on with an upload that failed while nobody could say whether OpenML has it: look there before it is sent."""
+    if _changes_something(upload, judged):
+        _require_settled(upload)
+    moved = await uploads.set_state(
+        session,
+        upload.id,
+        UploadState.SENDING,
+        now=now,
+        only_from={UploadState.FAILED},
+        available_at=now,
+        values={"error": None, "finished_at": None, "cancel_requested": False},
+    )
+    if not moved:
+        raise _moved_on()
+    wake_after_commit(session, UPLOADS)
+
+
+def _changes_something(upload: Upload, judged: Judged) -> bool:
+    """Say whether the description would be another one: pages send the whole form, changed or not."""
+    return judged.complete().values != merge(upload.description, {})
+
+
+def _require_settled(upload: Upload) -> None:
+    """Refuse to change what OpenML may have got as it was: by that it is looked for there."""
+    if upload.state == UploadState.FAILED and upload.sent_at is not None:
+        raise UploadStateError(
+            "OpenML may have got this upload before it failed; POST to its `retry` without changes, which looks there."
+        )
+
+
+def _require_another(upload: Upload, description: Mapping[str, Any]) -> None:
+    """Refuse to go on with a duplicate that would be one again."""
+    is_same_name = description.get("dataset_name") == (upload.description or {}).get("dataset_name")
+    if is_same_name and not description.get("allow_duplicate"):
+        raise UploadStateError(
+            "The same file was published under this name before; say `allow_duplicate` to publish it once more, or "
+            "give it another `dataset_name`."
+        )
+
+
+async def _has_bytes(session: AsyncSession, upload: Upload) -> bool:
+    """Say whether the whole file was received and is recorded."""
+    parts = await upload_parts.get_parts(session, upload.id)
+    return upload.total_bytes is not None and sum(part.length for part in parts) == upload.total_bytes
+
+
+async def cancel_upload(resources: Resources, *, user_id: int, upload_id: str) -> bool:
+    """Stop an upload and remove its bytes; False if it is being sent right now, and stops only if that fails.
+
+    Raises:
+        UploadStateError: OpenML has it.
+    """
+    now = resources.database.now()
+    async with resources.database.session() as session:
+        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+        if upload.state == UploadState.SENDING:
+            wanted = {"cancel_requested": True}
+            if not await uploads.set_values(session, upload.id, wanted, only_in={UploadState.SENDING}):
+                raise _moved_on()
+            return False
+        is_empty = upload.state == UploadState.DUPLICATE and not await _has_bytes(session, upload)
+        if is_empty or upload.state == UploadState.JOINED or upload.dataset_id is not None:
+            raise _not_now(upload)
+        if upload.state in CAN_STOP:
+            stopped = await uploads.set_state(
+                session,
+                upload.id,
+                UploadState.CANCELLED,
+                now=now,
+                only_from=CAN_STOP,
+                values={"expires_at": None},
+            )
+            if not stopped:
+                raise _moved_on()
+            wake_after_commit(session, upload_topic(upload.id))
+        places = await upload_parts.delete_parts(session, [upload.id])
+    for place in places:
+        await resources.storage.delete(place)
+    return True
+
+
+def _moved_on() -> UploadStateError:
+    return UploadStateError("The upload has moved on meanwhile; ask how it stands.")
+
+
+def _not_now(upload: Upload) -> UploadStateError:
+    if upload.dataset_id is not None:
+        return UploadStateError(
+            f"OpenML has this upload as dataset {upload.dataset_id}; it can be changed and removed there only.",
+            dataset_id=upload.dataset_id,
+        )
+    if upload.state == UploadState.DUPLICATE:
+        return UploadStateError(
+            "You have published the same file under this name before. POST to its `retry`, with `allow_duplicate` or "
+            "another `dataset_name`, while its bytes are kept; or send it again."
+        )
+    if upload.state == UploadState.CANCELLED:
+        return UploadStateError("The upload was cancelled.")
+    if upload.is_partial:
+        return UploadStateError(
+            f"This is a part of the upload {upload.joined_into}; change that one."
+            if upload.joined_into
+            else "This is a part of a file; join it with the others (Upload-Concat: final), and publish that."
+        )
+    return UploadStateError(f"The upload is on its way to OpenML ({upload.state}).")
+
+
+async def wait_for_outcome(resources: Resources, upload_id: str) -> tuple[str, Outcome]:
+    """Return how the upload was published, and which one that was: it may have been an earlier one of the same file.
+
+    Raises:
+        Problem: why it was not, as the worker wrote it down.
+        StillWorkingError: it takes longer than a request may wait; the upload goes on.
+    """
+    deadline = time.monotonic() + resources.settings.upload_wait_seconds
+    asked_for = upload_id
+    with ExitStack() as stack:
+        listener = stack.enter_context(resources.watched.listen(upload_id))
+        while time.monotonic() < deadline:
+            outcome = await uploads.get_outcome(resources.database.reader, upload_id)
+            if outcome and outcome.state == UploadState.FAILED and outcome.error:
+                raise problem_from_record(outcome.error, upload_id=upload_id)
+            if outcome and outcome.state == UploadState.CANCELLED:
+                raise UploadGoneError("The upload was cancelled.", upload_id=upload_id)
+            if outcome and outcome.state == UploadState.DUPLICATE and outcome.duplicate_of:
+                upload_id = outcome.duplicate_of
+                listener = stack.enter_context(resources.watched.listen(upload_id))
+                continue
+            if outcome and outcome.state in HAS_OUTCOME:
+                return upload_id, outcome
+            await listener.wait(seconds=min(LOOK_SECONDS, max(deadline - time.monotonic(), 0)))
+    raise StillWorkingError(
+        "The upload is safe and still being published; look for it on OpenML in a while.", upload_id=asked_for
+    )

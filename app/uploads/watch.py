@@ -1,0 +1,73 @@
+"""An upload's story as server-sent events, from whichever process somebody asks."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+
+from app.core.errors import DatabaseUnavailableError, NotFoundError
+from app.db.uploads import ENDED
+from app.resources import Resources
+from app.uploads.schemas import UploadEventResponse, UploadStatusResponse
+from app.uploads.status import follow_upload
+
+LOOK_SECONDS = 15.0
+"""How often the row is looked at though nobody woke us; a proxy must see a byte as often, or it hangs up."""
+LONGEST_SECONDS = 600.0
+"""Then the client asks again, with a token that is valid then."""
+RETRY_MILLISECONDS = 2000
+EVENT_NUMBER = re.compile(r"[0-9]{1,18}")
+
+
+async def watch(resources: Resources, *, user_id: int, upload_id: str, after: int) -> AsyncIterator[bytes]:
+    """Yield an event `state` for each step after the given one, and `upload` whenever anything has changed.
+
+    The id of a `state` is the step's number: a client that lost the connection names the last one it saw. Ends when
+    nothing more will happen, or after ten minutes.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + LONGEST_SECONDS
+    shown: str | None = None
+    with resources.watchers.take(user_id), resources.watched.listen(upload_id) as listener:
+        while loop.time() < deadline:
+            try:
+                upload, events = await look(resources, user_id=user_id, upload_id=upload_id)
+            except NotFoundError:
+                return  # The account was deleted meanwhile.
+            except DatabaseUnavailableError:
+                yield KEEPALIVE_COMMENT  # The answer has begun; it goes on when the database is back.
+                await listener.wait(seconds=RETRY_MILLISECONDS / 1000)
+                continue
+            for event in events:
+                if event.id > after:
+                    after = event.id
+                    yield format_sse_event(
+                        data_str=event.model_dump_json(),
+                        event="state",
+                        id=str(event.id),
+                        retry=RETRY_MILLISECONDS,
+                    )
+            text = upload.model_dump_json()
+            yield format_sse_event(data_str=text, event="upload") if text != shown else KEEPALIVE_COMMENT
+            shown = text
+            if upload.state in ENDED:
+                return
+            await listener.wait(seconds=LOOK_SECONDS)
+
+
+async def look(
+    resources: Resources, *, user_id: int, upload_id: str
+) -> tuple[UploadStatusResponse, list[UploadEventResponse]]:
+    """Return how an upload fares, and its steps.
+
+    Raises:
+        NotFoundError: there is none, or it is somebody else's.
+    """
+    async with resources.database.session() as session:
+        return await follow_upload(session, resources.openml, user_id=user_id, upload_id=upload_id)
+
+
+def last_seen(header: str | None) -> int:
+    """Return the number of the last step that a client saw; what is no number of ours is none."""
+    return int(header) if header and EVENT_NUMBER.fullmatch(header) else 0

@@ -1,1 +1,0 @@
-"""Accounts with a login: who am I, my profile, my API key, log out."""

@@ -1,0 +1,134 @@
+"""The pages of a checkout without the SPA, at the SPA's own addresses where it has one.
+
+They hold no data: their modules (`static/js`) ask the public API for it, with the access token that the browser keeps.
+"""
+
+from fastapi import APIRouter
+from fastapi.responses import HTMLResponse
+
+from app.core.bodies import BoundedRoute
+from app.core.errors import NotFoundError
+from app.deps import SettingsDep
+from app.openml.licences import LICENCES
+from app.tabular import SUFFIXES
+from app.web.mailbox import MailboxDep, read_mails
+from app.web.pages import render
+
+router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
+
+
+@router.get("/auth/sign-up")
+@router.get("/auth/sign-up/")
+async def sign_up_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
+    """Show the form for a new account."""
+    return render(
+        "sign_up.html",
+        title="Sign up",
+        password_length=settings.password_minimum_length,
+        confirms=settings.send_email,
+        mailbox=mailbox,
+    )
+
+
+@router.get("/auth/sign-in")
+@router.get("/auth/sign-in/")
+async def sign_in_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Ask who somebody is."""
+    return render("sign_in.html", title="Sign in", mailbox=mailbox)
+
+
+@router.get("/auth/confirmation-token")
+@router.get("/auth/confirmation-token/")
+async def confirmation_mail_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Ask where to send the confirmation link again."""
+    return render(
+        "mail_me.html",
+        title="Confirm your address",
+        path="/send-confirmation-token",
+        text="We send the mail with the link again.",
+        mailbox=mailbox,
+    )
+
+
+@router.get("/auth/reset-password")
+@router.get("/auth/reset-password/")
+async def reset_mail_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Ask where to send a link that resets the password."""
+    return render(
+        "mail_me.html",
+        title="Reset your password",
+        path="/forgotpassword",
+        text="We mail you a link, with which you choose a new password.",
+        mailbox=mailbox,
+    )
+
+
+@router.get("/auth/reset-page")
+@router.get("/auth/reset-page/")
+async def reset_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
+    """Ask for the new password; the page's module reads the token from the address."""
+    return render(
+        "reset.html",
+        title="Choose a new password",
+        password_length=settings.password_minimum_length,
+        mailbox=mailbox,
+    )
+
+
+@router.get("/auth/profile-page")
+@router.get("/auth/profile-page/")
+async def account_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Show the account."""
+    return render("account.html", title="Your account", mailbox=mailbox)
+
+
+@router.get("/auth/edit-profile")
+@router.get("/auth/edit-profile/")
+async def edit_profile_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Show the form for profile and picture."""
+    return render("edit_profile.html", title="Edit your profile", mailbox=mailbox)
+
+
+@router.get("/auth/upload-dataset")
+@router.get("/auth/upload-dataset/")
+async def upload_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
+    """Show the form for a dataset, and what becomes of it."""
+    return render(
+        "upload.html",
+        title="Publish a dataset",
+        licences=[licence.name for licence in LICENCES],
+        suffixes=",".join(SUFFIXES),
+        formats=f"A file of {', '.join(SUFFIXES)}.",
+        largest_bytes=settings.upload_max_bytes,
+        mailbox=mailbox,
+    )
+
+
+@router.get("/dashboard/data-upload")
+@router.get("/dashboard/data-upload/")
+async def preview_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Show what was found in an upload before it is published; the frontend shows it in a frame."""
+    return render(
+        "preview.html",
+        title="Your upload",
+        licences=[licence.name for licence in LICENCES],
+        wide=True,
+        framed_by="'self'",
+        mailbox=mailbox,
+    )
+
+
+@router.get("/auth/my-uploads")
+@router.get("/auth/my-uploads/")
+async def uploads_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Show one's uploads and how each fares."""
+    return render("uploads.html", title="My uploads", mailbox=mailbox)
+
+
+@router.get("/dev/mailbox")
+async def mailbox_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
+    """Show the mails of a development installation to whoever sits at the machine."""
+    if not mailbox:
+        raise NotFoundError
+    mails = await read_mails(settings)
+    return render("mailbox.html", title="Mailbox", mails=mails, mailbox=True)

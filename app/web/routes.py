@@ -1,0 +1,73 @@
+"""The pages that are ours."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form
+from fastapi.responses import HTMLResponse
+
+from app.accounts import lifecycle
+from app.core.bodies import BoundedRoute
+from app.core.errors import LinkNotValidError
+from app.core.limits import hits_from
+from app.deps import ResourcesDep, SettingsDep, VisitorDep
+from app.web import own_pages, well_known
+from app.web.mailbox import MailboxDep
+from app.web.pages import API_PAGES, render
+
+router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
+router.include_router(own_pages.router)
+router.include_router(well_known.router)
+
+
+@router.get("/")
+async def start_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
+    """Say what this is and where to go."""
+    return render(
+        "start.html",
+        title="Publish datasets on OpenML",
+        openml_url=settings.openml_url,
+        mailbox=mailbox,
+    )
+
+
+@router.get("/docs")
+async def swagger_page() -> HTMLResponse:
+    """Show the API as Swagger UI, without any outside asset."""
+    return render("swagger.html", policy=API_PAGES)
+
+
+@router.get("/redoc")
+async def redoc_page() -> HTMLResponse:
+    """Show the API as ReDoc, without any outside asset."""
+    return render("redoc.html", policy=API_PAGES)
+
+
+@router.get("/auth/confirm-page")
+@router.get("/auth/confirm-page/")
+async def confirm_page(token: str = "") -> HTMLResponse:
+    """Show the button. Opening the link changes nothing: mail scanners open links, too."""
+    return render("confirm.html", title="Confirm your address", token=token)
+
+
+@router.post("/auth/confirm-page/")
+async def confirm_from_page(
+    token: Annotated[str, Form()], resources: ResourcesDep, visitor: VisitorDep
+) -> HTMLResponse:
+    """Confirm the address, for browsers without the SPA."""
+    await resources.limits.hit(*hits_from("link-address", visitor))
+    try:
+        await resources.database.unit(lambda session: lifecycle.confirm(session, token, visitor))
+    except LinkNotValidError as problem:
+        return render(
+            "message.html",
+            title="That did not work",
+            text=f"{problem.detail}.",
+            links=[("/auth/confirmation-token", "Ask for a new mail"), ("/", "Start page")],
+            status=problem.status,
+        )
+    return render(
+        "message.html",
+        title="Thank you",
+        text="Your e-mail address is confirmed: you can sign in now.",
+        links=[("/auth/sign-in", "Sign in")],
+    )

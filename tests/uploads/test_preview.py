@@ -1,0 +1,183 @@
+"""What is seen of a table before it is published, and choices of types that are held against it."""
+
+from typing import Any
+
+import pytest
+
+from tests.conftest import MakePerson, Person, Running, eventually
+from tests.uploads.test_data_upload import CSV, SPA_METADATA, form
+from tests.uploads.test_resources import begin, reach, send, state_of
+
+pytestmark = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+
+MESSY = "station,Höhe,level,when\nOuse,007,4.2,2021\nAire,012,1,2022\nNidd,113,n/a?,2023\n".encode()
+
+
+async def ready(app: Running, person: Person, content: bytes = CSV, **changes: Any) -> str:
+    metadata = {**SPA_METADATA, "def_tar_att": "flood" if content == CSV else ""}
+    path = await begin(app, person, content, **{"metadata": metadata, **changes})
+    await send(app, person, path, content)
+    await reach(app, person, path, "ready")
+    return path
+
+
+async def preview(app: Running, person: Person, path: str, **query: Any) -> dict[str, Any]:
+    answer = await app.client.get(f"{path}/preview", params=query, headers=person.headers)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+async def test_preview_when_bytes_are_in_then_every_column_is_told_and_counted(
+    app: Running, person: Person
+) -> None:
+    path = await ready(app, person, MESSY, metadata={})
+
+    found = await preview(app, person, path)
+    assert (found["row_count"], found["column_count"], found["found"]) == (3, 4, 4)
+    station, height, level, when = found["columns"]
+    assert (height["key"], height["name"], height["type"]) == ("Höhe", "Hohe", "string")
+    assert "leading zero" in height["why"]
+    assert station["first_values"] == ["Ouse", "Aire", "Nidd"]
+    assert level["type"] == "string"
+    real = next(each for each in level["alternatives"] if each["type"] == "real")
+    assert (real["possible"], real["row"], real["value"]) == (False, 3, "n/a?")
+    assert when["numbers"]["mean"] == 2022
+    assert [repair["column"] for repair in found["repairs"]] == ["Hohe"]
+    upload = await state_of(app, person, path)
+    assert (upload["row_count"], upload["column_count"]) == (3, 4)
+
+
+async def test_preview_when_paged_or_searched_then_only_those_columns(app: Running, person: Person) -> None:
+    names = ",".join(f"c{number}" for number in range(300))
+    path = await ready(app, person, f"{names}\n{','.join('1' * 300)}\n".encode())
+
+    page = await preview(app, person, path, first=290, columns=5)
+    assert [column["name"] for column in page["columns"]] == ["c290", "c291", "c292", "c293", "c294"]
+    assert [column["first_values"] for column in page["columns"]] == [None] * 5
+    found = await preview(app, person, path, search="C29", first=1, columns=3)
+    assert ([column["name"] for column in found["columns"]], found["found"]) == (["c290", "c291", "c292"], 11)
+    assert len((await preview(app, person, path))["columns"]) == 200
+    wrong = await app.client.get(f"{path}/preview?columns=201", headers=person.headers)
+    assert wrong.status_code == 422
+
+
+async def test_preview_when_there_is_none_then_told_why(app: Running, make_person: MakePerson) -> None:
+    person, other = await make_person(), await make_person()
+    path = await begin(app, person)
+
+    async def status(who: Person = person) -> int:
+        return (await app.client.get(f"{path}/preview", headers=who.headers)).status_code
+
+    assert (await status(), await status(other)) == (409, 404)
+    await send(app, person, path, CSV)
+    await reach(app, person, path, "ready")
+    assert (await status(), await status(other)) == (200, 404)
+    await app.client.post(f"{path}/publish", headers=person.headers)
+    await reach(app, person, path, "active")
+    assert await status() == 410
+
+
+async def test_table_when_it_cannot_be_read_then_the_upload_fails_with_its_row(
+    app: Running, person: Person
+) -> None:
+    path = await begin(app, person, b"a,b\n1,2\n3\n")
+    await send(app, person, path, b"a,b\n1,2\n3\n")
+
+    failed = await reach(app, person, path, "failed")
+    assert (failed["error"]["reason"], failed["error"]["row"]) == ("ragged-row", 2)
+    assert failed["error"]["correct"] == "file"
+    answer = await app.client.get(f"{path}/preview", headers=person.headers)
+    assert answer.status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "said"),
+    [
+        ("levle", "real", "Did you mean 'level'"),
+        ("level", "real", "'n/a?'"),
+        ("level", "number", "is not a type"),
+        ("level", {"nominal": []}, "empty"),
+        ("station", {"nominal": ["a", "a"]}, "twice"),
+    ],
+)
+async def test_type_when_the_column_cannot_have_it_then_refused_at_once(
+    app: Running, person: Person, *, column: str, kind: Any, said: str
+) -> None:
+    path = await ready(app, person, MESSY)
+
+    for send_changes, url in ((app.client.patch, path), (app.client.post, f"{path}/publish")):
+        answer = await send_changes(url, json={"attributes": {column: kind}}, headers=person.headers)
+        assert answer.status_code == 422
+        (error,) = answer.json()["errors"]
+        assert error["field"] == f"attributes.{column}"
+        assert said in error["message"]
+        if kind == "real" and column == "level":
+            assert (error["row"], error["value"]) == (3, "n/a?")
+    assert (await state_of(app, person, path))["metadata"]["attributes"] == {}
+
+
+async def test_types_when_possible_then_taken_by_any_name_and_published(app: Running, person: Person) -> None:
+    path = await ready(app, person, MESSY)
+
+    attributes = {"Hohe": "integer", "station": {"nominal": ["Nidd", "Ouse", "Aire"]}, "level": "nominal"}
+    answer = await app.client.patch(path, json={"attributes": attributes}, headers=person.headers)
+    assert answer.status_code == 200, answer.text
+    assert (await preview(app, person, path))["metadata"]["attributes"] == attributes
+    await app.client.post(f"{path}/publish", json={"def_tar_att": "when"}, headers=person.headers)
+    await reach(app, person, path, "active")
+
+
+async def test_failed_upload_when_it_was_previewed_then_its_types_are_still_checked(
+    app: Running, person: Person
+) -> None:
+    path = await ready(app, person, MESSY)
+    labels = {"station": {"nominal": ["Ouse"]}}
+    await app.client.post(f"{path}/publish", json={"attributes": labels}, headers=person.headers)
+    failed = await reach(app, person, path, "failed")
+    assert failed["error"]["column"] == "station"
+
+    wrong = await app.client.post(
+        f"{path}/retry", json={"attributes": {"station": "real"}}, headers=person.headers
+    )
+    assert wrong.status_code == 422
+    assert (await preview(app, person, path))["state"] == "failed"
+    await app.client.post(
+        f"{path}/retry", json={"attributes": {"station": None}, "def_tar_att": "when"}, headers=person.headers
+    )
+    await reach(app, person, path, "active")
+
+
+async def test_draft_form_when_it_comes_from_the_spa_then_its_number_leads_to_a_preview(
+    app: Running, person: Person
+) -> None:
+    answer = await app.client.post("/data-edit-upload", files=form(), headers=person.headers)
+    path = f"/uploads/{answer.json()['msg']}"
+    await eventually(lambda: _state_is(app, person, path, "ready"))
+    assert (await preview(app, person, path))["metadata"]["dataset_name"] == "river-levels"
+
+
+async def _state_is(app: Running, person: Person, path: str, state: str) -> bool | None:
+    return (await state_of(app, person, path))["state"] == state or None
+
+
+async def test_column_when_there_is_none_then_previewed_and_told_before_it_is_published(
+    app: Running, person: Person
+) -> None:
+    path = await ready(app, person, MESSY, metadata={**SPA_METADATA, "def_tar_att": "levels"})
+
+    assert (await preview(app, person, path))["metadata"]["def_tar_att"] == ["levels"]
+    for wrong in (
+        await app.client.post(f"{path}/publish", headers=person.headers),
+        await app.client.patch(path, json={"ignore_attribute": "levels"}, headers=person.headers),
+    ):
+        (error,) = wrong.json()["errors"]
+        assert (wrong.status_code, error["message"]) == (
+            422,
+            "The table has no column 'levels'. Did you mean 'level'?",
+        )
+    # What was there before is in nobody's way but the publication's.
+    changes = {"def_tar_att": ["levels", "when"]}
+    assert (await app.client.patch(path, json=changes, headers=person.headers)).status_code == 200
+    right = {"def_tar_att": "when"}
+    assert (await app.client.post(f"{path}/publish", json=right, headers=person.headers)).status_code == 202
