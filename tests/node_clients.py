@@ -17,7 +17,7 @@ ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 @pytest.fixture(scope="session")
 def tus_js() -> Path:
     """A folder with our scripts, in which tus-js-client and Uppy are installed as they are locked."""
-    return installed(TESTS / "upload" / "tus_js", "*.mjs")
+    return installed(TESTS / "uploads" / "tus_js", "*.mjs")
 
 
 @pytest.fixture(scope="session")

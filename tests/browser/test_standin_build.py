@@ -29,7 +29,7 @@ from tests.web.search.elastic import SearchServer
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.usefixtures("refusals")]
 
-BUILD = Path(__file__).parents[1] / "site" / "build"
+BUILD = Path(__file__).parents[1] / "web" / "pages" / "build"
 SECRET = "a secret of thirty-two bytes or more"
 TOKEN = "localStorage.getItem('token')"
 NEW_PASSWORD = "eight winds blow south"

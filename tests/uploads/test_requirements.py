@@ -15,7 +15,7 @@ SECTIONS = re.findall(r"^## (.*)$", PAGE, re.MULTILINE)
 
 def names_in(file: str) -> set[str]:
     """The tests of a file that the page names, wherever it lies."""
-    found = {path for folder in ("upload", "browser") for path in (TESTS / folder).glob(file)}
+    found = {path for folder in ("uploads", "browser") for path in (TESTS / folder).glob(file)}
     assert len(found) == 1, f"{file} is none of our files, or more than one"
     tree = ast.parse(found.pop().read_text())
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}

@@ -98,7 +98,7 @@ async def test_image_when_served_then_cached_for_ever_and_harmless(app: Running,
 async def test_image_when_sent_as_the_page_shows_then_answered_as_it_shows(
     app: Running, person: Person
 ) -> None:
-    page = (Path(__file__).parents[2] / "docs/api.md").read_text()
+    page = (Path(__file__).parents[3] / "docs/api.md").read_text()
     command = re.search(r"curl -F (\w+)=@(\S+) -H .*(/\w+)$", page, re.MULTILINE)
     answer = re.search(r'^ *(\{"msg": "User image changed".*\})$', page, re.MULTILINE)
     assert command is not None

@@ -86,7 +86,7 @@ async def test_scripts_when_fetched_again_then_checked_anew_and_not_sent_twice(a
 
 
 def test_script_when_it_imports_then_the_file_is_there_and_no_markup_is_made_of_text() -> None:
-    scripts = sorted((Path(__file__).parents[2] / "app/web/static/js").glob("*.js"))
+    scripts = sorted((Path(__file__).parents[3] / "app/web/static/js").glob("*.js"))
     assert len(scripts) > 10
     for script in scripts:
         text = script.read_text()

@@ -21,7 +21,7 @@ import trustme
 from tests.conftest import PATIENCE_SECONDS, find_free_port, wait_until_up
 from tests.web.pages.conftest import BUILD
 
-PAGE = (Path(__file__).parents[2] / "docs/deploy.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/deploy.md").read_text()
 REQUIRED = os.environ.get("TEST_PROXIES") == "required"
 ADA = {"first_name": "Ada", "last_name": "L", "email": "ada@example.org", "password": "correct horse battery"}
 SOMEBODY = "127.0.0.2"
