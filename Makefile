@@ -10,7 +10,7 @@ PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-m
 
 .PHONY: run test test-long test-rest test-engines chaos outages uploads-1g mutants check format lock wheels docs bench clean
 
-run: $(VENV)/.runtime
+run: $(VENV)/.sandbox
 	@exec $(BIN)/openml-web dev
 
 # Twice as many as a small machine has processors: tests wait for servers more than they compute.
@@ -52,7 +52,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin app
+	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin app packages/openml-sandbox/openml_sandbox
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 app/cli.py app/commands/upload.py
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.rules
@@ -106,7 +106,12 @@ $(VENV)/.runtime: $(VENV)/.made requirements.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.runtime requirements-dev.txt
+# The stand-in OpenML server of development and tests; its requirements are among those above.
+$(VENV)/.sandbox: $(VENV)/.runtime packages/openml-sandbox/pyproject.toml
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable packages/openml-sandbox
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.sandbox requirements-dev.txt
 	@echo "Installing the locked requirements of the tests (once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
 	@touch $@

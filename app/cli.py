@@ -22,14 +22,12 @@ FOR_OPERATORS = {
     "dev": "app.commands.service:dev",
     "serve": "app.commands.service:serve",
     "worker": "app.commands.service:worker",
-    "sandbox": "app.commands.service:sandbox",
-    "sandbox-on": "app.commands.service:sandbox_on",
+    "sandbox": "app.commands.sandbox:sandbox",
     "migrate": "app.commands.service:migrate_command",
     "config": "app.commands.service:config",
     "mail": "app.commands.mail:mail",
     "user": "app.commands.user:user",
 }
-HIDDEN = {"sandbox-on"}
 
 
 def commands_on(platform: str) -> Mapping[str, str]:
@@ -59,7 +57,7 @@ class LazyCommands(TyperGroup):
             group.name = cmd_name
             return group
         alone = typer.Typer(add_completion=False)
-        alone.command(cmd_name, hidden=cmd_name in HIDDEN)(found)
+        alone.command(cmd_name)(found)
         return typer.main.get_command(alone)
 
 

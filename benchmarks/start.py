@@ -43,7 +43,7 @@ def family(pid: int) -> list[int]:
 
 def describe(pid: int) -> str:
     words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-    return "sandbox" if "sandbox-on" in words else "service" if "dev" in words else ""
+    return "sandbox" if "openml_sandbox" in words else "service" if "dev" in words else ""
 
 
 def one_start(folder: str) -> tuple[float, dict[str, float]]:

@@ -300,22 +300,17 @@ def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @contextmanager
-def run_sandbox(folder: Path, **more: str) -> Iterator[str]:
-    """Run the sandbox as a process of its own, on a free port; `more` are settings."""
+def run_sandbox(folder: Path, *options: str, **settings: str) -> Iterator[str]:
+    """Run the sandbox as a process of its own, on a free port; `settings` are of the service, for its accounts."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.set_inheritable(True)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        environment = {
-            **os.environ,
-            "DATA_DIR": str(folder),
-            "SANDBOX_PROCESSING_SECONDS": "0.2",
-            **more,
-        }
+        own = [f"--fd={listener.fileno()}", f"--data-dir={folder}/sandbox", "--processing-seconds=0.2"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "sandbox-on", str(listener.fileno())],
+            [sys.executable, "-m", "openml_sandbox", *own, "--stop-with-stdin", *options],
             pass_fds=[listener.fileno()],
             stdin=subprocess.PIPE,
-            env=environment,
+            env={**os.environ, **settings},
         )
     with process:
         wait_until_up(url, process)

@@ -48,7 +48,8 @@ def test_problem_when_recorded_then_it_comes_back_the_same(kind: type[Problem]) 
 
 
 def test_markdown_links_when_relative_then_they_lead_somewhere() -> None:
-    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks/README.md"]
+    packages = (ROOT / "packages").glob("*/README.md")
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md"), ROOT / "benchmarks/README.md", *packages]
     for page in pages:
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
@@ -62,3 +63,14 @@ def test_requirements_when_locked_then_hashed_and_without_an_address() -> None:
         assert all("==" in line and line.endswith("\\") for line in packages), (
             "each is pinned, its hashes follow"
         )
+
+
+def test_production_when_installed_then_the_sandbox_is_not_there() -> None:
+    """The image has what the Dockerfile copies, of what `.dockerignore` lets in."""
+    copied = re.findall(r"^COPY (?!--from)(.+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    let_in = (ROOT / ".dockerignore").read_text().splitlines()
+    locked = [(ROOT / name).read_text() for name in ("requirements.txt", "requirements-engines.txt")]
+
+    assert copied
+    assert let_in[0] == "*"
+    assert not [line for line in [*copied, *let_in, *locked] if "sandbox" in line or "packages" in line]

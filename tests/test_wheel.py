@@ -66,7 +66,9 @@ def test_wheel_when_installed_outside_a_checkout_then_it_migrates_serves_and_pub
     assert Path(where.stdout.strip()).is_relative_to(installed.parent)
     assert (migrated.returncode, migrated.stdout) == (0, "The database is up to date.\n"), migrated.stderr
     with (
-        running([command, "sandbox"], tmp_path, settings, f"{openml}/"),
+        running(
+            [sys.executable, "-m", "openml_sandbox", f"--port={sandbox_port}"], tmp_path, {}, f"{openml}/"
+        ),
         running([command, "serve"], tmp_path, settings, f"{site}/health/ready"),
         httpx.Client(base_url=site, timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES) as client,
     ):
@@ -89,3 +91,22 @@ def test_wheel_when_installed_outside_a_checkout_then_it_migrates_serves_and_pub
             data={"metadata": '{"dataset_name": "rivers", "description": "Levels.", "def_tar_att": "flood"}'},
         )
         assert done.json()["msg"] == "dataset uploaded", done.text
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("command", ["dev", "sandbox"])
+def test_sandbox_when_it_is_not_installed_then_a_sentence_says_what_to_install(
+    installed: Path, tmp_path: Path, command: str
+) -> None:
+    done = subprocess.run(
+        [str(installed / "openml-web"), command],
+        cwd=tmp_path,
+        env={**os.environ, "PORT": "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("The sandbox is not installed: run `pip install packages/openml-sandbox`")
+    assert done.stderr.count("\n") == 1

@@ -8,9 +8,14 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from app.core.errors import DatabaseUnavailableError
-from app.core.settings import Settings
+from app.core.settings import Settings, load_settings
 from app.db.engine import Database
 from app.db.users import get_account_by_api_key
+
+
+def create_account_finder() -> Callable[[str], Awaitable[int | None]]:
+    """Return it for the settings of this process; named to the sandbox, which calls it in a process of its own."""
+    return account_finder(load_settings())
 
 
 def account_finder(settings: Settings) -> Callable[[str], Awaitable[int | None]]:

@@ -1,13 +1,9 @@
-"""`openml-web dev`, `serve`, `worker`, `sandbox`, `migrate`, `config`: the service and its parts, started."""
+"""`openml-web dev`, `serve`, `worker`, `migrate`, `config`: the service and its parts, started."""
 
 import asyncio
 import signal
-import socket
-import subprocess
-import sys
-import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Coroutine
+from contextlib import ExitStack
 from functools import partial
 from typing import Annotated, Any
 
@@ -15,12 +11,12 @@ import structlog
 import typer
 
 from app.commands.greeting import greet_when_ready
-from app.commands.sandbox_accounts import account_finder
+from app.commands.sandbox import sandbox_beside
 from app.commands.worker import check_worker
 from app.core.logging import configure_logging
 from app.core.reference import as_env_example, as_markdown
 from app.core.serving import listening, run
-from app.core.settings import Settings, SettingsError, load_settings
+from app.core.settings import Settings, load_settings
 from app.core.supervisor import Supervisor
 from app.db.engine import Database
 from app.db.migrations import migrate, require_current
@@ -29,8 +25,6 @@ from app.jobs import run_worker
 from app.mail.messages import create_messages
 from app.main import create_app
 from app.resources import open_resources
-from app.sandbox.app import create_sandbox
-from app.sandbox.settings import SandboxSettings, parse_keys
 from app.worker.run import run_worker_process
 
 log = structlog.get_logger(__name__)
@@ -76,13 +70,6 @@ def worker(
     asyncio.run(_until_signalled(_work(settings)))
 
 
-def sandbox() -> None:
-    """Run the stand-in for an OpenML server on HOST:SANDBOX_PORT; nothing leaves this machine."""
-    settings = load_settings()
-    with listening(settings.host, settings.sandbox_port, port_setting="SANDBOX_PORT") as listener:
-        _serve_sandbox(settings, listener)
-
-
 def dev() -> None:
     """Start everything a newcomer needs, on this machine alone: the service, its worker, and the sandbox."""
     settings = load_settings()
@@ -93,7 +80,7 @@ def dev() -> None:
         listener = stack.enter_context(listening(settings.host, settings.port, port_setting="PORT"))
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         if settings.uses_sandbox:
-            settings = stack.enter_context(_sandbox_beside(settings))
+            settings = stack.enter_context(sandbox_beside(settings))
         configure_logging(settings)
         asyncio.run(_with_database(settings, bring_up_to_date=True))
         asyncio.run(look_at_servers(settings))
@@ -141,51 +128,6 @@ async def _until_signalled(work: Coroutine[Any, Any, None]) -> None:
         await task
     except asyncio.CancelledError:
         return
-
-
-def _serve_sandbox(settings: Settings, listener: socket.socket) -> None:
-    configure_logging(settings)
-    settings = settings.model_copy(update={"sandbox_port": listener.getsockname()[1]})
-    keys = settings.sandbox_keys.get_secret_value()
-    try:
-        known = parse_keys(keys) if keys else None
-    except ValueError as error:
-        raise SettingsError(f"SANDBOX_KEYS: {error}") from None
-    sandbox_settings = SandboxSettings(
-        data_dir=settings.data_dir / "sandbox",
-        base_url=settings.sandbox_url.rstrip("/"),
-        keys=known,
-        account_of=account_finder(settings),
-        processing_delay_seconds=settings.sandbox_processing_seconds,
-    )
-    run(create_sandbox(sandbox_settings), listener)
-
-
-@contextmanager
-def _sandbox_beside(settings: Settings) -> Iterator[Settings]:
-    """Run the sandbox as a process of its own, on a socket bound here; yield settings that know its port."""
-    with listening(settings.host, settings.sandbox_port, port_setting="SANDBOX_PORT") as listener:
-        settings = settings.model_copy(update={"sandbox_port": listener.getsockname()[1]})
-        command = [sys.executable, "-m", "app.cli", "sandbox-on", str(listener.fileno())]
-        process = subprocess.Popen(command, pass_fds=[listener.fileno()], stdin=subprocess.PIPE)  # noqa: S603 - our own program
-    with process:
-        try:
-            yield settings
-        finally:
-            process.terminate()
-
-
-def sandbox_on(descriptor: int) -> None:
-    """Run the sandbox on a socket inherited from `dev`, for as long as that process lives."""
-    threading.Thread(target=_stop_with_parent, daemon=True).start()
-    with socket.socket(fileno=descriptor) as listener:
-        _serve_sandbox(load_settings(), listener)
-
-
-def _stop_with_parent() -> None:
-    """End this process when its standard input does: the parent is gone, perhaps without a word."""
-    sys.stdin.buffer.read()
-    signal.raise_signal(signal.SIGTERM)
 
 
 def _exit_in_order(_number: int, _frame: object) -> None:

@@ -1,241 +1,28 @@
-"""HTTP/1.1 as it is read from a connection, so that no two readers of one stream see different requests in it.
+"""How the service refuses what is not HTTP/1.1 as it reads it: with a problem, and a line in the log."""
 
-uvicorn's protocol on llhttp, which takes a third of h11's processor time (docs/decisions.md), with what the two leave
-open: offers to upgrade, trailers, heads without a bound, and what follows a request that was refused.
-"""
+from http import HTTPStatus
 
-import asyncio
-from typing import Any
-
-import httptools
 import structlog
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from starlette.responses import Response
 
 from app.core.errors import BadRequestError, HeadTooLargeError, MethodNotAllowedError, Problem
+from app.core.framing import FramingError, StrictHttpProtocol
 from app.core.http import problem_response
 
 log = structlog.get_logger(__name__)
 
-HEAD_BYTES = 64 << 10
-"""Most bytes in a row that are neither the end of a head nor a body: heads, trailers, what stands beside chunks' sizes.
-
-Browsers and proxies stop at 8 to 32 KiB. Counted by segments, so what comes in one read may be larger, by 256 KiB.
-"""
-HEADERS = 256
-"""Most headers of a request: every reader of one goes through all of them."""
-HEAD_SECONDS = 30
-"""In which a head has to arrive, and the rest of a body that was answered before it was read."""
-QUEUED_REQUESTS = 64
-"""Most requests that wait on one connection for the answer to an earlier one; hardly any client sends two."""
-UPGRADE = b"upgrade"
+PROBLEMS: dict[HTTPStatus, type[Problem]] = {
+    HTTPStatus.BAD_REQUEST: BadRequestError,
+    HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowedError,
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: HeadTooLargeError,
+}
 
 
-class HttpProtocol(HttpToolsProtocol):
-    """One connection; uvicorn makes it (`http=` of its configuration, `--http app.core.http1:HttpProtocol`).
+class HttpProtocol(StrictHttpProtocol):
+    """One connection; uvicorn makes it (`http=` of its configuration, `--http app.core.http1:HttpProtocol`)."""
 
-    An offer to speak another protocol (`Upgrade`) is not taken, as RFC 9110, section 7.8 lets a server decide: its
-    request is one like any other. uvicorn and httptools would take its body for the next request.
-    """
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's
-        super().__init__(*args, **kwargs)
-        self.ws_protocol_class = None
-        self._running: RequestResponseCycle | None = None
-        self._reads_head = False
-        self._reads_body = False
-        self._progressed = False
-        self._idle_bytes = 0
-        self._refusal: Problem | None = None
-        self._is_deaf = False
-        self._head_timer: asyncio.TimerHandle | None = None
-        self._rest_timer: asyncio.TimerHandle | None = None
-
-    # --- what uvicorn's loop calls
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, with a first request awaited."""
-        super().connection_made(transport)
-        self._expect_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """End, and wait for nothing more."""
-        self._is_deaf = True
-        self._stop_waiting_for_head()
-        self._stop_waiting_for_rest()
-        super().connection_lost(exc)
-
-    def data_received(self, data: bytes) -> None:
-        """Read what came; a stream that cannot be understood is read no further."""
-        self._unset_keepalive_if_required()
-        if self._is_deaf:
-            return
-        self._progressed = False
-        try:
-            self._feed(data)
-        except httptools.HttpParserError as error:
-            self._refuse(self._refusal or BadRequestError(f"This is not HTTP/1.1: {error}"))
-            return
-        self._idle_bytes = 0 if self._progressed else self._idle_bytes + len(data)
-        if self._idle_bytes > HEAD_BYTES:
-            self._refuse(HeadTooLargeError(limit_bytes=HEAD_BYTES))
-        elif self._head_timer is None and (self._reads_head or not self._progressed):
-            self._expect_head()
-
-    def _feed(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while True:
-            try:
-                self.parser.feed_data(rest)
-            except httptools.HttpParserUpgrade as offer:
-                # llhttp cannot be told to go on; another one reads the head without the offer, and all that follows.
-                rest = rest[offer.args[0] :]
-                head = self._head_without_offer()
-                self.parser = httptools.HttpRequestParser(self)
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
-                self.parser.feed_data(head)
-            else:
-                return
-
-    def _head_without_offer(self) -> bytes:
-        version = self.parser.get_http_version().encode()
-        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
-        lines += [b"%s: %s" % header for header in self.headers if header[0] != UPGRADE]
-        return b"\r\n".join([*lines, b"", b""])
-
-    # --- what the parser calls
-
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        self._progressed = self._reads_head = True
-        super().on_message_begin()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; those behind a body (trailers) are not the request's (RFC 9110, section 6.5.1)."""
-        if self._reads_head:
-            super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        """Begin to answer, unless the head is ambiguous."""
-        self._progressed = True
-        self._refusal = self._excess() or self._head_problem()
-        if self._refusal:
-            raise self._refusal
-        if self.parser.should_upgrade():
-            return
-        self._reads_head, self._reads_body = False, True
-        self._stop_waiting_for_head()
-        super().on_headers_complete()
-
-    def _head_problem(self) -> Problem | None:
-        """Say why a request is not answered of which two readers could think differently."""
-        version = self.parser.get_http_version()
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if version not in {"1.0", "1.1"}:
-            return BadRequestError("This server speaks HTTP/1.1.")
-        if hosts > 1 or (hosts == 0 and version == "1.1"):
-            return BadRequestError("A request needs one Host header (RFC 9112, section 3.2).")
-        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
-        if codings and (version == "1.0" or codings != [b"chunked"]):
-            return BadRequestError("Of transfer codings this server knows chunked alone, in HTTP/1.1.")
-        if self.parser.get_method() == b"CONNECT":
-            return MethodNotAllowedError("This server is no proxy.")
-        return None
-
-    def _excess(self) -> Problem | None:
-        """Say why a request is more than anybody sends."""
-        if len(self.headers) > HEADERS:
-            return HeadTooLargeError(f"A request has at most {HEADERS} headers.")
-        if len(self.pipeline) >= QUEUED_REQUESTS:
-            return BadRequestError("Too many requests wait for their answers on this connection.")
-        return None
-
-    def on_body(self, body: bytes) -> None:
-        """Hand on a piece of a body."""
-        self._progressed = True
-        super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        """End a request; not one that offers an upgrade, which is read again."""
-        if self._reads_head:
-            return
-        self._progressed, self._reads_body = True, False
-        self._stop_waiting_for_rest()
-        super().on_message_complete()
-
-    # --- what belongs to the answers
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
-        self._running = cycle
-        if cycle.waiting_for_100_continue:
-            app = _closing_unless_continued(cycle, app)
-        super()._start_asgi_task(cycle, app)  # type: ignore[arg-type] # uvicorn has types of its own for ASGI
-
-    def on_response_complete(self) -> None:
-        """Go on with the next request, or read the rest of a body that was answered, for a while."""
-        super().on_response_complete()
-        if self._reads_body and self.cycle.response_complete and not self.transport.is_closing():
-            self._rest_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
-
-    def _refuse(self, problem: Problem) -> None:
-        """Answer what cannot be read if it is its turn, end the connection, and execute nothing that follows."""
-        self._is_deaf = True
-        self.pipeline.clear()
+    def answer_to(self, error: FramingError) -> Response:
+        """Return the problem, and log it."""
+        problem = PROBLEMS[error.status](error.detail, limit_bytes=error.limit_bytes)
         log.info("connection refused", reason=problem.detail, client=self.client[0] if self.client else None)
-        running = self._running
-        if running is None or running.response_complete:
-            self._answer(problem)
-        elif not running.more_body:
-            # Its request was sound: it is answered, and then the connection ends.
-            running.keep_alive = False
-        else:
-            running.disconnected = True
-            running.message_event.set()
-            if running.response_started:
-                self.transport.close()
-            else:
-                self._answer(problem)
-
-    def _answer(self, problem: Problem) -> None:
-        answer = problem_response(problem)
-        headers = [*self.server_state.default_headers, *answer.raw_headers, (b"connection", b"close")]
-        lines = [b"%s: %s\r\n" % header for header in headers]
-        self.transport.write(b"".join([STATUS_LINE[answer.status_code], *lines, b"\r\n", bytes(answer.body)]))
-        self.transport.close()
-
-    # --- time
-
-    def _stop_waiting_for_head(self) -> None:
-        if self._head_timer is not None:
-            self._head_timer.cancel()
-            self._head_timer = None
-
-    def _stop_waiting_for_rest(self) -> None:
-        if self._rest_timer is not None:
-            self._rest_timer.cancel()
-            self._rest_timer = None
-
-    def _expect_head(self) -> None:
-        self._head_timer = self.loop.call_later(HEAD_SECONDS, self._end_if_idle)
-
-    def _end_if_idle(self) -> None:
-        self._head_timer = None
-        if self._running is None or self._running.response_complete:
-            self.transport.close()
-
-
-def _closing_unless_continued(cycle: RequestResponseCycle, app: ASGIApp) -> ASGIApp:
-    """End the connection after an answer that came instead of `100 Continue`.
-
-    The client may send the body all the same, or not: what comes next could be it, or the next request.
-    """
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        async def send_knowingly(message: Message) -> None:
-            if message["type"] == "http.response.start" and cycle.waiting_for_100_continue:
-                cycle.keep_alive = False
-            await send(message)
-
-        await app(scope, receive, send_knowingly)
-
-    return answer
+        return problem_response(problem)

@@ -100,7 +100,7 @@ def _client_request_id(scope: Scope) -> str | None:
 class UpgradeMiddleware:
     """Refuses a request with a body and an offer to upgrade, and ends its connection.
 
-    Our own servers take no such offer (`app/core/http1.py`), and never show one. uvicorn with httptools, started
+    Our own servers take no such offer (`app/core/framing.py`), and never show one. uvicorn with httptools, started
     in another way, loses such a body and reads it as the next request; a connection that ends brings no next request.
     """
 
@@ -189,7 +189,7 @@ class BodyMiddleware:
         body = admit_body(scope, receive)
 
         async def send_unbounded(message: Message) -> None:
-            # What is left of it the server reads and forgets, for a while (core/http1.py).
+            # What is left of it the server reads and forgets, for a while (core/framing.py).
             body.is_bounded = False
             await send(message)
 

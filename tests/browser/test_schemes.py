@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.async_api import Page, expect
 
+from sandbox_server import WRITER, Server, describe, serve
 from tests.browser.conftest import OpenPage, Seen, accessibility, picture
 from tests.conftest import LONG
-from tests.sandbox.conftest import WRITER, Server, describe, serve
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from app.commands.sandbox import ACCOUNTS
 from app.commands.sandbox_accounts import account_finder
 from app.core.settings import Settings
 from tests.conftest import (
@@ -30,7 +31,8 @@ async def test_key_when_renewed_then_datasets_stay_their_owners(
 ) -> None:
     another = await make_person()
     uri = app.resources.settings.database_uri.get_secret_value()
-    with run_sandbox(tmp_path / "sandbox", DATABASE_URI=uri) as url:
+    settings = {"DATA_DIR": str(tmp_path / "sandbox"), "DATABASE_URI": uri}
+    with run_sandbox(tmp_path, f"--accounts={ACCOUNTS}", **settings) as url:
         async with httpx.AsyncClient(
             base_url=url, timeout=PATIENCE_SECONDS, verify=NO_CERTIFICATES
         ) as client:

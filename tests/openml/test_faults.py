@@ -19,7 +19,7 @@ from app.openml.errors import (
     UnsettledError,
     UpstreamError,
 )
-from app.sandbox.faults import CALLS, FaultName
+from openml_sandbox.faults import CALLS, FaultName
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS
 from tests.openml.test_client import Upstream as Stub
 from tests.openml.test_client import client_of, error

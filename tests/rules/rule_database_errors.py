@@ -6,7 +6,7 @@ An error that is caught by a driver's name is one of a dozen that mean the same,
 import ast
 from collections.abc import Iterator
 
-from tests.rules.source import Source, Violation, dotted
+from tests.rules.source import SANDBOX, Source, Violation, dotted
 
 TRANSLATES = {"app/db/faults.py", "app/db/mysql.py"}
 CONNECTS = {*TRANSLATES, "app/db/engine.py", "app/db/reader.py", "app/db/migrations.py"}
@@ -43,7 +43,7 @@ CONNECTING_METHODS = (
 
 def violations(source: Source) -> Iterator[Violation]:
     """Yield each use of a driver's error, and each connection made beside the pools."""
-    if source.name.startswith("app/sandbox/"):
+    if source.name.startswith(SANDBOX):
         return  # A service of its own, with a file of its own.
     if source.name not in {*TRANSLATES, "app/db/reader.py"}:
         yield from _errors(source.tree)

@@ -6,7 +6,7 @@ The event loop computes nothing whose size a client, a file or OpenML chose, and
 import ast
 from collections.abc import Iterator
 
-from tests.rules.source import Source, Violation
+from tests.rules.source import SANDBOX, Source, Violation
 
 GROWING = {
     "suggest",
@@ -29,7 +29,7 @@ FOR_FILES = (
     "app/mail/",
     "app/openml/",
     "app/resources.py",
-    "app/sandbox/",
+    SANDBOX,
     "app/web/",
     "app/storage/",
     "app/tabular/",
@@ -53,7 +53,7 @@ def violations(source: Source) -> Iterator[Violation]:
     for name, call in source.calls():
         if name.endswith(EVERYBODYS) and not source.name.startswith(FOR_FILES):
             yield call.lineno, f"{name}() takes one of the threads that all share"
-        if name.endswith("run_in_executor") and _is_none(call) and not source.name.startswith("app/sandbox/"):
+        if name.endswith("run_in_executor") and _is_none(call) and not source.name.startswith(SANDBOX):
             yield call.lineno, "run_in_executor() takes one of the threads that all share"
 
 

@@ -8,10 +8,13 @@ from pathlib import Path
 Violation = tuple[int, str]
 """The line, and what stands there."""
 
+SANDBOX = "packages/openml-sandbox/openml_sandbox/"
+"""The folder of a server that is not ours to the outside: it behaves as the one it stands for."""
+
 
 @dataclass(frozen=True)
 class Source:
-    """A file of `app`: its name from the root of the project, and its syntax tree."""
+    """A file of `app` or of a package: its name from the root of the project, and its syntax tree."""
 
     name: str
     tree: ast.Module
@@ -38,8 +41,9 @@ def dotted(node: ast.expr) -> str:
 
 
 def read_sources(root: Path) -> list[Source]:
-    """Return every file of the service."""
+    """Return every file of the service and of the sandbox, without their tests."""
     return [
         Source.parse(path.relative_to(root).as_posix(), path.read_text())
-        for path in sorted((root / "app").rglob("*.py"))
+        for folder in ("app", SANDBOX)
+        for path in sorted((root / folder).rglob("*.py"))
     ]

@@ -11,8 +11,8 @@ import arff
 import pandas as pd
 import pytest
 
-from app.sandbox.arffcheck import check_arff
-from app.sandbox.weka import Watcher, read_arff
+from openml_sandbox.arffcheck import check_arff
+from openml_sandbox.weka import Watcher, read_arff
 from tests.oracle import SKLEARN, STATSMODELS, is_documented, load, oracle, oracle_of_frame
 
 Converter = Callable[..., Any]
