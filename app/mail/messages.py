@@ -8,7 +8,7 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -177,7 +177,13 @@ def create_messages(settings: Settings) -> MessageBuilder:
     Raises:
         SettingsError: it cannot.
     """
-    builder = MessageBuilder(Sender.of(settings))
+    return _checked_builder(Sender.of(settings))
+
+
+@lru_cache(maxsize=1)
+def _checked_builder(sender: Sender) -> MessageBuilder:
+    """Check once for each sender: the command and the application that it starts both need a builder."""
+    builder = MessageBuilder(sender)
     builder.check()
     return builder
 
