@@ -25,7 +25,7 @@ from app.core.settings import Settings, SettingsError
 from app.db import outbox as outbox_rows
 from app.db.tables import outbox
 from app.mail import messages, transport
-from app.mail.messages import MailKind, create_messages
+from app.mail.messages import MailKind
 from app.resources import Resources, open_resources
 
 LOGIN, SECRET = "postmaster", "a mail secret"
@@ -462,11 +462,12 @@ def test_mails_when_one_kind_has_no_sample_of_what_its_template_needs_then_the_s
     mail_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is written at start; so a template that asks for more does not get to production."""
-    create_messages(mail_settings)
+    builder = messages.MessageBuilder(messages.Sender.of(mail_settings))
+    builder.check()
     for kind in MailKind:
         monkeypatch.setitem(messages.SUBJECTS, kind, "two\nlines")
         with pytest.raises(SettingsError, match=str(kind)):
-            create_messages(mail_settings)
+            builder.check()
         monkeypatch.undo()
 
 
