@@ -1,8 +1,8 @@
-"""Uploaded tables become ARFF files that OpenML activates: exact values, constant memory, a bounded child process.
+"""Conversion of uploaded tables to ARFF that OpenML accepts, and profiles of tables before they are published.
 
-Pure: standard library and pyarrow only, and no input or output but the two files it is given. The server's end is
-`app.tabular.process`. `convert` and `profile` are in modules of their names: importing them loads pyarrow, some 60 MB
-that only the child process needs.
+Standard library and pyarrow only; no input or output but the two files of a request. The server calls
+`app.tabular.process`, which runs `convert.convert` or `profile.run.profile` in a child process: importing those loads
+pyarrow, some 60 MB that only the child needs.
 """
 
 from app.core.confined import ProcessLimits

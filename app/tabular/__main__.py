@@ -13,7 +13,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def main() -> None:
-    """Do with what standard input asks for what the command line says."""
+    """Run the task named on the command line (`convert` or `profile`) on the request read from standard input."""
     request = begin()
     try:
         say(result=_do(sys.argv[1], ConversionRequest.from_json(request)))
@@ -24,11 +24,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        say(error=_of_the_disk(error, request).to_json())
+        say(error=_storage_error(error, request).to_json())
 
 
-def _of_the_disk(error: OSError, request: str) -> TabularError:
-    """Return what to answer: the server writes the fault into its log, with the file that it was about."""
+def _storage_error(error: OSError, request: str) -> TabularError:
+    """Return the error to answer; its `fault`, for the server's log, names the errno and the file."""
     name = errno.errorcode.get(error.errno or 0, str(error.errno))
     # What cannot be written names no file.
     path = error.filename or ConversionRequest.from_json(request).target

@@ -1,6 +1,6 @@
-"""One file into an ARFF file: a first pass settles the types, a second one writes.
+"""Conversion of one file to ARFF: a first pass over the rows determines the types, a second one writes.
 
-Memory does not grow with the file.
+Memory does not grow with the number of rows.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,10 +9,10 @@ from app.tabular.arff.sparse import SparseRows
 from app.tabular.arff.tokens import DenseRows, joined
 from app.tabular.arff.writer import ArffWriter
 from app.tabular.readers.opening import open_job
-from app.tabular.schema.job import Job, check_sizes, repairs_of, settle, warnings_of
+from app.tabular.schema.job import Job, check_sizes, plan_columns, repairs_of, warnings_of
 from app.tabular.schema.plan import ColumnPlan, RowCounts
-from app.tabular.schema.scans import see_all
-from app.tabular.table import SparseTable, ahead
+from app.tabular.schema.scans import update_scans
+from app.tabular.table import SparseTable, prefetched
 from app.tabular.types import (
     Column,
     Conversion,
@@ -43,8 +43,8 @@ def convert(request: ConversionRequest, on_progress: ProgressSink | None = None)
 
 
 def _run(job: Job, report: ProgressSink) -> Conversion:
-    with job.lines_found():
-        plans, left_out = settle(job, report)
+    with job.lines_added():
+        plans, left_out = plan_columns(job, report)
         with ArffWriter(job.request.target, job.request.limits) as writer:
             writer.write_header(job.relation, list(plans.values()), job.comments)
             if job.sparse:
@@ -60,11 +60,11 @@ def _write_dense(
     job: Job, plans: Mapping[int, ColumnPlan], writer: ArffWriter, report: ProgressSink
 ) -> RowCounts:
     rows = DenseRows(plans)
-    for block in ahead(job.table.blocks()):
-        if job.is_typed or not job.must_see_all:
+    for block in prefetched(job.table.blocks()):
+        if job.is_typed or not job.needs_all_rows:
             check_sizes(job, block)
-        if not job.must_see_all:
-            see_all(job.scans, block)
+        if not job.needs_all_rows:
+            update_scans(job.scans, block)
         writer.write(joined(rows.encode(block)))
         report(Progress("writing", block.position, job.size))
     return rows.counts

@@ -1,4 +1,4 @@
-"""Room on the disk, looked at before each block is written: what others have reserved is not for this table."""
+"""Limits on the bytes that one file may take, checked before each block is written."""
 
 import os
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from app.tabular.types import Limits, TabularError
 
 
 @dataclass(slots=True)
-class Room:
-    """What one open file may take of the disk.
+class DiskBudget:
+    """The bytes that one open file may take.
 
     Attributes:
         file: its descriptor.
         limits: of the request.
-        is_kept: whether the file stays, and so counts against what its owner may have.
-        size: bytes that were allowed so far.
+        is_kept: whether the file outlives the process, and so counts towards the owner's quota.
+        size: bytes spent so far.
     """
 
     file: int
@@ -23,11 +23,11 @@ class Room:
     is_kept: bool = True
     size: int = 0
 
-    def take(self, more: int) -> None:
-        """Allow so many more bytes.
+    def spend(self, more: int) -> None:
+        """Count `more` bytes that are about to be written.
 
         Raises:
-            TabularError: `file-too-large`, `over-quota`, or `no-room` on the disk.
+            TabularError: `file-too-large`, `over-quota`, or `no-room` if fewer than `min_free_bytes` would stay free.
         """
         self.size += more
         if self.size > self.limits.max_unpacked_bytes:

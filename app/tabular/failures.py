@@ -1,4 +1,4 @@
-"""What a failed conversion is to be answered with: another file, another description, or another attempt."""
+"""Failures of a conversion, by what averts them: another file, other metadata, or another attempt."""
 
 from typing import Literal
 
@@ -28,9 +28,9 @@ IN_THE_FILE = frozenset(
         "unsupported-encoding",
     }
 )
-"""Failures that no choice of types, names or repairs can avert."""
+"""Slugs of failures that no choice of types, names or repairs can avert."""
 REPAIRABLE = frozenset({"bad-column-name", "duplicate-column"})
-"""Failures that only the file can avert where the repair was allowed."""
+"""Slugs of failures that only another file can avert if repairs were allowed."""
 OF_THE_SERVER = frozenset(
     {
         "conversion-failed",
@@ -42,11 +42,11 @@ OF_THE_SERVER = frozenset(
         "took-too-long",
     }
 )
-"""Failures that are no fault of the table."""
+"""Slugs of failures that the table does not cause."""
 
 
 def where_to_correct(error: TabularError, *, repair: bool) -> Literal["file", "metadata", "nothing"]:
-    """Return what its owner has to change before another attempt can succeed."""
+    """Return what the owner has to change before another attempt can succeed."""
     if error.slug in OF_THE_SERVER:
         return "nothing"
     is_of_file = error.slug in IN_THE_FILE or (repair and error.slug in REPAIRABLE)
@@ -79,7 +79,7 @@ def storage_failed(fault: str | None = None) -> TabularError:
 
 
 def no_room(fault: str) -> TabularError:
-    """Return the error for a conversion that there is no room for on the disk; `fault` is for the log."""
+    """Return the error for a conversion for which the disk has too little free space; `fault` is for the log."""
     return TabularError(
         "no-room",
         "There is no room for the converted table at the moment.",
@@ -89,7 +89,7 @@ def no_room(fault: str) -> TabularError:
 
 
 def over_quota() -> TabularError:
-    """Return the error for a conversion whose owner may not have as much."""
+    """Return the error for a conversion whose result exceeds the owner's quota."""
     return TabularError(
         "over-quota",
         "The converted table is larger than what is left of your quota.",
@@ -98,7 +98,7 @@ def over_quota() -> TabularError:
 
 
 def failed() -> TabularError:
-    """Return the error for a conversion that ended in a way that nobody foresaw."""
+    """Return the error for a conversion that ended unexpectedly."""
     return TabularError(
         "conversion-failed",
         "The conversion ended unexpectedly.",

@@ -1,4 +1,4 @@
-"""Conversion, and the look before it, in a child process with limits on memory and time: no table harms the server."""
+"""Conversion and profiling in a child process with limits on memory and time, so that no table exhausts the server."""
 
 import asyncio
 import sys
@@ -45,7 +45,7 @@ async def convert_in_process(
 async def profile_in_process(
     request: ConversionRequest, limits: ProcessLimits | None = None, on_progress: ProgressSink | None = None
 ) -> Profile:
-    """Have a child process look at a file; it writes what it found to `request.target`, for `read_profile` to read.
+    """Profile a file in a child process, which writes the profile to `request.target`, for `read_profile` to read.
 
     Args:
         request: what `convert_in_process` would be asked, but for the target.
@@ -72,7 +72,7 @@ async def ask_child(
     limits: ProcessLimits,
     on_progress: ProgressSink | None = None,
 ) -> Conversion:
-    """Have a command convert a file, and believe nothing that it says unchecked.
+    """Have a command convert a file, and validate its answer.
 
     Raises:
         TabularError: as `convert_in_process`.
@@ -87,7 +87,7 @@ async def _ask(
     on_progress: ProgressSink | None,
     read: Callable[[Any], _Answer],
 ) -> _Answer:
-    """Have a command do something with a request, and `read` what it answers.
+    """Send a request to a command, and parse its answer with `read`.
 
     Raises:
         TabularError: as `convert_in_process`.
@@ -118,7 +118,7 @@ async def _ask_twice(
     limits: ProcessLimits,
     report: Callable[[Any], None],
 ) -> Any:  # noqa: ANN401 - any JSON
-    """Ask, and once more if the child died: that may be for what others use of the machine; twice, it is the table."""
+    """Ask, and retry once if the child died: memory that other processes use may be the cause the first time."""
 
     async def ask() -> Any:  # noqa: ANN401 - any JSON
         return await child.ask(

@@ -1,4 +1,4 @@
-"""What every format is read as: blocks of columns of text, as often as they are asked for."""
+"""The form in which every format is read: blocks of columns of text, any number of times."""
 
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +11,12 @@ import pyarrow.compute as pc
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some consecutive rows.
+    """Consecutive rows.
 
     Attributes:
-        columns: one array of strings per column, all of one length; null is a missing value.
+        columns: one array per column, each of `rows` strings; null is a missing value.
         first_row: number of the first row, from 0.
-        position: how many bytes of the file were read when the block was made.
+        position: bytes of the file read when the block was made.
     """
 
     columns: Sequence[pa.Array]
@@ -30,7 +30,7 @@ class Block:
 
 
 class Table(Protocol):
-    """A file that was opened as a table."""
+    """An opened file."""
 
     @property
     def names(self) -> list[str]:
@@ -42,7 +42,7 @@ class Table(Protocol):
         ...
 
     def blocks_to_scan(self, indices: Collection[int]) -> Iterator[Block]:
-        """Yield all rows as their scans want to see them; only these columns are wanted."""
+        """Yield all rows in the form that scans take; columns at other indices may be null throughout."""
         ...
 
     def line_of(self, row: int) -> int | None:
@@ -52,12 +52,12 @@ class Table(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SparseBlock:
-    """Some consecutive rows as they stand in the file.
+    """Consecutive rows of a sparse file, unparsed.
 
     Attributes:
-        rows: physical line and text of each.
+        rows: physical line (from 1) and text of each.
         first_row: number of the first row, from 0.
-        position: how many bytes of the file were read.
+        position: bytes of the file read so far.
     """
 
     rows: list[tuple[int, str]]
@@ -66,7 +66,7 @@ class SparseBlock:
 
 
 class SparseTable(Table, Protocol):
-    """A file whose rows state some of their cells only."""
+    """A file whose rows state some of their cells only (sparse ARFF)."""
 
     def sparse_blocks(self) -> Iterator[SparseBlock]:
         """Yield all rows, from the start each time."""
@@ -74,15 +74,15 @@ class SparseTable(Table, Protocol):
 
 
 LONG_COLUMN = 1000
-"""Rows from which on a call for each column costs less than copying columns into a stack."""
+"""Rows above which one call per column costs less than copying columns into a stack."""
 
 
 class Stack:
-    """Some columns of a block laid end to end: one vectorised call then serves thousands of short columns.
+    """Columns of a block concatenated, so that one vectorised call serves thousands of short columns.
 
     Attributes:
-        indices: which columns.
-        cells: their cells, first all of the first column, then all of the second.
+        indices: of the columns in the block.
+        cells: an array of `len(indices) * rows` cells, column after column.
     """
 
     def __init__(self, block: Block, indices: Sequence[int]) -> None:
@@ -92,7 +92,7 @@ class Stack:
         self.cells = columns[0] if len(columns) == 1 else pa.concat_arrays(columns)
 
     def place(self, position: int) -> tuple[int, int]:
-        """Return the column, and the number of the row from 0, where the cell at `position` stands."""
+        """Return the column's index and the row (from 0) of the cell at `position`."""
         column, row = divmod(position, self._block.rows)
         return self.indices[column], self._block.first_row + row
 
@@ -108,8 +108,8 @@ class Stack:
         return [self.indices[number] for number in numbers.to_pylist()]
 
 
-def ahead(blocks: Iterator[Block]) -> Iterator[Block]:
-    """Yield the same blocks, reading the next one on a second core while the caller works on the last."""
+def prefetched(blocks: Iterator[Block]) -> Iterator[Block]:
+    """Yield the same blocks, reading the next one in a thread while the caller processes the last."""
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="reader") as pool:
         coming = pool.submit(next, blocks, None)
         while (block := coming.result()) is not None:

@@ -1,4 +1,4 @@
-"""What a conversion is asked, what it answers, and how it fails; all of it travels as JSON to the child process."""
+"""Requests, results and errors of conversions; all are sent to and from the child process as JSON."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ MIB = 1024 * 1024
 
 
 class TabularError(Exception):
-    """A table that cannot be published as it is, in words that its owner can act on.
+    """A table that cannot be published as it is, described so that its owner can act on it.
 
     Args:
         slug: stable name of the kind of failure, such as `ragged-row`.
@@ -26,7 +26,7 @@ class TabularError(Exception):
         line: the physical line of the file, counted from 1, where it is known.
         column: the attribute's name.
         hint: what to change.
-        fault: what the system said, and of which file: for the log, never for the owner.
+        fault: the system's error and the file concerned; for the log, never for the owner.
     """
 
     def __init__(
@@ -70,14 +70,14 @@ class TabularError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large a table may be; each is enforced while reading, none by reading first and measuring afterwards.
+    """Limits on a table, each enforced while reading.
 
     Attributes:
         max_columns: columns of the table.
-        max_labels: different values of one nominal column.
+        max_labels: distinct values of one nominal column.
         max_cell_bytes: UTF-8 bytes of one cell.
-        max_unpacked_bytes: bytes of the file once it is unpacked, and of the ARFF file that is written.
-        max_kept_bytes: bytes of the file that is written, for all that its owner may have; None is no limit.
+        max_unpacked_bytes: uncompressed bytes of the source file, and of the ARFF file that is written.
+        max_kept_bytes: bytes of the file that is written, by the owner's quota; None is no limit.
         min_free_bytes: bytes that stay free on the disk.
     """
 
@@ -96,16 +96,16 @@ class ConversionRequest:
     Attributes:
         source: the uploaded file.
         target: where the ARFF file goes; removed again if the conversion fails.
-        format: what the source is written in, as `format_of` reads its name; the content must agree.
+        format: of the source, as `format_of` derives it from the file name; the content must agree.
         relation: the ARFF relation, usually the dataset's name.
         target_attributes: default targets; each must be a column, as must the next two.
-        row_id_attribute: the column that only identifies rows.
+        row_id_attribute: the column that identifies rows.
         ignore_attributes: columns that models should not use.
-        attributes: types that the owner declares, by column; the rest is inferred.
+        attributes: declared types, by column; the others are inferred.
         limits: how large the table may be.
         is_compressed: whether the source is a gzip file of that format.
-        repair: whether what has one safe reading is changed, and listed, so that OpenML can take it; if not, it is
-            refused. The attributes above may be named as in the file or as they are published.
+        repair: whether values and names that OpenML cannot take are changed, and the changes listed, where there is one
+            safe way; if not, they are refused. Columns may be named above as in the file or as published.
     """
 
     source: Path
@@ -170,11 +170,11 @@ class Conversion:
     Attributes:
         columns: its attributes, in order.
         rows: its data rows.
-        arff_bytes: its length.
+        arff_bytes: its length, in bytes.
         arff_md5: its MD5, in hexadecimal; OpenML stores it, so the two can be compared.
         arff_format: the format's name on OpenML.
-        warnings: sentences about what will not work as one might expect.
-        repairs: what was changed on the way.
+        warnings: sentences about what OpenML cannot do with the dataset.
+        repairs: changes to the table.
         target_attributes: the request's default targets, by the names that were published; as the next two.
         row_id_attribute: the request's, or else the named index that a data frame was saved with.
         ignore_attributes: the request's.
@@ -210,7 +210,7 @@ class Conversion:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """The profile that was written; what it says is in its file (`app.tabular.preview`).
+    """Counts of a profile that was written; its content is in its file (`app.tabular.profile.report`).
 
     Attributes:
         rows: data rows of the table.
@@ -225,7 +225,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a conversion or a profile is: bytes of the source read in this phase, and bytes it has."""
+    """Progress of a conversion or a profile: bytes of the source read in this phase, and its size in bytes."""
 
     phase: Literal["reading", "types", "writing", "profile"]
     done_bytes: int

@@ -1,4 +1,4 @@
-"""The table of an upload, looked at and converted in a child process, no more at once than the machine can bear."""
+"""The table of an upload, profiled and converted in a child process, no more at once than the machine can bear."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -67,12 +67,12 @@ class Converter:
         return await self._in_room(upload, request, kept, work)
 
     async def profile(self, upload: Upload, report: Report) -> Profile:
-        """Look at the columns, and write down what there is to see of them.
+        """Profile the columns, and write the profile to storage.
 
         Raises:
-            DatasetRefusedError: there is nothing that can be seen.
+            DatasetRefusedError: the table cannot be profiled.
             QuotaExceededError, StorageFullError: as `convert`.
-            TryAgainError: it could not be looked at now.
+            TryAgainError: it could not be profiled now.
         """
         target = self._resources.storage.path(upload.id, "profile")
         request = replace(self._request(upload), target=target)

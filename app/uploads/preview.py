@@ -1,4 +1,4 @@
-"""What was found in an upload's table before it is published, a page of columns at a time; choices held against it."""
+"""The profile of an upload's table, a page of columns at a time, and validation of declared types against it."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -8,13 +8,13 @@ from app.core.errors import ERRORS_SHOWN, UploadGoneError, UploadStateError, Val
 from app.db.uploads import Upload, UploadState
 from app.resources import Resources
 from app.tabular import ProfilePage, read_profile
-from app.tabular.profile.overrides import Misfit, misfits
+from app.tabular.profile.overrides import OverrideViolation, override_violations
 from app.uploads.metadata import given
 from app.uploads.schemas import PreviewColumnResponse, PreviewResponse
 
 NOT_YET = frozenset({UploadState.RECEIVING, UploadState.VERIFYING})
 CHECKED_AT_ONCE = frozenset({UploadState.READY, UploadState.FAILED})
-"""States in which a choice is held against the preview while its owner waits."""
+"""States in which declared types are checked against the profile while the owner waits."""
 ROLES = ("def_tar_att", "row_id_attribute", "ignore_attribute")
 LONGEST_NAME = 200
 
@@ -25,7 +25,7 @@ async def show_preview(
     """Return what the table is like, and some of its columns.
 
     Raises:
-        UploadStateError: nobody has looked at the table yet, or ever will.
+        UploadStateError: the table is not profiled yet, or never will be.
         UploadGoneError: the preview went with the bytes.
     """
     if upload.state in NOT_YET:
@@ -104,7 +104,7 @@ async def require_possible_choices(resources: Resources, upload: Upload, changes
     if path is None:
         return
     find = partial(
-        misfits,
+        override_violations,
         path,
         types,
         roles,
@@ -123,8 +123,8 @@ def _as_list(names: list[str] | str | None) -> list[str]:
     return [names] if isinstance(names, str) else names or []
 
 
-def _error(misfit: Misfit) -> dict[str, Any]:
-    column = misfit.column[:LONGEST_NAME]
-    field = f"attributes.{column}" if misfit.role == "types" else misfit.role
-    place = {} if misfit.row is None else {"row": misfit.row, "value": misfit.value}
-    return {"field": field, "message": misfit.message, "column": column, **place}
+def _error(violation: OverrideViolation) -> dict[str, Any]:
+    column = violation.column[:LONGEST_NAME]
+    field = f"attributes.{column}" if violation.role == "types" else violation.role
+    place = {} if violation.row is None else {"row": violation.row, "value": violation.value}
+    return {"field": field, "message": violation.message, "column": column, **place}

@@ -10,7 +10,7 @@ from tests.rules.source import SANDBOX, Source, Violation
 
 GROWING = {
     "suggest",
-    "misfits",
+    "override_violations",
     "read_profile",
     "judge",
     "check_metadata",

@@ -217,7 +217,7 @@ def test_an_index_when_it_has_a_name_then_it_is_the_first_column_and_the_row_id(
     assert done.rows == ["p,1", "q,2"]
 
 
-def test_an_index_when_it_has_no_name_then_left_out_and_told(converter: Converter) -> None:
+def test_an_index_when_it_has_no_name_then_left_out_and_reported(converter: Converter) -> None:
     frame = pd.DataFrame({"x": [1, 2]}, index=["p", "q"])
     done = both(converter, frame)
     assert done.rows == ["1", "2"]

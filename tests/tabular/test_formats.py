@@ -99,7 +99,7 @@ def test_json_when_in_lines_or_not_then_the_content_decides(
 
 @pytest.mark.parametrize("named", CONTENT)
 @pytest.mark.parametrize("is_", [kind for kind in CONTENT if kind not in {"csv", "tsv"}])
-def test_a_file_when_it_is_not_what_its_name_says_then_refused_and_told_what_it_is(
+def test_a_file_when_it_is_not_what_its_name_says_then_refused_and_reported_what_it_is(
     converter: Converter, named: str, is_: str
 ) -> None:
     if named == is_ or {named, is_} == {"json", "jsonl"}:

@@ -95,7 +95,7 @@ def test_columns_when_of_many_blocks_then_rows_are_put_together(converter: Conve
     assert (done.rows, done.conversion.repairs) == (expected, ())
 
 
-def test_row_labels_when_not_numbers_then_left_out_and_told(converter: Converter) -> None:
+def test_row_labels_when_not_numbers_then_left_out_and_reported(converter: Converter) -> None:
     done = converter('{"a": {"p": 1, "q": 2}, "b": {"p": 3, "q": 4}}', kind="json")
     assert done.rows == ["1,3", "2,4"]
     assert len(done.conversion.repairs) == 1
@@ -143,7 +143,7 @@ def test_a_file_when_it_is_no_table_then_refused_with_the_place(
     assert (error.slug, error.line, error.row) == (slug, line, row)
 
 
-def test_a_fault_when_far_behind_then_its_line_is_told(converter: Converter) -> None:
+def test_a_fault_when_far_behind_then_its_line_is_reported(converter: Converter) -> None:
     good = "".join(f'{{"a": {n}, "text": "{"x" * 80}"}}\n' for n in range(50_000))
     assert refusal(converter, good + '{"a": oops}\n' + good, "jsonl").line == 50_001
 

@@ -41,7 +41,7 @@ def csv_of(names: list[str]) -> str:
         (["é", "e"], ["e", "e.1"]),
     ],
 )
-def test_names_when_openml_cannot_take_them_then_changed_and_told(
+def test_names_when_openml_cannot_take_them_then_changed_and_reported(
     converter: Converter, names: list[str], published: list[str]
 ) -> None:
     done = converter(csv_of(names))
@@ -93,7 +93,7 @@ def test_many_names_when_changed_then_the_list_ends(converter: Converter) -> Non
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_row_index_when_pandas_or_r_wrote_it_then_left_out_and_told(
+def test_a_row_index_when_pandas_or_r_wrote_it_then_left_out_and_reported(
     converter: Converter, first: int
 ) -> None:
     rows = "".join(f'"{first + number}",x\n' for number in range(300_000))
@@ -120,7 +120,7 @@ def test_a_delimiter_when_at_the_end_of_each_row_then_the_empty_column_is_left_o
     assert refusal(converter, "a,b,\n1,x,\n", repair=False).slug == "bad-column-name"
 
 
-def test_labels_when_with_blanks_around_then_trimmed_and_told(converter: Converter) -> None:
+def test_labels_when_with_blanks_around_then_trimmed_and_reported(converter: Converter) -> None:
     done = converter("a, c\n1, yes\n2, no \n3, \n", target_attributes=(" c",))
     assert done["c"] == (["no", "yes"], ["yes", "no", None])
     assert [repair.column for repair in done.conversion.repairs] == ["c", "c"]

@@ -166,7 +166,7 @@ async def test_a_file_when_ten_times_as_long_then_it_needs_no_more_memory(tmp_pa
         assert conversion.rows == thousands * 1_000
 
 
-async def test_a_missing_source_when_converted_then_the_path_is_not_told(tmp_path: Path) -> None:
+async def test_a_missing_source_when_converted_then_the_path_is_not_reported(tmp_path: Path) -> None:
     request = ConversionRequest(tmp_path / "none.csv", tmp_path / "out.arff", "csv", "table")
     with pytest.raises(TabularError) as caught:
         await convert_in_process(request)

@@ -227,7 +227,7 @@ def test_a_target_when_profiled_then_its_choices_are_right(tmp_path: Path, targe
         ("boolean", ["yes", "no", ""], "nominal", None),
     ],
 )
-def test_a_declared_type_when_profiled_then_it_is_kept_and_its_fault_told(
+def test_a_declared_type_when_profiled_then_it_is_kept_and_its_fault_reported(
     tmp_path: Path, declared: Any, cells: list[str], kind: str, error: str | None
 ) -> None:
     column = column_of(tmp_path, cells, attributes={"x": declared})
@@ -374,7 +374,7 @@ def test_numbers_when_spelled_in_several_ways_then_they_are_one_value(tmp_path: 
     assert (column["distinct"], column["missing"]) == (2, 1)
 
 
-def test_texts_when_profiled_then_their_lengths_and_beginnings_are_told(tmp_path: Path) -> None:
+def test_texts_when_profiled_then_their_lengths_and_beginnings_are_reported(tmp_path: Path) -> None:
     column = column_of(tmp_path, ["\u00e9" * 5, "a" * 5_000, "a" * 5_000 + "b", ""])
     assert column["lengths"] == {"min": 5, "max": 5_001, "mean": (5 + 5_000 + 5_001) / 3}
     assert column["distinct"] == 3

@@ -147,7 +147,7 @@ def test_a_label_when_openml_cannot_take_it_then_refused_with_its_row(
     assert (error.slug, error.row, error.column) == ("bad-label", 3, "x")
 
 
-def test_words_for_missing_when_in_text_then_told_and_kept_if_declared(converter: Converter) -> None:
+def test_words_for_missing_when_in_text_then_reported_and_kept_if_declared(converter: Converter) -> None:
     cells = ["EU", "NA", ""]
     done = converter(column_of(cells))
     assert any("1 cell" in warning and "'x'" in warning for warning in done.conversion.warnings)
@@ -240,7 +240,7 @@ def test_a_nominal_column_when_it_has_no_value_then_refused(converter: Converter
         (["a, b", "c"], ""),
     ],
 )
-def test_a_column_when_it_looks_like_numbers_and_is_text_then_its_owner_is_told(
+def test_a_column_when_it_looks_like_numbers_and_is_text_then_its_owner_is_reported(
     converter: Callable[..., Any], cells: list[str], said: str
 ) -> None:
     table = "id;value;kind\n" + "".join(f"{n};{cell};b\n" for n, cell in enumerate(cells))

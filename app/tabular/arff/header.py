@@ -33,14 +33,14 @@ class Attribute:
 
 @dataclass(slots=True)
 class Header:
-    """What the header said so far.
+    """The header read so far.
 
     Attributes:
-        limits: how large it may be.
+        limits: on attributes and labels.
         attributes: the columns, in order.
         comments: the comment lines before the relation.
-        relation: the relation's name, if it has one that every reader reads alike.
-        data_line: the line of `@data`, once it was met.
+        relation: the relation's name, if every reader interprets it alike.
+        data_line: the line of `@data`, once read.
     """
 
     limits: Limits
@@ -94,7 +94,7 @@ class Header:
             refuse("@relation must come once, before the attributes.", line)
         self._has_relation = True
         match = _NAME.fullmatch(text)
-        # A name that readers read differently is nobody's loss: the relation is then called like the dataset.
+        # A name that readers interpret differently is dropped: the relation then has the dataset's name.
         if match and not match[5] and _is_end(match[6]):
             self.relation = match[1] or match[2] or match[3]
 

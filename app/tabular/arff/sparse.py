@@ -1,4 +1,4 @@
-"""Sparse ARFF rows: `{index value, ...}`, with zero wherever nothing is said.
+"""Sparse ARFF rows: `{index value, ...}`, with zero wherever no value is stated.
 
 Written so that all readers agree: indices ascend, a row without entries says `0 0`, and nominal columns are always
 stated, for the upload check refuses rows that leave one out (to Weka and liac-arff, such a row means the first label).
@@ -19,10 +19,10 @@ _ENTRY = re.compile(rf"[ \t]*([0-9]{{1,9}})[ \t]+({QUOTED}|{BARE})[ \t]*,")
 
 
 class SparseRows:
-    """Checks sparse rows and writes them canonically.
+    """Validates sparse rows and encodes them canonically.
 
     Attributes:
-        counts: what was encoded so far.
+        counts: of the rows encoded so far.
     """
 
     def __init__(self, plans: Mapping[int, ColumnPlan]) -> None:
@@ -44,7 +44,7 @@ class SparseRows:
         self._first_labels = {index: next(iter(tokens.values())) for index, tokens in self._tokens.items()}
 
     def encode(self, block: SparseBlock) -> bytes:
-        """Return rows as they are written.
+        """Return the lines of a block.
 
         Raises:
             TabularError: `invalid-arff` or `value-does-not-fit`.

@@ -1,4 +1,4 @@
-"""The tokens of ARFF, and what is wrong with texts that are none."""
+"""The grammar of ARFF values, and descriptions of syntax errors."""
 
 import re
 from typing import NoReturn
@@ -8,7 +8,7 @@ from app.tabular.wording import counted, shortened
 
 BLANKS = " \t\r"
 QUOTED = r"""'[^'\\]*(?:\\.[^'\\]*)*'|"[^"\\]*(?:\\.[^"\\]*)*\""""
-# Every reader trips over at least one of these characters in a value without quotes.
+# Each of these characters breaks at least one reader in an unquoted value.
 BARE = r"""[^\s,'"{}%]+"""
 # One value and the comma after it. What is not a value gives an empty string; no value does, an empty one has quotes.
 CELL = re.compile(rf"[ \t]*({QUOTED}|{BARE})[ \t]*,|.+")
@@ -22,7 +22,7 @@ def unquote(cell: str, line: int) -> str:
     """Return the text that a token, quoted or bare, stands for.
 
     Raises:
-        TabularError: `invalid-arff`, for an escape that readers undo differently.
+        TabularError: `invalid-arff`, for an escape that readers interpret differently.
     """
     if cell[0] not in "'\"":
         return cell
@@ -36,7 +36,7 @@ def _unescape(character: str, line: int) -> str:
 
 
 def refuse_row(row: str, width: int, line: int) -> NoReturn:
-    """Say what keeps a dense row from being read as `width` values.
+    """Raise the error about a dense row that is not `width` values.
 
     Raises:
         TabularError: `ragged-row` or `invalid-arff`.
@@ -55,7 +55,7 @@ def refuse_row(row: str, width: int, line: int) -> NoReturn:
 
 
 def _fault(text: str) -> str:
-    """Say what is wrong with a text that begins where a value should."""
+    """Describe what is wrong with a text where a value is expected."""
     if not text or text.startswith(","):
         return "A value is empty: write ? for a missing one, or '' for an empty text."
     if text.startswith("{"):
@@ -74,7 +74,7 @@ def _fault(text: str) -> str:
 
 
 def refuse(message: str, line: int | None) -> NoReturn:
-    """Refuse a line.
+    """Raise the error about a line.
 
     Raises:
         TabularError: `invalid-arff`.

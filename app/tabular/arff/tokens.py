@@ -1,4 +1,4 @@
-"""Columns of text become columns of ARFF tokens, a block at a time and without a Python call per cell.
+"""Encoding of columns of text as columns of ARFF tokens, without a Python call per cell.
 
 One form is written for each value, the one that OpenML's upload check, Weka and liac-arff all read back unchanged:
 bare if it consists of letters, digits and `_.+-` only, else in single quotes with backslash escapes; `?` for none.
@@ -28,8 +28,8 @@ _END = 2**31 - 1
 _SAMPLE = 1024
 
 
-class UnfitError(Exception):
-    """A cell, by its position in an array, that its column's type does not allow."""
+class InvalidCellError(Exception):
+    """A cell, given by its position in an array, that its column's type does not allow."""
 
     def __init__(self, position: int, fault: str) -> None:
         super().__init__(position, fault)
@@ -38,7 +38,7 @@ class UnfitError(Exception):
 
 
 class DenseRows:
-    """Turns blocks of cells into tokens.
+    """Encodes blocks of dense rows.
 
     Attributes:
         counts: what was encoded so far.
@@ -52,10 +52,10 @@ class DenseRows:
         self._labels = {index: _Labels(plan) for index, plan in plans.items() if plan.labels}
 
     def encode(self, block: Block) -> list[pa.Array]:
-        """Return one array of tokens for each column that is written.
+        """Return one array of `block.rows` tokens for each column that is written.
 
         Raises:
-            TabularError: `value-does-not-fit`, for a value that ARFF cannot carry or that is not among the labels.
+            TabularError: `value-does-not-fit`, for a value that ARFF cannot represent or that is not among the labels.
         """
         if not self._groups:
             self._group(block)
@@ -71,7 +71,7 @@ class DenseRows:
         return [tokens[index] for index in self._plans]
 
     def _group(self, block: Block) -> None:
-        """Put columns together that are encoded alike."""
+        """Group columns that are encoded alike."""
         for index, plan in self._plans.items():
             is_repetitive = plan.kind == "string" and _is_repetitive(block.columns[index])
             # Columns of labels, or of texts that one dictionary should not mix, stand alone; so do long ones.
@@ -86,14 +86,14 @@ class DenseRows:
         encoder = self._labels.get(first) or _encoder(plan, stack.cells)
         try:
             return encoder(stack.cells, plan)
-        except UnfitError as unfit:
-            index, row = stack.place(unfit.position)
-            value = stack.cells[unfit.position].as_py()
-            raise does_not_fit(self._plans[index].name, value, unfit.fault, row) from None
+        except InvalidCellError as invalid:
+            index, row = stack.place(invalid.position)
+            value = stack.cells[invalid.position].as_py()
+            raise does_not_fit(self._plans[index].name, value, invalid.fault, row) from None
 
 
 def token(value: str) -> str:
-    """Return one value as it stands in an ARFF file."""
+    """Return the token of one value."""
     if _BARE_TOKEN.fullmatch(value):
         return value
     return "'" + "".join(_ESCAPES.get(character, character) for character in value) + "'"
@@ -103,7 +103,7 @@ def tokens(cells: pa.Array) -> pa.Array:
     """Return the tokens of an array of texts; null stays null.
 
     Raises:
-        UnfitError: a text that ARFF cannot carry.
+        UnfitError: a text that ARFF cannot represent.
     """
     escaped = _escaped(cells) if may_be_unsafe(cells) else cells
     is_bare = pc.match_substring_regex(cells, _BARE)
@@ -143,12 +143,12 @@ def _texts(cells: pa.Array, plan: ColumnPlan) -> pa.Array:
 
 
 def _repetitive_texts(cells: pa.Array, plan: ColumnPlan) -> pa.Array:
-    """Encode each different text once."""
+    """Encode each distinct text once."""
     encoded = cells.dictionary_encode()
     try:
         return _texts(encoded.dictionary, plan).take(encoded.indices)
-    except UnfitError as unfit:
-        raise UnfitError(pc.index(encoded.indices, unfit.position).as_py(), unfit.fault) from None
+    except InvalidCellError as invalid:
+        raise InvalidCellError(pc.index(encoded.indices, invalid.position).as_py(), invalid.fault) from None
 
 
 class _Labels:
@@ -163,7 +163,7 @@ class _Labels:
         found = [self._tokens.get(value) for value in encoded.dictionary.to_pylist()]
         if None in found:
             position = pc.index(encoded.indices, found.index(None)).as_py()
-            raise UnfitError(position, "is not one of the column's labels")
+            raise InvalidCellError(position, "is not one of the column's labels")
         return pa.array(found, pa.string()).take(encoded.indices)
 
 
@@ -176,7 +176,7 @@ def without(words: frozenset[str], cells: pa.Array) -> pa.Array:
 
 
 def check_texts(cells: pa.Array) -> None:
-    """Look for texts that ARFF cannot carry.
+    """Validate texts: ARFF cannot represent all.
 
     Raises:
         UnfitError: with the first one that has a control character, or else ends in a backslash.
@@ -185,7 +185,7 @@ def check_texts(cells: pa.Array) -> None:
 
 
 def may_be_unsafe(cells: pa.Array) -> bool:
-    """Say whether there may be quotes, backslashes or control characters; a slice shows its parent's bytes too."""
+    """Return whether there may be quotes, backslashes or control characters; for a slice, anywhere in its parent."""
     return _may_hold(cells, _UNSAFE_BYTES)
 
 
@@ -198,7 +198,7 @@ def _escaped(cells: pa.Array) -> pa.Array:
 
 
 def _unsafe(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Return which texts have characters to escape, and these texts; refuse those that no escape helps."""
+    """Return a mask of the texts with characters to escape, and these texts; refuse what no escape can represent."""
     is_unsafe = pc.fill_null(pc.match_substring_regex(cells, _UNSAFE), fill_value=False)
     unsafe = cells.filter(is_unsafe)
     for fault, mask in (
@@ -207,18 +207,18 @@ def _unsafe(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
     ):
         if mask.true_count:
             positions = pc.indices_nonzero(is_unsafe)
-            raise UnfitError(positions[pc.index(mask, value=True).as_py()].as_py(), fault)
+            raise InvalidCellError(positions[pc.index(mask, value=True).as_py()].as_py(), fault)
     return is_unsafe, unsafe
 
 
 def _may_hold(cells: pa.Array, characters: bytes) -> bool:
-    """Look for ASCII characters in all bytes at once, far faster than a regex; a slice shows its parent's bytes too."""
+    """Search all bytes for ASCII characters at once, far faster than a regex; for a slice, those of its parent."""
     data = cells.buffers()[2]
     text = data.to_pybytes() if data is not None else b""
     return len(text.translate(None, characters)) < len(text)
 
 
 def _is_repetitive(cells: pa.Array) -> bool:
-    """Guess whether encoding each different text once pays."""
+    """Estimate from a sample whether encoding each distinct text once is faster."""
     sample = cells.slice(0, _SAMPLE)
     return len(sample) == _SAMPLE and pc.count_distinct(sample).as_py() < _SAMPLE // 4

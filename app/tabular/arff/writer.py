@@ -1,4 +1,4 @@
-"""The ARFF file on its way to the disk, measured and hashed as it is written."""
+"""Writing of ARFF files, with their size and MD5."""
 
 import hashlib
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from app.tabular.arff.tokens import token
-from app.tabular.disk import Room
+from app.tabular.disk import DiskBudget
 from app.tabular.schema.names import CONTROL
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.types import Limits, TabularError
@@ -25,10 +25,10 @@ class ArffWriter:
     def __init__(self, path: Path, limits: Limits) -> None:
         """Open the file."""
         self._file = path.open("wb", buffering=0)
-        self._room = Room(self._file.fileno(), limits)
+        self._budget = DiskBudget(self._file.fileno(), limits)
         self.size = 0
         self.md5 = hashlib.md5(usedforsecurity=False)
-        # Hashing takes longer than writing, and does not hold the interpreter's lock.
+        # Hashing takes longer than writing, and releases the interpreter's lock.
         self._hasher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="hasher")
         self._hashing: Future[None] | None = None
 
@@ -49,7 +49,7 @@ class ArffWriter:
         """
         view = memoryview(data)
         self.size += len(view)
-        self._room.take(len(view))
+        self._budget.spend(len(view))
         if self._hashing:
             self._hashing.result()
         self._hashing = self._hasher.submit(self.md5.update, view)

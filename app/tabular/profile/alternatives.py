@@ -1,9 +1,9 @@
-"""The types that a column could be declared as, and what stands in the way of each."""
+"""The types that could be declared for a column, and why one is not possible."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self, get_args
 
-from app.tabular.profile.stats import shown
+from app.tabular.profile.stats import shortened_value
 from app.tabular.types import TabularError
 
 Choice = Literal["string", "integer", "real", "boolean", "nominal"]
@@ -12,14 +12,14 @@ NUMBER_CHOICES: tuple[Literal["integer", "real"], ...] = ("integer", "real")
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
-    """What stands in the way of a type.
+class TypeViolation:
+    """Why a column cannot have a type.
 
-    There may be three of them for each of 50 000 columns, so this is no exception, which would keep what it passed.
+    There may be three for each of 50 000 columns: an exception would keep its traceback.
 
     Attributes:
         slug: as in `TabularError`, which the conversion would raise; so are the next three.
-        message: what is wrong.
+        message: what is wrong, as a sentence.
         row: the row, from 1.
         hint: what to change.
         value: the first value that does not fit, as far as it is shown, if one is at fault.
@@ -33,8 +33,14 @@ class Fault:
 
     @classmethod
     def of(cls, error: TabularError, value: str | None = None) -> Self:
-        """Return what an error says."""
-        return cls(error.slug, error.message, error.row, error.hint, None if value is None else shown(value))
+        """Build it from an error."""
+        return cls(
+            error.slug,
+            error.message,
+            error.row,
+            error.hint,
+            None if value is None else shortened_value(value),
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -42,21 +48,21 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Alternative:
-    """One type that a column could be declared as.
+class TypeAlternative:
+    """One type that could be declared for a column.
 
     Attributes:
         type: as it would be declared.
-        is_possible: whether the column would be accepted; None if it has too many values to say so beforehand.
+        is_possible: whether the column would be accepted; None if the column has too many values to know.
         fault: why not.
     """
 
     type: Choice
     is_possible: bool | None
-    fault: Fault | None = None
+    fault: TypeViolation | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as JSON values, with the row and the value that are in the way."""
+        """Return the fields as JSON values, with the row and value at fault."""
         return {
             "type": self.type,
             "possible": self.is_possible,

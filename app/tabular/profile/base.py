@@ -1,48 +1,48 @@
-"""What is found out about any table that is looked at before it is published, and how it is written down."""
+"""Profiles of tables: what dense and sparse tables have in common, and the form of the result."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from app.tabular.profile.alternatives import Alternative, Fault
+from app.tabular.profile.alternatives import TypeAlternative, TypeViolation
 from app.tabular.profile.numbers import Numbers
 from app.tabular.profile.reasons import Evidence, reason
 from app.tabular.profile.report import write_report
-from app.tabular.profile.stats import Detail, Lengths, Values, shown
+from app.tabular.profile.stats import Detail, Lengths, Values, shortened_value
 from app.tabular.schema.cells import BLANKS
 from app.tabular.schema.inference import InferredType
-from app.tabular.schema.job import Job, repairs_of, settle, warnings_of
+from app.tabular.schema.job import Job, plan_columns, repairs_of, warnings_of
 from app.tabular.schema.plan import ColumnPlan, RowCounts
 from app.tabular.schema.scans import Scan
 from app.tabular.types import Column, Profile, ProgressSink
 
 MOST_ROWS, MOST_ROW_COLUMNS, LONGEST_CELL = 20, 200, 200
-"""Of the first rows: how many, how many columns of them, and how many characters of a cell are shown."""
+"""Limits on the first rows in a profile: rows, columns, and characters of a cell."""
 MOST_LABELS, MOST_REMARKS = 100, 100
-"""Of a column's labels, and of what is said of the table: whoever shows a page of columns reads no more."""
+"""Limits on a column's labels and on the table's repairs and warnings in a profile."""
 NUMBERS = frozenset({"integer", "real", "numeric"})
 
 
-class Look:
-    """What is found out about a table.
+class TableProfiler:
+    """Collects the profile of a table.
 
     Attributes:
-        rows: the rows that were seen.
+        rows: number of rows read.
     """
 
     def __init__(self, job: Job, report: ProgressSink) -> None:
         self.rows = 0
         self._job = job
         self._report = report
-        self._plans, self._left_out = settle(job, report)
+        self._plans, self._left_out = plan_columns(job, report)
         self._detail = Detail.of(max(len(self._plans), 1), job.request.limits.max_labels)
-        # Of each column: what the conversion would refuse, and the first text that ARFF cannot carry.
-        self._faults: dict[int, Fault] = {}
-        self._unwritable: dict[int, Fault] = {}
+        # By column: what the conversion would refuse, and the first text that ARFF cannot represent.
+        self._faults: dict[int, TypeViolation] = {}
+        self._unwritable: dict[int, TypeViolation] = {}
         self._counts = RowCounts(self._plans)
         self._fitting = dict.fromkeys(self._plans, 0)
         self._first_rows: list[list[str | None]] = []
-        self._namesakes = _later_namesakes({index: job.file_names[index] for index in self._plans})
+        self._repeated = _repeated_names({index: job.file_names[index] for index in self._plans})
         self._shown = list(self._plans)[:MOST_ROW_COLUMNS]
         self._kinds = {index: plan.kind for index, plan in self._plans.items()}
         whole = {index: kind == "integer" for index, kind in self._kinds.items()}
@@ -53,15 +53,15 @@ class Look:
         )
 
     def run(self) -> None:
-        """Look at all rows.
+        """Read all rows.
 
         Raises:
             TabularError: they cannot be read.
         """
         raise NotImplementedError
 
-    def alternatives(self, index: int) -> list[Alternative]:
-        """Return what a column could be declared as."""
+    def alternatives(self, index: int) -> list[TypeAlternative]:
+        """Return whether each type could be declared for a column."""
         raise NotImplementedError
 
     def write(self) -> Profile:
@@ -104,7 +104,7 @@ class Look:
             "index": index,
             "file_name": self._job.file_names[index],
             "name": plan.name,
-            "key": plan.name if index in self._namesakes else self._job.file_names[index],
+            "key": plan.name if index in self._repeated else self._job.file_names[index],
             "type": self._kinds[index],
             "labels": plan.labels and plan.labels[:MOST_LABELS],
             "label_count": plan.labels and len(plan.labels),
@@ -120,7 +120,7 @@ class Look:
             "error": fault.to_json() if fault else None,
         }
 
-    def _why(self, index: int, alternatives: Sequence[Alternative]) -> str:
+    def _why(self, index: int, alternatives: Sequence[TypeAlternative]) -> str:
         if index in self._faults:
             return self._faults[index].message
         job, plan = self._job, self._plans[index]
@@ -152,7 +152,7 @@ class Look:
             if value is not None:
                 counts[value] = counts.get(value, 0) + count
         found = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: self._detail.commonest]
-        return [{"value": shown(value), "count": count} for value, count in found]
+        return [{"value": shortened_value(value), "count": count} for value, count in found]
 
     def _different(self, index: int, texts: Iterable[str]) -> int:
         values = {self._value(index, text) for text in texts} - {None}
@@ -161,28 +161,28 @@ class Look:
         return len({float(value) for value in values if value is not None})
 
     def _value(self, index: int, text: str) -> str | None:
-        """Return what is published of a text, or None if it stands for a missing value."""
+        """Return the published value of a text, or None if it is missing."""
         if index in self._faults:
             return text
         plan = self._plans[index]
         value = text if plan.kind == "string" or plan.is_plain else text.strip(BLANKS)
         return None if value in plan.missing_words else value
 
-    def _refuse(self, index: int, fault: Fault) -> None:
-        """Look at a column as text from here on; then no word in it is a missing value."""
+    def _refuse(self, index: int, fault: TypeViolation) -> None:
+        """Treat a column as text from here on, in which no word is a missing value."""
         self._faults.setdefault(index, fault)
         self._plans[index] = ColumnPlan(self._plans[index].name, "string")
         self._counts.missing[index] -= self._counts.words[index]
         self._counts.words[index] = 0
 
 
-def cell_shown(cell: str | None) -> str | None:
-    """Return as much of a cell as is shown."""
+def shortened_cell(cell: str | None) -> str | None:
+    """Return a cell, truncated to `LONGEST_CELL` characters."""
     return cell if cell is None or len(cell) <= LONGEST_CELL else cell[: LONGEST_CELL - 1] + "…"
 
 
-def _later_namesakes(names: Mapping[int, str]) -> set[int]:
-    """Return the columns whose name in the file means an earlier one, or none."""
+def _repeated_names(names: Mapping[int, str]) -> set[int]:
+    """Return the columns whose name in the file is empty or that of an earlier column."""
     seen = {""}
     later = set()
     for index, name in names.items():

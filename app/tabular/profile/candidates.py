@@ -1,4 +1,4 @@
-"""Which other types a column could be declared as, tried with the very scans that a declaration would get."""
+"""Type candidates: whether other types could be declared, checked with the scans that a declaration would get."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -6,77 +6,77 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.tabular.profile.alternatives import CHOICES, NUMBER_CHOICES, Alternative, Choice, Fault
-from app.tabular.profile.stats import shown
+from app.tabular.profile.alternatives import CHOICES, NUMBER_CHOICES, Choice, TypeAlternative, TypeViolation
+from app.tabular.profile.stats import shortened_value
 from app.tabular.schema.cells import spelling_of
 from app.tabular.schema.declared import declared_as
 from app.tabular.schema.labels import InferredLabels
 from app.tabular.schema.plan import ColumnPlan
-from app.tabular.schema.scans import Scan, Settled, see_all
+from app.tabular.schema.scans import KnownType, Scan, update_scans
 from app.tabular.table import Block
 from app.tabular.types import ConversionRequest, Repair, TabularError
 
 _LABELS: tuple[Choice, ...] = ("boolean", "nominal")
 
 
-class Tried:
-    """A scan whose refusal is kept, so that the other columns can still be looked at.
+class CandidateScan:
+    """A scan whose error is recorded instead of raised, so that the other columns are still profiled.
 
     Attributes:
-        scan: the scan.
-        fault: why it refused the column.
+        scan: the wrapped scan.
+        fault: its error, once it has refused the column.
     """
 
     def __init__(self, scan: Scan, name: str) -> None:
         self.scan = scan
-        self.fault: Fault | None = None
-        self.must_see_all = scan.must_see_all
+        self.fault: TypeViolation | None = None
+        self.needs_all_rows = scan.needs_all_rows
         self._name = name
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing that may still come matters."""
+        """Whether further blocks cannot change the result."""
         return self.fault is not None or self.scan.is_settled
 
     @property
-    def usual(self) -> str | None:
-        """The pattern of what the scan need not see."""
-        return self.scan.usual
+    def expected_pattern(self) -> str | None:
+        """As `Scan.expected_pattern`."""
+        return self.scan.expected_pattern
 
-    def see(self, column: pa.Array, first_row: int) -> None:
-        """Look at the next block."""
+    def update(self, column: pa.Array, first_row: int) -> None:
+        """Take the next block; see `Scan`."""
         try:
-            self.scan.see(column, first_row)
+            self.scan.update(column, first_row)
         except TabularError as error:
             at = None if error.row is None else error.row - 1 - first_row
             value = column[at].as_py() if at is not None and 0 <= at < len(column) else None
-            self.fault = Fault.of(error, None if value is None else str(value))
+            self.fault = TypeViolation.of(error, None if value is None else str(value))
 
     def plan(self) -> ColumnPlan | Repair:
-        """Return the plan; a column that was refused is looked at as text."""
+        """Return the plan; a refused column is planned as text."""
         if self.fault is None:
             try:
                 return self.scan.plan()
             except TabularError as error:
-                self.fault = Fault.of(error)
+                self.fault = TypeViolation.of(error)
         return ColumnPlan(self._name, "string")
 
 
-class Trials:
-    """All other types of all columns of a dense table."""
+class TypeCandidates:
+    """The other types of all columns of a dense table."""
 
     def __init__(
-        self, request: ConversionRequest, plans: Mapping[int, ColumnPlan], faulty: Mapping[int, Fault]
+        self, request: ConversionRequest, plans: Mapping[int, ColumnPlan], faulty: Mapping[int, TypeViolation]
     ) -> None:
-        """Prepare to try what is not known already: a column of whole numbers is one of real numbers."""
+        """Prepare to check what is not known already; a column of integers is known to be one of reals."""
         self._request = request
         self._plans = plans
-        self._faults: dict[tuple[Choice, int], Fault] = {}
+        self._faults: dict[tuple[Choice, int], TypeViolation] = {}
         self._unknown: set[tuple[Choice, int]] = set()
-        # What is decided is dropped: there may be 50 000 columns.
+        # Entries are dropped once decided: there may be 50 000 columns.
         self._labels: dict[Choice, dict[int, InferredLabels]] = {kind: {} for kind in _LABELS}
-        self._numbers: dict[Choice, dict[int, Tried]] = {kind: {} for kind in NUMBER_CHOICES}
-        self._nothing = Settled(ColumnPlan("", "string"))
+        self._numbers: dict[Choice, dict[int, CandidateScan]] = {kind: {} for kind in NUMBER_CHOICES}
+        self._nothing = KnownType(ColumnPlan("", "string"))
         width = max(plans, default=-1) + 1
         self._scans: dict[Choice, list[Scan]] = {kind: [self._nothing] * width for kind in NUMBER_CHOICES}
         for index, plan in plans.items():
@@ -86,66 +86,70 @@ class Trials:
                 self._labels[kind][index] = labels
             for kind in NUMBER_CHOICES:
                 if index in faulty or plan.kind not in {"integer", kind}:
-                    self._try(kind, index)
+                    self._add_candidate(kind, index)
 
     def _declared(self, kind: Choice, index: int) -> Scan:
         return declared_as(kind, self._plans[index].name, self._request, spelling_of(self._request.format))
 
-    def _try(self, kind: Choice, index: int) -> None:
-        tried = Tried(self._declared(kind, index), self._plans[index].name)
-        self._numbers[kind][index] = self._scans[kind][index] = tried
+    def _add_candidate(self, kind: Choice, index: int) -> None:
+        candidate = CandidateScan(self._declared(kind, index), self._plans[index].name)
+        self._numbers[kind][index] = self._scans[kind][index] = candidate
 
-    def see(self, block: Block) -> None:
-        """Try the types of numbers with the next block."""
+    def update(self, block: Block) -> None:
+        """Check the number types against the next block."""
         for kind, scans in self._scans.items():
-            see_all(scans, block)
-            refused = {index: tried.fault for index, tried in self._numbers[kind].items() if tried.fault}
+            update_scans(scans, block)
+            refused = {
+                index: candidate.fault for index, candidate in self._numbers[kind].items() if candidate.fault
+            }
             for index, fault in refused.items():
                 self._faults[kind, index] = fault
                 scans[index] = self._nothing
                 del self._numbers[kind][index]
 
-    def note(self, index: int, value: str, block: Block) -> None:
-        """Try the types that have labels with a value of a column that is met for the first time, in this block."""
+    def add_value(self, index: int, value: str, block: Block) -> None:
+        """Check the types with labels against a value that first occurs in this block."""
         for kind, columns in self._labels.items():
             labels = columns.get(index)
             if labels is None:
                 continue
-            is_misfit = labels.add([value]) is not None
+            is_violation = labels.add([value]) is not None
             if labels.is_settled:
-                self._settle(kind, index)
-            if is_misfit:
+                self._decide_labels(kind, index)
+            if is_violation:
                 row = block.first_row + pc.index(block.columns[index], value).as_py() + 1
                 fault = self._faults[kind, index]
-                self._faults[kind, index] = replace(fault, row=row, value=shown(value))
+                self._faults[kind, index] = replace(fault, row=row, value=shortened_value(value))
 
-    def _settle(self, kind: Choice, index: int) -> None:
-        """Note what a type with labels comes to."""
+    def _decide_labels(self, kind: Choice, index: int) -> None:
+        """Record whether a type with labels is possible."""
         try:
             self._labels[kind].pop(index).plan()
         except TabularError as error:
-            self._faults[kind, index] = Fault.of(error)
+            self._faults[kind, index] = TypeViolation.of(error)
 
-    def demote(self, index: int) -> None:
-        """Try all numbers from here on in a column of numbers that turned out to be none; what came before was."""
+    def check_all_numbers(self, index: int) -> None:
+        """Check both number types from here on, for a column of numbers that was refused; earlier rows were numbers."""
         for kind in NUMBER_CHOICES:
             if index not in self._numbers[kind] and (kind, index) not in self._faults:
-                self._try(kind, index)
+                self._add_candidate(kind, index)
 
-    def give_up(self, index: int) -> None:
-        """Stop trying types with labels for a column of which no more values will be noted."""
+    def drop_labels(self, index: int) -> None:
+        """Stop checking types with labels for a column whose further values are not added."""
         for kind, columns in self._labels.items():
             if columns.pop(index, None):
                 self._unknown.add((kind, index))
 
-    def of(self, index: int, unwritable: Fault | None) -> list[Alternative]:
-        """Return what each type of a column would come to; `unwritable` is the first text that ARFF cannot carry."""
+    def alternatives_of(self, index: int, unwritable: TypeViolation | None) -> list[TypeAlternative]:
+        """Return each type for a column; `unwritable` is the first text that ARFF cannot represent."""
         for kind in _LABELS:
             if index in self._labels[kind]:
-                self._settle(kind, index)
-        faults: dict[Choice, Fault | None] = {kind: self._faults.get((kind, index)) for kind in CHOICES}
+                self._decide_labels(kind, index)
+        faults: dict[Choice, TypeViolation | None] = {
+            kind: self._faults.get((kind, index)) for kind in CHOICES
+        }
         faults["string"] = unwritable
         return [
-            Alternative(kind, None if (kind, index) in self._unknown else fault is None, fault)
+            TypeAlternative(kind, None if (kind, index) in self._unknown else fault is None, fault)
             for kind, fault in faults.items()
         ]

@@ -1,4 +1,4 @@
-"""A table of dense rows, looked at before it is published: a pass over its blocks, many columns at once."""
+"""Profiles of tables of dense rows: one pass over the blocks, many columns per vectorised call."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -7,29 +7,29 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.tabular.arff.tokens import UnfitError, check_texts, may_be_unsafe, without
-from app.tabular.profile.alternatives import CHOICES, Alternative, Fault
-from app.tabular.profile.base import MOST_ROWS, NUMBERS, Look, cell_shown
-from app.tabular.profile.candidates import Trials, Tried
+from app.tabular.arff.tokens import InvalidCellError, check_texts, may_be_unsafe, without
+from app.tabular.profile.alternatives import CHOICES, TypeAlternative, TypeViolation
+from app.tabular.profile.base import MOST_ROWS, NUMBERS, TableProfiler, shortened_cell
+from app.tabular.profile.candidates import CandidateScan, TypeCandidates
 from app.tabular.profile.stats import Cells
 from app.tabular.schema.cells import BLANKS, does_not_fit
 from app.tabular.schema.inference import InferredType
 from app.tabular.schema.job import Job, check_sizes
-from app.tabular.schema.scans import Scan, Settled, Unnamed, see_all
-from app.tabular.table import LONG_COLUMN, Block, Stack, ahead
+from app.tabular.schema.scans import KnownType, Scan, UnnamedColumn, update_scans
+from app.tabular.table import LONG_COLUMN, Block, Stack, prefetched
 from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
 
 if TYPE_CHECKING:
     from app.tabular.readers.columnar import ColumnarTable
 
 _COLUMNS_AT_ONCE = 2_000
-"""Columns whose values are held at once; at least `MOST_ROW_COLUMNS`."""
+"""Columns processed at once; at least `MOST_ROW_COLUMNS`."""
 _NUMBER = rf"^[{BLANKS}]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[{BLANKS}]*$"
 _WHOLE = rf"^[{BLANKS}]*[+-]?[0-9]+[{BLANKS}]*$"
 
 
 class _Reading(NamedTuple):
-    """How columns are read alike."""
+    """What columns that are read alike have in common; the key of a group."""
 
     is_text: bool
     is_plain: bool
@@ -37,53 +37,60 @@ class _Reading(NamedTuple):
     alone: int | None
 
 
-class DenseLook(Look):
-    """A table of dense rows, in any format."""
+class DenseProfiler(TableProfiler):
+    """Profiles a table of dense rows, in any format."""
 
     def __init__(self, job: Job, report: ProgressSink) -> None:
-        # A column without a name is an error that no choice of a type could mend.
-        self._tried = {
-            index: Tried(scan, job.table.names[index])
+        # A column without a name is an error that no declared type can avert.
+        self._candidate_scans = {
+            index: CandidateScan(scan, job.table.names[index])
             for index, scan in enumerate(job.scans)
-            if not isinstance(scan, Unnamed)
+            if not isinstance(scan, UnnamedColumn)
         }
         super().__init__(
-            replace(job, scans=[self._tried.get(index, scan) for index, scan in enumerate(job.scans)]), report
+            replace(
+                job, scans=[self._candidate_scans.get(index, scan) for index, scan in enumerate(job.scans)]
+            ),
+            report,
         )
-        self._unreadable: dict[int, Fault] = {}
+        self._unreadable: dict[int, TypeViolation] = {}
         self._label_sets: dict[int, pa.Array] = {}
         for index in self._refused():
             self._kinds[index] = _asked(job.request, self._plans[index].name, self._faults[index])
-        self._trials = Trials(job.request, self._plans, self._faults)
-        inferred = {index for index, tried in self._tried.items() if isinstance(tried.scan, InferredType)}
+        self._candidates = TypeCandidates(job.request, self._plans, self._faults)
+        inferred = {
+            index
+            for index, candidate in self._candidate_scans.items()
+            if isinstance(candidate.scan, InferredType)
+        }
         self._wholes = {index for index in inferred if self._plans[index].kind == "real"}
         texts = {index for index in inferred if self._plans[index].kind in {"string", "nominal"}}
         self._texts = texts - self._faults.keys()
 
     def run(self) -> None:
-        """Look at all rows; see `Look`."""
+        """Read all rows; see `TableProfiler`."""
         job = self._job
-        for block in ahead(self._blocks()):
-            if job.is_typed or not job.must_see_all:
+        for block in prefetched(self._blocks()):
+            if job.is_typed or not job.needs_all_rows:
                 check_sizes(job, block)
-            if not job.is_typed and not job.must_see_all:
-                see_all(job.scans, block)
+            if not job.is_typed and not job.needs_all_rows:
+                update_scans(job.scans, block)
                 for index in self._refused():
-                    self._trials.demote(index)
-            self._see(block)
+                    self._candidates.check_all_numbers(index)
+            self._update(block)
             self._report(Progress("profile", block.position, job.size))
 
-    def alternatives(self, index: int) -> list[Alternative]:
-        """Return what a column could be declared as; see `Look`."""
+    def alternatives(self, index: int) -> list[TypeAlternative]:
+        """Return whether each type could be declared; see `TableProfiler`."""
         if index in self._unreadable:
-            return [Alternative(kind, False, self._unreadable[index]) for kind in CHOICES]  # noqa: FBT003
-        return self._trials.of(index, self._unwritable.get(index))
+            return [TypeAlternative(kind, False, self._unreadable[index]) for kind in CHOICES]  # noqa: FBT003
+        return self._candidates.alternatives_of(index, self._unwritable.get(index))
 
     def _scan(self, index: int) -> Scan:
-        return self._tried[index].scan
+        return self._candidate_scans[index].scan
 
     def _blocks(self) -> Iterator[Block]:
-        """Yield the rows as texts; a column that cannot be published in a block is told, and spelled anyhow."""
+        """Yield the rows as texts; a column that cannot be converted is recorded as unreadable."""
         if not self._job.is_typed:
             yield from self._job.table.blocks()
             return
@@ -96,36 +103,40 @@ class DenseLook(Look):
         try:
             return table.columns[index].text(block.columns[index], block.first_row)
         except TabularError as error:
-            fault = Fault.of(error)
+            fault = TypeViolation.of(error)
             self._unreadable.setdefault(index, fault)
-            return _as_it_is(block.columns[index])
+            return _texts_of(block.columns[index])
 
     def _refused(self) -> list[int]:
-        """Return the columns that their scans have refused since the last time."""
-        new = {index: tried.fault for index, tried in self._tried.items() if index not in self._faults}
+        """Return the columns that their scans have refused since the last call."""
+        new = {
+            index: candidate.fault
+            for index, candidate in self._candidate_scans.items()
+            if index not in self._faults
+        }
         refused = {index: fault for index, fault in new.items() if fault}
         for index, fault in refused.items():
             self._refuse(index, fault)
         return list(refused)
 
-    def _see(self, block: Block) -> None:
+    def _update(self, block: Block) -> None:
         for index, fault in list(self._unreadable.items()):
             self._refuse(index, fault)
-        self._trials.see(block)
+        self._candidates.update(block)
         indices = list(self._plans)
         for start in range(0, len(indices), _COLUMNS_AT_ONCE):
-            self._see_some(indices[start : start + _COLUMNS_AT_ONCE], block)
+            self._update_columns(indices[start : start + _COLUMNS_AT_ONCE], block)
         self.rows += block.rows
 
-    def _see_some(self, some: Sequence[int], block: Block) -> None:
+    def _update_columns(self, some: Sequence[int], block: Block) -> None:
         values = self._published(some, block)
         if not set(self._shown).isdisjoint(some):
             self._show(values, block.rows)
-        for index, value in self._values.see({index: block.columns[index] for index in some}):
-            self._trials.note(index, value, block)
+        for index, value in self._values.count({index: block.columns[index] for index in some}):
+            self._candidates.add_value(index, value, block)
         for index in some:
             if self._values.states[index].at_least is not None:
-                self._trials.give_up(index)
+                self._candidates.drop_labels(index)
         self._measure(values, block)
 
     def _measure(self, values: Mapping[int, pa.Array], block: Block) -> None:
@@ -138,12 +149,12 @@ class DenseLook(Look):
                     self._fitting[index] += count
         sound = {index: self._plans[index].kind for index in values if index not in self._faults}
         for cells in Cells.stacked({index: values[index] for index in sound if sound[index] in NUMBERS}):
-            self._numbers.see(cells)
+            self._numbers.update(cells)
         for cells in Cells.stacked({index: values[index] for index in sound if sound[index] == "string"}):
-            self._lengths.see(cells)
+            self._lengths.update(cells)
 
     def _published(self, some: Sequence[int], block: Block) -> dict[int, pa.Array]:
-        """Return the values of some columns, null where they are missing, and note what ARFF cannot carry."""
+        """Return the values of some columns, null where missing, and record what ARFF cannot represent."""
         values: dict[int, pa.Array] = {}
         for key, indices in self._groups(some, block).items():
             stack = Stack(block, indices)
@@ -154,12 +165,12 @@ class DenseLook(Look):
                     self._check_text(index, values[index], block)
         for index in some:
             labels = self._plans[index].labels
-            if labels and isinstance(self._tried[index].scan, Settled):
+            if labels and isinstance(self._candidate_scans[index].scan, KnownType):
                 self._check_labels(index, labels, values, block)
         return values
 
     def _groups(self, some: Sequence[int], block: Block) -> dict[_Reading, list[int]]:
-        """Put columns together that are read alike; long ones stand alone."""
+        """Group columns that are read alike; long ones are not grouped."""
         groups: dict[_Reading, list[int]] = {}
         for index in some:
             plan = self._plans[index]
@@ -172,8 +183,8 @@ class DenseLook(Look):
     def _check_text(self, index: int, cells: pa.Array, block: Block) -> None:
         try:
             check_texts(cells)
-        except UnfitError as unfit:
-            fault = self._misfit(index, cells, unfit.position, unfit.fault, block)
+        except InvalidCellError as invalid:
+            fault = self._violation(index, cells, invalid.position, invalid.fault, block)
             self._unwritable[index] = fault
             self._refuse(index, fault)
 
@@ -187,23 +198,25 @@ class DenseLook(Look):
         position = pc.index(is_label, value=False).as_py()
         if position >= 0:
             fault = "is not one of the column's labels"
-            self._refuse(index, self._misfit(index, cells, position, fault, block))
+            self._refuse(index, self._violation(index, cells, position, fault, block))
             values[index] = block.columns[index]
 
-    def _misfit(self, index: int, cells: pa.Array, position: int, fault: str, block: Block) -> Fault:
+    def _violation(
+        self, index: int, cells: pa.Array, position: int, fault: str, block: Block
+    ) -> TypeViolation:
         value = cells[position].as_py()
         error = does_not_fit(self._plans[index].name, value, fault, block.first_row + position)
-        return Fault.of(error, value)
+        return TypeViolation.of(error, value)
 
     def _show(self, values: Mapping[int, pa.Array], rows: int) -> None:
         some = min(MOST_ROWS - len(self._first_rows), rows)
         if some:
             columns = [values[index].slice(0, some).to_pylist() for index in self._shown]
-            self._first_rows += [[cell_shown(cell) for cell in row] for row in zip(*columns, strict=True)]
+            self._first_rows += [[shortened_cell(cell) for cell in row] for row in zip(*columns, strict=True)]
 
 
-def _as_it_is(column: pa.Array) -> pa.Array:
-    """Return the texts of a column of numbers or points in time that cannot be published, as far as there are such."""
+def _texts_of(column: pa.Array) -> pa.Array:
+    """Return the texts of numbers or timestamps that cannot be published, or nulls if Arrow has none."""
     try:
         texts = column.cast(pa.string())
     except pa.ArrowException:
@@ -211,7 +224,7 @@ def _as_it_is(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.equal(texts, "nan"), pa.scalar(None, pa.string()), texts)
 
 
-def _asked(request: ConversionRequest, name: str, fault: Fault) -> Kind:
-    """Return the type that a column was meant to have, which its scan has refused."""
+def _asked(request: ConversionRequest, name: str, fault: TypeViolation) -> Kind:
+    """Return the type that was declared or inferred for a column that its scan has refused."""
     declared = request.attributes.get(name, "real" if fault.slug == "not-finite" else "nominal")
     return next((kind for kind in ("string", "integer", "real") if kind == declared), "nominal")

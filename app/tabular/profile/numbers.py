@@ -1,4 +1,4 @@
-"""What the numbers of many columns are like: range, mean, deviation, histogram, in one pass and bounded memory."""
+"""Statistics of the numbers of many columns (range, mean, deviation, histogram), in one pass and bounded memory."""
 
 import math
 from bisect import bisect_right
@@ -18,18 +18,18 @@ _DOUBLE_BITS = 52
 
 @dataclass(slots=True)
 class NumberState:
-    """What is known about the numbers of one column.
+    """Statistics of the numbers of one column.
 
     Attributes:
-        count: how many there are.
+        count: of the numbers.
         low: the smallest.
         high: the largest.
-        origin: one of them; the next two are of the differences from it, which keep more digits.
-        mean: their mean.
-        squares: the sum of the squared differences from it.
-        power: the cells of the grid are 2^power wide and begin at multiples of that.
-        grid: how many numbers are in a cell, by its place: 0 begins at zero. As long as there are no more numbers
-            than cells, each number has its own; then the grid is laid over their range, and widened with it.
+        origin: one of the numbers; `mean` and `squares` are of the differences from it, which keep more digits.
+        mean: of these differences.
+        squares: the sum of their squared deviations from the mean.
+        power: cells of the grid are 2^power wide and begin at multiples of that.
+        grid: numbers in each cell, by its place; place 0 begins at zero. While there are no more numbers than cells,
+            each number has its own; then the grid covers their range, and is coarsened as it grows.
     """
 
     detail: Detail
@@ -44,7 +44,7 @@ class NumberState:
     grid: dict[int, int] = field(default_factory=dict)
 
     def reach(self, low: float, high: float, count: int) -> None:
-        """Make room for so many more numbers in this range."""
+        """Extend the range and the grid for `count` more numbers."""
         if not self.count:
             self.origin = low
         limit = self.detail.cells
@@ -54,7 +54,7 @@ class NumberState:
             self._widen(limit if is_many else 1 << _DOUBLE_BITS)
 
     def add(self, count: int, mean: float, squares: float) -> None:
-        """Take in more numbers, but for the grid; `mean` and `squares` are of their differences from the origin."""
+        """Add numbers, except to the grid; `mean` and `squares` are of their differences from the origin."""
         total = self.count + count
         difference = mean - self.mean
         self.mean += difference * (count / total)
@@ -62,7 +62,7 @@ class NumberState:
         self.count = total
 
     def _widen(self, cells: int) -> None:
-        """Make the cells so wide that no more are needed: each two become one, which keeps every count exact."""
+        """Widen the cells until the range needs no more than `cells`; pairs are merged, which keeps counts exact."""
         largest = max(abs(self.low), abs(self.high))
         finest = max(_SMALLEST_POWER, 0 if self.is_whole else math.frexp(largest)[1] - _DOUBLE_BITS)
         span = self.high / cells - self.low / cells
@@ -83,7 +83,7 @@ class NumberState:
         return math.floor(math.ldexp(number, -power))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the figures as JSON values; one that no double can hold is null."""
+        """Return the figures as JSON values; a figure that is not finite is null."""
         deviation = math.sqrt(self.squares / (self.count - 1)) if self.count > 1 else None
         return {
             "min": self._plain(self.low),
@@ -97,7 +97,7 @@ class NumberState:
         return int(number) if self.is_whole else number
 
     def _histogram(self) -> dict[str, list[float]]:
-        """Return bins that cover the range and no more, and begin where a cell of the grid does."""
+        """Return bins that cover exactly the range, and begin where a cell of the grid does."""
         if self.low == self.high:
             return {"edges": [self._plain(self.low)] * 2, "counts": [self.count]}
         starts = self._starts_of_whole() if self.is_whole else self._starts()
@@ -110,7 +110,7 @@ class NumberState:
         return {"edges": [*map(self._plain, [self.low, *inner]), end], "counts": list(counts)}
 
     def _starts(self) -> list[int]:
-        """Return where each bin but the first begins, if all are to be equally wide, as far as the grid has it."""
+        """Return the places where bins after the first begin, for bins as equally wide as the grid allows."""
         first, last = self.place_of(self.low, self.power), self.place_of(self.high, self.power)
         bins = max(1, min(self.detail.bins, last - first))
         ideal = (self.low * (1 - index / bins) + self.high * (index / bins) for index in range(1, bins))
@@ -118,7 +118,7 @@ class NumberState:
         return sorted(place for place in places if first < place <= last)
 
     def _starts_of_whole(self) -> list[int]:
-        """Return the same for bins of equally many whole numbers: so many that the last bin is as full as can be."""
+        """Return the same for bins of equally many whole numbers, with the last bin as full as possible."""
         first, last = self.place_of(self.low, self.power), self.place_of(self.high, self.power)
         places = last - first + 1
         bins = self.detail.bins
@@ -128,16 +128,16 @@ class NumberState:
 
 
 class Numbers:
-    """The numbers of columns of numbers."""
+    """Statistics of several columns of numbers."""
 
     def __init__(self, whole: Mapping[int, bool], detail: Detail) -> None:
-        """Expect these columns, and whether each has whole numbers only."""
+        """Expect columns by index; `whole` says whether each has whole numbers only."""
         self._detail = detail
         self._whole = whole
         self.states: dict[int, NumberState] = {}
 
-    def see(self, cells: Cells) -> None:
-        """Look at cells that are numbers or missing."""
+    def update(self, cells: Cells) -> None:
+        """Add cells that are numbers or missing."""
         cells = cells.stated()
         if not len(cells.cells):
             return
@@ -164,7 +164,7 @@ class Numbers:
             own[place] = own.get(place, 0) + count
 
     def add_zeros(self, column: int, count: int) -> None:
-        """Take in zeros that a sparse row does not state."""
+        """Add zeros that sparse rows do not state."""
         state = self._state(column)
         state.reach(0.0, 0.0, count)
         state.add(count, -state.origin, 0.0)

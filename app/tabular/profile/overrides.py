@@ -1,6 +1,6 @@
-"""Whether columns can have the types and roles that somebody has chosen for them, by the profile of their table.
+"""Validation of declared types and roles against the profile of a table.
 
-Loads no pyarrow: the web process asks.
+Loads no pyarrow, because the web process calls it.
 """
 
 import json
@@ -18,14 +18,14 @@ from app.tabular.wording import shortened
 
 
 @dataclass(frozen=True, slots=True)
-class Misfit:
-    """A choice that the conversion would refuse.
+class OverrideViolation:
+    """A declared type or role that the conversion would refuse.
 
     Attributes:
         column: as it was named.
         message: what is wrong, as a sentence.
-        row: the first row in the way, from 1, if one is.
-        value: its value, as far as it is shown.
+        row: the first row at fault, from 1, if there is one.
+        value: its value, truncated.
         role: what it was named for: `types`, or one of the given roles.
     """
 
@@ -41,15 +41,15 @@ class _Found(NamedTuple):
     column: Mapping[str, Any]
 
 
-def misfits(
+def override_violations(
     profile: Path,
     types: Mapping[str, AttributeType],
     roles: Mapping[str, Sequence[str]],
     *,
     repair: bool,
     max_labels: int,
-) -> list[Misfit]:
-    """Return what the conversion would refuse; what only it can say is let through.
+) -> list[OverrideViolation]:
+    """Return what the conversion would refuse, as far as the profile shows.
 
     Blocking: call it in a thread.
 
@@ -61,7 +61,7 @@ def misfits(
         max_labels: as in its limits.
 
     Raises:
-        OSError, ValueError: there is no profile.
+        OSError, ValueError: the profile cannot be read.
     """
     named = [(name, "types") for name in types] + [(name, role) for role in roles for name in roles[role]]
     with profile.open(encoding="utf-8") as lines:
@@ -76,13 +76,15 @@ def misfits(
     ]
     for name, kind in types.items():
         if name in found:
-            misfit = _judge(name, kind, found[name].column, is_alike=is_alike, max_labels=max_labels)
-            wrong += [misfit] if misfit else []
+            violation = _violation_of(
+                name, kind, found[name].column, is_alike=is_alike, max_labels=max_labels
+            )
+            wrong += [violation] if violation else []
     return wrong
 
 
 def _find(lines: Iterable[str], wanted: Collection[str]) -> dict[str, _Found]:
-    """Return the columns that are meant; the conversion reads names the same way (app/tabular/schema/naming.py)."""
+    """Return the named columns; the conversion resolves names the same way (app/tabular/schema/naming.py)."""
     found: dict[str, _Found] = {}
     for line in lines:
         in_file, published = names_in(line)
@@ -98,34 +100,34 @@ def _all_names(profile: Path) -> list[str]:
         return [names_in(line)[0] for line in lines]
 
 
-def _unknown(name: str, role: str, known: Sequence[str]) -> Misfit:
+def _unknown(name: str, role: str, known: Sequence[str]) -> OverrideViolation:
     near = " or ".join(map(shortened, suggest(name, known)))
     hint = f" Did you mean {near}?" if near else ""
-    return Misfit(name, f"The table has no column {shortened(name)}.{hint}", role=role)
+    return OverrideViolation(name, f"The table has no column {shortened(name)}.{hint}", role=role)
 
 
-def _judge(
+def _violation_of(
     name: str, kind: AttributeType, column: Mapping[str, Any], *, is_alike: bool, max_labels: int
-) -> Misfit | None:
+) -> OverrideViolation | None:
     if isinstance(kind, Mapping):
         try:
             check_labels(kind["nominal"], column["name"], limit=max_labels)
         except TabularError as error:
-            return Misfit(name, error.message)
+            return OverrideViolation(name, error.message)
         return None
     if kind not in TYPE_NAMES:
         return _no_type(name, kind)
-    tried = next(each for each in column["alternatives"] if each["type"] == kind)
-    if tried["possible"] is not False or (kind == "nominal" and not is_alike):
+    alternative = next(each for each in column["alternatives"] if each["type"] == kind)
+    if alternative["possible"] is not False or (kind == "nominal" and not is_alike):
         return None
-    return Misfit(name, _with_row(tried), tried["row"], tried["value"])
+    return OverrideViolation(name, _with_row(alternative), alternative["row"], alternative["value"])
 
 
-def _no_type(name: str, kind: object) -> Misfit:
+def _no_type(name: str, kind: object) -> OverrideViolation:
     types = '"string", "integer", "real", "boolean", "nominal" or {"nominal": ["label", …]}'
-    return Misfit(name, f"{shortened(str(kind))} is not a type: give {types}.")
+    return OverrideViolation(name, f"{shortened(str(kind))} is not a type: give {types}.")
 
 
-def _with_row(tried: Mapping[str, Any]) -> str:
-    message = tried["message"] or f"The column cannot be {tried['type']}."
-    return message if tried["row"] is None else f"Row {tried['row']}: {message}"
+def _with_row(alternative: Mapping[str, Any]) -> str:
+    message = alternative["message"] or f"The column cannot be {alternative['type']}."
+    return message if alternative["row"] is None else f"Row {alternative['row']}: {message}"

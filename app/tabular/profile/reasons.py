@@ -1,10 +1,10 @@
-"""Why a column has the type that it has, in one sentence."""
+"""Explanations of column types, in one sentence each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from app.tabular.profile.alternatives import Fault
-from app.tabular.schema.cells import Verdict
+from app.tabular.profile.alternatives import TypeViolation
+from app.tabular.schema.cells import CellClass
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.types import AttributeType
 from app.tabular.wording import counted, shortened
@@ -12,16 +12,16 @@ from app.tabular.wording import counted, shortened
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What is known about a column.
+    """The facts about a column from which its type is explained.
 
     Attributes:
         plan: how it would be published.
-        values: values that are not missing.
+        values: number of values that are not missing.
         fitting: those of them that are whole numbers (for a column of real numbers) or numbers (for one of text).
         declared: what its owner declared.
         found: if its type is inferred from its cells, the first cell of each kind: its row, from 0, and its text.
         stored: its type in the file, if the format has types.
-        not_whole: the first value that is no whole number.
+        not_whole: the first value that is not a whole number.
         is_target: whether it is a default target.
     """
 
@@ -29,14 +29,14 @@ class Evidence:
     values: int
     fitting: int
     declared: AttributeType | None
-    found: Mapping[Verdict, tuple[int, str]] | None
+    found: Mapping[CellClass, tuple[int, str]] | None
     stored: str | None
-    not_whole: Fault | None
+    not_whole: TypeViolation | None
     is_target: bool
 
 
 def reason(evidence: Evidence) -> str:
-    """Return the sentence."""
+    """Return why a column has its type, as a sentence."""
     if evidence.declared is not None:
         kind = evidence.declared
         return f"You declared it {kind!r}." if isinstance(kind, str) else "You declared its labels."
@@ -62,7 +62,7 @@ def _of_file(evidence: Evidence) -> str:
     return f"The file says that it is of type {evidence.stored}{because.get(key, '.')}"
 
 
-def _of_cells(evidence: Evidence, found: Mapping[Verdict, tuple[int, str]]) -> str:
+def _of_cells(evidence: Evidence, found: Mapping[CellClass, tuple[int, str]]) -> str:
     values, kind = evidence.values, evidence.plan.kind
     if kind == "integer":
         return _all(values, "whole numbers", "a whole number")
@@ -75,7 +75,7 @@ def _of_cells(evidence: Evidence, found: Mapping[Verdict, tuple[int, str]]) -> s
             if spelled
             else "It spells true and false in more than two ways."
         )
-    whys: tuple[tuple[Verdict, str], ...] = (
+    whys: tuple[tuple[CellClass, str], ...] = (
         ("text", "which is no number"),
         ("boolean", "which is no number"),
         ("code", "whose leading zero a number would lose"),

@@ -1,6 +1,6 @@
-"""The profile as a file: one line of JSON about the table, then one about each column, so that a page of it is cheap.
+"""The file of a profile: one line of JSON about the table, then one about each column, so that reading a page is cheap.
 
-Standard library only: the web process reads it.
+Standard library only, because the web process reads it.
 """
 
 import json
@@ -11,12 +11,12 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
-from app.tabular.disk import Room
+from app.tabular.disk import DiskBudget
 from app.tabular.types import Limits
 
 _TEXT = r'("(?:[^"\\]|\\.)*")'
 _NAMES = re.compile(rf'{{"index": [0-9]+, "file_name": {_TEXT}, "name": {_TEXT}, ')
-"""How a column's line begins, see `app.tabular.profile.run`: there may be 50 000."""
+"""How a column's line begins (`profile/base.py` writes it); there may be 50 000 of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +24,9 @@ class ProfilePage:
     """A part of a profile.
 
     Attributes:
-        table: what it says about the table.
-        columns: what it says about some of the columns, in their order; `position` counts them from 0.
-        found: how many columns there are that were asked for.
+        table: the fields of the table.
+        columns: the fields of some of the columns, in order; `position` counts them from 0.
+        found: how many columns match the search.
     """
 
     table: dict[str, Any]
@@ -37,28 +37,28 @@ class ProfilePage:
 def write_report(
     path: Path, table: dict[str, Any], columns: Iterable[dict[str, Any]], limits: Limits
 ) -> None:
-    """Write a profile, of which no more than one column is held in memory as text.
+    """Write a profile, one line at a time.
 
     Raises:
-        TabularError: there is no room for it, see `Room`.
+        TabularError: as `DiskBudget.spend`.
     """
     with path.open("wb") as file:
-        room = Room(file.fileno(), limits)
+        budget = DiskBudget(file.fileno(), limits)
         for part in chain((table,), columns):
             line = json.dumps(part, allow_nan=False).encode() + b"\n"
-            room.take(len(line))
+            budget.spend(len(line))
             file.write(line)
 
 
 def read_profile(path: Path, *, first: int = 0, most: int = 100, search: str = "") -> ProfilePage:
-    """Read what a profile says about the table and at most `most` columns from number `first` (from 0) on.
+    """Read the table's fields and those of at most `most` columns from number `first` (from 0) on.
 
-    With `search`, of those columns whose name, in the file or published, has this text in it, in whatever case.
+    With `search`, only columns whose name, in the file or published, contains this text, in any case, are counted.
     Blocking: call it in a thread.
 
     Raises:
-        OSError: there is no such file.
-        ValueError: it is no profile.
+        OSError: the file cannot be read.
+        ValueError: it is not a profile.
     """
     with path.open(encoding="utf-8") as lines:
         table = json.loads(next(lines, ""))
@@ -75,7 +75,7 @@ def read_profile(path: Path, *, first: int = 0, most: int = 100, search: str = "
 
 
 def names_in(line: str) -> tuple[str, str]:
-    """Return the names of the column that a line is about, in the file and published; the rest of it is not read."""
+    """Return the column's names, in the file and published, without parsing the rest of its line."""
     head = _NAMES.match(line)
     if head is None:
         raise ValueError("a line without names")

@@ -1,27 +1,26 @@
-"""What a table would be published as, and what is in it, without publishing anything: the preview before an upload.
+"""The profile of a table: what it would be published as, and statistics of its columns.
 
-The types are settled as `app.tabular.convert` settles them, by the same scans; a second pass counts, measures, and
-tries the types that a column could be declared as. What stands in the way of one column is told with that column, and
-the others are looked at all the same.
+Types are inferred by the same scans as in `app.tabular.convert`; a second pass collects statistics, and checks which
+other types could be declared. An error in one column is recorded with that column, and the others are still profiled.
 """
 
-from app.tabular.profile.dense import DenseLook
-from app.tabular.profile.sparse import SparseLook
+from app.tabular.profile.dense import DenseProfiler
+from app.tabular.profile.sparse import SparseProfiler
 from app.tabular.readers.opening import open_job
 from app.tabular.schema.job import Job
 from app.tabular.types import ConversionRequest, Profile, ProgressSink, TabularError
 
 
 def profile(request: ConversionRequest, on_progress: ProgressSink | None = None) -> Profile:
-    """Write the profile of `request.source` to `request.target`, as `app.tabular.profile.report` lays it out.
+    """Write the profile of `request.source` to `request.target`, as `app.tabular.profile.report` reads it.
 
     Args:
         request: what `convert` would be asked, but for the target.
         on_progress: called after each block of rows.
 
     Raises:
-        TabularError: the file cannot be read as a table; nothing is left at the target. What is wrong with a single
-            column is told in the profile.
+        TabularError: the file cannot be read as a table; nothing is left at the target. An error in a single
+            column is recorded in the profile.
     """
     report = on_progress or (lambda _: None)
     try:
@@ -32,9 +31,9 @@ def profile(request: ConversionRequest, on_progress: ProgressSink | None = None)
 
 
 def _run(job: Job, report: ProgressSink) -> Profile:
-    with job.lines_found():
-        look = SparseLook(job, job.sparse, report) if job.sparse else DenseLook(job, report)
-        look.run()
-    if not look.rows:
+    with job.lines_added():
+        profiler = SparseProfiler(job, job.sparse, report) if job.sparse else DenseProfiler(job, report)
+        profiler.run()
+    if not profiler.rows:
         raise TabularError("no-rows", "The table has no rows.")
-    return look.write()
+    return profiler.write()

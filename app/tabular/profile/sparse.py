@@ -1,12 +1,12 @@
-"""A table of sparse rows, looked at before it is published: a pass over what its rows state."""
+"""Profiles of tables of sparse rows: one pass over the stated cells."""
 
 import pyarrow as pa
 
 from app.tabular.arff.sparse import SparseRows, entries_of
 from app.tabular.arff.syntax import unquote
 from app.tabular.arff.tokens import MISSING
-from app.tabular.profile.alternatives import CHOICES, NUMBER_CHOICES, Alternative, Choice, Fault
-from app.tabular.profile.base import MOST_ROWS, NUMBERS, Look, cell_shown
+from app.tabular.profile.alternatives import CHOICES, NUMBER_CHOICES, Choice, TypeAlternative, TypeViolation
+from app.tabular.profile.base import MOST_ROWS, NUMBERS, TableProfiler, shortened_cell
 from app.tabular.profile.stats import Cells
 from app.tabular.schema.cells import does_not_fit, number_fault
 from app.tabular.schema.job import Job
@@ -14,24 +14,24 @@ from app.tabular.table import SparseBlock, SparseTable
 from app.tabular.types import Progress, ProgressSink
 
 
-class SparseLook(Look):
-    """An ARFF file of sparse rows: what a row does not state is zero, or the first label."""
+class SparseProfiler(TableProfiler):
+    """Profiles an ARFF file of sparse rows; a cell that is not stated is zero, or the first label."""
 
     def __init__(self, job: Job, table: SparseTable, report: ProgressSink) -> None:
         super().__init__(job, report)
         self._table = table
         self._stated = dict.fromkeys(self._plans, 0)
         self._default = {index: plan.labels[0] if plan.labels else "0" for index, plan in self._plans.items()}
-        self._trial_faults: dict[tuple[Choice, int], Fault] = {}
+        self._candidate_violations: dict[tuple[Choice, int], TypeViolation] = {}
 
     def run(self) -> None:
-        """Look at all rows; see `Look`."""
+        """Read all rows; see `TableProfiler`."""
         rows = SparseRows(self._plans)
         self._counts = rows.counts
         for block in self._table.sparse_blocks():
-            # What is wrong with a row is found here.
+            # This validates the rows.
             rows.encode(block)
-            self._see(block)
+            self._update(block)
             self._report(Progress("profile", block.position, self._job.size))
         self.rows = rows.counts.rows
         for index, plan in self._plans.items():
@@ -42,22 +42,22 @@ class SparseLook(Look):
             if plan.kind in NUMBERS:
                 self._numbers.add_zeros(index, zeros)
 
-    def alternatives(self, index: int) -> list[Alternative]:
-        """Return what a column could be declared as; see `Look`."""
+    def alternatives(self, index: int) -> list[TypeAlternative]:
+        """Return whether each type could be declared; see `TableProfiler`."""
         return [self._alternative(kind, index) for kind in CHOICES]
 
-    def _alternative(self, kind: Choice, index: int) -> Alternative:
+    def _alternative(self, kind: Choice, index: int) -> TypeAlternative:
         own = self._plans[index].kind
         if kind in NUMBER_CHOICES:
-            fault = self._trial_faults.get((kind, index))
+            fault = self._candidate_violations.get((kind, index))
             is_known = fault or own in {kind, "integer"} or self._values.states[index].at_least is None
-            return Alternative(kind, fault is None if is_known else None, fault)
+            return TypeAlternative(kind, fault is None if is_known else None, fault)
         message = (
             "The table has sparse rows, of which only numbers are read and labels that the file declares."
         )
-        return Alternative(kind, False, Fault("sparse-types", message))  # noqa: FBT003
+        return TypeAlternative(kind, False, TypeViolation("sparse-types", message))  # noqa: FBT003
 
-    def _see(self, block: SparseBlock) -> None:
+    def _update(self, block: SparseBlock) -> None:
         rows: list[int] = []
         columns: list[int] = []
         texts: list[str | None] = []
@@ -71,22 +71,22 @@ class SparseLook(Look):
             texts += entries.values()
             if len(self._first_rows) < MOST_ROWS:
                 whole = self._default | entries
-                self._first_rows.append([cell_shown(whole[index]) for index in self._shown])
+                self._first_rows.append([shortened_cell(whole[index]) for index in self._shown])
         for index in columns:
             self._stated[index] += 1
         cells = Cells(pa.array(columns, pa.int64()), pa.array(texts, pa.string()))
         is_number = pa.array([self._plans[index].kind in NUMBERS for index in columns], pa.bool_())
-        self._numbers.see(Cells(cells.columns.filter(is_number), cells.cells.filter(is_number)))
-        new = list(self._values.see_cells(cells))
+        self._numbers.update(Cells(cells.columns.filter(is_number), cells.cells.filter(is_number)))
+        new = list(self._values.count_cells(cells))
         places: dict[tuple[int, str | None], int] = {}
         for row, index, value in zip(rows, columns, texts, strict=True):
             places.setdefault((index, value), row)
         for index, value in new:
-            self._try(index, value, places[index, value])
+            self._check_candidates(index, value, places[index, value])
 
-    def _try(self, index: int, value: str, row: int) -> None:
+    def _check_candidates(self, index: int, value: str, row: int) -> None:
         for kind in NUMBER_CHOICES:
             fault = number_fault(value, kind)
-            if fault and (kind, index) not in self._trial_faults:
+            if fault and (kind, index) not in self._candidate_violations:
                 error = does_not_fit(self._plans[index].name, value, fault, row)
-                self._trial_faults[kind, index] = Fault.of(error, value)
+                self._candidate_violations[kind, index] = TypeViolation.of(error, value)

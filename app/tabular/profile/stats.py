@@ -1,6 +1,6 @@
-"""What the values of many columns are like, seen block by block, in memory that grows with the columns only.
+"""Statistics of the values of many columns, block by block, in memory that grows with the number of columns only.
 
-All columns of a block are looked at in one vectorised call each: thousands of short columns cost as little as one.
+Each step is one vectorised call for all columns of a block, so that thousands of short columns cost little.
 """
 
 import hashlib
@@ -15,24 +15,24 @@ _CHUNK_CELLS = 200_000
 _MANY_COLUMNS = 2_000
 _MOST_VALUES = 500_000
 _FEWEST_VALUES = 10
-# How many of the values of a column with too many are counted on.
+# Values of a column with too many that are still counted.
 _WATCHED = 50
 _MOST_CELLS = 200_000
 _MOST_CELLS_A_BIN = 64
 _FEWEST_CELLS_A_BIN = 2
 LONGEST_VALUE = 100
-"""Characters of a text that is shown."""
+"""Characters of a value that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detail:
-    """How much is kept about each column; less if there are thousands of them.
+    """How much is kept of each column; less if there are thousands.
 
     Attributes:
         bins: of a histogram, at most.
-        cells: narrower bins in which numbers are counted until their range is known, at most.
-        commonest: values that are named, at most.
-        values: different values that are counted exactly.
+        cells: finer bins in which numbers are counted while their range is not known, at most.
+        commonest: most frequent values that are listed, at most.
+        values: distinct values that are counted exactly, at most.
     """
 
     bins: int
@@ -42,7 +42,7 @@ class Detail:
 
     @classmethod
     def of(cls, columns: int, max_labels: int) -> Self:
-        """Return what a table of so many columns can have in bounded memory."""
+        """Return the detail for a table of so many columns."""
         # Somewhat more than there may be labels: words for missing values are among them.
         values = max(_FEWEST_VALUES, min(max_labels + _WATCHED, _MOST_VALUES // columns))
         bins, commonest = (8, 3) if columns > _MANY_COLUMNS else (20, 10)
@@ -52,7 +52,7 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Cells of several columns.
+    """Cells of several columns, as two arrays of one length.
 
     Attributes:
         columns: the index of each cell's column.
@@ -64,7 +64,7 @@ class Cells:
 
     @classmethod
     def stacked(cls, columns: Mapping[int, pa.Array]) -> Iterator[Self]:
-        """Yield columns of one length laid end to end, so many at once as fit into little memory."""
+        """Yield columns of one length concatenated, up to 200 000 cells at once."""
         indices = list(columns)
         rows = len(columns[indices[0]]) if indices else 1
         step = max(1, _CHUNK_CELLS // max(rows, 1))
@@ -78,25 +78,25 @@ class Cells:
             )
 
     def stated(self) -> Self:
-        """Return those that are not missing."""
+        """Return the cells that are not missing."""
         if not self.cells.null_count:
             return self
         is_stated = self.cells.is_valid()
         return type(self)(self.columns.filter(is_stated), self.cells.filter(is_stated))
 
     def among(self, values: Iterable[str]) -> Self:
-        """Return those that have one of these texts."""
+        """Return the cells that have one of these texts."""
         is_among = pc.is_in(self.cells, value_set=pa.array(sorted(values), pa.string()))
         return type(self)(self.columns.filter(is_among), self.cells.filter(is_among))
 
     def matches(self, pattern: str) -> Iterator[tuple[int, int]]:
-        """Yield how many cells of a column match a pattern, for columns that have such."""
+        """Yield a column and the number of its cells that match a pattern, for columns with any."""
         is_match = pc.fill_null(pc.match_substring_regex(self.cells, pattern), fill_value=False)
         for found in pc.value_counts(self.columns.filter(is_match)).to_pylist():
             yield found["values"], found["counts"]
 
     def summary(self, values: pa.Array, functions: Sequence[str]) -> Iterator[tuple[Any, ...]]:
-        """Yield the column and what aggregate functions make of its `values`, one for each cell."""
+        """Yield each column with the aggregates of its `values`, of which there is one for each cell."""
         table = pa.table({"column": self.columns, "value": values})
         wanted = [("value", function) for function in functions]
         found = table.group_by("column", use_threads=False).aggregate(wanted)
@@ -106,7 +106,7 @@ class Cells:
 
 @dataclass(slots=True)
 class LengthState:
-    """How long the texts of one column are, in characters."""
+    """Lengths of the texts of one column, in characters."""
 
     count: int = 0
     shortest: int = 0
@@ -119,13 +119,13 @@ class LengthState:
 
 
 class Lengths:
-    """The lengths of texts in columns of text."""
+    """Lengths of the texts of several columns."""
 
     def __init__(self) -> None:
         self.states: dict[int, LengthState] = {}
 
-    def see(self, cells: Cells) -> None:
-        """Look at cells."""
+    def update(self, cells: Cells) -> None:
+        """Take further cells."""
         cells = cells.stated()
         lengths = pc.utf8_length(cells.cells)
         for column, count, low, high, total in cells.summary(lengths, ("count", "min", "max", "sum")):
@@ -138,10 +138,10 @@ class Lengths:
 
 @dataclass(slots=True)
 class ValueState:
-    """The different values of one column, as the file spells them.
+    """The distinct values of one column, as spelled in the file.
 
     Attributes:
-        counts: how often each occurs; once there are too many, of the commonest until then.
+        counts: how often each occurs; once there are too many, of the most frequent until then.
         at_least: how many there are, once there are too many; else None.
     """
 
@@ -150,7 +150,7 @@ class ValueState:
 
 
 class Values:
-    """The different values of columns, as many as memory allows."""
+    """The distinct values of several columns, as many as `Detail` allows."""
 
     def __init__(
         self,
@@ -165,15 +165,15 @@ class Values:
         Args:
             columns: their indices.
             detail: how many values are kept.
-            different: how many values the texts of a column stand for.
-            is_watched: whether the commonest values of a column that has too many are counted on.
+            different: returns how many values the texts of a column stand for.
+            is_watched: whether the most frequent values of a column with too many are still counted.
         """
         self.states = {column: ValueState({}) for column in columns}
         self._limit = detail.values
         self._different = different
         self._is_watched = is_watched
 
-    def see(self, columns: Mapping[int, pa.Array]) -> Iterator[tuple[int, str]]:
+    def count(self, columns: Mapping[int, pa.Array]) -> Iterator[tuple[int, str]]:
         """Count the cells of columns of one length, and yield each value that is new, with its column."""
         counted = {index: cells for index, cells in columns.items() if self.states[index].at_least is None}
         watched = {
@@ -182,15 +182,15 @@ class Values:
             if index not in counted and self.states[index].counts
         }
         for cells in Cells.stacked(counted):
-            yield from self.see_cells(cells)
+            yield from self.count_cells(cells)
         for cells in Cells.stacked(watched):
             indices = pc.unique(cells.columns).to_pylist()
-            yield from self.see_cells(
+            yield from self.count_cells(
                 cells.among({text for index in indices for text in self.states[index].counts})
             )
 
-    def see_cells(self, cells: Cells) -> Iterator[tuple[int, str]]:
-        """Count cells of any columns likewise."""
+    def count_cells(self, cells: Cells) -> Iterator[tuple[int, str]]:
+        """Count cells of any columns; see `count`."""
         full = []
         for column, text, count in _pairs(cells.stated()):
             state = self.states[column]
@@ -211,7 +211,7 @@ class Values:
         counts[value] = counts.get(value, 0) + count
 
     def _close(self, column: int) -> None:
-        """Keep no more than what may still be asked for."""
+        """Keep only the values that are still counted."""
         state = self.states[column]
         state.at_least = self._different(column, state.counts)
         short = [(text, count) for text, count in state.counts.items() if len(text) <= LONGEST_VALUE]
@@ -219,18 +219,18 @@ class Values:
         state.counts = dict(kept)
 
 
-def shown(value: str) -> str:
-    """Return a value as far as it is shown."""
+def shortened_value(value: str) -> str:
+    """Return a value, truncated to `LONGEST_VALUE` characters."""
     return value if len(value) <= LONGEST_VALUE else value[: LONGEST_VALUE - 1] + "…"
 
 
 def _cut(text: str) -> str:
-    """Return the beginning of a long text, with what tells it from others that begin alike."""
+    """Return the beginning of a long text, with a hash that distinguishes it from others that begin alike."""
     return text[:LONGEST_VALUE] + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 def _pairs(cells: Cells) -> Iterator[tuple[int, str, int]]:
-    """Yield each different pair of column and text, in the order of the rows, and how often it occurs."""
+    """Yield each distinct pair of column and text, in the order of the rows, and how often it occurs."""
     if not len(cells.cells):
         return
     encoded = cells.cells.dictionary_encode()

@@ -1,7 +1,7 @@
-"""ARFF as people bring it, read from end to end and refused where OpenML's readers would stumble or disagree.
+"""ARFF files, read entirely and refused where OpenML's readers would fail or disagree.
 
-What has one reading is accepted whatever it looks like (lower-case keywords, tabs, CRLF, comments behind
-declarations, a byte order mark); the writer then gives it the one form that all readers take.
+Unambiguous variants are accepted (lower-case keywords, tabs, CRLF, comments behind declarations, a byte order mark);
+the writer then normalises them.
 """
 
 from collections.abc import Collection, Iterator
@@ -15,24 +15,24 @@ import pyarrow.csv as pa_csv
 
 from app.tabular.arff.header import Attribute, Header
 from app.tabular.arff.syntax import BLANKS, CELL, refuse, refuse_row, unquote
-from app.tabular.arff.tokens import MISSING, UnfitError, joined, tokens
+from app.tabular.arff.tokens import MISSING, InvalidCellError, joined, tokens
 from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream
 from app.tabular.table import Block, SparseBlock
 from app.tabular.types import MIB, Limits, TabularError
 
 _MAX_HEADER_BYTES = 64 * MIB
-# A file of which so many blocks were not canonical was not written by our rules.
+# After so many blocks that are not canonical, the fast path is no longer used.
 _MOST_MISSES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Some consecutive lines of the file.
+    """Consecutive lines of the file.
 
     Attributes:
         data: their bytes, as UTF-8, without the last line end.
         first: number of the first line.
-        position: how many bytes of the file were read.
+        position: bytes of the file read so far.
     """
 
     data: bytes
@@ -50,13 +50,13 @@ class ArffTable:
     Attributes:
         names: the attributes' names, in order.
         attributes: their declarations.
-        relation: the relation's name, if it has one that every reader reads alike.
+        relation: the relation's name, if every reader interprets it alike.
         comments: the comment lines before the relation.
         is_sparse: whether the rows are sparse.
     """
 
     def __init__(self, text: TextFile, limits: Limits) -> None:
-        """Read the header and look at the first row.
+        """Read the header, and the first row to see whether it is sparse.
 
         Raises:
             TabularError: what `Header` raises.
@@ -167,10 +167,9 @@ def _line_blocks(text: TextFile) -> Iterator[Lines]:
 
 
 def _canonical_columns(data: bytes, width: int) -> list[pa.Array] | None:
-    """Read lines that have the one form we write already, as most files made by machines do; else return None.
+    """Read lines that are in our canonical form, as most generated files are; else return None.
 
-    pyarrow's CSV reader is fast but knows little of ARFF. So what it read is written again: if that gives the same
-    bytes, the reading was right.
+    pyarrow's CSV reader is fast but no ARFF parser, so its result is encoded again: equal bytes prove it correct.
     """
     names = [str(number) for number in range(width)]
     try:
@@ -188,13 +187,13 @@ def _canonical_columns(data: bytes, width: int) -> list[pa.Array] | None:
         )
         columns = [column.combine_chunks() for column in table.columns]
         again = joined([pc.fill_null(tokens(column), MISSING) for column in columns])
-    except (pa.ArrowInvalid, UnfitError):
+    except (pa.ArrowInvalid, InvalidCellError):
         return None
     return columns if again == data + b"\n" else None
 
 
 def _values(cells: list[str], rows: list[tuple[int, str]]) -> pa.Array:
-    """Return the texts that a column of tokens stands for, null for `?`."""
+    """Return the values of a column of tokens, null for `?`."""
     column = pa.array(cells, pa.string())
     values = pc.if_else(pc.equal(column, MISSING), pa.scalar(None, pa.string()), column)
     data = column.buffers()[2].to_pybytes()

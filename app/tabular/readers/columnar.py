@@ -1,4 +1,4 @@
-"""Parquet and Feather files, read a few rows at a time; only the columns that are looked at are read."""
+"""Parquet and Feather files, read in batches of rows; only the columns asked for are read."""
 
 import json
 from abc import ABC, abstractmethod
@@ -14,19 +14,19 @@ import pyarrow.parquet as pq
 
 from app.tabular.readers.formats import first_bytes
 from app.tabular.readers.typed import TypedColumn, typed_column
-from app.tabular.schema.naming import Naming, settle_names
+from app.tabular.schema.naming import Naming, published_names
 from app.tabular.table import Block
 from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
 from app.tabular.wording import counted, shortened
 
-# A batch has no more rows and no more bytes than that, and about as many cells; but in all cases some rows.
+# The most rows and bytes of a batch, and about as many cells; at least `_FEWEST_ROWS` rows in any case.
 _BATCH_ROWS = 16_384
 _BATCH_BYTES = 8 * MIB
 _BATCH_CELLS = 500_000
 _FEWEST_ROWS = 16
-# How many rows of a Parquet file are looked at to learn how long a row is: its statistics do not count repetitions.
+# Rows of a Parquet file read to measure a row: its statistics do not count dictionary repetitions.
 _PROBE_ROWS = 128
-# What one column of a Parquet file is read through; all columns together stay below the second figure.
+# Read buffer of one column of a Parquet file, and of all columns together.
 _BUFFER_BYTES, _BUFFERS_BYTES = MIB, 64 * MIB
 _SMALLEST_BUFFER_BYTES = 4096
 _PANDAS_INDEX = "__index_level_"
@@ -34,12 +34,12 @@ _PANDAS_INDEX = "__index_level_"
 
 @dataclass(frozen=True, slots=True)
 class _Fields:
-    """Which columns of a file are published.
+    """The columns of a file that are published.
 
     Attributes:
-        positions: their places in the file's schema, in the order in which they are published.
-        row_id: the name in the file of an index that is published as a column.
-        repairs: what was left out.
+        positions: in the file's schema, in published order.
+        row_id: the name of a pandas index that is published as a column.
+        repairs: columns left out or added.
     """
 
     positions: list[int]
@@ -52,11 +52,11 @@ class ColumnarTable(ABC):
 
     Attributes:
         names: of the columns, as published.
-        file_names: of the same, as the file calls them.
-        file_types: their types in the file, in words.
-        columns: the same, with what their types mean.
-        naming: the names, and the request that speaks of them.
-        repairs: what else was changed.
+        file_names: of the same columns, in the file.
+        file_types: their types in the file, for messages.
+        columns: the same, with conversions to text.
+        naming: the published names, and the request with these names.
+        repairs: other changes.
     """
 
     title: str
@@ -66,11 +66,11 @@ class ColumnarTable(ABC):
 
         Raises:
             TabularError: `broken-file`, `encrypted-file`, `too-many-columns`, `no-rows`, `unusable-type`, and what
-                `settle_names` raises.
+                `published_names` raises.
         """
         self._path = request.source
         self._size = request.source.stat().st_size
-        with self._damage_told():
+        with self._errors_translated():
             self._schema, rows = self._open(self._path)
         width = len(self._schema)
         if width > request.limits.max_columns:
@@ -87,7 +87,7 @@ class ColumnarTable(ABC):
         self._positions = fields.positions
         self.naming: Naming = _named(self._schema, fields, request)
         self.names = self.naming.names
-        self.file_types = [_said(self._schema.field(position).type) for position in self._positions]
+        self.file_types = [_type_name(self._schema.field(position).type) for position in self._positions]
         self.file_names = [self._schema.field(position).name for position in self._positions]
         categories = _pandas_categories(self._schema)
         self.columns: list[TypedColumn] = [
@@ -100,14 +100,14 @@ class ColumnarTable(ABC):
 
     @abstractmethod
     def _open(self, path: Path) -> tuple[pa.Schema, int | None]:
-        """Return the schema, and the number of rows if the file tells it."""
+        """Return the schema, and the number of rows if the file states it."""
 
     @abstractmethod
     def _batches(self, positions: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, float]]:
-        """Yield these columns in some order, with the share of the file that was read."""
+        """Yield batches of these columns, with the share of the file read so far (0 to 1)."""
 
     def blocks_to_scan(self, indices: Collection[int]) -> Iterator[Block]:
-        """Yield the rows with their types; of the columns that are not wanted, nothing."""
+        """Yield the rows with their types; columns at other indices are null throughout."""
         wanted = sorted(indices)
         for batch, first_row, position in self._read([self._positions[index] for index in wanted]):
             nothing = pa.nulls(batch.num_rows, pa.string())
@@ -142,7 +142,7 @@ class ColumnarTable(ABC):
 
     def _read(self, positions: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, int, int]]:
         first_row = 0
-        with self._damage_told():
+        with self._errors_translated():
             for large, share in self._batches(positions):
                 step = self._rows_of(large.nbytes / max(large.num_rows, 1))
                 for offset in range(0, large.num_rows, step):
@@ -152,11 +152,11 @@ class ColumnarTable(ABC):
                     first_row += batch.num_rows
 
     def _rows_of(self, row_bytes: float) -> int:
-        """Return how many rows of this length make a batch."""
+        """Return how many rows of so many bytes make a batch."""
         return min(self._most_rows, max(_FEWEST_ROWS, int(_BATCH_BYTES / max(row_bytes, 1))))
 
     @contextmanager
-    def _damage_told(self) -> Iterator[None]:
+    def _errors_translated(self) -> Iterator[None]:
         try:
             yield
         except pa.ArrowMemoryError as error:
@@ -174,7 +174,7 @@ class ColumnarTable(ABC):
 
 
 class ParquetTable(ColumnarTable):
-    """A Parquet file: row groups may be of any size, for they are read page by page."""
+    """A Parquet file; row groups may be of any size, because they are read page by page."""
 
     title = "Parquet"
 
@@ -205,7 +205,7 @@ class ParquetTable(ColumnarTable):
 
 
 class FeatherTable(ColumnarTable):
-    """A Feather file, which is Arrow's file format: one batch of it must fit into memory."""
+    """A Feather file (Arrow IPC); each of its batches must fit into memory."""
 
     title = "Feather"
 
@@ -225,7 +225,7 @@ class FeatherTable(ColumnarTable):
 
 
 def _fields(schema: pa.Schema, request: ConversionRequest) -> _Fields:
-    """Leave pandas' index out, or put it first if it has a name, as openml-python does."""
+    """Leave out a pandas index without a name, and put a named one first, as openml-python does."""
     stored = [name for name in _pandas(schema).get("index_columns", ()) if isinstance(name, str)]
     positions = {name: schema.get_field_index(name) for name in stored}
     unnamed = [name for name in stored if name.startswith(_PANDAS_INDEX) and positions[name] >= 0]
@@ -266,10 +266,10 @@ def _named(schema: pa.Schema, fields: _Fields, request: ConversionRequest) -> Na
         raise TabularError("duplicate-column", "Two columns have the same name.", hint=hint)
     if fields.row_id and not request.row_id_attribute:
         request = replace(request, row_id_attribute=fields.row_id)
-    return settle_names(names, request, positions=[position + 1 for position in fields.positions])
+    return published_names(names, request, positions=[position + 1 for position in fields.positions])
 
 
-def _said(kind: pa.DataType) -> str:
+def _type_name(kind: pa.DataType) -> str:
     if pa.types.is_dictionary(kind):
         return "categories"
     is_text = pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
@@ -277,7 +277,7 @@ def _said(kind: pa.DataType) -> str:
 
 
 def _pandas(schema: pa.Schema) -> dict[str, Any]:
-    """Return what pandas noted about the data frame that it saved."""
+    """Return the metadata that pandas stored with a data frame."""
     try:
         notes = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
     except ValueError:

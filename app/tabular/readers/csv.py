@@ -1,4 +1,4 @@
-"""Delimited text: the dialect is found out, cells arrive as they were written, ragged rows are refused."""
+"""Delimited text: the delimiter is detected, cells are read verbatim, ragged rows are refused."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ from app.tabular.wording import counted
 
 DELIMITERS = ",;\t|"
 _SAMPLE_ROWS = 100
-# Beyond this, counting lines to say where a row stands would take longer than the conversion did.
+# Beyond this, counting lines to locate a row would take longer than the conversion.
 _LAST_ROW_TO_PLACE = 2_000_000
 _BLOCK_BYTES_PER_COLUMN = 1024
 
@@ -27,16 +27,16 @@ class CsvTable:
 
     Attributes:
         names: the header's cells, in order.
-        delimiter: what stands between cells.
+        delimiter: between cells.
     """
 
     def __init__(self, text: TextFile, limits: Limits, *, expected: str | None = None) -> None:
-        """Find out the dialect and read the header.
+        """Detect the delimiter and read the header.
 
         Args:
             text: the file.
             limits: how large the table may be.
-            expected: the delimiter that the file's name promises; it is taken if the header has it.
+            expected: the delimiter that the file name implies; used if the header contains it.
 
         Raises:
             TabularError: `empty-file`, `too-many-columns`.
@@ -65,7 +65,7 @@ class CsvTable:
         Raises:
             TabularError: `ragged-row`, `unclosed-quote`, `row-too-long`.
         """
-        # A row of our own ends the stream. If it does not come back as a row, an open quote has swallowed it.
+        # A sentinel row ends the stream. If it is not read back as a row, it is inside an unclosed quote.
         seal = secrets.token_hex(16)
         ending = f"\n{self.delimiter.join([seal] * len(self.names))}\n".encode()
         rows = -1  # the header arrives as the first row
@@ -119,7 +119,7 @@ class CsvTable:
         return self.blocks()
 
     def line_of(self, row: int) -> int | None:
-        """Return the physical line on which data row `row` (from 1) begins, or None if that is too far to look."""
+        """Return the physical line on which data row `row` (from 1) begins, or None beyond row 2 000 000."""
         if row > _LAST_ROW_TO_PLACE:
             return None
         begins, found = 1, -1
@@ -130,12 +130,12 @@ class CsvTable:
                 if found == row:
                     return begins
                 begins = reader.line_num + 1
-        # The module gives up on cells of more than 128 KiB; it may be this very row that has one.
+        # The csv module fails on cells of more than 128 KiB; this row may have one.
         return begins if found == row - 1 else None
 
 
 class _InvalidRows:
-    """Keeps the error about the first ragged row that pyarrow meets; lets lines of blanks pass as empty ones."""
+    """Callback of pyarrow that keeps the error about the first ragged row, and skips blank lines."""
 
     def __init__(self, seal: str, delimiter: str) -> None:
         self.error: TabularError | None = None
@@ -176,7 +176,7 @@ def _sample(text: TextFile) -> str:
 
 
 def _rows(sample: str, delimiter: str) -> Iterator[list[str]]:
-    """Yield the sample's rows but for blank lines; stop at what cannot be read."""
+    """Yield the sample's rows except blank lines, up to the first that cannot be parsed."""
     with suppress(csv.Error):
         for cells in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter):
             if not _is_blank(cells, width=0):
@@ -184,12 +184,12 @@ def _rows(sample: str, delimiter: str) -> Iterator[list[str]]:
 
 
 def _is_blank(cells: list[str], width: int) -> bool:
-    """Say whether a line counts as blank; in a table of one column, blanks are a value."""
+    """Return whether a line is blank; in a table of one column, blanks are a value."""
     return not cells or (width != 1 and len(cells) == 1 and not cells[0].strip(" \t"))
 
 
 def _fitness(sample: str, delimiter: str) -> tuple[float, int]:
-    """Score a delimiter: the share of rows that are as wide as the header, then the width; a table has two columns."""
+    """Score a delimiter: the share of rows with as many cells as the header, then that number."""
     widths = [len(cells) for cells in islice(_rows(sample, delimiter), _SAMPLE_ROWS)]
     if not widths or widths[0] == 1:
         return 0.0, 1

@@ -1,4 +1,4 @@
-"""Which files are read, by their names and by how they begin; the two must agree."""
+"""Supported formats, recognised by file name and by first bytes; the two must agree."""
 
 import re
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from app.tabular.types import ConversionRequest, Format, TabularError
 FORMATS: tuple[Format, ...] = get_args(Format)
 COMPRESSIBLE: tuple[Format, ...] = ("csv", "tsv", "jsonl", "arff")
 SUFFIXES = (*(f".{name}" for name in FORMATS), *(f".{name}.gz" for name in COMPRESSIBLE))
-"""The endings of the file names that are read, in lower case."""
+"""The supported file name extensions, in lower case."""
 
 GZIP = b"\x1f\x8b"
 _START_BYTES = 8192
-# Text is told apart by its first characters; in UTF-16 they stand between NULs.
+# Text formats are recognised by their first characters; in UTF-16 NULs are between them.
 _NOISE = b"\xef\xbb\xbf\xff\xfe\x00"
 _TITLES: dict[Format, str] = {
     "csv": "CSV", "tsv": "TSV", "parquet": "Parquet", "feather": "Feather",
@@ -57,14 +57,14 @@ _ARFF = re.compile(rb"(?:[ \t\r]*(?:%[^\n]*)?\n)*[ \t]*@relation\s", re.IGNORECA
 
 @dataclass(frozen=True, slots=True)
 class FileFormat:
-    """What a file's name says about it."""
+    """The format that a file name stands for."""
 
     format: Format
     is_compressed: bool
 
 
 def format_of(file_name: str) -> FileFormat | None:
-    """Return what a name such as `Table.CSV.gz` says, or None if such files are not read."""
+    """Return the format of a name such as `Table.CSV.gz`, or None if it is not supported."""
     name = file_name.lower()
     suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
     if suffix is None:
@@ -75,7 +75,7 @@ def format_of(file_name: str) -> FileFormat | None:
 
 
 def check_content(request: ConversionRequest) -> None:
-    """Refuse a file that is not what its name says, by its first bytes.
+    """Refuse a file whose first bytes contradict its name.
 
     Raises:
         TabularError: `empty-file`, `mislabelled-file`, `encrypted-file`, `not-text`.
@@ -102,7 +102,7 @@ def check_content(request: ConversionRequest) -> None:
 
 
 def check_unpacked(start: bytes, request: ConversionRequest) -> None:
-    """Refuse the first bytes of an unpacked text if they are those of another format.
+    """Refuse uncompressed first bytes that are those of another format.
 
     Raises:
         TabularError: `mislabelled-file`, `not-text`.
@@ -113,7 +113,7 @@ def check_unpacked(start: bytes, request: ConversionRequest) -> None:
 
 
 def recognise(start: bytes) -> Format | None:
-    """Return the format of which these are certainly the first bytes; CSV and TSV have no mark of their own.
+    """Return the format that these first bytes identify, or None; CSV and TSV have no signature.
 
     Raises:
         TabularError: `not-text`, for a web page.
@@ -128,7 +128,7 @@ def recognise(start: bytes) -> Format | None:
 
 
 def first_bytes(path: Path) -> bytes:
-    """Return how a file begins."""
+    """Return the first bytes of a file, 8192 at most."""
     with path.open("rb") as file:
         return file.read(_START_BYTES)
 

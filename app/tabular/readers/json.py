@@ -1,38 +1,30 @@
 """JSON as `pandas.read_json` reads it: an array of records, records line by line, or an object of columns.
 
-It is read once, a value at a time by the standard library's scanner, which hands out numbers as they are spelled;
-what was read is spooled as columns of text, so that the types can be found out and the rows be written from there.
+It is read once, value by value, and spooled as columns of text, from which the types are inferred and the rows written.
 """
 
-import codecs
 import gc
 import hashlib
-import json
-import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
 import pyarrow as pa
 
-from app.tabular.readers.spool import Spool
-from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile
+from app.tabular.readers.json_scanner import JsonScanner, Number
+from app.tabular.readers.spool import ColumnSpool
+from app.tabular.readers.text import BLOCK_BYTES, TextFile
 from app.tabular.schema.cells import BOOLEANS
 from app.tabular.table import Block
 from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
 from app.tabular.wording import shortened
 
-_SPACE = re.compile(r"[ \t\r\n]*")
-_NUMBER_TAIL = len("e+")
 _MOST_ROWS = 16_384
 _MOST_CELLS = 2_000_000
 # Of one column in an object of columns.
 _COLUMN_ROWS = 4096
 _COLUMN_BYTES = 64 * MIB
 _RECORDS = "Save the table as an array of records: to_json(orient='records')."
-
-Number = bytes
-"""A number arrives as the bytes that spell it: a text in Python is a text in JSON."""
 
 
 class JsonTable:
@@ -55,11 +47,11 @@ class JsonTable:
         self._size = text.size
         self._limits = request.limits
         self._progress = on_progress
-        self._spool = Spool(request.target.parent, request.limits)
+        self._spool = ColumnSpool(request.target.parent, request.limits)
         self._indices: dict[str, int] = {}
         self.kinds: list[set[type]] = []
         self.repairs: tuple[Repair, ...] = ()
-        with closing(_Scanner(text)) as scanner, _without_collector():
+        with closing(JsonScanner(text)) as scanner, _without_collector():
             self._read(scanner, is_lines=request.format == "jsonl")
         if not self._spool.rows or not self.names:
             raise TabularError("no-rows", "The table has no rows.")
@@ -86,7 +78,7 @@ class JsonTable:
         """Return None."""
         return
 
-    def _read(self, scanner: "_Scanner", *, is_lines: bool) -> None:
+    def _read(self, scanner: JsonScanner, *, is_lines: bool) -> None:
         first = scanner.peek()
         if first == "[":
             self._read_records(scanner, scanner.items())
@@ -101,7 +93,7 @@ class JsonTable:
 
     # --- records
 
-    def _read_records(self, scanner: "_Scanner", values: Iterator[Any]) -> None:
+    def _read_records(self, scanner: JsonScanner, values: Iterator[Any]) -> None:
         records: list[dict[str, Any]] = []
         begin = scanner.consumed
         first_row = 0
@@ -140,7 +132,7 @@ class JsonTable:
 
     # --- columns
 
-    def _read_columns(self, scanner: "_Scanner") -> None:
+    def _read_columns(self, scanner: JsonScanner) -> None:
         labels: _RowLabels | None = None
         for name in scanner.members():
             if name in self._indices:
@@ -160,7 +152,7 @@ class JsonTable:
             change, reason = "The row labels were left out.", "They are no column of the table."
             self.repairs = (Repair(column="", change=change, reason=reason),)
 
-    def _read_column(self, scanner: "_Scanner", name: str, values: Iterator[Any]) -> None:
+    def _read_column(self, scanner: JsonScanner, name: str, values: Iterator[Any]) -> None:
         block: list[Any] = []
         number = 0
         begin = scanner.consumed
@@ -246,156 +238,9 @@ class _RowLabels:
             yield value
 
 
-class _Scanner:
-    """A JSON text, read value by value through a window that holds one value at the least.
-
-    Attributes:
-        consumed: characters that were read.
-    """
-
-    def __init__(self, text: TextFile) -> None:
-        self._stream = text.open()
-        self._decoder = codecs.getincrementaldecoder("utf-8")()
-        decoder: Any = json.JSONDecoder(
-            parse_int=_spelled, parse_float=_spelled, parse_constant=_constant, strict=False
-        )
-        self._scan = decoder.scan_once  # `raw_decode` without its wrapping
-        self._window = ""
-        self._at = 0
-        self._before = 0
-        self._lines = 1
-        self._is_end = False
-
-    @property
-    def consumed(self) -> int:
-        return self._before + self._at
-
-    def position(self) -> int:
-        """Return how many bytes of the file were read."""
-        return self._stream.position()
-
-    def close(self) -> None:
-        self._stream.close()
-
-    def peek(self) -> str:
-        """Return the next character that is not blank, or nothing at the end."""
-        while True:
-            found = _SPACE.match(self._window, self._at)
-            self._at = found.end() if found else self._at
-            if self._at < len(self._window):
-                return self._window[self._at]
-            if not self._more():
-                return ""
-
-    def take(self, *expected: str) -> str:
-        """Go past the next character, which must be one of these."""
-        character = self.peek()
-        if character not in expected or not character:
-            found = shortened(character) if character else "the end of the file"
-            raise self.error(f"Here stands {found} in place of {' or '.join(map(repr, expected))}.")
-        self._at += 1
-        return character
-
-    def value(self) -> Any:  # noqa: ANN401 - of any type that JSON has
-        """Return the next value; numbers as bytes."""
-        self.peek()
-        stuck = -1
-        while True:
-            try:
-                value, end = self._scan(self._window, self._at)
-            except (StopIteration, json.JSONDecodeError) as error:
-                position = error.pos if isinstance(error, json.JSONDecodeError) else error.value
-                # What is still wrong at the same place with more text behind it is wrong, unless it is an open text.
-                is_open = isinstance(error, json.JSONDecodeError) and error.msg.startswith("Unterminated")
-                is_final = self._before + position == stuck and not is_open
-                stuck = self._before + position
-                if not is_final and self._more():
-                    continue
-                at = min(stuck - self._before, len(self._window))
-                raise self.error("This is not valid JSON.", at) from None
-            except RecursionError:
-                raise self.error("Arrays and objects are nested too deeply.") from None
-            # A number at the end of the window may go on behind it: `1`, `.5`; `1`, `e+`, `5`.
-            stop = self._before + end
-            if end < len(self._window) - _NUMBER_TAIL or not self._more():
-                self._at = stop - self._before
-                return value
-
-    def items(self) -> Iterator[Any]:
-        """Yield the values of an array."""
-        self.take("[")
-        if self.peek() == "]":
-            self.take("]")
-            return
-        while True:
-            yield self.value()
-            if self.take(",", "]") == "]":
-                return
-
-    def members(self) -> Iterator[str]:
-        """Yield the keys of an object; the caller reads the values."""
-        self.take("{")
-        if self.peek() == "}":
-            self.take("}")
-            return
-        while True:
-            if self.peek() != '"':
-                raise self.error("A key must be a text in double quotes.")
-            key: str = self.value()
-            self.take(":")
-            yield key
-            if self.take(",", "}") == "}":
-                return
-
-    def pairs(self) -> Iterator[tuple[str, Any]]:
-        """Yield the keys and values of an object."""
-        for key in self.members():
-            yield key, self.value()
-
-    def lines(self) -> Iterator[Any]:
-        """Yield values until the end."""
-        while self.peek():
-            yield self.value()
-
-    def holds_columns(self) -> bool:
-        """Say whether the object that begins here has an array or an object as its first value; read nothing."""
-        found = re.compile(r'\{[ \t\r\n]*"(?:[^"\\]|\\.)*"[ \t\r\n]*:[ \t\r\n]*[\[{]')
-        return bool(found.match(self._window, self._at))
-
-    def error(self, message: str, position: int | None = None) -> TabularError:
-        """Return the error about what stands here."""
-        at = self._at if position is None else position
-        line = self._lines + self._window.count("\n", 0, at)
-        return TabularError("invalid-json", message, line=line)
-
-    def _more(self) -> bool:
-        """Widen the window, and return whether there was more."""
-        if self._is_end:
-            return False
-        if len(self._window) - self._at > MAX_ROW_BYTES:
-            line = self._lines + self._window.count("\n", 0, self._at)
-            message = f"A value is longer than {MAX_ROW_BYTES // MIB} MiB, or it never ends."
-            raise TabularError("row-too-long", message, line=line)
-        chunk = self._stream.read(BLOCK_BYTES)
-        self._is_end = not chunk
-        self._lines += self._window.count("\n", 0, self._at)
-        self._window = self._window[self._at :] + self._decoder.decode(chunk, final=self._is_end)
-        self._before, self._at = self.consumed, 0
-        return not self._is_end
-
-
-def _spelled(number: str) -> Number:
-    return number.encode()
-
-
-def _constant(name: str) -> Number | None:
-    """Take NaN as missing, as pandas does; what is infinite is refused where the numbers are looked at."""
-    return None if name == "NaN" else name.encode()
-
-
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """Switch the garbage collector off: records have no cycles, and looking for them takes half of the time."""
+    """Switch the garbage collector off: records have no cycles, and the search for them takes half of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

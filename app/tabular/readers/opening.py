@@ -1,4 +1,4 @@
-"""The file of a request, opened by the reader of its format, with a scan of each column."""
+"""Opening of the file of a request by the reader of its format, with a scan of each column."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,17 +15,17 @@ from app.tabular.schema.declared import DeclaredNumber, declared
 from app.tabular.schema.inference import InferredType
 from app.tabular.schema.job import Job
 from app.tabular.schema.labels import target_labels
-from app.tabular.schema.naming import settle_names
+from app.tabular.schema.naming import published_names
 from app.tabular.schema.plan import ColumnPlan
-from app.tabular.schema.scans import Scan, Settled, Unnamed
+from app.tabular.schema.scans import KnownType, Scan, UnnamedColumn
 from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
 
 
 def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
-    """Open the file of a request and find out what there is to do.
+    """Open the file of a request.
 
     Raises:
-        TabularError: the file is not what it is called, or cannot be read, or has names that have no safe reading.
+        TabularError: the file contradicts its name, cannot be read, or has names that cannot be published.
     """
     check_content(request)
     if request.format in {"parquet", "feather"}:
@@ -45,7 +45,9 @@ def _open_csv(text: TextFile, request: ConversionRequest) -> Job:
         for position, name in enumerate(table.names, start=1)
         if name.strip(BLANKS) or not may_leave_out
     ]
-    naming = settle_names([table.names[position - 1] for position in positions], request, positions=positions)
+    naming = published_names(
+        [table.names[position - 1] for position in positions], request, positions=positions
+    )
     names, file_names = [""] * len(table.names), table.names
     for position, name in zip(positions, naming.names, strict=True):
         names[position - 1] = name
@@ -64,7 +66,7 @@ def _open_csv(text: TextFile, request: ConversionRequest) -> Job:
 
 def _open_arff(text: TextFile, request: ConversionRequest) -> Job:
     table = ArffTable(text, request.limits)
-    naming = settle_names(table.names, request, lines=[attribute.line for attribute in table.attributes])
+    naming = published_names(table.names, request, lines=[attribute.line for attribute in table.attributes])
     attributes = [
         replace(attribute, name=name) for attribute, name in zip(table.attributes, naming.names, strict=True)
     ]
@@ -85,13 +87,13 @@ def _open_arff(text: TextFile, request: ConversionRequest) -> Job:
 
 
 def _open_columnar(request: ConversionRequest) -> Job:
-    # A child process lives for one file: what only some formats need would cost all of them a tenth of their start.
+    # A child process serves one file: importing this for all formats would add a tenth to its start.
     from app.tabular.readers.columnar import FeatherTable, ParquetTable  # noqa: PLC0415
     from app.tabular.readers.typed import TextScan  # noqa: PLC0415
 
     table = (ParquetTable if request.format == "parquet" else FeatherTable)(request)
     attributes = table.naming.request.attributes
-    # What the owner declared is found out about the texts of the column.
+    # A declared type is checked against the texts of the column.
     scans = [
         TextScan(column, declared(column.name, table.naming.request, TYPED))
         if column.name in attributes
@@ -116,7 +118,7 @@ def _open_columnar(request: ConversionRequest) -> Job:
 def _open_json(request: ConversionRequest, report: ProgressSink) -> Job:
     text = open_text(request, max_line_bytes=None)
     table = JsonTable(text, request, lambda done: report(Progress("reading", done, text.size)))
-    naming = settle_names(table.names, request)
+    naming = published_names(table.names, request)
     scans = _json_scans(naming.names, table.kinds, naming.request)
     repairs = (*table.repairs, *naming.repairs)
     return Job(
@@ -138,7 +140,7 @@ def _csv_scans(names: Sequence[str], request: ConversionRequest) -> list[Scan]:
         TabularError: `unknown-type`, `bad-label`, `duplicate-label`, `too-many-labels`.
     """
     return [
-        _scan_of(name, request, DELIMITED) if name else Unnamed(position)
+        _scan_of(name, request, DELIMITED) if name else UnnamedColumn(position)
         for position, name in enumerate(names, start=1)
     ]
 
@@ -161,7 +163,7 @@ def _json_scans(names: Sequence[str], kinds: Sequence[set[type]], request: Conve
         TabularError: as `_csv_scans`.
     """
     return [
-        Settled(ColumnPlan(name, "nominal", BOOLEANS))
+        KnownType(ColumnPlan(name, "nominal", BOOLEANS))
         if kind == {bool} and name not in request.attributes
         else _scan_of(name, request, TYPED)
         for name, kind in zip(names, kinds, strict=True)
@@ -188,4 +190,4 @@ def _arff_scan(attribute: Attribute, request: ConversionRequest) -> Scan:
         raise TabularError("unusable-type", message, line=attribute.line, column=name, hint=hint)
     if attribute.type in NUMBER_TYPES:
         return DeclaredNumber(name, cast("Kind", attribute.type), EXPLICIT.in_numbers)
-    return Settled(ColumnPlan(name, cast("Kind", attribute.type), attribute.labels))
+    return KnownType(ColumnPlan(name, cast("Kind", attribute.type), attribute.labels))

@@ -1,4 +1,4 @@
-"""Pieces of columns on disk, in a file that has no name and so is gone with the process."""
+"""Columns of text in an unnamed temporary file, which is removed with the process."""
 
 import os
 import tempfile
@@ -7,23 +7,23 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from app.tabular.disk import Room
+from app.tabular.disk import DiskBudget
 from app.tabular.types import Limits
 
 
-class Spool:
-    """Columns of text that are written once, in any order, and read block by block as often as one likes."""
+class ColumnSpool:
+    """Columns of text, written once in any order, and read block by block any number of times."""
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed at the end
-        self._room = Room(self._file.fileno(), limits, is_kept=False)
+        self._budget = DiskBudget(self._file.fileno(), limits, is_kept=False)
         self._size = 0
-        # Place and length of the pieces of each block, and its rows.
+        # Offset and length, in bytes, of the pieces of each block, and its rows.
         self._pieces: list[list[tuple[int, int]]] = []
         self._rows: list[int] = []
 
     def __del__(self) -> None:
-        # Nobody has to say when it is read for the last time.
+        # The last reader need not close it.
         self._file.close()
 
     def add(self, block: int, columns: Mapping[int, pa.Array], rows: int) -> None:
@@ -38,7 +38,7 @@ class Spool:
         with pa.ipc.new_stream(sink, batch.schema) as writer:
             writer.write_batch(batch)
         data = memoryview(sink.getvalue())
-        self._room.take(len(data))
+        self._budget.spend(len(data))
         self._pieces[block].append((self._size, len(data)))
         self._size += len(data)
         while data:  # an unbuffered file may take less than it is given
@@ -59,12 +59,12 @@ class Spool:
         return sum(self._rows)
 
     def read(self) -> Iterator[tuple[dict[int, pa.Array], int, float]]:
-        """Yield each block: its columns by their index, its rows, and the share of the spool that was read."""
+        """Yield each block: its columns by index, its rows, and the share of the file read so far (0 to 1)."""
         read = 0
         for pieces, rows in zip(self._pieces, self._rows, strict=True):
             columns: dict[int, pa.Array] = {}
             for offset, length in pieces:
-                # Not by the file's position: two threads may read.
+                # Positioned reads, because two threads may read.
                 data = os.pread(self._file.fileno(), length, offset)
                 with pa.ipc.open_stream(data) as reader:
                     batch = reader.read_next_batch()

@@ -1,4 +1,4 @@
-"""Text files as they arrive: which encoding, how large, and a stream of their bytes as UTF-8."""
+"""Text files: detection of the encoding, limits on size, gzip, and a stream of their bytes as UTF-8."""
 
 import codecs
 import gzip
@@ -20,13 +20,13 @@ _LEGACY = "cp1252"
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """A file that was read once from end to end and found to be text.
+    """A file that was read once entirely and is text.
 
     Attributes:
         path: where it is.
         encoding: a Python codec; `utf-8` and `utf-8-sig` are passed on as they are.
-        size: its bytes, packed if it is.
-        is_compressed: whether it is packed with gzip.
+        size: of the file, in bytes; compressed, if it is.
+        is_compressed: whether it is a gzip file.
     """
 
     path: Path
@@ -36,7 +36,7 @@ class TextFile:
 
     @property
     def is_legacy(self) -> bool:
-        """Whether the encoding is a guess from before UTF-8."""
+        """Whether the encoding is a guess (Windows-1252)."""
         return self.encoding == _LEGACY
 
     def open(self) -> "Utf8Stream":
@@ -45,7 +45,7 @@ class TextFile:
 
 
 class Utf8Stream(io.RawIOBase):
-    """The bytes of a text file as UTF-8, followed by an optional last line of the caller's own."""
+    """The bytes of a text file as UTF-8, followed by an optional last line from the caller."""
 
     def __init__(self, text: TextFile, ending: bytes = b"") -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class Utf8Stream(io.RawIOBase):
         return ending
 
     def position(self) -> int:
-        """Return how many bytes of the file were read."""
+        """Return how many bytes of the file (compressed, if it is) were read."""
         return 0 if self._packed.closed else self._packed.tell()
 
     def close(self) -> None:
@@ -85,13 +85,13 @@ class Utf8Stream(io.RawIOBase):
 
 
 def open_text(request: ConversionRequest, *, max_line_bytes: int | None = MAX_ROW_BYTES) -> TextFile:
-    """Read a file once and say how its text is encoded.
+    """Read a file once and detect its encoding.
 
     UTF-8 and UTF-16 with a byte order mark, UTF-8 without, else Windows-1252 (of which Latin-1 text is a part).
 
     Args:
-        request: which file, whether it is packed, and how large it may be unpacked.
-        max_line_bytes: how long a line may be, if a row is a line.
+        request: the file, whether it is compressed, and how large it may be uncompressed.
+        max_line_bytes: the longest line, if rows are lines.
 
     Raises:
         TabularError: `empty-file`, `file-too-large`, `broken-gzip`, `nul-character`, `row-too-long`,
@@ -101,7 +101,7 @@ def open_text(request: ConversionRequest, *, max_line_bytes: int | None = MAX_RO
 
 
 class _Inspection:
-    """The reading of a whole file that finds out its encoding."""
+    """One pass or more over a file to detect its encoding."""
 
     def __init__(self, request: ConversionRequest, max_line_bytes: int | None) -> None:
         self._request = request
@@ -137,7 +137,7 @@ class _Inspection:
         return marked or "utf-8"
 
     def _check(self, encoding: str) -> None:
-        """Decode the whole file; refuse NUL and lines that would not fit into memory."""
+        """Decode the whole file; refuse NUL, and lines longer than the limit."""
         decoder = codecs.getincrementaldecoder(encoding)()
         since_line_end = 0
         lines = 0
@@ -162,7 +162,7 @@ class _Inspection:
                 )
 
     def _check_legacy(self) -> None:
-        """Accept a file as Windows-1252 unless some is UTF-8: then one reading would spoil the other part."""
+        """Accept a file as Windows-1252 unless part of it is UTF-8, which would then be decoded wrongly."""
         lenient = codecs.getincrementaldecoder("utf-8")(errors="ignore")
         legacy = codecs.getincrementaldecoder(_LEGACY)()
         try:
@@ -195,7 +195,7 @@ class _Inspection:
         return None
 
     def _chunks(self) -> Iterator[bytes]:
-        """Yield the file's bytes, then one empty chunk so that a cut-off last character is noticed."""
+        """Yield the file's bytes, then one empty chunk so that an incomplete last character is detected."""
         size = 0
         limit = self._limits.max_unpacked_bytes
         with self._request.source.open("rb", buffering=0) as packed:
@@ -213,7 +213,7 @@ class _Inspection:
 
 
 class _Unpacked(io.RawIOBase):
-    """The content of a gzip file; what is wrong with it is said in our words."""
+    """The content of a gzip file; its errors become `TabularError`."""
 
     def __init__(self, packed: io.FileIO) -> None:
         super().__init__()

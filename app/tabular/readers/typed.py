@@ -1,4 +1,4 @@
-"""Columns that arrive with a type, as in Parquet and Feather: how each type is published, and as which texts."""
+"""Columns with Arrow types, from Parquet and Feather: their scans, and their conversion to text."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -10,7 +10,7 @@ from pyarrow import types as pt
 from app.tabular.schema.cells import BOOLEANS, EXACT_INTEGER, TYPED, does_not_fit
 from app.tabular.schema.labels import InferredLabels, target_labels
 from app.tabular.schema.plan import ColumnPlan
-from app.tabular.schema.scans import Scan, Settled
+from app.tabular.schema.scans import KnownType, Scan
 from app.tabular.types import ConversionRequest, Kind, Repair, TabularError
 
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -23,11 +23,11 @@ class TypedColumn(Protocol):
     name: str
 
     def scan(self, request: ConversionRequest) -> Scan:
-        """Return what looks at the column's arrays, as they are in the file, and says how it is published."""
+        """Return the scan of the column; it takes arrays of the column's type in the file."""
         ...
 
     def text(self, column: pa.Array, first_row: int) -> pa.Array:
-        """Return an array of the column as texts, whose first row is number `first_row` (from 0).
+        """Convert an array of the column, whose first row is number `first_row` (from 0), to strings.
 
         Raises:
             TabularError: `not-finite` or `value-does-not-fit`.
@@ -53,8 +53,8 @@ def typed_column(name: str, kind: pa.DataType, *, is_ordered: bool = False) -> T
         return _Category(name, kind, is_ordered=is_ordered or kind.ordered)
     if isinstance(kind, pa.ExtensionType):
         return typed_column(name, kind.storage_type, is_ordered=is_ordered)
-    said = "It holds lists or structures, which have" if pt.is_nested(kind) else f"Its type, {kind}, has"
-    message = f"{said} no counterpart in ARFF."
+    subject = "It holds lists or structures, which have" if pt.is_nested(kind) else f"Its type, {kind}, has"
+    message = f"{subject} no counterpart in ARFF."
     raise TabularError("unusable-type", message, column=name, hint=_hint(kind))
 
 
@@ -62,23 +62,23 @@ class TextScan:
     """A scan of texts, applied to a typed column."""
 
     def __init__(self, column: TypedColumn, scan: Scan) -> None:
-        self.must_see_all = not isinstance(scan, Settled)
-        self.usual = None
+        self.needs_all_rows = not isinstance(scan, KnownType)
+        self.expected_pattern = None
         self._column = column
         self._scan = scan
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing that may still come matters."""
+        """Whether further blocks cannot change the plan."""
         return self._scan.is_settled
 
-    def see(self, column: pa.Array, first_row: int) -> None:
-        """Look at the texts of the next block.
+    def update(self, column: pa.Array, first_row: int) -> None:
+        """Convert the next block to text, and pass it on.
 
         Raises:
             TabularError: what the scan raises.
         """
-        self._scan.see(self._column.text(column, first_row), first_row)
+        self._scan.update(self._column.text(column, first_row), first_row)
 
     def plan(self) -> ColumnPlan | Repair:
         """Return the plan of the scan."""
@@ -86,7 +86,7 @@ class TextScan:
 
 
 class _Column:
-    """A column of which nothing but the type decides how it is published."""
+    """A column whose plan depends on its type only."""
 
     kind: Kind = "string"
 
@@ -95,31 +95,31 @@ class _Column:
         self.type = kind
 
     def scan(self, request: ConversionRequest) -> Scan:  # noqa: ARG002 - others need it
-        return Settled(ColumnPlan(self.name, self.kind))
+        return KnownType(ColumnPlan(self.name, self.kind))
 
     def text(self, column: pa.Array, first_row: int) -> pa.Array:  # noqa: ARG002 - others need it
         return column.cast(pa.string())
 
 
 class _Text(_Column):
-    """Text of any of Arrow's kinds; a target becomes nominal."""
+    """Text of any Arrow type; a target becomes nominal."""
 
     def scan(self, request: ConversionRequest) -> Scan:
         labels = target_labels(self.name, request, TYPED)
         return TextScan(self, labels) if labels else super().scan(request)
 
 
-class _Empty(_Column):
-    """A column without a type, for it has no values."""
+class _Null(_Column):
+    """A column of Arrow's null type, without values."""
 
     kind: Kind = "real"
 
 
-class _Truth(_Column):
+class _Boolean(_Column):
     """Booleans."""
 
     def scan(self, request: ConversionRequest) -> Scan:  # noqa: ARG002 - of no matter here
-        return Settled(ColumnPlan(self.name, "nominal", BOOLEANS))
+        return KnownType(ColumnPlan(self.name, "nominal", BOOLEANS))
 
     def text(self, column: pa.Array, first_row: int) -> pa.Array:  # noqa: ARG002 - always fits
         true, false = BOOLEANS
@@ -127,7 +127,7 @@ class _Truth(_Column):
         return pa.array([false, true], pa.string()).take(column.cast(pa.int8()))
 
 
-class _Fraction(_Column):
+class _Float(_Column):
     """Floating-point numbers: NaN is missing, as in pandas."""
 
     kind: Kind = "real"
@@ -150,30 +150,30 @@ class _Fraction(_Column):
 
 
 class _Decimal(_Column):
-    """Decimal fractions, with all their digits."""
+    """Decimals, with all digits."""
 
     kind: Kind = "real"
 
 
-class _Whole(_Column):
-    """Whole numbers; they stay exact as text if one is beyond what a double can hold."""
+class _Integer(_Column):
+    """Integers; published as text if one is beyond 2**53, which a double cannot hold."""
 
     def scan(self, request: ConversionRequest) -> Scan:  # noqa: ARG002 - of no matter here
         is_narrow = pt.is_integer(self.type) and self.type.bit_width <= 32  # noqa: PLR2004 - bits
-        return Settled(ColumnPlan(self.name, "integer")) if is_narrow else _Range(self.name)
+        return KnownType(ColumnPlan(self.name, "integer")) if is_narrow else _IntegerRange(self.name)
 
 
-class _Range:
-    """Looks for whole numbers that a double cannot hold."""
+class _IntegerRange:
+    """Detects integers beyond 2**53, which a double cannot hold."""
 
-    must_see_all = True
-    usual = None
+    needs_all_rows = True
+    expected_pattern = None
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.is_settled = False
 
-    def see(self, column: pa.Array, first_row: int) -> None:  # noqa: ARG002 - no row is at fault
+    def update(self, column: pa.Array, first_row: int) -> None:  # noqa: ARG002 - no row is at fault
         found = pc.min_max(column).as_py()
         if found["min"] is not None:
             self.is_settled = found["min"] < -EXACT_INTEGER or found["max"] > EXACT_INTEGER
@@ -183,7 +183,7 @@ class _Range:
 
 
 class _Category(_Column):
-    """A dictionary: its values are the labels, all of them, whether they occur or not."""
+    """A dictionary; all its values are labels, whether they occur or not."""
 
     def __init__(self, name: str, kind: pa.DataType, *, is_ordered: bool) -> None:
         super().__init__(name, kind)
@@ -206,17 +206,17 @@ class _Category(_Column):
         return self._values.text(column, first_row)
 
     def labels(self, column: pa.Array) -> list[str]:
-        """Return the texts of a dictionary's values."""
+        """Return a dictionary's values as text."""
         values = column.dictionary if pt.is_dictionary(column.type) else pc.unique(column)
         texts: list[str] = self._values.text(values.drop_null(), 0).drop_null().to_pylist()
         return texts
 
 
 class _Categories:
-    """Collects the labels of a column of categories; what cannot be labels may be published as text."""
+    """Collects the labels of a dictionary column; if they are not valid, it may be published as text."""
 
-    must_see_all = True
-    usual = None
+    needs_all_rows = True
+    expected_pattern = None
 
     def __init__(self, column: _Category, labels: InferredLabels, *, may_be_text: bool) -> None:
         self._column = column
@@ -229,7 +229,7 @@ class _Categories:
     def is_settled(self) -> bool:
         return self._labels.is_settled
 
-    def see(self, column: pa.Array, first_row: int) -> None:  # noqa: ARG002 - a label stands in no row
+    def update(self, column: pa.Array, first_row: int) -> None:  # noqa: ARG002 - a label stands in no row
         values = column.dictionary if pt.is_dictionary(column.type) else column
         if self._last is not None and values.equals(self._last):
             return
@@ -246,49 +246,49 @@ class _Categories:
         except TabularError as error:
             if not self._may_be_text:
                 raise
-            told = Repair(
+            repair = Repair(
                 column=self._column.name,
                 change=f"The categories of {self._column.name!r} are published as text.",
                 reason=error.message,
             )
-            return ColumnPlan(self._column.name, "string", repairs=(told,))
+            return ColumnPlan(self._column.name, "string", repairs=(repair,))
 
 
-class _Clock(_Column):
-    """Times of day, in ISO 8601, without the zeros of a fraction that is none."""
+class _TimeOfDay(_Column):
+    """Times of day, in ISO 8601, without a fraction of zeros."""
 
     def text(self, column: pa.Array, first_row: int) -> pa.Array:
         return pc.replace_substring_regex(super().text(column, first_row), r"\.0+$", "")
 
 
-class _Moment(_Column):
-    """Points in time, in ISO 8601: days if all are midnights, else with no more digits than one of them needs."""
+class _Timestamp(_Column):
+    """Timestamps, in ISO 8601: dates if all are midnights, else in the coarsest unit that is exact for all."""
 
     def __init__(self, name: str, kind: pa.DataType) -> None:
         super().__init__(name, kind)
         self.unit: str = kind.unit
 
     def scan(self, request: ConversionRequest) -> Scan:  # noqa: ARG002 - of no matter here
-        return _Resolution(self)
+        return _TimestampResolution(self)
 
     def text(self, column: pa.Array, first_row: int) -> pa.Array:
-        # What is stored is UTC; a cast to a type without a zone would shift nothing, but says so less clearly.
-        moments = column.view(pa.int64()).view(pa.timestamp(self.type.unit))
+        # Stored values are UTC; a cast to a type without a zone would not shift them, but is less explicit.
+        timestamps = column.view(pa.int64()).view(pa.timestamp(self.type.unit))
         if self.unit == "day":
-            return _in_range(self.name, moments.cast(pa.date32()).cast(pa.string()), first_row)
-        texts = moments.cast(pa.timestamp(self.unit), safe=False).cast(pa.string())
+            return _in_range(self.name, timestamps.cast(pa.date32()).cast(pa.string()), first_row)
+        texts = timestamps.cast(pa.timestamp(self.unit), safe=False).cast(pa.string())
         texts = _in_range(self.name, texts, first_row)
         texts = pc.binary_replace_slice(texts.view(pa.binary()), 10, 11, b"T").view(pa.string())
         return pc.binary_join_element_wise(texts, "Z", "") if self.type.tz else texts
 
 
-class _Resolution:
-    """Finds out how fine a column of points in time is, and tells the column."""
+class _TimestampResolution:
+    """Finds the coarsest exact unit of a column of timestamps, and sets it as `column.unit`."""
 
-    must_see_all = True
-    usual = None
+    needs_all_rows = True
+    expected_pattern = None
 
-    def __init__(self, column: _Moment) -> None:
+    def __init__(self, column: _Timestamp) -> None:
         self._column = column
         second = _UNITS[column.type.unit]
         # From coarse to fine; a day has a different length elsewhere, so a zone needs the hours.
@@ -300,7 +300,7 @@ class _Resolution:
     def is_settled(self) -> bool:
         return len(self._steps) == 1
 
-    def see(self, column: pa.Array, first_row: int) -> None:  # noqa: ARG002 - no row is at fault
+    def update(self, column: pa.Array, first_row: int) -> None:  # noqa: ARG002 - no row is at fault
         ticks = column.view(pa.int64()).drop_null()
         while len(self._steps) > 1 and not _divides(self._steps[0][1], ticks):
             del self._steps[0]
@@ -316,7 +316,7 @@ def _divides(step: int, ticks: pa.Array) -> bool:
 
 
 def _in_range(name: str, texts: pa.Array, first_row: int) -> pa.Array:
-    """Refuse years that have more than four digits, which Arrow writes in other ways or not at all."""
+    """Refuse years of more than four digits, which Arrow cannot format as ISO 8601."""
     is_odd = pc.invert(pc.match_substring_regex(texts, r"^[0-9]{4}-"))
     if is_odd.true_count:
         position = pc.index(is_odd, value=True).as_py()
@@ -335,14 +335,14 @@ def _hint(kind: pa.DataType) -> str:
 
 
 _COLUMNS: tuple[tuple[Callable[[Any], bool], Callable[[str, pa.DataType], TypedColumn]], ...] = (
-    (pt.is_null, _Empty),
-    (pt.is_boolean, _Truth),
-    (pt.is_integer, _Whole),
-    (pt.is_floating, _Fraction),
-    (lambda kind: pt.is_decimal(kind) and kind.scale <= 0, _Whole),
+    (pt.is_null, _Null),
+    (pt.is_boolean, _Boolean),
+    (pt.is_integer, _Integer),
+    (pt.is_floating, _Float),
+    (lambda kind: pt.is_decimal(kind) and kind.scale <= 0, _Integer),
     (pt.is_decimal, _Decimal),
     (lambda kind: pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind), _Text),
-    (pt.is_timestamp, _Moment),
+    (pt.is_timestamp, _Timestamp),
     (pt.is_date, _Column),
-    (pt.is_time, _Clock),
+    (pt.is_time, _TimeOfDay),
 )

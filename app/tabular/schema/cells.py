@@ -1,4 +1,4 @@
-"""What a single cell is: missing, a number that survives being read as a double, a boolean, or text."""
+"""Classification of single cells: missing, a number that is exact as a double, a boolean, or text."""
 
 import re
 from collections.abc import Iterable
@@ -19,13 +19,13 @@ NUMBER_MISSING = MISSING_WORDS | {"", "?"}
 
 @dataclass(frozen=True, slots=True)
 class Spelling:
-    """What a format leaves to the spelling of a cell.
+    """Which texts of a format stand for missing values and booleans.
 
     Attributes:
         in_numbers: the words for a missing value among numbers and booleans, beside cells that are null already.
         in_texts: those in a column of text.
         in_labels: those among labels.
-        has_booleans: whether `true` and `false` are booleans and no texts.
+        has_booleans: whether `true` and `false` are booleans, not text.
     """
 
     in_numbers: frozenset[str] = frozenset()
@@ -36,9 +36,9 @@ class Spelling:
 
 DELIMITED = Spelling(NUMBER_MISSING, MISSING_WORDS, LABEL_MISSING, has_booleans=True)
 EXPLICIT = Spelling()
-"""Of a format that has a sign of its own for a missing value."""
+"""For formats with their own mark for a missing value."""
 TYPED = Spelling(in_labels=frozenset({""}))
-"""Of a format whose texts are texts; an empty one can be no label."""
+"""For formats with typed values; an empty text cannot be a label."""
 
 BLANKS = " \t"
 BOOLEANS = ("True", "False")
@@ -52,7 +52,7 @@ _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _BOOLEANS = frozenset({"False", "FALSE", "false", "True", "TRUE", "true"})
 _BOOLEAN_PAIRS = (("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y"), ("0", "1"))
 
-# The patterns stop short of 2**53 and of 1e308, so that what they match needs no second look.
+# The patterns end below 2**53 and 1e308, so that what they match needs no further check.
 INTEGER_PATTERN = r"^[+-]?(?:0|[1-9][0-9]{0,14})$"
 WHOLE_PATTERN = r"^[+-]?(?:0|[1-9][0-9]{0,14})\.0*$"
 NUMBER_PATTERN = (
@@ -60,18 +60,18 @@ NUMBER_PATTERN = (
     r"(?:[eE][+-]?(?:[01]?[0-9]{1,2}|2[0-8][0-9]))?$"
 )
 
-Verdict = Literal["missing", "boolean", "infinite", "text", "code", "long", "whole", "real"]
+CellClass = Literal["missing", "boolean", "infinite", "text", "code", "long", "whole", "real"]
 
 
 def spelling_of(kind: Format) -> Spelling:
-    """Return what a format leaves to the spelling of its cells."""
+    """Return how cells of a format are spelled."""
     return DELIMITED if kind in {"csv", "tsv"} else EXPLICIT if kind == "arff" else TYPED
 
 
-def judge(cell: str, spelling: Spelling = DELIMITED) -> Verdict:
-    """Say what a cell of a column that may hold numbers is.
+def classify(cell: str, spelling: Spelling = DELIMITED) -> CellClass:
+    """Return the class of a cell in a column that may hold numbers.
 
-    `code` is a number with a leading zero, `long` a whole number beyond 2**53: as numbers both would lose something.
+    `code` is a number with a leading zero, `long` a whole number beyond 2**53: as numbers both would lose digits.
     """
     if spelling.has_booleans and cell in _BOOLEANS:
         return "boolean"
@@ -88,7 +88,7 @@ def judge(cell: str, spelling: Spelling = DELIMITED) -> Verdict:
 
 
 def number_fault(text: str, kind: Kind) -> str | None:
-    """Return what keeps a text from being a number that all readers of ARFF read alike, or None."""
+    """Return why a text is not a number that all readers of ARFF read alike, or None."""
     if not _NUMBER.fullmatch(text):
         return "is not a number"
     if _is_infinite(text):
@@ -103,7 +103,7 @@ def _is_infinite(text: str) -> bool:
 
 
 def _is_exact(text: str) -> bool:
-    """Say whether a number is whole, and small enough for a double to hold every digit."""
+    """Return whether a number is whole and at most 2**53 in magnitude."""
     digits = text.lstrip("+-").lstrip("0") or "0"
     if digits.isdigit():
         # The length first: int() refuses more than 4300 digits.
@@ -112,7 +112,7 @@ def _is_exact(text: str) -> bool:
 
 
 def boolean_labels(values: Iterable[str]) -> tuple[str, str] | None:
-    """Return the labels for false and true as `values` spell them, or None if they are not one pair of opposites.
+    """Return the labels for false and true, spelled as in `values`; None if these are no pair such as `no` and `yes`.
 
     A label that does not occur is spelled like the other one: `TRUE` alone gives `FALSE`, `TRUE`.
     """

@@ -1,4 +1,4 @@
-"""From the type that the owner declares for a column to a scan of it."""
+"""Scans of columns whose type the owner declared."""
 
 from collections.abc import Mapping
 from typing import cast
@@ -18,33 +18,33 @@ from app.tabular.schema.cells import (
 from app.tabular.schema.labels import InferredLabels
 from app.tabular.schema.names import check_labels
 from app.tabular.schema.plan import ColumnPlan
-from app.tabular.schema.scans import Scan, Settled
+from app.tabular.schema.scans import KnownType, Scan
 from app.tabular.table import position_of, without_matches
 from app.tabular.types import AttributeType, ConversionRequest, Kind, TabularError
 from app.tabular.wording import shortened
 
 
 class DeclaredNumber:
-    """A column that was declared to hold numbers: every cell must be one that all readers of ARFF read alike."""
+    """A column declared to hold numbers: every cell must be one that all readers of ARFF read alike."""
 
     is_settled = False
 
     def __init__(self, name: str, kind: Kind, missing_words: frozenset[str]) -> None:
         self.name = name
         # Without words for missing values, a cell is a number as it stands or an error.
-        self.must_see_all = bool(missing_words)
+        self.needs_all_rows = bool(missing_words)
         self._kind = kind
         self._missing_words = missing_words
         self._is_plain = True
-        self.usual = INTEGER_PATTERN if kind == "integer" else NUMBER_PATTERN
+        self.expected_pattern = INTEGER_PATTERN if kind == "integer" else NUMBER_PATTERN
 
-    def see(self, column: pa.Array, first_row: int) -> None:
-        """Look at the next block.
+    def update(self, column: pa.Array, first_row: int) -> None:
+        """Take the next block.
 
         Raises:
             TabularError: `value-does-not-fit`.
         """
-        rest = without_matches(column.drop_null(), self.usual)
+        rest = without_matches(column.drop_null(), self.expected_pattern)
         if self._kind == "integer":
             rest = without_matches(rest, WHOLE_PATTERN)
         for value in pc.unique(rest).to_pylist():
@@ -62,7 +62,7 @@ class DeclaredNumber:
 
 
 def declared(name: str, request: ConversionRequest, spelling: Spelling) -> Scan:
-    """Return the scan of a column whose type the owner declared; a text that was declared has no words for missing.
+    """Return the scan of a column whose type the owner declared; declared text has no words for missing values.
 
     Raises:
         TabularError: as `csv_scans`.
@@ -71,7 +71,7 @@ def declared(name: str, request: ConversionRequest, spelling: Spelling) -> Scan:
 
 
 def declared_as(kind: AttributeType, name: str, request: ConversionRequest, spelling: Spelling) -> Scan:
-    """Return the scan that a column has if this type is declared for it.
+    """Return the scan of a column for which this type is declared.
 
     Raises:
         TabularError: as `csv_scans`.
@@ -79,9 +79,9 @@ def declared_as(kind: AttributeType, name: str, request: ConversionRequest, spel
     limit = request.limits.max_labels
     if isinstance(kind, Mapping):
         labels = _declared_labels(name, kind, limit)
-        return Settled(ColumnPlan(name, "nominal", labels, missing_words=spelling.in_labels - set(labels)))
+        return KnownType(ColumnPlan(name, "nominal", labels, missing_words=spelling.in_labels - set(labels)))
     if kind == "string":
-        return Settled(ColumnPlan(name, "string"))
+        return KnownType(ColumnPlan(name, "string"))
     if kind in {"integer", "real"}:
         return DeclaredNumber(name, cast("Kind", kind), spelling.in_numbers)
     if kind in {"boolean", "nominal"}:

@@ -1,7 +1,7 @@
-"""Types by looking at every row.
+"""Type inference from every row.
 
-A block of a column is peeled with vectorised regular expressions; only the different values that are left over, which
-are few unless the column is text, are judged one by one in Python.
+Vectorised regular expressions drop simple numbers from a block of a column; the distinct values that are left, which
+are few unless the column is text, are classified one by one in Python.
 """
 
 import re
@@ -14,10 +14,10 @@ from app.tabular.schema.cells import (
     BLANKS,
     INTEGER_PATTERN,
     NUMBER_PATTERN,
+    CellClass,
     Spelling,
-    Verdict,
     boolean_labels,
-    judge,
+    classify,
 )
 from app.tabular.schema.labels import InferredLabels
 from app.tabular.schema.plan import ColumnPlan
@@ -30,13 +30,13 @@ _LOCAL_NUMBER = re.compile(r"[+-]?\d+,\d+|[+-]?\d{1,3}(\.\d{3})+(,\d+)?|[+-]?\d{
 
 
 class InferredType:
-    """A column that nobody declared; a target that is text becomes nominal.
+    """A column without a declared type; a target that is text becomes nominal.
 
     Attributes:
-        evidence: for each kind of cell but simple numbers, the first one: its row, from 0, and its text.
+        evidence: the first cell of each class, except simple numbers: its row, from 0, and its text.
     """
 
-    must_see_all = True
+    needs_all_rows = True
 
     def __init__(self, name: str, labels: InferredLabels | None, spelling: Spelling) -> None:
         self.name = name
@@ -44,35 +44,35 @@ class InferredType:
         self._spelling = spelling
         self._is_text = False
         self._is_plain = True
-        self._seen: set[Verdict] = set()
+        self._seen: set[CellClass] = set()
         self._booleans: set[str] = set()
-        self.evidence: dict[Verdict, tuple[int, str]] = {}
+        self.evidence: dict[CellClass, tuple[int, str]] = {}
 
     @property
     def is_settled(self) -> bool:
-        """Whether the column is text, and not a target whose labels are wanted."""
+        """Whether the column is text, and its labels are not collected."""
         return self._is_text and self._labels is None
 
     @property
-    def usual(self) -> str | None:
-        """The pattern of the simple numbers that were seen before."""
+    def expected_pattern(self) -> str | None:
+        """The pattern of the simple numbers found so far."""
         if self._labels or self._booleans:
             return None
         return NUMBER_PATTERN if "real" in self._seen else INTEGER_PATTERN if "whole" in self._seen else None
 
-    def see(self, column: pa.Array, first_row: int) -> None:
-        """Look at the next block."""
+    def update(self, column: pa.Array, first_row: int) -> None:
+        """Take the next block."""
         if self._labels:
-            self._labels.see(column, first_row)
+            self._labels.update(column, first_row)
         if self._is_text:
             return
-        for value in pc.unique(self._peel(column.drop_null())).to_pylist():
-            self._is_text = self._note(value, column, first_row)
+        for value in pc.unique(self._without_numbers(column.drop_null())).to_pylist():
+            self._is_text = self._record(value, column, first_row)
             if self._is_text:
                 return
 
-    def _peel(self, column: pa.Array) -> pa.Array:
-        """Return what is not a simple number."""
+    def _without_numbers(self, column: pa.Array) -> pa.Array:
+        """Return the cells that are not simple numbers, and record which of these there are."""
         if self._booleans:
             return column
         rest = column
@@ -85,20 +85,20 @@ class InferredType:
             self._seen.add("real")
         return left
 
-    def _note(self, value: str, column: pa.Array, first_row: int) -> bool:
-        """Take one value down, and return whether the column is text."""
-        verdict = judge(value, self._spelling)
-        self._seen.add(verdict)
-        if verdict not in self.evidence:
-            self.evidence[verdict] = (first_row + position_of(column, value), value)
-        if verdict == "boolean":
+    def _record(self, value: str, column: pa.Array, first_row: int) -> bool:
+        """Record one value, and return whether the column is text."""
+        cell_class = classify(value, self._spelling)
+        self._seen.add(cell_class)
+        if cell_class not in self.evidence:
+            self.evidence[cell_class] = (first_row + position_of(column, value), value)
+        if cell_class == "boolean":
             self._booleans.add(value)
-        self._is_plain = self._is_plain and verdict != "missing" and value.strip(BLANKS) == value
+        self._is_plain = self._is_plain and cell_class != "missing" and value.strip(BLANKS) == value
         is_mixed = bool(self._booleans) and not self._seen <= {"boolean", "missing"}
-        return verdict == "text" or is_mixed
+        return cell_class == "text" or is_mixed
 
     def plan(self) -> ColumnPlan:
-        """Return the plan for the whole column; one without any value is real.
+        """Return the plan for the whole column; a column without values is real.
 
         Raises:
             TabularError: `not-finite`; for a target that is text also what `InferredLabels.plan` raises.
@@ -122,7 +122,7 @@ class InferredType:
         return ColumnPlan(self.name, kind, missing_words=words, is_plain=self._is_plain)
 
     def _advice(self) -> str:
-        """Say why a column that looks like numbers is published as text."""
+        """Return a remark on a column of text that may have been meant as numbers, or nothing."""
         if self._is_text:
             _, text = self.evidence.get("text", (0, ""))
             if not _LOCAL_NUMBER.fullmatch(text):
@@ -156,7 +156,7 @@ class InferredType:
         return "string" if "long" in self._seen else "integer"
 
     def _refuse_infinite(self, row: int, value: str) -> None:
-        """Refuse a column of numbers; one that says `inf` and nothing else is text."""
+        """Refuse a column of numbers with an infinite value; a column of `inf` only is text."""
         if self._seen & {"whole", "real", "long"}:
             raise TabularError(
                 "not-finite",

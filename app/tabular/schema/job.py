@@ -1,4 +1,4 @@
-"""A table that is open, what is to be found out about its columns, and the pass over its rows that finds it out."""
+"""An opened table with a scan of each column, and the pass over its rows that determines how they are written."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -7,31 +7,31 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from app.tabular.schema.plan import ColumnPlan
-from app.tabular.schema.scans import Scan, see_all
+from app.tabular.schema.scans import Scan, update_scans
 from app.tabular.schema.warnings import warnings_for
-from app.tabular.table import Block, SparseTable, Table, ahead
+from app.tabular.table import Block, SparseTable, Table, prefetched
 from app.tabular.types import Column, ConversionRequest, Progress, ProgressSink, Repair, TabularError
 
 MOST_ADVICE = 50
-"""Sentences about columns; a table of thousands is told of the first ones."""
+"""Remarks about columns that are reported; a table may have thousands."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What is converted.
+    """One table to convert or to profile.
 
     Attributes:
-        request: what was asked, by the names that are published.
-        table: the file, as a table.
+        request: what was asked, with columns by their published names.
+        table: the opened file.
         size: of the file, in bytes.
-        scans: what there is to find out about each column.
-        file_names: how the file calls the columns.
+        scans: one for each column of the file.
+        file_names: the columns' names in the file.
         relation: the name of the ARFF relation.
         comments: comment lines to keep.
-        sparse: the table again, if its rows are sparse.
+        sparse: the same table, if its rows are sparse.
         repairs: what was changed before any row was read.
-        file_types: how the file calls the types of the columns; None if its format has none.
-        is_typed: whether the scans see the types of the file, and texts are made only to be written.
+        file_types: the columns' types in the file; None if its format has none.
+        is_typed: whether scans take the file's own types, and texts are made only for writing.
         is_legacy: whether the encoding is a guess.
     """
 
@@ -49,12 +49,12 @@ class Job:
     is_legacy: bool = False
 
     @property
-    def must_see_all(self) -> bool:
+    def needs_all_rows(self) -> bool:
         """Whether the types depend on the rows, so that these must be read before the header is written."""
-        return any(scan.must_see_all for scan in self.scans)
+        return any(scan.needs_all_rows for scan in self.scans)
 
     @contextmanager
-    def lines_found(self) -> Iterator[None]:
+    def lines_added(self) -> Iterator[None]:
         """Add the physical line to an error that names a row only."""
         try:
             yield
@@ -64,21 +64,24 @@ class Job:
             raise
 
 
-def settle(job: Job, report: ProgressSink) -> tuple[dict[int, ColumnPlan], list[Repair]]:
-    """Look at all rows, if the types depend on them, and say how each column is written, and which are not.
+def plan_columns(job: Job, report: ProgressSink) -> tuple[dict[int, ColumnPlan], list[Repair]]:
+    """Scan all rows, if the types depend on them, and plan each column.
+
+    Returns:
+        The plans of the columns that are written, by index, and the repairs that leave columns out.
 
     Raises:
-        TabularError: a column has values that have no safe reading.
+        TabularError: a column has values that cannot be published unambiguously.
     """
-    if job.must_see_all and job.sparse:
+    if job.needs_all_rows and job.sparse:
         hint = 'Declare "integer", "real" or a list of labels.'
         raise TabularError("sparse-types", "The types of a sparse file are not inferred.", hint=hint)
-    if job.must_see_all:
-        wanted = [index for index, scan in enumerate(job.scans) if scan.must_see_all]
-        for block in ahead(job.table.blocks_to_scan(wanted)):
+    if job.needs_all_rows:
+        wanted = [index for index, scan in enumerate(job.scans) if scan.needs_all_rows]
+        for block in prefetched(job.table.blocks_to_scan(wanted)):
             if not job.is_typed:
                 check_sizes(job, block)
-            see_all(job.scans, block)
+            update_scans(job.scans, block)
             report(Progress("types", block.position, job.size))
     plans = [scan.plan() for scan in job.scans]
     written = {index: plan for index, plan in enumerate(plans) if isinstance(plan, ColumnPlan)}
@@ -111,7 +114,7 @@ def warnings_of(
     words: Mapping[str, int],
     rows: int,
 ) -> tuple[str, ...]:
-    """Return what the owner should know about the columns as they are published; arguments as `warnings_for`."""
+    """Return warnings and advice about the columns as they are published; arguments as `warnings_for`."""
     return (
         *warnings_for(job.request, columns, words, rows, is_legacy=job.is_legacy),
         *[plan.advice for plan in plans.values() if plan.advice][:MOST_ADVICE],
@@ -119,6 +122,6 @@ def warnings_of(
 
 
 def repairs_of(job: Job, plans: Mapping[int, ColumnPlan], left_out: Sequence[Repair]) -> tuple[Repair, ...]:
-    """Return all that is changed on the way."""
+    """Return all changes to the table."""
     in_columns = [repair for plan in plans.values() for repair in plan.repairs]
     return (*job.repairs, *left_out, *in_columns)

@@ -1,4 +1,4 @@
-"""The different values of a column that is, or may become, nominal."""
+"""Collection of the labels of nominal columns."""
 
 from collections.abc import Iterable
 
@@ -14,10 +14,10 @@ from app.tabular.wording import shortened
 
 
 class InferredLabels:
-    """The different values of a column that is, or may become, nominal."""
+    """The distinct values of a column that is, or may become, nominal."""
 
-    must_see_all = True
-    usual = None
+    needs_all_rows = True
+    expected_pattern = None
 
     def __init__(
         self,
@@ -34,10 +34,10 @@ class InferredLabels:
         Args:
             name: of the column.
             limit: how many there may be.
-            missing_words: cells that are no labels.
-            is_boolean: whether they must be a pair of opposites.
-            is_ordered: whether the order in which they are seen is theirs.
-            repair: whether blanks around them may be left out.
+            missing_words: texts that stand for a missing value.
+            is_boolean: whether they must be a pair such as true and false.
+            is_ordered: whether they keep the order in which they are added.
+            repair: whether blanks around them may be trimmed.
         """
         self.name = name
         self._limit = limit
@@ -52,17 +52,17 @@ class InferredLabels:
 
     @property
     def is_settled(self) -> bool:
-        """Whether there are too many values already, or one that cannot be a label."""
+        """Whether there are too many values, or one that cannot be a label."""
         return self._fault is not None or len(self._labels) > self._limit
 
-    def see(self, column: pa.Array, first_row: int) -> None:
-        """Look at the next block."""
+    def update(self, column: pa.Array, first_row: int) -> None:
+        """Take the next block."""
         value = self.add(pc.unique(column.drop_null()).to_pylist())
         if value is not None and self._fault:
             self._fault.row = first_row + position_of(column, value) + 1
 
     def add(self, values: Iterable[str]) -> str | None:
-        """Take values down, and return the first that cannot be a label."""
+        """Add values, and return the first that cannot be a label."""
         for value in values:
             label = value.strip(BLANKS) if self._repair else value
             if self._labels.get(label) == value:
@@ -78,7 +78,7 @@ class InferredLabels:
         return None
 
     def plan(self) -> ColumnPlan:
-        """Return the plan: labels in order, or false before true.
+        """Return the plan: labels sorted, or false before true.
 
         Raises:
             TabularError: `too-many-labels`, `empty-column`, and with the first row that holds it `bad-label` or
@@ -104,7 +104,7 @@ class InferredLabels:
         )
 
     def _take(self, label: str, value: str) -> TabularError | None:
-        """Take a new value down, and return what keeps it from being a label."""
+        """Add a new value, and return the error if it cannot be a label."""
         if label in self._labels:
             return self._bad_label(value, "differs from another label in blanks only")
         self._labels[label] = value
@@ -126,7 +126,7 @@ class InferredLabels:
 
 
 def target_labels(name: str, request: ConversionRequest, spelling: Spelling) -> InferredLabels | None:
-    """Return what collects the labels of a default target, and None for other columns."""
+    """Return the scan of a default target's labels, or None for other columns."""
     if name not in request.target_attributes:
         return None
     return InferredLabels(name, request.limits.max_labels, spelling.in_labels, repair=request.repair)

@@ -1,4 +1,4 @@
-"""The rules for attribute names and nominal labels, and help for names that were misspelt."""
+"""Rules for attribute names and nominal labels, and suggestions for unknown names."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -14,7 +14,7 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def name_fault(name: str) -> str | None:
-    """Return what keeps a name from being an attribute's name on OpenML, or None.
+    """Return why OpenML cannot take a name for an attribute, or None.
 
     OpenML's feature list takes 1 to 64 ASCII characters and trims them; liac-arff does not undo escapes in names.
     """
@@ -24,9 +24,9 @@ def name_fault(name: str) -> str | None:
 
 
 def label_fault(label: str) -> str | None:
-    """Return what keeps a text from being a nominal label on OpenML, or None.
+    """Return why OpenML cannot take a text for a nominal label, or None.
 
-    OpenML's feature list takes 1 to 256 ASCII characters; liac-arff stumbles over quotes in labels.
+    OpenML's feature list takes 1 to 256 ASCII characters; liac-arff cannot read quotes in labels.
     """
     if not label:
         return "is empty"
@@ -112,7 +112,7 @@ def too_many_labels(column: str, limit: int, *, line: int | None = None) -> Tabu
 
 
 def check_known(names: Iterable[str], columns: Sequence[str], role: str) -> None:
-    """Refuse names that are not columns, and offer the nearest ones.
+    """Refuse names that are not columns, and suggest similar ones.
 
     Raises:
         TabularError: `unknown-column`.

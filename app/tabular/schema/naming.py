@@ -1,4 +1,4 @@
-"""Names that OpenML would stick on, written so that it does not; each change is told."""
+"""Published names: those that OpenML cannot take are rewritten, and each change is reported."""
 
 import re
 import unicodedata
@@ -15,7 +15,7 @@ _QUOTES = re.compile(r"['\"\\]")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 # OpenML's alphabet for columns that have a role, but for the comma, at which it splits them.
 _NO_ROLE = re.compile(r"[^a-zA-Z0-9_\-.()]")
-_MOST_TOLD = 100
+_MAX_RENAMINGS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Naming:
     Attributes:
         names: one for each column.
         repairs: what was changed.
-        request: the request, which now speaks of columns by these names.
+        request: the request, with columns by these names.
     """
 
     names: list[str]
@@ -33,18 +33,18 @@ class Naming:
     request: ConversionRequest
 
 
-def settle_names(
+def published_names(
     names: Sequence[str],
     request: ConversionRequest,
     *,
     positions: Sequence[int] | None = None,
     lines: Sequence[int] | None = None,
 ) -> Naming:
-    """Say how the columns are called on OpenML.
+    """Determine the published names of the columns.
 
     Args:
-        names: the columns as the file calls them, in order.
-        request: what was asked; it may speak of a column by either name.
+        names: of the columns in the file, in order.
+        request: may name a column either way.
         positions: the place of each in the file, from 1, where some columns are not published.
         lines: the line on which each is declared, where each has its own.
 
@@ -61,7 +61,7 @@ def settle_names(
         [_published(name, wanted, position) for name, position in zip(names, positions, strict=True)]
     )
     check_names(published, positions=positions, lines=lines)
-    repairs = [_told(old, new) for old, new in zip(names, published, strict=True) if old != new]
+    repairs = [_renaming(old, new) for old, new in zip(names, published, strict=True) if old != new]
     return Naming(published, _bounded(repairs), _resolved(request, names, published))
 
 
@@ -86,7 +86,7 @@ def _published(name: str, wanted: set[str], position: int) -> str:
 
 
 def tidy(name: str) -> str:
-    """Write a name in 1 to 64 ASCII characters without quotes, backslashes and control characters."""
+    """Return a name as at most 64 ASCII characters without quotes, backslashes and control characters."""
     if name_fault(name) is None:
         return name
     text = _CONTROLS.sub(" ", name)
@@ -115,7 +115,7 @@ def _unique(names: Sequence[str]) -> list[str]:
     return unique
 
 
-def _told(old: str, new: str) -> Repair:
+def _renaming(old: str, new: str) -> Repair:
     return Repair(
         column=new,
         change=f"The column {shortened(old)} is published as {new!r}.",
@@ -124,17 +124,19 @@ def _told(old: str, new: str) -> Repair:
 
 
 def _bounded(repairs: list[Repair]) -> tuple[Repair, ...]:
-    if len(repairs) <= _MOST_TOLD:
+    if len(repairs) <= _MAX_RENAMINGS:
         return tuple(repairs)
-    more = Repair("", f"{len(repairs) - _MOST_TOLD} more columns were renamed likewise.", repairs[0].reason)
-    return (*repairs[:_MOST_TOLD], more)
+    more = Repair(
+        "", f"{len(repairs) - _MAX_RENAMINGS} more columns were renamed likewise.", repairs[0].reason
+    )
+    return (*repairs[:_MAX_RENAMINGS], more)
 
 
 def _resolved(
     request: ConversionRequest, names: Sequence[str], published: Sequence[str]
 ) -> ConversionRequest:
     """Return the request with published names in place of those of the file."""
-    # A name that stands twice means its first column; one of the file comes before one that was made of it.
+    # A name that occurs twice means its first column; a name in the file takes precedence over a rewritten one.
     pairs = list(zip(names, published, strict=True))[::-1]
     known = {tidy(old): new for old, new in pairs} | {new: new for new in published} | dict(pairs)
     fields: dict[str, Any] = {}

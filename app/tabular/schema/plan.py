@@ -1,4 +1,4 @@
-"""How each column is written, and what is counted while rows are."""
+"""How each column is written, and counts of missing values."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ class ColumnPlan:
         name: the attribute's name.
         kind: its ARFF type.
         labels: the values of a nominal column, in order.
-        missing_words: texts that stand for a missing value, beside the cells that are null already.
-        is_plain: every cell is null or a value without blanks around it; of no matter in a column of text.
-        repairs: what is changed in the column.
-        advice: what its owner may want to know, as a sentence.
+        missing_words: texts that stand for a missing value, besides null cells.
+        is_plain: whether every cell is null or a value without blanks around it; ignored for text.
+        repairs: changes to the column.
+        advice: a remark for the owner, as a sentence.
     """
 
     name: str
@@ -30,12 +30,12 @@ class ColumnPlan:
 
 
 class RowCounts:
-    """What is counted while rows are written.
+    """Counts of rows and missing values.
 
     Attributes:
-        rows: the rows.
+        rows: number of rows.
         missing: missing values, by column of the table.
-        words: those of them that were words such as NA.
+        words: those of them that were spelled, such as NA.
     """
 
     def __init__(self, columns: Iterable[int]) -> None:

@@ -1,4 +1,4 @@
-"""What looks at every row of a column to settle its type."""
+"""Scans: what determines the type of a column from its rows, block by block."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -12,25 +12,25 @@ from app.tabular.types import Repair, TabularError
 
 
 class Scan(Protocol):
-    """Looks at a column block by block, then says how to write it."""
+    """Takes a column block by block, then says how to write it."""
 
     @property
-    def must_see_all(self) -> bool:
-        """Whether the plan depends on the rows; if not, they are only checked."""
+    def needs_all_rows(self) -> bool:
+        """Whether the plan depends on the rows; if not, they are only validated."""
         ...
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing that may still come matters."""
+        """Whether further blocks cannot change the plan."""
         ...
 
     @property
-    def usual(self) -> str | None:
-        """A pattern: a block in which it matches every value has nothing new to tell."""
+    def expected_pattern(self) -> str | None:
+        """A regular expression; a block all of whose values match it need not be scanned."""
         ...
 
-    def see(self, column: pa.Array, first_row: int) -> None:
-        """Look at the next block, whose first row is number `first_row` (from 0)."""
+    def update(self, column: pa.Array, first_row: int) -> None:
+        """Take the next block, whose first row is number `first_row` (from 0)."""
         ...
 
     def plan(self) -> ColumnPlan | Repair:
@@ -38,8 +38,8 @@ class Scan(Protocol):
         ...
 
 
-def see_all(scans: Sequence[Scan], block: Block) -> None:
-    """Let the scans look at their columns of a block, but for those that have nothing new to tell.
+def update_scans(scans: Sequence[Scan], block: Block) -> None:
+    """Pass the columns of a block to their scans, except columns that match the expected pattern.
 
     Raises:
         TabularError: what the scans raise.
@@ -47,13 +47,13 @@ def see_all(scans: Sequence[Scan], block: Block) -> None:
     groups: dict[str | None, list[int]] = {}
     for index, scan in enumerate(scans):
         if not scan.is_settled:
-            groups.setdefault(scan.usual, []).append(index)
+            groups.setdefault(scan.expected_pattern, []).append(index)
     for pattern, indices in groups.items():
-        for index in _unusual(block, indices, pattern):
-            scans[index].see(block.columns[index], block.first_row)
+        for index in _unexpected(block, indices, pattern):
+            scans[index].update(block.columns[index], block.first_row)
 
 
-def _unusual(block: Block, indices: Sequence[int], pattern: str | None) -> Sequence[int]:
+def _unexpected(block: Block, indices: Sequence[int], pattern: str | None) -> Sequence[int]:
     if pattern is None:
         return indices
     if block.rows > LONG_COLUMN:
@@ -68,29 +68,29 @@ def _unusual(block: Block, indices: Sequence[int], pattern: str | None) -> Seque
     return stack.columns_with(pc.invert(pc.match_substring_regex(stack.cells, pattern)))
 
 
-class Settled:
-    """A column about which there is nothing to find out; what does not fit is noticed in writing."""
+class KnownType:
+    """A column whose type is known; violations are found when it is written."""
 
-    must_see_all = False
+    needs_all_rows = False
     is_settled = True
-    usual = None
+    expected_pattern = None
 
     def __init__(self, plan: ColumnPlan) -> None:
         self._plan = plan
 
-    def see(self, column: pa.Array, first_row: int) -> None:
-        """Look away."""
+    def update(self, column: pa.Array, first_row: int) -> None:
+        """Do nothing."""
 
     def plan(self) -> ColumnPlan:
         """Return the plan."""
         return self._plan
 
 
-class Unnamed:
-    """A column without a name: a row index or nothing at all, and then it is left out, or else an error."""
+class UnnamedColumn:
+    """A column without a name: left out if it is a row index or empty, else an error."""
 
-    must_see_all = True
-    usual = None
+    needs_all_rows = True
+    expected_pattern = None
 
     def __init__(self, position: int) -> None:
         """Expect the column at this position, from 1; only the first one may be an index."""
@@ -101,11 +101,11 @@ class Unnamed:
 
     @property
     def is_settled(self) -> bool:
-        """Whether the column is known to hold something."""
+        """Whether the column is known to have other values."""
         return not self._is_empty and not self._starts
 
-    def see(self, column: pa.Array, first_row: int) -> None:
-        """Compare the next block with the numbers of its rows."""
+    def update(self, column: pa.Array, first_row: int) -> None:
+        """Compare the next block with its row numbers."""
         self._is_empty = self._is_empty and column.null_count == len(column)
         for start in tuple(self._starts):
             first = first_row + start

@@ -1,4 +1,4 @@
-"""What an owner should know about a table that was accepted: how OpenML will, or will not, use it."""
+"""Warnings about an accepted table: what OpenML can and cannot do with it."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,8 +18,8 @@ def warnings_for(
 
     Args:
         request: what was asked.
-        columns: the attributes as written.
-        words: how many cells of a column were words such as NA and are now missing.
+        columns: the attributes written.
+        words: by column, cells that were words such as NA and are now missing.
         rows: number of rows.
         is_legacy: whether the encoding had to be guessed.
     """

@@ -8,7 +8,7 @@ import pytest
 
 from app.tabular import ConversionRequest, TabularError, read_profile
 from app.tabular.convert import convert
-from app.tabular.profile.overrides import misfits
+from app.tabular.profile.overrides import override_violations
 from app.tabular.profile.run import profile
 
 CONTENT = 'x y,"a ""b"" \\",é,é,level\n1,a,yes,no,1\n2,b,no,yes,n/a?\n'
@@ -45,8 +45,8 @@ def test_choice_when_made_then_judged_as_the_conversion_does(
         convert(replace(asked, attributes={name: kind}))
     except TabularError as error:
         refusal = error
-    said = misfits(tmp_path / "profile", {name: kind}, {}, repair=True, max_labels=10_000)
+    said = override_violations(tmp_path / "profile", {name: kind}, {}, repair=True, max_labels=10_000)
     assert bool(said) == bool(refusal), (said, refusal)
-    for misfit in said:
-        assert (misfit.column, misfit.role) == (name, "types")
-        assert misfit.row == (refusal and refusal.row)
+    for violation in said:
+        assert (violation.column, violation.role) == (name, "types")
+        assert violation.row == (refusal and refusal.row)

@@ -1,0 +1,170 @@
+"""Incremental parsing of JSON: values one by one, from a file of any length, by the standard library's scanner."""
+
+import codecs
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile
+from app.tabular.types import MIB, TabularError
+from app.tabular.wording import shortened
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_NUMBER_TAIL = len("e+")
+
+Number = bytes
+"""A number is the bytes that spell it, as `str` is a JSON string."""
+
+
+class JsonScanner:
+    """A JSON text, read value by value through a window that holds at least one value."""
+
+    def __init__(self, text: TextFile) -> None:
+        self._stream = text.open()
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+        decoder: Any = json.JSONDecoder(
+            parse_int=_spelled, parse_float=_spelled, parse_constant=_constant, strict=False
+        )
+        self._scan = decoder.scan_once  # `raw_decode` without its wrapping
+        self._window = ""
+        self._at = 0
+        self._before = 0
+        self._lines = 1
+        self._is_end = False
+
+    @property
+    def consumed(self) -> int:
+        """Return how many characters were read."""
+        return self._before + self._at
+
+    def position(self) -> int:
+        """Return how many bytes of the file were read."""
+        return self._stream.position()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._stream.close()
+
+    def peek(self) -> str:
+        """Return the next character that is not blank, or an empty text at the end."""
+        while True:
+            found = _SPACE.match(self._window, self._at)
+            self._at = found.end() if found else self._at
+            if self._at < len(self._window):
+                return self._window[self._at]
+            if not self._more():
+                return ""
+
+    def take(self, *expected: str) -> str:
+        """Consume and return the next character, which must be one of these.
+
+        Raises:
+            TabularError: `invalid-json`.
+        """
+        character = self.peek()
+        if character not in expected or not character:
+            found = shortened(character) if character else "the end of the file"
+            raise self.error(f"Here stands {found} in place of {' or '.join(map(repr, expected))}.")
+        self._at += 1
+        return character
+
+    def value(self) -> Any:  # noqa: ANN401 - of any type that JSON has
+        """Return the next value; numbers as the bytes that spell them.
+
+        Raises:
+            TabularError: `invalid-json`, `row-too-long`.
+        """
+        self.peek()
+        stuck = -1
+        while True:
+            try:
+                value, end = self._scan(self._window, self._at)
+            except (StopIteration, json.JSONDecodeError) as error:
+                position = error.pos if isinstance(error, json.JSONDecodeError) else error.value
+                # An error at the same place after more text was read is final, unless a string is still open.
+                is_open = isinstance(error, json.JSONDecodeError) and error.msg.startswith("Unterminated")
+                is_final = self._before + position == stuck and not is_open
+                stuck = self._before + position
+                if not is_final and self._more():
+                    continue
+                at = min(stuck - self._before, len(self._window))
+                raise self.error("This is not valid JSON.", at) from None
+            except RecursionError:
+                raise self.error("Arrays and objects are nested too deeply.") from None
+            # A number at the end of the window may continue: `1`, `.5`; `1`, `e+`, `5`.
+            stop = self._before + end
+            if end < len(self._window) - _NUMBER_TAIL or not self._more():
+                self._at = stop - self._before
+                return value
+
+    def items(self) -> Iterator[Any]:
+        """Yield the values of an array."""
+        self.take("[")
+        if self.peek() == "]":
+            self.take("]")
+            return
+        while True:
+            yield self.value()
+            if self.take(",", "]") == "]":
+                return
+
+    def members(self) -> Iterator[str]:
+        """Yield the keys of an object; the caller reads the values."""
+        self.take("{")
+        if self.peek() == "}":
+            self.take("}")
+            return
+        while True:
+            if self.peek() != '"':
+                raise self.error("A key must be a text in double quotes.")
+            key: str = self.value()
+            self.take(":")
+            yield key
+            if self.take(",", "}") == "}":
+                return
+
+    def pairs(self) -> Iterator[tuple[str, Any]]:
+        """Yield the keys and values of an object."""
+        for key in self.members():
+            yield key, self.value()
+
+    def lines(self) -> Iterator[Any]:
+        """Yield values until the end."""
+        while self.peek():
+            yield self.value()
+
+    def holds_columns(self) -> bool:
+        """Return whether the object that begins here has an array or an object as its first value; consume nothing."""
+        found = re.compile(r'\{[ \t\r\n]*"(?:[^"\\]|\\.)*"[ \t\r\n]*:[ \t\r\n]*[\[{]')
+        return bool(found.match(self._window, self._at))
+
+    def error(self, message: str, position: int | None = None) -> TabularError:
+        """Return the error about the text at `position` of the window, by default the current one."""
+        at = self._at if position is None else position
+        line = self._lines + self._window.count("\n", 0, at)
+        return TabularError("invalid-json", message, line=line)
+
+    def _more(self) -> bool:
+        """Extend the window, and return whether there was more text."""
+        if self._is_end:
+            return False
+        if len(self._window) - self._at > MAX_ROW_BYTES:
+            line = self._lines + self._window.count("\n", 0, self._at)
+            message = f"A value is longer than {MAX_ROW_BYTES // MIB} MiB, or it never ends."
+            raise TabularError("row-too-long", message, line=line)
+        chunk = self._stream.read(BLOCK_BYTES)
+        self._is_end = not chunk
+        self._lines += self._window.count("\n", 0, self._at)
+        self._window = self._window[self._at :] + self._decoder.decode(chunk, final=self._is_end)
+        self._before, self._at = self.consumed, 0
+        return not self._is_end
+
+
+def _spelled(number: str) -> Number:
+    return number.encode()
+
+
+def _constant(name: str) -> Number | None:
+    """Take NaN as missing, as pandas does; infinite numbers are refused by the scans."""
+    return None if name == "NaN" else name.encode()
