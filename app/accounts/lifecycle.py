@@ -12,6 +12,7 @@ from app.accounts.audit import AuditKind
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
 from app.accounts.sessions import end_all_sessions
+from app.core.addresses import as_shown
 from app.core.errors import LinkNotValidError
 from app.core.settings import Settings
 from app.core.visitor import Visitor
@@ -266,5 +267,5 @@ async def _forget_email_changes(session: AsyncSession, user_id: int, *, latest: 
 
 def _veiled(email: str) -> str:
     """Return enough of an address for its owner to know it, and too little for others: `a…@example.org`."""
-    name, _, domain = email.rpartition("@")
+    name, _, domain = as_shown(email).rpartition("@")
     return f"{name[:1]}…@{domain}"

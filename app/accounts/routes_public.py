@@ -28,6 +28,7 @@ from app.accounts.schemas_public import (
     SignupResponse,
 )
 from app.accounts.sessions import log_in
+from app.core.addresses import as_shown
 from app.core.bodies import BoundedRoute
 from app.core.errors import (
     BadRequestError,
@@ -72,7 +73,7 @@ async def register(body: RegisterRequest, resources: ResourcesDep, visitor: Visi
     account = replace(prepared, username=username)
     if not await service.create_account(resources, account, visitor):
         raise BadRequestError("Email already registered")
-    return RegisterResponse(username=account.username, email=account.email)
+    return RegisterResponse(username=account.username, email=as_shown(account.email))
 
 
 @router.post("/confirmation", responses=declare(LinkNotValidError))

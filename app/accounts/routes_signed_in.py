@@ -23,6 +23,7 @@ from app.accounts.schemas_signed_in import (
     SessionsResponse,
 )
 from app.accounts.sessions import log_out
+from app.core.addresses import as_shown
 from app.core.bodies import BoundedRoute
 from app.core.errors import (
     NotFoundError,
@@ -52,11 +53,11 @@ async def get_profile(request: Request, principal: PrincipalDep) -> ProfileRespo
     """Return who is signed in."""
     account = principal.account
     return ProfileResponse(
-        username=account.username,
+        username=as_shown(account.username),
         bio=account.bio,
         first_name=account.first_name,
         last_name=account.last_name,
-        email=account.email,
+        email=as_shown(account.email),
         image=_image_path(account.image, openml_url=get_settings(request).openml_url),
         id=account.id,
     )

@@ -16,7 +16,7 @@ from app.accounts.schemas_signed_in import (
     SessionResponse,
 )
 from app.accounts.sessions import end_all_sessions, end_session, verify_again
-from app.core.addresses import spellings
+from app.core.addresses import as_shown, spellings
 from app.core.errors import NotFoundError, ValidationFailedError
 from app.core.texts import Bio, Email, ProfileName
 from app.core.visitor import Visitor
@@ -146,8 +146,9 @@ async def begin_export(
 ) -> ExportHead:
     """Return what we hold about the account itself, but for secrets; `stream_export` adds the rest."""
     await audit.write(session, account.id, AuditKind.EXPORTED, visitor)
+    data = await users.get_personal_data(session, account.id)
     return ExportHead(
-        account=await users.get_personal_data(session, account.id),
+        account={**data, **{field: as_shown(data[field]) for field in ("username", "email")}},
         sessions=await list_sessions(session, account, current=current),
         events=(await list_events(session, account, AuditPage(limit=EXPORTED_EVENTS))).events,
     )

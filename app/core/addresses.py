@@ -14,3 +14,8 @@ def spellings(text: str) -> tuple[str, str]:
     except (idna.IDNAError, UnicodeError):
         return text, text
     return f"{name}@{in_ascii}", f"{name}@{in_script}"
+
+
+def as_shown(text: str) -> str:
+    """Return an address, or a user name that is one, as people read and type it; rows and mail servers have ASCII."""
+    return spellings(text)[1]

@@ -13,7 +13,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from app.core.addresses import spellings
+from app.core.addresses import as_shown, spellings
 from app.core.mailboxes import Mailbox, parse_mailbox
 from app.core.settings import Settings, SettingsError
 
@@ -98,6 +98,7 @@ def _templates() -> Environment:
         keep_trailing_newline=True,
         auto_reload=False,
     )
+    environment.filters["as_shown"] = as_shown
     for name in environment.list_templates():
         environment.get_template(name)
     return environment

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 
+from app.core.addresses import as_shown
 from app.core.settings import Settings
 from app.deps import SettingsDep
 
@@ -83,7 +84,7 @@ def _parsed(content: bytes, site_url: str) -> Mail:
     # A text split at a group has what matched the group at every other place.
     found = re.split(rf"({re.escape(site_url)}/\S*)", text)
     pieces = [Piece(piece, is_link=index % 2 == 1) for index, piece in enumerate(found)]
-    return Mail(str(message["Subject"]), str(message["To"]), str(message["Date"]), pieces)
+    return Mail(str(message["Subject"]), as_shown(str(message["To"])), str(message["Date"]), pieces)
 
 
 def _host(address: str) -> str:

@@ -104,6 +104,7 @@ async def sign_up(page: Page, keyboard: Keyboard, http: httpx.AsyncClient, name:
     await eventually(lambda: find_link(http, name, "confirm-page"))
     await page.reload()
     letter = page.get_by_role("article").filter(has_text=name)
+    await expect(letter).to_contain_text(f"To {name}@bücher.example")
     await keyboard.look("mailbox")
     await keyboard.press(letter.get_by_role("link"))
     await keyboard.press(page.get_by_role("button", name="Confirm my e-mail address"))
@@ -112,6 +113,7 @@ async def sign_up(page: Page, keyboard: Keyboard, http: httpx.AsyncClient, name:
     await keyboard.write("Password", PASSWORD)
     await page.keyboard.press("Enter")
     await expect(page.get_by_text("Łukasz 李")).to_be_visible()
+    await expect(page.locator("#email")).to_have_text(f"{name}@bücher.example")
     await keyboard.look("account")
 
 

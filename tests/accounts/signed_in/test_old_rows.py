@@ -201,6 +201,39 @@ async def test_address_when_it_is_international_then_either_spelling_is_the_acco
     assert (await app.client.post("/signup", json=again)).json() == {"msg": "User already exists"}
 
 
+async def test_address_when_it_is_international_then_shown_as_typed_and_stored_and_mailed_in_ascii(
+    app: Running,
+) -> None:
+    typed, stored = "ada@bücher.example", "ada@xn--bcher-kva.example"
+    person = {"first_name": "Ada", "last_name": "L", "email": typed, "password": PASSWORD}
+    await app.client.post("/signup", json=person)
+    welcome = await mail_to(app, stored)
+    await app.client.post("/confirmation", json={"url": link_in(welcome)})
+    token = (await app.client.post("/login", json={"email": typed, "password": PASSWORD})).json()
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+
+    shown = (await app.client.get("/profile", headers=headers)).json()
+    exported = (await app.client.get("/export", headers=headers)).json()["account"]
+    same = {**{field: shown[field] for field in ("first_name", "last_name", "bio")}, "email": typed}
+    await app.client.post("/profile", json=same, headers=headers)
+    await app.client.post("/profile", json={**same, "email": "ada@straße.example"}, headers=headers)
+    change = await mail_to(app, stored, subject="about to change")
+    feedback = {"feedback": "Thanks.", "email": typed}
+    await app.client.post("/feedback", json=feedback)
+    told = await mail_to(app, "", subject="feedback")
+
+    for answer in (shown, exported):
+        assert (answer["username"], answer["email"]) == (typed, typed)
+    assert [welcome["To"], change["To"], told["Reply-To"]] == [stored] * 3
+    for message, address in ((change, "a…@straße.example"), (told, typed)):
+        for kind in ("plain", "html"):
+            body = message.get_body((kind,))
+            assert body is not None
+            assert address in body.get_content()
+    async with app.resources.database.session() as session:
+        assert (await session.execute(sa.select(users.c.username, users.c.email))).all() == [(stored, stored)]
+
+
 NAMES = [("Łukasz", "Żółć"), ("李", "小龍"), ("Иван", "Петров"), ("سلیم", "نیا\u200cکان")]  # noqa: RUF001 - as they write
 
 

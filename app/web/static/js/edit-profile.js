@@ -38,8 +38,15 @@ async function save(values) {
     if (problem.kind === "unauthorized") keepDraft("profile", texts);
     throw problem;
   }
-  const moved = texts.email.trim().toLowerCase() !== profile.email.toLowerCase();
+  const moved = spelled(texts.email) !== spelled(profile.email);
   say(form, "good", moved ? `Saved. Your address changes when you open the link in the mail to ${texts.email.trim()}.` : "Saved.");
+}
+
+/** An address as mail servers spell it: of an international one there are two spellings. */
+function spelled(address) {
+  const [name, host] = address.trim().toLowerCase().split(/@(?=[^@]*$)/);
+  const known = URL.parse?.(`http://${host}`);
+  return known ? `${name}@${known.hostname}` : `${name}@${host}`;
 }
 
 async function savePicture(chosen) {
