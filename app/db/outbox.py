@@ -70,13 +70,16 @@ async def claim_mail(database: Database, *, owner: str, now: datetime, lease: ti
     """Take the next mail that is due."""
     if not await TO_SEND.exists(database.reader, now):
         return None
-    async with database.session() as session:
+
+    async def claim(session: AsyncSession) -> OutboxMail | None:
         mail_id = await TO_SEND.claim(session, owner=owner, now=now, lease=lease)
         if mail_id is None:
             return None
         columns = (outbox.c[name] for name in OutboxMail._fields)
         row = (await session.execute(sa.select(*columns).where(outbox.c.id == mail_id))).one()
-    return OutboxMail._make(row)
+        return OutboxMail._make(row)
+
+    return await database.unit(claim)
 
 
 async def set_sent(session: AsyncSession, mail_id: int, *, owner: str, now: datetime) -> bool:

@@ -108,12 +108,15 @@ async def claim_request(
     """Take the next request that is due."""
     if not await TO_MAKE.exists(database.reader, now):
         return None
-    async with database.session() as session:
+
+    async def claim(session: AsyncSession) -> TaskRequestRow | None:
         request_id = await TO_MAKE.claim(session, owner=owner, now=now, lease=lease)
         if request_id is None:
             return None
         row = (await session.execute(sa.select(*_COLUMNS).where(task_requests.c.id == request_id))).one()
         return TaskRequestRow._make(row)
+
+    return await database.unit(claim)
 
 
 async def set_ended(

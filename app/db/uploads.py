@@ -295,9 +295,12 @@ async def claim_upload(
     """Take the next upload of the queue."""
     if not await queue.exists(database.reader, now):
         return None
-    async with database.session() as session:
+
+    async def claim(session: AsyncSession) -> Upload | None:
         upload_id = await queue.claim(session, owner=owner, now=now, lease=lease)
         return await get_upload(session, str(upload_id)) if upload_id is not None else None
+
+    return await database.unit(claim)
 
 
 async def get_waiting(session: AsyncSession, queue: Queue, now: datetime) -> list[Waiting]:
@@ -329,13 +332,16 @@ async def claim_upload_in_turn(
     """Take the next upload of the user that `choose` names."""
     if not await queue.exists(database.reader, now):
         return None
-    async with database.session() as session:
+
+    async def claim(session: AsyncSession) -> Upload | None:
         user_id = choose(await get_waiting(session, queue, now))
         if user_id is None:
             return None
         only = uploads.c.user_id == user_id
         upload_id = await queue.claim(session, owner=owner, now=now, lease=lease, only=only)
         return await get_upload(session, str(upload_id)) if upload_id is not None else None
+
+    return await database.unit(claim)
 
 
 async def are_taken(session: AsyncSession, dataset_ids: Collection[int]) -> set[int]:

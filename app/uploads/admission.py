@@ -5,6 +5,7 @@ processes, no two are promised the same bytes.
 """
 
 from contextlib import suppress
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -120,16 +121,16 @@ class Reservation:
 
     async def _write_down(self, end: int) -> None:
         """Reserve what is missing; and tell what is on the disk, which is no promise any more."""
-        async with self._resources.database.session() as session:
-            await users.require_open(session, self._user_id)
-            more = await self._granted(session, end) if end > self._reserved else 0
-            is_ours = await upload_room.set_reserved(
-                session, self._upload_id, self._reserved + more, stored_bytes=self._end
-            )
-        if not is_ours:
-            raise UploadGoneError
-        self._reserved += more
+        self._reserved = await self._resources.database.unit(partial(self._reserve, end=end))
         self._noted = self._end
+
+    async def _reserve(self, session: AsyncSession, *, end: int) -> int:
+        await users.require_open(session, self._user_id)
+        more = await self._granted(session, end) if end > self._reserved else 0
+        reserved = self._reserved + more
+        if not await upload_room.set_reserved(session, self._upload_id, reserved, stored_bytes=self._end):
+            raise UploadGoneError
+        return reserved
 
     async def _granted(self, session: AsyncSession, end: int) -> int:
         """Return how much more there is for the file: what it needs, and a step ahead if that is left."""

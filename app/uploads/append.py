@@ -8,11 +8,12 @@ import asyncio
 import hashlib
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.bodies import too_large
 from app.core.errors import (
@@ -28,11 +29,11 @@ from app.core.errors import (
 )
 from app.core.senders import Sender
 from app.db import upload_parts, upload_room, uploads, users
-from app.db.engine import wake_after_commit
+from app.db.engine import now_of, wake_after_commit
 from app.db.uploads import Upload, UploadState
 from app.events.wakeups import UPLOADS, upload_topic
 from app.resources import Resources
-from app.storage.parts import PartWriter
+from app.storage.parts import Part, PartWriter
 from app.uploads.admission import Reservation, require_room_for_length
 
 log = structlog.get_logger(__name__)
@@ -147,10 +148,11 @@ async def append(resources: Resources, upload: Upload, chunk: Chunk) -> int:
 
 async def _take(resources: Resources, upload: Upload, chunk: Chunk) -> int:
     owner = secrets.token_hex(8)
-    async with resources.database.session() as session:
-        taken = await upload_parts.take_writer(
-            session, upload.id, owner=owner, offset=chunk.offset, now=resources.database.now()
+    taken = await resources.database.unit(
+        lambda session: upload_parts.take_writer(
+            session, upload.id, owner=owner, offset=chunk.offset, now=now_of(session)
         )
+    )
     if not taken:
         raise await _why_not_taken(resources, upload.id, chunk)
     with resources.senders.begin(_sender_name(upload.user_id, upload.id)) as sender:
@@ -164,19 +166,21 @@ class _TooLongError(InconsistentLengthError):
 async def _end_too_long(resources: Resources, upload: Upload) -> None:
     """Give up an upload whose bytes went beyond its length: the draft trusts neither from then on."""
     problem = InconsistentLengthError("More bytes came than were announced; begin a new upload.")
-    async with resources.database.session() as session:
+
+    async def end(session: AsyncSession) -> Sequence[str]:
         ended = await uploads.set_state(
             session,
             upload.id,
             UploadState.FAILED,
-            now=resources.database.now(),
+            now=now_of(session),
             only_from={UploadState.RECEIVING},
             detail=problem.detail,
             values={"error": problem.record(), "expires_at": None},
         )
-        places = await upload_parts.delete_parts(session, [upload.id]) if ended else []
         wake_after_commit(session, upload_topic(upload.id))
-    for place in places:
+        return await upload_parts.delete_parts(session, [upload.id]) if ended else []
+
+    for place in await resources.database.unit(end):
         await resources.storage.delete(place)
 
 
@@ -188,18 +192,21 @@ async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upl
         raise InconsistentLengthError
     if chunk.total > resources.settings.upload_max_bytes:
         raise too_large(resources.settings.upload_max_bytes)
-    async with resources.database.session() as session:
+    total = chunk.total
+
+    async def note(session: AsyncSession) -> bool:
         await users.require_open(session, upload.user_id)
         current = await uploads.get_upload(session, upload.id)
-        if current is None or current.total_bytes not in {None, chunk.total}:
+        if current is None or current.total_bytes not in {None, total}:
             raise InconsistentLengthError
-        await require_room_for_length(session, resources, upload=current, size=chunk.total)
-        known = await uploads.set_values(
-            session, upload.id, {"total_bytes": chunk.total}, only_in={UploadState.RECEIVING}
+        await require_room_for_length(session, resources, upload=current, size=total)
+        return await uploads.set_values(
+            session, upload.id, {"total_bytes": total}, only_in={UploadState.RECEIVING}
         )
-    if not known:
+
+    if not await resources.database.unit(note):
         raise await _why_not_taken(resources, upload.id, chunk)
-    return upload._replace(total_bytes=chunk.total, reserved_bytes=chunk.total)
+    return upload._replace(total_bytes=total, reserved_bytes=total)
 
 
 def _require_fitting(upload: Upload, chunk: Chunk, largest: int) -> None:
@@ -327,39 +334,46 @@ class _Append:
     async def _record(self, writer: PartWriter, *, is_last: bool, is_end: bool = True) -> None:
         parts = await writer.flush()
         received = self._chunk.offset + writer.length
-        now = self._resources.database.now()
         # The answer to an earlier try may have been lost; then its bytes may count.
         is_first, self._has_tried = not self._has_tried, True
-        async with self._resources.database.session() as session:
-            counts = await upload_parts.add_parts(
-                session,
-                self._upload.id,
-                parts,
-                owner=self._owner,
-                received_bytes=received,
-                expires_at=expiry(self._resources),
-            )
-            if counts and is_end and self._upload.total_bytes is None:
-                # What was reserved ahead of the bytes is for others again.
-                counts = await upload_room.set_reserved(session, self._upload.id, received)
-            if counts and is_last:
-                counts = await uploads.set_state(
-                    session,
-                    self._upload.id,
-                    UploadState.VERIFYING,
-                    now=now,
-                    owner=self._owner,
-                    available_at=now,
-                    values={"total_bytes": received, "expires_at": None},
-                )
-                wake_after_commit(session, UPLOADS)
-            if counts:
-                wake_after_commit(session, upload_topic(self._upload.id))
-        if not counts:
+        if not await self._resources.database.unit(
+            lambda session: self._count(session, parts, received, is_last=is_last, is_end=is_end)
+        ):
             if is_first:
                 await writer.discard()
             raise await _why_not_taken(self._resources, self._upload.id, self._chunk, was_ours=True)
         self._recorded, self._recorded_at = writer.length, time.monotonic()
+
+    async def _count(
+        self, session: AsyncSession, parts: Sequence[Part], received: int, *, is_last: bool, is_end: bool
+    ) -> bool:
+        """Let the parts count; False if another request has taken over."""
+        counts = await upload_parts.add_parts(
+            session,
+            self._upload.id,
+            parts,
+            owner=self._owner,
+            received_bytes=received,
+            expires_at=expiry(self._resources),
+        )
+        if counts and is_end and self._upload.total_bytes is None:
+            # What was reserved ahead of the bytes is for others again.
+            counts = await upload_room.set_reserved(session, self._upload.id, received)
+        if counts and is_last:
+            now = now_of(session)
+            counts = await uploads.set_state(
+                session,
+                self._upload.id,
+                UploadState.VERIFYING,
+                now=now,
+                owner=self._owner,
+                available_at=now,
+                values={"total_bytes": received, "expires_at": None},
+            )
+            wake_after_commit(session, UPLOADS)
+        if counts:
+            wake_after_commit(session, upload_topic(self._upload.id))
+        return counts
 
 
 def expiry(resources: Resources) -> datetime:

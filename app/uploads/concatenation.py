@@ -39,7 +39,8 @@ async def join_parts(resources: Resources, *, user_id: int, creation: Creation) 
         BodyTooLargeError, TooBusyError: together they are too large, or too many uploads wait for a worker.
     """
     new = await new_upload(resources, user_id, creation)
-    async with saved_once(), resources.database.session() as session:
+
+    async def join(session: AsyncSession) -> Created:
         await users.require_open(session, user_id)
         parts = [await _find_part(session, user_id, part) for part in creation.parts]
         earlier = await _find_joined(session, parts, new) or await find_earlier(session, new)
@@ -52,6 +53,9 @@ async def join_parts(resources: Resources, *, user_id: int, creation: Creation) 
         await require_place_in_queue(session, resources.settings)
         await uploads.add_upload(session, new)
         return Created(await _join(session, new, parts), is_new=True)
+
+    async with saved_once():
+        return await resources.database.unit(join)
 
 
 async def _find_part(session: AsyncSession, user_id: int, upload_id: str) -> Upload:

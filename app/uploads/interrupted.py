@@ -1,6 +1,7 @@
 """Forms whose receiver is gone: said so in their rows, and their bytes removed."""
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import MalformedBodyError
 from app.db import upload_parts, uploads
@@ -19,7 +20,8 @@ async def end_interrupted(resources: Resources, upload_id: str) -> bool:
     """
     now = resources.database.now()
     problem = MalformedBodyError("The upload broke off before its last byte; send it again.")
-    async with resources.database.session() as session:
+
+    async def end(session: AsyncSession) -> bool:
         ended = await uploads.set_state(
             session,
             upload_id,
@@ -33,6 +35,9 @@ async def end_interrupted(resources: Resources, upload_id: str) -> bool:
         if ended:
             await upload_parts.delete_parts(session, [upload_id])
             wake_after_commit(session, upload_topic(upload_id))
+        return ended
+
+    ended = await resources.database.unit(end)
     if ended:
         log.info("upload broke off", upload=upload_id)
         await resources.storage.delete(upload_id)

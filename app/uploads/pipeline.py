@@ -170,21 +170,24 @@ class Publication:
     async def _release(self) -> None:
         """Let the upload wait for its owner, or go on; the owner may decide so in this very moment."""
         self._lease.is_ending = True
-        async with self._resources.database.session() as session:
-            await users.lock_user(session, self._upload.user_id)
-            upload = await self._mine(session)
-            if upload.publish_requested:
-                state = await release(session, upload, now=self._now(), owner=self._owner)
-            else:
-                state = await self._make_ready(session)
-            if state is None:
-                raise LeaseLostError
+        upload, state = await self._resources.database.unit(self._go_on)
         if state != self._upload.state:
             log.info("upload", upload=self._upload.id, state=state)
         if state == UploadState.DUPLICATE:
             await self._forget_bytes()
         # Whoever comes next, perhaps this worker, takes it from the queue.
         self._upload = upload._replace(state=UploadState.READY)
+
+    async def _go_on(self, session: AsyncSession) -> tuple[Upload, UploadState]:
+        await users.lock_user(session, self._upload.user_id)
+        upload = await self._mine(session)
+        if upload.publish_requested:
+            state = await release(session, upload, now=self._now(), owner=self._owner)
+        else:
+            state = await self._make_ready(session)
+        if state is None:
+            raise LeaseLostError
+        return upload, state
 
     async def _make_ready(self, session: AsyncSession) -> UploadState | None:
         """Let the upload wait for its owner; None if another worker has taken it over."""
@@ -208,15 +211,12 @@ class Publication:
         await self._set_values(values)
 
     async def _set_values(self, values: Mapping[str, Any]) -> None:
-        async with self._resources.database.session() as session:
-            if not await uploads.set_values(
-                session,
-                self._upload.id,
-                values,
-                only_in={UploadState.VERIFYING},
-                owner=self._owner,
-            ):
-                raise LeaseLostError
+        if not await self._resources.database.unit(
+            lambda session: uploads.set_values(
+                session, self._upload.id, values, only_in={UploadState.VERIFYING}, owner=self._owner
+            )
+        ):
+            raise LeaseLostError
 
     async def _reload(self) -> None:
         async with self._resources.database.session() as session:
@@ -428,14 +428,17 @@ class Publication:
             self._upload.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS
         )
         log.warning("upload has to wait", upload=self._upload.id, state=self._upload.state, reason=reason)
-        async with self._resources.database.session() as session:
-            at = self._now() + pause
-            waits = {"phase": "waiting", "bytes": 0, "total_bytes": None, "rows": None, "detail": reason}
+        waits = {"phase": "waiting", "bytes": 0, "total_bytes": None, "rows": None, "detail": reason}
+
+        async def wait(session: AsyncSession) -> None:
+            at, progress = self._now() + pause, waits if needs_room else None
             if not await uploads.set_retry(
-                session, self._upload.id, owner=self._owner, at=at, progress=waits if needs_room else None
+                session, self._upload.id, owner=self._owner, at=at, progress=progress
             ):
                 raise LeaseLostError
             wake_after_commit(session, upload_topic(self._upload.id))
+
+        await self._resources.database.unit(wait)
 
     async def _fail(self, problem: Problem) -> None:
         kept = await bytes_to_keep(self._resources, self._upload.id)

@@ -5,8 +5,10 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.bodies import too_large
 from app.core.errors import (
@@ -18,7 +20,7 @@ from app.core.errors import (
 )
 from app.core.multipart import PartEnd, PartEvent, PartStart
 from app.db import upload_parts, uploads, users
-from app.db.engine import wake_after_commit
+from app.db.engine import now_of, wake_after_commit
 from app.db.receivers import RECEIVER_LEASE
 from app.db.uploads import NewUpload, UploadState
 from app.events.wakeups import UPLOADS
@@ -148,10 +150,7 @@ class FormReceiver:
             request_digest=digest,
         )
         try:
-            async with self._resources.database.session() as session:
-                await users.require_open(session, self._user_id)
-                await require_room(session, self._resources, user_id=self._user_id, size=self._declared)
-                await uploads.add_upload(session, new)
+            await self._resources.database.unit(partial(self._add, new=new))
         except IntegrityError:
             self._form.upload_id = None
             raise still_coming() from None
@@ -167,9 +166,11 @@ class FormReceiver:
             raise ValidationFailedError.for_fields(
                 [{"field": "dataset", "message": "Send a file in the part `dataset`."}]
             )
-        now = self._resources.database.now()
-        async with self._resources.database.session() as session:
-            accepted = await upload_parts.add_parts(
+
+        async def accept(session: AsyncSession) -> bool:
+            now = now_of(session)
+            wake_after_commit(session, UPLOADS)
+            return await upload_parts.add_parts(
                 session,
                 upload_id,
                 parts,
@@ -191,21 +192,27 @@ class FormReceiver:
                     "warnings": metadata.warnings,
                 },
             )
-            wake_after_commit(session, UPLOADS)
-        if not accepted:
+
+        if not await self._resources.database.unit(accept):
             raise _took_too_long()
         return upload_id
+
+    async def _add(self, session: AsyncSession, *, new: NewUpload) -> None:
+        await users.require_open(session, self._user_id)
+        await require_room(session, self._resources, user_id=self._user_id, size=self._declared)
+        await uploads.add_upload(session, new)
 
     async def _give_up(self, problem: Problem) -> None:
         upload_id = self._form.upload_id
         if upload_id is None:
             return
-        async with self._resources.database.session() as session:
+
+        async def give_up(session: AsyncSession) -> bool:
             was_ours = await uploads.set_state(
                 session,
                 upload_id,
                 UploadState.FAILED,
-                now=self._resources.database.now(),
+                now=now_of(session),
                 owner=self._owner,
                 detail=problem.detail,
                 # What broke off may be sent again under the same key.
@@ -213,8 +220,10 @@ class FormReceiver:
             )
             if was_ours:
                 await upload_parts.delete_parts(session, [upload_id])
+            return was_ours
+
         # Else they are somebody else's to remove, or are needed: the row may say so though its commit was not answered.
-        if was_ours:
+        if await self._resources.database.unit(give_up):
             await self._resources.storage.delete(upload_id)
 
 

@@ -4,6 +4,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,7 +17,7 @@ from app.core.errors import (
     problem_from_record,
 )
 from app.db import upload_parts, uploads, users
-from app.db.engine import wake_after_commit
+from app.db.engine import now_of, wake_after_commit
 from app.db.upload_states import CAN_RETRY
 from app.db.uploads import HAS_OUTCOME, Outcome, Upload, UploadState
 from app.events.wakeups import UPLOADS, upload_topic
@@ -44,6 +45,8 @@ CAN_STOP = frozenset(
 """States in which OpenML has nothing of the upload."""
 CAN_CHANGE = frozenset({UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY, UploadState.FAILED})
 BEFORE_PUBLISH = CAN_CHANGE - {UploadState.FAILED}
+Write = Callable[[AsyncSession, Upload, Judged], Awaitable[None]]
+"""What is written of an upload that was judged; it may be called again where others changed the same rows."""
 
 
 async def find_upload(session: AsyncSession, *, user_id: int, upload_id: str) -> Upload:
@@ -77,7 +80,7 @@ async def change_metadata(
 
 
 async def _judge_and(
-    write: Callable[[AsyncSession, Upload, Judged], Awaitable[None]],
+    write: Write,
     resources: Resources,
     *,
     user_id: int,
@@ -108,13 +111,30 @@ async def _judge_and(
             judged = await resources.checks.run_for(user_id, judge, merge(before, changes))
             values = judged.draft.values if all_of_them else _news(judged.draft.values, before, changes)
             await require_possible_choices(resources, upload, values)
-            async with resources.database.session() as session:
-                await users.require_open(session, user_id)
-                upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
-                if given(upload.description) == before:
-                    await write(session, upload, judged)
-                    return
+            written = partial(
+                _write_if, write, user_id=user_id, upload_id=upload_id, before=before, judged=judged
+            )
+            if await resources.database.unit(written):
+                return
     raise _moved_on()
+
+
+async def _write_if(
+    write: Write,
+    session: AsyncSession,
+    *,
+    user_id: int,
+    upload_id: str,
+    before: Mapping[str, Any],
+    judged: Judged,
+) -> bool:
+    """Call `write` if the upload is still described as it was; say whether it is."""
+    await users.require_open(session, user_id)
+    upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+    if given(upload.description) != before:
+        return False
+    await write(session, upload, judged)
+    return True
 
 
 def _news(values: Mapping[str, Any], known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -335,33 +355,36 @@ async def cancel_upload(resources: Resources, *, user_id: int, upload_id: str) -
     Raises:
         UploadStateError: OpenML has it.
     """
-    now = resources.database.now()
-    async with resources.database.session() as session:
-        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
-        if upload.state == UploadState.SENDING:
-            wanted = {"cancel_requested": True}
-            if not await uploads.set_values(session, upload.id, wanted, only_in={UploadState.SENDING}):
-                raise _moved_on()
-            return False
-        is_empty = upload.state == UploadState.DUPLICATE and not await _has_bytes(session, upload)
-        if is_empty or upload.state == UploadState.JOINED or upload.dataset_id is not None:
-            raise _not_now(upload)
-        if upload.state in CAN_STOP:
-            stopped = await uploads.set_state(
-                session,
-                upload.id,
-                UploadState.CANCELLED,
-                now=now,
-                only_from=CAN_STOP,
-                values={"expires_at": None},
-            )
-            if not stopped:
-                raise _moved_on()
-            wake_after_commit(session, upload_topic(upload.id))
-        places = await upload_parts.delete_parts(session, [upload.id])
-    for place in places:
+    places = await resources.database.unit(partial(_stop, user_id=user_id, upload_id=upload_id))
+    for place in places or []:
         await resources.storage.delete(place)
-    return True
+    return places is not None
+
+
+async def _stop(session: AsyncSession, *, user_id: int, upload_id: str) -> list[str] | None:
+    """Stop an upload and return where its bytes are; None if it is being sent right now."""
+    upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+    if upload.state == UploadState.SENDING:
+        wanted = {"cancel_requested": True}
+        if not await uploads.set_values(session, upload.id, wanted, only_in={UploadState.SENDING}):
+            raise _moved_on()
+        return None
+    is_empty = upload.state == UploadState.DUPLICATE and not await _has_bytes(session, upload)
+    if is_empty or upload.state == UploadState.JOINED or upload.dataset_id is not None:
+        raise _not_now(upload)
+    if upload.state in CAN_STOP:
+        stopped = await uploads.set_state(
+            session,
+            upload.id,
+            UploadState.CANCELLED,
+            now=now_of(session),
+            only_from=CAN_STOP,
+            values={"expires_at": None},
+        )
+        if not stopped:
+            raise _moved_on()
+        wake_after_commit(session, upload_topic(upload.id))
+    return await upload_parts.delete_parts(session, [upload.id])
 
 
 def _moved_on() -> UploadStateError:

@@ -2,8 +2,11 @@
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import QuotaExceededError, StorageFullError
 from app.db import upload_room, users
@@ -96,13 +99,15 @@ class WorkingFile:
             QuotaExceededError: they may not have as much.
             LeaseLostError: the upload has ended meanwhile.
         """
-        async with self._resources.database.session() as session:
-            await users.lock_user(session, self._upload.user_id)
-            others = await upload_room.get_usage(session, self._upload.user_id, but=self._upload.id)
-            if others.bytes + self._kept + size > self._resources.settings.upload_user_bytes:
-                raise self.over_quota()
-            if not await upload_room.set_reserved(session, self._upload.id, self._kept + size):
-                raise LeaseLostError
+        await self._resources.database.unit(partial(self._count, size=size))
+
+    async def _count(self, session: AsyncSession, *, size: int) -> None:
+        await users.lock_user(session, self._upload.user_id)
+        others = await upload_room.get_usage(session, self._upload.user_id, but=self._upload.id)
+        if others.bytes + self._kept + size > self._resources.settings.upload_user_bytes:
+            raise self.over_quota()
+        if not await upload_room.set_reserved(session, self._upload.id, self._kept + size):
+            raise LeaseLostError
 
 
 def size_of(path: Path) -> int:
