@@ -3,12 +3,14 @@
 import asyncio
 import itertools
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
+import pytest_asyncio
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,9 +22,12 @@ from app.core.settings import Settings
 from app.db import account_states
 from app.db.engine import Database, wake_after_commit
 from app.db.tables import account_states as account_states_table
+from app.db.tables import uploads
+from app.db.uploads import IN_WORK, UploadState, claim_upload
 from app.events.wakeups import Wakeups
-from tests.conftest import LONG, Person, Running, insert_person, running
+from tests.conftest import LONG, Person, Running, eventually, insert_person, running
 
+T = TypeVar("T")
 ROUNDS = 6 if LONG else 1
 PASSWORD = "four hills of green slate"
 
@@ -105,6 +110,125 @@ async def test_unit_when_it_is_rolled_back_every_time_then_it_ends(settings: Set
         await database.unit(work)
     await database.close()
     assert tries == 4
+
+
+# --- a deadlock made to measure, of which the service is the victim
+
+WAITING = sa.text(
+    "SELECT COUNT(*) FROM information_schema.innodb_trx AS t "
+    "JOIN information_schema.processlist AS p ON p.id = t.trx_mysql_thread_id "
+    "WHERE t.trx_state = 'LOCK WAIT' AND p.db = DATABASE()"
+)
+DEADLOCKS = sa.text(
+    "SELECT CAST(variable_value AS INTEGER) FROM information_schema.global_status "
+    "WHERE variable_name = 'Innodb_deadlocks'"
+)
+USER = "SELECT id FROM users WHERE id = :user_id FOR UPDATE"
+UPLOAD = "SELECT id FROM uploads WHERE id = :upload_id FOR UPDATE"
+PARTS = "SELECT upload_id FROM upload_parts WHERE upload_id = :upload_id FOR UPDATE"
+PART = "INSERT INTO upload_parts (upload_id, start, name, length) VALUES (:upload_id, 4, 'x', 1)"
+IN_QUEUE = (
+    "SELECT id FROM uploads FORCE INDEX (ix_uploads_queue) WHERE state = 'verifying' LOCK IN SHARE MODE"
+)
+"""The entry in the index alone, which a claim changes after the row."""
+
+
+async def victimise(
+    database: Database, work: Coroutine[Any, Any, T], *, first: str, then: str, **values: Any
+) -> T:
+    """Lock one thing, let the work wait for it, and ask for what the work has locked; return what the work does."""
+    async with database.session() as session:
+        before = await session.scalar(DEADLOCKS)
+    async with database.session() as rival:
+        # The database rolls back whoever has changed less.
+        await rival.execute(sa.text("INSERT INTO ballast SELECT seq FROM seq_1_to_1000"))
+        await rival.execute(sa.text(first), values)
+        working = asyncio.create_task(work)
+
+        async def is_waiting() -> bool | None:
+            await asyncio.sleep(0.15)  # The server answers from a copy to whoever asks more often.
+            async with database.session() as session:
+                return bool(await session.scalar(WAITING)) or None
+
+        await eventually(is_waiting)
+        await rival.execute(sa.text(then), values)
+    done = await working
+    async with database.session() as session:
+        assert await session.scalar(DEADLOCKS) > before
+    return done
+
+
+@pytest_asyncio.fixture
+async def quiet(settings: Settings) -> AsyncIterator[Running]:
+    """The service without a worker, and a table for what makes a transaction heavy."""
+    async with running(settings.model_copy(update={"embedded_worker": False})) as app:
+        async with app.resources.database.session() as session:
+            await session.execute(sa.text("CREATE TABLE ballast (id INTEGER)"))
+        yield app
+        async with app.resources.database.session() as session:
+            await session.execute(sa.text("DROP TABLE ballast"))
+
+
+DESCRIBED = {"dataset_name": "n", "description": "d"}
+DEADLY: dict[str, tuple[str, str, dict[str, Any], str, str, int]] = {
+    "publish": ("POST", "/publish", {"json": DESCRIBED}, UPLOAD, USER, 202),
+    "describe": ("PATCH", "", {"json": DESCRIBED}, UPLOAD, USER, 200),
+    "retry": ("POST", "/retry", {"json": DESCRIBED}, UPLOAD, USER, 202),
+    "append": ("PATCH", "", {"content": b"3,4\n"}, PART, UPLOAD, 204),
+    "cancel": ("DELETE", "", {}, PARTS, UPLOAD, 204),
+}
+"""What is asked, what it waits for, what it has by then, and how it is answered all the same."""
+OF_TUS = {
+    "Tus-Resumable": "1.0.0",
+    "Upload-Offset": "4",
+    "Content-Type": "application/offset+octet-stream",
+}
+
+
+@pytest.mark.parametrize("act", DEADLY)
+async def test_upload_when_the_database_undoes_what_its_owner_does_then_done_anew(
+    quiet: Running, password_hash: str, act: str
+) -> None:
+    method, path, arguments, first, then, status = DEADLY[act]
+    app, person = quiet, await insert_person(quiet, password_hash)
+    begun = await app.client.post("/uploads", json={"file_name": "a.csv", "size": 8}, headers=person.headers)
+    upload_id = begun.json()["id"]
+    headers = {**person.headers, **OF_TUS, "Upload-Offset": "0"}
+    sent = b"a,b\n" if act != "retry" else b"a,b\n3,4\n"
+    await app.client.patch(f"/uploads/{upload_id}", content=sent, headers=headers)
+    if act == "retry":
+        async with app.resources.database.session() as session:
+            failed = {"state": UploadState.FAILED, "finished_at": app.resources.database.now()}
+            await session.execute(sa.update(uploads).where(uploads.c.id == upload_id).values(failed))
+
+    ask = app.client.request(
+        method,
+        f"/uploads/{upload_id}{path}",
+        headers={**person.headers, **(OF_TUS if act == "append" else {})},
+        **arguments,
+    )
+    answer = await victimise(
+        app.resources.database, ask, first=first, then=then, user_id=person.id, upload_id=upload_id
+    )
+
+    assert answer.status_code == status, answer.text
+
+
+async def test_claim_when_the_database_undoes_it_then_done_anew(quiet: Running, password_hash: str) -> None:
+    app, person = quiet, await insert_person(quiet, password_hash)
+    begun = await app.client.post("/uploads", json={"file_name": "a.csv", "size": 4}, headers=person.headers)
+    upload_id, database = begun.json()["id"], app.resources.database
+    await app.client.patch(
+        f"/uploads/{upload_id}",
+        content=b"a,b\n",
+        headers={**person.headers, **OF_TUS, "Upload-Offset": "0"},
+    )
+    claim = claim_upload(database, IN_WORK, owner="me", now=database.now(), lease=timedelta(minutes=2))
+
+    claimed = await victimise(database, claim, first=IN_QUEUE, then=UPLOAD, upload_id=upload_id)
+
+    assert claimed is not None
+    assert (claimed.id, claimed.lease_owner) == (upload_id, "me")
 
 
 Write = Callable[[httpx.AsyncClient, Person, dict[str, str]], Awaitable[httpx.Response]]

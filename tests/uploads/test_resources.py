@@ -530,12 +530,13 @@ async def test_upload_when_another_one_of_its_file_is_given_up_then_published_it
             sa.update(uploads).where(uploads.c.duplicate_of.is_not(None)).values(attempts=40)
         )
 
-    async def both_have_looked() -> bool:
+    async def both_have_looked() -> bool | None:
         async with app.resources.database.session() as session:
             attempts = await session.scalars(
                 sa.select(uploads.c.attempts).where(uploads.c.duplicate_of.is_not(None))
             )
-            return all(number < 10 for number in attempts)  # looking is no attempt that came to nothing
+            # Looking is no attempt that came to nothing.
+            return all(number < 10 for number in attempts) or None
 
     await eventually(both_have_looked)
     async with app.resources.database.session() as session:
