@@ -8,47 +8,50 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
 PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-musl aarch64-unknown-linux-musl aarch64-apple-darwin
 
-.PHONY: run test test-long test-rest test-engines chaos outages uploads-1g mutants check format lock wheels docs bench clean
+.PHONY: help run test test-long test-rest test-engines chaos outages uploads-1g mutants check format lock wheels docs bench clean
 
-run: $(VENV)/.sandbox
+help:  ## This list
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
+
+run: $(VENV)/.sandbox  ## The service, its worker and the sandbox on this machine
 	@exec $(BIN)/openml-web dev
 
 # Twice as many as a small machine has processors: tests wait for servers more than they compute.
 # Compiled files are kept even where the environment is against it: some hundred processes are started.
-test: $(VENV)/.dev
+test: $(VENV)/.dev  ## The tests, but for repetitions and what takes long
 	@PYTHONDONTWRITEBYTECODE= exec $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 # Everything: each test on each database, and what takes longer. `make test` leaves out what it can spare.
-test-long: $(VENV)/.dev
+test-long: $(VENV)/.dev  ## Every test
 	@TEST_LONG=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 # What `make test` leaves out, and nothing else.
-test-rest: $(VENV)/.dev
+test-rest: $(VENV)/.dev  ## What `make test` leaves out
 	@TEST_LONG=rest PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
 
 # The suites that upload, once more with bytes in S3 and two workers behind Redis, and behind RabbitMQ.
-test-engines: $(VENV)/.dev
+test-engines: $(VENV)/.dev  ## Uploads on S3, Redis and RabbitMQ
 	TEST_ENGINES=s3-redis $(BIN)/python -m pytest -n 3 --dist loadfile $(ENGINE_SUITES)
 	TEST_ENGINES=rabbitmq $(BIN)/python -m pytest -n 3 --dist loadfile $(ENGINE_SUITES)
 
 # Everything that can die, dies, while people upload. Needs mariadbd, redis-server, libfaketime; root for a small disk.
-chaos: $(VENV)/.dev
+chaos: $(VENV)/.dev  ## Everything that can die, dies, while people upload
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
 # MariaDB, Redis, the store and OpenML each die, freeze and fall silent for a minute beneath 200 clients.
-outages: $(VENV)/.dev
+outages: $(VENV)/.dev  ## Database, Redis, store and OpenML away beneath 200 clients
 	$(BIN)/python -m tests.outages
 
 # A gigabyte with each client over a line that breaks every 4 MB; prints what it took.
-uploads-1g: $(VENV)/.dev
+uploads-1g: $(VENV)/.dev  ## A gigabyte with each client over a bad line
 	UPLOADS_BYTES=1000000000 UPLOADS_CUT_AFTER=4000000 $(BIN)/python -m pytest -q -s tests/uploads/test_clients.py tests/browser/test_sending.py
 
 # Each guard of exactly-once is taken out in a copy of the tree, and the tests that hold it have to fail.
 # `make mutants SHORT=1` leaves out what needs MariaDB.
-mutants: $(VENV)/.dev
+mutants: $(VENV)/.dev  ## Take each guard of exactly-once out; its tests have to fail
 	$(BIN)/python -m tests.mutants $(if $(SHORT),--short)
 
-check: $(VENV)/.dev
+check: $(VENV)/.dev  ## Layout, types, imports and rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -57,17 +60,17 @@ check: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.rules
 
-format: $(VENV)/.dev
+format: $(VENV)/.dev  ## Mend layout and the order of imports
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
 # Pages and files that are generated from the settings; a test says when they are stale.
-docs: $(VENV)/.runtime
+docs: $(VENV)/.runtime  ## Write docs/configuration.md and .env.example
 	$(BIN)/openml-web config --markdown > docs/configuration.md
 	$(BIN)/openml-web config --env-example > .env.example
 
 # Compile the locked requirements anew (needs uv). No index address goes into them.
-lock:
+lock:  ## Compile the locked requirements anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	    --upgrade --group build --output-file requirements.txt pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
@@ -77,14 +80,14 @@ lock:
 	$(MAKE) wheels
 
 # Every locked requirement has a wheel for each platform that docs/deploy.md names (needs uv).
-wheels:
+wheels:  ## Is there a wheel for each platform? (needs uv)
 	@for platform in $(PLATFORMS); do for python in 3.11 3.12 3.13 3.14; do \
 	    echo "wheels for $$platform, Python $$python"; \
 	    uv pip install --quiet --dry-run --target $(VENV)/nowhere --python-platform $$platform --python-version $$python \
 	        --only-binary :all: --no-deps --requirement requirements-engines.txt || exit 1; \
 	done; done
 
-clean:
+clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
 
 # Made anew if it is not whole: Debian's Python without python3-venv leaves half of one, and so does Ctrl-C.
