@@ -267,6 +267,21 @@ def test_sandbox_when_its_keys_are_malformed_then_a_sentence_without_the_key(tmp
     assert "not-a-key" not in done.stderr
 
 
+@pytest.mark.parametrize("name", ["dev", "sandbox"])
+def test_sandbox_when_it_is_not_installed_then_a_sentence_says_what_to_install(
+    tmp_path: Path, name: str
+) -> None:
+    """As in an environment of production: the folder that its installation names is not searched."""
+    hide = "import sys\nsys.path[:] = [path for path in sys.path if 'openml-sandbox' not in path]\n"
+    (tmp_path / "sitecustomize.py").write_text(hide)
+    done = command(name, cwd=tmp_path, PORT="0", SANDBOX_PORT="0", PYTHONPATH=str(tmp_path))
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("The sandbox is not installed: run `pip install packages/openml-sandbox`")
+    assert "OPENML_SERVER" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_wrong_setting_when_started_then_its_name_and_no_value(tmp_path: Path) -> None:
     done = command("migrate", cwd=tmp_path, DATABASE_URI="postgresql://user:secret@host/db")
 

@@ -17,6 +17,8 @@ from openml_sandbox.app import create_sandbox
 from openml_sandbox.server import run
 from openml_sandbox.settings import AccountOf, SandboxSettings, nobodys, parse_keys
 
+log = logging.getLogger(__name__)
+
 KEYS = "SANDBOX_KEYS"
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 """Addresses that are listened on, and what this machine is reached by then."""
@@ -33,6 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         with _listen(chosen) as listener:
             settings = _settings(chosen, listener)
+            log.info(
+                "OpenML's API is at %s/api/v1/xml, its state in %s", settings.base_url, settings.data_dir
+            )
             # uvicorn raises the signal again that stopped it.
             with suppress(KeyboardInterrupt):
                 run(create_sandbox(settings), listener)

@@ -25,7 +25,8 @@ from openml_sandbox.records import (
     take_processing_error,
 )
 from openml_sandbox.store import Store
-from openml_sandbox.weka import Attribute, Summary, Watcher, read_arff
+from openml_sandbox.weka import Summary, Watcher, read_arff
+from openml_sandbox.weka_values import Attribute
 
 logger = logging.getLogger(__name__)
 

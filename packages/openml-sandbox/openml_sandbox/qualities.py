@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from openml_sandbox.weka import Attribute, Summary, java_double
+from openml_sandbox.weka import Summary
+from openml_sandbox.weka_values import Attribute, java_double
 
 Qualities = dict[str, float | None]
 

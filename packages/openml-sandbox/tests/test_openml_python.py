@@ -115,10 +115,10 @@ print("done")
 """
 
 
-def run(server: Server, folder: Path, script: str) -> None:
+def run(url: str, folder: Path, script: str) -> None:
     environment = {"PATH": os.defpath, "HOME": str(folder), "OPENML_CACHE_DIR": str(folder)}
     finished = subprocess.run(
-        [sys.executable, "-c", START + script, server.url, WRITER, str(folder)],
+        [sys.executable, "-c", START + script, url, WRITER, str(folder)],
         env=environment,
         cwd=folder,
         capture_output=True,
@@ -132,7 +132,7 @@ def run(server: Server, folder: Path, script: str) -> None:
 def test_openml_python_when_it_publishes_a_frame_then_it_reads_the_same_back(
     server: Server, tmp_path: Path
 ) -> None:
-    run(server, tmp_path, PUBLISH)
+    run(server.url, tmp_path, PUBLISH)
 
 
 def test_openml_python_when_it_makes_tasks_and_suites_then_it_reads_the_same_back(
@@ -143,4 +143,4 @@ def test_openml_python_when_it_makes_tasks_and_suites_then_it_reads_the_same_bac
     server.wait_until_processed(dataset_id)
     (tmp_path / "dataset_id").write_text(str(dataset_id))
 
-    run(server, tmp_path, ORGANISE)
+    run(server.url, tmp_path, ORGANISE)
