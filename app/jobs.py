@@ -6,7 +6,7 @@ from app.accounts.mail_delivery import deliver_one
 from app.core.tasks import heed_cancellation, in_background
 from app.db.outbox import TO_SEND
 from app.db.task_requests import TO_MAKE
-from app.db.uploads import TO_PUBLISH, TO_WATCH
+from app.db.upload_queues import TO_PUBLISH, TO_WATCH
 from app.events.wakeups import OUTBOX, PUBLISHED, TASKS, UPLOADS
 from app.resources import Resources
 from app.tasks.waiting import make_one

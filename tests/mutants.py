@@ -44,8 +44,8 @@ MUTANTS = [
     Mutant(
         "the lease's owner in set_state",
         "app/db/uploads.py",
-        "    if owner is not None:\n        mine = sa.and_(mine, uploads.c.lease_owner == owner)\n    if only_from",
-        "    if only_from",
+        "    if owner is not None:\n        mine = sa.and_(mine, uploads.c.lease_owner == owner)\n    changes",
+        "    changes",
         _leases(f"{_TOO_LATE}[sqlite-publish]"),
     ),
     Mutant(
@@ -170,17 +170,17 @@ MUTANTS = [
         (f"{_ONCE}it_arrived_though_nobody_heard_then_it_is_found_and_not_sent[sqlite]",),
     ),
     Mutant(
-        "the step before that a worker may take",
+        "the state that a step begins in",
         "app/db/uploads.py",
-        "        mine = sa.and_(mine, uploads.c.state.in_(only_from))\n",
-        "        pass\n",
+        "    begins = uploads.c.state == step.before\n",
+        "    begins = sa.true()\n",
         _leases("test_upload_when_it_stands_elsewhere_or_was_renewed_then_it_is_not_moved[sqlite]"),
     ),
     Mutant(
-        "what else must be so in set_state",
+        "what else must hold for a step",
         "app/db/uploads.py",
-        "        mine = sa.and_(mine, only_if)\n",
-        "        pass\n",
+        "begins if step.condition is None else sa.and_(begins, HOLDS[step.condition](now))",
+        "begins",
         _leases("test_upload_when_it_stands_elsewhere_or_was_renewed_then_it_is_not_moved[sqlite]"),
     ),
     Mutant(

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from app.db.tables import uploads
-from app.db.uploads import UploadState
+from app.db.upload_states import UploadState
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, wait_until_up
 
 ADA = {

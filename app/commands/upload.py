@@ -23,13 +23,12 @@ from app.commands.api_key import ApiKeyError, find_api_key
 from app.commands.source import STANDARD_INPUT, open_source
 from app.commands.uploader import Uploader
 from app.core.hidden import printable
-from app.db.upload_states import UploadState
+from app.db.upload_states import AT_OPENML, UploadState
 
 DEFAULT_SERVER = "http://127.0.0.1:5000"
 LINE_SECONDS = 15.0
 """How often a log is told of bytes; a terminal is told at once."""
 REDRAW_SECONDS = 0.1
-_PUBLISHED = frozenset({UploadState.PUBLISHED, UploadState.PROCESSING, UploadState.ACTIVE})
 _UNITS = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB"), (1, "bytes"))
 
 
@@ -213,7 +212,7 @@ class _Run:
         with open_source(file, file_name, self._terminal.hashed) as source:
             found = self._upload = uploader.begin(source, metadata, publish=self._publish)
             self._page = uploader.page(found)
-            if uploader.began_before and found["state"] in _PUBLISHED and found["dataset_id"] is not None:
+            if uploader.began_before and found["state"] in AT_OPENML and found["dataset_id"] is not None:
                 self._terminal.say(
                     "You have published this file under this name before; nothing else of this call was looked at "
                     "(--duplicate publishes it again)."

@@ -36,7 +36,7 @@ from app.commands.answers import (
 from app.commands.source import Source
 from app.core.dataset_names import NAME_RULE, is_name
 from app.core.outgoing import open_http_for_command
-from app.db.upload_states import ENDED, HAS_OUTCOME, UploadState
+from app.db.upload_states import BEFORE_PUBLISH, ENDED, GIVEN_UP, HAS_OUTCOME, UploadState
 
 REQUEST_BYTES = 1 << 26
 """Sent in one request; a proxy that takes less says so, and gets less."""
@@ -53,7 +53,6 @@ TRY_AGAIN = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 507})
 """Answers after which the same request may succeed."""
 ASK_AGAIN = frozenset({"mismatching-upload-offset", "upload-state", "completed-upload", "malformed-body"})
 """Problems of bytes that came late, twice, or not all: asking how the upload stands says where to go on."""
-CAN_PUBLISH = frozenset({UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY})
 DIGEST_MISMATCH = "digest-mismatch"
 
 
@@ -189,7 +188,7 @@ class Uploader:
                 if found is None:
                     continue
                 upload = found
-            if publish and upload["state"] in CAN_PUBLISH and not upload["publish"]:
+            if publish and upload["state"] in BEFORE_PUBLISH and not upload["publish"]:
                 upload = document_of(self._ask("POST", f"{_path(upload)}/publish", json={}))
             return upload
         raise refused("This file has failed very often. Look at GET /uploads, or change its description.")
@@ -215,7 +214,7 @@ class Uploader:
         except RefusedError:
             # Its bytes are gone; or it was heard, and only the answer was lost.
             upload = self.ask_after(upload)
-            return None if upload["state"] in {UploadState.FAILED, UploadState.CANCELLED} else upload
+            return None if upload["state"] in GIVEN_UP else upload
 
     def send(self, upload: Document, source: Source) -> Document:
         """Send what is missing, from wherever the server says it stands, until nothing is.

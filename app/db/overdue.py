@@ -10,7 +10,7 @@ from app.db.queue import Queue
 from app.db.reader import Reader, ReadStatement, utc_from_text
 from app.db.tables import outbox, task_requests, uploads
 from app.db.task_requests import TO_MAKE
-from app.db.uploads import TO_PUBLISH, TO_WATCH
+from app.db.upload_queues import TO_PUBLISH, TO_WATCH
 
 
 class Overdue(NamedTuple):

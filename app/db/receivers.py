@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.tasks import end
 from app.db.engine import Database
 from app.db.tables import uploads
-from app.db.uploads import TO_RECEIVE
+from app.db.upload_queues import TO_RECEIVE
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.results import row_count
 from app.db.tables import upload_parts, uploads
-from app.db.uploads import UploadState
+from app.db.upload_states import UploadState
 from app.db.upsert import upsert
 from app.storage.parts import Part
 

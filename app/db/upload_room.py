@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.results import row_count
 from app.db.tables import address_locks, uploads
-from app.db.uploads import HOLDS_BYTES, UploadState
+from app.db.upload_states import HOLDS_BYTES, UploadState
 from app.db.upsert import upsert
 
 DISK = {"address_digest": "disk"}

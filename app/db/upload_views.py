@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import upload_events, uploads
+from app.db.upload_states import UploadState
 from app.db.upload_values import LIST_BYTES
-from app.db.uploads import Upload, UploadState
+from app.db.uploads import Upload
 
 LARGEST_JSON = 2 * LIST_BYTES
 """Characters of a list or an error that are read; what rows keep is shorter, but for those of an older version."""

@@ -2,39 +2,35 @@
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.engine import Database
-from app.db.queue import Queue, Waiting
 from app.db.reader import Reader, ReadStatement
 from app.db.results import row_count
-from app.db.tables import UtcDateTime, upload_events, uploads, users
-from app.db.upload_states import ENDED as ENDED  # noqa: PLC0414 - what others know as part of this module
-from app.db.upload_states import HAS_OUTCOME as HAS_OUTCOME  # noqa: PLC0414 - as above
-from app.db.upload_states import HOLDS_BYTES as HOLDS_BYTES  # noqa: PLC0414 - as above
-from app.db.upload_states import UploadState as UploadState  # noqa: PLC0414 - as above
+from app.db.tables import upload_events, uploads, users
+from app.db.upload_states import (
+    CAN_EXPIRE,
+    CAN_STOP,
+    COUNTS_AS_PUBLISHED,
+    ENDED,
+    HAS_OUTCOME,
+    Actor,
+    Condition,
+    IllegalStepError,
+    Transition,
+    UploadState,
+    steps_to,
+)
 from app.db.upload_values import as_kept
 
-TO_RECEIVE = Queue(uploads, [UploadState.RECEIVING])
-TO_PUBLISH = Queue(
-    uploads,
-    [
-        UploadState.VERIFYING,
-        UploadState.RECEIVED,
-        UploadState.CHECKED,
-        UploadState.CONVERTED,
-        UploadState.SENDING,
-    ],
-)
-TO_WATCH = Queue(uploads, [UploadState.PUBLISHED, UploadState.PROCESSING])
-IN_WORK = Queue(uploads, [*TO_PUBLISH.states, *TO_WATCH.states])
-"""What a worker may have; not a queue to claim from."""
-USERS_IN_TURN = 256
-"""Users whose uploads are looked at in one turn."""
+log = structlog.get_logger(__name__)
+
+OF_STEPS = frozenset({"state", "available_at", "lease_owner"})
+"""Columns that `set_state` writes of itself."""
 
 
 class Upload(NamedTuple):
@@ -159,12 +155,6 @@ async def add_upload(session: AsyncSession, new: NewUpload) -> None:
     await _add_event(session, new.id, UploadState.RECEIVING, new.created_at)
 
 
-async def get_queue_length(session: AsyncSession) -> int:
-    """Return how many uploads wait for a worker, or are in the hands of one."""
-    statement = sa.select(sa.func.count()).where(uploads.c.state.in_(TO_PUBLISH.states))
-    return int((await session.execute(statement)).scalar_one())
-
-
 async def get_by_idempotency_key(session: AsyncSession, key: str) -> Upload | None:
     """Return the upload that was begun with the key."""
     row = (await session.execute(sa.select(*_COLUMNS).where(uploads.c.idempotency_key == key))).first()
@@ -181,7 +171,7 @@ async def get_twin(session: AsyncSession, user_id: int, *, sha256: str, name: st
         .where(
             uploads.c.user_id == user_id,
             uploads.c.received_sha256 == sha256,
-            uploads.c.state.in_(_COUNTS_AS_PUBLISHED),
+            uploads.c.state.in_(COUNTS_AS_PUBLISHED),
             sa.or_(uploads.c.state != UploadState.RECEIVED, uploads.c.duplicate_of.is_(None)),
         )
         .order_by(uploads.c.created_at)
@@ -190,13 +180,6 @@ async def get_twin(session: AsyncSession, user_id: int, *, sha256: str, name: st
     twins = (row.id for row in await session.execute(statement) if row.dataset_name == name)
     twin = next(twins, None)
     return await get_upload(session, twin) if twin else None
-
-
-_COUNTS_AS_PUBLISHED = (
-    frozenset(UploadState)
-    - {UploadState.FAILED, UploadState.CANCELLED, UploadState.DUPLICATE, UploadState.JOINED}
-    - {UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY}
-)
 
 
 async def set_values(
@@ -208,6 +191,7 @@ async def set_values(
     owner: str | None = None,
 ) -> bool:
     """Change columns of the upload; False if it is in none of the states any more, or `owner` has lost it."""
+    _require_no_step(values)
     mine = sa.and_(uploads.c.id == upload_id, uploads.c.state.in_(only_in))
     if owner is not None:
         mine = sa.and_(mine, uploads.c.lease_owner == owner)
@@ -242,106 +226,69 @@ async def set_state(
     upload_id: str,
     state: UploadState,
     *,
+    by: Actor,
     now: datetime,
     owner: str | None = None,
-    only_from: Collection[UploadState] | None = None,
-    only_if: sa.ColumnElement[bool] | None = None,
     available_at: datetime | None = None,
     detail: str | None = None,
     values: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Move the upload on and write the event; False if `owner` no longer has the lease, or it stands elsewhere.
+    """Take a step of `TRANSITIONS` and write the event; False if the row does not allow it, or `owner` has lost it.
 
-    `only_if` is what else must still be so. `available_at` releases the row for the next step; without it the lease
-    is kept.
+    Args:
+        session: whose transaction it is part of.
+        upload_id: of the upload.
+        state: where it goes.
+        by: who takes the step.
+        now: by the database's clock.
+        owner: the `lease_owner` of those that hold a lease.
+        available_at: releases the row for the next step; without it the lease is kept.
+        detail: what the event says of it.
+        values: columns that change with it.
+
+    Raises:
+        IllegalStepError: there is no such step, whatever the row says.
     """
-    mine = uploads.c.id == upload_id
-    if only_if is not None:
-        mine = sa.and_(mine, only_if)
+    steps = steps_to(state, by)
+    if by.holds_lease != (owner is not None):
+        raise IllegalStepError(f"{by} {'needs the owner of its' if by.holds_lease else 'has no'} lease")
+    _require_no_step(values or {})
+    mine = sa.and_(uploads.c.id == upload_id, sa.or_(*(_allows(step, now) for step in steps)))
     if owner is not None:
         mine = sa.and_(mine, uploads.c.lease_owner == owner)
-    if only_from is not None:
-        mine = sa.and_(mine, uploads.c.state.in_(only_from))
     changes: dict[str, Any] = {"state": state, **as_kept(values or {})}
     if available_at is not None:
         changes |= {"available_at": available_at, "lease_owner": None, "attempts": 0}
     if state in ENDED:
         changes |= {"finished_at": now, "lease_owner": None}
     if row_count(await session.execute(sa.update(uploads).where(mine).values(changes))) == 0:
+        await _require_legal(session, upload_id, steps, owner)
         return False
     await _add_event(session, upload_id, state, now, detail)
     return True
 
 
-async def set_retry(
-    session: AsyncSession,
-    upload_id: str,
-    *,
-    owner: str,
-    at: datetime,
-    progress: Mapping[str, Any] | None = None,
-) -> bool:
-    """Give the row back, to be taken up again at the given time; False if `owner` has lost it.
-
-    `progress` says what it waits for.
-    """
-    values = {} if progress is None else {"progress": progress}
-    return await IN_WORK.give_back(session, upload_id, owner=owner, at=at, values=values)
+def _require_no_step(values: Mapping[str, Any]) -> None:
+    if found := OF_STEPS & values.keys():
+        raise IllegalStepError(f"{', '.join(sorted(found))} changes with a step only")
 
 
-async def claim_upload(
-    database: Database, queue: Queue, *, owner: str, now: datetime, lease: timedelta
-) -> Upload | None:
-    """Take the next upload of the queue."""
-    if not await queue.exists(database.reader, now):
-        return None
-
-    async def claim(session: AsyncSession) -> Upload | None:
-        upload_id = await queue.claim(session, owner=owner, now=now, lease=lease)
-        return await get_upload(session, str(upload_id)) if upload_id is not None else None
-
-    return await database.unit(claim)
+def _allows(step: Transition, now: datetime) -> sa.ColumnElement[bool]:
+    """Return the condition that a row stands where the step begins, and that all holds that must."""
+    begins = uploads.c.state == step.before
+    return begins if step.condition is None else sa.and_(begins, HOLDS[step.condition](now))
 
 
-async def get_waiting(session: AsyncSession, queue: Queue, now: datetime) -> list[Waiting]:
-    """Return those users who wait for longest."""
-    since = sa.func.min(uploads.c.available_at)
-    due = await session.execute(
-        sa.select(uploads.c.user_id, sa.type_coerce(since, UtcDateTime))
-        .where(queue.due(now))
-        .group_by(uploads.c.user_id)
-        .order_by(since)
-        .limit(USERS_IN_TURN)
-    )
-    busy = await session.execute(
-        sa.select(uploads.c.user_id, sa.func.count()).where(queue.under_way(now)).group_by(uploads.c.user_id)
-    )
-    under_way = {row[0]: row[1] for row in busy}
-    return [Waiting(row[0], row[1], under_way.get(row[0], 0)) for row in due]
-
-
-async def claim_upload_in_turn(
-    database: Database,
-    queue: Queue,
-    choose: Callable[[Sequence[Waiting]], int | None],
-    *,
-    owner: str,
-    now: datetime,
-    lease: timedelta,
-) -> Upload | None:
-    """Take the next upload of the user that `choose` names."""
-    if not await queue.exists(database.reader, now):
-        return None
-
-    async def claim(session: AsyncSession) -> Upload | None:
-        user_id = choose(await get_waiting(session, queue, now))
-        if user_id is None:
-            return None
-        only = uploads.c.user_id == user_id
-        upload_id = await queue.claim(session, owner=owner, now=now, lease=lease, only=only)
-        return await get_upload(session, str(upload_id)) if upload_id is not None else None
-
-    return await database.unit(claim)
+async def _require_legal(
+    session: AsyncSession, upload_id: str, steps: Sequence[Transition], owner: str | None
+) -> None:
+    """Complain of whoever still has the lease, and would go where no step leads from where the upload stands."""
+    if owner is None:
+        return
+    statement = sa.select(uploads.c.state).where(uploads.c.id == upload_id, uploads.c.lease_owner == owner)
+    stands = await session.scalar(statement)
+    if stands is not None and stands not in {step.before for step in steps}:
+        raise IllegalStepError(f"no step of {steps[0].actor} leads from {stands} to {steps[0].after}")
 
 
 async def are_taken(session: AsyncSession, dataset_ids: Collection[int]) -> set[int]:
@@ -367,8 +314,22 @@ def is_interrupted(now: datetime) -> sa.ColumnElement[bool]:
 
 def is_expired(now: datetime) -> sa.ColumnElement[bool]:
     """Return the condition that an upload's owner did not come back in time."""
-    waiting = uploads.c.state.in_([UploadState.RECEIVING, UploadState.READY])
-    return sa.and_(waiting, uploads.c.expires_at < now)
+    return sa.and_(uploads.c.state.in_(CAN_EXPIRE), uploads.c.expires_at < now)
+
+
+HOLDS: dict[Condition, Callable[[datetime], sa.ColumnElement[bool]]] = {
+    Condition.WHOLE: lambda _: uploads.c.is_partial.is_(sa.false()),
+    Condition.PARTIAL: lambda _: uploads.c.is_partial.is_(sa.true()),
+    Condition.REQUESTED: lambda _: uploads.c.publish_requested.is_(sa.true()),
+    Condition.UNREQUESTED: lambda _: uploads.c.publish_requested.is_(sa.false()),
+    Condition.NOT_SENT: lambda _: sa.and_(uploads.c.sent_at.is_(None), uploads.c.dataset_id.is_(None)),
+    Condition.MAYBE_SENT: lambda _: sa.and_(uploads.c.sent_at.is_not(None), uploads.c.dataset_id.is_(None)),
+    Condition.UNWANTED: lambda _: uploads.c.cancel_requested.is_(sa.true()),
+    Condition.WANTED: lambda _: uploads.c.cancel_requested.is_(sa.false()),
+    Condition.INTERRUPTED: is_interrupted,
+    Condition.EXPIRED: is_expired,
+}
+"""What each condition of a step means for a row, at a time."""
 
 
 async def get_ids(session: AsyncSession, which: sa.ColumnElement[bool]) -> list[str]:
@@ -399,9 +360,14 @@ async def forget_user(session: AsyncSession, user_id: int, now: datetime) -> Non
     One that is being sent right now keeps what finding it on OpenML takes; it is cancelled if it did not arrive.
     """
     mine = uploads.c.user_id == user_id
-    gone = uploads.c.state.in_(HOLDS_BYTES - {UploadState.SENDING})
-    cancelled = {"state": UploadState.CANCELLED, "finished_at": now, "lease_owner": None}
-    await session.execute(sa.update(uploads).where(mine, gone).values(cancelled))
+    can_stop = await get_ids(session, sa.and_(mine, uploads.c.state.in_(CAN_STOP)))
+    cancelled = [
+        upload_id
+        for upload_id in can_stop
+        # A worker may have sent it meanwhile; what follows is for those.
+        if await set_state(session, upload_id, UploadState.CANCELLED, by=Actor.DELETION, now=now)
+    ]
+    log.info("uploads of a deleted account", user_id=user_id, cancelled=cancelled)
     sending = uploads.c.state == UploadState.SENDING
     await session.execute(sa.update(uploads).where(mine, sending).values(cancel_requested=True))
     settled = sa.and_(mine, uploads.c.state.in_(HAS_OUTCOME))

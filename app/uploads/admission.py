@@ -19,7 +19,7 @@ from app.core.errors import (
     UploadGoneError,
 )
 from app.core.settings import Settings
-from app.db import upload_room, uploads, users
+from app.db import upload_queues, upload_room, users
 from app.db.uploads import Upload
 from app.resources import Resources
 
@@ -182,5 +182,5 @@ async def require_place_in_queue(session: AsyncSession, settings: Settings) -> N
     Raises:
         TooBusyError: as it says.
     """
-    if await uploads.get_queue_length(session) >= settings.uploads_waiting:
+    if await upload_queues.get_queue_length(session) >= settings.uploads_waiting:
         raise TooBusyError(retry_after_seconds=QUEUE_RETRY_SECONDS)

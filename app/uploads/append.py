@@ -30,7 +30,8 @@ from app.core.errors import (
 from app.core.senders import Sender
 from app.db import upload_parts, upload_room, uploads, users
 from app.db.engine import now_of, wake_after_commit
-from app.db.uploads import Upload, UploadState
+from app.db.upload_states import GIVEN_UP, Actor, UploadState
+from app.db.uploads import Upload
 from app.events.wakeups import UPLOADS, upload_topic
 from app.resources import Resources
 from app.storage.parts import Part, PartWriter
@@ -99,7 +100,7 @@ def is_gone(upload: Upload, now: datetime) -> bool:
 
 def has_all_bytes(upload: Upload) -> bool:
     """Say whether nothing is missing of the file any more."""
-    return upload.state not in {UploadState.RECEIVING, UploadState.CANCELLED, UploadState.FAILED}
+    return upload.state != UploadState.RECEIVING and upload.state not in GIVEN_UP
 
 
 async def require_nothing(upload: Upload, chunk: Chunk) -> None:
@@ -172,8 +173,8 @@ async def _end_too_long(resources: Resources, upload: Upload) -> None:
             session,
             upload.id,
             UploadState.FAILED,
+            by=Actor.OWNER,
             now=now_of(session),
-            only_from={UploadState.RECEIVING},
             detail=problem.detail,
             values={"error": problem.record(), "expires_at": None},
         )
@@ -226,7 +227,7 @@ async def _why_not_taken(
 ) -> Problem:
     async with resources.database.session() as session:
         upload = await uploads.get_upload(session, upload_id)
-    if upload is None or upload.state in {UploadState.CANCELLED, UploadState.FAILED}:
+    if upload is None or upload.state in GIVEN_UP:
         return UploadGoneError()
     received = upload.received_bytes or 0
     if was_ours and upload.state == UploadState.RECEIVING:
@@ -365,6 +366,7 @@ class _Append:
                 session,
                 self._upload.id,
                 UploadState.VERIFYING,
+                by=Actor.RECEIVER,
                 now=now,
                 owner=self._owner,
                 available_at=now,

@@ -17,7 +17,8 @@ from app.core.errors import (
 )
 from app.db import upload_parts, uploads, users
 from app.db.engine import wake_after_commit
-from app.db.uploads import NewUpload, Upload, UploadState
+from app.db.upload_states import Actor, UploadState
+from app.db.uploads import NewUpload, Upload
 from app.events.wakeups import upload_topic
 from app.resources import Resources
 from app.uploads.admission import require_place_in_queue
@@ -101,8 +102,8 @@ async def _join(session: AsyncSession, new: NewUpload, parts: Sequence[Upload]) 
             session,
             part.id,
             UploadState.JOINED,
+            by=Actor.OWNER,
             now=new.created_at,
-            only_from={UploadState.RECEIVING},
             values={"joined_into": new.id, "expires_at": None, "reserved_bytes": 0, "stored_bytes": 0},
         )
         if not moved:

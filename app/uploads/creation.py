@@ -21,7 +21,8 @@ from app.core.errors import (
 )
 from app.db import receivers, uploads, users
 from app.db.engine import wake_after_commit
-from app.db.uploads import NewUpload, Upload, UploadState
+from app.db.upload_states import Actor, UploadState
+from app.db.uploads import NewUpload, Upload
 from app.events.wakeups import UPLOADS
 from app.resources import Resources
 from app.tabular import format_of
@@ -234,6 +235,7 @@ async def finish(session: AsyncSession, new: NewUpload, *, total_bytes: int = 0)
         session,
         new.id,
         UploadState.VERIFYING,
+        by=Actor.OWNER,
         now=new.created_at,
         available_at=new.created_at,
         values={

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.errors import MalformedBodyError
 from app.db import upload_parts, uploads
 from app.db.engine import wake_after_commit
-from app.db.uploads import UploadState
+from app.db.upload_states import Actor, UploadState
 from app.events.wakeups import upload_topic
 from app.resources import Resources
 
@@ -26,9 +26,9 @@ async def end_interrupted(resources: Resources, upload_id: str) -> bool:
             session,
             upload_id,
             UploadState.FAILED,
-            now=now,
             # It may go on or have ended in this very moment; then its bytes are needed.
-            only_if=uploads.is_interrupted(now),
+            by=Actor.JANITOR,
+            now=now,
             detail=problem.detail,
             values={"error": problem.record(), "idempotency_key": None},
         )

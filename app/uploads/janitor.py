@@ -8,8 +8,7 @@ import structlog
 from app.core.errors import UploadGoneError
 from app.db import upload_parts, uploads
 from app.db.engine import wake_after_commit
-from app.db.upload_states import CAN_RETRY
-from app.db.uploads import HOLDS_BYTES, UploadState
+from app.db.upload_states import CAN_RETRY, HOLDS_BYTES, Actor, UploadState
 from app.events.wakeups import upload_topic
 from app.resources import Resources
 from app.uploads.interrupted import end_interrupted
@@ -49,9 +48,9 @@ async def end_expired_uploads(resources: Resources) -> None:
                 session,
                 upload_id,
                 UploadState.FAILED,
-                now=now,
                 # Its owner may have come back in this very moment; then its bytes are needed.
-                only_if=uploads.is_expired(now),
+                by=Actor.JANITOR,
+                now=now,
                 detail=problem.detail,
                 values={"error": problem.record(), "expires_at": None},
             )

@@ -34,9 +34,10 @@ from app.core.errors import (
     UnauthorizedError,
 )
 from app.core.tasks import heed_cancellation
-from app.db import uploads, users
+from app.db import upload_queues, uploads, users
 from app.db.engine import wake_after_commit
-from app.db.uploads import ENDED, Upload, UploadState
+from app.db.upload_states import ENDED, Actor, UploadState
+from app.db.uploads import Upload
 from app.events.wakeups import PUBLISHED, upload_topic
 from app.mail.messages import MailKind
 from app.openml import xml
@@ -61,7 +62,7 @@ from app.uploads.append import expiry
 from app.uploads.conversion import Converter, TryAgainError
 from app.uploads.leftovers import bytes_to_keep, forget_bytes, get_parts, tidy_up_after
 from app.uploads.notices import tell_owner
-from app.uploads.service import release
+from app.uploads.release import release
 from app.uploads.working_space import NO_ROOM, require_working_room
 from app.worker.leases import Lease, LeaseLostError
 from app.worker.loops import back_off
@@ -196,6 +197,7 @@ class Publication:
             session,
             self._upload.id,
             UploadState.READY,
+            by=Actor.PUBLISHER,
             now=self._now(),
             owner=self._owner,
             available_at=self._now(),
@@ -432,7 +434,7 @@ class Publication:
 
         async def wait(session: AsyncSession) -> None:
             at, progress = self._now() + pause, waits if needs_room else None
-            if not await uploads.set_retry(
+            if not await upload_queues.set_retry(
                 session, self._upload.id, owner=self._owner, at=at, progress=progress
             ):
                 raise LeaseLostError
@@ -475,6 +477,7 @@ class Publication:
                 session,
                 self._upload.id,
                 state,
+                by=Actor.PUBLISHER,
                 now=now,
                 owner=self._owner,
                 available_at=now if release else None,

@@ -5,16 +5,14 @@ from functools import partial
 from typing import Any
 
 from app.core.errors import ERRORS_SHOWN, UploadGoneError, UploadStateError, ValidationFailedError
-from app.db.uploads import Upload, UploadState
+from app.db.upload_states import BEFORE_PREVIEW, CHECKED_AT_ONCE, WITHOUT_PREVIEW, UploadState
+from app.db.uploads import Upload
 from app.resources import Resources
 from app.tabular import ProfilePage, read_profile
 from app.tabular.profile.overrides import OverrideViolation, override_violations
 from app.uploads.metadata import given
 from app.uploads.schemas import PreviewColumnResponse, PreviewResponse
 
-NOT_YET = frozenset({UploadState.RECEIVING, UploadState.VERIFYING})
-CHECKED_AT_ONCE = frozenset({UploadState.READY, UploadState.FAILED})
-"""States in which declared types are checked against the profile while the owner waits."""
 ROLES = ("def_tar_att", "row_id_attribute", "ignore_attribute")
 LONGEST_NAME = 200
 
@@ -28,7 +26,7 @@ async def show_preview(
         UploadStateError: the table is not profiled yet, or never will be.
         UploadGoneError: the preview went with the bytes.
     """
-    if upload.state in NOT_YET:
+    if upload.state in BEFORE_PREVIEW:
         raise UploadStateError("There is no preview yet: the bytes are still coming in, or being looked at.")
     if _is_gone(upload):
         raise UploadGoneError("The bytes of this upload are gone, and the preview with them.")
@@ -45,7 +43,7 @@ async def show_preview(
 
 
 def _is_gone(upload: Upload) -> bool:
-    return upload.dataset_id is not None or upload.state in {UploadState.DUPLICATE, UploadState.CANCELLED}
+    return upload.dataset_id is not None or upload.state in WITHOUT_PREVIEW
 
 
 def _no_preview(upload: Upload) -> UploadStateError:

@@ -7,9 +7,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import ProcessingFailedError
-from app.db import task_requests, uploads
+from app.db import task_requests, upload_queues, uploads
 from app.db.engine import wake_after_commit
-from app.db.uploads import TO_WATCH, Upload, UploadState
+from app.db.upload_queues import TO_WATCH
+from app.db.upload_states import Actor, UploadState
+from app.db.uploads import Upload
 from app.events.wakeups import TASKS, upload_topic
 from app.mail.messages import MailKind
 from app.openml.errors import UpstreamError
@@ -31,7 +33,9 @@ async def watch_one(resources: Resources, *, owner: str) -> bool:
     """Ask OpenML about the next dataset that is due; False if there is none."""
     length = timedelta(seconds=resources.settings.lease_seconds)
     now = resources.database.now()
-    upload = await uploads.claim_upload(resources.database, TO_WATCH, owner=owner, now=now, lease=length)
+    upload = await upload_queues.claim_upload(
+        resources.database, TO_WATCH, owner=owner, now=now, lease=length
+    )
     if upload is None or upload.dataset_id is None:
         return False
     lease = Lease(resources.database, TO_WATCH, upload.id, owner, length, until=now + length)
@@ -68,6 +72,7 @@ async def _note(
             session,
             upload.id,
             UploadState.FAILED,
+            by=Actor.WATCHER,
             now=now,
             owner=owner,
             detail=problem.detail,
@@ -78,13 +83,21 @@ async def _note(
         wake_after_commit(session, TASKS)
         url = resources.openml.dataset_url(info.dataset_id)
         await tell_owner(session, upload, MailKind.DATASET_ACTIVE, dataset_url=url)
-        return await uploads.set_state(session, upload.id, UploadState.ACTIVE, now=now, owner=owner)
+        return await uploads.set_state(
+            session, upload.id, UploadState.ACTIVE, by=Actor.WATCHER, now=now, owner=owner
+        )
     at = _next_look(upload, now)
     if upload.state == UploadState.PUBLISHED:
         return await uploads.set_state(
-            session, upload.id, UploadState.PROCESSING, now=now, owner=owner, available_at=at
+            session,
+            upload.id,
+            UploadState.PROCESSING,
+            by=Actor.WATCHER,
+            now=now,
+            owner=owner,
+            available_at=at,
         )
-    return await uploads.set_retry(session, upload.id, owner=owner, at=at)
+    return await upload_queues.set_retry(session, upload.id, owner=owner, at=at)
 
 
 def _problem_of(upload: Upload, info: DatasetInfo) -> ProcessingFailedError | None:

@@ -5,8 +5,8 @@ from datetime import timedelta
 
 import structlog
 
-from app.db import uploads
-from app.db.uploads import TO_PUBLISH
+from app.db import upload_queues
+from app.db.upload_queues import TO_PUBLISH
 from app.events.wakeups import upload_topic
 from app.resources import Resources
 from app.uploads.conversion import Converter
@@ -21,7 +21,7 @@ async def publish_one(resources: Resources, turns: Turns, converter: Converter, 
     """Take the next upload that is due one or more states further; False if there is none."""
     length = timedelta(seconds=resources.settings.lease_seconds)
     now = resources.database.now()
-    upload = await uploads.claim_upload_in_turn(
+    upload = await upload_queues.claim_upload_in_turn(
         resources.database, TO_PUBLISH, turns.next, owner=owner, now=now, lease=length
     )
     if upload is None:

@@ -22,7 +22,8 @@ from app.core.multipart import PartEnd, PartEvent, PartStart
 from app.db import upload_parts, uploads, users
 from app.db.engine import now_of, wake_after_commit
 from app.db.receivers import RECEIVER_LEASE
-from app.db.uploads import NewUpload, UploadState
+from app.db.upload_states import Actor, UploadState
+from app.db.uploads import NewUpload
 from app.events.wakeups import UPLOADS
 from app.resources import Resources
 from app.storage.parts import Part
@@ -181,6 +182,7 @@ class FormReceiver:
                 session,
                 upload_id,
                 UploadState.VERIFYING,
+                by=Actor.RECEIVER,
                 now=now,
                 owner=self._owner,
                 available_at=now,
@@ -212,6 +214,7 @@ class FormReceiver:
                 session,
                 upload_id,
                 UploadState.FAILED,
+                by=Actor.RECEIVER,
                 now=now_of(session),
                 owner=self._owner,
                 detail=problem.detail,

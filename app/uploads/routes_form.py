@@ -35,11 +35,11 @@ from app.openml.licences import LICENCES
 from app.openml.repairs import RepairResponse
 from app.resources import Resources
 from app.tabular import SUFFIXES
-from app.uploads import service
 from app.uploads.admission import admit
 from app.uploads.creation import FormKey, find_by_form_key
 from app.uploads.described import FORM
 from app.uploads.metadata import METADATA_BYTES
+from app.uploads.outcome import wait_for_outcome
 from app.uploads.receive import FormReceiver
 from app.uploads.schemas import (
     DraftResponse,
@@ -135,7 +135,12 @@ async def upload_dataset(
         response.status_code = status.HTTP_202_ACCEPTED
         response.headers.update({"Location": path, "Preference-Applied": "respond-async"})
         return UploadAcceptedResponse(upload_id=upload_id, status_path=path)
-    published_id, outcome = await service.wait_for_outcome(resources, upload_id)
+    published_id, outcome = await wait_for_outcome(
+        resources.database.reader,
+        resources.watched,
+        upload_id,
+        seconds=resources.settings.upload_wait_seconds,
+    )
     dataset_id = outcome.dataset_id or 0
     return UploadResponse(
         id=dataset_id,

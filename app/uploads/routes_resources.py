@@ -20,7 +20,7 @@ from app.core.errors import (
     ValidationFailedError,
 )
 from app.core.http import declare
-from app.db.uploads import ENDED, UploadState
+from app.db.upload_states import ENDED, UploadState
 from app.deps import CountedUploaderDep, ResourcesDep, SessionDep
 from app.uploads import service
 from app.uploads import status as upload_status

@@ -16,7 +16,7 @@ from pydantic import (
 
 from app.core.errors import ERRORS_SHOWN
 from app.core.problem_schema import ProblemDocument, ShownAs
-from app.db.uploads import UploadState
+from app.db.upload_states import UploadState
 from app.openml.description import require_ignorable
 from app.openml.fields import (
     Ascii64,

@@ -1,8 +1,6 @@
 """The life of an upload around its bytes: described, published, tried again, cancelled, waited for."""
 
-import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -11,40 +9,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import (
     NotFoundError,
-    StillWorkingError,
     UploadGoneError,
     UploadStateError,
-    problem_from_record,
 )
 from app.db import upload_parts, uploads, users
 from app.db.engine import now_of, wake_after_commit
-from app.db.upload_states import CAN_RETRY
-from app.db.uploads import HAS_OUTCOME, Outcome, Upload, UploadState
+from app.db.upload_states import BEFORE_PUBLISH, CAN_CHANGE, CAN_RETRY, CAN_STOP, Actor, UploadState
+from app.db.uploads import Upload
 from app.events.wakeups import UPLOADS, upload_topic
 from app.resources import Resources
 from app.uploads.append import expiry
 from app.uploads.metadata import MOST_WARNINGS, Judged, given, judge, merge
 from app.uploads.preview import require_possible_choices
+from app.uploads.release import release
 
-TWIN_PAUSE = timedelta(seconds=2)
-"""How often an upload that waits for another one of the same file looks what became of that."""
 JUDGED_AGAIN = 5
 """How often a change is judged where other processes change the same upload meanwhile."""
-LOOK_SECONDS = 15.0
-"""How often a waiting request looks at the row though nobody woke it."""
-CAN_STOP = frozenset(
-    {
-        UploadState.RECEIVING,
-        UploadState.VERIFYING,
-        UploadState.READY,
-        UploadState.RECEIVED,
-        UploadState.CHECKED,
-        UploadState.CONVERTED,
-    }
-)
-"""States in which OpenML has nothing of the upload."""
-CAN_CHANGE = frozenset({UploadState.RECEIVING, UploadState.VERIFYING, UploadState.READY, UploadState.FAILED})
-BEFORE_PUBLISH = CAN_CHANGE - {UploadState.FAILED}
 Write = Callable[[AsyncSession, Upload, Judged], Awaitable[None]]
 """What is written of an upload that was judged; it may be called again where others changed the same rows."""
 
@@ -206,46 +186,6 @@ async def publish_upload(
     )
 
 
-async def release(
-    session: AsyncSession, upload: Upload, *, now: datetime, owner: str | None = None
-) -> UploadState | None:
-    """Let a verified upload go to OpenML, unless its user published the same file under the same name before.
-
-    If another upload of it is on its way there, this one waits in the queue, with its bytes: that one may fail. The
-    transaction has locked the user, so that of two equal uploads at once the second sees the first. Returns the state
-    that the upload is in now, None if it has moved on meanwhile.
-    """
-    description = upload.description or {}
-    twin = None
-    if upload.received_sha256 and not description.get("allow_duplicate"):
-        twin = await uploads.get_twin(
-            session, upload.user_id, sha256=upload.received_sha256, name=description.get("dataset_name")
-        )
-    is_published = twin is not None and twin.dataset_id is not None
-    state = UploadState.DUPLICATE if is_published else UploadState.RECEIVED
-    values = {"duplicate_of": twin.id if twin else None, "expires_at": None}
-    look_at = now + TWIN_PAUSE if twin else now
-    if upload.state == state and owner is not None:
-        # It waits already: no step that anybody wants to see again and again, and no attempt that came to nothing.
-        waits = await uploads.set_values(
-            session, upload.id, {**values, "attempts": 0}, only_in={state}, owner=owner
-        ) and await uploads.set_retry(session, upload.id, owner=owner, at=look_at)
-        return state if waits else None
-    moved = await uploads.set_state(
-        session,
-        upload.id,
-        state,
-        now=now,
-        owner=owner,
-        only_from={UploadState.VERIFYING, UploadState.READY, UploadState.RECEIVED},
-        available_at=None if is_published else look_at,
-        values=values,
-    )
-    wake_after_commit(session, UPLOADS)
-    wake_after_commit(session, upload_topic(upload.id))
-    return state if moved else None
-
-
 async def retry_upload(
     resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
 ) -> None:
@@ -278,8 +218,8 @@ async def retry_upload(
             session,
             upload.id,
             UploadState.VERIFYING,
+            by=Actor.OWNER,
             now=now,
-            only_from={UploadState(upload.state)},
             available_at=now,
             values={
                 "description": metadata.values,
@@ -310,8 +250,8 @@ async def _look_again(session: AsyncSession, upload: Upload, judged: Judged, *, 
         session,
         upload.id,
         UploadState.SENDING,
+        by=Actor.OWNER,
         now=now,
-        only_from={UploadState.FAILED},
         available_at=now,
         values={"error": None, "finished_at": None, "cancel_requested": False},
     )
@@ -377,8 +317,8 @@ async def _stop(session: AsyncSession, *, user_id: int, upload_id: str) -> list[
             session,
             upload.id,
             UploadState.CANCELLED,
+            by=Actor.OWNER,
             now=now_of(session),
-            only_from=CAN_STOP,
             values={"expires_at": None},
         )
         if not stopped:
@@ -411,32 +351,3 @@ def _not_now(upload: Upload) -> UploadStateError:
             else "This is a part of a file; join it with the others (Upload-Concat: final), and publish that."
         )
     return UploadStateError(f"The upload is on its way to OpenML ({upload.state}).")
-
-
-async def wait_for_outcome(resources: Resources, upload_id: str) -> tuple[str, Outcome]:
-    """Return how the upload was published, and which one that was: it may have been an earlier one of the same file.
-
-    Raises:
-        Problem: why it was not, as the worker wrote it down.
-        StillWorkingError: it takes longer than a request may wait; the upload goes on.
-    """
-    deadline = time.monotonic() + resources.settings.upload_wait_seconds
-    asked_for = upload_id
-    with ExitStack() as stack:
-        listener = stack.enter_context(resources.watched.listen(upload_id))
-        while time.monotonic() < deadline:
-            outcome = await uploads.get_outcome(resources.database.reader, upload_id)
-            if outcome and outcome.state == UploadState.FAILED and outcome.error:
-                raise problem_from_record(outcome.error, upload_id=upload_id)
-            if outcome and outcome.state == UploadState.CANCELLED:
-                raise UploadGoneError("The upload was cancelled.", upload_id=upload_id)
-            if outcome and outcome.state == UploadState.DUPLICATE and outcome.duplicate_of:
-                upload_id = outcome.duplicate_of
-                listener = stack.enter_context(resources.watched.listen(upload_id))
-                continue
-            if outcome and outcome.state in HAS_OUTCOME:
-                return upload_id, outcome
-            await listener.wait(seconds=min(LOOK_SECONDS, max(deadline - time.monotonic(), 0)))
-    raise StillWorkingError(
-        "The upload is safe and still being published; look for it on OpenML in a while.", upload_id=asked_for
-    )

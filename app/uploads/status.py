@@ -7,8 +7,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import NotFoundError, problem_from_record
 from app.db import upload_views
+from app.db.upload_states import TO_PUBLISH, UploadState
 from app.db.upload_views import UploadEvent, UploadView
-from app.db.uploads import UploadState
 from app.openml.client import OpenMLClient
 from app.openml.repairs import RepairResponse
 from app.resources import Resources
@@ -20,17 +20,6 @@ from app.uploads.schemas import (
     UploadsResponse,
     UploadStatusResponse,
 )
-
-MOVES = frozenset(
-    {
-        UploadState.VERIFYING,
-        UploadState.RECEIVED,
-        UploadState.CHECKED,
-        UploadState.CONVERTED,
-        UploadState.SENDING,
-    }
-)
-"""States in which a worker reports how far it is."""
 
 
 async def list_uploads(
@@ -116,7 +105,7 @@ def progress_of(upload: UploadView) -> ProgressResponse | None:
         return ProgressResponse(
             phase="receiving", bytes=upload.received_bytes or 0, total_bytes=upload.total_bytes, rows=None
         )
-    if upload.state in MOVES and upload.progress:
+    if upload.state in TO_PUBLISH and upload.progress:
         return ProgressResponse.model_validate(upload.progress)
     return None
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from app.core.errors import DatabaseUnavailableError, NotFoundError
-from app.db.uploads import ENDED
+from app.db.upload_states import ENDED
 from app.resources import Resources
 from app.uploads.schemas import UploadEventResponse, UploadStatusResponse
 from app.uploads.status import follow_upload

@@ -23,7 +23,8 @@ from app.db import account_states
 from app.db.engine import Database, wake_after_commit
 from app.db.tables import account_states as account_states_table
 from app.db.tables import uploads
-from app.db.uploads import IN_WORK, UploadState, claim_upload
+from app.db.upload_queues import IN_WORK, claim_upload
+from app.db.upload_states import UploadState
 from app.events.wakeups import Wakeups
 from tests.conftest import LONG, Person, Running, eventually, insert_person, running
 

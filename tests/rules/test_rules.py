@@ -77,6 +77,19 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
         ("app/uploads/pipeline.py", "values = {'lease_owner': None}"),
         ("app/db/users.py", "sa.update(uploads).values(available_at=now)"),
     ],
+    "rule_upload_steps": [
+        (
+            "app/uploads/janitor.py",
+            "sa.update(uploads).where(uploads.c.id == one).values(state=UploadState.FAILED)",
+        ),
+        ("app/db/upload_parts.py", "sa.insert(tables.uploads).values({'state': state, 'id': one})"),
+        ("app/uploads/service.py", "values = {'state': UploadState.CANCELLED}"),
+        ("app/db/uploads.py", "async def forget_user():\n    sa.update(uploads).values(state=gone)"),
+        ("app/uploads/append.py", "upload.state in {UploadState.CANCELLED, UploadState.FAILED}"),
+        ("app/uploads/append.py", "uploads.c.state.in_([UploadState.RECEIVING, UploadState.READY])"),
+        ("app/uploads/watch.py", "upload.state in ('active', 'failed')"),
+        ("app/db/upload_room.py", "gone = HOLDS_BYTES - {UploadState.SENDING}"),
+    ],
     "rule_one_server": [
         ("app/cli.py", "import uvicorn\nuvicorn.run(create_app)"),
         ("app/cli.py", "from uvicorn import Config, Server"),
@@ -144,6 +157,17 @@ KEEPS: dict[str, list[tuple[str, str]]] = {
     "rule_lease_owner": [
         ("app/uploads/pipeline.py", "uploads.set_state(session, available_at=now)"),
         ("app/db/queue.py", "values = {'lease_owner': None}"),
+    ],
+    "rule_upload_steps": [
+        (
+            "app/db/uploads.py",
+            "async def set_state():\n    sa.update(uploads).values(state=state, finished_at=now)",
+        ),
+        ("app/db/upload_states.py", "GIVEN_UP = frozenset({UploadState.FAILED, UploadState.CANCELLED})"),
+        ("app/db/task_requests.py", "sa.update(task_requests).values(state='made')"),
+        ("app/uploads/service.py", "only_in={UploadState.SENDING}\nupload.state in CAN_STOP"),
+        ("app/openml/client.py", "words = ('active', 'in_preparation', 'deactivated')"),
+        ("app/uploads/status.py", "document = {'state': upload.state, 'id': upload.id}"),
     ],
     "rule_one_server": [
         ("app/core/serving.py", "import uvicorn"),

@@ -11,10 +11,11 @@ from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import uploads as statements
 from app.db.tables import upload_events, upload_parts, uploads
-from app.db.uploads import UploadState
+from app.db.upload_states import UploadState
 from app.uploads.janitor import clean_up
 from app.uploads.metadata import METADATA_BYTES, MOST_WARNINGS
 from tests.conftest import Person, Running, insert_person, running
+from tests.upload_rows import put_in
 from tests.uploads.test_data_upload import CSV, spool
 from tests.uploads.test_resources import (
     METADATA,
@@ -209,17 +210,16 @@ async def test_account_when_deleted_then_nothing_of_its_uploads_is_left(
             path = path_of(await app.client.post("/uploads", headers=headers))
             await send(app, person, path, CSV)
             async with app.resources.database.session() as session:
-                await statements.set_state(
+                await put_in(
                     session,
                     path.rpartition("/")[2],
                     state,
-                    now=utc_now(),
+                    at=utc_now(),
                     detail="Row 1 has 'secret'.",
-                    values={
-                        "error": {"detail": "secret"},
-                        "warnings": ["secret"],
-                        "repairs": [{"x": "secret"}],
-                    },
+                    error={"detail": "secret"},
+                    warnings=["secret"],
+                    repairs=[{"x": "secret"}],
+                    finished_at=utc_now() if state == UploadState.FAILED else None,
                 )
 
         deleted = await app.client.post("/delete", json={"password": person.password}, headers=person.headers)

@@ -14,7 +14,7 @@ from app.core.settings import Settings
 from app.db import upload_room
 from app.db import uploads as statements
 from app.db.tables import upload_parts
-from app.db.uploads import UploadState
+from app.db.upload_states import UploadState
 from app.uploads.janitor import clean_up
 from tests.conftest import MakePerson, Person, Running, insert_person, running
 from tests.uploads.test_data_upload import CSV, spool

@@ -13,7 +13,7 @@ import pytest
 from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import uploads
-from app.db.uploads import UploadState
+from app.db.upload_states import UploadState
 from tests.conftest import Person, Running, insert_person, running
 from tests.uploads.test_data_upload import CSV, spool
 from tests.uploads.test_resources import path_of, reach, sha256, state_of

@@ -13,11 +13,13 @@ from app.core.settings import Settings
 from app.db import uploads
 from app.db.tables import outbox, upload_events
 from app.db.tables import uploads as table
-from app.db.uploads import NewUpload, UploadState
+from app.db.upload_states import UploadState
+from app.db.uploads import NewUpload
 from app.uploads import pipeline
 from app.uploads.processing import watch_one
 from tests.conftest import MakePerson, Person, Running, eventually, insert_person, running
 from tests.forwarder import Forwarder
+from tests.upload_rows import put_in
 from tests.uploads.test_data_upload import form
 from tests.uploads.test_faults import openml, published, switch_on
 from tests.upstream import Upstream
@@ -78,11 +80,8 @@ def die_sending(app: Running, openml: httpx.AsyncClient, monkeypatch: pytest.Mon
         done = await meanwhile()
         monkeypatch.setattr(pipeline, "FIRST_PAUSE_SECONDS", 0.3)
         now = app.resources.database.now()
-        values = {"newest_before": newest, "sent_at": now, "attempts": 0}
         async with app.resources.database.session() as session:
-            assert await uploads.set_state(
-                session, upload_id, UploadState.SENDING, now=now, available_at=now, values=values
-            )
+            await put_in(session, upload_id, UploadState.SENDING, at=now, newest_before=newest, sent_at=now)
         return address, done
 
     return bring
@@ -200,9 +199,7 @@ async def test_dataset_when_its_watcher_was_overtaken_then_no_mail_and_no_step_o
                 new = NewUpload("0" * 32, person.id, "a.csv", "csv", now, now)
                 new = new._replace(description={"notify": True, "dataset_name": "a"})
                 await uploads.add_upload(session, new)
-                assert await uploads.set_state(
-                    session, new.id, state, now=now, available_at=now, values={"dataset_id": dataset_id}
-                )
+                await put_in(session, new.id, state, at=now, dataset_id=dataset_id)
             watching = asyncio.create_task(watch_one(app.resources, owner="late"))
 
             async def is_claimed() -> bool | None:

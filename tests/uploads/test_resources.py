@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db.tables import upload_parts, uploads
-from app.db.uploads import UploadState
+from app.db.upload_states import UploadState
 from app.uploads.janitor import clean_up
 from tests.conftest import MakePerson, Person, Running, eventually, insert_person, running
 from tests.engines import ENGINES

@@ -14,7 +14,7 @@ import pytest
 from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import uploads
-from app.db.uploads import UploadState
+from app.db.upload_states import UploadState
 from tests.conftest import MakePerson, Person, Running, insert_person, running
 from tests.uploads.test_data_upload import CSV, spool
 from tests.uploads.test_resources import (

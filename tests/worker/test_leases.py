@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.settings import Settings
-from app.db import account_tokens, logins, outbox, task_requests, uploads, users
+from app.db import account_tokens, logins, outbox, task_requests, upload_queues, uploads, users
 from app.db.engine import Database, wake_after_commit
 from app.db.queue import Queue
 from app.db.tables import outbox as outbox_table
@@ -21,10 +21,13 @@ from app.db.tables import task_requests as requests_table
 from app.db.tables import upload_events
 from app.db.tables import uploads as uploads_table
 from app.db.upload_parts import add_parts, take_writer
-from app.db.uploads import IN_WORK, TO_PUBLISH, TO_RECEIVE, TO_WATCH, NewUpload, UploadState
+from app.db.upload_queues import IN_WORK, TO_PUBLISH, TO_RECEIVE, TO_WATCH
+from app.db.upload_states import Actor, UploadState
+from app.db.uploads import NewUpload
 from app.storage.parts import Part
 from app.worker.leases import Lease, LeaseLostError
 from tests.conftest import Person, Running
+from tests.upload_rows import put_in
 
 LENGTH = timedelta(minutes=1)
 SHORT = timedelta(seconds=0.6)
@@ -45,7 +48,7 @@ async def add_upload(app: Running, person: Person, state: UploadState, now: date
         )
         await uploads.add_upload(session, new)
         if state != UploadState.RECEIVING:
-            assert await uploads.set_state(session, ROW, state, now=now, available_at=now)
+            await put_in(session, ROW, state, at=now)
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,9 @@ def _upload_in(state: UploadState) -> Callable[[Running, Person, datetime], Awai
 
 
 def _move_to(
-    state: UploadState, **options: Any
+    state: UploadState, by: Actor, **options: Any
 ) -> Callable[[AsyncSession, Any, str, datetime], Awaitable[bool]]:
-    return lambda s, row, owner, now: uploads.set_state(s, row, state, now=now, owner=owner, **options)
+    return lambda s, row, owner, now: uploads.set_state(s, row, state, by=by, now=now, owner=owner, **options)
 
 
 MAILS = Case(
@@ -105,12 +108,12 @@ PUBLISH = Case(
     uploads_table,
     _upload_in(UploadState.VERIFYING),
     {
-        "moved": _move_to(UploadState.RECEIVED),
-        "failed": _move_to(UploadState.FAILED, values={"error": {"slug": "s"}}),
+        "moved": _move_to(UploadState.RECEIVED, Actor.PUBLISHER),
+        "failed": _move_to(UploadState.FAILED, Actor.PUBLISHER, values={"error": {"slug": "s"}}),
         "changed": lambda s, row, owner, _: uploads.set_values(
             s, row, {"row_count": 1}, only_in=VERIFYING, owner=owner
         ),
-        "retry": lambda s, row, owner, now: uploads.set_retry(s, row, owner=owner, at=now),
+        "retry": lambda s, row, owner, now: upload_queues.set_retry(s, row, owner=owner, at=now),
     },
 )
 WATCH = Case(
@@ -118,22 +121,25 @@ WATCH = Case(
     uploads_table,
     _upload_in(UploadState.PUBLISHED),
     {
-        "active": _move_to(UploadState.ACTIVE),
-        "failed": _move_to(UploadState.FAILED),
-        "retry": lambda s, row, owner, now: uploads.set_retry(s, row, owner=owner, at=now),
+        "active": _move_to(UploadState.ACTIVE, Actor.WATCHER),
+        "failed": _move_to(UploadState.FAILED, Actor.WATCHER),
+        "retry": lambda s, row, owner, now: upload_queues.set_retry(s, row, owner=owner, at=now),
     },
 )
 RECEIVE = Case(
     TO_RECEIVE,
     uploads_table,
     _upload_in(UploadState.RECEIVING),
-    {"accepted": _move_to(UploadState.VERIFYING), "failed": _move_to(UploadState.FAILED)},
+    {
+        "accepted": _move_to(UploadState.VERIFYING, Actor.RECEIVER),
+        "failed": _move_to(UploadState.FAILED, Actor.RECEIVER),
+    },
 )
 CASES = {"mails": MAILS, "tasks": TASKS, "publish": PUBLISH, "watch": WATCH, "receive": RECEIVE}
 
 
 def test_queues_when_listed_then_each_is_tried_here() -> None:
-    modules = (outbox, task_requests, uploads)
+    modules = (outbox, task_requests, upload_queues)
     known = {id(value) for module in modules for value in vars(module).values() if isinstance(value, Queue)}
 
     assert known == {id(case.queue) for case in CASES.values()} | {id(IN_WORK)}
@@ -374,10 +380,9 @@ async def test_upload_when_it_stands_elsewhere_or_was_renewed_then_it_is_not_mov
     before = await everything(database)
 
     async with database.session() as session:
-        failed, ready = UploadState.FAILED, {UploadState.READY}
-        interrupted = uploads.is_interrupted(late)
-        assert not await uploads.set_state(session, ROW, failed, now=late, only_if=interrupted)
-        assert not await uploads.set_state(session, ROW, failed, now=late, only_from=ready)
+        failed, received = UploadState.FAILED, UploadState.RECEIVED
+        assert not await uploads.set_state(session, ROW, failed, by=Actor.JANITOR, now=late)
+        assert not await uploads.set_state(session, ROW, received, by=Actor.OWNER, now=late)
 
     assert await everything(database) == before
 

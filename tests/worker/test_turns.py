@@ -6,10 +6,13 @@ import pytest
 
 from app.core.clock import utc_now
 from app.core.settings import Settings
-from app.db import uploads
-from app.db.uploads import TO_PUBLISH, NewUpload, UploadState
+from app.db import upload_queues, uploads
+from app.db.upload_queues import TO_PUBLISH
+from app.db.upload_states import Actor, UploadState
+from app.db.uploads import NewUpload
 from app.worker.fair_scheduling import Turns
 from tests.conftest import Running
+from tests.upload_rows import put_in
 
 
 async def add(app: Running, user_id: int, count: int, *, minutes_ago: int) -> None:
@@ -28,7 +31,7 @@ async def add(app: Running, user_id: int, count: int, *, minutes_ago: int) -> No
                     available_at=now,
                 ),
             )
-            await uploads.set_state(session, upload_id, UploadState.RECEIVED, now=now, available_at=now)
+            await put_in(session, upload_id, UploadState.RECEIVED, at=now)
 
 
 @pytest.fixture
@@ -44,7 +47,7 @@ async def test_uploads_when_one_user_has_many_then_others_come_in_turn(app: Runn
     served = []
 
     async def claim(owner: str) -> str | None:
-        upload = await uploads.claim_upload_in_turn(
+        upload = await upload_queues.claim_upload_in_turn(
             database, TO_PUBLISH, turns.next, owner=owner, now=utc_now(), lease=timedelta(minutes=5)
         )
         if upload is None:
@@ -56,7 +59,9 @@ async def test_uploads_when_one_user_has_many_then_others_come_in_turn(app: Runn
     async def finish(upload_id: str | None, owner: str) -> None:
         assert upload_id is not None
         async with database.session() as session:
-            await uploads.set_state(session, upload_id, UploadState.FAILED, now=utc_now(), owner=owner)
+            assert await uploads.set_state(
+                session, upload_id, UploadState.FAILED, by=Actor.PUBLISHER, now=utc_now(), owner=owner
+            )
 
     for _ in range(5):
         await finish(await claim("w"), "w")

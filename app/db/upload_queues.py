@@ -1,0 +1,99 @@
+"""The queues of uploads: those that come in, those to publish, those that OpenML processes; and claiming from them."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import upload_states
+from app.db.engine import Database
+from app.db.queue import Queue, Waiting
+from app.db.tables import UtcDateTime, uploads
+from app.db.uploads import Upload, get_upload
+
+TO_RECEIVE = Queue(uploads, upload_states.TO_RECEIVE)
+TO_PUBLISH = Queue(uploads, upload_states.TO_PUBLISH)
+TO_WATCH = Queue(uploads, upload_states.TO_WATCH)
+IN_WORK = Queue(uploads, [*TO_PUBLISH.states, *TO_WATCH.states])
+"""What a worker may have; not a queue to claim from."""
+USERS_IN_TURN = 256
+"""Users whose uploads are looked at in one turn."""
+
+
+async def get_queue_length(session: AsyncSession) -> int:
+    """Return how many uploads wait for a worker, or are in the hands of one."""
+    statement = sa.select(sa.func.count()).where(uploads.c.state.in_(TO_PUBLISH.states))
+    return int((await session.execute(statement)).scalar_one())
+
+
+async def set_retry(
+    session: AsyncSession,
+    upload_id: str,
+    *,
+    owner: str,
+    at: datetime,
+    progress: Mapping[str, Any] | None = None,
+) -> bool:
+    """Give the row back, to be taken up again at the given time; False if `owner` has lost it.
+
+    `progress` says what it waits for.
+    """
+    values = {} if progress is None else {"progress": progress}
+    return await IN_WORK.give_back(session, upload_id, owner=owner, at=at, values=values)
+
+
+async def claim_upload(
+    database: Database, queue: Queue, *, owner: str, now: datetime, lease: timedelta
+) -> Upload | None:
+    """Take the next upload of the queue."""
+    if not await queue.exists(database.reader, now):
+        return None
+
+    async def claim(session: AsyncSession) -> Upload | None:
+        upload_id = await queue.claim(session, owner=owner, now=now, lease=lease)
+        return await get_upload(session, str(upload_id)) if upload_id is not None else None
+
+    return await database.unit(claim)
+
+
+async def get_waiting(session: AsyncSession, queue: Queue, now: datetime) -> list[Waiting]:
+    """Return those users who wait for longest."""
+    since = sa.func.min(uploads.c.available_at)
+    due = await session.execute(
+        sa.select(uploads.c.user_id, sa.type_coerce(since, UtcDateTime))
+        .where(queue.due(now))
+        .group_by(uploads.c.user_id)
+        .order_by(since)
+        .limit(USERS_IN_TURN)
+    )
+    busy = await session.execute(
+        sa.select(uploads.c.user_id, sa.func.count()).where(queue.under_way(now)).group_by(uploads.c.user_id)
+    )
+    under_way = {row[0]: row[1] for row in busy}
+    return [Waiting(row[0], row[1], under_way.get(row[0], 0)) for row in due]
+
+
+async def claim_upload_in_turn(
+    database: Database,
+    queue: Queue,
+    choose: Callable[[Sequence[Waiting]], int | None],
+    *,
+    owner: str,
+    now: datetime,
+    lease: timedelta,
+) -> Upload | None:
+    """Take the next upload of the user that `choose` names."""
+    if not await queue.exists(database.reader, now):
+        return None
+
+    async def claim(session: AsyncSession) -> Upload | None:
+        user_id = choose(await get_waiting(session, queue, now))
+        if user_id is None:
+            return None
+        only = uploads.c.user_id == user_id
+        upload_id = await queue.claim(session, owner=owner, now=now, lease=lease, only=only)
+        return await get_upload(session, str(upload_id)) if upload_id is not None else None
+
+    return await database.unit(claim)

@@ -1,0 +1,54 @@
+"""An upload that its owner wants published goes to the queue, unless the same file was published before."""
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db import upload_queues, uploads
+from app.db.engine import wake_after_commit
+from app.db.upload_states import Actor, UploadState
+from app.db.uploads import Upload
+from app.events.wakeups import UPLOADS, upload_topic
+
+TWIN_PAUSE = timedelta(seconds=2)
+"""How often an upload that waits for another one of the same file looks what became of that."""
+
+
+async def release(
+    session: AsyncSession, upload: Upload, *, now: datetime, owner: str | None = None
+) -> UploadState | None:
+    """Let a verified upload go to OpenML, unless its user published the same file under the same name before.
+
+    If another upload of it is on its way there, this one waits in the queue, with its bytes: that one may fail. The
+    transaction has locked the user, so that of two equal uploads at once the second sees the first. Returns the state
+    that the upload is in now, None if it has moved on meanwhile.
+    """
+    description = upload.description or {}
+    twin = None
+    if upload.received_sha256 and not description.get("allow_duplicate"):
+        twin = await uploads.get_twin(
+            session, upload.user_id, sha256=upload.received_sha256, name=description.get("dataset_name")
+        )
+    is_published = twin is not None and twin.dataset_id is not None
+    state = UploadState.DUPLICATE if is_published else UploadState.RECEIVED
+    values = {"duplicate_of": twin.id if twin else None, "expires_at": None}
+    look_at = now + TWIN_PAUSE if twin else now
+    if upload.state == state and owner is not None:
+        # It waits already: no step that anybody wants to see again and again, and no attempt that came to nothing.
+        waits = await uploads.set_values(
+            session, upload.id, {**values, "attempts": 0}, only_in={state}, owner=owner
+        ) and await upload_queues.set_retry(session, upload.id, owner=owner, at=look_at)
+        return state if waits else None
+    moved = await uploads.set_state(
+        session,
+        upload.id,
+        state,
+        by=Actor.OWNER if owner is None else Actor.PUBLISHER,
+        now=now,
+        owner=owner,
+        available_at=None if is_published else look_at,
+        values=values,
+    )
+    wake_after_commit(session, UPLOADS)
+    wake_after_commit(session, upload_topic(upload.id))
+    return state if moved else None
