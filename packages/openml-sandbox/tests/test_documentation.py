@@ -4,13 +4,14 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from openml_sandbox.api import ROUTES, call_names
 from openml_sandbox.faults import CALLS, FAULT_NAMES
-from sandbox_server import Serve
+from sandbox_server import PATIENCE_SECONDS, Serve, describe
 
 PAGE = (Path(__file__).parents[1] / "README.md").read_text()
 
@@ -35,6 +36,26 @@ def test_walk_when_run_as_printed_then_it_prints_what_it_says(serve: Serve, tmp_
         )
 
     assert (done.returncode, done.stdout) == (0, printed), done.stderr
+
+
+def test_python_when_run_as_printed_then_openml_python_reads_from_the_sandbox(
+    serve: Serve, tmp_path: Path
+) -> None:
+    (printed,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    look = 'print(openml.datasets.list_datasets(status="all", output_format="dataframe")["name"].tolist())'
+    with serve(tmp_path / "data", keys=None) as server:
+        server.publish(describe(name="rivers"))
+        done = subprocess.run(
+            [sys.executable, "-c", printed.replace("http://127.0.0.1:5001", server.url) + look],
+            env={"PATH": os.defpath, "HOME": str(tmp_path), "OPENML_CACHE_DIR": str(tmp_path)},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+            check=False,
+        )
+
+    assert done.stdout.splitlines()[-1:] == ["['rivers']"], done.stderr
 
 
 def test_calls_when_listed_then_each_route_is_there_and_nothing_else() -> None:
