@@ -3,6 +3,11 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# What to do where the index is away, slow or another one; pip keeps what it has fetched.
+UNFETCHED := echo "Not all packages could be fetched (see above). Try again: what was fetched is kept. On a slow line" \
+    "give each answer longer: PIP_DEFAULT_TIMEOUT=120 make $(MAKECMDGOALS). Behind a proxy set HTTPS_PROXY, and" \
+    "PIP_INDEX_URL where packages come from an index of your own." >&2; exit 1
 ENGINE_SUITES := tests/uploads tests/tasks tests/studies tests/accounts/signed_in tests/accounts/public
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
@@ -105,16 +110,16 @@ $(VENV)/.made:
 
 $(VENV)/.runtime: $(VENV)/.made requirements.txt
 	@echo "Installing the locked requirements (once; later starts need no network)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(PIP) --require-hashes -r requirements.txt || { $(UNFETCHED); }
+	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # The stand-in OpenML server of development and tests; its requirements are among those above.
 $(VENV)/.sandbox: $(VENV)/.runtime packages/openml-sandbox/pyproject.toml
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable packages/openml-sandbox
+	@$(PIP) --no-deps --no-build-isolation --editable packages/openml-sandbox
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.sandbox requirements-dev.txt
 	@echo "Installing the locked requirements of the tests (once)"
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.txt
+	@$(PIP) --require-hashes -r requirements-dev.txt || { $(UNFETCHED); }
 	@touch $@

@@ -2,7 +2,9 @@
 
 import os
 import shutil
+import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,3 +88,41 @@ def test_environment_when_python_is_too_old_then_what_to_install(checkout: Path)
 
 def test_make_when_told_then_downloads_are_kept_for_the_next_time() -> None:
     assert "--no-cache-dir" not in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("is_mute", [False, True], ids=["refuses", "says nothing"])
+def test_requirements_when_the_index_does_not_answer_then_what_to_do_and_the_next_try_goes_on(
+    checkout: Path, *, is_mute: bool
+) -> None:
+    (checkout / "requirements.txt").write_text(f"openml-web-nowhere==1 --hash=sha256:{'0' * 64}\n")
+    python = checkout / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    (checkout / ".venv/.made").touch()
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    with socket.socket() as index:
+        index.bind(("127.0.0.1", 0))
+        if is_mute:
+            index.listen()
+        environment |= {
+            "PIP_CONFIG_FILE": os.devnull,
+            "PIP_INDEX_URL": f"http://127.0.0.1:{index.getsockname()[1]}/simple",
+            "PIP_DEFAULT_TIMEOUT": "1",
+            "PIP_RETRIES": "0",
+        }
+        failed = subprocess.run(
+            ["make", ".venv/.runtime"],
+            cwd=checkout,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    assert failed.returncode != 0
+    assert "PIP_DEFAULT_TIMEOUT=120 make .venv/.runtime" in failed.stderr
+    assert "HTTPS_PROXY" in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert not (checkout / ".venv/.runtime").exists()
+    assert (checkout / ".venv/.made").exists()
