@@ -140,7 +140,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 def _is_for_the_long_run(item: pytest.Item, names: set[str]) -> bool:
     kind = _database_of(item)
-    if item.get_closest_marker("long") or kind == "app-next":
+    if item.get_closest_marker("long") or kind in {"strict", "app-next"}:
         return True
     has_twin = kind == "mariadb" and item.nodeid.replace("mariadb", "sqlite") in names
     return has_twin and not TWICE & {*item.path.parent.parts, item.path.stem}
@@ -242,6 +242,7 @@ SCHEMAS = Path(__file__).parent / "db"
 MARIADB_KINDS = {
     "mariadb": (None, "STRICT_TRANS_TABLES"),
     "openml": (SCHEMAS / "openml_users.sql", ""),
+    "strict": (SCHEMAS / "openml_users.sql", "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE"),
     "app-next": (SCHEMAS / "app_next_users.sql", "STRICT_ALL_TABLES"),
 }
 

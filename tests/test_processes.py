@@ -13,12 +13,16 @@ from pathlib import Path
 
 import httpx
 import pytest
+import redis
 
 from app.core.limits import LIMITS
 from app.db.receivers import RECEIVER_LEASE
 from tests.conftest import LONG, PATIENCE_SECONDS, find_free_port
 from tests.service import ADA, Service, wait_for
 from tests.uploads.test_data_upload import CSV, form
+
+REDIS = "redis://127.0.0.1:6379/{}"
+"""What is counted there goes by the numbers of accounts, so each kind of database has a place of its own."""
 
 
 def published(sandbox_url: str, name: str) -> list[int]:
@@ -249,7 +253,15 @@ def test_upload_when_everything_is_told_to_stop_then_it_goes_on_at_once_after_th
     ("database_uri", "shared"),
     [
         ("openml", ""),
-        pytest.param("sqlite", "redis://127.0.0.1:6379/14", marks=pytest.mark.long),
+        *(
+            pytest.param(kind, shared, marks=pytest.mark.long)
+            for kind, shared in (
+                ("openml", REDIS.format(10)),
+                ("strict", ""),
+                ("strict", REDIS.format(11)),
+                ("sqlite", REDIS.format(14)),
+            )
+        ),
     ],
     indirect=["database_uri"],
 )
@@ -257,7 +269,9 @@ def test_account_when_two_workers_serve_it_then_they_agree_on_everything(
     service: Service, shared: str
 ) -> None:
     """The whole life of an account, each request on whichever worker takes it."""
-    # Redis outlives the test: what is counted there for this address has to fit in, and the person is another.
+    if shared:
+        with redis.Redis.from_url(shared) as counters:
+            counters.flushdb()  # It outlives the test.
     wide = ",".join(f"{name}=1000000/hour" for name in LIMITS if not name.startswith("wrong-password"))
     service.start(workers=2, REDIS_URL=shared, RATE_LIMITS=wide)
     person = {**ADA, "email": f"{secrets.token_hex(4)}@example.org"}

@@ -177,7 +177,10 @@ async def export_data(
     return StreamingResponse(story, media_type="application/json")
 
 
-@router.post("/delete", responses=declare(*BODY_PROBLEMS, WrongCredentialsError, TooManyRequestsError))
+@router.post(
+    "/delete",
+    responses=declare(*BODY_PROBLEMS, UnauthorizedError, WrongCredentialsError, TooManyRequestsError),
+)
 async def delete_account(
     body: DeleteRequest, principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
 ) -> DeletedResponse:
