@@ -6,6 +6,7 @@ The list of features of a table with 45 000 columns has 9 MB, and holds every la
 import codecs
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar, cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
@@ -86,9 +87,19 @@ class ListReader(Generic[T]):
         Raises:
             HalfAnswerError: the list did not come to its end.
         """
+        if self._parser is not None and not self._is_whole:
+            self._parse_rest(self._parser)
         if not self._is_whole:
             raise HalfAnswerError(f"OpenML's {self._kind.name} ends in the middle")
         return self._items
+
+    def _parse_rest(self, parser: "XMLPullParser[Element]") -> None:
+        """Look at what the parser holds back: from 2.6 on, expat waits for more behind what seems incomplete."""
+        flush = getattr(parser, "flush", None)  # Python 3.11.9, 3.12.3
+        if flush is not None:
+            with suppress(ParseError):  # what is behind the list is not looked at
+                flush()
+            self._parse(parser, "")
 
     def _after_head(self, text: str) -> str:
         """Put aside what is before the list, and return the rest."""
