@@ -10,13 +10,12 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.api_keys import is_api_key
+from app.core.clients import Client, ProxyNetwork, is_trusted
 from app.core.errors import UnauthorizedError
 from app.core.limits import Hit, hits_from
-from app.core.proxies import Network, is_trusted
+from app.core.openml_shapes import is_api_key
 from app.core.settings import Settings
 from app.core.tokens import AccessToken
-from app.core.visitor import Visitor
 from app.db.sessions import set_last_seen
 from app.db.users import Account, TokenState, get_account, get_account_by_api_key
 from app.resources import Resources
@@ -95,7 +94,7 @@ class SignedInOrKey(SignedIn):
         if api_key is None or "authorization" in request.headers:
             return (await super().__call__(request)).account
         resources = get_resources(request)
-        guess = hits_from("wrong-key-address", await get_visitor(request))
+        guess = hits_from("wrong-key-address", await get_client(request))
         await resources.limits.hit(*guess)
         found = None
         if is_api_key(api_key):
@@ -134,12 +133,12 @@ def _bearer(request: Request) -> str:
     return token.strip()
 
 
-async def get_visitor(request: Request) -> Visitor:
+async def get_client(request: Request) -> Client:
     """Return where the request comes from."""
     settings = get_settings(request)
     if settings.environment == "production":
         _warn_of_a_proxy(request, settings.trusted_proxies)
-    return Visitor.of(request, trusted_proxies=settings.trusted_proxies)
+    return Client.of(request, trusted_proxies=settings.trusted_proxies)
 
 
 @cache
@@ -147,11 +146,11 @@ def _say_untrusted() -> None:
     """Say it once in the life of a process: anybody can send the header."""
     log.warning(
         "X-Forwarded-For came from an address that is not in TRUSTED_PROXIES, and was not believed. If that is your "
-        "proxy, name it there: until then all its visitors count as one. If not, somebody tries to hide."
+        "proxy, name it there: until then all its clients count as one. If not, somebody tries to hide."
     )
 
 
-def _warn_of_a_proxy(request: Request, trusted: Sequence[Network]) -> None:
+def _warn_of_a_proxy(request: Request, trusted: Sequence[ProxyNetwork]) -> None:
     peer = request.client.host if request.client else ""
     if "x-forwarded-for" in request.headers and not is_trusted(peer, trusted):
         _say_untrusted()
@@ -205,5 +204,5 @@ async def get_counted_uploader(account: UploaderDep, resources: ResourcesDep) ->
 
 
 CountedUploaderDep = Annotated[Account, Depends(get_counted_uploader)]
-VisitorDep = Annotated[Visitor, Depends(get_visitor)]
+ClientDep = Annotated[Client, Depends(get_client)]
 ViewerDep = Annotated[int | None, Depends(get_viewer_id)]

@@ -7,16 +7,16 @@ from app.core.tasks import heed_cancellation, in_background
 from app.db.outbox import TO_SEND
 from app.db.task_requests import TO_MAKE
 from app.db.upload_queues import TO_PUBLISH, TO_WATCH
-from app.events.wakeups import OUTBOX, PUBLISHED, TASKS, UPLOADS
+from app.events.notifications import OUTBOX, PUBLISHED, TASKS, UPLOADS
 from app.resources import Resources
 from app.tasks.waiting import make_one
 from app.uploads.conversion import Converter
 from app.uploads.janitor import clean_up
 from app.uploads.processing import watch_one
 from app.uploads.publishing import publish_one
-from app.worker.fair_scheduling import Turns
+from app.worker.fair_scheduling import FairScheduler
 from app.worker.heartbeat import new_worker_name
-from app.worker.host_semaphore import open_machine_slots
+from app.worker.host_semaphore import open_host_semaphore
 from app.worker.janitor import forget_the_past, purge_unconfirmed, remove_orphaned_pictures
 from app.worker.lookout import Lookout
 from app.worker.run import Loop, look_out, repeat, run_side_by_side, work_off_queue
@@ -35,7 +35,7 @@ async def run_worker(resources: Resources) -> None:
     settings = resources.settings
     folder, total = settings.data_dir / "conversions", settings.conversions_per_machine
     broker = resources.broker
-    async with open_machine_slots(folder, total=total) as machine:
+    async with open_host_semaphore(folder, total=total) as machine:
         heed_cancellation()
         handed_out = [broker.hand_out(topic) for topic in broker.topics] if broker else []
         async with in_background(*handed_out):
@@ -45,7 +45,7 @@ async def run_worker(resources: Resources) -> None:
 
 def _loops(resources: Resources, converter: Converter) -> list[Loop]:
     settings, owner = resources.settings, new_worker_name()
-    turns = Turns(per_user=settings.conversions_per_user)
+    scheduler = FairScheduler(per_user=settings.conversions_per_user)
     # Each has a name of its own: two conversions of one process must not share a lease.
     publishers = [f"{owner}/{number}" for number in range(settings.conversions_at_once)]
     # A topic belongs to one kind of loop: what a broker hands out wakes one of them, and it must be one that can do it.
@@ -60,7 +60,9 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
         repeat(resources, remove_orphaned_pictures, seconds=ORPHANS_SECONDS, first_after=CALM_SECONDS),
         repeat(resources, purge_unconfirmed, seconds=ORPHANS_SECONDS, first_after=CALM_SECONDS),
         *(
-            work_off_queue(resources, UPLOADS, partial(publish_one, resources, turns, converter, owner=each))
+            work_off_queue(
+                resources, UPLOADS, partial(publish_one, resources, scheduler, converter, owner=each)
+            )
             for each in publishers
         ),
     ]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from limits.aio.storage import RedisStorage
 
+from app.core.active_writers import ActiveWriters
+from app.core.concurrency import ConcurrencyLimit
 from app.core.denylist import Denylist
 from app.core.executors import BoundedExecutor
 from app.core.limits import RateLimiter, parse_overrides
@@ -17,9 +19,7 @@ from app.core.locks import Locks
 from app.core.password_policy import warm_up
 from app.core.passwords import PasswordHasher
 from app.core.probes import Probes
-from app.core.senders import Senders
 from app.core.settings import Settings, SettingsError, missing_extra
-from app.core.slots import Slots
 from app.core.system import allow_many_files
 from app.core.tasks import in_background
 from app.core.tokens import TokenSigner
@@ -30,7 +30,7 @@ from app.db.migrations import require_current
 from app.db.rate_storage import DatabaseStorage
 from app.db.receivers import Receivers
 from app.db.watched import WatchedUploads
-from app.events.wakeups import Wakeups
+from app.events.notifications import Notifications
 from app.imaging import PictureRedrawer
 from app.mail.messages import MessageBuilder, create_messages
 from app.mail.transport import MailTransport, create_transport
@@ -57,7 +57,7 @@ REDIS_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Everything with a life of its own that rooms and the worker share."""
+    """Everything with a life of its own that routes and the worker share."""
 
     settings: Settings
     database: Database
@@ -65,7 +65,7 @@ class Resources:
     tokens: TokenSigner
     denylist: Denylist
     limits: RateLimiter
-    wakeups: Wakeups
+    notifications: Notifications
     broker: "WorkBroker | None"
     openml: OpenMLClient
     storage: UploadStorage
@@ -73,11 +73,11 @@ class Resources:
     """What is computed for users while they wait: descriptions judged, previews read, names looked for."""
     changes: Locks
     """Changes of one upload come one after another: what one was judged by, no other alters meanwhile."""
-    receives: Slots
+    receives: ConcurrencyLimit
     """Bodies of uploads that come in."""
     receivers: Receivers
-    senders: Senders
-    watchers: Slots
+    active_writers: ActiveWriters
+    watchers: ConcurrencyLimit
     """Streams of events that are open."""
     watched: WatchedUploads
     pictures: PictureStorage
@@ -100,8 +100,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     allow_many_files()
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(FILE_THREADS, "files"))
     async with AsyncExitStack() as stack:
-        wakeups = Wakeups()
-        database = Database(settings, wakeups)
+        notifications = Notifications()
+        database = Database(settings, notifications)
         denylist = Denylist(database.now)
         stack.push_async_callback(database.close)
         await require_current(database.engine)
@@ -113,13 +113,13 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.callback(passwords.close)
         async with database.session() as session:
             passwords.learn(await logins.sample_password_hashes(session, HASHES_SAMPLED))
-        watched = WatchedUploads(database, wakeups)
+        watched = WatchedUploads(database, notifications)
         stack.push_async_callback(watched.close)
         receivers = Receivers(database)
         stack.push_async_callback(receivers.close)
         pool = _redis_pool(settings, stack)
         if pool is not None:
-            await _join_others(settings, pool, wakeups, denylist, stack)
+            await _join_others(settings, pool, notifications, denylist, stack)
         openml = await stack.enter_async_context(
             open_client(
                 settings.openml_url,
@@ -142,16 +142,16 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             ),
             denylist=denylist,
             limits=_rate_limiter(settings, database, pool),
-            wakeups=wakeups,
-            broker=await _open_broker(settings, wakeups, stack),
+            notifications=notifications,
+            broker=await _open_broker(settings, notifications, stack),
             openml=openml,
             storage=storage,
             checks=_open_checks(stack),
             changes=Locks(),
-            receives=Slots(total=settings.receives_at_once, per_user=settings.receives_per_user),
+            receives=ConcurrencyLimit(total=settings.receives_at_once, per_user=settings.receives_per_user),
             receivers=receivers,
-            senders=Senders(),
-            watchers=Slots(total=settings.watchers_at_once, per_user=WATCHERS_PER_USER),
+            active_writers=ActiveWriters(),
+            watchers=ConcurrencyLimit(total=settings.watchers_at_once, per_user=WATCHERS_PER_USER),
             watched=watched,
             pictures=pictures,
             redrawer=PictureRedrawer(
@@ -204,17 +204,23 @@ def _redis_pool(settings: Settings, stack: AsyncExitStack) -> "ConnectionPool | 
 
 
 async def _join_others(
-    settings: Settings, pool: "ConnectionPool", wakeups: Wakeups, denylist: Denylist, stack: AsyncExitStack
+    settings: Settings,
+    pool: "ConnectionPool",
+    notifications: Notifications,
+    denylist: Denylist,
+    stack: AsyncExitStack,
 ) -> None:
     from app.events.channel import open_channel  # noqa: PLC0415 - an extra
     from app.events.denylist import open_denylist  # noqa: PLC0415 - an extra
 
     prefix = settings.broker_prefix
-    await stack.enter_async_context(open_channel(pool, wakeups, prefix=prefix))
+    await stack.enter_async_context(open_channel(pool, notifications, prefix=prefix))
     await stack.enter_async_context(open_denylist(pool, denylist, prefix=prefix))
 
 
-async def _open_broker(settings: Settings, wakeups: Wakeups, stack: AsyncExitStack) -> "WorkBroker | None":
+async def _open_broker(
+    settings: Settings, notifications: Notifications, stack: AsyncExitStack
+) -> "WorkBroker | None":
     url = settings.broker_url.get_secret_value()
     if not url:
         return None
@@ -222,7 +228,9 @@ async def _open_broker(settings: Settings, wakeups: Wakeups, stack: AsyncExitSta
         from app.events.queue import open_work_broker  # noqa: PLC0415 - an extra
     except ImportError:
         raise missing_extra("BROKER_URL", "redis-queue", "rabbitmq") from None
-    return await stack.enter_async_context(open_work_broker(url, wakeups, prefix=settings.broker_prefix))
+    return await stack.enter_async_context(
+        open_work_broker(url, notifications, prefix=settings.broker_prefix)
+    )
 
 
 def _rate_limiter(settings: Settings, database: Database, pool: "ConnectionPool | None") -> RateLimiter:

@@ -27,12 +27,12 @@ import sqlalchemy as sa
 from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import outbox
-from app.db.engine import Database, wake_after_commit
+from app.db.engine import Database, notify_after_commit
 from app.db.migrations import migrate
 from app.db.tables import outbox as outbox_table
 from app.events.channel import open_channel
+from app.events.notifications import OUTBOX, Notifications
 from app.events.queue import open_work_broker
-from app.events.wakeups import OUTBOX, Wakeups
 
 ROUNDS = 30
 ROWS = 1000
@@ -43,30 +43,30 @@ LEASE = timedelta(minutes=10)
 @asynccontextmanager
 async def process(
     settings: Settings, way: str, url: str
-) -> AsyncIterator[tuple[Database, Wakeups, AsyncExitStack]]:
+) -> AsyncIterator[tuple[Database, Notifications, AsyncExitStack]]:
     async with AsyncExitStack() as stack:
-        wakeups = Wakeups()
-        database = Database(settings, wakeups)
+        notifications = Notifications()
+        database = Database(settings, notifications)
         stack.push_async_callback(database.close)
         if way == "channel":
             pool = redis.asyncio.BlockingConnectionPool.from_url(url, socket_timeout=5)
             stack.push_async_callback(pool.disconnect)
-            await stack.enter_async_context(open_channel(pool, wakeups, prefix=settings.broker_prefix))
+            await stack.enter_async_context(open_channel(pool, notifications, prefix=settings.broker_prefix))
         if way == "broker":
             broker = await stack.enter_async_context(
-                open_work_broker(url, wakeups, prefix=settings.broker_prefix)
+                open_work_broker(url, notifications, prefix=settings.broker_prefix)
             )
             task = asyncio.create_task(broker.hand_out(OUTBOX))
             stack.callback(task.cancel)
-        yield database, wakeups, stack
+        yield database, notifications, stack
 
 
 async def latencies(settings: Settings, way: str, url: str) -> list[float]:
     """Return the milliseconds from each commit to its claim."""
     taken: asyncio.Queue[float] = asyncio.Queue()
 
-    async def work(database: Database, wakeups: Wakeups) -> None:
-        with wakeups.listen(OUTBOX) as listener:
+    async def work(database: Database, notifications: Notifications) -> None:
+        with notifications.listen(OUTBOX) as listener:
             while True:
                 mail = await outbox.claim_mail(database, owner="bench", now=utc_now(), lease=LEASE)
                 if mail is None:
@@ -77,9 +77,9 @@ async def latencies(settings: Settings, way: str, url: str) -> list[float]:
     found = []
     async with (
         process(settings, "channel" if way == "channel" else way, url) as (sender, _, _stack),
-        process(settings, way, url) as (receiver, wakeups, _other),
+        process(settings, way, url) as (receiver, notifications, _other),
     ):
-        worker = asyncio.create_task(work(receiver, wakeups))
+        worker = asyncio.create_task(work(receiver, notifications))
         await asyncio.sleep(1)
         for _ in range(ROUNDS):
             await asyncio.sleep(random.uniform(0, 1))
@@ -87,7 +87,7 @@ async def latencies(settings: Settings, way: str, url: str) -> list[float]:
                 await outbox.add_mail(
                     session, kind="bench", recipient="a@b.org", parameters={}, now=utc_now()
                 )
-                wake_after_commit(session, OUTBOX)
+                notify_after_commit(session, OUTBOX)
             began = time.perf_counter()
             async with asyncio.timeout(30):
                 found.append((await taken.get() - began) * 1000)

@@ -17,9 +17,9 @@ import sqlalchemy as sa
 
 from app.accounts.links import LinkPurpose, create_link
 from app.core import middleware
+from app.core.clients import Client
 from app.core.limits import LIMITS
 from app.core.settings import Settings
-from app.core.visitor import Visitor
 from app.db.tables import audit_events, outbox, users, users_groups
 from tests.conftest import (
     PASSWORD,
@@ -548,8 +548,8 @@ def test_image_when_run_then_not_as_root_and_without_anybodys_env() -> None:
 def test_visitor_when_they_have_a_whole_ipv6_network_then_it_counts_as_one(
     address: str, network: str
 ) -> None:
-    assert Visitor(address, "").network == network
-    larger = [found.name.rpartition("/")[2] for found in Visitor(address, "").networks[1:]]
+    assert Client(address, "").network == network
+    larger = [found.name.rpartition("/")[2] for found in Client(address, "").networks[1:]]
     assert larger == (["56", "48"] if ":" in address else [])
 
 

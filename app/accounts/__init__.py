@@ -1,1 +1,1 @@
-"""The life of an account, shared by the rooms that have routes: create, confirm, log in, log out."""
+"""The life of an account: sign-up, confirmation, log-in, profile, deletion."""

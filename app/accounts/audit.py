@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.visitor import Visitor
+from app.core.clients import Client
 from app.db import audit_events
 from app.db.engine import now_of
 
@@ -31,8 +31,8 @@ class AuditKind(StrEnum):
     DEACTIVATED = "deactivated by an operator"
 
 
-async def write(session: AsyncSession, user_id: int, kind: AuditKind, visitor: Visitor) -> None:
+async def write(session: AsyncSession, user_id: int, kind: AuditKind, client: Client) -> None:
     """Write an event down, in the transaction that it belongs to."""
     await audit_events.add_event(
-        session, user_id, kind=kind, now=now_of(session), network=visitor.network, **visitor._asdict()
+        session, user_id, kind=kind, now=now_of(session), network=client.network, **client._asdict()
     )

@@ -13,9 +13,9 @@ from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
 from app.accounts.sessions import end_all_sessions
 from app.core.addresses import as_shown
+from app.core.clients import Client
 from app.core.errors import LinkNotValidError
 from app.core.settings import Settings
-from app.core.visitor import Visitor
 from app.db import (
     account_states,
     account_tokens,
@@ -64,7 +64,7 @@ async def create_account(
     session: AsyncSession,
     account: NewAccount,
     settings: Settings,
-    visitor: Visitor,
+    client: Client,
     *,
     confirmed: bool = False,
 ) -> int:
@@ -87,14 +87,14 @@ async def create_account(
                 first_name=account.first_name,
                 last_name=account.last_name,
                 api_key=new_api_key(),
-                ip_address=visitor.ip_address,
+                ip_address=client.ip_address,
                 active=active,
                 now=now_of(session),
             )
     except IntegrityError as error:
         # A request beside this one was faster. (128 random bits do not collide.)
         raise AccountExistsError from error
-    await audit.write(session, user_id, AuditKind.CREATED if confirmed else AuditKind.SIGNED_UP, visitor)
+    await audit.write(session, user_id, AuditKind.CREATED if confirmed else AuditKind.SIGNED_UP, client)
     if active:
         await users.add_to_members(session, user_id)
     else:
@@ -114,7 +114,7 @@ async def free_username(session: AsyncSession, email: str, *, always_random: boo
     return name
 
 
-async def confirm(session: AsyncSession, token: str, visitor: Visitor) -> None:
+async def confirm(session: AsyncSession, token: str, client: Client) -> None:
     """Confirm the address that the link went to: that of a new account, or the new one of an old account.
 
     The SPA posts each link twice; the second time finds nothing to do and says so kindly.
@@ -128,13 +128,13 @@ async def confirm(session: AsyncSession, token: str, visitor: Visitor) -> None:
     if found.used_at is not None:
         await _require_confirmed(session, found)
     elif found.purpose == LinkPurpose.CHANGE_EMAIL:
-        await _confirm_change(session, await links.redeem(session, token, LinkPurpose.CHANGE_EMAIL), visitor)
+        await _confirm_change(session, await links.redeem(session, token, LinkPurpose.CHANGE_EMAIL), client)
     else:
-        await _activate(session, await links.redeem(session, token, LinkPurpose.CONFIRM), visitor)
+        await _activate(session, await links.redeem(session, token, LinkPurpose.CONFIRM), client)
 
 
 async def request_email_change(
-    session: AsyncSession, *, user_id: int, old: str, new: str, visitor: Visitor
+    session: AsyncSession, *, user_id: int, old: str, new: str, client: Client
 ) -> None:
     """Let the worker ask at the new address whether it wants to be this account's, and tell the old one.
 
@@ -143,12 +143,12 @@ async def request_email_change(
     """
     change = secrets.token_hex(16)
     await _forget_email_changes(session, user_id, latest=change)
-    await audit.write(session, user_id, AuditKind.EMAIL_CHANGE_REQUESTED, visitor)
-    await mails.request(session, MailRequest.EMAIL_CHANGE, new, visitor, user_id=user_id, change=change)
+    await audit.write(session, user_id, AuditKind.EMAIL_CHANGE_REQUESTED, client)
+    await mails.request(session, MailRequest.EMAIL_CHANGE, new, client, user_id=user_id, change=change)
     await queue_mail(session, MailKind.EMAIL_CHANGE_REQUESTED, old, new_email=_veiled(new))
 
 
-async def reset_password(session: AsyncSession, token: str, password_hash: str, visitor: Visitor) -> None:
+async def reset_password(session: AsyncSession, token: str, password_hash: str, client: Client) -> None:
     """Give the account of a reset link a new password, and end whatever the old one opened.
 
     Raises:
@@ -158,12 +158,12 @@ async def reset_password(session: AsyncSession, token: str, password_hash: str, 
     await users.set_new_password(session, found.user_id, password_hash)
     await _void_links(session, found.user_id)
     await end_all_sessions(session, found.user_id)
-    await audit.write(session, found.user_id, AuditKind.PASSWORD_RESET, visitor)
+    await audit.write(session, found.user_id, AuditKind.PASSWORD_RESET, client)
     if email := await users.get_email(session, found.user_id):
         await queue_mail(session, MailKind.PASSWORD_CHANGED, email)
 
 
-async def activate(session: AsyncSession, user_id: int, visitor: Visitor) -> None:
+async def activate(session: AsyncSession, user_id: int, client: Client) -> None:
     """Open an account on an operator's word, confirmed or not.
 
     Raises:
@@ -174,10 +174,10 @@ async def activate(session: AsyncSession, user_id: int, visitor: Visitor) -> Non
     await account_states.set_deactivated(session, user_id, None)
     await users.set_active(session, user_id, active=True)
     await users.add_to_members(session, user_id)
-    await audit.write(session, user_id, AuditKind.ACTIVATED, visitor)
+    await audit.write(session, user_id, AuditKind.ACTIVATED, client)
 
 
-async def deactivate(session: AsyncSession, user_id: int, visitor: Visitor) -> None:
+async def deactivate(session: AsyncSession, user_id: int, client: Client) -> None:
     """Close an account until an operator opens it again: no mail link does, and no token or key works here.
 
     Raises:
@@ -189,7 +189,7 @@ async def deactivate(session: AsyncSession, user_id: int, visitor: Visitor) -> N
     await users.set_active(session, user_id, active=False)
     await _void_links(session, user_id)
     await end_all_sessions(session, user_id)
-    await audit.write(session, user_id, AuditKind.DEACTIVATED, visitor)
+    await audit.write(session, user_id, AuditKind.DEACTIVATED, client)
 
 
 async def delete_account(resources: Resources, user_id: int, email: str) -> None:
@@ -220,16 +220,16 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
     return picture
 
 
-async def _activate(session: AsyncSession, found: AccountToken, visitor: Visitor) -> None:
+async def _activate(session: AsyncSession, found: AccountToken, client: Client) -> None:
     if await account_states.is_deactivated(session, found.user_id):
         raise LinkNotValidError
     await users.set_active(session, found.user_id, active=True)
     await users.add_to_members(session, found.user_id)
     await account_states.set_confirmed(session, found.user_id, now_of(session))
-    await audit.write(session, found.user_id, AuditKind.CONFIRMED, visitor)
+    await audit.write(session, found.user_id, AuditKind.CONFIRMED, client)
 
 
-async def _confirm_change(session: AsyncSession, found: AccountToken, visitor: Visitor) -> None:
+async def _confirm_change(session: AsyncSession, found: AccountToken, client: Client) -> None:
     """Let the new address take effect, unless somebody has taken it since it was asked."""
     new, old = found.email or "", await users.get_email(session, found.user_id)
     await address_locks.lock_address(session, new)
@@ -239,7 +239,7 @@ async def _confirm_change(session: AsyncSession, found: AccountToken, visitor: V
         raise LinkNotValidError
     await _void_links(session, found.user_id)
     await end_all_sessions(session, found.user_id)
-    await audit.write(session, found.user_id, AuditKind.EMAIL_CHANGED, visitor)
+    await audit.write(session, found.user_id, AuditKind.EMAIL_CHANGED, client)
     await queue_mail(session, MailKind.EMAIL_CHANGED, old, new_email=_veiled(new))
 
 

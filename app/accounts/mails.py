@@ -6,8 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import links
 from app.accounts.links import LinkPurpose
+from app.core.clients import Client
 from app.core.settings import Settings
-from app.core.visitor import Visitor
 from app.db import account_states, logins
 from app.db.logins import Addressee
 from app.db.outbox import queue_mail
@@ -29,10 +29,10 @@ class MailRequest(StrEnum):
 
 
 async def request(
-    session: AsyncSession, kind: MailRequest, address: str, visitor: Visitor, **parameters: str | int
+    session: AsyncSession, kind: MailRequest, address: str, client: Client, **parameters: str | int
 ) -> None:
     """Queue the question whether a mail is due; whoever asks may use up no more than a share of what all may."""
-    parameters["network"] = visitor.networks[-1].name
+    parameters["network"] = client.networks[-1].name
     await queue_mail(session, kind, address, **parameters)
 
 

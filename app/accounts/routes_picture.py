@@ -21,7 +21,7 @@ from app.core.errors import (
 from app.core.http import declare
 from app.core.limits import Hit
 from app.core.multipart import read_parts
-from app.deps import PrincipalDep, ResourcesDep, VisitorDep
+from app.deps import ClientDep, PrincipalDep, ResourcesDep
 from app.storage.pictures import name_in, path_of
 
 router = APIRouter(tags=["accounts"], route_class=BoundedRoute)
@@ -69,7 +69,7 @@ PICTURE = {"type": "string", "format": "binary"}
 )
 @reads_body
 async def change_image(
-    request: Request, principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
+    request: Request, principal: PrincipalDep, resources: ResourcesDep, client: ClientDep
 ) -> ImageChangedResponse:
     """Change one's picture. It is redrawn: at most 512 pixels wide and high, without metadata, not animated."""
     settings = resources.settings
@@ -82,17 +82,17 @@ async def change_image(
     )
     await resources.limits.hit(Hit("change-account", str(principal.account.id)))
     events = read_parts(body, request.headers.get("content-type", ""))
-    image = await service.change_picture(resources, principal.account.id, events, visitor)
+    image = await service.change_picture(resources, principal.account.id, events, client)
     return ImageChangedResponse(image=image)
 
 
 @router.delete("/image", responses=declare(UnauthorizedError, TooManyRequestsError))
 async def remove_image(
-    principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
+    principal: PrincipalDep, resources: ResourcesDep, client: ClientDep
 ) -> ImageChangedResponse:
     """Remove one's picture."""
     await resources.limits.hit(Hit("change-account", str(principal.account.id)))
-    await service.remove_picture(resources, principal.account.id, visitor)
+    await service.remove_picture(resources, principal.account.id, client)
     return ImageChangedResponse(image="")
 
 

@@ -34,7 +34,7 @@ from app.core.errors import (
 )
 from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit
-from app.deps import PrincipalDep, ResourcesDep, SessionDep, TokenDep, VisitorDep, get_settings
+from app.deps import ClientDep, PrincipalDep, ResourcesDep, SessionDep, TokenDep, get_settings
 
 router = APIRouter(tags=["accounts"], responses=declare(UnauthorizedError), route_class=BoundedRoute)
 PLACEHOLDER = "0000"
@@ -68,13 +68,13 @@ async def change_profile(
     body: ProfileRequest,
     principal: PrincipalDep,
     resources: ResourcesDep,
-    visitor: VisitorDep,
+    client: ClientDep,
 ) -> ProfileChangedResponse:
     """Change the profile. A new e-mail address takes effect when it is confirmed."""
     await resources.limits.hit(Hit("change-account", str(principal.account.id)))
     changes = service.checked_changes(principal.account, body)
     await resources.database.unit(
-        lambda session: service.change_profile(session, principal.account, changes, visitor)
+        lambda session: service.change_profile(session, principal.account, changes, client)
     )
     return ProfileChangedResponse()
 
@@ -89,12 +89,12 @@ async def get_api_key(principal: PrincipalDep) -> ApiKeyResponse:
 async def renew_api_key(
     principal: PrincipalDep,
     resources: ResourcesDep,
-    visitor: VisitorDep,
+    client: ClientDep,
 ) -> ApiKeyChangedResponse:
     """Replace the API key. The body, if any, is ignored."""
     await resources.limits.hit(Hit("change-account", str(principal.account.id)))
     api_key = await resources.database.unit(
-        lambda session: service.renew_api_key(session, principal.account, visitor)
+        lambda session: service.renew_api_key(session, principal.account, client)
     )
     return ApiKeyChangedResponse(apikey=api_key)
 
@@ -103,17 +103,17 @@ async def renew_api_key(
 async def regenerate_api_key(
     principal: PrincipalDep,
     resources: ResourcesDep,
-    visitor: VisitorDep,
+    client: ClientDep,
 ) -> ApiKeyRegeneratedResponse:
     """Replace the API key, as OpenML's Next.js site asks for it."""
-    changed = await renew_api_key(principal, resources, visitor)
+    changed = await renew_api_key(principal, resources, client)
     return ApiKeyRegeneratedResponse(apikey=changed.apikey, api_key=changed.apikey, apiKey=changed.apikey)
 
 
 @router.post("/logout")
-async def logout(token: TokenDep, resources: ResourcesDep, visitor: VisitorDep) -> LogoutResponse:
+async def logout(token: TokenDep, resources: ResourcesDep, client: ClientDep) -> LogoutResponse:
     """End the access token, at once and everywhere. One that has expired is ended already."""
-    await log_out(resources, token, visitor)
+    await log_out(resources, token, client)
     return LogoutResponse()
 
 
@@ -129,21 +129,19 @@ async def end_one_session(
     session_id: str,
     principal: PrincipalDep,
     resources: ResourcesDep,
-    visitor: VisitorDep,
+    client: ClientDep,
 ) -> LogoutResponse:
     """End one of one's logins."""
     await resources.database.unit(
-        lambda session: service.end_one(session, resources, principal.account, session_id, visitor)
+        lambda session: service.end_one(session, resources, principal.account, session_id, client)
     )
     return LogoutResponse()
 
 
 @router.delete("/sessions")
-async def end_sessions(
-    principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
-) -> LogoutResponse:
+async def end_sessions(principal: PrincipalDep, resources: ResourcesDep, client: ClientDep) -> LogoutResponse:
     """End all of one's logins, this one included."""
-    await resources.database.unit(lambda session: service.end_all(session, principal.account, visitor))
+    await resources.database.unit(lambda session: service.end_all(session, principal.account, client))
     return LogoutResponse()
 
 
@@ -164,13 +162,13 @@ async def list_events(
     },
 )
 async def export_data(
-    principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
+    principal: PrincipalDep, resources: ResourcesDep, client: ClientDep
 ) -> StreamingResponse:
     """Return everything that this service holds about oneself, but for secrets."""
     await resources.limits.hit(Hit("export-account", str(principal.account.id)))
     head = await resources.database.unit(
         lambda session: service.begin_export(
-            session, principal.account, current=principal.token.jti, visitor=visitor
+            session, principal.account, current=principal.token.jti, client=client
         )
     )
     story = stream_export(resources, principal.account.id, head)
@@ -182,10 +180,10 @@ async def export_data(
     responses=declare(*BODY_PROBLEMS, UnauthorizedError, WrongCredentialsError, TooManyRequestsError),
 )
 async def delete_account(
-    body: DeleteRequest, principal: PrincipalDep, resources: ResourcesDep, visitor: VisitorDep
+    body: DeleteRequest, principal: PrincipalDep, resources: ResourcesDep, client: ClientDep
 ) -> DeletedResponse:
     """Delete one's account for good. Datasets on OpenML stay, without a name."""
-    await service.delete(resources, principal.account, body.password, visitor)
+    await service.delete(resources, principal.account, body.password, client)
     return DeletedResponse()
 
 

@@ -18,12 +18,12 @@ from app.core.errors import (
     InternalError,
     NotConfirmedError,
     NotReadyError,
-    Problem,
+    ProblemError,
     ValidationFailedError,
     WrongCredentialsError,
 )
 from app.core.http import problem_of
-from app.deps import ResourcesDep, VisitorDep
+from app.deps import ClientDep, ResourcesDep
 
 UNSTORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 BAD_REQUEST = 400
@@ -44,10 +44,10 @@ class OAuthBoundedRoute(BoundedRoute):
             try:
                 return await handle(request)
             except RequestValidationError as error:
-                problem: Problem = ValidationFailedError.from_pydantic(error.errors())
+                problem: ProblemError = ValidationFailedError.from_pydantic(error.errors())
                 wrong = {str(detail["loc"][-1]) for detail in error.errors()}
                 kind = "unsupported_grant_type" if "grant_type" in wrong else "invalid_request"
-            except Problem as error:
+            except ProblemError as error:
                 problem, kind = error, _kind_of(error)
             except HTTPException as error:
                 problem = problem_of(error)
@@ -60,7 +60,7 @@ class OAuthBoundedRoute(BoundedRoute):
         return handle_as_oauth
 
 
-def _kind_of(problem: Problem) -> str:
+def _kind_of(problem: ProblemError) -> str:
     """Return the code; `temporarily_unavailable`, which 5.2 has no word for, is that of 4.1.2.1."""
     if isinstance(problem, WrongCredentialsError | NotConfirmedError):
         return "invalid_grant"
@@ -70,7 +70,7 @@ def _kind_of(problem: Problem) -> str:
     return "temporarily_unavailable" if later else "invalid_request"
 
 
-def _answer(problem: Problem, kind: str) -> JSONResponse:
+def _answer(problem: ProblemError, kind: str) -> JSONResponse:
     """Answer 400, as RFC 6749 says, but where another status tells more: too large, too slow, too many, later."""
     is_of_oauth = kind in {"invalid_grant", "unsupported_grant_type"} or isinstance(
         problem, ValidationFailedError
@@ -123,10 +123,10 @@ router = APIRouter(tags=["accounts"], route_class=OAuthBoundedRoute)
 async def create_token(
     form: Annotated[TokenRequest, Form()],
     resources: ResourcesDep,
-    visitor: VisitorDep,
+    client: ClientDep,
     response: Response,
 ) -> TokenResponse:
     """Log in with an OAuth2 password grant (RFC 6749, 4.3); this is what *Authorize* on this page does."""
     response.headers.update(UNSTORED)
-    access_token = await log_in(resources, login=form.username, password=form.password, visitor=visitor)
+    access_token = await log_in(resources, login=form.username, password=form.password, client=client)
     return TokenResponse(access_token=access_token, expires_in=resources.tokens.lifetime_seconds)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from app.core.passwords import LONGEST
-from app.core.texts import PLAIN, AnyAddress, Email, NoEmail, Password, PersonName
+from app.core.validated_strings import PLAIN, AnyAddress, Email, NoEmail, Password, PersonName
 
 
 class SignupRequest(BaseModel):
@@ -150,7 +150,7 @@ class TokenFailure(BaseModel):
 
 
 class FeedbackRequest(BaseModel):
-    """What a visitor wants to tell the team."""
+    """What a client wants to tell the team."""
 
     email: NoEmail = Field(
         "", description="Where an answer may go; may be empty.", examples=["ada@example.org"]

@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints, WithJsonSchema
 
 from app.accounts.audit import AuditKind
 from app.core.passwords import LONGEST
-from app.core.texts import PLAIN
+from app.core.validated_strings import PLAIN
 
 AsItIs = Annotated[Any, WithJsonSchema({"type": "string"})]
 """Judged by `service.checked_changes`, if it is new."""

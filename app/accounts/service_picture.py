@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import audit
 from app.accounts.audit import AuditKind
 from app.core.bodies import too_large
+from app.core.clients import Client
 from app.core.errors import MalformedBodyError, UnauthorizedError, ValidationFailedError
 from app.core.multipart import PartEnd, PartEvent, PartStart
-from app.core.visitor import Visitor
 from app.db import users
 from app.resources import Resources
 from app.storage.pictures import name_in, new_name, path_of
@@ -21,7 +21,7 @@ PART = "file"
 
 
 async def change_picture(
-    resources: Resources, user_id: int, events: AsyncIterator[PartEvent], visitor: Visitor
+    resources: Resources, user_id: int, events: AsyncIterator[PartEvent], client: Client
 ) -> str:
     """Take the picture of a form and return the path that it is served at.
 
@@ -40,7 +40,7 @@ async def change_picture(
     name = new_name(redrawn.suffix)
     try:
         await pictures.save(name, redrawn.content)
-        await _point_to(resources, user_id, path_of(name), visitor)
+        await _point_to(resources, user_id, path_of(name), client)
     except BaseException:
         # No row names it; were this process to end right here, the janitor would find it.
         await pictures.delete(name)
@@ -48,9 +48,9 @@ async def change_picture(
     return path_of(name)
 
 
-async def remove_picture(resources: Resources, user_id: int, visitor: Visitor) -> None:
+async def remove_picture(resources: Resources, user_id: int, client: Client) -> None:
     """Leave the user without a picture; one without stays so."""
-    await _point_to(resources, user_id, "", visitor)
+    await _point_to(resources, user_id, "", client)
 
 
 async def _receive(events: AsyncIterator[PartEvent], file: BinaryIO, *, limit: int) -> None:
@@ -80,14 +80,14 @@ async def _copy_part(events: AsyncIterator[PartEvent], file: BinaryIO, *, limit:
     return length
 
 
-async def _point_to(resources: Resources, user_id: int, path: str, visitor: Visitor) -> None:
+async def _point_to(resources: Resources, user_id: int, path: str, client: Client) -> None:
     """Let the user's row name another picture, and remove the one before when that is certain."""
 
     async def change(session: AsyncSession) -> str:
         before = await users.set_image(session, user_id, path)
         if before is None:
             raise UnauthorizedError("This account is not active", error="invalid_token")
-        await audit.write(session, user_id, AuditKind.PICTURE_CHANGED, visitor)
+        await audit.write(session, user_id, AuditKind.PICTURE_CHANGED, client)
         return before
 
     before = await resources.database.unit(change)

@@ -7,15 +7,15 @@ from app.accounts.lifecycle import AccountExistsError, NewAccount
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
 from app.accounts.schemas_public import RegisterRequest, SignupRequest
+from app.core.clients import Client
 from app.core.errors import BadRequestError, ValidationFailedError
 from app.core.limits import hits_from
 from app.core.password_policy import require_good
-from app.core.visitor import Visitor
 from app.db import users
 from app.resources import Resources
 
 
-async def prepare_account(resources: Resources, body: SignupRequest, visitor: Visitor) -> NewAccount:
+async def prepare_account(resources: Resources, body: SignupRequest, client: Client) -> NewAccount:
     """Check and hash the password; the account's name is its address, as the SPA's accounts are named.
 
     To be called before the session is first used, so that no connection is held while the hash is computed.
@@ -27,8 +27,8 @@ async def prepare_account(resources: Resources, body: SignupRequest, visitor: Vi
     """
     about = [body.email, body.email.partition("@")[0], body.first_name, body.last_name]
     password = require_good(body.password, resources.settings, about=about)
-    await resources.limits.hit(*hits_from("signup-address", visitor))
-    await resources.limits.hit_site("signup-everybody", visitor.networks[-1].name)
+    await resources.limits.hit(*hits_from("signup-address", client))
+    await resources.limits.hit_site("signup-everybody", client.networks[-1].name)
     return NewAccount(
         username=body.email,
         email=body.email,
@@ -55,7 +55,7 @@ def checked_registration(body: RegisterRequest) -> SignupRequest:
         raise ValidationFailedError.from_pydantic(error.errors(include_input=False)) from None
 
 
-async def create_account(resources: Resources, account: NewAccount, visitor: Visitor) -> bool:
+async def create_account(resources: Resources, account: NewAccount, client: Client) -> bool:
     """Create the account; False if somebody has the address and may be told so.
 
     Where nobody may be, its owner hears of it by mail.
@@ -63,21 +63,21 @@ async def create_account(resources: Resources, account: NewAccount, visitor: Vis
     settings = resources.settings
     try:
         await resources.database.unit(
-            lambda session: lifecycle.create_account(session, account, settings, visitor)
+            lambda session: lifecycle.create_account(session, account, settings, client)
         )
     except AccountExistsError:
         if not settings.signup_hides_accounts:
             return False
-        await request_mail(resources, MailRequest.ALREADY_SIGNED_UP, account.email, visitor)
+        await request_mail(resources, MailRequest.ALREADY_SIGNED_UP, account.email, client)
     return True
 
 
-async def request_mail(resources: Resources, kind: MailRequest, address: str, visitor: Visitor) -> None:
+async def request_mail(resources: Resources, kind: MailRequest, address: str, client: Client) -> None:
     """Queue the question whether a mail is due."""
-    await resources.database.unit(lambda session: mails.request(session, kind, address, visitor))
+    await resources.database.unit(lambda session: mails.request(session, kind, address, client))
 
 
-async def reset_password(resources: Resources, token: str, password: str, visitor: Visitor) -> None:
+async def reset_password(resources: Resources, token: str, password: str, client: Client) -> None:
     """Give the account of a reset link a new password; no connection is held while it is hashed.
 
     Raises:
@@ -90,5 +90,5 @@ async def reset_password(resources: Resources, token: str, password: str, visito
     password = require_good(password, resources.settings, about=about)
     password_hash = await resources.passwords.hash(password)
     await resources.database.unit(
-        lambda session: lifecycle.reset_password(session, token, password_hash, visitor)
+        lambda session: lifecycle.reset_password(session, token, password_hash, client)
     )

@@ -17,9 +17,9 @@ from app.accounts.schemas_signed_in import (
 )
 from app.accounts.sessions import end_all_sessions, end_session, verify_again
 from app.core.addresses import as_shown, spellings
+from app.core.clients import Client
 from app.core.errors import NotFoundError, ValidationFailedError
-from app.core.texts import Bio, Email, ProfileName
-from app.core.visitor import Visitor
+from app.core.validated_strings import Bio, Email, ProfileName
 from app.db import audit_events, sessions, users
 from app.db.engine import now_of
 from app.db.outbox import queue_mail
@@ -59,7 +59,7 @@ def checked_changes(account: Account, body: ProfileRequest) -> dict[str, str]:
 
 
 async def change_profile(
-    session: AsyncSession, account: Account, changes: Mapping[str, str], visitor: Visitor
+    session: AsyncSession, account: Account, changes: Mapping[str, str], client: Client
 ) -> None:
     """Change names and bio now, the address once it is confirmed.
 
@@ -70,10 +70,10 @@ async def change_profile(
     texts = {field: text for field, text in changes.items() if field != "email"}
     if texts:
         await users.set_profile(session, account.id, texts)
-    await audit.write(session, account.id, AuditKind.PROFILE_CHANGED, visitor)
+    await audit.write(session, account.id, AuditKind.PROFILE_CHANGED, client)
     if "email" in changes:
         await lifecycle.request_email_change(
-            session, user_id=account.id, old=account.email, new=changes["email"], visitor=visitor
+            session, user_id=account.id, old=account.email, new=changes["email"], client=client
         )
 
 
@@ -81,7 +81,7 @@ def _is_same(address: object, other: str) -> bool:
     return str(address).strip().casefold() in {spelled.casefold() for spelled in spellings(other)}
 
 
-async def renew_api_key(session: AsyncSession, account: Account, visitor: Visitor) -> str:
+async def renew_api_key(session: AsyncSession, account: Account, client: Client) -> str:
     """Replace the key and tell the owner by mail.
 
     Raises:
@@ -89,7 +89,7 @@ async def renew_api_key(session: AsyncSession, account: Account, visitor: Visito
     """
     api_key = lifecycle.new_api_key()
     await users.set_api_key(session, account.id, api_key=api_key)
-    await audit.write(session, account.id, AuditKind.API_KEY_CHANGED, visitor)
+    await audit.write(session, account.id, AuditKind.API_KEY_CHANGED, client)
     await queue_mail(session, MailKind.API_KEY_CHANGED, account.email)
     return api_key
 
@@ -111,7 +111,7 @@ async def list_sessions(session: AsyncSession, account: Account, *, current: str
 
 
 async def end_one(
-    session: AsyncSession, resources: Resources, account: Account, jti: str, visitor: Visitor
+    session: AsyncSession, resources: Resources, account: Account, jti: str, client: Client
 ) -> None:
     """End one of the user's logins.
 
@@ -121,15 +121,15 @@ async def end_one(
     for found in await sessions.get_live_sessions(session, account.id, now_of(session)):
         if found.jti == jti:
             await end_session(resources, session, account.id, jti, ends_at=found.expires_at)
-            await audit.write(session, account.id, AuditKind.SESSION_ENDED, visitor)
+            await audit.write(session, account.id, AuditKind.SESSION_ENDED, client)
             return
     raise NotFoundError("You have no such session; it may have ended already.")
 
 
-async def end_all(session: AsyncSession, account: Account, visitor: Visitor) -> None:
+async def end_all(session: AsyncSession, account: Account, client: Client) -> None:
     """End all of the user's logins."""
     await end_all_sessions(session, account.id)
-    await audit.write(session, account.id, AuditKind.ALL_SESSIONS_ENDED, visitor)
+    await audit.write(session, account.id, AuditKind.ALL_SESSIONS_ENDED, client)
 
 
 async def list_events(session: AsyncSession, account: Account, page: AuditPage) -> AuditResponse:
@@ -142,10 +142,10 @@ async def list_events(session: AsyncSession, account: Account, page: AuditPage) 
 
 
 async def begin_export(
-    session: AsyncSession, account: Account, *, current: str, visitor: Visitor
+    session: AsyncSession, account: Account, *, current: str, client: Client
 ) -> ExportHead:
     """Return what we hold about the account itself, but for secrets; `stream_export` adds the rest."""
-    await audit.write(session, account.id, AuditKind.EXPORTED, visitor)
+    await audit.write(session, account.id, AuditKind.EXPORTED, client)
     data = await users.get_personal_data(session, account.id)
     return ExportHead(
         account={**data, **{field: as_shown(data[field]) for field in ("username", "email")}},
@@ -154,12 +154,12 @@ async def begin_export(
     )
 
 
-async def delete(resources: Resources, account: Account, password: str, visitor: Visitor) -> None:
+async def delete(resources: Resources, account: Account, password: str, client: Client) -> None:
     """Delete the account for good, once its password was given again.
 
     Raises:
         WrongCredentialsError: the password is wrong.
         TooManyRequestsError: it was wrong too often.
     """
-    await verify_again(resources, account.id, password, visitor)
+    await verify_again(resources, account.id, password, client)
     await lifecycle.delete_account(resources, account.id, account.email)

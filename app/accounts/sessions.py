@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit
 from app.accounts.audit import AuditKind
+from app.core.clients import Client
 from app.core.errors import NotConfirmedError, WrongCredentialsError
 from app.core.limits import Hit, hits_from
 from app.core.tokens import AccessToken
-from app.core.visitor import Visitor
 from app.db import account_states, audit_events, logins, revoked_tokens, sessions, users
 from app.db.engine import call_after_commit, now_of
 from app.db.logins import Credentials
@@ -21,7 +21,7 @@ NOBODY = 0
 """The user number under which failed logins to accounts that do not exist are written down: they cost the same."""
 
 
-async def log_in(resources: Resources, *, login: str, password: str, visitor: Visitor) -> str:
+async def log_in(resources: Resources, *, login: str, password: str, client: Client) -> str:
     """Return an access token for the user of that name or e-mail address.
 
     No connection is held while the hash is computed. An unknown name costs a hash as well, and meets the same limits.
@@ -33,20 +33,20 @@ async def log_in(resources: Resources, *, login: str, password: str, visitor: Vi
         TooBusyError: too many logins wait.
     """
     login = login.strip()
-    await _limit_attempts(resources, login, visitor)
+    await _limit_attempts(resources, login, client)
     candidates = await logins.find_logins(resources.database, login)
-    failures = await _counters_of_failure(resources, login, candidates, visitor)
+    failures = await _counters_of_failure(resources, login, candidates, client)
     async with resources.limits.trying(*failures):
         found = await _matching(resources, login, candidates, password)
         if found is None:
             await resources.limits.note(*failures)
-            await resources.database.unit(lambda session: _note_failure(session, candidates, visitor))
+            await resources.database.unit(lambda session: _note_failure(session, candidates, client))
             raise WrongCredentialsError
     credentials, new_hash = found
     if not credentials.active:
         raise NotConfirmedError
     return await resources.database.unit(
-        lambda session: _open_session(resources, session, credentials, new_hash, visitor)
+        lambda session: _open_session(resources, session, credentials, new_hash, client)
     )
 
 
@@ -71,7 +71,7 @@ async def _open_session(
     session: AsyncSession,
     credentials: Credentials,
     new_hash: str | None,
-    visitor: Visitor,
+    client: Client,
 ) -> str:
     """Issue a token, unless the password was changed or the account closed while the hash was computed.
 
@@ -83,8 +83,8 @@ async def _open_session(
     # Only now: a token that is younger than a reset must have been earned after it. Nor may it seem older.
     cut_off = await account_states.get_valid_from(session, credentials.id)
     text, token = resources.tokens.issue(credentials.id, after=cut_off)
-    await sessions.add_session(session, token, **visitor._asdict())
-    await audit.write(session, credentials.id, AuditKind.LOGGED_IN, visitor)
+    await sessions.add_session(session, token, **client._asdict())
+    await audit.write(session, credentials.id, AuditKind.LOGGED_IN, client)
     # Accounts of other servers may lack the row without which OpenML refuses every upload.
     await users.add_to_members(session, credentials.id)
     if new_hash:
@@ -94,18 +94,18 @@ async def _open_session(
     return text
 
 
-async def log_out(resources: Resources, token: AccessToken, visitor: Visitor) -> None:
+async def log_out(resources: Resources, token: AccessToken, client: Client) -> None:
     """Refuse the token from now on, in every worker."""
     if token.expires_at <= resources.database.now():
         return
-    await resources.database.unit(lambda session: _log_out(resources, session, token, visitor))
+    await resources.database.unit(lambda session: _log_out(resources, session, token, client))
 
 
-async def _log_out(resources: Resources, session: AsyncSession, token: AccessToken, visitor: Visitor) -> None:
+async def _log_out(resources: Resources, session: AsyncSession, token: AccessToken, client: Client) -> None:
     is_there = await users.lock_if_there(session, token.user_id)
     await end_session(resources, session, token.user_id, token.jti, ends_at=token.expires_at)
     if is_there:
-        await audit.write(session, token.user_id, AuditKind.LOGGED_OUT, visitor)
+        await audit.write(session, token.user_id, AuditKind.LOGGED_OUT, client)
 
 
 async def end_session(
@@ -124,7 +124,7 @@ async def end_all_sessions(session: AsyncSession, user_id: int) -> None:
     await revoked_tokens.add_later_tokens(session, user_id, now)
 
 
-async def verify_again(resources: Resources, user_id: int, password: str, visitor: Visitor) -> None:
+async def verify_again(resources: Resources, user_id: int, password: str, client: Client) -> None:
     """Ask a signed-in user for the password once more, before something that cannot be undone.
 
     Raises:
@@ -132,7 +132,7 @@ async def verify_again(resources: Resources, user_id: int, password: str, visito
         TooManyRequestsError: it was wrong too often.
     """
     failures = [
-        *hits_from("wrong-password-account-address", visitor, about=f"id {user_id}"),
+        *hits_from("wrong-password-account-address", client, about=f"id {user_id}"),
         Hit("wrong-password-again", str(user_id)),
     ]
     async with resources.limits.trying(*failures):
@@ -142,16 +142,16 @@ async def verify_again(resources: Resources, user_id: int, password: str, visito
             raise WrongCredentialsError("The password is wrong")
 
 
-async def _limit_attempts(resources: Resources, login: str, visitor: Visitor) -> None:
+async def _limit_attempts(resources: Resources, login: str, client: Client) -> None:
     await resources.limits.hit(
-        *hits_from("login-account-address", visitor, about=login),
-        *hits_from("login-address", visitor),
+        *hits_from("login-account-address", client, about=login),
+        *hits_from("login-address", client),
         Hit("login-everybody"),
     )
 
 
 async def _counters_of_failure(
-    resources: Resources, login: str, candidates: Sequence[Credentials], visitor: Visitor
+    resources: Resources, login: str, candidates: Sequence[Credentials], client: Client
 ) -> list[Hit]:
     """Return what a wrong password counts against, whether or not somebody has the name.
 
@@ -160,21 +160,21 @@ async def _counters_of_failure(
     guesses at that account count.
     """
     name = f"id {candidates[0].id}" if candidates else login
-    here = hits_from("wrong-password-account-address", visitor, about=name)
+    here = hits_from("wrong-password-account-address", client, about=name)
     at_home = await audit_events.has_event(
         resources.database.reader,
         candidates[0].id if candidates else NOBODY,
-        network=visitor.network,
-        ip_address=visitor.ip_address,
+        network=client.network,
+        ip_address=client.ip_address,
         kinds=(AuditKind.LOGGED_IN, AuditKind.PASSWORD_RESET),
     )
     if at_home:
         return here
-    return [*here, Hit("wrong-password-account", name), *hits_from("wrong-password-address", visitor)]
+    return [*here, Hit("wrong-password-account", name), *hits_from("wrong-password-address", client)]
 
 
-async def _note_failure(session: AsyncSession, candidates: Sequence[Credentials], visitor: Visitor) -> None:
+async def _note_failure(session: AsyncSession, candidates: Sequence[Credentials], client: Client) -> None:
     for user_id in [candidate.id for candidate in candidates] or [NOBODY]:
         # An account that was deleted meanwhile has no trail any more.
         if user_id == NOBODY or await users.lock_if_there(session, user_id):
-            await audit.write(session, user_id, AuditKind.LOGIN_FAILED, visitor)
+            await audit.write(session, user_id, AuditKind.LOGIN_FAILED, client)

@@ -12,7 +12,7 @@ UPLOAD_ID = re.compile(r"[0-9a-f]{32}")
 Document = dict[str, Any]
 
 
-class RefusedError(Exception):
+class RequestRefusedError(Exception):
     """The server, or the file, says no; `problem` is a problem+json document."""
 
     def __init__(self, problem: Mapping[str, Any]) -> None:
@@ -20,11 +20,11 @@ class RefusedError(Exception):
         super().__init__(str(self.problem.get("detail", "")))
 
 
-class NotSignedInError(RefusedError):
+class NotSignedInError(RequestRefusedError):
     """The server does not know the key, or its account may not upload."""
 
 
-class UnreachableError(RefusedError):
+class ServerUnreachableError(RequestRefusedError):
     """The server could not be reached, or did not do its work, for longer than patience lasts."""
 
 
@@ -62,7 +62,7 @@ def document_of(answer: httpx.Response) -> Document:
     except ValueError:
         document = None
     if not (isinstance(document, dict) and is_upload(document)):
-        raise UnreachableError(
+        raise ServerUnreachableError(
             saying(f"{_site(answer.request)} does not answer as OpenML's upload service does.")
         )
     return document
@@ -101,7 +101,7 @@ def require_taken(answer: httpx.Response) -> None:
     problem = problem_of(answer)
     if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
         raise NotSignedInError(problem)
-    raise RefusedError(problem) if is_problem(answer) else UnreachableError(problem)
+    raise RequestRefusedError(problem) if is_problem(answer) else ServerUnreachableError(problem)
 
 
 def is_problem(answer: httpx.Response) -> bool:
@@ -142,9 +142,9 @@ def saying(detail: str) -> Document:
     return {"detail": detail}
 
 
-def refused(detail: str) -> RefusedError:
+def refused(detail: str) -> RequestRefusedError:
     """Return the error of what is wrong here, not there."""
-    return RefusedError(saying(detail))
+    return RequestRefusedError(saying(detail))
 
 
 def retry_after(answer: httpx.Response) -> float:

@@ -18,7 +18,13 @@ from typing import Annotated, Any
 
 import typer
 
-from app.commands.answers import Document, NotSignedInError, RefusedError, UnreachableError, require_server
+from app.commands.answers import (
+    Document,
+    NotSignedInError,
+    RequestRefusedError,
+    ServerUnreachableError,
+    require_server,
+)
 from app.commands.api_key import ApiKeyError, find_api_key
 from app.commands.source import STANDARD_INPUT, open_source
 from app.commands.uploader import Uploader
@@ -189,12 +195,12 @@ class _Run:
             self._end("not-signed-in", Exit.NOT_SIGNED_IN, {"detail": str(error)})
         except NotSignedInError as error:
             self._end("not-signed-in", Exit.NOT_SIGNED_IN, error.problem)
-        except UnreachableError as error:
+        except ServerUnreachableError as error:
             hint = self._how_to_go_on()
             if self._upload is None:
                 hint += f" Or is {server} not the site? --server and OPENML_WEB_SERVER name it."
             self._end("unreachable", Exit.UNREACHABLE, error.problem, hint=hint)
-        except RefusedError as error:
+        except RequestRefusedError as error:
             self._end("refused", Exit.REFUSED, error.problem)
         except KeyboardInterrupt:
             self._end("interrupted", self._stopped_by, {"detail": "Interrupted."}, hint=self._how_to_go_on())

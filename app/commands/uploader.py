@@ -18,8 +18,8 @@ from pydantic import SecretStr
 from app.commands.answers import (
     Document,
     NotSignedInError,
-    RefusedError,
-    UnreachableError,
+    RequestRefusedError,
+    ServerUnreachableError,
     broken_line,
     document_of,
     is_loopback,
@@ -34,7 +34,7 @@ from app.commands.answers import (
     slug_of,
 )
 from app.commands.source import Source
-from app.core.dataset_names import NAME_RULE, is_name
+from app.core.openml_shapes import NAME_RULE, is_name
 from app.core.outgoing import open_http_for_command
 from app.db.upload_states import BEFORE_PUBLISH, ENDED, GIVEN_UP, HAS_OUTCOME, UploadState
 
@@ -90,11 +90,11 @@ class _Patience:
         """Wait a little, longer each time, and no two clients equally long.
 
         Raises:
-            UnreachableError: it has taken too long already, or would.
+            ServerUnreachableError: it has taken too long already, or would.
         """
         left = self._until - time.monotonic()
         if left <= 0 or at_least > left:
-            raise UnreachableError(problem)
+            raise ServerUnreachableError(problem)
         # Doubling stops where it would not matter any more.
         longest = min(LONGEST_PAUSE_SECONDS, FIRST_PAUSE_SECONDS * 2 ** min(self._pauses, 10))
         seconds = min(at_least + longest * random.uniform(0.5, 1), left)  # noqa: S311 - no secret
@@ -149,7 +149,7 @@ class Uploader:
 
         Raises:
             NotSignedInError: the server does not know the key.
-            RefusedError: it takes no files of that kind or size, or OpenML no such name.
+            RequestRefusedError: it takes no files of that kind or size, or OpenML no such name.
         """
         name = metadata.get("dataset_name")
         if isinstance(name, str) and name and not is_name(name):
@@ -170,7 +170,7 @@ class Uploader:
         """Return the upload to send the file to: a new one, or the one that was begun before.
 
         Raises:
-            RefusedError: the server does not take it.
+            RequestRefusedError: the server does not take it.
         """
         digest = base64.b64encode(source.sha256).decode()
         body = {"file_name": source.name, "size": source.size, "metadata": metadata}
@@ -211,7 +211,7 @@ class Uploader:
             return document_of(self._ask("POST", f"{_path(upload)}/retry", json={}))
         except NotSignedInError:
             raise
-        except RefusedError:
+        except RequestRefusedError:
             # Its bytes are gone; or it was heard, and only the answer was lost.
             upload = self.ask_after(upload)
             return None if upload["state"] in GIVEN_UP else upload
@@ -220,8 +220,8 @@ class Uploader:
         """Send what is missing, from wherever the server says it stands, until nothing is.
 
         Raises:
-            RefusedError: the server does not take it, or the file has changed.
-            UnreachableError: no byte got through for too long.
+            RequestRefusedError: the server does not take it, or the file has changed.
+            ServerUnreachableError: no byte got through for too long.
         """
         while upload["state"] == UploadState.RECEIVING:
             offset = int(upload["received_bytes"])
@@ -266,7 +266,7 @@ class Uploader:
     def _send_less(self, answer: httpx.Response) -> Document:
         """Answer a proxy that takes only small bodies."""
         if self._request_bytes <= LEAST_REQUEST_BYTES:
-            raise RefusedError(problem_of(answer))
+            raise RequestRefusedError(problem_of(answer))
         self._request_bytes = max(self._request_bytes // 8, LEAST_REQUEST_BYTES)
         return saying("Something on the way takes only smaller requests.")
 

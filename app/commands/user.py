@@ -13,10 +13,10 @@ from app.accounts import audit, lifecycle, links, sessions
 from app.accounts.audit import AuditKind
 from app.accounts.lifecycle import AccountDeletedError, AccountExistsError, NewAccount
 from app.accounts.links import LinkPurpose
+from app.core.clients import Client
 from app.core.hidden import printable
 from app.core.settings import load_settings
-from app.core.texts import Email, PersonName
-from app.core.visitor import Visitor
+from app.core.validated_strings import Email, PersonName
 from app.db import audit_events, logins, users
 from app.db.logins import Credentials
 from app.db.outbox import queue_mail
@@ -25,7 +25,7 @@ from app.resources import Resources, open_resources
 
 user = typer.Typer(no_args_is_help=True, help="Create, show, close and open accounts.")
 
-OPERATOR = Visitor("", "openml-web user")
+OPERATOR = Client("", "openml-web user")
 EVENTS_SHOWN = 20
 NUMBER = re.compile("[0-9]{1,18}")
 """Of an account; what is longer fits no column."""

@@ -1,7 +1,7 @@
 """Work on untrusted bytes in a child process of its own, with limits on memory and time, so that it harms nothing else.
 
 One request goes in on standard input; progress, and then one result or error, come out on standard output, as lines of
-JSON. `ask` is the server's end of it; `app/core/confined.py` is the child's.
+JSON. `ask` is the server's end of it; `app/core/child_limits.py` is the child's.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from typing import Any
 
 import structlog
 
-from app.core.confined import MIB, STOP_SIGNALS, ProcessLimits
+from app.core.child_limits import MIB, STOP_SIGNALS, ProcessLimits
 
 log = structlog.get_logger(__name__)
 

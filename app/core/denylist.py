@@ -11,7 +11,7 @@ from datetime import datetime
 
 from app.core.clock import utc_now
 
-REMEMBERED = 20_000
+CACHED_AT_MOST = 20_000
 """Tokens known at most, some 4 MB; beyond, those known for longest are left to the database."""
 
 
@@ -33,7 +33,7 @@ class Denylist:
         """Refuse a token that another process has logged out."""
         self._ends[jti] = ends_at
         self._ends.move_to_end(jti)
-        if len(self._ends) > REMEMBERED:
+        if len(self._ends) > CACHED_AT_MOST:
             self._ends.popitem(last=False)
 
     def knows(self, jti: str) -> bool:

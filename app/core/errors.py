@@ -1,6 +1,6 @@
 """Every problem this service can answer with, on one screen.
 
-    Problem
+    ProblemError
     |- 400  BadRequestError  MalformedBodyError  LinkNotValidError
     |- 400  DigestMismatchError  InconsistentLengthError  UploadCompletedError
     |- 401  UnauthorizedError  WrongCredentialsError
@@ -44,7 +44,7 @@ IANA_SPACE = "https://iana.org/assignments/http-problem-types#"
 DATABASE_AWAY = "The database does not answer"
 
 
-class Problem(Exception):  # noqa: N818 - RFC 9457's word
+class ProblemError(Exception):
     """Something the caller can act on; subclasses fix the slug, the status and the title."""
 
     slug: ClassVar[str]
@@ -85,31 +85,31 @@ class Problem(Exception):  # noqa: N818 - RFC 9457's word
         }
 
 
-class BadRequestError(Problem):
+class BadRequestError(ProblemError):
     """The request cannot be understood."""
 
     slug, status, title = "bad-request", 400, "The request cannot be understood"
 
 
-class MalformedBodyError(Problem):
+class MalformedBodyError(ProblemError):
     """The body is not what its type says."""
 
     slug, status, title = "malformed-body", 400, "The body is not what its type says"
 
 
-class LinkNotValidError(Problem):
+class LinkNotValidError(ProblemError):
     """The token of a mail link is unknown, used, or too old."""
 
     slug, status, title = "link-not-valid", 400, "This link does not work (any more); ask for a new one"
 
 
-class DigestMismatchError(Problem):
+class DigestMismatchError(ProblemError):
     """The bytes are not those that `Content-Digest` announced; none of them is kept."""
 
     slug, status, title = "digest-mismatch", 400, "The bytes are not those that the digest announced"
 
 
-class InconsistentLengthError(Problem):
+class InconsistentLengthError(ProblemError):
     """The upload's length is not the one announced before."""
 
     slug, status, title = (
@@ -120,14 +120,14 @@ class InconsistentLengthError(Problem):
     space = IANA_SPACE
 
 
-class UploadCompletedError(Problem):
+class UploadCompletedError(ProblemError):
     """The upload has all its bytes."""
 
     slug, status, title = "completed-upload", 400, "The upload has all its bytes already"
     space = IANA_SPACE
 
 
-class UnauthorizedError(Problem):
+class UnauthorizedError(ProblemError):
     """No valid access token came with the request."""
 
     slug, status, title = "unauthorized", 401, "Sign in first"
@@ -137,25 +137,25 @@ class UnauthorizedError(Problem):
         super().__init__(detail, headers={"WWW-Authenticate": challenge}, **members)
 
 
-class WrongCredentialsError(Problem):
+class WrongCredentialsError(ProblemError):
     """User name and password do not belong together."""
 
     slug, status, title = "wrong-credentials", 401, "Wrong username or password"
 
 
-class NotConfirmedError(Problem):
+class NotConfirmedError(ProblemError):
     """The e-mail address of this account was not confirmed yet."""
 
     slug, status, title = "not-confirmed", 403, "The e-mail address is not confirmed yet"
 
 
-class NotYoursError(Problem):
+class NotYoursError(ProblemError):
     """OpenML lets only the owner change this."""
 
     slug, status, title = "not-yours", 403, "OpenML lets only the owner change this"
 
 
-class JoinedUploadError(Problem):
+class JoinedUploadError(ProblemError):
     """The upload was joined from others, and takes no bytes of its own."""
 
     slug, status, title = (
@@ -165,37 +165,37 @@ class JoinedUploadError(Problem):
     )
 
 
-class ReadOnlyAccountError(Problem):
+class ReadOnlyAccountError(ProblemError):
     """The account may read on OpenML, and nothing else."""
 
     slug, status, title = "read-only-account", 403, "This account may only read on OpenML"
 
 
-class NotFoundError(Problem):
+class NotFoundError(ProblemError):
     """There is nothing here."""
 
     slug, status, title = "not-found", 404, "There is nothing here"
 
 
-class MethodNotAllowedError(Problem):
+class MethodNotAllowedError(ProblemError):
     """The path exists, but not for this method."""
 
     slug, status, title = "method-not-allowed", 405, "This path does not take this method"
 
 
-class BodyStalledError(Problem):
+class BodyStalledError(ProblemError):
     """The body stopped coming."""
 
     slug, status, title = "body-stalled", 408, "The body stopped coming; send it again"
 
 
-class ApiKeyMissingError(Problem):
+class ApiKeyMissingError(ProblemError):
     """The account has no usable key on OpenML."""
 
     slug, status, title = "api-key-missing", 409, "This account has no API key; make one with POST /api-key"
 
 
-class ApiKeyRefusedError(Problem):
+class ApiKeyRefusedError(ProblemError):
     """OpenML does not take the account's key."""
 
     slug, status, title = (
@@ -205,31 +205,31 @@ class ApiKeyRefusedError(Problem):
     )
 
 
-class DatasetNotActiveError(Problem):
+class DatasetNotActiveError(ProblemError):
     """OpenML has not processed the dataset yet, or it was deactivated."""
 
     slug, status, title = "dataset-not-active", 409, "The dataset is not active on OpenML"
 
 
-class DatasetInUseError(Problem):
+class DatasetInUseError(ProblemError):
     """The dataset has tasks, which rely on its columns' roles."""
 
     slug, status, title = "dataset-in-use", 409, "The dataset has tasks"
 
 
-class AliasTakenError(Problem):
+class AliasTakenError(ProblemError):
     """Another collection has this alias."""
 
     slug, status, title = "alias-taken", 409, "Another collection has this alias"
 
 
-class TagTakenError(Problem):
+class TagTakenError(ProblemError):
     """The dataset has this tag, written in another case."""
 
     slug, status, title = "tag-taken", 409, "The dataset has this tag, written in another case"
 
 
-class OffsetMismatchError(Problem):
+class OffsetMismatchError(ProblemError):
     """The bytes do not begin where those that we have end; `HEAD` says where to go on."""
 
     slug, status, title = "mismatching-upload-offset", 409, "The bytes do not begin where the upload stands"
@@ -245,7 +245,7 @@ class OffsetMismatchError(Problem):
         )
 
 
-class UploadStateError(Problem):
+class UploadStateError(ProblemError):
     """The upload does not stand where this can be done."""
 
     slug, status, title = "upload-state", 409, "This cannot be done with the upload as it stands"
@@ -256,13 +256,13 @@ class UploadStateError(Problem):
         super().__init__(detail, headers=passing, **members)
 
 
-class UploadGoneError(Problem):
+class UploadGoneError(ProblemError):
     """The upload was cancelled or has expired, and its bytes are gone."""
 
     slug, status, title = "upload-gone", 410, "The upload was cancelled or has expired; begin a new one"
 
 
-class TusVersionError(Problem):
+class TusVersionError(ProblemError):
     """The client speaks another version of tus."""
 
     slug, status, title = "tus-version", 412, "This service speaks tus 1.0.0; send Tus-Resumable: 1.0.0"
@@ -271,31 +271,31 @@ class TusVersionError(Problem):
         super().__init__(detail, headers={"Tus-Version": "1.0.0"}, **members)
 
 
-class QuotaExceededError(Problem):
+class QuotaExceededError(ProblemError):
     """The user's unfinished uploads take as much as they may."""
 
     slug, status, title = "quota-exceeded", 413, "Your unfinished uploads take as much as they may"
 
 
-class BodyTooLargeError(Problem):
+class BodyTooLargeError(ProblemError):
     """The body is larger than the limit."""
 
     slug, status, title = "body-too-large", 413, "The body is too large"
 
 
-class FormatNotSupportedError(Problem):
+class FormatNotSupportedError(ProblemError):
     """Files of this kind cannot be turned into a dataset."""
 
     slug, status, title = "format-not-supported", 415, "format not supported"
 
 
-class MediaTypeNotSupportedError(Problem):
+class MediaTypeNotSupportedError(ProblemError):
     """The body has a type that this path does not take."""
 
     slug, status, title = "media-type-not-supported", 415, "This path does not take bodies of this type"
 
 
-class ValidationFailedError(Problem):
+class ValidationFailedError(ProblemError):
     """Fields are missing or have wrong values; `errors` names each."""
 
     slug, status, title = "validation-failed", 422, "Some fields need another value"
@@ -318,31 +318,31 @@ class ValidationFailedError(Problem):
         return cls.for_fields([_field_error(detail) for detail in details[:ERRORS_SHOWN]])
 
 
-class DatasetRefusedError(Problem):
+class DatasetRefusedError(ProblemError):
     """The file is not fit to be published; `row` and `column` say where."""
 
     slug, status, title = "dataset-refused", 422, "The dataset cannot be published as it is"
 
 
-class PictureRefusedError(Problem):
+class PictureRefusedError(ProblemError):
     """The file cannot be used as a picture."""
 
     slug, status, title = "picture-refused", 422, "The file cannot be used as a picture"
 
 
-class IdempotencyKeyReusedError(Problem):
+class IdempotencyKeyReusedError(ProblemError):
     """The `Idempotency-Key` belongs to another request."""
 
     slug, status, title = "idempotency-key-reused", 422, "This Idempotency-Key belongs to another request"
 
 
-class OpenMLAnswerTooLargeError(Problem):
+class OpenMLAnswerTooLargeError(ProblemError):
     """OpenML's answer is larger than any that this service reads; asking again changes nothing."""
 
     slug, status, title = "openml-answer-too-large", 422, "OpenML's answer is larger than this service reads"
 
 
-class TooManyRequestsError(Problem):
+class TooManyRequestsError(ProblemError):
     """A rate limit is reached; come back after `Retry-After` seconds."""
 
     slug, status, title = "too-many-requests", 429, "Too many attempts; try again later"
@@ -354,49 +354,49 @@ class TooManyRequestsError(Problem):
         )
 
 
-class HeadTooLargeError(Problem):
+class HeadTooLargeError(ProblemError):
     """The headers of a request, or what stands beside its body, are larger than anybody needs."""
 
     slug, status, title = "head-too-large", 431, "The headers of the request are too large"
 
 
-class ChecksumMismatchError(Problem):
+class ChecksumMismatchError(ProblemError):
     """The bytes are not those that `Upload-Checksum` announced; none of them is kept (tus 1.0)."""
 
     slug, status, title = "checksum-mismatch", 460, "The bytes are not those that the checksum announced"
 
 
-class InternalError(Problem):
+class InternalError(ProblemError):
     """A fault of ours; the details are in the log, under the request id."""
 
     slug, status, title = "internal-error", 500, "Something went wrong on our side"
 
 
-class BytesLostError(Problem):
+class BytesLostError(ProblemError):
     """The store no longer has the bytes that it had acknowledged."""
 
     slug, status, title = "bytes-lost", 500, "Stored bytes of this file are missing; upload it again"
 
 
-class OpenMLRefusedError(Problem):
+class OpenMLRefusedError(ProblemError):
     """OpenML did not accept the request; `code` is its error number."""
 
     slug, status, title = "openml-refused", 502, "OpenML did not accept this"
 
 
-class OpenMLAnswerBrokenError(Problem):
+class OpenMLAnswerBrokenError(ProblemError):
     """OpenML is there, and its answer was cut off or cannot be understood."""
 
     slug, status, title = "openml-answer-broken", 502, "OpenML's answer cannot be understood"
 
 
-class ProcessingFailedError(Problem):
+class ProcessingFailedError(ProblemError):
     """OpenML took the dataset and then could not process it."""
 
     slug, status, title = "processing-failed", 502, "OpenML could not process the dataset"
 
 
-class TooBusyError(Problem):
+class TooBusyError(ProblemError):
     """More work arrived than can wait; come back after `Retry-After` seconds."""
 
     slug, status, title = "too-busy", 503, "Too busy at the moment; try again shortly"
@@ -405,7 +405,7 @@ class TooBusyError(Problem):
         super().__init__(headers={"Retry-After": str(retry_after_seconds)})
 
 
-class OpenMLUnreachableError(Problem):
+class OpenMLUnreachableError(ProblemError):
     """OpenML cannot be reached, or does not answer."""
 
     slug, status, title = "openml-unreachable", 503, "OpenML cannot be reached at the moment"
@@ -414,7 +414,7 @@ class OpenMLUnreachableError(Problem):
         super().__init__(detail, headers={"Retry-After": "10"}, **members)
 
 
-class NotReadyError(Problem):
+class NotReadyError(ProblemError):
     """This process cannot work at the moment, or what it accepts would not be worked off."""
 
     slug, status, title = "not-ready", 503, "The service is not ready"
@@ -425,7 +425,7 @@ class NotReadyError(Problem):
         )
 
 
-class StorageUnavailableError(Problem):
+class StorageUnavailableError(ProblemError):
     """The store for files cannot be reached, or does not answer; what it had acknowledged is safe."""
 
     slug, status, title = "storage-unavailable", 503, "The store for files does not answer; try again shortly"
@@ -434,13 +434,13 @@ class StorageUnavailableError(Problem):
         super().__init__(detail, headers={"Retry-After": "5"}, **members)
 
 
-class StillWorkingError(Problem):
+class StillWorkingError(ProblemError):
     """The upload is safe and goes on; only this request stopped waiting."""
 
     slug, status, title = "still-working", 504, "The upload is safe and still being published"
 
 
-class StorageFullError(Problem):
+class StorageFullError(ProblemError):
     """There is no room for the upload."""
 
     slug, status, title = "storage-full", 507, "There is no room for the upload at the moment"
@@ -479,12 +479,12 @@ def _field_error(detail: Mapping[str, Any]) -> dict[str, str]:
     return {"field": ".".join(location) or "body", "message": message}
 
 
-def problem_from_record(record: Mapping[str, Any], **members: Any) -> Problem:  # noqa: ANN401 - extension members
-    """Return the problem that `Problem.record` wrote down, with more members."""
+def problem_from_record(record: Mapping[str, Any], **members: Any) -> ProblemError:  # noqa: ANN401 - extension members
+    """Return the problem that `ProblemError.record` wrote down, with more members."""
     kind = next((kind for kind in catalogue() if kind.slug == record["slug"]), InternalError)
     return kind(record["detail"], **record["members"], **members)
 
 
-def catalogue() -> list[type[Problem]]:
+def catalogue() -> list[type[ProblemError]]:
     """Return every kind of problem, by status and slug."""
-    return sorted(Problem.__subclasses__(), key=lambda kind: (kind.status, kind.slug))
+    return sorted(ProblemError.__subclasses__(), key=lambda kind: (kind.status, kind.slug))

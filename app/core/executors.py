@@ -5,8 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from app.core.concurrency import ConcurrencyLimit
 from app.core.errors import TooBusyError
-from app.core.slots import Slots
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -27,7 +27,7 @@ class BoundedExecutor:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._limit = threads + queue
         self._calls = 0
-        self._slots = Slots(total=self._limit, per_user=per_user or self._limit)
+        self._slots = ConcurrencyLimit(total=self._limit, per_user=per_user or self._limit)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function in a thread.

@@ -28,7 +28,7 @@ from app.core.errors import (
     OpenMLAnswerTooLargeError,
     OpenMLRefusedError,
     OpenMLUnreachableError,
-    Problem,
+    ProblemError,
     ReadOnlyAccountError,
     ValidationFailedError,
 )
@@ -37,7 +37,7 @@ from app.core.problem_examples import example_of
 log = structlog.get_logger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
-BY_STATUS: Mapping[int, type[Problem]] = {
+BY_STATUS: Mapping[int, type[ProblemError]] = {
     404: NotFoundError,
     408: BodyStalledError,
     405: MethodNotAllowedError,
@@ -46,14 +46,14 @@ BY_STATUS: Mapping[int, type[Problem]] = {
 """What the framework itself may raise."""
 
 
-def problem_response(problem: Problem) -> JSONResponse:
+def problem_response(problem: ProblemError) -> JSONResponse:
     """Return the problem+json answer."""
     return JSONResponse(
         problem.document(), status_code=problem.status, headers=problem.headers, media_type=PROBLEM_JSON
     )
 
 
-BODY_PROBLEMS: Sequence[type[Problem]] = (
+BODY_PROBLEMS: Sequence[type[ProblemError]] = (
     MalformedBodyError,
     BodyStalledError,
     BodyTooLargeError,
@@ -61,7 +61,7 @@ BODY_PROBLEMS: Sequence[type[Problem]] = (
 )
 """What any route with a JSON or form body may answer."""
 
-OPENML_PROBLEMS: Sequence[type[Problem]] = (
+OPENML_PROBLEMS: Sequence[type[ProblemError]] = (
     ApiKeyMissingError,
     ApiKeyRefusedError,
     ReadOnlyAccountError,
@@ -76,7 +76,7 @@ OPENML_PROBLEMS: Sequence[type[Problem]] = (
 """What any route may answer that asks OpenML with the user's key."""
 
 
-def declare(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+def declare(*kinds: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
     """Return what a route passes as `responses=`, for the API page: each problem, and the headers that it brings."""
     answers: dict[int | str, dict[str, Any]] = {}
     for kind in kinds:
@@ -96,7 +96,7 @@ def declare(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
 
 def install_problem_handlers(app: FastAPI) -> None:
     """Make every failure of `app` a problem+json answer."""
-    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(ProblemError, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(ClientDisconnect, _on_broken_line)
@@ -105,7 +105,7 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 
 async def _on_problem(_request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, Problem)  # noqa: S101 - narrows the type that the registration promises
+    assert isinstance(error, ProblemError)  # noqa: S101 - narrows the type that the registration promises
     return problem_response(error)
 
 
@@ -122,7 +122,7 @@ async def _on_http_exception(_request: Request, error: Exception) -> JSONRespons
     return problem_response(problem_of(error))
 
 
-def problem_of(error: HTTPException) -> Problem:
+def problem_of(error: HTTPException) -> ProblemError:
     """Return the problem that stands for what the framework itself raises."""
     problem = BY_STATUS.get(error.status_code, BadRequestError)()
     problem.headers.update(error.headers or {})

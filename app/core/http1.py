@@ -5,13 +5,13 @@ from http import HTTPStatus
 import structlog
 from starlette.responses import Response
 
-from app.core.errors import BadRequestError, HeadTooLargeError, MethodNotAllowedError, Problem
+from app.core.errors import BadRequestError, HeadTooLargeError, MethodNotAllowedError, ProblemError
 from app.core.framing import FramingError, StrictHttpProtocol
 from app.core.http import problem_response
 
 log = structlog.get_logger(__name__)
 
-PROBLEMS: dict[HTTPStatus, type[Problem]] = {
+PROBLEMS: dict[HTTPStatus, type[ProblemError]] = {
     HTTPStatus.BAD_REQUEST: BadRequestError,
     HTTPStatus.METHOD_NOT_ALLOWED: MethodNotAllowedError,
     HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: HeadTooLargeError,

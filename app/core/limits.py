@@ -19,8 +19,8 @@ from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
+from app.core.clients import Client
 from app.core.errors import TooManyRequestsError
-from app.core.visitor import Visitor
 
 log = structlog.get_logger(__name__)
 
@@ -84,12 +84,12 @@ class Hit:
     scale: int = 1
 
 
-def hits_from(limit: str, visitor: Visitor, *, about: str = "") -> list[Hit]:
-    """Return one attempt as it counts for each network that the visitor is in.
+def hits_from(limit: str, client: Client, *, about: str = "") -> list[Hit]:
+    """Return one attempt as it counts for each network that the client is in.
 
     Whoever has a /48 of IPv6 has 65 536 networks of the size that a household has.
     """
-    return [Hit(limit, f"{about} {name}".lstrip(), scale) for name, scale in visitor.networks]
+    return [Hit(limit, f"{about} {name}".lstrip(), scale) for name, scale in client.networks]
 
 
 class RateLimiter:

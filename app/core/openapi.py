@@ -19,7 +19,7 @@ from app.core.errors import (
     HeadTooLargeError,
     InternalError,
     NotReadyError,
-    Problem,
+    ProblemError,
     TooBusyError,
     TooManyRequestsError,
     catalogue,
@@ -28,7 +28,7 @@ from app.core.http import PROBLEM_JSON, declare
 from app.core.problem_examples import UPLOAD_ID, example_of
 from app.core.problem_schema import Problem as ProblemSchema
 
-ANYWHERE: Sequence[type[Problem]] = (
+ANYWHERE: Sequence[type[ProblemError]] = (
     BodyStalledError,
     BodyTooLargeError,
     TooManyRequestsError,
@@ -87,7 +87,7 @@ ON_ALL = headers("X-Request-ID")
 
 
 class DescribedApp(FastAPI):
-    """An application whose document also has what its rooms say of headers and models."""
+    """An application whose document also has what its routes say of headers and models."""
 
     def __init__(
         self,

@@ -16,11 +16,10 @@ import structlog
 from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.clients import Client, ProxyNetwork
 from app.core.errors import TooBusyError, TooManyRequestsError
 from app.core.http import problem_response
-from app.core.proxies import Network
-from app.core.shares import NoPlaceError, Place, Shares
-from app.core.visitor import Visitor
+from app.core.shares import Place, Shares, ShareUsedUpError
 
 log = structlog.get_logger(__name__)
 PIECE_BYTES = 1 << 16
@@ -154,7 +153,7 @@ def _on_the_way(transport: asyncio.WriteTransport) -> int:
 class WholeAnswersMiddleware:
     """Bounds how many large answers lie in memory as a whole while they are read, with a share for each network."""
 
-    def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[Network]) -> None:
+    def __init__(self, app: ASGIApp, *, trusted_proxies: Sequence[ProxyNetwork]) -> None:
         self._app = app
         self._trusted_proxies = trusted_proxies
         self._places = Shares(LARGE_ANSWERS)
@@ -177,7 +176,7 @@ class WholeAnswersMiddleware:
                 begun, start = start, None
                 try:
                     place = self._place_for(message, scope)
-                except NoPlaceError as error:
+                except ShareUsedUpError as error:
                     await _refusal(error)(scope, receive, send)
                     return
                 await send(begun)
@@ -193,11 +192,11 @@ class WholeAnswersMiddleware:
         is_whole = not message.get("more_body", False)
         if not is_whole or len(message.get("body", b"")) <= LARGE_BYTES or scope["method"] == "HEAD":
             return None
-        visitor = Visitor.of(HTTPConnection(scope), trusted_proxies=self._trusted_proxies)
-        return self._places.take_now(visitor.asker)
+        client = Client.of(HTTPConnection(scope), trusted_proxies=self._trusted_proxies)
+        return self._places.take_now(client.asker)
 
 
-def _refusal(error: NoPlaceError) -> ASGIApp:
+def _refusal(error: ShareUsedUpError) -> ASGIApp:
     if not error.is_own_share:
         return problem_response(TooBusyError(retry_after_seconds=RETRY_SECONDS))
     text = "Your network reads as many large answers at once as it may; wait until one has ended"

@@ -14,7 +14,7 @@ from app.core.errors import (
     OffsetMismatchError,
     OpenMLRefusedError,
     PictureRefusedError,
-    Problem,
+    ProblemError,
     QuotaExceededError,
     StillWorkingError,
     UploadGoneError,
@@ -25,7 +25,7 @@ from app.core.errors import (
 UPLOAD_ID = "6f0c2a3d9be84f5f8f0b6f6d6f7f2a11"
 
 
-def _told() -> tuple[Problem, ...]:
+def _told() -> tuple[ProblemError, ...]:
     """Return the problems that say more than their kind does."""
     return (
         BodyTooLargeError("The file is larger than 1000000000 bytes.", limit_bytes=1_000_000_000),
@@ -67,10 +67,10 @@ def _told() -> tuple[Problem, ...]:
 
 
 @cache
-def _by_kind() -> dict[type[Problem], Problem]:
+def _by_kind() -> dict[type[ProblemError], ProblemError]:
     return {type(problem): problem for problem in _told()}
 
 
-def example_of(kind: type[Problem]) -> Problem:
+def example_of(kind: type[ProblemError]) -> ProblemError:
     """Return a problem of this kind."""
     return _by_kind().get(kind) or kind()

@@ -14,7 +14,7 @@ Subject = tuple[str, ...]
 Waiting = asyncio.Future["Place"]
 
 
-class NoPlaceError(Exception):
+class ShareUsedUpError(Exception):
     """There is no place: `is_own_share` says whether it is the asker who holds too many."""
 
     def __init__(self, *, is_own_share: bool) -> None:
@@ -61,21 +61,21 @@ class Shares:
         """Return a place.
 
         Raises:
-            NoPlaceError: none is free for this subject.
+            ShareUsedUpError: none is free for this subject.
         """
         if subject in self._queues or not self._may_take(subject):
-            raise NoPlaceError(is_own_share=self._free > 0)
+            raise ShareUsedUpError(is_own_share=self._free > 0)
         return self._grant(subject)
 
     async def take(self, subject: Subject, *, seconds: float) -> Place:
         """Return a place, at most so many seconds from now; subjects that wait get places in turn.
 
         Raises:
-            NoPlaceError: none became free for this subject, or as many of its requests wait as there are places.
+            ShareUsedUpError: none became free for this subject, or as many of its requests wait as there are places.
         """
         try:
             return self.take_now(subject)
-        except NoPlaceError as error:
+        except ShareUsedUpError as error:
             queue = self._queues.setdefault(subject, deque())
             if len(queue) >= self._total:
                 raise

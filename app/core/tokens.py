@@ -15,7 +15,7 @@ ALGORITHM = "HS256"
 TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068's media type, not a secret
 AUDIENCE = "openml-web"
 ISSUER = "openml-web"
-REMEMBERED = 4096
+CACHED_AT_MOST = 4096
 LEEWAY = timedelta(seconds=60)
 """How far in the future a token may have been issued. All processes take the time from the database's clock, which each
 knows to some milliseconds; what is left are looks at a busy database, and a database that was replaced by another."""
@@ -45,7 +45,7 @@ class TokenSigner:
         self._jwt = jwt.PyJWT()
         # A good token comes with every request of its session; checking it costs as much as reading the user does.
         # Whether it has ended meanwhile is asked every time, and forgeries are never remembered.
-        self._decode = lru_cache(maxsize=REMEMBERED)(self._decode_once)
+        self._decode = lru_cache(maxsize=CACHED_AT_MOST)(self._decode_once)
 
     @property
     def lifetime_seconds(self) -> int:

@@ -13,7 +13,7 @@ from app.db import uploads
 from app.db.users import Account
 from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, RefusedError
-from app.openml.problems import explained, require_key
+from app.openml.problems import require_key, translated_errors
 from app.openml.records import DatasetDescription
 from app.openml.repairs import Repairs
 from app.resources import Resources
@@ -91,7 +91,7 @@ async def edit(resources: Resources, account: Account, dataset_id: int, request:
         if lost is None:
             return made.sentences()
     if find_changes(request, await _describe(resources, account, dataset_id), repairs):
-        with explained():
+        with translated_errors():
             raise lost or LostAnswerError("OpenML does not answer")
     return made.sentences()
 
@@ -100,7 +100,7 @@ async def _send(
     resources: Resources, account: Account, dataset_id: int, changes: Mapping[str, str]
 ) -> LostAnswerError | None:
     """Send an edit; return what became of its answer, if that was lost."""
-    with explained():
+    with translated_errors():
         try:
             await resources.openml.edit_dataset(dataset_id, changes, api_key=require_key(account.api_key))
         except LostAnswerError as error:
@@ -127,7 +127,7 @@ async def _set_tag(
     change = resources.openml.tag_dataset if wanted else resources.openml.untag_dataset
     lost: LostAnswerError | None = None
     for _ in range(SENT_AT_MOST):
-        with explained():
+        with translated_errors():
             try:
                 await change(dataset_id, name, api_key=api_key)
             except LostAnswerError as error:
@@ -141,7 +141,7 @@ async def _set_tag(
         tags = await _tags(resources, account, dataset_id)
         if lost is None or (name in tags) == wanted:
             return tags
-    with explained():
+    with translated_errors():
         raise lost or LostAnswerError("OpenML does not answer")
 
 
@@ -167,7 +167,7 @@ async def _tags(resources: Resources, account: Account, dataset_id: int) -> list
 
 
 async def _describe(resources: Resources, account: Account, dataset_id: int) -> DatasetDescription:
-    with explained():
+    with translated_errors():
         return await resources.openml.describe_dataset(dataset_id, api_key=require_key(account.api_key))
 
 
@@ -179,7 +179,7 @@ async def _is_owner(resources: Resources, account: Account, dataset_id: int) -> 
     publisher = await uploads.get_publisher(resources.database.reader, dataset_id)
     if publisher is not None:
         return publisher == account.id
-    with explained():
+    with translated_errors():
         return await resources.openml.find_uploader(dataset_id) == account.id
 
 
@@ -195,7 +195,7 @@ async def _require_columns(
     if not named:
         return
     api_key = require_key(account.api_key)
-    with explained():
+    with translated_errors():
         try:
             features = await resources.openml.list_features(dataset.dataset_id, api_key=api_key)
         except RefusedError as error:
@@ -222,7 +222,7 @@ async def _require_rights(openml: OpenMLClient, api_key: str, dataset: DatasetDe
         NotYoursError, DatasetInUseError: the user may not.
     """
     if same := next(iter(roles_of(dataset).items()), None):
-        with explained():
+        with translated_errors():
             await openml.edit_dataset(dataset.dataset_id, dict([same]), api_key=api_key)
 
 

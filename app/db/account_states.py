@@ -5,8 +5,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import upsert
 from app.db.tables import account_states
-from app.db.upsert import upsert
 
 
 async def end_tokens(session: AsyncSession, user_id: int, now: datetime) -> None:

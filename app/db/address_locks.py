@@ -5,8 +5,8 @@ import hashlib
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.statements import upsert
 from app.db.tables import address_locks
-from app.db.upsert import upsert
 
 
 async def lock_address(session: AsyncSession, email: str) -> None:

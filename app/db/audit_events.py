@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.reader import Reader, ReadStatement
-from app.db.results import row_count
+from app.db.statements import row_count
 from app.db.tables import audit_events
 
 

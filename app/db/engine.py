@@ -33,7 +33,7 @@ from app.db.faults import Outage
 from app.db.mysql import Connections
 from app.db.reader import MySQLReader, Reader, ReadStatement, SQLiteReader, as_text
 from app.db.tables import OPTIONAL_COLUMNS
-from app.events.wakeups import Wakeups
+from app.events.notifications import Notifications
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,7 @@ WAKE = "wake"
 AFTER = "after"
 
 
-def wake_after_commit(session: AsyncSession, topic: str) -> None:
+def notify_after_commit(session: AsyncSession, topic: str) -> None:
     """Notify `topic` once the transaction is committed; not at all if it is rolled back."""
     session.info.setdefault(WAKE, set()).add(topic)
 
@@ -70,8 +70,8 @@ def now_of(session: AsyncSession) -> datetime:
 class Database:
     """One database for one process. `session` writes, `reader` reads."""
 
-    def __init__(self, settings: Settings, wakeups: Wakeups | None = None) -> None:
-        self._wakeups = wakeups or Wakeups()
+    def __init__(self, settings: Settings, notifications: Notifications | None = None) -> None:
+        self._wakeups = notifications or Notifications()
         self._clock = Clock()
         self.url = parse_address(settings.database_url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -152,7 +152,7 @@ class Database:
         """Yield a session whose transaction is committed at the end, or rolled back by an exception.
 
         The connection is taken at the first statement. Nothing inside may commit. Who was promised work by
-        `wake_after_commit` is woken when the work is there to be seen.
+        `notify_after_commit` is woken when the work is there to be seen.
 
         Raises:
             DatabaseUnavailableError: the database is away, in trouble or full.

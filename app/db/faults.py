@@ -72,7 +72,7 @@ class NoAnswerError(aiomysql.OperationalError):  # type: ignore[misc]  # the dri
     """The server said nothing for as long as it may; asking again would take as long."""
 
 
-class NoPlaceError(Exception):
+class NoConnectionLeftError(Exception):
     """All connections that this process may have are in use."""
 
 
@@ -96,7 +96,7 @@ def is_lost(error: BaseException) -> bool:
 def _reason(error: BaseException | None) -> str | None:
     if isinstance(error, sa.exc.DBAPIError):
         return _reason(error.orig)
-    if isinstance(error, NoPlaceError | sa.exc.TimeoutError):
+    if isinstance(error, NoConnectionLeftError | sa.exc.TimeoutError):
         return "all connections that this process may have are in use"
     if isinstance(error, NoAnswerError):
         return AWAY  # Whatever its number: to ask again would take as long.
@@ -140,7 +140,13 @@ def translated(*, uncommitted: bool = False) -> Iterator[None]:
     """
     try:
         yield
-    except (sa.exc.DBAPIError, sa.exc.TimeoutError, sqlite3.Error, aiomysql.Error, NoPlaceError) as error:
+    except (
+        sa.exc.DBAPIError,
+        sa.exc.TimeoutError,
+        sqlite3.Error,
+        aiomysql.Error,
+        NoConnectionLeftError,
+    ) as error:
         found = unavailable(error, uncommitted=uncommitted)
         if found is None:
             raise

@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.db.address import connect_options
-from app.db.faults import NoAnswerError, NoPlaceError, Outage, is_lost
+from app.db.faults import NoAnswerError, NoConnectionLeftError, Outage, is_lost
 
 IDLE_SECONDS = 30.0
 """A connection that nobody needed for so long is closed: the server has few, and other processes want some."""
@@ -197,7 +197,7 @@ class Connections:
         """Return a connection that is the caller's until it is closed.
 
         Raises:
-            NoPlaceError: as many as there may be are in use, and none came back in time.
+            NoConnectionLeftError: as many as there may be are in use, and none came back in time.
             aiomysql.Error: the server cannot be reached, does not answer, or does not let us in.
         """
         if self._places.locked():
@@ -205,7 +205,7 @@ class Connections:
                 async with asyncio.timeout(self._seconds / 2):
                     await self._places.acquire()
             except TimeoutError:
-                raise NoPlaceError from None
+                raise NoConnectionLeftError from None
         else:
             await self._places.acquire()
         try:

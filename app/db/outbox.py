@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.engine import Database, now_of, wake_after_commit
+from app.db.engine import Database, notify_after_commit, now_of
 from app.db.queue import Queue
-from app.db.results import row_count
+from app.db.statements import row_count
 from app.db.tables import outbox
-from app.events.wakeups import OUTBOX
+from app.events.notifications import OUTBOX
 
 PENDING = "pending"
 SENT = "sent"
@@ -63,7 +63,7 @@ async def add_mail(
 async def queue_mail(session: AsyncSession, kind: str, recipient: str, **parameters: str | int) -> None:
     """Queue a mail that is due now, and notify the workers once the transaction is committed."""
     await add_mail(session, kind=kind, recipient=recipient, parameters=parameters, now=now_of(session))
-    wake_after_commit(session, OUTBOX)
+    notify_after_commit(session, OUTBOX)
 
 
 async def claim_mail(database: Database, *, owner: str, now: datetime, lease: timedelta) -> OutboxMail | None:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.reader import Reader, ReadStatement
-from app.db.results import row_count
+from app.db.statements import row_count
 
 CANDIDATES = 16
 """Rows looked at in one turn; a claim that another worker wins moves on to the next."""

@@ -6,9 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.reader import Reader, ReadStatement, utc_from_text
-from app.db.results import row_count
+from app.db.statements import row_count, upsert
 from app.db.tables import rate_counters
-from app.db.upsert import upsert
 
 _COUNTER = ReadStatement(
     sa.select(rate_counters.c.hits, rate_counters.c.expires_at).where(

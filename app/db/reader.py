@@ -92,7 +92,7 @@ class SQLiteReader:
     """Reads by key on the event loop, everything else in a thread.
 
     A row by its key comes out of the page cache in 20 microseconds and waits for nobody (WAL readers take no lock
-    that a writer holds). Handing it to a thread costs twenty times that in wake-ups and in waiting for the
+    that a writer holds). Handing it to a thread costs twenty times that in notifications and in waiting for the
     interpreter lock, on the same loop: blocking shortly is what blocks least.
     """
 

@@ -5,9 +5,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.results import row_count
+from app.db.statements import row_count, upsert
 from app.db.tables import revoked_tokens, sessions
-from app.db.upsert import upsert
 
 
 async def add_revoked_token(session: AsyncSession, *, jti: str, user_id: int, expires_at: datetime) -> None:

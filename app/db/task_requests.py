@@ -12,8 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.engine import Database
 from app.db.queue import Queue
 from app.db.reader import Reader, ReadStatement
+from app.db.statements import upsert
 from app.db.tables import task_requests
-from app.db.upsert import upsert
 
 
 class TaskState(StrEnum):
@@ -42,7 +42,7 @@ class TaskRequestRow(NamedTuple):
     finished_at: datetime | None
 
 
-class Standing(NamedTuple):
+class TaskStatus(NamedTuple):
     """What whoever asked for the task wants to know."""
 
     user_id: int
@@ -52,8 +52,8 @@ class Standing(NamedTuple):
     error: dict[str, Any] | None
 
 
-_STANDING = ReadStatement(
-    sa.select(*(task_requests.c[name] for name in Standing._fields)).where(
+_STATUS = ReadStatement(
+    sa.select(*(task_requests.c[name] for name in TaskStatus._fields)).where(
         task_requests.c.id == sa.bindparam("request_id")
     ),
     by_key=True,
@@ -93,13 +93,13 @@ async def add_request(
     await upsert(session, task_requests, values, update=renewed)
 
 
-async def get_standing(reader: Reader, request_id: str) -> Standing | None:
+async def get_status(reader: Reader, request_id: str) -> TaskStatus | None:
     """Return how a request stands, or None."""
-    row = await reader.first(_STANDING, {"request_id": request_id})
+    row = await reader.first(_STATUS, {"request_id": request_id})
     if row is None:
         return None
     user_id, dataset_id, state, task_id, error = row
-    return Standing(user_id, dataset_id, state, task_id, json.loads(error or "null"))
+    return TaskStatus(user_id, dataset_id, state, task_id, json.loads(error or "null"))
 
 
 async def claim_request(

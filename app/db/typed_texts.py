@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.plain import plain_form
 from app.db.charsets import first_unstorable
+from app.db.statements import upsert
 from app.db.tables import account_states, users
-from app.db.upsert import upsert
 
 BIO_CHARACTERS = 65_535
 """Bytes of a TEXT, and every character of a plain form is one byte on the table that needs it."""

@@ -7,10 +7,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.results import row_count
+from app.db.statements import row_count, upsert
 from app.db.tables import upload_parts, uploads
 from app.db.upload_states import UploadState
-from app.db.upsert import upsert
 from app.storage.parts import Part
 
 

@@ -75,7 +75,7 @@ async def get_waiting(session: AsyncSession, queue: Queue, now: datetime) -> lis
     return [Waiting(row[0], row[1], under_way.get(row[0], 0)) for row in due]
 
 
-async def claim_upload_in_turn(
+async def claim_upload_fairly(
     database: Database,
     queue: Queue,
     choose: Callable[[Sequence[Waiting]], int | None],

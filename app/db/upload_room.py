@@ -5,10 +5,9 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.results import row_count
+from app.db.statements import row_count, upsert
 from app.db.tables import address_locks, uploads
 from app.db.upload_states import HOLDS_BYTES, UploadState
-from app.db.upsert import upsert
 
 DISK = {"address_digest": "disk"}
 """The row that whoever reserves room on the disk holds; no address has this digest."""

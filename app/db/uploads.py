@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.reader import Reader, ReadStatement
-from app.db.results import row_count
+from app.db.statements import row_count
 from app.db.tables import upload_events, uploads, users
 from app.db.upload_states import (
     CAN_EXPIRE,
@@ -161,7 +161,9 @@ async def get_by_idempotency_key(session: AsyncSession, key: str) -> Upload | No
     return Upload._make(row) if row else None
 
 
-async def get_twin(session: AsyncSession, user_id: int, *, sha256: str, name: str | None) -> Upload | None:
+async def get_duplicate(
+    session: AsyncSession, user_id: int, *, sha256: str, name: str | None
+) -> Upload | None:
     """Return the user's earliest upload of the same bytes under the same name that is published, or on its way.
 
     One that waits for such an upload itself does not count.
@@ -177,9 +179,9 @@ async def get_twin(session: AsyncSession, user_id: int, *, sha256: str, name: st
         .order_by(uploads.c.created_at)
     )
     # MariaDB compares without regard to case.
-    twins = (row.id for row in await session.execute(statement) if row.dataset_name == name)
-    twin = next(twins, None)
-    return await get_upload(session, twin) if twin else None
+    duplicates = (row.id for row in await session.execute(statement) if row.dataset_name == name)
+    duplicate = next(duplicates, None)
+    return await get_upload(session, duplicate) if duplicate else None
 
 
 async def set_values(

@@ -13,7 +13,7 @@ from app.core.errors import DatabaseUnavailableError
 from app.core.tasks import end
 from app.db.engine import Database
 from app.db.tables import uploads
-from app.events.wakeups import Listener, Wakeups, upload_topic
+from app.events.notifications import Listener, Notifications, upload_topic
 
 log = structlog.get_logger(__name__)
 
@@ -26,9 +26,9 @@ IDS_AT_ONCE = 500
 class WatchedUploads:
     """Wakes whoever listens to an upload when its row has changed, also by the hand of another process."""
 
-    def __init__(self, database: Database, wakeups: Wakeups) -> None:
+    def __init__(self, database: Database, notifications: Notifications) -> None:
         self._database = database
-        self._wakeups = wakeups
+        self._wakeups = notifications
         self._watched: Counter[str] = Counter()
         self._seen: dict[str, tuple[Any, ...]] = {}
         self._looking: asyncio.Task[None] | None = None

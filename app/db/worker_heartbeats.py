@@ -11,9 +11,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.reader import Reader, ReadStatement, utc_from_text
-from app.db.results import row_count
+from app.db.statements import row_count, upsert
 from app.db.tables import worker_heartbeats
-from app.db.upsert import upsert
 
 BEAT_SECONDS = 5.0
 """How often a worker process says that it works."""

@@ -1,4 +1,4 @@
-"""Wake-ups that reach every process on the same Redis (`REDIS_URL`), by publish and subscribe."""
+"""Notifications that reach every process on the same Redis (`REDIS_URL`), by publish and subscribe."""
 
 import asyncio
 import secrets
@@ -9,8 +9,8 @@ from typing import NoReturn
 import redis.asyncio as redis
 
 from app.core.tasks import heed_cancellation, in_background, side_by_side
+from app.events.notifications import Notifications
 from app.events.reconnect import stay_connected
-from app.events.wakeups import Wakeups
 
 OUTGOING = 1000
 """Notifications that may wait to be sent; those beyond are dropped, and found by polling."""
@@ -21,9 +21,9 @@ ANSWER_SECONDS = 5
 class RedisChannel:
     """One channel for all topics: a process hears what all others notify."""
 
-    def __init__(self, client: "redis.Redis", wakeups: Wakeups, *, name: str) -> None:
+    def __init__(self, client: "redis.Redis", notifications: Notifications, *, name: str) -> None:
         self._client = client
-        self._wakeups = wakeups
+        self._wakeups = notifications
         self._name = name
         # A process has woken its own already.
         self._sender = secrets.token_hex(4)
@@ -86,9 +86,11 @@ async def next_message(subscription: "redis.client.PubSub") -> str | None:
 
 
 @asynccontextmanager
-async def open_channel(pool: "redis.ConnectionPool", wakeups: Wakeups, *, prefix: str) -> AsyncIterator[None]:
+async def open_channel(
+    pool: "redis.ConnectionPool", notifications: Notifications, *, prefix: str
+) -> AsyncIterator[None]:
     """Let notifications reach the other processes while the body runs."""
-    channel = RedisChannel(redis.Redis(connection_pool=pool), wakeups, name=f"{prefix}.wakeups")
-    wakeups.announce, wakeups.hears_others = channel.announce, lambda: channel.is_up
+    channel = RedisChannel(redis.Redis(connection_pool=pool), notifications, name=f"{prefix}.wakeups")
+    notifications.announce, notifications.hears_others = channel.announce, lambda: channel.is_up
     async with in_background(channel.run()):
         yield

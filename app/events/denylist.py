@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 import redis.asyncio as redis
 
-from app.core.denylist import REMEMBERED, Denylist
+from app.core.denylist import CACHED_AT_MOST, Denylist
 from app.core.tasks import heed_cancellation, in_background, side_by_side
 from app.events.channel import next_message
 from app.events.reconnect import stay_connected
@@ -51,7 +51,7 @@ class RedisDenylist:
         """Put into the set what was logged out while Redis was away, and learn what others put there."""
         if mine := self._denylist.living():
             await self._client.zadd(self._name, {jti: ends_at.timestamp() for jti, ends_at in mine})
-        options: dict[str, Any] = {"byscore": True, "desc": True, "offset": 0, "num": REMEMBERED}
+        options: dict[str, Any] = {"byscore": True, "desc": True, "offset": 0, "num": CACHED_AT_MOST}
         now = self._denylist.now().timestamp()
         found: Any = await self._client.zrange(self._name, "+inf", now, withscores=True, **options)
         for jti, ends_at in reversed(found):

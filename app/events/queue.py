@@ -18,8 +18,8 @@ from taskiq.utils import maybe_awaitable
 
 from app.core.tasks import heed_cancellation, in_background
 from app.events.engines import SILENCE_SECONDS, open_engine, queue_name, require_engine
+from app.events.notifications import OUTBOX, UPLOADS, Notifications
 from app.events.reconnect import stay_connected
-from app.events.wakeups import OUTBOX, UPLOADS, Wakeups
 
 OUTGOING = 1000
 """Messages that may wait to be sent; beyond, everybody in reach is woken instead."""
@@ -32,7 +32,7 @@ class WorkBroker:
     topics = (OUTBOX, UPLOADS)
     """What somebody waits for. The other queues hold what is asked again at set times: nobody need be told."""
 
-    def __init__(self, url: str, wakeups: Wakeups, *, prefix: str) -> None:
+    def __init__(self, url: str, notifications: Notifications, *, prefix: str) -> None:
         """Take what is needed to connect; nothing is sent yet.
 
         Raises:
@@ -40,7 +40,7 @@ class WorkBroker:
         """
         require_engine(url)
         self._url = url
-        self._wakeups = wakeups
+        self._wakeups = notifications
         self._prefix = prefix
         self._outgoing: asyncio.Queue[str] = asyncio.Queue(OUTGOING)
         self._is_up = False
@@ -148,13 +148,15 @@ async def _next_message(broker: AsyncBroker) -> AckableMessage:
 
 
 @asynccontextmanager
-async def open_work_broker(url: str, wakeups: Wakeups, *, prefix: str) -> AsyncIterator[WorkBroker]:
+async def open_work_broker(
+    url: str, notifications: Notifications, *, prefix: str
+) -> AsyncIterator[WorkBroker]:
     """Let the broker hand out work while the body runs.
 
     Raises:
         SettingsError: as `WorkBroker`.
     """
-    broker = WorkBroker(url, wakeups, prefix=prefix)
-    wakeups.hand_out = broker.offer
+    broker = WorkBroker(url, notifications, prefix=prefix)
+    notifications.hand_out = broker.offer
     async with in_background(broker.send()):
         yield broker

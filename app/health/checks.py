@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 
-from app.core.errors import Problem
+from app.core.errors import ProblemError
 from app.core.probes import Check
 from app.db.migrations import MigrationError, require_not_behind
 from app.db.overdue import find_overdue
@@ -93,6 +93,6 @@ async def _check_storage(resources: Resources) -> str | None:
         await resources.storage.check()
     except OSError as error:
         return f"The folder of uploads takes no bytes: {error.strerror}."
-    except Problem as problem:
+    except ProblemError as problem:
         return problem.detail
     return None

@@ -1,9 +1,9 @@
-"""The child process: redraws the picture in the open file it is given, within its limits (app/core/confined.py)."""
+"""The child process: redraws the picture in the open file it is given, within its limits (app/core/child_limits.py)."""
 
 import base64
 import os
 
-from app.core.confined import begin, leave, say
+from app.core.child_limits import begin, leave, say
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO, Literal
 
 from app.core import child
 from app.core.child import ChildEndedError, ChildRefusedError
-from app.core.confined import MIB, ProcessLimits
+from app.core.child_limits import MIB, ProcessLimits
 from app.core.errors import PictureRefusedError, TooBusyError
 
 _COMMAND = (sys.executable, "-m", "app.imaging")

@@ -73,7 +73,7 @@ SAMPLES: dict[MailKind, dict[str, Any]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Sender:
+class MailIdentity:
     """What every mail of one installation has in common."""
 
     mailbox: Mailbox
@@ -81,7 +81,7 @@ class Sender:
     contact: str
 
     @classmethod
-    def of(cls, settings: Settings) -> "Sender":
+    def of(cls, settings: Settings) -> "MailIdentity":
         """Return what the settings say."""
         return cls(settings.sender, site_url=settings.site_url, contact=settings.contact.address)
 
@@ -107,7 +107,7 @@ def _templates() -> Environment:
 class MessageBuilder:
     """Fills templates. A template that lacks a parameter is an error, never a gap in a mail."""
 
-    def __init__(self, sender: Sender) -> None:
+    def __init__(self, sender: MailIdentity) -> None:
         self._sender = sender
         self._templates = _templates()
 
@@ -178,11 +178,11 @@ def create_messages(settings: Settings) -> MessageBuilder:
     Raises:
         SettingsError: it cannot.
     """
-    return _checked_builder(Sender.of(settings))
+    return _checked_builder(MailIdentity.of(settings))
 
 
 @lru_cache(maxsize=1)
-def _checked_builder(sender: Sender) -> MessageBuilder:
+def _checked_builder(sender: MailIdentity) -> MessageBuilder:
     """Check once for each sender: the command and the application that it starts both need a builder."""
     builder = MessageBuilder(sender)
     builder.check()
@@ -209,7 +209,7 @@ def _recipient(address: str) -> Address:
 
 
 def _address_in(text: str | None) -> Address | None:
-    """Return what a visitor gave as an address; None if mail programs could not answer to it: the mail has the text."""
+    """Return what a client gave as an address; None if mail programs could not answer to it: the mail has the text."""
     try:
         return parse_mailbox(text).header() if text else None
     except ValueError:

@@ -9,11 +9,12 @@ from weakref import WeakValueDictionary
 
 import httpx
 
-from app.core.api_keys import is_api_key
 from app.core.executors import BoundedExecutor
+from app.core.openml_shapes import is_api_key
 from app.core.outgoing import open_http
 from app.core.way_out import STRAIGHT, WayOut
 from app.openml import reading, xml
+from app.openml.cache import TimedCache
 from app.openml.connection import Connection
 from app.openml.errors import INDEX_FAILED, HalfAnswerError, RefusedError, TaskExistsError
 from app.openml.multipart import FilePart, MultipartBody
@@ -26,7 +27,6 @@ from app.openml.records import (
     Procedure,
     Study,
 )
-from app.openml.remembered import Remembered
 
 CONNECT_SECONDS = 15
 WRITE_SECONDS = 120
@@ -89,8 +89,8 @@ class OpenMLClient:
         self._site_url = site_url
         self._upload_timeout_seconds = upload_timeout_seconds
         self._features = reading.features(max_columns)
-        self._procedures = Remembered(self._list_procedures, seconds=REMEMBER_SECONDS)
-        self._measures = Remembered(self._list_measures, seconds=REMEMBER_SECONDS)
+        self._procedures = TimedCache(self._list_procedures, seconds=REMEMBER_SECONDS)
+        self._measures = TimedCache(self._list_measures, seconds=REMEMBER_SECONDS)
         # OpenML makes two tasks of two equal ones that come at once, e.g. by a double click: one after the other.
         self._sending: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
 
@@ -158,7 +158,7 @@ class OpenMLClient:
         """Return every dataset of that name, whatever its status, oldest first.
 
         Raises:
-            TooLargeError: there are more than a hundred thousand.
+            ListTooLargeError: there are more than a hundred thousand.
         """
         return await self._connection.read_pages(
             f"data/list/data_name/{name}/status/all", reading.DATASETS, nothing=NO_DATASETS
@@ -196,7 +196,7 @@ class OpenMLClient:
 
         Raises:
             RefusedError: 273 if it is not processed yet.
-            TooLargeError: it has more columns than tables that are published here.
+            ListTooLargeError: it has more columns than tables that are published here.
         """
         path = f"data/features/{dataset_id}"
         try:

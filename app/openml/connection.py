@@ -11,10 +11,10 @@ from app.openml import xml
 from app.openml.errors import (
     SETTLED,
     HalfAnswerError,
+    ListTooLargeError,
     LostAnswerError,
     NotSentError,
     RefusedError,
-    TooLargeError,
     UnsettledError,
 )
 from app.openml.multipart import MultipartBody
@@ -46,7 +46,7 @@ class Connection:
 
         Raises:
             HalfAnswerError: what came is no such document.
-            TooLargeError: it is larger than `DOCUMENT_BYTES`.
+            ListTooLargeError: it is larger than `DOCUMENT_BYTES`.
         """
         status, content = await self._send(self._question(path, form))
         return await self._computed(len(content), _document, status, content, root, what)
@@ -58,7 +58,7 @@ class Connection:
 
         Raises:
             HalfAnswerError: it did not come to its end.
-            TooLargeError: it is larger than such lists are.
+            ListTooLargeError: it is larger than such lists are.
         """
         reader = ListReader(kind)
 
@@ -77,7 +77,7 @@ class Connection:
         deleted meanwhile.
 
         Raises:
-            TooLargeError: it has more than `PAGES` pages.
+            ListTooLargeError: it has more than `PAGES` pages.
             HalfAnswerError: it changes each time that it is read.
         """
         for _ in range(TRIES):
@@ -101,7 +101,7 @@ class Connection:
             found += page[1:] if found else page
             if len(page) < PAGE:
                 return found
-        raise TooLargeError(f"OpenML's {kind.name} has more than {len(found)} entries")
+        raise ListTooLargeError(f"OpenML's {kind.name} has more than {len(found)} entries")
 
     async def write(
         self, path: str, root: str, body: MultipartBody, *, read_seconds: float | None = None
@@ -208,7 +208,7 @@ def _document(status: int, content: bytes, root: str, what: str) -> Element:
     text = _text(content)
     require_good(status, text)
     if len(content) > DOCUMENT_BYTES:
-        raise TooLargeError(f"OpenML's {what} has more than {DOCUMENT_BYTES} bytes")
+        raise ListTooLargeError(f"OpenML's {what} has more than {DOCUMENT_BYTES} bytes")
     document = xml.parse_document(text, root)
     if document is None:
         raise HalfAnswerError(f"OpenML's {what} cannot be read")

@@ -1,11 +1,11 @@
 """How a call to OpenML can fail; what may be done about it depends on which.
 
-UpstreamError
+OpenMLError
 |- RefusedError        OpenML answered with an error code; nothing was done, but for
 |  `- UnsettledError   a code that OpenML also gives when the work is done, or that nobody knows (a lost answer as well)
 |- TaskExistsError     there is such a task; its id
 |- NotSentError        nothing reached OpenML; repeat freely
-|- TooLargeError       the answer to a question is larger than any that is read; the same question gets the same answer
+|- ListTooLargeError   the answer is larger than any that is read; asked again, it is the same
 `- LostAnswerError     the request may have been carried out; look before repeating it
    `- HalfAnswerError  an answer came, and was cut off or cannot be understood
 """
@@ -13,11 +13,11 @@ UpstreamError
 from collections.abc import Mapping
 
 
-class UpstreamError(Exception):
+class OpenMLError(Exception):
     """A call to OpenML failed."""
 
 
-class RefusedError(UpstreamError):
+class RefusedError(OpenMLError):
     """OpenML answered with an error code and a text."""
 
     def __init__(self, code: int, message: str, *, http_status: int, details: str = "") -> None:
@@ -28,7 +28,7 @@ class RefusedError(UpstreamError):
         super().__init__(f"{code}: {message}" + (f" ({details})" if details else ""))
 
 
-class TaskExistsError(UpstreamError):
+class TaskExistsError(OpenMLError):
     """An equal task exists; of several that a race made, this is the oldest."""
 
     def __init__(self, task_id: int) -> None:
@@ -36,15 +36,15 @@ class TaskExistsError(UpstreamError):
         super().__init__(f"task {task_id} exists")
 
 
-class NotSentError(UpstreamError):
+class NotSentError(OpenMLError):
     """OpenML could not be reached."""
 
 
-class TooLargeError(UpstreamError):
+class ListTooLargeError(OpenMLError):
     """OpenML's answer is larger than any that is read."""
 
 
-class LostAnswerError(UpstreamError):
+class LostAnswerError(OpenMLError):
     """The request went out, and no answer that can be understood came back."""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AnyUrl, BeforeValidator, StringConstraints, ValidationInfo
 
 from app.core.ascii import text_in_ascii
-from app.core.dataset_names import NAME_RULE, is_name
+from app.core.openml_shapes import NAME_RULE, is_name
 from app.openml.repairs import tell
 
 NOT_PLAIN = re.compile(r"[^\t\r\n -~]")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
-from app.core.api_keys import is_api_key
 from app.core.errors import (
     ApiKeyMissingError,
     ApiKeyRefusedError,
@@ -20,22 +19,23 @@ from app.core.errors import (
     OpenMLAnswerTooLargeError,
     OpenMLRefusedError,
     OpenMLUnreachableError,
-    Problem,
+    ProblemError,
     ProcessingFailedError,
     ReadOnlyAccountError,
     ValidationFailedError,
 )
+from app.core.openml_shapes import is_api_key
 from app.openml.errors import (
     INDEX_FAILED,
     PASSING,
     HalfAnswerError,
+    ListTooLargeError,
+    OpenMLError,
     RefusedError,
-    TooLargeError,
     UnsettledError,
-    UpstreamError,
 )
 
-Explain = Callable[[RefusedError], Problem]
+Translate = Callable[[RefusedError], ProblemError]
 REASON_LENGTH = 500
 """Characters of OpenML's texts that are shown; they can list every dataset of the server."""
 _SAFE = "Send the same request again: what was done already is not done twice."
@@ -52,14 +52,14 @@ def require_key(api_key: str | None) -> str:
     return api_key
 
 
-def problem_of(error: UpstreamError, known: Mapping[int, Explain] | None = None) -> Problem:
+def problem_of(error: OpenMLError, known: Mapping[int, Translate] | None = None) -> ProblemError:
     """Return the problem to answer with; `known` says what some error codes mean in this place."""
     if isinstance(error, UnsettledError):
         kind = OpenMLUnreachableError if error.code == INDEX_FAILED else OpenMLRefusedError
         return kind(f"{_reason(error).rstrip('. ')}. {_SAFE}", code=error.code)
     if isinstance(error, RefusedError):
-        return _explain(error, {**KNOWN, **(known or {})})
-    if isinstance(error, TooLargeError):
+        return _translate(error, {**KNOWN, **(known or {})})
+    if isinstance(error, ListTooLargeError):
         return OpenMLAnswerTooLargeError(f"{error}, and no more is read. Trying again changes nothing.")
     if isinstance(error, HalfAnswerError):
         return OpenMLAnswerBrokenError(f"{error}. {_SAFE}")
@@ -67,15 +67,15 @@ def problem_of(error: UpstreamError, known: Mapping[int, Explain] | None = None)
 
 
 @contextmanager
-def explained(known: Mapping[int, Explain] | None = None) -> Iterator[None]:
+def translated_errors(known: Mapping[int, Translate] | None = None) -> Iterator[None]:
     """Raise problems in place of upstream errors; `known` says what some error codes mean in this place."""
     try:
         yield
-    except UpstreamError as error:
+    except OpenMLError as error:
         raise problem_of(error, known) from error
 
 
-def _explain(error: RefusedError, known: Mapping[int, Explain]) -> Problem:
+def _translate(error: RefusedError, known: Mapping[int, Translate]) -> ProblemError:
     explain = known.get(error.code)
     return explain(error) if explain else OpenMLRefusedError(_reason(error), code=error.code)
 
@@ -85,25 +85,25 @@ def _reason(error: RefusedError) -> str:
     return f"OpenML refused this: {text}"
 
 
-def _said(kind: type[Problem], text: str, error: RefusedError) -> Problem:
+def _said(kind: type[ProblemError], text: str, error: RefusedError) -> ProblemError:
     return kind(text, code=error.code)
 
 
-def _quoted(kind: type[Problem], text: str, error: RefusedError) -> Problem:
-    """Explain with OpenML's own words behind `text`."""
+def _quoted(kind: type[ProblemError], text: str, error: RefusedError) -> ProblemError:
+    """Translate with OpenML's own words behind `text`."""
     return kind(f"{text} {error.message.strip()} {error.details}"[:REASON_LENGTH].strip(), code=error.code)
 
 
-def _not_taken(error: RefusedError) -> Problem:
+def _not_taken(error: RefusedError) -> ProblemError:
     fields = [{"field": "body", "message": _reason(error)}]
     return ValidationFailedError.for_fields(fields, code=error.code)
 
 
-def _all(codes: tuple[int, ...], explain: Explain) -> dict[int, Explain]:
+def _all(codes: tuple[int, ...], explain: Translate) -> dict[int, Translate]:
     return dict.fromkeys(codes, explain)
 
 
-KNOWN: Mapping[int, Explain] = {
+KNOWN: Mapping[int, Translate] = {
     **_all(
         (102, 103),
         partial(

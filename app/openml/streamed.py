@@ -12,7 +12,7 @@ from typing import Generic, TypeVar, cast
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser
 
 from app.openml import xml
-from app.openml.errors import HalfAnswerError, TooLargeError
+from app.openml.errors import HalfAnswerError, ListTooLargeError
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class ListReader(Generic[T]):
         """Read on.
 
         Raises:
-            TooLargeError: there is more of it than is read.
+            ListTooLargeError: there is more of it than is read.
             HalfAnswerError: it is no list as OpenML writes them.
         """
         self._bytes += len(chunk)
@@ -144,5 +144,5 @@ class ListReader(Generic[T]):
             return
         self._above[-1].remove(element)
 
-    def _too_large(self, bound: str) -> TooLargeError:
-        return TooLargeError(f"OpenML's {self._kind.name} has more than {bound}")
+    def _too_large(self, bound: str) -> ListTooLargeError:
+        return ListTooLargeError(f"OpenML's {self._kind.name} has more than {bound}")

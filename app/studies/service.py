@@ -11,7 +11,7 @@ from app.core.errors import AliasTakenError, OpenMLRefusedError, ValidationFaile
 from app.db.users import Account
 from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, RefusedError
-from app.openml.problems import explained, require_key
+from app.openml.problems import require_key, translated_errors
 from app.openml.records import EntityKind, Study
 from app.openml.repairs import RepairResponse, Repairs, validated
 from app.resources import Resources
@@ -37,7 +37,7 @@ NO_SUITE = (
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class StudyDraft:
     """A collection as OpenML is to be told."""
 
     kind: EntityKind
@@ -90,16 +90,16 @@ async def _upload(
     )
 
 
-def _draft(account: Account, kind: EntityKind, texts: Texts, alias: str | None, ids: list[int]) -> Draft:
+def _draft(account: Account, kind: EntityKind, texts: Texts, alias: str | None, ids: list[int]) -> StudyDraft:
     name, description = texts.collectionname, texts.description
     if alias is None:
         # Of the content, so that the same form sent twice is one collection.
         content = json.dumps([account.id, kind, name, description, sorted(ids)])
         alias = f"c{hashlib.sha256(content.encode()).hexdigest()[:31]}"
-    return Draft(kind, alias, name, description, ids)
+    return StudyDraft(kind, alias, name, description, ids)
 
 
-async def _make(resources: Resources, account: Account, draft: Draft) -> int:
+async def _make(resources: Resources, account: Account, draft: StudyDraft) -> int:
     """Send the collection and return its number; where it is there already, or the answer is lost, look by its alias.
 
     Raises:
@@ -107,7 +107,7 @@ async def _make(resources: Resources, account: Account, draft: Draft) -> int:
         ValidationFailedError: some ids are unknown.
     """
     openml, api_key = resources.openml, require_key(account.api_key)
-    with explained():
+    with translated_errors():
         try:
             study_id = await _send(openml, api_key, draft)
         except RefusedError as error:
@@ -121,7 +121,7 @@ async def _make(resources: Resources, account: Account, draft: Draft) -> int:
     return study_id
 
 
-async def _send(openml: OpenMLClient, api_key: str, draft: Draft) -> int:
+async def _send(openml: OpenMLClient, api_key: str, draft: StudyDraft) -> int:
     """Send the collection; where the answer is lost, look for it before it is sent again, and at the end."""
     lost: LostAnswerError | None = None
     for _ in range(SENT_AT_MOST):
@@ -136,7 +136,7 @@ async def _send(openml: OpenMLClient, api_key: str, draft: Draft) -> int:
     raise lost or LostAnswerError("OpenML does not answer")
 
 
-async def _create(openml: OpenMLClient, api_key: str, draft: Draft) -> int:
+async def _create(openml: OpenMLClient, api_key: str, draft: StudyDraft) -> int:
     return await openml.create_study(
         draft.kind,
         alias=draft.alias,
@@ -147,7 +147,7 @@ async def _create(openml: OpenMLClient, api_key: str, draft: Draft) -> int:
     )
 
 
-async def _look(openml: OpenMLClient, draft: Draft) -> int | None:
+async def _look(openml: OpenMLClient, draft: StudyDraft) -> int | None:
     for pause in (0.0, LOOK_AGAIN_SECONDS):
         await asyncio.sleep(pause)
         if await openml.find_study(draft.alias) is not None:
@@ -155,7 +155,7 @@ async def _look(openml: OpenMLClient, draft: Draft) -> int | None:
     return None
 
 
-async def _find_same(openml: OpenMLClient, draft: Draft) -> int:
+async def _find_same(openml: OpenMLClient, draft: StudyDraft) -> int:
     study = await openml.find_study(draft.alias)
     if study is not None and draft.is_that(study):
         return study.study_id
@@ -167,7 +167,7 @@ async def _find_same(openml: OpenMLClient, draft: Draft) -> int:
 
 
 async def _explain_ids(
-    openml: OpenMLClient, draft: Draft, error: RefusedError
+    openml: OpenMLClient, draft: StudyDraft, error: RefusedError
 ) -> ValidationFailedError | OpenMLRefusedError:
     """Say which ids OpenML does not know; nothing was made."""
     if draft.kind == "run":

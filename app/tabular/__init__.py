@@ -5,7 +5,7 @@ Standard library and pyarrow only; no input or output but the two files of a req
 pyarrow, some 60 MB that only the child needs.
 """
 
-from app.core.confined import ProcessLimits
+from app.core.child_limits import ProcessLimits
 from app.tabular.profile.report import ProfilePage, read_profile
 from app.tabular.readers.formats import SUFFIXES, FileFormat, format_of
 from app.tabular.types import (

@@ -1,11 +1,11 @@
-"""The child process: converts or profiles what it is asked to, within its limits (app/core/confined.py)."""
+"""The child process: converts or profiles what it is asked to, within its limits (app/core/child_limits.py)."""
 
 import errno
 import sys
 from dataclasses import asdict
 from typing import Any
 
-from app.core.confined import begin, leave, say
+from app.core.child_limits import begin, leave, say
 from app.tabular.failures import no_room, out_of_memory, storage_failed
 from app.tabular.types import ConversionRequest, Progress, TabularError
 

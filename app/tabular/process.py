@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from app.core import child
 from app.core.child import ChildEndedError, ChildRefusedError, Ending
-from app.core.confined import ProcessLimits
+from app.core.child_limits import ProcessLimits
 from app.tabular.failures import failed, out_of_memory, took_too_long
 from app.tabular.types import (
     MIB,

@@ -19,12 +19,12 @@ from app.core.errors import (
 )
 from app.core.suggestions import suggest
 from app.db import task_requests
-from app.db.engine import wake_after_commit
+from app.db.engine import notify_after_commit
 from app.db.users import Account
-from app.events.wakeups import TASKS
+from app.events.notifications import TASKS
 from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, TaskExistsError
-from app.openml.problems import explained, require_key
+from app.openml.problems import require_key, translated_errors
 from app.openml.records import Feature
 from app.resources import Resources
 from app.tasks.schemas import TaskResponse, TaskStatusResponse, UploadTaskRequest
@@ -49,7 +49,7 @@ _KNOWN = dict.fromkeys((273, 623), lambda error: DatasetNotActiveError(_NOT_YET,
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class TaskDraft:
     """A task as OpenML is to be told: its type, and its inputs in the order in which the server judges them."""
 
     type_id: int
@@ -77,7 +77,7 @@ async def make_task(
         ValidationFailedError: a field does not fit the dataset or the server's lists.
     """
     openml, api_key = resources.openml, require_key(api_key)
-    with explained(_KNOWN):
+    with translated_errors(_KNOWN):
         draft = await _draft(resources, request, user_id=user_id, api_key=api_key)
         try:
             task_id = await _send(openml, api_key, draft)
@@ -106,7 +106,7 @@ async def _let_wait(resources: Resources, account: Account, request: UploadTaskR
             request=request.model_dump(mode="json"),
             now=now,
         )
-        wake_after_commit(session, TASKS)
+        notify_after_commit(session, TASKS)
     return request_id
 
 
@@ -116,7 +116,7 @@ async def get_status(resources: Resources, account: Account, request_id: str) ->
     Raises:
         NotFoundError: the account has no such request.
     """
-    found = await task_requests.get_standing(resources.database.reader, request_id)
+    found = await task_requests.get_status(resources.database.reader, request_id)
     if found is None or found.user_id != account.id:
         raise NotFoundError("No task of yours waits under this number.")
     problem = problem_from_record(found.error) if found.error else None
@@ -131,7 +131,7 @@ async def get_status(resources: Resources, account: Account, request_id: str) ->
     )
 
 
-async def _send(openml: OpenMLClient, api_key: str, draft: Draft) -> int:
+async def _send(openml: OpenMLClient, api_key: str, draft: TaskDraft) -> int:
     """Send the task; where the answer is lost, look for the task before it is sent again, and at the end."""
     lost: LostAnswerError | None = None
     for _ in range(SENT_AT_MOST):
@@ -151,7 +151,7 @@ async def _send(openml: OpenMLClient, api_key: str, draft: Draft) -> int:
     raise lost or LostAnswerError("OpenML does not answer")
 
 
-async def _look(openml: OpenMLClient, draft: Draft) -> int | None:
+async def _look(openml: OpenMLClient, draft: TaskDraft) -> int | None:
     for pause in (0.0, LOOK_AGAIN_SECONDS):
         await asyncio.sleep(pause)
         found = await openml.find_task(draft.type_id, draft.inputs)
@@ -160,7 +160,9 @@ async def _look(openml: OpenMLClient, draft: Draft) -> int | None:
     return None
 
 
-async def _draft(resources: Resources, request: UploadTaskRequest, *, user_id: int, api_key: str) -> Draft:
+async def _draft(
+    resources: Resources, request: UploadTaskRequest, *, user_id: int, api_key: str
+) -> TaskDraft:
     openml = resources.openml
     await _require_measure(resources, request, user_id=user_id)
     await _require_active(openml, api_key, request.dataset_id)
@@ -183,7 +185,7 @@ async def _draft(resources: Resources, request: UploadTaskRequest, *, user_id: i
         value = getattr(request, name)
         if value is not None:
             inputs[name] = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-    return Draft(task_type.type_id, inputs)
+    return TaskDraft(task_type.type_id, inputs)
 
 
 async def _check_early(resources: Resources, request: UploadTaskRequest, *, user_id: int) -> None:
@@ -192,7 +194,7 @@ async def _check_early(resources: Resources, request: UploadTaskRequest, *, user
     Raises:
         ValidationFailedError: a field does not fit the type or the server's lists.
     """
-    with explained(_KNOWN):
+    with translated_errors(_KNOWN):
         await _require_measure(resources, request, user_id=user_id)
         if request.task_type is TaskKind.SUPERVISED:
             return

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import structlog
 
-from app.core.api_keys import is_api_key
 from app.core.errors import (
     ApiKeyMissingError,
     DatabaseUnavailableError,
@@ -13,9 +12,10 @@ from app.core.errors import (
     InternalError,
     OpenMLAnswerBrokenError,
     OpenMLUnreachableError,
-    Problem,
+    ProblemError,
     UnauthorizedError,
 )
+from app.core.openml_shapes import is_api_key
 from app.db import task_requests, uploads
 from app.db.task_requests import TO_MAKE, TaskRequestRow
 from app.resources import Resources
@@ -64,7 +64,7 @@ async def _try(resources: Resources, request: TaskRequestRow, lease: Lease) -> N
             await lease.end(
                 lambda session: task_requests.set_retry(session, request.id, owner=lease.owner, at=at)
             )
-    except Problem as problem:
+    except ProblemError as problem:
         await _end(request, lease, problem=problem)
     except DatabaseUnavailableError:
         raise  # It says nothing of the task, which comes back when the lease is over.
@@ -90,7 +90,7 @@ async def _make(resources: Resources, request: TaskRequestRow) -> int:
 
 
 async def _end(
-    request: TaskRequestRow, lease: Lease, *, task_id: int | None = None, problem: Problem | None = None
+    request: TaskRequestRow, lease: Lease, *, task_id: int | None = None, problem: ProblemError | None = None
 ) -> None:
     now, error = lease.database.now(), problem.record() if problem else None
     await lease.end(

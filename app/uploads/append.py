@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.active_writers import ActiveWriter
 from app.core.bodies import too_large
 from app.core.errors import (
     ChecksumMismatchError,
@@ -22,17 +23,16 @@ from app.core.errors import (
     InconsistentLengthError,
     MalformedBodyError,
     OffsetMismatchError,
-    Problem,
+    ProblemError,
     UploadCompletedError,
     UploadGoneError,
     UploadStateError,
 )
-from app.core.senders import Sender
 from app.db import upload_parts, upload_room, uploads, users
-from app.db.engine import now_of, wake_after_commit
+from app.db.engine import notify_after_commit, now_of
 from app.db.upload_states import GIVEN_UP, Actor, UploadState
 from app.db.uploads import Upload
-from app.events.wakeups import UPLOADS, upload_topic
+from app.events.notifications import UPLOADS, upload_topic
 from app.resources import Resources
 from app.storage.parts import Part, PartWriter
 from app.uploads.admission import Reservation, require_room_for_length
@@ -82,7 +82,7 @@ class Chunk:
 
 async def let_earlier_end(resources: Resources, *, user_id: int, upload_id: str) -> None:
     """Let what an earlier request of this process brought count, before somebody is told how much does."""
-    await resources.senders.finish(_sender_name(user_id, upload_id))
+    await resources.active_writers.finish(_sender_name(user_id, upload_id))
 
 
 def _sender_name(user_id: int, upload_id: str) -> str:
@@ -156,7 +156,7 @@ async def _take(resources: Resources, upload: Upload, chunk: Chunk) -> int:
     )
     if not taken:
         raise await _why_not_taken(resources, upload.id, chunk)
-    with resources.senders.begin(_sender_name(upload.user_id, upload.id)) as sender:
+    with resources.active_writers.begin(_sender_name(upload.user_id, upload.id)) as sender:
         return await _Append(resources, upload, chunk, sender, owner=owner).run()
 
 
@@ -178,7 +178,7 @@ async def _end_too_long(resources: Resources, upload: Upload) -> None:
             detail=problem.detail,
             values={"error": problem.record(), "expires_at": None},
         )
-        wake_after_commit(session, upload_topic(upload.id))
+        notify_after_commit(session, upload_topic(upload.id))
         return await upload_parts.delete_parts(session, [upload.id]) if ended else []
 
     for place in await resources.database.unit(end):
@@ -224,7 +224,7 @@ def _require_fitting(upload: Upload, chunk: Chunk, largest: int) -> None:
 
 async def _why_not_taken(
     resources: Resources, upload_id: str, chunk: Chunk, *, was_ours: bool = False
-) -> Problem:
+) -> ProblemError:
     async with resources.database.session() as session:
         upload = await uploads.get_upload(session, upload_id)
     if upload is None or upload.state in GIVEN_UP:
@@ -245,7 +245,7 @@ class _Append:
     """One request's bytes on their way into an upload."""
 
     def __init__(
-        self, resources: Resources, upload: Upload, chunk: Chunk, sender: Sender, *, owner: str
+        self, resources: Resources, upload: Upload, chunk: Chunk, sender: ActiveWriter, *, owner: str
     ) -> None:
         self._resources = resources
         self._upload = upload
@@ -298,7 +298,7 @@ class _Append:
         if announced and digest is not None and digest.digest() != announced.digest:
             raise announced.problem
 
-    def _too_long(self) -> Problem:
+    def _too_long(self) -> ProblemError:
         if self._upload.total_bytes is None:
             return too_large(self._resources.settings.upload_max_bytes)
         return _TooLongError("More bytes came than were announced.")
@@ -326,7 +326,7 @@ class _Append:
         elif writer.length > self._recorded:
             try:
                 await self._record(writer, is_last=False)
-            except Problem as problem:
+            except ProblemError as problem:
                 # The client has come back already in another request, or the disk is full.
                 log.info("bytes before a break do not count", upload=self._upload.id, reason=problem.detail)
             except Exception:
@@ -372,9 +372,9 @@ class _Append:
                 available_at=now,
                 values={"total_bytes": received, "expires_at": None},
             )
-            wake_after_commit(session, UPLOADS)
+            notify_after_commit(session, UPLOADS)
         if counts:
-            wake_after_commit(session, upload_topic(self._upload.id))
+            notify_after_commit(session, upload_topic(self._upload.id))
         return counts
 
 

@@ -16,7 +16,7 @@ from app.core.errors import (
     MalformedBodyError,
     MediaTypeNotSupportedError,
     OffsetMismatchError,
-    Problem,
+    ProblemError,
     TusVersionError,
     UploadCompletedError,
     UploadGoneError,
@@ -34,7 +34,7 @@ from app.uploads.digests import read_content_digest, read_repr_digest
 from app.uploads.metadata import METADATA_BYTES
 from app.uploads.schemas import UploadRequest
 
-HEADER_PROBLEMS: Sequence[type[Problem]] = (BadRequestError, TusVersionError, MediaTypeNotSupportedError)
+HEADER_PROBLEMS: Sequence[type[ProblemError]] = (BadRequestError, TusVersionError, MediaTypeNotSupportedError)
 """What any route of `/uploads` may answer to a request's headers."""
 
 
@@ -146,11 +146,11 @@ def _read_chunk(request: Request, resources: Resources, dialect: Dialect, *, off
     )
 
 
-def standing(upload: Upload, dialect: Dialect, resources: Resources) -> dict[str, str]:
+def status_headers(upload: Upload, dialect: Dialect, resources: Resources) -> dict[str, str]:
     """Return the headers that say how the upload stands."""
     if dialect == "tus":
-        return tus.standing(upload)
-    return ietf.standing(
+        return tus.status_headers(upload)
+    return ietf.status_headers(
         upload, largest_bytes=resources.settings.upload_max_bytes, now=resources.database.now()
     )
 

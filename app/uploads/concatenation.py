@@ -16,10 +16,10 @@ from app.core.errors import (
     UploadStateError,
 )
 from app.db import upload_parts, uploads, users
-from app.db.engine import wake_after_commit
+from app.db.engine import notify_after_commit
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import NewUpload, Upload
-from app.events.wakeups import upload_topic
+from app.events.notifications import upload_topic
 from app.resources import Resources
 from app.uploads.admission import require_place_in_queue
 from app.uploads.append import is_gone
@@ -108,7 +108,7 @@ async def _join(session: AsyncSession, new: NewUpload, parts: Sequence[Upload]) 
         )
         if not moved:
             raise UploadStateError(f"The upload {part.id} has moved on meanwhile; ask how it stands.")
-        wake_after_commit(session, upload_topic(part.id))
+        notify_after_commit(session, upload_topic(part.id))
         length += part.total_bytes or 0
     await finish(session, new, total_bytes=length)
     whole = await uploads.get_upload(session, new.id)

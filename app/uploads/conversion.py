@@ -25,7 +25,7 @@ from app.tabular.failures import where_to_correct
 from app.tabular.process import convert_in_process, profile_in_process
 from app.tabular.types import ProgressSink
 from app.uploads.working_space import NO_ROOM, WorkingFile, require_working_room, size_of
-from app.worker.host_semaphore import MachineSlots
+from app.worker.host_semaphore import HostSemaphore
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -44,7 +44,7 @@ class TryAgainError(Exception):
 class Converter:
     """What turns the uploads of one worker into ARFF."""
 
-    def __init__(self, resources: Resources, machine: MachineSlots) -> None:
+    def __init__(self, resources: Resources, machine: HostSemaphore) -> None:
         self._resources = resources
         self._machine = machine
 

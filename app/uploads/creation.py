@@ -20,10 +20,10 @@ from app.core.errors import (
     ValidationFailedError,
 )
 from app.db import receivers, uploads, users
-from app.db.engine import wake_after_commit
+from app.db.engine import notify_after_commit
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import NewUpload, Upload
-from app.events.wakeups import UPLOADS
+from app.events.notifications import UPLOADS
 from app.resources import Resources
 from app.tabular import format_of
 from app.uploads.admission import require_room
@@ -223,7 +223,7 @@ async def find_earlier(session: AsyncSession, new: NewUpload) -> Upload | None:
             return found
     description = new.description or {}
     if new.expected_sha256 and not description.get("allow_duplicate"):
-        return await uploads.get_twin(
+        return await uploads.get_duplicate(
             session, new.user_id, sha256=new.expected_sha256, name=description.get("dataset_name")
         )
     return None
@@ -247,4 +247,4 @@ async def finish(session: AsyncSession, new: NewUpload, *, total_bytes: int = 0)
         },
     )
     assert moved  # noqa: S101 - it was written in this very transaction
-    wake_after_commit(session, UPLOADS)
+    notify_after_commit(session, UPLOADS)

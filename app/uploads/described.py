@@ -105,7 +105,7 @@ GREETING = headers(
     "Tus-Version",
     "Upload-Limit",
 )
-STANDING = headers(
+STATUS_HEADERS = headers(
     "Cache-Control",
     "Repr-Digest",
     "Upload-Complete",

@@ -80,7 +80,7 @@ def greeting(largest_bytes: int, lifetime_seconds: int) -> dict[str, str]:
     }
 
 
-def standing(upload: Upload, *, largest_bytes: int, now: datetime) -> dict[str, str]:
+def status_headers(upload: Upload, *, largest_bytes: int, now: datetime) -> dict[str, str]:
     """Return the headers that say how much of an upload is there, and how long it has yet."""
     headers = {
         "Upload-Offset": str(upload.received_bytes or 0),

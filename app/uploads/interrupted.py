@@ -5,9 +5,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import MalformedBodyError
 from app.db import upload_parts, uploads
-from app.db.engine import wake_after_commit
+from app.db.engine import notify_after_commit
 from app.db.upload_states import Actor, UploadState
-from app.events.wakeups import upload_topic
+from app.events.notifications import upload_topic
 from app.resources import Resources
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ async def end_interrupted(resources: Resources, upload_id: str) -> bool:
         )
         if ended:
             await upload_parts.delete_parts(session, [upload_id])
-            wake_after_commit(session, upload_topic(upload_id))
+            notify_after_commit(session, upload_topic(upload_id))
         return ended
 
     ended = await resources.database.unit(end)

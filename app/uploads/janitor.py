@@ -7,9 +7,9 @@ import structlog
 
 from app.core.errors import UploadGoneError
 from app.db import upload_parts, uploads
-from app.db.engine import wake_after_commit
+from app.db.engine import notify_after_commit
 from app.db.upload_states import CAN_RETRY, HOLDS_BYTES, Actor, UploadState
-from app.events.wakeups import upload_topic
+from app.events.notifications import upload_topic
 from app.resources import Resources
 from app.uploads.interrupted import end_interrupted
 
@@ -56,7 +56,7 @@ async def end_expired_uploads(resources: Resources) -> None:
             )
         ]
         for upload_id in expired:
-            wake_after_commit(session, upload_topic(upload_id))
+            notify_after_commit(session, upload_topic(upload_id))
         places = await upload_parts.delete_parts(session, expired)
     for upload_id in expired:
         log.info("upload expired", upload=upload_id)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
-from app.core.errors import BytesLostError, DigestMismatchError, Problem
+from app.core.errors import BytesLostError, DigestMismatchError, ProblemError
 from app.db import upload_parts
 from app.resources import Resources
 from app.storage.parts import Part
@@ -31,7 +31,7 @@ async def bytes_to_keep(resources: Resources, upload_id: str) -> int:
     return sum(part.length for part in parts) + await asyncio.to_thread(size_of, profile)
 
 
-async def tidy_up_after(resources: Resources, upload_id: str, problem: Problem) -> None:
+async def tidy_up_after(resources: Resources, upload_id: str, problem: ProblemError) -> None:
     """Remove what no other attempt needs after this failure."""
     if is_final(problem):
         await forget_bytes(resources, upload_id)
@@ -40,7 +40,7 @@ async def tidy_up_after(resources: Resources, upload_id: str, problem: Problem) 
         await asyncio.to_thread(arff.unlink, missing_ok=True)
 
 
-def is_final(problem: Problem) -> bool:
+def is_final(problem: ProblemError) -> bool:
     """Say whether the same bytes can never be published."""
     return (
         isinstance(problem, BytesLostError | DigestMismatchError) or problem.members.get("correct") == "file"

@@ -19,7 +19,6 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.api_keys import is_api_key
 from app.core.errors import (
     ApiKeyMissingError,
     BytesLostError,
@@ -28,17 +27,18 @@ from app.core.errors import (
     DigestMismatchError,
     InternalError,
     OpenMLUnreachableError,
-    Problem,
+    ProblemError,
     StorageFullError,
     StorageUnavailableError,
     UnauthorizedError,
 )
+from app.core.openml_shapes import is_api_key
 from app.core.tasks import heed_cancellation
 from app.db import upload_queues, uploads, users
-from app.db.engine import wake_after_commit
+from app.db.engine import notify_after_commit
 from app.db.upload_states import ENDED, Actor, UploadState
 from app.db.uploads import Upload
-from app.events.wakeups import PUBLISHED, upload_topic
+from app.events.notifications import PUBLISHED, upload_topic
 from app.mail.messages import MailKind
 from app.openml import xml
 from app.openml.description import require_ignorable, with_changes
@@ -47,12 +47,12 @@ from app.openml.errors import (
     LIMITS,
     MAY_PASS,
     PASSING,
+    ListTooLargeError,
     LostAnswerError,
     NotSentError,
+    OpenMLError,
     RefusedError,
-    TooLargeError,
     UnsettledError,
-    UpstreamError,
 )
 from app.openml.problems import problem_of
 from app.resources import Resources
@@ -118,7 +118,7 @@ class Publication:
                 await step()
         except (StorageUnavailableError, StorageFullError) as problem:
             await self._retry_later(problem.detail, problem)
-        except Problem as problem:
+        except ProblemError as problem:
             await self._fail(problem)
         except TryAgainError as error:
             await self._retry_later(str(error), InternalError())
@@ -126,7 +126,7 @@ class Publication:
             await self._retry_later(str(error), _UNREACHABLE)
         except RefusedError as error:
             await self._judge(error)
-        except TooLargeError as error:
+        except ListTooLargeError as error:
             # Only ever of the list that is asked for before anything is sent.
             text = f"{error}. OpenML has too many datasets of this name; choose another."
             await self._fail(DatasetRefusedError(text, reason="name-used-up"))
@@ -192,7 +192,7 @@ class Publication:
 
     async def _make_ready(self, session: AsyncSession) -> UploadState | None:
         """Let the upload wait for its owner; None if another worker has taken it over."""
-        wake_after_commit(session, upload_topic(self._upload.id))
+        notify_after_commit(session, upload_topic(self._upload.id))
         moved = await uploads.set_state(
             session,
             self._upload.id,
@@ -317,7 +317,7 @@ class Publication:
             return
         await self._published(dataset_id)
 
-    async def _not_arrived(self, error: UpstreamError) -> None:
+    async def _not_arrived(self, error: OpenMLError) -> None:
         await self._back_to_converted(str(error))
         if self._upload.state != UploadState.CANCELLED:
             raise error
@@ -351,7 +351,7 @@ class Publication:
         openml, upload = self._resources.openml, self._upload
         try:
             listed = await openml.list_datasets(self._description["dataset_name"])
-        except UpstreamError as error:
+        except OpenMLError as error:
             raise LostAnswerError(f"OpenML does not say whether it has the upload: {error}") from error
         candidates = [item for item in listed if item.dataset_id > (upload.newest_before or 0)]
         # Ours first. Others as well: not every installation numbers its users as OpenML does, and to overlook a dataset
@@ -360,14 +360,14 @@ class Publication:
         newer = [item.dataset_id for item in candidates]
         async with self._resources.database.session() as session:
             taken = await uploads.are_taken(session, newer)
-        unknown: UpstreamError | None = None
+        unknown: OpenMLError | None = None
         for dataset_id in newer:
             if dataset_id in taken:
                 continue
             try:
                 if (await openml.get_dataset(dataset_id)).md5 == upload.arff_md5:
                     return dataset_id
-            except UpstreamError as error:
+            except OpenMLError as error:
                 if not (isinstance(error, RefusedError) and error.code in NOT_OURS):
                     unknown = error
         if unknown is not None:
@@ -420,7 +420,7 @@ class Publication:
         else:
             await self._fail(problem_of(error))
 
-    async def _retry_later(self, reason: str, in_the_end: Problem) -> None:
+    async def _retry_later(self, reason: str, in_the_end: ProblemError) -> None:
         """Give the upload back for a while; after many attempts, fail with `in_the_end`."""
         needs_room = isinstance(in_the_end, StorageFullError)
         if self._upload.attempts >= (ROOM_ATTEMPTS if needs_room else ATTEMPTS):
@@ -438,11 +438,11 @@ class Publication:
                 session, self._upload.id, owner=self._owner, at=at, progress=progress
             ):
                 raise LeaseLostError
-            wake_after_commit(session, upload_topic(self._upload.id))
+            notify_after_commit(session, upload_topic(self._upload.id))
 
         await self._resources.database.unit(wait)
 
-    async def _fail(self, problem: Problem) -> None:
+    async def _fail(self, problem: ProblemError) -> None:
         kept = await bytes_to_keep(self._resources, self._upload.id)
         values = {"error": problem.record(), "reserved_bytes": kept}
         await self._move(UploadState.FAILED, values, detail=problem.detail)
@@ -484,9 +484,9 @@ class Publication:
                 detail=detail,
                 values=values,
             )
-            wake_after_commit(session, upload_topic(self._upload.id))
+            notify_after_commit(session, upload_topic(self._upload.id))
             if release:
-                wake_after_commit(session, PUBLISHED)
+                notify_after_commit(session, PUBLISHED)
             if not mine:
                 # Rolls back what was meant for the owner as well.
                 raise LeaseLostError

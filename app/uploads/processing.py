@@ -8,13 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import ProcessingFailedError
 from app.db import task_requests, upload_queues, uploads
-from app.db.engine import wake_after_commit
+from app.db.engine import notify_after_commit
 from app.db.upload_queues import TO_WATCH
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import Upload
-from app.events.wakeups import TASKS, upload_topic
+from app.events.notifications import TASKS, upload_topic
 from app.mail.messages import MailKind
-from app.openml.errors import UpstreamError
+from app.openml.errors import OpenMLError
 from app.openml.records import DatasetInfo
 from app.resources import Resources
 from app.uploads.notices import tell_owner
@@ -53,7 +53,7 @@ async def watch_one(resources: Resources, *, owner: str) -> bool:
 async def _look(resources: Resources, upload: Upload, dataset_id: int, lease: Lease) -> None:
     try:
         info = await resources.openml.get_dataset(dataset_id)
-    except UpstreamError as error:
+    except OpenMLError as error:
         log.warning("cannot ask OpenML", upload=upload.id, dataset=dataset_id, reason=str(error))
         info = None
     await lease.end(lambda session: _note(session, resources, upload, info, owner=lease.owner))
@@ -65,7 +65,7 @@ async def _note(
     """Write down what was seen; False, and nothing must stay of it, if another worker has taken over."""
     now = resources.database.now()
     problem = _problem_of(upload, info) if info else None
-    wake_after_commit(session, upload_topic(upload.id))
+    notify_after_commit(session, upload_topic(upload.id))
     if problem is not None:
         await tell_owner(session, upload, MailKind.DATASET_FAILED, reason=problem.detail)
         return await uploads.set_state(
@@ -80,7 +80,7 @@ async def _note(
         )
     if info and info.status == "active":
         await task_requests.set_due(session, info.dataset_id, now)
-        wake_after_commit(session, TASKS)
+        notify_after_commit(session, TASKS)
         url = resources.openml.dataset_url(info.dataset_id)
         await tell_owner(session, upload, MailKind.DATASET_ACTIVE, dataset_url=url)
         return await uploads.set_state(

@@ -7,26 +7,28 @@ import structlog
 
 from app.db import upload_queues
 from app.db.upload_queues import TO_PUBLISH
-from app.events.wakeups import upload_topic
+from app.events.notifications import upload_topic
 from app.resources import Resources
 from app.uploads.conversion import Converter
 from app.uploads.pipeline import Publication
-from app.worker.fair_scheduling import Turns
+from app.worker.fair_scheduling import FairScheduler
 from app.worker.leases import Lease, LeaseLostError
 
 log = structlog.get_logger(__name__)
 
 
-async def publish_one(resources: Resources, turns: Turns, converter: Converter, *, owner: str) -> bool:
+async def publish_one(
+    resources: Resources, scheduler: FairScheduler, converter: Converter, *, owner: str
+) -> bool:
     """Take the next upload that is due one or more states further; False if there is none."""
     length = timedelta(seconds=resources.settings.lease_seconds)
     now = resources.database.now()
-    upload = await upload_queues.claim_upload_in_turn(
-        resources.database, TO_PUBLISH, turns.next, owner=owner, now=now, lease=length
+    upload = await upload_queues.claim_upload_fairly(
+        resources.database, TO_PUBLISH, scheduler.choose, owner=owner, now=now, lease=length
     )
     if upload is None:
         return False
-    turns.had(upload.user_id)
+    scheduler.served(upload.user_id)
     topic = upload_topic(upload.id)
     lease = Lease(resources.database, TO_PUBLISH, upload.id, owner, length, until=now + length, topic=topic)
     publication = Publication(resources, converter, upload, lease)

@@ -15,16 +15,16 @@ from app.core.errors import (
     BodyTooLargeError,
     FormatNotSupportedError,
     MalformedBodyError,
-    Problem,
+    ProblemError,
     ValidationFailedError,
 )
 from app.core.multipart import PartEnd, PartEvent, PartStart
 from app.db import upload_parts, uploads, users
-from app.db.engine import now_of, wake_after_commit
+from app.db.engine import notify_after_commit, now_of
 from app.db.receivers import RECEIVER_LEASE
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import NewUpload
-from app.events.wakeups import UPLOADS
+from app.events.notifications import UPLOADS
 from app.resources import Resources
 from app.storage.parts import Part
 from app.tabular import format_of
@@ -80,7 +80,7 @@ class FormReceiver:
             with ExitStack() as leases:
                 await self._read_form(events, leases)
                 return await self._accept(self._form.metadata)
-        except Problem as problem:
+        except ProblemError as problem:
             await self._give_up(problem)
             raise
         except BaseException:
@@ -170,7 +170,7 @@ class FormReceiver:
 
         async def accept(session: AsyncSession) -> bool:
             now = now_of(session)
-            wake_after_commit(session, UPLOADS)
+            notify_after_commit(session, UPLOADS)
             return await upload_parts.add_parts(
                 session,
                 upload_id,
@@ -204,7 +204,7 @@ class FormReceiver:
         await require_room(session, self._resources, user_id=self._user_id, size=self._declared)
         await uploads.add_upload(session, new)
 
-    async def _give_up(self, problem: Problem) -> None:
+    async def _give_up(self, problem: ProblemError) -> None:
         upload_id = self._form.upload_id
         if upload_id is None:
             return

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import upload_queues, uploads
-from app.db.engine import wake_after_commit
+from app.db.engine import notify_after_commit
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import Upload
-from app.events.wakeups import UPLOADS, upload_topic
+from app.events.notifications import UPLOADS, upload_topic
 
-TWIN_PAUSE = timedelta(seconds=2)
+DUPLICATE_PAUSE = timedelta(seconds=2)
 """How often an upload that waits for another one of the same file looks what became of that."""
 
 
@@ -24,15 +24,15 @@ async def release(
     that the upload is in now, None if it has moved on meanwhile.
     """
     description = upload.description or {}
-    twin = None
+    duplicate = None
     if upload.received_sha256 and not description.get("allow_duplicate"):
-        twin = await uploads.get_twin(
+        duplicate = await uploads.get_duplicate(
             session, upload.user_id, sha256=upload.received_sha256, name=description.get("dataset_name")
         )
-    is_published = twin is not None and twin.dataset_id is not None
+    is_published = duplicate is not None and duplicate.dataset_id is not None
     state = UploadState.DUPLICATE if is_published else UploadState.RECEIVED
-    values = {"duplicate_of": twin.id if twin else None, "expires_at": None}
-    look_at = now + TWIN_PAUSE if twin else now
+    values = {"duplicate_of": duplicate.id if duplicate else None, "expires_at": None}
+    look_at = now + DUPLICATE_PAUSE if duplicate else now
     if upload.state == state and owner is not None:
         # It waits already: no step that anybody wants to see again and again, and no attempt that came to nothing.
         waits = await uploads.set_values(
@@ -49,6 +49,6 @@ async def release(
         available_at=None if is_published else look_at,
         values=values,
     )
-    wake_after_commit(session, UPLOADS)
-    wake_after_commit(session, upload_topic(upload.id))
+    notify_after_commit(session, UPLOADS)
+    notify_after_commit(session, upload_topic(upload.id))
     return state if moved else None

@@ -4,8 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response, status
 
-from app.core.api_keys import is_api_key
 from app.core.bodies import BoundedRoute, reads_body, stream_body
+from app.core.clients import Client
 from app.core.components import headers
 from app.core.errors import (
     ApiKeyMissingError,
@@ -28,9 +28,9 @@ from app.core.errors import (
 from app.core.http import OPENML_PROBLEMS, declare
 from app.core.limits import Hit, hits_from
 from app.core.multipart import read_parts
-from app.core.visitor import Visitor
+from app.core.openml_shapes import is_api_key
 from app.db.users import Account
-from app.deps import ResourcesDep, SettingsDep, UploaderDep, VisitorDep
+from app.deps import ClientDep, ResourcesDep, SettingsDep, UploaderDep
 from app.openml.licences import LICENCES
 from app.openml.repairs import RepairResponse
 from app.resources import Resources
@@ -123,11 +123,11 @@ FORM_PROBLEMS = declare(
 )
 @reads_body
 async def upload_dataset(
-    request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep, response: Response
+    request: Request, uploader: UploaderDep, resources: ResourcesDep, client: ClientDep, response: Response
 ) -> UploadResponse | UploadAcceptedResponse | FormatNotSupportedResponse:
     """Publish a table on OpenML under one's own name, and wait until OpenML has it."""
     try:
-        upload_id = await _receive_form(request, uploader, resources, visitor, publish=True)
+        upload_id = await _receive_form(request, uploader, resources, client, publish=True)
     except FormatNotSupportedError:
         return FormatNotSupportedResponse()
     if _wants_no_wait(request):
@@ -154,22 +154,22 @@ async def upload_dataset(
 @router.post("/data-edit-upload", openapi_extra=FORM, responses=FORM_PROBLEMS)
 @reads_body
 async def upload_draft(
-    request: Request, uploader: UploaderDep, resources: ResourcesDep, visitor: VisitorDep
+    request: Request, uploader: UploaderDep, resources: ResourcesDep, client: ClientDep
 ) -> DraftResponse | FormatNotSupportedResponse:
     """Take a table to look at before it is published: its columns, their types, what would be changed."""
     try:
-        return DraftResponse(msg=await _receive_form(request, uploader, resources, visitor, publish=False))
+        return DraftResponse(msg=await _receive_form(request, uploader, resources, client, publish=False))
     except FormatNotSupportedError:
         return FormatNotSupportedResponse()
 
 
 async def _receive_form(
-    request: Request, uploader: Account, resources: Resources, visitor: Visitor, *, publish: bool
+    request: Request, uploader: Account, resources: Resources, client: Client, *, publish: bool
 ) -> str:
     """Return the number of the upload whose bytes came with the form, or came before with the same key."""
     if not is_api_key(uploader.api_key):
         raise ApiKeyMissingError
-    await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", visitor))
+    await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", client))
     declared = request.headers.get("content-length", "")
     body = stream_body(
         request,

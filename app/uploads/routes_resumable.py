@@ -4,7 +4,6 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response, status
 
-from app.core.api_keys import is_api_key
 from app.core.bodies import BoundedRoute, reads_body
 from app.core.components import headers
 from app.core.errors import (
@@ -20,7 +19,7 @@ from app.core.errors import (
     MalformedBodyError,
     NotFoundError,
     OffsetMismatchError,
-    Problem,
+    ProblemError,
     QuotaExceededError,
     StorageFullError,
     StorageUnavailableError,
@@ -34,8 +33,9 @@ from app.core.errors import (
 )
 from app.core.http import declare
 from app.core.limits import Hit, hits_from
+from app.core.openml_shapes import is_api_key
 from app.db.uploads import Upload
-from app.deps import CountedUploaderDep, ResourcesDep, SessionDep, SettingsDep, VisitorDep
+from app.deps import ClientDep, CountedUploaderDep, ResourcesDep, SessionDep, SettingsDep
 from app.resources import Resources
 from app.uploads import ietf, service, tus
 from app.uploads import status as upload_status
@@ -49,11 +49,11 @@ from app.uploads.bodies import (
     read_first_chunk,
     read_json,
     require_understood,
-    standing,
+    status_headers,
 )
 from app.uploads.concatenation import join_parts
 from app.uploads.creation import begin_upload
-from app.uploads.described import ASK, CREATE, GREETING, SEND, STANDING
+from app.uploads.described import ASK, CREATE, GREETING, SEND, STATUS_HEADERS
 from app.uploads.dialects import dialect_of, fields_of
 from app.uploads.schemas import UploadDetailResponse
 
@@ -93,7 +93,7 @@ BYTES_PROBLEMS = (
 )
 
 
-def _declare(*kinds: type[Problem]) -> dict[int | str, dict[str, Any]]:
+def _declare(*kinds: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
     """Declare the problems of a route that takes bytes: `UploadsMiddleware` tells who sends too much."""
     answers = declare(*kinds)
     answers[BodyTooLargeError.status]["headers"] |= headers("Upload-Limit")
@@ -123,7 +123,7 @@ async def get_upload_options(settings: SettingsDep, response: Response) -> None:
             "description": "It was begun before: with this key, or as the same file under the same name.",
             "headers": headers("Location"),
         },
-        status.HTTP_201_CREATED: {"headers": {**headers("Location"), **STANDING}},
+        status.HTTP_201_CREATED: {"headers": {**headers("Location"), **STATUS_HEADERS}},
         **_declare(
             *BEGIN_PROBLEMS,
             DigestMismatchError,
@@ -140,14 +140,14 @@ async def create_upload(
     request: Request,
     uploader: CountedUploaderDep,
     resources: ResourcesDep,
-    visitor: VisitorDep,
+    client: ClientDep,
     response: Response,
 ) -> UploadDetailResponse:
     """Begin an upload; its bytes follow with `PATCH`, in as many requests as it takes (tus 1.0 or the IETF's draft)."""
     dialect = dialect_of(fields_of(request.headers))
     if not is_api_key(uploader.api_key):
         raise ApiKeyMissingError
-    await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", visitor))
+    await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", client))
     creation = await read_creation(request, dialect)
     chunk = read_first_chunk(request, resources, dialect)
     if chunk and creation.parts:
@@ -162,7 +162,7 @@ async def create_upload(
     async with resources.database.session() as session:
         if dialect:
             upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload.id)
-            response.headers.update(standing(upload, dialect, resources))
+            response.headers.update(status_headers(upload, dialect, resources))
         return await upload_status.describe_upload(
             session, resources.openml, user_id=uploader.id, upload_id=upload.id
         )
@@ -172,7 +172,7 @@ async def _append_first(resources: Resources, upload: Upload, chunk: Chunk, *, i
     """Take the bytes that begin an upload; if they are refused it was never begun, unless its key finds it again."""
     try:
         await append(resources, upload, chunk)
-    except Problem:
+    except ProblemError:
         if not is_named:
             await service.cancel_upload(resources, user_id=upload.user_id, upload_id=upload.id)
         raise
@@ -183,8 +183,8 @@ async def _append_first(resources: Resources, upload: Upload, chunk: Chunk, *, i
     response_class=Response,
     openapi_extra=ASK,
     responses={
-        status.HTTP_200_OK: {"description": "To tus.", "headers": STANDING},
-        status.HTTP_204_NO_CONTENT: {"description": "To everybody else.", "headers": STANDING},
+        status.HTTP_200_OK: {"description": "To tus.", "headers": STATUS_HEADERS},
+        status.HTTP_204_NO_CONTENT: {"description": "To everybody else.", "headers": STATUS_HEADERS},
         **declare(UnauthorizedError, NotFoundError, UploadGoneError),
     },
 )
@@ -202,7 +202,7 @@ async def get_upload_offset(
     if is_gone(upload, resources.database.now()):
         raise UploadGoneError
     code = status.HTTP_200_OK if dialect == "tus" else status.HTTP_204_NO_CONTENT
-    return Response(status_code=code, headers=standing(upload, dialect, resources))
+    return Response(status_code=code, headers=status_headers(upload, dialect, resources))
 
 
 @router.patch(
@@ -212,7 +212,7 @@ async def get_upload_offset(
     responses={
         status.HTTP_204_NO_CONTENT: {
             "description": "The bytes are safe; `Upload-Offset` says how many there are.",
-            "headers": STANDING,
+            "headers": STATUS_HEADERS,
         },
         **_declare(*BEGIN_PROBLEMS, *BYTES_PROBLEMS),
     },
@@ -241,7 +241,9 @@ async def change_upload(
             await append(resources, upload, chunk)
     async with resources.database.session() as session:
         upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
-    return Response(status_code=status.HTTP_204_NO_CONTENT, headers=standing(upload, dialect, resources))
+    return Response(
+        status_code=status.HTTP_204_NO_CONTENT, headers=status_headers(upload, dialect, resources)
+    )
 
 
 @router.delete(

@@ -13,10 +13,10 @@ from app.core.errors import (
     UploadStateError,
 )
 from app.db import upload_parts, uploads, users
-from app.db.engine import now_of, wake_after_commit
+from app.db.engine import notify_after_commit, now_of
 from app.db.upload_states import BEFORE_PUBLISH, CAN_CHANGE, CAN_RETRY, CAN_STOP, Actor, UploadState
 from app.db.uploads import Upload
-from app.events.wakeups import UPLOADS, upload_topic
+from app.events.notifications import UPLOADS, upload_topic
 from app.resources import Resources
 from app.uploads.append import expiry
 from app.uploads.metadata import MOST_WARNINGS, Judged, given, judge, merge
@@ -235,7 +235,7 @@ async def retry_upload(
         )
         if not moved:
             raise _moved_on()
-        wake_after_commit(session, UPLOADS)
+        notify_after_commit(session, UPLOADS)
 
     await _judge_and(
         retry, resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=True
@@ -257,7 +257,7 @@ async def _look_again(session: AsyncSession, upload: Upload, judged: Judged, *, 
     )
     if not moved:
         raise _moved_on()
-    wake_after_commit(session, UPLOADS)
+    notify_after_commit(session, UPLOADS)
 
 
 def _changes_something(upload: Upload, judged: Judged) -> bool:
@@ -323,7 +323,7 @@ async def _stop(session: AsyncSession, *, user_id: int, upload_id: str) -> list[
         )
         if not stopped:
             raise _moved_on()
-        wake_after_commit(session, upload_topic(upload.id))
+        notify_after_commit(session, upload_topic(upload.id))
     return await upload_parts.delete_parts(session, [upload.id])
 
 

@@ -112,7 +112,7 @@ def greeting(largest_bytes: int) -> dict[str, str]:
     }
 
 
-def standing(upload: Upload) -> dict[str, str]:
+def status_headers(upload: Upload) -> dict[str, str]:
     """Return the headers that say how much of an upload is there."""
     headers = {"Upload-Offset": str(upload.received_bytes or 0), "Cache-Control": "no-store"}
     if upload.total_bytes is None:

@@ -24,7 +24,7 @@ from app.core.errors import (
     TooManyRequestsError,
 )
 from app.core.outgoing import OUR_NAME
-from app.deps import get_visitor
+from app.deps import get_client
 from app.web.pages import render
 from app.web.upstream import (
     BusyError,
@@ -68,7 +68,7 @@ OWN_SHARE = "Your network reads as much at once as it may; wait until some of it
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class Policy:
     """How the answers of one server are passed on."""
 
     media_types: tuple[str, ...] = ()
@@ -77,10 +77,10 @@ class Manner:
     kept: tuple[str, ...] = ANSWERED
 
 
-REST = Manner(("text/xml", "application/xml", "application/json", "text/plain"))
-FILES = Manner(("text/plain", "text/csv", "application/octet-stream", "application/x-arff", "text/x-arff"))
-CROISSANT = Manner(("application/json", "application/ld+json"))
-DASHBOARD = Manner(
+REST = Policy(("text/xml", "application/xml", "application/json", "text/plain"))
+FILES = Policy(("text/plain", "text/csv", "application/octet-stream", "application/x-arff", "text/x-arff"))
+CROISSANT = Policy(("application/json", "application/ld+json"))
+DASHBOARD = Policy(
     headers={"Content-Security-Policy": "frame-ancestors 'self'"}, kept=(*ANSWERED, "cache-control")
 )
 
@@ -92,7 +92,7 @@ async def read_openml(path: str, request: Request, upstreams: UpstreamsDep) -> R
     if client is None or not _is_plain(path) or not REST_PATH.fullmatch(path):
         raise NotFoundError("OpenML's REST API has no such path here.")
     answer = await _open(request, client, f"/api/{_quoted(path)}{_query_without_keys(request)}")
-    return await _passed(answer, REST)
+    return await _proxied(answer, REST)
 
 
 @router.api_route("/data/{path:path}", methods=READS)
@@ -101,7 +101,7 @@ async def download_file(path: str, request: Request, upstreams: UpstreamsDep) ->
     client = upstreams.files
     if client is None or not _is_plain(path) or not FILE_PATH.fullmatch(path):
         raise NotFoundError("There is no such file here.")
-    return await _passed(await _open(request, client, f"/data/{_quoted(path)}"), FILES)
+    return await _proxied(await _open(request, client, f"/data/{_quoted(path)}"), FILES)
 
 
 @router.api_route("/croissant/dataset/{dataset_id}", methods=READS)
@@ -117,7 +117,7 @@ async def describe_as_croissant(dataset_id: str, request: Request, upstreams: Up
         # The SPA would save whatever came as `dataset_N_croissant.json`.
         await answer.close()
         raise nothing
-    return await _passed(answer, CROISSANT)
+    return await _proxied(answer, CROISSANT)
 
 
 @router.post("/dashboard/_dash-update-component")
@@ -130,7 +130,7 @@ async def update_dashboard(request: Request, upstreams: UpstreamsDep) -> Respons
     answer = await _open(
         request, client, "/dashboard/_dash-update-component", method="POST", body=await read_body(request)
     )
-    return await _passed(answer, DASHBOARD)
+    return await _proxied(answer, DASHBOARD)
 
 
 @router.api_route("/dashboard", methods=READS)
@@ -145,7 +145,7 @@ async def show_dashboard(request: Request, upstreams: UpstreamsDep, path: str = 
     query = quote(request.scope["query_string"], safe="=&%+,;:@/?!$'()*~-._")
     try:
         answer = await _open(request, client, f"/dashboard/{_quoted(path)}{'?' if query else ''}{query}")
-        return await _passed(answer, DASHBOARD)
+        return await _proxied(answer, DASHBOARD)
     except (OpenMLUnreachableError, TooBusyError, TooManyRequestsError) as problem:
         return _no_dashboard("The charts cannot be shown at the moment.", status=problem.status)
 
@@ -166,7 +166,7 @@ async def _open(
     headers["accept-encoding"] = encodings if encodings and _is_visible(encodings) else "identity"
     if body is not None:
         headers["content-type"] = "application/json"
-    asker = (await get_visitor(request)).asker
+    asker = (await get_client(request)).asker
     try:
         return await client.open(method or request.method, path, asker=asker, headers=headers, body=body)
     except BusyError as error:
@@ -178,7 +178,7 @@ async def _open(
         raise OpenMLUnreachableError from None
 
 
-async def _passed(answer: StreamedAnswer, manner: Manner) -> Response:
+async def _proxied(answer: StreamedAnswer, policy: Policy) -> Response:
     if answer.location is not None:
         await answer.close()
         # Whoever made the dataset chose the address: this host sends nobody there.
@@ -187,17 +187,17 @@ async def _passed(answer: StreamedAnswer, manner: Manner) -> Response:
         await answer.close()
         log.warning("upstream_failed", reason=f"status {answer.status}")
         raise OpenMLUnreachableError
-    headers = {name: answer.headers[name] for name in manner.kept if name in answer.headers}
+    headers = {name: answer.headers[name] for name in policy.kept if name in answer.headers}
     if answer.status in NO_BODY:
         headers.pop("content-length", None)
-    if manner.media_types and _media_type(answer) not in manner.media_types:
+    if policy.media_types and _media_type(answer) not in policy.media_types:
         headers["content-type"] = NO_SCRIPT
     if "content-encoding" in headers:
         headers["vary"] = "Accept-Encoding"
-    return PassedResponse(answer, headers={**headers, **manner.headers})
+    return ProxiedResponse(answer, headers={**headers, **policy.headers})
 
 
-class PassedResponse(StreamingResponse):
+class ProxiedResponse(StreamingResponse):
     """Sends an answer on as it comes; one that breaks off breaks off here, too."""
 
     def __init__(self, answer: StreamedAnswer, *, headers: Mapping[str, str]) -> None:

@@ -8,7 +8,7 @@ told in `problem`.
 from collections.abc import Mapping
 from typing import Any
 
-from app.core.errors import Problem
+from app.core.errors import ProblemError
 from app.web.search_query import BUCKETS, PRIVATE_FIELDS, TYPES
 
 Document = dict[str, Any]
@@ -37,7 +37,7 @@ def as_search_answer(
     return found
 
 
-def empty_search_answer(problem: Problem, *, asked: object, total_as_object: bool) -> Document:
+def empty_search_answer(problem: ProblemError, *, asked: object, total_as_object: bool) -> Document:
     """Return the answer of a search that found nothing because of a problem."""
     aggregations = asked.get("aggs", asked.get("aggregations")) if isinstance(asked, dict) else None
     names = [*aggregations][:BUCKETS] if isinstance(aggregations, dict) else []
@@ -62,7 +62,7 @@ def as_document(answer: Mapping[str, Any], *, kind: str, document_id: str) -> Do
     return {**_hit(hits[0], kind), "_id": document_id, "found": True}
 
 
-def missing_document(kind: str, document_id: str, problem: Problem | None = None) -> Document:
+def missing_document(kind: str, document_id: str, problem: ProblemError | None = None) -> Document:
     """Return that there is no such document, or none that the asker may see."""
     answer: Document = {"_index": kind, "_type": kind, "_id": document_id, "found": False}
     return {**answer, "problem": problem.document()} if problem else answer

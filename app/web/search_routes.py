@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.core.bodies import BoundedRoute, read_body, reads_body
 from app.core.errors import NotFoundError
-from app.deps import ViewerDep, VisitorDep
+from app.deps import ClientDep, ViewerDep
 from app.web import search_service
 from app.web.search_query import TYPES
 from app.web.upstreams import UpstreamsDep
@@ -20,7 +20,7 @@ NOWHERE = "Of the search server, this site has TYPE/TYPE/_search, TYPE/_search a
 @router.post("/es/{path:path}")
 @reads_body
 async def search(
-    path: str, request: Request, upstreams: UpstreamsDep, viewer_id: ViewerDep, visitor: VisitorDep
+    path: str, request: Request, upstreams: UpstreamsDep, viewer_id: ViewerDep, client: ClientDep
 ) -> Response:
     """Search one index, or all."""
     types: tuple[str, ...]
@@ -38,7 +38,7 @@ async def search(
         types,
         _parse(await read_body(request)),
         viewer_id=viewer_id,
-        asker=visitor.asker,
+        asker=client.asker,
         total_as_object=total_as_object,
     )
     return _json(found)
@@ -46,7 +46,7 @@ async def search(
 
 @router.get("/es/{path:path}")
 async def get_document(
-    path: str, upstreams: UpstreamsDep, viewer_id: ViewerDep, visitor: VisitorDep
+    path: str, upstreams: UpstreamsDep, viewer_id: ViewerDep, client: ClientDep
 ) -> Response:
     """Return one document."""
     match _steps(path):
@@ -56,9 +56,9 @@ async def get_document(
             pass
         case _:
             raise NotFoundError(NOWHERE)
-    client = upstreams.search
+    server = upstreams.search
     found = await search_service.get_document(
-        client, kind, document_id, viewer_id=viewer_id, asker=visitor.asker
+        server, kind, document_id, viewer_id=viewer_id, asker=client.asker
     )
     return _json(found)
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from app.core.errors import BadRequestError, OpenMLUnreachableError, Problem
+from app.core.errors import BadRequestError, OpenMLUnreachableError, ProblemError
 from app.core.shares import Subject
 from app.web import search_answers as answers
 from app.web.search_client import SearchClient, SearchFailedError
@@ -27,7 +27,7 @@ async def search(
         is_shared_count = question["size"] == 0 and viewer_id is None
         found = await (client.count if is_shared_count else client.search)(types, question, asker=asker)
     except QueryRefusedError as error:
-        problem: Problem = BadRequestError(f"This search is not passed on: {error}.")
+        problem: ProblemError = BadRequestError(f"This search is not passed on: {error}.")
     except SearchFailedError as error:
         problem = OpenMLUnreachableError(f"The search failed: {error}.")
     else:

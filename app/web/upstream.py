@@ -13,7 +13,7 @@ from typing import NamedTuple
 import httpx
 
 from app.core.outgoing import OUR_NAME
-from app.core.shares import NoPlaceError, Place, Shares, Subject
+from app.core.shares import Place, Shares, ShareUsedUpError, Subject
 
 CONNECT_SECONDS = 3
 BUSY_SECONDS = 3
@@ -177,7 +177,7 @@ class UpstreamClient:
             try:
                 if not await answer.read_ahead():
                     answer.hold(self._large.take_now(asker))
-            except NoPlaceError as error:
+            except ShareUsedUpError as error:
                 await answer.close()
                 raise BusyError(is_own_share=error.is_own_share) from None
             except BaseException:
@@ -188,7 +188,7 @@ class UpstreamClient:
     async def _place(self, asker: Subject) -> Place:
         try:
             return await self._asking.take(asker, seconds=BUSY_SECONDS)
-        except NoPlaceError as error:
+        except ShareUsedUpError as error:
             raise BusyError(is_own_share=error.is_own_share) from None
 
     async def _follow(

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from app.db.queue import Waiting
 
-REMEMBERED = 10_000
+CACHED_AT_MOST = 10_000
 
 
-class Turns:
+class FairScheduler:
     """What one worker knows of who had a turn; it forgets those who had theirs longest ago."""
 
     def __init__(self, *, per_user: int) -> None:
@@ -16,7 +16,7 @@ class Turns:
         self._turn = 0
         self._last: OrderedDict[int, int] = OrderedDict()
 
-    def next(self, waiting: Sequence[Waiting]) -> int | None:
+    def choose(self, waiting: Sequence[Waiting]) -> int | None:
         """Return the user whose turn it is, None if everybody has as much under way as one may have.
 
         Who has least under way comes first, of those who had no turn for longest, of those who waits for longest.
@@ -28,10 +28,10 @@ class Turns:
             allowed, key=lambda one: (one.under_way, self._last.get(one.user_id, 0), one.since)
         ).user_id
 
-    def had(self, user_id: int) -> None:
+    def served(self, user_id: int) -> None:
         """Note that the user had a turn."""
         self._turn += 1
         self._last[user_id] = self._turn
         self._last.move_to_end(user_id)
-        if len(self._last) > REMEMBERED:
+        if len(self._last) > CACHED_AT_MOST:
             self._last.popitem(last=False)

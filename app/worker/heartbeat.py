@@ -38,7 +38,9 @@ async def beating(resources: Resources) -> AsyncIterator[None]:
         return False
 
     try:
-        async with in_background(work_off(resources.wakeups, TOPIC, beat, idle_seconds=lambda: BEAT_SECONDS)):
+        async with in_background(
+            work_off(resources.notifications, TOPIC, beat, idle_seconds=lambda: BEAT_SECONDS)
+        ):
             yield
     except Exception as error:
         fault = type(error.__cause__ or error).__name__

@@ -14,7 +14,7 @@ LOOK_SECONDS = 0.2
 """Pause between two looks for a free place; a conversion takes longer."""
 
 
-class MachineSlots:
+class HostSemaphore:
     """Places that are locks on files: the system gives back those of a process that died."""
 
     def __init__(self, files: list[int]) -> None:
@@ -47,11 +47,11 @@ class MachineSlots:
 
 
 @asynccontextmanager
-async def open_machine_slots(folder: Path, *, total: int) -> AsyncIterator[MachineSlots]:
+async def open_host_semaphore(folder: Path, *, total: int) -> AsyncIterator[HostSemaphore]:
     """Open `total` places that all processes share which name the same folder; 0: one for each processor."""
     files = await asyncio.to_thread(_open, folder, total or usable_processors())
     try:
-        yield MachineSlots(files)
+        yield HostSemaphore(files)
     finally:
         for file in files:
             os.close(file)

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DatabaseUnavailableError
 from app.core.tasks import heed_cancellation
-from app.db.engine import Database, wake_after_commit
+from app.db.engine import Database, notify_after_commit
 from app.db.queue import Queue
 
 log = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ class Lease:
 
         async def renew(session: AsyncSession) -> bool:
             if self.topic is not None:
-                wake_after_commit(session, self.topic)
+                notify_after_commit(session, self.topic)
             return await self.queue.renew(session, self.row_id, owner=self.owner, until=until, values=values)
 
         await self._record(renew)

@@ -34,7 +34,7 @@ class Lookout:
     def pause_seconds(self) -> float:
         """How long nobody need look again."""
         broker = self._resources.broker
-        is_told = self._resources.wakeups.hears_others() or (
+        is_told = self._resources.notifications.hears_others() or (
             broker is not None and all(broker.is_handing_out(topic) for topic in broker.topics)
         )
         return TOLD_SECONDS if is_told else ALONE_SECONDS
@@ -46,7 +46,7 @@ class Lookout:
         for topic, due_at in zip(self._topics, row or (), strict=True):
             seconds = self._seconds_until(utc_from_text(str(due_at)) if due_at else None)
             if seconds is not None and seconds < until_next:
-                asyncio.get_running_loop().call_later(seconds, self._resources.wakeups.wake, topic)
+                asyncio.get_running_loop().call_later(seconds, self._resources.notifications.wake, topic)
         return False
 
     def _seconds_until(self, moment: datetime | None) -> float | None:

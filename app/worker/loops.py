@@ -9,7 +9,7 @@ import structlog
 
 from app.core.errors import DatabaseUnavailableError
 from app.core.tasks import heed_cancellation
-from app.events.wakeups import LOOKOUT, Wakeups
+from app.events.notifications import LOOKOUT, Notifications
 
 log = structlog.get_logger(__name__)
 
@@ -18,7 +18,11 @@ FIRST_PAUSE_SECONDS = 0.25
 
 
 async def work_off(
-    wakeups: Wakeups, topic: str, step: Callable[[], Awaitable[bool]], *, idle_seconds: Callable[[], float]
+    notifications: Notifications,
+    topic: str,
+    step: Callable[[], Awaitable[bool]],
+    *,
+    idle_seconds: Callable[[], float],
 ) -> None:
     """Call `step` for ever: at once while it found work, else after a hint or `idle_seconds`, asked each time.
 
@@ -26,7 +30,7 @@ async def work_off(
     which `db.faults` logs, it is tried again after pauses that grow.
     """
     failed, worked = 0, False
-    with wakeups.listen(topic) as listener:
+    with notifications.listen(topic) as listener:
         while True:
             heed_cancellation()
             try:
@@ -46,7 +50,7 @@ async def work_off(
                 continue
             if worked:
                 # It may have put off what it had.
-                wakeups.wake(LOOKOUT)
+                notifications.wake(LOOKOUT)
             worked = False
             await listener.wait(seconds=idle_seconds())
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 
-from app.events.wakeups import LOOKOUT
+from app.events.notifications import LOOKOUT
 from app.resources import Resources
 from app.worker.heartbeat import beating
 from app.worker.lookout import Lookout
@@ -74,12 +74,12 @@ async def _run_again_and_again(resources: Resources, work: Work) -> None:
 
 async def work_off_queue(resources: Resources, topic: str, step: Callable[[], Awaitable[bool]]) -> None:
     """Take row after row of one queue with `step`, for ever."""
-    await work_off(resources.wakeups, topic, step, idle_seconds=lambda: REST_SECONDS)
+    await work_off(resources.notifications, topic, step, idle_seconds=lambda: REST_SECONDS)
 
 
 async def look_out(lookout: Lookout, resources: Resources) -> None:
     """Notify the loops of this worker when rows of theirs are due, for ever."""
-    await work_off(resources.wakeups, LOOKOUT, lookout.look, idle_seconds=lambda: lookout.pause_seconds)
+    await work_off(resources.notifications, LOOKOUT, lookout.look, idle_seconds=lambda: lookout.pause_seconds)
 
 
 async def repeat(
@@ -96,4 +96,4 @@ async def repeat(
         return False
 
     await asyncio.sleep(first_after)
-    await work_off(resources.wakeups, "janitor", step, idle_seconds=lambda: seconds)
+    await work_off(resources.notifications, "janitor", step, idle_seconds=lambda: seconds)

@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 import app
 from app.cli import cli, commands_on
-from app.commands.answers import RefusedError
+from app.commands.answers import RequestRefusedError
 from app.commands.source import open_source
 from app.commands.upload import _of
 from app.db.tables import uploads as uploads_table
@@ -492,17 +492,17 @@ def test_upload_when_the_file_is_written_to_while_it_is_read_or_sent_then_refuse
             file.write("Nidd,2.4,no\n")
 
     with (
-        pytest.raises(RefusedError, match="written to while it was read"),
+        pytest.raises(RequestRefusedError, match="written to while it was read"),
         open_source(table, "x.csv", append),
     ):
         pass
     with open_source(table, "x.csv", lambda _done, _total: None) as source:
         source.require_unchanged()
         append()
-        with pytest.raises(RefusedError, match="changed while it was being sent"):
+        with pytest.raises(RequestRefusedError, match="changed while it was being sent"):
             source.require_unchanged()
         table.write_text("")
-        with pytest.raises(RefusedError, match="changed while it was being sent"):
+        with pytest.raises(RequestRefusedError, match="changed while it was being sent"):
             list(source.blocks(0, source.size, lambda _done, _total: None))
 
 

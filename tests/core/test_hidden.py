@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from app.core.hidden import first_hidden, printable
-from app.core.texts import PersonName
+from app.core.validated_strings import PersonName
 
 NAME: TypeAdapter[str] = TypeAdapter(PersonName)
 NAMES = [

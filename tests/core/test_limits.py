@@ -11,10 +11,10 @@ import redis.asyncio
 import sqlalchemy as sa
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
 
+from app.core.clients import Client
 from app.core.errors import TooManyRequestsError
 from app.core.limits import LIMITS, LOCAL, MODEST, Hit, RateLimiter, hits_from, parse_overrides
 from app.core.settings import Settings, SettingsError
-from app.core.visitor import Visitor
 from app.db.engine import Database
 from app.db.rate_storage import DatabaseStorage
 from app.db.tables import rate_counters
@@ -91,13 +91,13 @@ async def test_limit_when_one_client_has_many_ipv6_networks_then_they_share_what
     prefix = f"2001:db8:{secrets.randbelow(0xFFFF):x}"
 
     async def tries(*networks: str) -> int:
-        visitors = [Visitor(f"{prefix}:{network}::1", "") for network in networks]
+        visitors = [Client(f"{prefix}:{network}::1", "") for network in networks]
         return sum([await allowed(limiter, *hits_from(SHARED, visitor)) for visitor in visitors])
 
     assert await tries(*["1"] * 10) == 3, "a household"
     assert await tries(*(f"{n:x}" for n in range(2, 0xFF))) < 4 * 3, "the same /56: some households"
     assert await tries(*(f"{n:x}01" for n in range(1, 0xFF))) < 16 * 3, "the same /48"
-    assert await allowed(limiter, *hits_from(SHARED, Visitor("2001:db8:ffff:1::1", "")))
+    assert await allowed(limiter, *hits_from(SHARED, Client("2001:db8:ffff:1::1", "")))
 
 
 async def test_cap_of_the_site_when_one_client_asks_for_all_of_it_then_others_still_have_half(

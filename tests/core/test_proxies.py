@@ -3,7 +3,7 @@ from ipaddress import ip_network
 import pytest
 import structlog
 
-from app.core.proxies import client_address
+from app.core.clients import client_address
 from app.core.settings import Settings
 from app.deps import _say_untrusted
 from tests.conftest import running

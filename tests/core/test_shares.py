@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from app.core.shares import NoPlaceError, Place, Shares
+from app.core.shares import Place, Shares, ShareUsedUpError
 
 
 def _take_all(shares: Shares, subject: str) -> list[Place]:
@@ -13,7 +13,7 @@ def _take_all(shares: Shares, subject: str) -> list[Place]:
     while True:
         try:
             places.append(shares.take_now((subject,)))
-        except NoPlaceError:
+        except ShareUsedUpError:
             return places
 
 
@@ -31,7 +31,7 @@ def test_places_when_one_has_many_networks_then_none_of_them_gets_more_than_it_l
             shares.take_now(
                 (f"2001:db8:0:{number:x}::/64", f"2001:db8:0:{number >> 8}00::/56", "2001:db8::/48")
             )
-        except NoPlaceError:
+        except ShareUsedUpError:
             break
         taken += 1
 
@@ -41,11 +41,11 @@ def test_places_when_one_has_many_networks_then_none_of_them_gets_more_than_it_l
 def test_refusal_when_share_or_all_taken_then_says_which() -> None:
     shares = Shares(4)
     _take_all(shares, "a")
-    with pytest.raises(NoPlaceError) as own:
+    with pytest.raises(ShareUsedUpError) as own:
         shares.take_now(("a",))
     for name in "bcd":
         _take_all(shares, name)
-    with pytest.raises(NoPlaceError) as everybodys:
+    with pytest.raises(ShareUsedUpError) as everybodys:
         shares.take_now(("e",))
 
     assert (own.value.is_own_share, everybodys.value.is_own_share) == (True, False)
@@ -83,11 +83,11 @@ async def test_waiting_when_places_become_free_then_networks_take_turns() -> Non
 async def test_waiting_when_too_long_too_many_or_given_up_then_nothing_is_lost() -> None:
     shares = Shares(4)
     held = [*_take_all(shares, "x"), *_take_all(shares, "y"), *_take_all(shares, "z")]
-    with pytest.raises(NoPlaceError):
+    with pytest.raises(ShareUsedUpError):
         await shares.take(("a",), seconds=0.01)
     waiting = [asyncio.ensure_future(shares.take(("a",), seconds=5)) for _ in range(4)]
     await asyncio.sleep(0)
-    with pytest.raises(NoPlaceError):
+    with pytest.raises(ShareUsedUpError):
         await shares.take(("a",), seconds=5)
     waiting[0].cancel()
     # Granted and given up in the same moment.
@@ -112,7 +112,7 @@ async def test_places_when_random_networks_come_and_go_then_the_rule_holds(seed:
     async def come(name: str) -> None:
         try:
             place = await shares.take((name,), seconds=dice.choice([0.0, 0.001, 0.02]))
-        except NoPlaceError:
+        except ShareUsedUpError:
             return
         held[name].append(place)
         assert sum(map(len, held.values())) <= total

@@ -60,7 +60,7 @@ def test_open_files_when_the_system_refuses_its_own_hard_limit_then_what_macos_g
 
 def test_child_when_the_system_does_not_bound_memory_then_it_is_watched() -> None:
     program = (
-        "import time; from app.core.confined import watch_memory; watch_memory(200 << 20); "
+        "import time; from app.core.child_limits import watch_memory; watch_memory(200 << 20); "
         "kept = [bytearray(b'x') * (1 << 20) for _ in range(1000)]; time.sleep(30)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, timeout=60, check=False)

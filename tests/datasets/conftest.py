@@ -1,4 +1,4 @@
-"""These rooms ask OpenML and hardly the database: one kind of it is enough."""
+"""These routes ask OpenML and hardly the database: one kind of it is enough."""
 
 from pathlib import Path
 

@@ -37,7 +37,7 @@ async def test_request_when_it_ended_then_asked_again_begins_anew(
             session, "r", owner="me", now=start, task_id=None if error else 7, error=error
         )
     reader = app.resources.database.reader
-    found = await task_requests.get_standing(reader, "r")
+    found = await task_requests.get_status(reader, "r")
     assert found is not None
     assert (found.state, found.task_id, found.error) == (
         ("failed", None, error) if error else ("made", 7, None)

@@ -1,4 +1,4 @@
-"""Wake-ups and work between two processes' worth of resources, over the real servers."""
+"""Notifications and work between two processes' worth of resources, over the real servers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,8 +15,8 @@ from app.events import queue
 from app.events.channel import open_channel
 from app.events.denylist import open_denylist
 from app.events.engines import require_engine
+from app.events.notifications import OUTBOX, UPLOADS, Listener, Notifications
 from app.events.queue import WorkBroker, open_work_broker
-from app.events.wakeups import OUTBOX, UPLOADS, Listener, Wakeups
 from app.resources import open_resources
 from tests.broker_servers import BrokerServer, OwnRedis, shared_broker
 from tests.conftest import eventually
@@ -30,16 +30,16 @@ def broker_server(request: pytest.FixtureRequest) -> Iterator[BrokerServer]:
 
 
 @asynccontextmanager
-async def on_channel(url: str) -> AsyncIterator[Wakeups]:
-    """The wake-ups of one process, joined to those of others."""
-    wakeups = Wakeups()
+async def on_channel(url: str) -> AsyncIterator[Notifications]:
+    """The notifications of one process, joined to those of others."""
+    notifications = Notifications()
     pool = redis.asyncio.BlockingConnectionPool.from_url(url, socket_timeout=5)
-    async with open_channel(pool, wakeups, prefix="test"):
-        yield wakeups
+    async with open_channel(pool, notifications, prefix="test"):
+        yield notifications
     await pool.disconnect()
 
 
-async def heard(sender: Wakeups, hearer: Wakeups) -> None:
+async def heard(sender: Notifications, hearer: Notifications) -> None:
     """Notify until it is heard; what is sent while nobody listens yet may be lost."""
     with hearer.listen("upload/1") as listener:
 
@@ -59,7 +59,9 @@ async def is_woken(listener: Listener) -> bool:
     return bool(done)
 
 
-async def test_wakeups_when_redis_goes_and_returns_then_heard_elsewhere_again(own_redis: OwnRedis) -> None:
+async def test_notifications_when_redis_goes_and_returns_then_heard_elsewhere_again(
+    own_redis: OwnRedis,
+) -> None:
     async with on_channel(own_redis.url) as one, on_channel(own_redis.url) as other:
         await heard(one, other)
         await asyncio.to_thread(own_redis.kill)
@@ -73,12 +75,12 @@ async def test_wakeups_when_redis_goes_and_returns_then_heard_elsewhere_again(ow
 class Worker:
     """Two slots that take note of what woke them, as workers' loops wait."""
 
-    def __init__(self, wakeups: Wakeups, broker: WorkBroker) -> None:
-        self.wakeups, self.broker, self.taken = wakeups, broker, 0
+    def __init__(self, notifications: Notifications, broker: WorkBroker) -> None:
+        self.notifications, self.broker, self.taken = notifications, broker, 0
         self.free = asyncio.Event()
 
     async def slot(self) -> None:
-        with self.wakeups.listen(UPLOADS) as listener:
+        with self.notifications.listen(UPLOADS) as listener:
             while True:
                 await listener.wait(seconds=3600)
                 self.taken += 1
@@ -88,9 +90,11 @@ class Worker:
 @asynccontextmanager
 async def working(server: BrokerServer, *, slots: int) -> AsyncIterator[Worker]:
     async with AsyncExitStack() as stack:
-        wakeups = Wakeups()
-        broker = await stack.enter_async_context(open_work_broker(server.url, wakeups, prefix=server.prefix))
-        worker = Worker(wakeups, broker)
+        notifications = Notifications()
+        broker = await stack.enter_async_context(
+            open_work_broker(server.url, notifications, prefix=server.prefix)
+        )
+        worker = Worker(notifications, broker)
         tasks = [asyncio.create_task(worker.slot()) for _ in range(slots)]
         tasks.append(asyncio.create_task(broker.hand_out(UPLOADS)))
         await until(lambda: broker.is_handing_out(UPLOADS))
@@ -123,7 +127,7 @@ async def test_work_when_one_machine_is_busy_then_another_takes_each_message_onc
 
 
 async def test_work_when_nobody_was_there_then_it_waits_at_the_broker(broker_server: BrokerServer) -> None:
-    async with open_work_broker(broker_server.url, Wakeups(), prefix=broker_server.prefix) as sender:
+    async with open_work_broker(broker_server.url, Notifications(), prefix=broker_server.prefix) as sender:
         await until(lambda: sender.offer(UPLOADS))
         assert not sender.offer("upload/1"), "nobody's work"
         await until(sender._outgoing.empty)
@@ -144,11 +148,11 @@ async def test_connections_when_ended_while_they_are_made_then_they_end(broker_s
     url, prefix = broker_server.url, broker_server.prefix
     for steps in range(80):
         async with asyncio.timeout(20), AsyncExitStack() as stack:
-            await stack.enter_async_context(open_work_broker(url, Wakeups(), prefix=prefix))
+            await stack.enter_async_context(open_work_broker(url, Notifications(), prefix=prefix))
             if url.startswith("redis"):
                 pool = redis.asyncio.BlockingConnectionPool.from_url(url, socket_timeout=5)
                 stack.push_async_callback(pool.disconnect)
-                await stack.enter_async_context(open_channel(pool, Wakeups(), prefix=prefix))
+                await stack.enter_async_context(open_channel(pool, Notifications(), prefix=prefix))
                 await stack.enter_async_context(open_denylist(pool, Denylist(), prefix=prefix))
             for _ in range(steps):
                 await asyncio.sleep(0)
@@ -168,7 +172,7 @@ async def test_broker_when_it_takes_connections_and_says_nothing_then_given_up_a
 
     async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        async with open_work_broker(f"amqp://guest:guest@127.0.0.1:{port}/", Wakeups(), prefix="test"):
+        async with open_work_broker(f"amqp://guest:guest@127.0.0.1:{port}/", Notifications(), prefix="test"):
             for _ in range(3):
                 await asyncio.wait_for(came.acquire(), 20)
         await until(lambda: len(asyncio.all_tasks()) == 1)
@@ -180,7 +184,7 @@ async def test_work_when_the_broker_goes_then_notified_here_until_it_is_back(own
         await until(lambda: worker.broker.offer(UPLOADS))
         await until(lambda: worker.taken == 1)
         await asyncio.to_thread(own_redis.kill)
-        worker.wakeups.notify(UPLOADS)
+        worker.notifications.notify(UPLOADS)
         await until(lambda: worker.taken == 2)
         await until(lambda: not worker.broker.is_handing_out(UPLOADS))
         assert not worker.broker.offer(OUTBOX)
@@ -199,7 +203,7 @@ async def test_work_when_the_line_breaks_then_handed_out_again_once_it_is_mended
         async with working(BrokerServer(far, broker_server.prefix), slots=1) as worker:
             worker.free.set()
             await line.cut()
-            worker.wakeups.notify(UPLOADS)
+            worker.notifications.notify(UPLOADS)
             await until(lambda: worker.taken == 1)
             await line.mend()
             await until(lambda: worker.broker.is_handing_out(UPLOADS) and worker.broker.offer(UPLOADS))

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from app.core.clock import utc_now
-from app.core.denylist import REMEMBERED, Denylist
+from app.core.denylist import CACHED_AT_MOST, Denylist
 from app.core.settings import Settings
 from app.db.tables import revoked_tokens
 from app.events.denylist import open_denylist
@@ -127,9 +127,9 @@ def test_denylist_when_full_then_the_oldest_are_left_to_the_database() -> None:
     denylist, later = Denylist(), utc_now() + timedelta(hours=1)
     denylist.add("first", later)
     denylist.add("over", utc_now())
-    for number in range(REMEMBERED - 1):
+    for number in range(CACHED_AT_MOST - 1):
         denylist.add(str(number), later)
     assert not denylist.knows("first")
     assert denylist.knows("over")
-    assert len(denylist.living()) == REMEMBERED - 1
+    assert len(denylist.living()) == CACHED_AT_MOST - 1
     assert not denylist.knows("over"), "its token has ended by itself"

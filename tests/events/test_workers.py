@@ -74,7 +74,7 @@ def worker_of(service: Service, workers: "list[subprocess.Popen[bytes]]", name: 
 def test_upload_when_a_worker_is_killed_and_one_told_to_stop_then_the_next_go_on(
     service: Service, sandbox_url: str, tmp_path: Path, broker: OwnRedis | BrokerServer
 ) -> None:
-    """With Redis, that is killed as well: rate limits, wake-ups and the queue go on without."""
+    """With Redis, that is killed as well: rate limits, notifications and the queue go on without."""
     service.environment |= {"BROKER_URL": broker.url, "BROKER_PREFIX": broker.prefix}
     if isinstance(broker, OwnRedis):
         service.environment["REDIS_URL"] = broker.url

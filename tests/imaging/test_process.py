@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 import pytest
 
-from app.core.confined import MIB, ProcessLimits
+from app.core.child_limits import MIB, ProcessLimits
 from app.core.errors import PictureRefusedError, TooBusyError
 from app.imaging import PictureRedrawer
 from app.imaging.redraw import redraw

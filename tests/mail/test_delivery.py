@@ -462,7 +462,7 @@ def test_mails_when_one_kind_has_no_sample_of_what_its_template_needs_then_the_s
     mail_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each is written at start; so a template that asks for more does not get to production."""
-    builder = messages.MessageBuilder(messages.Sender.of(mail_settings))
+    builder = messages.MessageBuilder(messages.MailIdentity.of(mail_settings))
     builder.check()
     for kind in MailKind:
         monkeypatch.setitem(messages.SUBJECTS, kind, "two\nlines")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.api_keys import is_api_key
+from app.core.openml_shapes import is_api_key
 from app.openml.client import OpenMLClient, open_client
-from app.openml.errors import LostAnswerError, NotSentError, RefusedError, UpstreamError
+from app.openml.errors import LostAnswerError, NotSentError, OpenMLError, RefusedError
 
 KEY = "0123456789abcdef0123456789abcdef"
 NS = 'xmlns:oml="http://openml.org/openml"'
@@ -216,7 +216,7 @@ async def test_dataset_when_processing_failed_then_its_error_is_told() -> None:
 )
 async def test_dataset_when_the_description_cannot_be_read_then_lost(body: str) -> None:
     async with client_of(Upstream(200, body)) as client:
-        with pytest.raises(UpstreamError):
+        with pytest.raises(OpenMLError):
             await client.get_dataset(42)
 
 

@@ -14,10 +14,10 @@ from app.openml.errors import (
     HalfAnswerError,
     LostAnswerError,
     NotSentError,
+    OpenMLError,
     RefusedError,
     TaskExistsError,
     UnsettledError,
-    UpstreamError,
 )
 from openml_sandbox.faults import CALLS, FaultName
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS
@@ -183,7 +183,7 @@ async def test_read_when_it_meets_any_fault_then_the_whole_answer_or_the_failure
             if fault == "slow":
                 assert await question == whole
             else:
-                with pytest.raises(UpstreamError) as raised:
+                with pytest.raises(OpenMLError) as raised:
                     await question
                 assert type(raised.value) is _expected(fault), fault
         left = (await there.upstream.client.get("sandbox/faults")).json()["faults"]
@@ -194,7 +194,7 @@ def _facts(there: There) -> tuple[int, str, int, str]:
     return there.dataset_id, there.name, there.task_id, there.alias
 
 
-def _expected(fault: str) -> type[UpstreamError]:
+def _expected(fault: str) -> type[OpenMLError]:
     if fault in HALF:
         return HalfAnswerError
     return RefusedError if fault == "database-down" else LostAnswerError
@@ -212,10 +212,10 @@ async def test_write_when_it_meets_a_fault_then_refused_means_not_done_and_done_
     on, write = WRITES[kind]
     body = {"on": on, "fault": fault, "delay_seconds": 0.01}
     (await there.upstream.client.post("sandbox/faults", json=body)).raise_for_status()
-    failure: UpstreamError | None = None
+    failure: OpenMLError | None = None
     try:
         await write(there)
-    except UpstreamError as error:
+    except OpenMLError as error:
         failure = error
     await there.upstream.heal()
     made = await there.count(kind)

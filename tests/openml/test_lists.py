@@ -17,7 +17,7 @@ from starlette.routing import Route
 from app.openml import connection, reading
 from app.openml.client import OpenMLClient, open_client
 from app.openml.connection import DOCUMENT_BYTES, PAGES
-from app.openml.errors import HalfAnswerError, TooLargeError
+from app.openml.errors import HalfAnswerError, ListTooLargeError
 from app.openml.reading import PAGE, features
 from app.openml.records import Feature
 from app.openml.streamed import ListKind, ListReader
@@ -161,7 +161,7 @@ def _repeated(piece: str, times: int) -> list[bytes]:
 )
 def test_list_when_it_does_not_end_then_too_large(pieces: list[bytes], told: str) -> None:
     kind = replace(features(1), most=1000, limit_bytes=2_000_000)
-    with pytest.raises(TooLargeError, match=told):
+    with pytest.raises(ListTooLargeError, match=told):
         read(pieces, kind)
 
 
@@ -178,7 +178,7 @@ async def test_document_when_it_does_not_end_then_too_large_and_no_more_is_read(
 
     async with openml(lambda _: StreamingResponse(body())) as client:
         for question in (client.get_dataset(1), client.describe_dataset(1, api_key=KEY)):
-            with pytest.raises(TooLargeError):
+            with pytest.raises(ListTooLargeError):
                 await question
 
     assert sent < 6 * DOCUMENT_BYTES
@@ -254,7 +254,7 @@ async def test_versions_when_there_is_no_end_of_them_then_too_large(monkeypatch:
     assert PAGES * PAGE == 100_000
     monkeypatch.setattr(connection, "PAGES", 3)
     async with openml(Versions(list(range(5 * PAGE)))) as client:
-        with pytest.raises(TooLargeError, match="entries"):
+        with pytest.raises(ListTooLargeError, match="entries"):
             await client.list_datasets("iris")
 
 

@@ -8,20 +8,20 @@ from app.core.errors import (
     OpenMLAnswerTooLargeError,
     OpenMLRefusedError,
     OpenMLUnreachableError,
-    Problem,
+    ProblemError,
     ReadOnlyAccountError,
     ValidationFailedError,
 )
 from app.openml.errors import (
     HalfAnswerError,
+    ListTooLargeError,
     LostAnswerError,
     NotSentError,
+    OpenMLError,
     RefusedError,
-    TooLargeError,
     UnsettledError,
-    UpstreamError,
 )
-from app.openml.problems import explained, require_key
+from app.openml.problems import require_key, translated_errors
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ from app.openml.problems import explained, require_key
         (UnsettledError(99, "New", http_status=412), OpenMLRefusedError, "not done twice"),
         (HalfAnswerError("OpenML's answer broke off"), OpenMLAnswerBrokenError, "not done twice"),
         (
-            TooLargeError("OpenML's list has more than 9 bytes"),
+            ListTooLargeError("OpenML's list has more than 9 bytes"),
             OpenMLAnswerTooLargeError,
             "more than 9 bytes",
         ),
@@ -49,22 +49,22 @@ from app.openml.problems import explained, require_key
     ],
 )
 def test_failure_when_nobody_knows_it_then_explained(
-    error: UpstreamError, kind: type[Problem], text: str
+    error: OpenMLError, kind: type[ProblemError], text: str
 ) -> None:
-    with pytest.raises(kind) as raised, explained():
+    with pytest.raises(kind) as raised, translated_errors():
         raise error
     assert text in raised.value.detail
     assert raised.value.members.get("code") == getattr(error, "code", None)
 
 
 def test_failure_when_its_texts_are_endless_then_cut() -> None:
-    with pytest.raises(ValidationFailedError) as raised, explained():
+    with pytest.raises(ValidationFailedError) as raised, translated_errors():
         raise RefusedError(622, "x", http_status=412, details=", ".join(map(str, range(100_000))))
     assert len(raised.value.detail) < 600
 
 
 def test_failure_when_the_place_knows_its_code_then_the_places_problem() -> None:
-    with pytest.raises(NotFoundError), explained({111: lambda error: NotFoundError(code=error.code)}):
+    with pytest.raises(NotFoundError), translated_errors({111: lambda error: NotFoundError(code=error.code)}):
         raise RefusedError(111, "Unknown dataset", http_status=412)
 
 

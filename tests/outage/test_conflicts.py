@@ -20,12 +20,12 @@ from app.core.errors import DatabaseConflictError
 from app.core.limits import LIMITS
 from app.core.settings import Settings
 from app.db import account_states
-from app.db.engine import Database, wake_after_commit
+from app.db.engine import Database, notify_after_commit
 from app.db.tables import account_states as account_states_table
 from app.db.tables import uploads
 from app.db.upload_queues import IN_WORK, claim_upload
 from app.db.upload_states import UploadState
-from app.events.wakeups import Wakeups
+from app.events.notifications import Notifications
 from tests.conftest import LONG, Person, Running, eventually, insert_person, running
 
 T = TypeVar("T")
@@ -51,9 +51,9 @@ async def test_unit_when_two_lock_the_same_rows_in_other_orders_then_both_are_do
     settings: Settings,
 ) -> None:
     woken: list[str] = []
-    wakeups = Wakeups()
-    wakeups.announce = woken.append
-    database = Database(settings, wakeups)
+    notifications = Notifications()
+    notifications.announce = woken.append
+    database = Database(settings, notifications)
     tries: list[int] = []
 
     async def both(first: int, second: int) -> int:
@@ -64,7 +64,7 @@ async def test_unit_when_two_lock_the_same_rows_in_other_orders_then_both_are_do
                 await asyncio.sleep(0.1)
             change = sa.update(account_states_table).where(account_states_table.c.user_id == first)
             await session.execute(change.values(confirmed_at=database.now()))
-            wake_after_commit(session, "done")
+            notify_after_commit(session, "done")
             return first
 
         return await database.unit(work)

@@ -74,4 +74,4 @@ async def test_web_process_when_idle_then_it_asks_nothing_and_keeps_no_connectio
 
 
 def _hear_others(running: Running, *, is_told: bool) -> None:
-    running.resources.wakeups.hears_others = lambda: is_told
+    running.resources.notifications.hears_others = lambda: is_told

@@ -1,4 +1,4 @@
-"""Files in, ARFF out: what every test of this room needs."""
+"""Files in, ARFF out: what every test of tabular needs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

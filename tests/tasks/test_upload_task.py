@@ -374,7 +374,7 @@ async def test_task_when_account_key_or_dataset_are_closed_meanwhile_then_it_end
         request_id = waits.json()["request_id"]
 
         async def look(request_id: str = request_id) -> Any:
-            found = await task_requests.get_standing(app.resources.database.reader, request_id)
+            found = await task_requests.get_status(app.resources.database.reader, request_id)
             return found.error if found and found.error else None
 
         assert (await eventually(look))["slug"] == slug

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.settings import Settings
 from app.db import account_tokens, logins, outbox, task_requests, upload_queues, uploads, users
-from app.db.engine import Database, wake_after_commit
+from app.db.engine import Database, notify_after_commit
 from app.db.queue import Queue
 from app.db.tables import outbox as outbox_table
 from app.db.tables import task_requests as requests_table
@@ -389,17 +389,17 @@ async def test_upload_when_it_stands_elsewhere_or_was_renewed_then_it_is_not_mov
 
 async def test_topic_when_promised_then_told_after_the_commit_and_only_then(app: Running) -> None:
     database = app.resources.database
-    with app.resources.wakeups.listen("topic") as listener:
+    with app.resources.notifications.listen("topic") as listener:
         with contextlib.suppress(InterruptedError):
             async with database.session() as session:
-                wake_after_commit(session, "topic")
+                notify_after_commit(session, "topic")
                 raise InterruptedError("rolled back")
         began = time.monotonic()
         await listener.wait(seconds=0.3)
         assert time.monotonic() - began >= 0.29, "nothing was written"
 
         async with database.session() as session:
-            wake_after_commit(session, "topic")
+            notify_after_commit(session, "topic")
             began = time.monotonic()
             await listener.wait(seconds=0.3)
             assert time.monotonic() - began >= 0.29, "not committed yet"

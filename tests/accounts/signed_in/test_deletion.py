@@ -5,8 +5,8 @@ import sqlalchemy as sa
 
 from app.accounts import lifecycle, sessions
 from app.accounts import service_signed_in as service
+from app.core.clients import Client
 from app.core.errors import UnauthorizedError
-from app.core.visitor import Visitor
 from app.db import users as accounts
 from app.db.tables import account_states, account_tokens, audit_events, outbox, uploads, users
 from app.db.users import Account
@@ -14,7 +14,7 @@ from app.uploads.creation import Creation, begin_upload
 from tests.conftest import PASSWORD, Person, Running, eventually
 from tests.mailbox import link_in, mail_to
 
-HERE = Visitor("203.0.113.7", "test")
+HERE = Client("203.0.113.7", "test")
 
 
 async def let_in(app: Running, person: Person) -> Account:

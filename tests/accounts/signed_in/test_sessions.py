@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from app.accounts.lifecycle import deactivate
+from app.core.clients import Client
 from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.core.tokens import TokenSigner
-from app.core.visitor import Visitor
 from app.db.account_states import end_tokens
 from app.db.sessions import add_session
 from app.db.tables import (
@@ -226,7 +226,7 @@ async def test_account_when_an_operator_closed_it_then_no_token_key_or_link_open
 ) -> None:
     await app.client.post("/send-confirmation-token", json={"email": person.email})
     async with app.resources.database.session() as session:
-        await deactivate(session, person.id, Visitor("", "operator"))
+        await deactivate(session, person.id, Client("", "operator"))
 
     assert not await alive(app, person.headers)
     by_key = await app.client.post("/data-upload", headers={"X-API-Key": person.api_key})

@@ -7,11 +7,11 @@ import pytest
 import sqlalchemy as sa
 
 from app.accounts import lifecycle
-from app.core.visitor import Visitor
+from app.core.clients import Client
 from app.db.tables import outbox, users
 from tests.conftest import PASSWORD, MakePerson, Person, Running, eventually
 
-OPERATOR = Visitor("", "operator")
+OPERATOR = Client("", "operator")
 WRONG = "Wrong username or password"
 PHP_HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
 ROWS: dict[str, dict[str, Any]] = {

@@ -17,7 +17,7 @@ from app.core.settings import Settings
 from tests.conftest import LONG, MakePerson, Person, Running, running
 from tests.servers import serving
 from tests.web.pages.conftest import BUILD
-from tests.web.pages.test_passing import SWITCHED_ON, Upstream
+from tests.web.pages.test_reverse_proxy import SWITCHED_ON, Upstream
 from tests.web.search.elastic import SearchServer
 
 SEED = 20261121

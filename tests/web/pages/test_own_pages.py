@@ -42,7 +42,7 @@ class Inline(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.found: list[str] = []
-        self.senders: list[bool] = []
+        self.active_writers: list[bool] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = dict(attrs)
@@ -50,7 +50,7 @@ class Inline(HTMLParser):
             self.found.append(tag)
         self.found += [name for name in given if name == "style" or name.startswith("on")]
         if tag == "button" and given.get("type") != "button":
-            self.senders.append("disabled" in given)
+            self.active_writers.append("disabled" in given)
         if tag == "form" and given.get("method") != "post":
             self.found.append("a form whose values would go into the address")
 
@@ -72,8 +72,8 @@ async def test_pages_when_fetched_then_nothing_inline_and_no_form_works_without_
         inline = Inline()
         inline.feed(page.text)
         assert inline.found == [], path
-        assert all(inline.senders), f"{path}: a click would send the form before its script is there"
-        assert bool(inline.senders) == ("<form" in page.text)
+        assert all(inline.active_writers), f"{path}: a click would send the form before its script is there"
+        assert bool(inline.active_writers) == ("<form" in page.text)
         assert "<noscript><p" in page.text
 
 

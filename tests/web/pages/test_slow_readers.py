@@ -22,7 +22,7 @@ from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, eventually, runnin
 from tests.servers import serving
 from tests.slow_readers import slow_readers
 from tests.web.pages.conftest import BUILD
-from tests.web.pages.test_passing import SWITCHED_ON, app_over_sockets
+from tests.web.pages.test_reverse_proxy import SWITCHED_ON, app_over_sockets
 
 SOON_SECONDS = 10.0
 """Much less than slow readers stay, and enough for a machine with much else to do."""

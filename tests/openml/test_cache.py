@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from app.openml.remembered import Remembered
+from app.openml.cache import TimedCache
 
 
 class Source:
@@ -23,7 +23,7 @@ class Source:
 
 async def test_value_when_many_ask_at_once_then_fetched_once() -> None:
     source = Source()
-    remembered = Remembered(source, seconds=60)
+    remembered = TimedCache(source, seconds=60)
 
     assert await asyncio.gather(*(remembered.get() for _ in range(50))) == [1] * 50
     assert await remembered.get() == 1
@@ -32,7 +32,7 @@ async def test_value_when_many_ask_at_once_then_fetched_once() -> None:
 
 async def test_value_when_too_old_then_fetched_anew_and_the_old_one_serves_in_need() -> None:
     source = Source()
-    remembered = Remembered(source, seconds=0)
+    remembered = TimedCache(source, seconds=0)
 
     assert await remembered.get() == 1
     assert await remembered.get() == 2
@@ -45,7 +45,7 @@ async def test_value_when_too_old_then_fetched_anew_and_the_old_one_serves_in_ne
 async def test_value_when_it_cannot_be_fetched_then_all_who_asked_hear_so_after_one_try() -> None:
     source = Source()
     source.fails = True
-    remembered = Remembered(source, seconds=60)
+    remembered = TimedCache(source, seconds=60)
 
     answers = await asyncio.gather(*(remembered.get() for _ in range(5)), return_exceptions=True)
 
@@ -55,7 +55,7 @@ async def test_value_when_it_cannot_be_fetched_then_all_who_asked_hear_so_after_
 
 async def test_value_when_the_first_who_asked_gives_up_then_the_others_get_it() -> None:
     source = Source()
-    remembered = Remembered(source, seconds=60)
+    remembered = TimedCache(source, seconds=60)
     impatient = asyncio.create_task(remembered.get())
     patient = asyncio.create_task(remembered.get())
     await asyncio.sleep(0)

@@ -16,7 +16,7 @@ KEEP_SECONDS = 10.0
 T = TypeVar("T")
 
 
-class Sender:
+class ActiveWriter:
     """One request that brings bytes."""
 
     def __init__(self) -> None:
@@ -45,16 +45,16 @@ class Sender:
             self._wait.reschedule(asyncio.get_running_loop().time())
 
 
-class Senders:
+class ActiveWriters:
     """The requests of this process that bring bytes, by what they bring them to."""
 
     def __init__(self) -> None:
-        self._current: dict[str, Sender] = {}
+        self._current: dict[str, ActiveWriter] = {}
 
     @contextmanager
-    def begin(self, name: str) -> Iterator[Sender]:
+    def begin(self, name: str) -> Iterator[ActiveWriter]:
         """Yield the sender that is the current one for `name` until the body ends, or another begins."""
-        sender = self._current[name] = Sender()
+        sender = self._current[name] = ActiveWriter()
         try:
             yield sender
         finally:
@@ -73,7 +73,7 @@ class Senders:
         await _has_ended(sender, KEEP_SECONDS)
 
 
-async def _has_ended(sender: Sender, seconds: float) -> bool:
+async def _has_ended(sender: ActiveWriter, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
             await sender.ended.wait()

@@ -11,7 +11,7 @@ T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-class Remembered(Generic[T]):
+class TimedCache(Generic[T]):
     """Holds one value. Who asks while it is being fetched waits for the same fetch."""
 
     def __init__(self, fetch: Callable[[], Awaitable[T]], *, seconds: float) -> None:

@@ -1,10 +1,24 @@
-"""INSERT, or UPDATE where the key exists: one statement, so that two who come at once do not meet."""
+"""What statements have in common: how many rows they changed, and INSERT or UPDATE in one."""
 
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy import CursorResult, Result
 from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
+
+
+def row_count(result: Result[Any]) -> int:
+    """Return how many rows an UPDATE or DELETE matched."""
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def inserted_id(result: Result[Any]) -> int:
+    """Return the number that the database gave to an inserted row."""
+    key = cast("CursorResult[Any]", result).inserted_primary_key
+    if key is None:
+        raise TypeError("not the result of a single INSERT")
+    return int(key[0])
 
 
 async def upsert(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.errors import Problem, TooBusyError, TooManyRequestsError, catalogue, problem_from_record
+from app.core.errors import ProblemError, TooBusyError, TooManyRequestsError, catalogue, problem_from_record
 from app.core.reference import as_env_example, as_markdown
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ RECORDED = [kind for kind in catalogue() if kind not in {TooBusyError, TooManyRe
 
 
 @pytest.mark.parametrize("kind", RECORDED)
-def test_problem_when_recorded_then_it_comes_back_the_same(kind: type[Problem]) -> None:
+def test_problem_when_recorded_then_it_comes_back_the_same(kind: type[ProblemError]) -> None:
     problem = kind("a detail", row=3)
     found = problem_from_record(problem.record(), upload_id="u")
 

@@ -49,7 +49,7 @@ class Listener:
         self._woken.clear()
 
 
-class Wakeups:
+class Notifications:
     """Topics to listen to. A hint only: whoever waits looks at the database, at the latest after a while.
 
     `hand_out` and `announce` lead to other processes (app/events); without them a notification stays in this one.

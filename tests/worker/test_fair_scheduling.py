@@ -10,7 +10,7 @@ from app.db import upload_queues, uploads
 from app.db.upload_queues import TO_PUBLISH
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import NewUpload
-from app.worker.fair_scheduling import Turns
+from app.worker.fair_scheduling import FairScheduler
 from tests.conftest import Running
 from tests.upload_rows import put_in
 
@@ -43,16 +43,16 @@ async def test_uploads_when_one_user_has_many_then_others_come_in_turn(app: Runn
     await add(app, 1, 6, minutes_ago=30)
     await add(app, 2, 2, minutes_ago=20)
     await add(app, 3, 1, minutes_ago=10)
-    turns, database = Turns(per_user=2), app.resources.database
+    scheduler, database = FairScheduler(per_user=2), app.resources.database
     served = []
 
     async def claim(owner: str) -> str | None:
-        upload = await upload_queues.claim_upload_in_turn(
-            database, TO_PUBLISH, turns.next, owner=owner, now=utc_now(), lease=timedelta(minutes=5)
+        upload = await upload_queues.claim_upload_fairly(
+            database, TO_PUBLISH, scheduler.choose, owner=owner, now=utc_now(), lease=timedelta(minutes=5)
         )
         if upload is None:
             return None
-        turns.had(upload.user_id)
+        scheduler.served(upload.user_id)
         served.append(upload.user_id)
         return upload.id
 

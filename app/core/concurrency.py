@@ -9,7 +9,7 @@ from app.core.errors import TooBusyError, TooManyRequestsError
 RETRY_SECONDS = 5
 
 
-class Slots:
+class ConcurrencyLimit:
     """Places for something that takes long and little else: a body that comes slowly, a stream of events."""
 
     def __init__(self, *, total: int, per_user: int) -> None:

@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from app.core.settings import Settings
-from app.worker.host_semaphore import open_machine_slots
+from app.worker.host_semaphore import open_host_semaphore
 from tests.conftest import Person, Running, eventually
 from tests.uploads.test_data_upload import CSV, form
 
 HOLD = """
 import asyncio, sys
 from pathlib import Path
-from app.worker.host_semaphore import open_machine_slots
+from app.worker.host_semaphore import open_host_semaphore
 
 async def main():
-    async with open_machine_slots(Path(sys.argv[1]), total=2) as slots:
+    async with open_host_semaphore(Path(sys.argv[1]), total=2) as slots:
         async with slots.take(), slots.take():
             print("held", flush=True)
             sys.stdin.read()
@@ -50,7 +50,7 @@ async def test_places_when_another_process_has_them_then_waited_for_until_it_die
             taken.set()
 
     with holding(tmp_path) as process:
-        async with open_machine_slots(tmp_path, total=2) as slots:
+        async with open_host_semaphore(tmp_path, total=2) as slots:
             waiting = asyncio.create_task(take())
             await asyncio.sleep(0.5)
             assert not taken.is_set()
@@ -73,7 +73,7 @@ async def test_places_when_taken_and_given_back_in_one_process_then_never_more_t
             if number % 3 == 0:
                 raise RuntimeError("a fault gives it back as well")
 
-    async with open_machine_slots(tmp_path, total=2) as slots:
+    async with open_host_semaphore(tmp_path, total=2) as slots:
         await asyncio.gather(*map(work, range(9)), return_exceptions=True)
         assert (at_once, most) == (0, 2)
         cancelled = asyncio.create_task(work(1))
@@ -85,7 +85,7 @@ async def test_places_when_taken_and_given_back_in_one_process_then_never_more_t
 
 
 async def test_places_when_nothing_is_set_then_one_for_each_processor(tmp_path: Path) -> None:
-    async with open_machine_slots(tmp_path, total=0) as slots:
+    async with open_host_semaphore(tmp_path, total=0) as slots:
         assert len(slots._files) == len(os.sched_getaffinity(0))
 
 

@@ -1,26 +1,26 @@
 import asyncio
 import time
 
-from app.events.wakeups import Wakeups
+from app.events.notifications import Notifications
 
 
 async def test_wait_when_notified_then_it_ends_at_once() -> None:
-    wakeups = Wakeups()
-    with wakeups.listen("topic") as listener:
+    notifications = Notifications()
+    with notifications.listen("topic") as listener:
         waiting = asyncio.create_task(listener.wait(seconds=10))
         await asyncio.sleep(0)
-        wakeups.notify("other topic")
+        notifications.notify("other topic")
         await asyncio.sleep(0)
         assert not waiting.done()
-        wakeups.notify("topic")
+        notifications.notify("topic")
         async with asyncio.timeout(1):
             await waiting
 
 
 async def test_wait_when_notified_before_then_nothing_is_missed() -> None:
-    wakeups = Wakeups()
-    with wakeups.listen("topic") as listener:
-        wakeups.notify("topic")
+    notifications = Notifications()
+    with notifications.listen("topic") as listener:
+        notifications.notify("topic")
         async with asyncio.timeout(1):
             await listener.wait(seconds=10)
         started = time.monotonic()
@@ -29,8 +29,8 @@ async def test_wait_when_notified_before_then_nothing_is_missed() -> None:
 
 
 async def test_listener_when_gone_then_its_topic_is_forgotten() -> None:
-    wakeups = Wakeups()
-    with wakeups.listen("topic"):
+    notifications = Notifications()
+    with notifications.listen("topic"):
         pass
-    wakeups.notify("topic")
-    assert not wakeups._listeners
+    notifications.notify("topic")
+    assert not notifications._listeners
