@@ -16,7 +16,7 @@ from app.core.errors import TooManyRequestsError
 from app.core.limits import LIMITS, LOCAL, MODEST, Hit, RateLimiter, hits_from, parse_overrides
 from app.core.settings import Settings, SettingsError
 from app.db.engine import Database
-from app.db.rate_storage import DatabaseStorage
+from app.db.rate_counters import DatabaseStorage
 from app.db.tables import rate_counters
 from app.worker.janitor import forget_the_past
 from tests.conftest import IN_CI, PASSWORD, Person, Running, running

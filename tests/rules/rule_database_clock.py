@@ -12,7 +12,7 @@ ASKS = ("utc_now", "time.time", "time.time_ns")
 OWN_CLOCK = {
     "app/core/clock.py": "asks for everybody",
     "app/core/limits.py": "the library of the rate limits tells ends of windows in this machine's time",
-    "app/db/rate_storage.py": "as above",
+    "app/db/rate_counters.py": "as above",
     "app/mail/transport.py": "a name of a file, to sort by",
     "app/commands/mail.py": "the date of a test mail, which no database has a part in",
     "app/web/well_known.py": "a day within the next year",

@@ -1,0 +1,80 @@
+"""How many files of `app` somebody reads who follows one request from its first byte: counted by running it.
+
+Not counted is what runs while nothing happens, and what every signed-in request runs through, which one reads once.
+docs/architecture.md has the figures.
+"""
+
+import asyncio
+import re
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import app as package
+from app.core.settings import Settings
+from tests.conftest import Person, Running, eventually, insert_person, serving
+from tests.uploads.test_data_upload import form, row
+
+APP = Path(package.__file__).parent
+PAGE = (APP.parent / "docs/architecture.md").read_text(encoding="utf-8")
+
+
+@contextmanager
+def followed() -> Iterator[set[str]]:
+    """Fill a set with the files of `app` of which a function begins, on the event loop or in a thread."""
+    found = set[str]()
+    prefix = f"{APP}/"
+
+    def note(frame: FrameType, event: str, _argument: object) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(prefix):
+            found.add(frame.f_code.co_filename.removeprefix(prefix))
+
+    threading.setprofile(note)
+    sys.setprofile(note)
+    try:
+        yield found
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+
+async def _count(app: Running, person: Person) -> dict[str, set[str]]:
+    with followed() as idle:
+        await asyncio.sleep(1.5)  # A second is what the lookout pauses.
+    with followed() as common:
+        (await app.client.get("/profile", headers=person.headers)).raise_for_status()
+        (await app.client.get("/limits")).raise_for_status()
+    with followed() as login:
+        body = {"email": person.email, "password": person.password}
+        (await app.client.post("/login", json=body)).raise_for_status()
+    with followed() as upload:
+        (await app.client.post("/data-upload", files=form(), headers=person.headers)).raise_for_status()
+
+        async def is_active() -> bool | None:
+            return (await row(app))["state"] == "active" or None
+
+        await eventually(is_active)
+    known = idle | (common - {"accounts/routes_signed_in.py"})
+    return {
+        "a login": login - known,
+        "a form upload until it is active": upload - known,
+        "any request": known,
+    }
+
+
+async def test_files_when_a_request_is_followed_then_no_more_than_the_architecture_says(
+    settings: Settings, password_hash: str
+) -> None:
+    async with serving(settings) as app:
+        counted = await _count(app, await insert_person(app, password_hash))
+
+    said = dict(
+        re.findall(
+            r"^\| (a login|a form upload until it is active|any request) \| (\d+) \|", PAGE, re.MULTILINE
+        )
+    )
+    for what, files in counted.items():
+        assert len(files) <= int(said[what]), what
