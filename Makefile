@@ -79,7 +79,7 @@ lock:  ## Compile the locked requirements anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	    --upgrade --group build --output-file requirements.txt pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	    --upgrade --all-extras --output-file requirements-engines.txt --constraint requirements.txt --group build pyproject.toml
+	    --upgrade --all-extras --output-file requirements-engines.txt --constraint requirements.txt pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
 	    --upgrade --output-file requirements-dev.txt --constraint requirements.txt --group build --group dev pyproject.toml
 	$(MAKE) wheels

@@ -7,7 +7,7 @@ from sqlalchemy.engine import Connection
 
 from app.core.settings import load_settings
 from app.db.engine import Database
-from app.db.migrations import VERSION_TABLE
+from app.db.revisions import VERSION_TABLE
 from app.db.tables import OPENML_TABLES, metadata
 
 

@@ -6,22 +6,22 @@ gc.disable()  # As in app/main.py.
 
 import sys
 from collections.abc import Mapping
-from importlib import import_module, metadata
-from typing import Annotated, Any
+from importlib import import_module
 
-import structlog
-import typer
-from typer.core import TyperGroup
+import click
 
+from app import __version__
 from app.core.collector import start_collecting
 from app.core.errors import DatabaseUnavailableError, OperatorError
 
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended, as shells count (128 + SIGINT)."""
 FOR_CLIENTS = {"upload": "app.commands.upload:upload"}
 """What runs on Windows, too."""
 FOR_OPERATORS = {
     "dev": "app.commands.service:dev",
     "serve": "app.commands.service:serve",
-    "worker": "app.commands.service:worker",
+    "worker": "app.commands.worker:worker",
     "sandbox": "app.commands.sandbox:sandbox",
     "migrate": "app.commands.service:migrate_command",
     "config": "app.commands.service:config",
@@ -35,58 +35,43 @@ def commands_on(platform: str) -> Mapping[str, str]:
     return FOR_CLIENTS if platform == "win32" else {**FOR_OPERATORS, **FOR_CLIENTS}
 
 
-class LazyCommands(TyperGroup):
+class LazyCommands(click.Group):
     """A group whose commands are imported when they are looked at."""
 
-    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - the base's
-        super().__init__(**attributes)
-        # The base looks at the names; who looks at a command asks `get_command`.
-        names: dict[str, Any] = dict.fromkeys(commands_on(sys.platform))
-        self.commands = names
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names, in the order in which help shows them."""
+        return list(commands_on(sys.platform))
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ANN401, ARG002 - typer's copy of click has no public types
-        """Import the command, and make it one."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import the command."""
         place = commands_on(sys.platform).get(cmd_name)
         if place is None:
             return None
         module, _, attribute = place.partition(":")
-        found = getattr(import_module(module), attribute)
+        found: click.Command = getattr(import_module(module), attribute)
         start_collecting()
-        if isinstance(found, typer.Typer):
-            group = typer.main.get_group(found)
-            group.name = cmd_name
-            return group
-        alone = typer.Typer(add_completion=False)
-        alone.command(cmd_name)(found)
-        return typer.main.get_command(alone)
+        return found
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; one that is interrupted ends as shells expect, where click would say 1."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise click.exceptions.Exit(INTERRUPTED) from None
 
 
-cli = typer.Typer(
-    cls=LazyCommands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
-)
-
-
-def _say_version(wanted: bool) -> None:  # noqa: FBT001 - typer's
-    if wanted:
-        typer.echo(f"openml-web {metadata.version('openml-web')}")
-        raise typer.Exit
-
-
-@cli.callback()
-def options(
-    *,
-    _version: Annotated[
-        bool,
-        typer.Option("--version", callback=_say_version, is_eager=True, help="Show which version this is."),
-    ] = False,
-) -> None:
+@click.group(cls=LazyCommands, context_settings={"show_default": True})
+@click.version_option(__version__, prog_name="openml-web", message="%(prog)s %(version)s")
+def cli() -> None:
     """The service, its worker, and what operators and uploaders need."""
+    import structlog  # noqa: PLC0415 - it takes longer than all that --version needs
+
+    # What commands print may be read by programs.
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))
 
 
 def main() -> None:
     """Run the command; a mistake of configuration is a sentence, not a traceback."""
-    # What commands print may be read by programs.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         cli()
     except OperatorError as error:
@@ -98,7 +83,7 @@ def main() -> None:
 
 
 def _refuse(sentence: str) -> None:
-    typer.echo(sentence, err=True)
+    click.echo(sentence, err=True)
     raise SystemExit(2) from None
 
 

@@ -26,9 +26,9 @@ from app.core.tokens import TokenSigner
 from app.core.vitals import Vitals
 from app.db import logins
 from app.db.engine import Database
-from app.db.migrations import require_current
 from app.db.rate_counters import DatabaseStorage
 from app.db.receivers import Receivers
+from app.db.revisions import require_current
 from app.db.watched import WatchedUploads
 from app.events.notifications import Notifications
 from app.imaging import PictureRedrawer

@@ -1,19 +1,47 @@
-"""How long `make run` takes to its first answer, and what its processes hold when idle.
+"""How long starts take, beside a bare FastAPI application and an earlier commit, and what idle processes hold.
 
-    .venv/bin/python benchmarks/start.py
+    .venv/bin/python benchmarks/start.py [--before CHECKOUT] [--starts 9]
 
-Three starts on a new folder, three more on the same one; the requirements are installed already.
+Every figure is the median of starts that take turns, so that a busy machine is busy for all of them. CHECKOUT is another
+checkout of this project with its own `.venv`. What counts is an environment of `requirements.txt` alone, as production
+has it: libraries of the tests (rich among them) are imported by others where they are found.
 """
 
+import argparse
 import os
+import resource
 import socket
 import statistics
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
+
+COMMANDS = Path(sys.executable).parent
+BARE = """
+from fastapi import FastAPI
+
+app = FastAPI()
+
+
+@app.get("/health/live")
+async def live() -> dict[str, str]:
+    return {"status": "ok"}
+"""
+SETTLE_SECONDS = 5.0
+"""In which an idle process has done what it does once."""
+
+
+class Cost(NamedTuple):
+    """Seconds by the clock, which other processes lengthen, and seconds of the processor."""
+
+    clock: float
+    processor: float
 
 
 def free_port() -> int:
@@ -21,57 +49,104 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
-def wait_for(url: str) -> float:
+def start(command: list[str], folder: str, **settings: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        command,
+        env={
+            **os.environ,
+            "PYTHONDONTWRITEBYTECODE": "",
+            "DATA_DIR": folder,
+            "LOG_FORMAT": "json",
+            **settings,
+        },
+        cwd=folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def to_first_answer(command: list[str], folder: str, port: int) -> Cost:
+    """Return what a server takes from its start to its first answer."""
     began = time.perf_counter()
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=1):
-                return time.perf_counter() - began
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.01)
+    with start(command, folder, PORT=str(port)) as process:
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5):
+                    cost = Cost(time.perf_counter() - began, processor_seconds(process.pid))
+                    break
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.002)
+        process.terminate()
+    return cost
 
 
-def memory_mb(pid: int) -> float:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+def processor_seconds(pid: int) -> float:
+    """Return what a process took of the processor so far, in steps of 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def bare(folder: str) -> Cost:
+    Path(folder, "bare.py").write_text(BARE)
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "bare:app", f"--port={port}", "--log-level=warning"]
+    return to_first_answer(command, folder, port)
+
+
+def serve(commands: Path) -> Callable[[str], Cost]:
+    return lambda folder: to_first_answer([str(commands / "openml-web"), "serve"], folder, free_port())
+
+
+def version(commands: Path) -> Callable[[str], Cost]:
+    def measure(folder: str) -> Cost:
+        began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+        with start([str(commands / "openml-web"), "--version"], folder) as process:
+            process.wait()
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return Cost(time.perf_counter() - began, used)
+
+    return measure
+
+
+def worker_memory(commands: Path, folder: str) -> float:
+    """Return the megabytes of an idle worker."""
+    with start([str(commands / "openml-web"), "worker"], folder) as process:
+        time.sleep(SETTLE_SECONDS)
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        process.terminate()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
-def family(pid: int) -> list[int]:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [pid, *(member for child in children for member in family(int(child)))]
-
-
-def describe(pid: int) -> str:
-    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-    return "sandbox" if "openml_sandbox" in words else "service" if "dev" in words else ""
-
-
-def one_start(folder: str) -> tuple[float, dict[str, float]]:
-    port = free_port()
-    environment = {**os.environ, "DATA_DIR": folder, "PORT": str(port), "SANDBOX_PORT": str(free_port())}
-    process = subprocess.Popen(
-        ["make", "-s", "run"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    seconds = wait_for(f"http://127.0.0.1:{port}/health/ready")
-    time.sleep(2)
-    memory = {describe(pid): memory_mb(pid) for pid in family(process.pid) if describe(pid)}
-    process.terminate()
-    process.wait()
-    return seconds, memory
-
-
 def main() -> None:
-    first, later = [], []
-    memory: dict[str, float] = {}
-    for _ in range(3):
-        with tempfile.TemporaryDirectory() as folder:
-            first.append(one_start(folder)[0])
-            seconds, memory = one_start(folder)
-            later.append(seconds)
-    print(f"first answer, new folder       {statistics.median(first):.2f} s")
-    print(f"first answer, kept folder      {statistics.median(later):.2f} s")
-    for name, megabytes in memory.items():
-        print(f"idle memory, {name:17} {megabytes:.0f} MB")
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--before", type=Path, help="another checkout, with its own .venv")
+    arguments.add_argument("--starts", type=int, default=9)
+    chosen = arguments.parse_args()
+    sides = {"": COMMANDS}
+    if chosen.before:
+        sides[", before"] = (chosen.before / ".venv/bin").resolve()
+    measures: dict[str, Callable[[str], Cost]] = {"bare FastAPI, first answer": bare}
+    for side, commands in sides.items():
+        measures[f"openml-web serve, first answer{side}"] = serve(commands)
+        measures[f"openml-web --version{side}"] = version(commands)
+    found: dict[str, list[Cost]] = {name: [] for name in measures}
+    with tempfile.TemporaryDirectory() as folder:
+        migrate = [str(COMMANDS / "openml-web"), "migrate"]
+        subprocess.run(
+            migrate, env={**os.environ, "DATA_DIR": folder}, cwd=folder, check=True, stdout=subprocess.DEVNULL
+        )
+        for measure in measures.values():
+            measure(folder)  # compiles what is not compiled, and reads it into the page cache
+        for _ in range(chosen.starts):
+            for name, measure in measures.items():
+                found[name].append(measure(folder))
+        print(f"{'medians':45}  clock  processor")
+        for name, costs in found.items():
+            clock, processor = (statistics.median(column) for column in zip(*costs, strict=True))
+            print(f"{name:45} {clock:6.3f} {processor:6.3f} s")
+        for side, commands in sides.items():
+            print(f"{f'idle worker{side}':45} {worker_memory(commands, folder):6.0f} MB")
 
 
 if __name__ == "__main__":

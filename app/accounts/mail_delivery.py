@@ -52,7 +52,7 @@ async def deliver_one(resources: Resources, *, owner: str) -> bool:
 async def _deliver(resources: Resources, mail: OutboxMail, lease: Lease) -> None:
     """Send one mail. No connection is held while the mail server talks."""
     try:
-        message = resources.messages.build(
+        message = await resources.messages.build(
             kind=mail.kind,
             recipient=mail.recipient,
             parameters=mail.parameters,

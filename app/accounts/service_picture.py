@@ -8,9 +8,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit
 from app.accounts.audit import AuditKind
-from app.core.bodies import too_large
 from app.core.clients import Client
-from app.core.errors import MalformedBodyError, UnauthorizedError, ValidationFailedError
+from app.core.errors import BodyTooLargeError, MalformedBodyError, UnauthorizedError, ValidationFailedError
 from app.core.multipart import PartEnd, PartEvent, PartStart
 from app.db import users
 from app.resources import Resources
@@ -74,7 +73,7 @@ async def _copy_part(events: AsyncIterator[PartEvent], file: BinaryIO, *, limit:
         if isinstance(event, bytes):
             length += len(event)
             if length > limit:
-                raise too_large(limit)
+                raise BodyTooLargeError.of_file(limit)
             await asyncio.to_thread(file.write, event)
     await asyncio.to_thread(file.flush)
     return length

@@ -4,8 +4,8 @@ import asyncio
 import time
 from typing import NamedTuple
 
+import click
 import httpx
-import typer
 
 from app.core.outgoing import open_http
 from app.core.settings import Settings
@@ -38,10 +38,10 @@ async def greet_when_ready(settings: Settings) -> None:
         while fault := await _find_fault(http, settings):
             is_time = fault.is_lasting or time.monotonic() > patient_until
             if is_time and not has_complained:
-                typer.echo(f"\n  OpenML is not ready. {fault.sentence}\n", err=True)
+                click.echo(f"\n  OpenML is not ready. {fault.sentence}\n", err=True)
                 has_complained = True
             await asyncio.sleep(LOOK_SECONDS)
-    typer.echo(_greeting(settings))
+    click.echo(_greeting(settings))
 
 
 async def _find_fault(http: httpx.AsyncClient, settings: Settings) -> Fault | None:

@@ -2,9 +2,8 @@
 
 import asyncio
 from enum import StrEnum
-from typing import Annotated
 
-import typer
+import click
 
 from app.core.clock import utc_now
 from app.core.hidden import printable
@@ -32,52 +31,56 @@ class MailState(StrEnum):
     FAILED = outbox.FAILED
 
 
-mail = typer.Typer(no_args_is_help=True, help="List mails, try them again, send a test.")
+@click.group()
+def mail() -> None:
+    """List mails, try them again, send a test."""
 
 
 @mail.command("list")
-def list_command(
-    to: Annotated[str, typer.Option(help="Only mails to this address.")] = "",
-    state: Annotated[MailState | None, typer.Option(help="Only such ones.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=MOST_LISTED, help="How many, newest first.")] = 50,
-) -> None:
+@click.option("--to", default="", help="Only mails to this address.")
+@click.option("--state", type=click.Choice([state.value for state in MailState]), help="Only such ones.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, MOST_LISTED),
+    default=50,
+    show_default=True,
+    help="How many, newest first.",
+)
+def list_command(to: str, state: str | None, limit: int) -> None:
     """Say what became of each mail; those that went out are kept for thirty days."""
     found = asyncio.run(_list(load_settings(), to, state or "", limit))
     for record in found:
-        typer.echo(_line(record))
+        click.echo(_line(record))
     if not found:
-        typer.echo("No such mail.")
+        click.echo("No such mail.")
 
 
 @mail.command("retry")
-def retry_command(
-    mail_id: Annotated[
-        int | None, typer.Argument(min=1, max=LARGEST_NUMBER, help="Number of the mail.")
-    ] = None,
-    *,
-    failed: Annotated[bool, typer.Option("--failed", help="Every mail that was given up.")] = False,
-) -> None:
-    """Try a mail again now."""
+@click.argument("mail_id", type=click.IntRange(1, LARGEST_NUMBER), required=False)
+@click.option("--failed", is_flag=True, help="Every mail that was given up.")
+def retry_command(mail_id: int | None, *, failed: bool) -> None:
+    """Try a mail again now, by its number."""
     if (mail_id is None) == (not failed):
-        raise typer.BadParameter("name one mail, or give --failed")
+        raise click.BadParameter("name one mail, or give --failed")
     count = asyncio.run(_retry(load_settings(), mail_id))
-    typer.echo(f"{count} to be tried again.")
+    click.echo(f"{count} to be tried again.")
     if mail_id is not None and not count:
-        typer.echo("There is no such mail, or it is out already, or it is being sent right now.", err=True)
-        raise typer.Exit(1)
+        click.echo("There is no such mail, or it is out already, or it is being sent right now.", err=True)
+        raise click.exceptions.Exit(1)
 
 
 @mail.command("test")
+@click.argument("address")
 def test_command(address: str) -> None:
     """Send a test mail to ADDRESS now, and say what the mail server answers."""
     try:
         where = asyncio.run(_send_test(load_settings(), address))
     except (DeliveryError, ValueError) as error:
-        typer.echo(f"Not sent: {printable(str(error))}", err=True)
+        click.echo(f"Not sent: {printable(str(error))}", err=True)
         if isinstance(error, DeliveryError):
-            typer.echo(HINT, err=True)
-        raise typer.Exit(1) from None
-    typer.echo(f"Sent: {where}")
+            click.echo(HINT, err=True)
+        raise click.exceptions.Exit(1) from None
+    click.echo(f"Sent: {where}")
 
 
 def _line(record: MailRecord) -> str:
@@ -112,7 +115,7 @@ async def _retry(settings: Settings, mail_id: int | None) -> int:
 
 
 async def _send_test(settings: Settings, address: str) -> str:
-    message = create_messages(settings).build(
+    message = await create_messages(settings).build(
         kind=MailKind.TEST, recipient=address, parameters={}, number=0, created_at=utc_now()
     )
     await create_transport(settings).send(message)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
+import click
+
 from app.core.serving import listening
 from app.core.settings import Settings, SettingsError, load_settings
 
@@ -18,6 +20,7 @@ MODULE = "openml_sandbox"
 ACCOUNTS = "app.commands.sandbox_accounts:create_account_finder"
 
 
+@click.command()
 def sandbox() -> None:
     """Run the stand-in for an OpenML server on HOST:SANDBOX_PORT; nothing leaves this machine."""
     settings = load_settings()

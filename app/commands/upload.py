@@ -10,13 +10,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import click
 
 from app.commands.answers import (
     Document,
@@ -51,54 +51,71 @@ class Exit(IntEnum):
     TERMINATED = 143
 
 
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--name", default="", help="The dataset's name.")
+@click.option("--description", default="", help="What it is about: a text, or @FILE to read it from.")
+@click.option(
+    "--file-name",
+    default="",
+    help="The file's name, where FILE is a pipe or has another; its end says the format.",
+)
+@click.option(
+    "--server",
+    default=DEFAULT_SERVER,
+    envvar="OPENML_WEB_SERVER",
+    show_default=True,
+    help="The server's address.",
+)
+@click.option("--target", multiple=True, help="Column to predict; may be repeated.")
+@click.option("--creator", multiple=True, help="Who made it; may be repeated.")
+@click.option("--licence", default="", help="Its licence, e.g. CC BY 4.0.")
+@click.option(
+    "--type", "types", multiple=True, metavar="COLUMN=TYPE", help="A column's type; may be repeated."
+)
+@click.option(
+    "--metadata",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="JSON file with any field of the description.",
+)
+@click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    default=600.0,
+    show_default=True,
+    help="Seconds to try again while no byte gets through.",
+)
+@click.option("--draft", is_flag=True, help="Publish nothing yet; print the page to look at it.")
+@click.option(
+    "--wait/--no-wait", default=True, show_default=True, help="Wait until everybody can use the dataset."
+)
+@click.option("--duplicate", is_flag=True, help="Publish the file even if you have before, under this name.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
+@click.option("--quiet", is_flag=True, help="Say nothing unless something is wrong.")
+@click.option("--insecure-http", is_flag=True, help="Send the key over plain http to another machine.")
 def upload(
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="The table; its name's end says its format. `-` reads standard input.",
-        ),
-    ],
+    file: Path,
     *,
-    name: Annotated[str, typer.Option(help="The dataset's name.")] = "",
-    description: Annotated[
-        str, typer.Option(help="What it is about: a text, or @FILE to read it from.")
-    ] = "",
-    file_name: Annotated[
-        str,
-        typer.Option(help="The file's name, where FILE is a pipe or has another; its end says the format."),
-    ] = "",
-    server: Annotated[
-        str, typer.Option(envvar="OPENML_WEB_SERVER", help="The server's address.")
-    ] = DEFAULT_SERVER,
-    target: Annotated[list[str] | None, typer.Option(help="Column to predict; may be repeated.")] = None,
-    creator: Annotated[list[str] | None, typer.Option(help="Who made it; may be repeated.")] = None,
-    licence: Annotated[str, typer.Option(help="Its licence, e.g. CC BY 4.0.")] = "",
-    types: Annotated[
-        list[str] | None,
-        typer.Option("--type", metavar="COLUMN=TYPE", help="A column's type; may be repeated."),
-    ] = None,
-    metadata: Annotated[
-        Path | None,
-        typer.Option(exists=True, dir_okay=False, help="JSON file with any field of the description."),
-    ] = None,
-    patience: Annotated[
-        float, typer.Option(min=0, help="Seconds to try again while no byte gets through.")
-    ] = 600,
-    draft: Annotated[
-        bool, typer.Option("--draft", help="Publish nothing yet; print the page to look at it.")
-    ] = False,
-    wait: Annotated[bool, typer.Option(help="Wait until everybody can use the dataset.")] = True,
-    duplicate: Annotated[
-        bool, typer.Option("--duplicate", help="Publish the file even if you have before, under this name.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document at the end.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Say nothing unless something is wrong.")] = False,
-    insecure_http: Annotated[
-        bool, typer.Option("--insecure-http", help="Send the key over plain http to another machine.")
-    ] = False,
+    name: str,
+    description: str,
+    file_name: str,
+    server: str,
+    target: tuple[str, ...],
+    creator: tuple[str, ...],
+    licence: str,
+    types: tuple[str, ...],
+    metadata: Path | None,
+    patience: float,
+    draft: bool,
+    wait: bool,
+    duplicate: bool,
+    as_json: bool,
+    quiet: bool,
+    insecure_http: bool,
 ) -> None:
     """Publish FILE as a dataset; started again after a break, it goes on where it was.
+
+    FILE is the table, and the end of its name says its format; `-` reads standard input.
 
     The API key comes from OPENML_APIKEY, or from the file that openml-python uses. Exit codes: 0 it is published (or
     kept as a draft); 1 refused; 2 wrong use; 3 the server could not be reached; 4 no valid API key; 5 done, but the
@@ -107,23 +124,23 @@ def upload(
     try:
         root = require_server(server, insecure_http=insecure_http)
     except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--server") from None
+        raise click.BadParameter(str(error), param_hint="--server") from None
     options = {
         "dataset_name": name,
         "description": _text_of(description),
         "def_tar_att": target,
         "creator": creator,
         "licence": licence,
-        "attributes": _types_of(types or []),
+        "attributes": _types_of(types),
         "allow_duplicate": duplicate,
     }
     described = {**_metadata_of(metadata), **{field: value for field, value in options.items() if value}}
     if not draft and not (described.get("dataset_name") and described.get("description")):
-        raise typer.BadParameter("give --name and --description, or --draft to publish nothing yet")
+        raise click.BadParameter("give --name and --description, or --draft to publish nothing yet")
     if file == STANDARD_INPUT and not file_name:
-        raise typer.BadParameter("give --file-name: its end says the format", param_hint="FILE")
+        raise click.BadParameter("give --file-name: its end says the format", param_hint="FILE")
     if file != STANDARD_INPUT and (not file.exists() or file.is_dir()):
-        raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
+        raise click.BadParameter(f"there is no file {file}", param_hint="FILE")
     run = _Run(_Terminal(quiet=quiet), as_json=as_json, publish=not draft, wait=wait)
     run.go(file, file_name or file.name, root, described, patience_seconds=patience)
 
@@ -136,15 +153,15 @@ def _text_of(text: str) -> str:
         return Path(text[1:]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise typer.BadParameter(f"{text[1:]} cannot be read: {reason}", param_hint="--description") from None
+        raise click.BadParameter(f"{text[1:]} cannot be read: {reason}", param_hint="--description") from None
 
 
-def _types_of(pairs: list[str]) -> dict[str, str]:
+def _types_of(pairs: Sequence[str]) -> dict[str, str]:
     found = {}
     for pair in pairs:
         column, equals, kind = pair.rpartition("=")
         if not (column and equals and kind):
-            raise typer.BadParameter(f"{pair!r} is not COLUMN=TYPE", param_hint="--type")
+            raise click.BadParameter(f"{pair!r} is not COLUMN=TYPE", param_hint="--type")
         found[column] = kind
     return found
 
@@ -157,7 +174,7 @@ def _metadata_of(path: Path | None) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         document = None
     if not isinstance(document, dict):
-        raise typer.BadParameter(f"{path} does not hold a JSON object", param_hint="--metadata")
+        raise click.BadParameter(f"{path} does not hold a JSON object", param_hint="--metadata")
     return document
 
 
@@ -250,7 +267,7 @@ class _Run:
         """Say how it ended, on standard error to a person and on standard output to a program; leave.
 
         Raises:
-            typer.Exit: always.
+            click.exceptions.Exit: always.
         """
         found = self._upload
         if problem is not None:
@@ -268,7 +285,7 @@ class _Run:
             code = _written(json.dumps(document), code)
         elif problem is None and found is not None:
             code = _written(_plain(str(found["dataset_url"] or self._page)), code)
-        raise typer.Exit(int(code))
+        raise click.exceptions.Exit(int(code))
 
 
 class _Terminal:
@@ -355,7 +372,7 @@ class _Terminal:
     def _print(self, text: str, *, nl: bool = True) -> None:
         """Write to standard error; that nobody reads it, or a disk is full, does not end an upload."""
         with suppress(OSError):
-            typer.echo(text, err=True, nl=nl)
+            click.echo(text, err=True, nl=nl)
 
 
 def _written(text: str, code: Exit) -> Exit:
@@ -363,13 +380,13 @@ def _written(text: str, code: Exit) -> Exit:
     if sys.stdout is None:  # It was closed before we began.
         return Exit.OUTPUT_LOST if code == Exit.DONE else code
     try:
-        typer.echo(text)
+        click.echo(text)
         sys.stdout.flush()
     except OSError as error:
         # Else Python would try once more at its end, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         with suppress(OSError):
-            typer.echo(f"The outcome cannot be written: {error.strerror}.", err=True)
+            click.echo(f"The outcome cannot be written: {error.strerror}.", err=True)
         return Exit.OUTPUT_LOST if code == Exit.DONE else code
     return code
 

@@ -3,9 +3,8 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import Annotated
 
-import typer
+import click
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,8 +22,6 @@ from app.db.outbox import queue_mail
 from app.mail.messages import MailKind
 from app.resources import Resources, open_resources
 
-user = typer.Typer(no_args_is_help=True, help="Create, show, close and open accounts.")
-
 OPERATOR = Client("", "openml-web user")
 EVENTS_SHOWN = 20
 NUMBER = re.compile("[0-9]{1,18}")
@@ -32,29 +29,34 @@ NUMBER = re.compile("[0-9]{1,18}")
 NO_PASSWORD = "none"  # noqa: S105 - no hash of anything
 """What stands in the column until the owner has chosen a password; nothing verifies against it."""
 
-Login = Annotated[str, typer.Argument(metavar="LOGIN", help="User name, e-mail address, or number.")]
 Action = Callable[[AsyncSession, Credentials], Awaitable[None]]
 
 
+@click.group()
+def user() -> None:
+    """Create, show, close and open accounts. LOGIN is a user name, an e-mail address, or a number."""
+
+
 @user.command()
-def create(
-    email: str,
-    first_name: Annotated[str, typer.Option(prompt=True)],
-    last_name: Annotated[str, typer.Option(prompt=True)],
-) -> None:
+@click.argument("email")
+@click.option("--first-name", prompt=True)
+@click.option("--last-name", prompt=True)
+def create(email: str, first_name: str, last_name: str) -> None:
     """Make an account, active at once; its owner chooses the password with a link that is mailed."""
     user_id = asyncio.run(_create(email, first_name, last_name))
-    typer.echo(f"User {user_id} is made; a mail with a link to choose a password is on its way to {email}.")
+    click.echo(f"User {user_id} is made; a mail with a link to choose a password is on its way to {email}.")
 
 
 @user.command()
-def show(login: Login) -> None:
+@click.argument("login")
+def show(login: str) -> None:
     """Show an account and the latest events of its audit trail."""
     asyncio.run(_show(login))
 
 
 @user.command()
-def activate(login: Login) -> None:
+@click.argument("login")
+def activate(login: str) -> None:
     """Open an account, confirmed or not."""
 
     async def do(session: AsyncSession, found: Credentials) -> None:
@@ -64,7 +66,8 @@ def activate(login: Login) -> None:
 
 
 @user.command()
-def deactivate(login: Login) -> None:
+@click.argument("login")
+def deactivate(login: str) -> None:
     """Close an account: its sessions end, and only `activate` opens it again."""
 
     async def do(session: AsyncSession, found: Credentials) -> None:
@@ -74,7 +77,8 @@ def deactivate(login: Login) -> None:
 
 
 @user.command("end-sessions")
-def end_sessions(login: Login) -> None:
+@click.argument("login")
+def end_sessions(login: str) -> None:
     """End every session of an account."""
 
     async def do(session: AsyncSession, found: Credentials) -> None:
@@ -85,21 +89,19 @@ def end_sessions(login: Login) -> None:
 
 
 @user.command()
-def anonymise(
-    login: Login,
-    *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-) -> None:
+@click.argument("login")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def anonymise(login: str, *, yes: bool) -> None:
     """Delete an account for good, as its owner could: personal fields are cleared, datasets stay on OpenML."""
     if not yes:
-        typer.confirm(f"Clear everything personal of {login}? This cannot be undone.", abort=True)
+        click.confirm(f"Clear everything personal of {login}? This cannot be undone.", abort=True)
     found = asyncio.run(_anonymise(login))
-    typer.echo(f"User {found.id} ({printable(found.username)}) is deleted.")
+    click.echo(f"User {found.id} ({printable(found.username)}) is deleted.")
 
 
 def _change(login: str, action: Action, outcome: str) -> None:
     found = asyncio.run(_apply(login, action))
-    typer.echo(f"User {found.id} ({printable(found.username)}) {outcome}")
+    click.echo(f"User {found.id} ({printable(found.username)}) {outcome}")
 
 
 async def _apply(login: str, action: Action) -> Credentials:
@@ -109,7 +111,7 @@ async def _apply(login: str, action: Action) -> Credentials:
             async with resources.database.session() as session:
                 await action(session, found)
         except AccountDeletedError:
-            raise typer.BadParameter(f"user {found.id} was deleted, which is for good") from None
+            raise click.BadParameter(f"user {found.id} was deleted, which is for good") from None
     return found
 
 
@@ -124,7 +126,7 @@ def _checked(check: TypeAdapter[str], text: str, name: str) -> str:
     try:
         return check.validate_python(text)
     except ValidationError as error:
-        raise typer.BadParameter(_field_error(error), param_hint=name) from None
+        raise click.BadParameter(_field_error(error), param_hint=name) from None
 
 
 def _field_error(error: ValidationError) -> str:
@@ -142,7 +144,7 @@ async def _create(email: str, first_name: str, last_name: str) -> int:
                 session, account, resources.settings, OPERATOR, confirmed=True
             )
         except AccountExistsError:
-            raise typer.BadParameter(f"{email} has an account already") from None
+            raise click.BadParameter(f"{email} has an account already") from None
         link = await links.create_link(
             session, resources.settings, user_id=user_id, purpose=LinkPurpose.RESET_PASSWORD
         )
@@ -157,11 +159,11 @@ async def _show(login: str) -> None:
         found = await _find(resources, login)
         async with resources.database.session() as session:
             for name, value in (await users.get_personal_data(session, found.id)).items():
-                typer.echo(f"{name:24} {printable(str(value))}")
-            typer.echo("")
+                click.echo(f"{name:24} {printable(str(value))}")
+            click.echo("")
             for event in await audit_events.get_events(session, found.id, limit=EVENTS_SHOWN):
                 moment = f"{event.at:%Y-%m-%d %H:%M:%S}Z"
-                typer.echo(f"{moment}  {event.kind}  {event.ip_address}  {printable(event.user_agent)}")
+                click.echo(f"{moment}  {event.kind}  {event.ip_address}  {printable(event.user_agent)}")
 
 
 async def _find(resources: Resources, login: str) -> Credentials:
@@ -170,10 +172,10 @@ async def _find(resources: Resources, login: str) -> Credentials:
         by_number = await logins.get_credentials(resources.database.reader, int(login))
         found = [by_number] if by_number else []
     if not found:
-        raise typer.BadParameter(f"nobody has the name or address {login}")
+        raise click.BadParameter(f"nobody has the name or address {login}")
     if len(found) > 1:
         numbers = ", ".join(f"{each.id} ({printable(each.username)})" for each in found)
-        raise typer.BadParameter(
+        raise click.BadParameter(
             f"several accounts have the name or address {login}; give a number: {numbers}"
         )
     return found[0]

@@ -66,15 +66,6 @@ def stream_body(
     return _bounded(_unstalled(request.stream(), stall_seconds), limit_bytes + form_bytes, limit_bytes)
 
 
-def too_large(limit_bytes: int) -> BodyTooLargeError:
-    """Return the problem of a file that goes on beyond its limit. The connection ends with it: nobody reads on."""
-    return BodyTooLargeError(
-        f"The file is larger than {limit_bytes} bytes.",
-        limit_bytes=limit_bytes,
-        headers={"Connection": "close"},
-    )
-
-
 def reads_body(endpoint: Endpoint) -> Endpoint:
     """Mark a route's function that reads the body by itself, after whatever it judges before."""
     vars(endpoint)[_MARK] = True
@@ -118,7 +109,7 @@ async def _bounded(stream: AsyncIterator[bytes], most: int, limit_bytes: int) ->
     async for chunk in stream:
         received += len(chunk)
         if received > most:
-            raise too_large(limit_bytes)
+            raise BodyTooLargeError.of_file(limit_bytes)
         if chunk:
             yield chunk
 

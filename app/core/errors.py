@@ -282,6 +282,15 @@ class BodyTooLargeError(ProblemError):
 
     slug, status, title = "body-too-large", 413, "The body is too large"
 
+    @classmethod
+    def of_file(cls, limit_bytes: int) -> Self:
+        """Return the problem of a file that goes on beyond its limit. The connection ends: nobody reads on."""
+        return cls(
+            f"The file is larger than {limit_bytes} bytes.",
+            limit_bytes=limit_bytes,
+            headers={"Connection": "close"},
+        )
+
 
 class FormatNotSupportedError(ProblemError):
     """Files of this kind cannot be turned into a dataset."""

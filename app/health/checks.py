@@ -6,8 +6,8 @@ from functools import partial
 
 from app.core.errors import ProblemError
 from app.core.probes import Check
-from app.db.migrations import MigrationError, require_not_behind
 from app.db.overdue import find_overdue
+from app.db.revisions import MigrationError, require_not_behind
 from app.db.worker_heartbeats import describe_absence, find_working, get_recent
 from app.resources import Resources
 from app.storage.local import require_writable

@@ -1,5 +1,6 @@
 """From an outbox row to a message: pure functions and the templates beside them."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,13 +10,14 @@ from email.policy import SMTP
 from email.utils import format_datetime
 from enum import StrEnum
 from functools import cache, lru_cache
-from typing import Any
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from typing import TYPE_CHECKING, Any
 
 from app.core.addresses import as_shown, spellings
 from app.core.mailboxes import Mailbox, parse_mailbox
 from app.core.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 
 class MailKind(StrEnum):
@@ -57,21 +59,6 @@ SUBJECTS = {
 }
 
 
-_LINK = {"link": "https://www.example.org/auth/?token=0", "hours": 48}
-SAMPLES: dict[MailKind, dict[str, Any]] = {
-    **{kind: {} for kind in MailKind},
-    MailKind.CONFIRM_EMAIL: _LINK,
-    MailKind.CONFIRM_NEW_EMAIL: _LINK,
-    MailKind.RESET_PASSWORD: {"link": _LINK["link"], "minutes": 60},
-    MailKind.EMAIL_CHANGE_REQUESTED: {"new_email": "a…@example.org"},
-    MailKind.EMAIL_CHANGED: {"new_email": "a…@example.org"},
-    MailKind.FEEDBACK: {"text": "Thank you.", "reply_to": "ada@example.org"},
-    MailKind.DATASET_ACTIVE: {"name": "rivers", "dataset_url": "https://www.example.org/d/1"},
-    MailKind.DATASET_FAILED: {"name": "rivers", "reason": "It has no target."},
-}
-"""What each mail is filled with, for a try."""
-
-
 @dataclass(frozen=True, slots=True)
 class MailIdentity:
     """What every mail of one installation has in common."""
@@ -87,8 +74,15 @@ class MailIdentity:
 
 
 @cache
-def _templates() -> Environment:
-    """Read and compile all of them now: a delivery must not wait for the disk."""
+def _templates() -> "Environment":
+    """Return the templates, each of which is read and compiled when it is first used."""
+    from jinja2 import (  # noqa: PLC0415 - most processes that start send no mail
+        Environment,
+        PackageLoader,
+        StrictUndefined,
+        select_autoescape,
+    )
+
     environment = Environment(
         loader=PackageLoader("app.mail"),
         autoescape=select_autoescape(["html"]),
@@ -99,8 +93,6 @@ def _templates() -> Environment:
         auto_reload=False,
     )
     environment.filters["as_shown"] = as_shown
-    for name in environment.list_templates():
-        environment.get_template(name)
     return environment
 
 
@@ -109,9 +101,8 @@ class MessageBuilder:
 
     def __init__(self, sender: MailIdentity) -> None:
         self._sender = sender
-        self._templates = _templates()
 
-    def build(
+    async def build(
         self, *, kind: str, recipient: str, parameters: Mapping[str, Any], number: int, created_at: datetime
     ) -> EmailMessage:
         """Return the message, text and HTML, for one outbox row.
@@ -122,6 +113,12 @@ class MessageBuilder:
         Raises:
             ValueError: the recipient is no address, or a header would hold a line break.
         """
+        # In a thread: the first mail of a kind reads its templates from the disk.
+        return await asyncio.to_thread(self._write, kind, recipient, parameters, number, created_at)
+
+    def _write(
+        self, kind: str, recipient: str, parameters: Mapping[str, Any], number: int, created_at: datetime
+    ) -> EmailMessage:
         mail_kind = MailKind(kind)
         context = {
             **parameters,
@@ -129,15 +126,7 @@ class MessageBuilder:
             "contact": self._sender.contact,
             "subject": SUBJECTS[mail_kind],
         }
-        message = EmailMessage(policy=SMTP)
-        message["From"] = self._sender.mailbox.header(default_name="OpenML")
-        message["To"] = _recipient(recipient)
-        message["Subject"] = SUBJECTS[mail_kind]
-        message["Date"] = format_datetime(created_at)
-        message["Message-ID"] = f"<{number}.{created_at:%Y%m%d%H%M%S%f}@{self._sender.mailbox.domain}>"
-        message["Auto-Submitted"] = "auto-generated"
-        message["X-Auto-Response-Suppress"] = "All"
-        message["List-Id"] = f"OpenML accounts <accounts.{self._sender.mailbox.domain}>"
+        message = self._head(mail_kind, recipient, number, created_at)
         if reply_to := _address_in(parameters.get("reply_to")):
             message["Reply-To"] = reply_to
         text, html = self._render(f"{mail_kind}.txt", context), self._render(f"{mail_kind}.html", context)
@@ -145,23 +134,31 @@ class MessageBuilder:
         message.add_alternative(html, subtype="html", cte=_encoding(html))
         return message
 
+    def _head(self, kind: MailKind, recipient: str, number: int, created_at: datetime) -> EmailMessage:
+        message = EmailMessage(policy=SMTP)
+        message["From"] = self._sender.mailbox.header(default_name="OpenML")
+        message["To"] = _recipient(recipient)
+        message["Subject"] = SUBJECTS[kind]
+        message["Date"] = format_datetime(created_at)
+        message["Message-ID"] = f"<{number}.{created_at:%Y%m%d%H%M%S%f}@{self._sender.mailbox.domain}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message["X-Auto-Response-Suppress"] = "All"
+        message["List-Id"] = f"OpenML accounts <accounts.{self._sender.mailbox.domain}>"
+        return message
+
     def check(self) -> None:
-        """Write one mail of each kind, so that what would keep all of them back is known at start.
+        """Write the head of a mail of each kind, and what all bodies name, so that wrong settings are known at start.
+
+        Templates are left out: they depend on no setting.
 
         Raises:
             SettingsError: a mail cannot be written; the text says which setting to look at.
         """
         for kind in MailKind:
             try:
-                bytes(
-                    self.build(
-                        kind=kind,
-                        recipient=self._sender.contact,
-                        parameters=SAMPLES[kind],
-                        number=0,
-                        created_at=datetime(2000, 1, 1, tzinfo=UTC),
-                    )
-                )
+                message = self._head(kind, self._sender.contact, 0, datetime(2000, 1, 1, tzinfo=UTC))
+                message.set_content(f"{self._sender.site_url} {self._sender.contact}")
+                bytes(message)
             except Exception as error:
                 raise SettingsError(
                     f"Mails cannot be written as they are configured ({kind}: {error}). "
@@ -169,7 +166,7 @@ class MessageBuilder:
                 ) from error
 
     def _render(self, name: str, context: Mapping[str, Any]) -> str:
-        return self._templates.get_template(name).render(context)
+        return _templates().get_template(name).render(context)
 
 
 def create_messages(settings: Settings) -> MessageBuilder:

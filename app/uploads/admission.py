@@ -9,8 +9,8 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.bodies import too_large
 from app.core.errors import (
+    BodyTooLargeError,
     DatabaseUnavailableError,
     QuotaExceededError,
     StorageFullError,
@@ -58,7 +58,7 @@ async def require_room(
     """
     settings = resources.settings
     if size is not None and size > settings.upload_max_bytes:
-        raise too_large(settings.upload_max_bytes)
+        raise BodyTooLargeError.of_file(settings.upload_max_bytes)
     usage = await upload_room.get_usage(session, user_id)
     if usage.uploads >= settings.uploads_per_user:
         raise TooManyRequestsError(

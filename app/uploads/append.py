@@ -16,8 +16,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.active_writers import ActiveWriter
-from app.core.bodies import too_large
 from app.core.errors import (
+    BodyTooLargeError,
     ChecksumMismatchError,
     DigestMismatchError,
     InconsistentLengthError,
@@ -192,7 +192,7 @@ async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upl
     if upload.total_bytes is not None or chunk.total < chunk.offset:
         raise InconsistentLengthError
     if chunk.total > resources.settings.upload_max_bytes:
-        raise too_large(resources.settings.upload_max_bytes)
+        raise BodyTooLargeError.of_file(resources.settings.upload_max_bytes)
     total = chunk.total
 
     async def note(session: AsyncSession) -> bool:
@@ -217,7 +217,7 @@ def _require_fitting(upload: Upload, chunk: Chunk, largest: int) -> None:
     end = chunk.offset + chunk.length
     if upload.total_bytes is None:
         if end > largest:
-            raise too_large(largest)
+            raise BodyTooLargeError.of_file(largest)
     elif end > upload.total_bytes:
         raise _TooLongError(f"The upload was announced with {upload.total_bytes} bytes; these end at {end}.")
 
@@ -300,7 +300,7 @@ class _Append:
 
     def _too_long(self) -> ProblemError:
         if self._upload.total_bytes is None:
-            return too_large(self._resources.settings.upload_max_bytes)
+            return BodyTooLargeError.of_file(self._resources.settings.upload_max_bytes)
         return _TooLongError("More bytes came than were announced.")
 
     def _is_last(self, end: int) -> bool:

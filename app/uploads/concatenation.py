@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.bodies import too_large
 from app.core.errors import (
     BadRequestError,
+    BodyTooLargeError,
     NotFoundError,
     UploadGoneError,
     UploadStateError,
@@ -50,7 +50,7 @@ async def join_parts(resources: Resources, *, user_id: int, creation: Creation) 
         for part in parts:
             _require_whole(part, gone=is_gone(part, new.created_at))
         if sum(part.total_bytes or 0 for part in parts) > resources.settings.upload_max_bytes:
-            raise too_large(resources.settings.upload_max_bytes)
+            raise BodyTooLargeError.of_file(resources.settings.upload_max_bytes)
         await require_place_in_queue(session, resources.settings)
         await uploads.add_upload(session, new)
         return Created(await _join(session, new, parts), is_new=True)

@@ -10,7 +10,6 @@ from functools import partial
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.bodies import too_large
 from app.core.errors import (
     BodyTooLargeError,
     FormatNotSupportedError,
@@ -120,7 +119,7 @@ class FormReceiver:
                     break
                 if isinstance(event, bytes):
                     if writer.length + len(event) > limit:
-                        raise too_large(limit)
+                        raise BodyTooLargeError.of_file(limit)
                     await room.extend_to(writer.length + len(event))
                     await writer.write(event)
             self._form.parts = list(await writer.flush())

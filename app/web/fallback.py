@@ -33,7 +33,8 @@ class PageFallback:
         elif server is not None and _takes_page(scope, unless_json=True):
             await server.page.send(scope, _with_own_headers(send))
         else:
-            await _not_found(scope)(scope, receive, send)
+            not_found = await _not_found(scope)
+            await not_found(scope, receive, send)
 
 
 def _target(scope: Scope, settings: Settings, *, has_build: bool) -> str | None:
@@ -65,10 +66,10 @@ def _takes_page(scope: Scope, *, unless_json: bool) -> bool:
     return unless_json and "json" not in accepted
 
 
-def _not_found(scope: Scope) -> Response:
+async def _not_found(scope: Scope) -> Response:
     if not _takes_page(scope, unless_json=False):
         return problem_response(NotFoundError())
-    return render(
+    return await render(
         "message.html",
         title="There is nothing here",
         text="This address leads nowhere. It may be misspelt, or what was here is gone.",

@@ -21,7 +21,7 @@ router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
 @router.get("/auth/sign-up/")
 async def sign_up_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
     """Show the form for a new account."""
-    return render(
+    return await render(
         "sign_up.html",
         title="Sign up",
         password_length=settings.password_minimum_length,
@@ -34,14 +34,14 @@ async def sign_up_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLRespon
 @router.get("/auth/sign-in/")
 async def sign_in_page(mailbox: MailboxDep) -> HTMLResponse:
     """Ask who somebody is."""
-    return render("sign_in.html", title="Sign in", mailbox=mailbox)
+    return await render("sign_in.html", title="Sign in", mailbox=mailbox)
 
 
 @router.get("/auth/confirmation-token")
 @router.get("/auth/confirmation-token/")
 async def confirmation_mail_page(mailbox: MailboxDep) -> HTMLResponse:
     """Ask where to send the confirmation link again."""
-    return render(
+    return await render(
         "mail_me.html",
         title="Confirm your address",
         path="/send-confirmation-token",
@@ -54,7 +54,7 @@ async def confirmation_mail_page(mailbox: MailboxDep) -> HTMLResponse:
 @router.get("/auth/reset-password/")
 async def reset_mail_page(mailbox: MailboxDep) -> HTMLResponse:
     """Ask where to send a link that resets the password."""
-    return render(
+    return await render(
         "mail_me.html",
         title="Reset your password",
         path="/forgotpassword",
@@ -67,7 +67,7 @@ async def reset_mail_page(mailbox: MailboxDep) -> HTMLResponse:
 @router.get("/auth/reset-page/")
 async def reset_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
     """Ask for the new password; the page's module reads the token from the address."""
-    return render(
+    return await render(
         "reset.html",
         title="Choose a new password",
         password_length=settings.password_minimum_length,
@@ -79,21 +79,21 @@ async def reset_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse
 @router.get("/auth/profile-page/")
 async def account_page(mailbox: MailboxDep) -> HTMLResponse:
     """Show the account."""
-    return render("account.html", title="Your account", mailbox=mailbox)
+    return await render("account.html", title="Your account", mailbox=mailbox)
 
 
 @router.get("/auth/edit-profile")
 @router.get("/auth/edit-profile/")
 async def edit_profile_page(mailbox: MailboxDep) -> HTMLResponse:
     """Show the form for profile and picture."""
-    return render("edit_profile.html", title="Edit your profile", mailbox=mailbox)
+    return await render("edit_profile.html", title="Edit your profile", mailbox=mailbox)
 
 
 @router.get("/auth/upload-dataset")
 @router.get("/auth/upload-dataset/")
 async def upload_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
     """Show the form for a dataset, and what becomes of it."""
-    return render(
+    return await render(
         "upload.html",
         title="Publish a dataset",
         licences=[licence.name for licence in LICENCES],
@@ -108,7 +108,7 @@ async def upload_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLRespons
 @router.get("/dashboard/data-upload/")
 async def preview_page(mailbox: MailboxDep) -> HTMLResponse:
     """Show what was found in an upload before it is published; the frontend shows it in a frame."""
-    return render(
+    return await render(
         "preview.html",
         title="Your upload",
         licences=[licence.name for licence in LICENCES],
@@ -122,7 +122,7 @@ async def preview_page(mailbox: MailboxDep) -> HTMLResponse:
 @router.get("/auth/my-uploads/")
 async def uploads_page(mailbox: MailboxDep) -> HTMLResponse:
     """Show one's uploads and how each fares."""
-    return render("uploads.html", title="My uploads", mailbox=mailbox)
+    return await render("uploads.html", title="My uploads", mailbox=mailbox)
 
 
 @router.get("/dev/mailbox")
@@ -131,4 +131,4 @@ async def mailbox_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLRespon
     if not mailbox:
         raise NotFoundError
     mails = await read_mails(settings)
-    return render("mailbox.html", title="Mailbox", mails=mails, mailbox=True)
+    return await render("mailbox.html", title="Mailbox", mails=mails, mailbox=True)

@@ -1,11 +1,17 @@
 """How a page of ours, and the files it is made of, become answers."""
 
+import asyncio
 import os
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING
 
 from fastapi.responses import HTMLResponse, Response
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 STRICT = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -19,18 +25,7 @@ API_PAGES = (
 """Swagger UI and ReDoc style themselves inline; ReDoc searches in a worker."""
 
 
-_environment = Environment(
-    loader=PackageLoader("app.web"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    auto_reload=False,
-)
-# Read once, here: a request must not wait for the disk.
-_PAGES = {name: _environment.get_template(name) for name in _environment.list_templates()}
-
-
-def render(
+async def render(
     template: str, *, status: int = 200, policy: str = STRICT, framed_by: str = "'none'", **context: object
 ) -> HTMLResponse:
     """Return the page, not to be cached, and not to be framed by anybody but `framed_by`."""
@@ -39,7 +34,27 @@ def render(
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
     }
-    return HTMLResponse(_PAGES[template].render(context), status_code=status, headers=headers)
+    # In a thread: the first to ask for a page reads its template from the disk.
+    return HTMLResponse(
+        await asyncio.to_thread(_fill, template, context), status_code=status, headers=headers
+    )
+
+
+def _fill(template: str, context: Mapping[str, object]) -> str:
+    return _templates().get_template(template).render(context)
+
+
+@cache
+def _templates() -> "Environment":
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415 - a start needs no page
+
+    return Environment(
+        loader=PackageLoader("app.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        auto_reload=False,
+    )
 
 
 class OwnFiles(StaticFiles):

@@ -139,7 +139,7 @@ async def show_dashboard(request: Request, upstreams: UpstreamsDep, path: str = 
     """Answer with a dashboard, or say that there is none: the SPA shows this in a frame."""
     client = upstreams.dashboard
     if client is None:
-        return _no_dashboard("There are no charts on this site.", status=404)
+        return await _no_dashboard("There are no charts on this site.", status=404)
     if not _is_plain(path):
         raise NotFoundError
     query = quote(request.scope["query_string"], safe="=&%+,;:@/?!$'()*~-._")
@@ -147,11 +147,11 @@ async def show_dashboard(request: Request, upstreams: UpstreamsDep, path: str = 
         answer = await _open(request, client, f"/dashboard/{_quoted(path)}{'?' if query else ''}{query}")
         return await _proxied(answer, DASHBOARD)
     except (OpenMLUnreachableError, TooBusyError, TooManyRequestsError) as problem:
-        return _no_dashboard("The charts cannot be shown at the moment.", status=problem.status)
+        return await _no_dashboard("The charts cannot be shown at the moment.", status=problem.status)
 
 
-def _no_dashboard(text: str, *, status: int) -> Response:
-    return render("dashboard.html", title="Charts", text=text, status=status, framed_by="'self'")
+async def _no_dashboard(text: str, *, status: int) -> Response:
+    return await render("dashboard.html", title="Charts", text=text, status=status, framed_by="'self'")
 
 
 async def _open(

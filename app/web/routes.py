@@ -22,7 +22,7 @@ router.include_router(well_known.router)
 @router.get("/")
 async def start_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
     """Say what this is and where to go."""
-    return render(
+    return await render(
         "start.html",
         title="Publish datasets on OpenML",
         openml_url=settings.openml_url,
@@ -33,20 +33,20 @@ async def start_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse
 @router.get("/docs")
 async def swagger_page() -> HTMLResponse:
     """Show the API as Swagger UI, without any outside asset."""
-    return render("swagger.html", policy=API_PAGES)
+    return await render("swagger.html", policy=API_PAGES)
 
 
 @router.get("/redoc")
 async def redoc_page() -> HTMLResponse:
     """Show the API as ReDoc, without any outside asset."""
-    return render("redoc.html", policy=API_PAGES)
+    return await render("redoc.html", policy=API_PAGES)
 
 
 @router.get("/auth/confirm-page")
 @router.get("/auth/confirm-page/")
 async def confirm_page(token: str = "") -> HTMLResponse:
     """Show the button. Opening the link changes nothing: mail scanners open links, too."""
-    return render("confirm.html", title="Confirm your address", token=token)
+    return await render("confirm.html", title="Confirm your address", token=token)
 
 
 @router.post("/auth/confirm-page/")
@@ -58,14 +58,14 @@ async def confirm_from_page(
     try:
         await resources.database.unit(lambda session: lifecycle.confirm(session, token, client))
     except LinkNotValidError as problem:
-        return render(
+        return await render(
             "message.html",
             title="That did not work",
             text=f"{problem.detail}.",
             links=[("/auth/confirmation-token", "Ask for a new mail"), ("/", "Start page")],
             status=problem.status,
         )
-    return render(
+    return await render(
         "message.html",
         title="Thank you",
         text="Your e-mail address is confirmed: you can sign in now.",

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 from app.accounts.mail_delivery import deliver_one
 from app.cli import cli

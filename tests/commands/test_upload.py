@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
-from typer.testing import CliRunner, Result
+from click.testing import CliRunner, Result
 
 import app
 from app.cli import cli, commands_on

@@ -6,14 +6,17 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection, make_url
 
 from app.core.settings import Settings
 from app.db.engine import Database
-from app.db.migrations import VERSION_TABLE, MigrationError, migrate, require_current
+from app.db.migrations import migrate
+from app.db.revisions import REVISIONS, VERSION_TABLE, MigrationError, require_current
 from app.db.tables import OPENML_TABLES, metadata
 from tests.conftest import running
 
+ROOT = Path(__file__).parents[2]
 OPENML_SCHEMA = Path(__file__).with_name("openml_users.sql")
 
 
@@ -147,3 +150,9 @@ async def test_accounts_when_openmls_tables_were_adopted_then_sign_up_and_log_in
         answer = await app.client.post("/login", json=person)
 
     assert "access_token" in answer.json()
+
+
+def test_revisions_when_compared_with_the_files_of_migrations_then_all_are_named_in_their_order() -> None:
+    scripts = ScriptDirectory(str(ROOT / "alembic"))
+
+    assert [script.revision for script in scripts.walk_revisions()] == [*reversed(REVISIONS)]

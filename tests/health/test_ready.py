@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from app.core import vitals
 from app.core.settings import Settings
 from app.db import worker_heartbeats
-from app.db.migrations import VERSION_TABLE
+from app.db.revisions import VERSION_TABLE
 from app.db.tables import outbox, task_requests, uploads
 from app.db.worker_heartbeats import Heartbeat
 from app.health.checks import CheckName

@@ -458,10 +458,9 @@ async def test_mail_when_the_sender_has_a_name_then_the_header_has_it_and_the_en
     assert "<team@example.org>" not in message.as_string()
 
 
-def test_mails_when_one_kind_has_no_sample_of_what_its_template_needs_then_the_start_fails(
+def test_mails_when_one_kind_cannot_be_written_as_configured_then_the_start_fails(
     mail_settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each is written at start; so a template that asks for more does not get to production."""
     builder = messages.MessageBuilder(messages.MailIdentity.of(mail_settings))
     builder.check()
     for kind in MailKind:
@@ -523,3 +522,30 @@ async def test_mail_when_it_cannot_be_written_then_parked_and_the_next_goes_out(
     await deliver_one(resources, owner="worker")
 
     assert [recipients for _, recipients, _ in sink.taken] == [["ada@example.org"]]
+
+
+LINK = {"link": "https://www.example.org/auth/?token=0", "hours": 48}
+PARAMETERS: dict[MailKind, dict[str, Any]] = {
+    **{kind: {} for kind in MailKind},
+    MailKind.CONFIRM_EMAIL: LINK,
+    MailKind.CONFIRM_NEW_EMAIL: LINK,
+    MailKind.RESET_PASSWORD: {"link": LINK["link"], "minutes": 60},
+    MailKind.EMAIL_CHANGE_REQUESTED: {"new_email": "a…@example.org"},
+    MailKind.EMAIL_CHANGED: {"new_email": "a…@example.org"},
+    MailKind.FEEDBACK: {"text": "Thank you.", "reply_to": "ada@example.org"},
+    MailKind.DATASET_ACTIVE: {"name": "rivers", "dataset_url": "https://www.example.org/d/1"},
+    MailKind.DATASET_FAILED: {"name": "rivers", "reason": "It has no target."},
+}
+"""What each template is filled with: one that asks for more is an error, here and not in production."""
+
+
+@pytest.mark.parametrize("kind", MailKind)
+async def test_mail_of_each_kind_when_it_has_its_parameters_then_it_can_be_written(
+    mail_settings: Settings, kind: MailKind
+) -> None:
+    message = await messages.create_messages(mail_settings).build(
+        kind=kind, recipient="ada@example.org", parameters=PARAMETERS[kind], number=1, created_at=utc_now()
+    )
+
+    assert len(message.get_payload()) == 2, "text and HTML"
+    assert bytes(message)

@@ -9,7 +9,13 @@ from collections.abc import Iterator
 from tests.rules.source import SANDBOX, Source, Violation, dotted
 
 TRANSLATES = {"app/db/faults.py", "app/db/mysql.py"}
-CONNECTS = {*TRANSLATES, "app/db/engine.py", "app/db/reader.py", "app/db/migrations.py"}
+CONNECTS = {
+    *TRANSLATES,
+    "app/db/engine.py",
+    "app/db/reader.py",
+    "app/db/migrations.py",
+    "app/db/revisions.py",
+}
 DRIVERS = ("sqlalchemy.exc", "sqlite3", "aiomysql", "pymysql", "pymysql.err", "aiosqlite")
 ERRORS = {
     "DBAPIError",
