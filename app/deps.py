@@ -12,12 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clients import Client, ProxyNetwork, is_trusted
 from app.core.errors import UnauthorizedError
-from app.core.limits import Hit, hits_from
+from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.openml_shapes import is_api_key
 from app.core.settings import Settings
 from app.core.tokens import AccessToken
+from app.db.engine import Database
 from app.db.sessions import set_last_seen
 from app.db.users import Account, TokenState, get_account, get_account_by_api_key
+from app.openml.client import OpenMLClient
 from app.resources import Resources
 
 log = structlog.get_logger(__name__)
@@ -178,8 +180,23 @@ async def _settings(request: Request) -> Settings:
     return get_settings(request)
 
 
+async def _database(request: Request) -> Database:
+    return get_resources(request).database
+
+
+async def _limits(request: Request) -> RateLimiter:
+    return get_resources(request).limits
+
+
+async def _openml(request: Request) -> OpenMLClient:
+    return get_resources(request).openml
+
+
 ResourcesDep = Annotated[Resources, Depends(_resources)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
+DatabaseDep = Annotated[Database, Depends(_database)]
+LimitsDep = Annotated[RateLimiter, Depends(_limits)]
+OpenMLDep = Annotated[OpenMLClient, Depends(_openml)]
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 TokenDep = Annotated[AccessToken, Depends(BearerToken(tokenUrl="token", scheme_name="SignedIn"))]
 PrincipalDep = Annotated[Principal, Depends(SignedIn(tokenUrl="token"))]
@@ -197,9 +214,9 @@ async def get_uploader(
 UploaderDep = Annotated[Account, Depends(get_uploader)]
 
 
-async def get_counted_uploader(account: UploaderDep, resources: ResourcesDep) -> Account:
+async def get_counted_uploader(account: UploaderDep, limits: LimitsDep) -> Account:
     """Return the user as `get_uploader`, and count the request: each to `/uploads` costs queries, whatever it asks."""
-    await resources.limits.hit(Hit("uploads-account", str(account.id)))
+    await limits.hit(Hit("uploads-account", str(account.id)))
     return account
 
 

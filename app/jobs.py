@@ -53,7 +53,18 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
         look_out(Lookout(resources, QUEUES), resources),
         work_off_queue(resources, OUTBOX, partial(deliver_one, resources, owner=owner)),
         work_off_queue(resources, PUBLISHED, partial(watch_one, resources, owner=owner)),
-        work_off_queue(resources, TASKS, partial(make_one, resources, owner=owner)),
+        work_off_queue(
+            resources,
+            TASKS,
+            partial(
+                make_one,
+                resources.database,
+                resources.openml,
+                resources.checks,
+                owner=owner,
+                lease_seconds=settings.lease_seconds,
+            ),
+        ),
         # Leases are what it looks at: nothing ends sooner.
         repeat(resources, clean_up, seconds=settings.lease_seconds),
         repeat(resources, forget_the_past, seconds=FORGET_SECONDS, first_after=CALM_SECONDS),

@@ -11,7 +11,7 @@ from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
 from app.core.limits import Hit
 from app.datasets import service
 from app.datasets.schemas import EditFormResponse, EditRequest, TaggedResponse, TagRequest, UntaggedResponse
-from app.deps import ResourcesDep, UploaderDep
+from app.deps import DatabaseDep, LimitsDep, OpenMLDep, ResourcesDep, UploaderDep
 
 router = APIRouter(tags=["datasets"], route_class=BoundedRoute)
 Url = Annotated[
@@ -27,10 +27,12 @@ READING = (UnauthorizedError, TooManyRequestsError, *OPENML_PROBLEMS)
 
 
 @router.get("/data-edit", responses=declare(*READING))
-async def show_dataset(url: Url, uploader: UploaderDep, resources: ResourcesDep) -> EditFormResponse:
+async def show_dataset(
+    url: Url, uploader: UploaderDep, database: DatabaseDep, openml: OpenMLDep, limits: LimitsDep
+) -> EditFormResponse:
     """Return a dataset as the edit form shows it."""
-    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
-    return await service.show_form(resources, uploader, service.parse_page_address(url))
+    await limits.hit(Hit("openml-account", str(uploader.id)))
+    return await service.show_form(database.reader, openml, uploader, service.parse_page_address(url))
 
 
 @router.post(
@@ -44,27 +46,28 @@ async def edit_dataset(url: Url, body: EditRequest, uploader: UploaderDep, resou
     Below the first line of the answer stands what was changed in the texts so that OpenML can take them.
     """
     await resources.limits.hit(Hit("openml-account", str(uploader.id)))
-    told = await service.edit(resources, uploader, service.parse_page_address(url), body)
+    dataset_id = service.parse_page_address(url)
+    told = await service.edit(resources.openml, resources.checks, uploader, dataset_id, body)
     return "\n".join(["data edit successful", *told])
 
 
 @router.post("/data-tag", responses=declare(*READING, TagTakenError, *BODY_PROBLEMS))
 async def tag_dataset(
-    url: Url, body: TagRequest, uploader: UploaderDep, resources: ResourcesDep
+    url: Url, body: TagRequest, uploader: UploaderDep, openml: OpenMLDep, limits: LimitsDep
 ) -> TaggedResponse:
     """Tag a dataset."""
-    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
+    await limits.hit(Hit("openml-account", str(uploader.id)))
     dataset_id = service.parse_page_address(url)
-    tags = await service.tag(resources, uploader, dataset_id, body.tag)
+    tags = await service.tag(openml, uploader, dataset_id, body.tag)
     return TaggedResponse(id=dataset_id, tags=tags)
 
 
 @router.post("/data-untag", responses=declare(*READING, *BODY_PROBLEMS))
 async def untag_dataset(
-    url: Url, body: TagRequest, uploader: UploaderDep, resources: ResourcesDep
+    url: Url, body: TagRequest, uploader: UploaderDep, openml: OpenMLDep, limits: LimitsDep
 ) -> UntaggedResponse:
     """Remove a tag of a dataset, which is for whoever set it."""
-    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
+    await limits.hit(Hit("openml-account", str(uploader.id)))
     dataset_id = service.parse_page_address(url)
-    tags = await service.untag(resources, uploader, dataset_id, body.tag)
+    tags = await service.untag(openml, uploader, dataset_id, body.tag)
     return UntaggedResponse(id=dataset_id, tags=tags)

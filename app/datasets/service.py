@@ -6,17 +6,18 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 
 from app.core.errors import ERRORS_SHOWN, OpenMLUnreachableError, TagTakenError, ValidationFailedError
+from app.core.executors import BoundedExecutor
 from app.core.suggestions import NAMES_HELPED, suggest
 from app.datasets.changes import columns_named, find_changes, roles_of
 from app.datasets.schemas import EditFormResponse, EditRequest
 from app.db import uploads
+from app.db.reader import Reader
 from app.db.users import Account
 from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, RefusedError
 from app.openml.problems import require_key, translated_errors
 from app.openml.records import DatasetDescription
 from app.openml.repairs import Repairs
-from app.resources import Resources
 
 log = structlog.get_logger(__name__)
 
@@ -45,10 +46,12 @@ def parse_page_address(url: str) -> int:
     )
 
 
-async def show_form(resources: Resources, account: Account, dataset_id: int) -> EditFormResponse:
+async def show_form(
+    reader: Reader, openml: OpenMLClient, account: Account, dataset_id: int
+) -> EditFormResponse:
     """Return the dataset as the edit form shows it."""
-    current = await _describe(resources, account, dataset_id)
-    owner = current.private or await _is_owner(resources, account, dataset_id)
+    current = await _describe(openml, account, dataset_id)
+    owner = current.private or await _is_owner(reader, openml, account, dataset_id)
     texts, lists = current.texts, current.lists
     creators = lists["creator"]
     return EditFormResponse(
@@ -68,7 +71,9 @@ async def show_form(resources: Resources, account: Account, dataset_id: int) -> 
     )
 
 
-async def edit(resources: Resources, account: Account, dataset_id: int, request: EditRequest) -> list[str]:
+async def edit(
+    openml: OpenMLClient, checks: BoundedExecutor, account: Account, dataset_id: int, request: EditRequest
+) -> list[str]:
     """Change what the request wants otherwise than it is; nothing at all if OpenML refuses a part of it.
 
     Returns what was changed in its texts. An answer that got lost is no reason to send again: the dataset is looked at
@@ -81,28 +86,28 @@ async def edit(resources: Resources, account: Account, dataset_id: int, request:
     repairs = made if request.repair else None
     lost: LostAnswerError | None = None
     for _ in range(SENT_AT_MOST):
-        current = await _describe(resources, account, dataset_id)
+        current = await _describe(openml, account, dataset_id)
         changes = find_changes(request, current, repairs)
         if not changes:
             return made.sentences()
         if lost is None:
-            await _require_columns(resources, account, current, columns_named(changes))
-        lost = await _send(resources, account, dataset_id, changes)
+            await _require_columns(openml, checks, account, current, columns_named(changes))
+        lost = await _send(openml, account, dataset_id, changes)
         if lost is None:
             return made.sentences()
-    if find_changes(request, await _describe(resources, account, dataset_id), repairs):
+    if find_changes(request, await _describe(openml, account, dataset_id), repairs):
         with translated_errors():
             raise lost or LostAnswerError("OpenML does not answer")
     return made.sentences()
 
 
 async def _send(
-    resources: Resources, account: Account, dataset_id: int, changes: Mapping[str, str]
+    openml: OpenMLClient, account: Account, dataset_id: int, changes: Mapping[str, str]
 ) -> LostAnswerError | None:
     """Send an edit; return what became of its answer, if that was lost."""
     with translated_errors():
         try:
-            await resources.openml.edit_dataset(dataset_id, changes, api_key=require_key(account.api_key))
+            await openml.edit_dataset(dataset_id, changes, api_key=require_key(account.api_key))
         except LostAnswerError as error:
             log.warning("edit: answer lost", dataset=dataset_id, reason=str(error))
             return error
@@ -110,21 +115,21 @@ async def _send(
     return None
 
 
-async def tag(resources: Resources, account: Account, dataset_id: int, name: str) -> list[str]:
+async def tag(openml: OpenMLClient, account: Account, dataset_id: int, name: str) -> list[str]:
     """Tag the dataset and return all its tags."""
-    return await _set_tag(resources, account, dataset_id, name, wanted=True)
+    return await _set_tag(openml, account, dataset_id, name, wanted=True)
 
 
-async def untag(resources: Resources, account: Account, dataset_id: int, name: str) -> list[str]:
+async def untag(openml: OpenMLClient, account: Account, dataset_id: int, name: str) -> list[str]:
     """Remove the tag and return those that are left."""
-    return await _set_tag(resources, account, dataset_id, name, wanted=False)
+    return await _set_tag(openml, account, dataset_id, name, wanted=False)
 
 
 async def _set_tag(
-    resources: Resources, account: Account, dataset_id: int, name: str, *, wanted: bool
+    openml: OpenMLClient, account: Account, dataset_id: int, name: str, *, wanted: bool
 ) -> list[str]:
     api_key = require_key(account.api_key)
-    change = resources.openml.tag_dataset if wanted else resources.openml.untag_dataset
+    change = openml.tag_dataset if wanted else openml.untag_dataset
     lost: LostAnswerError | None = None
     for _ in range(SENT_AT_MOST):
         with translated_errors():
@@ -135,10 +140,10 @@ async def _set_tag(
             except RefusedError as error:
                 if error.code != TAG_NOT_STORED:
                     raise
-                raise _explain_tag(error, name, await _tags(resources, account, dataset_id)) from error
+                raise _explain_tag(error, name, await _tags(openml, account, dataset_id)) from error
             else:
                 lost = None
-        tags = await _tags(resources, account, dataset_id)
+        tags = await _tags(openml, account, dataset_id)
         if lost is None or (name in tags) == wanted:
             return tags
     with translated_errors():
@@ -162,29 +167,33 @@ def _explain_tag(
     )
 
 
-async def _tags(resources: Resources, account: Account, dataset_id: int) -> list[str]:
-    return list((await _describe(resources, account, dataset_id)).tags)
+async def _tags(openml: OpenMLClient, account: Account, dataset_id: int) -> list[str]:
+    return list((await _describe(openml, account, dataset_id)).tags)
 
 
-async def _describe(resources: Resources, account: Account, dataset_id: int) -> DatasetDescription:
+async def _describe(openml: OpenMLClient, account: Account, dataset_id: int) -> DatasetDescription:
     with translated_errors():
-        return await resources.openml.describe_dataset(dataset_id, api_key=require_key(account.api_key))
+        return await openml.describe_dataset(dataset_id, api_key=require_key(account.api_key))
 
 
-async def _is_owner(resources: Resources, account: Account, dataset_id: int) -> bool:
+async def _is_owner(reader: Reader, openml: OpenMLClient, account: Account, dataset_id: int) -> bool:
     """Say who OpenML would say owns the dataset: whoever published it here, else whom its list names.
 
     This is for showing. What an owner alone may do is judged by OpenML, with the user's key.
     """
-    publisher = await uploads.get_publisher(resources.database.reader, dataset_id)
+    publisher = await uploads.get_publisher(reader, dataset_id)
     if publisher is not None:
         return publisher == account.id
     with translated_errors():
-        return await resources.openml.find_uploader(dataset_id) == account.id
+        return await openml.find_uploader(dataset_id) == account.id
 
 
 async def _require_columns(
-    resources: Resources, account: Account, dataset: DatasetDescription, named: dict[str, list[str]]
+    openml: OpenMLClient,
+    checks: BoundedExecutor,
+    account: Account,
+    dataset: DatasetDescription,
+    named: dict[str, list[str]],
 ) -> None:
     """Check names of columns against the dataset's, which OpenML does not.
 
@@ -197,7 +206,7 @@ async def _require_columns(
     api_key = require_key(account.api_key)
     with translated_errors():
         try:
-            features = await resources.openml.list_features(dataset.dataset_id, api_key=api_key)
+            features = await openml.list_features(dataset.dataset_id, api_key=api_key)
         except RefusedError as error:
             if error.code in NO_COLUMNS:
                 return
@@ -206,10 +215,8 @@ async def _require_columns(
     unknown = [(field, name) for field, names in named.items() for name in names if name not in columns]
     if not unknown:
         return
-    await _require_rights(resources.openml, api_key, dataset)
-    errors = await resources.checks.run_for(
-        account.id, _unknown_columns, unknown[:ERRORS_SHOWN], list(columns)
-    )
+    await _require_rights(openml, api_key, dataset)
+    errors = await checks.run_for(account.id, _unknown_columns, unknown[:ERRORS_SHOWN], list(columns))
     raise ValidationFailedError.for_fields(errors)
 
 

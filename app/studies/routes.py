@@ -6,7 +6,7 @@ from app.core.bodies import BoundedRoute
 from app.core.errors import AliasTakenError, TooManyRequestsError, UnauthorizedError
 from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
 from app.core.limits import Hit
-from app.deps import ResourcesDep, UploaderDep
+from app.deps import LimitsDep, OpenMLDep, UploaderDep
 from app.studies import service
 from app.studies.schemas import CollectionResponse, RunCollectionRequest, TaskCollectionRequest
 
@@ -16,17 +16,17 @@ PROBLEMS = (UnauthorizedError, AliasTakenError, TooManyRequestsError, *BODY_PROB
 
 @router.post("/upload-collection-tasks", responses=declare(*PROBLEMS))
 async def upload_collection_of_tasks(
-    body: TaskCollectionRequest, uploader: UploaderDep, resources: ResourcesDep
+    body: TaskCollectionRequest, uploader: UploaderDep, openml: OpenMLDep, limits: LimitsDep
 ) -> CollectionResponse:
     """Make a collection of tasks, a benchmark suite. The same one again is the same one."""
-    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
-    return await service.upload_tasks(resources, uploader, body)
+    await limits.hit(Hit("openml-account", str(uploader.id)))
+    return await service.upload_tasks(openml, uploader, body)
 
 
 @router.post("/upload-collection-runs", responses=declare(*PROBLEMS))
 async def upload_collection_of_runs(
-    body: RunCollectionRequest, uploader: UploaderDep, resources: ResourcesDep
+    body: RunCollectionRequest, uploader: UploaderDep, openml: OpenMLDep, limits: LimitsDep
 ) -> CollectionResponse:
     """Make a collection of runs, a study. The same one again is the same one."""
-    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
-    return await service.upload_runs(resources, uploader, body)
+    await limits.hit(Hit("openml-account", str(uploader.id)))
+    return await service.upload_runs(openml, uploader, body)

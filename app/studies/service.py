@@ -14,7 +14,6 @@ from app.openml.errors import LostAnswerError, RefusedError
 from app.openml.problems import require_key, translated_errors
 from app.openml.records import EntityKind, Study
 from app.openml.repairs import RepairResponse, Repairs, validated
-from app.resources import Resources
 from app.studies.schemas import (
     Collection,
     CollectionResponse,
@@ -54,22 +53,22 @@ class StudyDraft:
 
 
 async def upload_tasks(
-    resources: Resources, account: Account, request: TaskCollectionRequest
+    openml: OpenMLClient, account: Account, request: TaskCollectionRequest
 ) -> CollectionResponse:
     """Make a collection of tasks."""
-    return await _upload(resources, account, "task", request, request.taskids, warnings=[])
+    return await _upload(openml, account, "task", request, request.taskids, warnings=[])
 
 
 async def upload_runs(
-    resources: Resources, account: Account, request: RunCollectionRequest
+    openml: OpenMLClient, account: Account, request: RunCollectionRequest
 ) -> CollectionResponse:
     """Make a collection of runs."""
     warnings = [NO_SUITE] if request.benchmark else []
-    return await _upload(resources, account, "run", request, request.run_ids, warnings=warnings)
+    return await _upload(openml, account, "run", request, request.run_ids, warnings=warnings)
 
 
 async def _upload(
-    resources: Resources,
+    openml: OpenMLClient,
     account: Account,
     kind: EntityKind,
     request: Collection,
@@ -80,10 +79,10 @@ async def _upload(
     repairs = Repairs()
     texts = validated(Texts, request.model_dump(), repairs if request.repair else None)
     draft = _draft(account, kind, texts, request.alias, ids)
-    study_id = await _make(resources, account, draft)
+    study_id = await _make(openml, account, draft)
     return CollectionResponse(
         id=study_id,
-        url=resources.openml.study_url(study_id),
+        url=openml.study_url(study_id),
         alias=draft.alias,
         warnings=warnings,
         repairs=[RepairResponse.model_validate(made) for made in repairs.records()],
@@ -99,14 +98,14 @@ def _draft(account: Account, kind: EntityKind, texts: Texts, alias: str | None, 
     return StudyDraft(kind, alias, name, description, ids)
 
 
-async def _make(resources: Resources, account: Account, draft: StudyDraft) -> int:
+async def _make(openml: OpenMLClient, account: Account, draft: StudyDraft) -> int:
     """Send the collection and return its number; where it is there already, or the answer is lost, look by its alias.
 
     Raises:
         AliasTakenError: another collection has the alias.
         ValidationFailedError: some ids are unknown.
     """
-    openml, api_key = resources.openml, require_key(account.api_key)
+    api_key = require_key(account.api_key)
     with translated_errors():
         try:
             study_id = await _send(openml, api_key, draft)

@@ -13,7 +13,7 @@ from app.core.errors import (
 )
 from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
 from app.core.limits import Hit
-from app.deps import ResourcesDep, UploaderDep
+from app.deps import DatabaseDep, OpenMLDep, ResourcesDep, UploaderDep
 from app.tasks import service
 from app.tasks.schemas import TaskResponse, TaskStatusResponse, TaskWaitsResponse, UploadTaskRequest
 
@@ -39,7 +39,7 @@ async def upload_task(
 ) -> TaskResponse | TaskWaitsResponse:
     """Make a task of a dataset on OpenML. An equal one that exists is answered with its number."""
     await resources.limits.hit(Hit("openml-account", str(uploader.id)))
-    made = await service.upload(resources, uploader, body)
+    made = await service.upload(resources.database, resources.openml, resources.checks, uploader, body)
     if isinstance(made, TaskResponse):
         return made
     response.status_code = HTTP_202_ACCEPTED
@@ -48,7 +48,7 @@ async def upload_task(
 
 @router.get("/upload-task/{request_id}", responses=declare(UnauthorizedError, NotFoundError))
 async def get_task_status(
-    request_id: str, uploader: UploaderDep, resources: ResourcesDep
+    request_id: str, uploader: UploaderDep, database: DatabaseDep, openml: OpenMLDep
 ) -> TaskStatusResponse:
     """Return what became of a task that had to wait."""
-    return await service.get_status(resources, uploader, request_id)
+    return await service.get_status(database.reader, openml, uploader, request_id)

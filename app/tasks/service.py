@@ -17,16 +17,17 @@ from app.core.errors import (
     ValidationFailedError,
     problem_from_record,
 )
+from app.core.executors import BoundedExecutor
 from app.core.suggestions import suggest
 from app.db import task_requests
-from app.db.engine import notify_after_commit
+from app.db.engine import Database, notify_after_commit
+from app.db.reader import Reader
 from app.db.users import Account
 from app.events.notifications import TASKS
 from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, TaskExistsError
 from app.openml.problems import require_key, translated_errors
 from app.openml.records import Feature
-from app.resources import Resources
 from app.tasks.schemas import TaskResponse, TaskStatusResponse, UploadTaskRequest
 from app.tasks.types import COLUMN_EXTRAS, EXTRAS, TYPES, TaskKind, TaskType, supervised
 
@@ -56,19 +57,30 @@ class TaskDraft:
     inputs: dict[str, str]
 
 
-async def upload(resources: Resources, account: Account, request: UploadTaskRequest) -> TaskResponse | str:
+async def upload(
+    database: Database,
+    openml: OpenMLClient,
+    checks: BoundedExecutor,
+    account: Account,
+    request: UploadTaskRequest,
+) -> TaskResponse | str:
     """Make the task, or, where it may wait and has to, return the number under which it does."""
     try:
-        return await make_task(resources, request, user_id=account.id, api_key=account.api_key)
+        return await make_task(openml, checks, request, user_id=account.id, api_key=account.api_key)
     except DatasetNotActiveError as error:
         if not request.when_active or error.members.get("status_there") == "deactivated":
             raise
-    await _check_early(resources, request, user_id=account.id)
-    return await _let_wait(resources, account, request)
+    await _check_early(openml, checks, request, user_id=account.id)
+    return await _let_wait(database, account, request)
 
 
 async def make_task(
-    resources: Resources, request: UploadTaskRequest, *, user_id: int, api_key: str | None
+    openml: OpenMLClient,
+    checks: BoundedExecutor,
+    request: UploadTaskRequest,
+    *,
+    user_id: int,
+    api_key: str | None,
 ) -> TaskResponse:
     """Check the request against what the server has, and make the task.
 
@@ -76,9 +88,9 @@ async def make_task(
         DatasetNotActiveError: OpenML has not processed the dataset, or it was deactivated.
         ValidationFailedError: a field does not fit the dataset or the server's lists.
     """
-    openml, api_key = resources.openml, require_key(api_key)
+    api_key = require_key(api_key)
     with translated_errors(_KNOWN):
-        draft = await _draft(resources, request, user_id=user_id, api_key=api_key)
+        draft = await _draft(openml, checks, request, user_id=user_id, api_key=api_key)
         try:
             task_id = await _send(openml, api_key, draft)
         except TaskExistsError as error:
@@ -87,15 +99,15 @@ async def make_task(
     return TaskResponse(msg="task uploaded", id=task_id, url=openml.task_url(task_id))
 
 
-async def _let_wait(resources: Resources, account: Account, request: UploadTaskRequest) -> str:
+async def _let_wait(database: Database, account: Account, request: UploadTaskRequest) -> str:
     """Write down that the task is to be made later, and return the number of that; the same for the same task.
 
     Raises:
         TooManyRequestsError: too many tasks wait already.
     """
     request_id = _request_id(account.id, request)
-    now = resources.database.now()
-    async with resources.database.session() as session:
+    now = database.now()
+    async with database.session() as session:
         if await task_requests.count_waiting(session, account.id) >= MOST_WAITING:
             raise TooManyRequestsError(retry_after_seconds=3600)
         await task_requests.add_request(
@@ -110,13 +122,15 @@ async def _let_wait(resources: Resources, account: Account, request: UploadTaskR
     return request_id
 
 
-async def get_status(resources: Resources, account: Account, request_id: str) -> TaskStatusResponse:
+async def get_status(
+    reader: Reader, openml: OpenMLClient, account: Account, request_id: str
+) -> TaskStatusResponse:
     """Return what became of a task that had to wait.
 
     Raises:
         NotFoundError: the account has no such request.
     """
-    found = await task_requests.get_status(resources.database.reader, request_id)
+    found = await task_requests.get_status(reader, request_id)
     if found is None or found.user_id != account.id:
         raise NotFoundError("No task of yours waits under this number.")
     problem = problem_from_record(found.error) if found.error else None
@@ -125,7 +139,7 @@ async def get_status(resources: Resources, account: Account, request_id: str) ->
             "state": found.state,
             "dataset_id": found.dataset_id,
             "id": found.task_id,
-            "url": resources.openml.task_url(found.task_id) if found.task_id else None,
+            "url": openml.task_url(found.task_id) if found.task_id else None,
             "problem": problem.document() if problem else None,
         }
     )
@@ -161,17 +175,16 @@ async def _look(openml: OpenMLClient, draft: TaskDraft) -> int | None:
 
 
 async def _draft(
-    resources: Resources, request: UploadTaskRequest, *, user_id: int, api_key: str
+    openml: OpenMLClient, checks: BoundedExecutor, request: UploadTaskRequest, *, user_id: int, api_key: str
 ) -> TaskDraft:
-    openml = resources.openml
-    await _require_measure(resources, request, user_id=user_id)
+    await _require_measure(openml, checks, request, user_id=user_id)
     await _require_active(openml, api_key, request.dataset_id)
     features = await openml.list_features(request.dataset_id, api_key=api_key)
     kind = _kind(request, features)
     task_type = TYPES[kind]
     errors = [
         *_input_errors(request, kind, task_type),
-        *await resources.checks.run_for(user_id, _column_errors, request, task_type, features),
+        *await checks.run_for(user_id, _column_errors, request, task_type, features),
     ]
     if errors:
         raise ValidationFailedError.for_fields(errors)
@@ -188,24 +201,28 @@ async def _draft(
     return TaskDraft(task_type.type_id, inputs)
 
 
-async def _check_early(resources: Resources, request: UploadTaskRequest, *, user_id: int) -> None:
+async def _check_early(
+    openml: OpenMLClient, checks: BoundedExecutor, request: UploadTaskRequest, *, user_id: int
+) -> None:
     """Check what can be checked while the dataset's columns are not known.
 
     Raises:
         ValidationFailedError: a field does not fit the type or the server's lists.
     """
     with translated_errors(_KNOWN):
-        await _require_measure(resources, request, user_id=user_id)
+        await _require_measure(openml, checks, request, user_id=user_id)
         if request.task_type is TaskKind.SUPERVISED:
             return
         task_type = TYPES[request.task_type]
         errors = list(_input_errors(request, request.task_type, task_type))
         if errors:
             raise ValidationFailedError.for_fields(errors)
-        await _procedure(resources.openml, request, request.task_type, task_type)
+        await _procedure(openml, request, request.task_type, task_type)
 
 
-async def _require_measure(resources: Resources, request: UploadTaskRequest, *, user_id: int) -> None:
+async def _require_measure(
+    openml: OpenMLClient, checks: BoundedExecutor, request: UploadTaskRequest, *, user_id: int
+) -> None:
     """Check the measure against the server's list.
 
     Raises:
@@ -214,9 +231,9 @@ async def _require_measure(resources: Resources, request: UploadTaskRequest, *, 
     measure = request.evaluation_measure
     if measure is None:
         return
-    measures = await resources.openml.list_measures()
+    measures = await openml.list_measures()
     if measure not in measures:
-        similar = await resources.checks.run_for(user_id, _similar, measure, measures)
+        similar = await checks.run_for(user_id, _similar, measure, measures)
         raise _field_error("evaluation_measure", f"OpenML has no measure {measure!r}.{similar}")
 
 

@@ -15,10 +15,12 @@ from app.core.errors import (
     ProblemError,
     UnauthorizedError,
 )
+from app.core.executors import BoundedExecutor
 from app.core.openml_shapes import is_api_key
 from app.db import task_requests, uploads
+from app.db.engine import Database
 from app.db.task_requests import TO_MAKE, TaskRequestRow
-from app.resources import Resources
+from app.openml.client import OpenMLClient
 from app.tasks import service
 from app.tasks.schemas import UploadTaskRequest
 from app.worker.leases import Lease, LeaseLostError
@@ -34,16 +36,18 @@ PATIENCE = timedelta(days=30)
 """How long a dataset may stay in preparation, or OpenML away."""
 
 
-async def make_one(resources: Resources, *, owner: str) -> bool:
+async def make_one(
+    database: Database, openml: OpenMLClient, checks: BoundedExecutor, *, owner: str, lease_seconds: float
+) -> bool:
     """Try to make the next task that is due; False if there is none."""
-    length = timedelta(seconds=resources.settings.lease_seconds)
-    now = resources.database.now()
-    request = await task_requests.claim_request(resources.database, owner=owner, now=now, lease=length)
+    length = timedelta(seconds=lease_seconds)
+    now = database.now()
+    request = await task_requests.claim_request(database, owner=owner, now=now, lease=length)
     if request is None:
         return False
-    lease = Lease(resources.database, TO_MAKE, request.id, owner, length, until=now + length)
+    lease = Lease(database, TO_MAKE, request.id, owner, length, until=now + length)
     try:
-        await lease.hold(_try(resources, request, lease), grace_seconds=GRACE_SECONDS)
+        await lease.hold(_try(openml, checks, request, lease), grace_seconds=GRACE_SECONDS)
     except LeaseLostError:
         log.warning("task taken over by another worker", request=request.id)
     except asyncio.CancelledError:
@@ -52,11 +56,11 @@ async def make_one(resources: Resources, *, owner: str) -> bool:
     return True
 
 
-async def _try(resources: Resources, request: TaskRequestRow, lease: Lease) -> None:
+async def _try(openml: OpenMLClient, checks: BoundedExecutor, request: TaskRequestRow, lease: Lease) -> None:
     try:
-        task_id = await _make(resources, request)
+        task_id = await _make(lease.database, openml, checks, request)
     except (DatasetNotActiveError, OpenMLAnswerBrokenError, OpenMLUnreachableError) as problem:
-        now = resources.database.now()
+        now = lease.database.now()
         if problem.members.get("status_there") == "deactivated" or now - request.created_at > PATIENCE:
             await _end(request, lease, problem=problem)
         else:
@@ -76,16 +80,18 @@ async def _try(resources: Resources, request: TaskRequestRow, lease: Lease) -> N
         await _end(request, lease, task_id=task_id)
 
 
-async def _make(resources: Resources, request: TaskRequestRow) -> int:
+async def _make(
+    database: Database, openml: OpenMLClient, checks: BoundedExecutor, request: TaskRequestRow
+) -> int:
     # The key that the account has now: it may have been replaced since.
-    async with resources.database.session() as session:
+    async with database.session() as session:
         account = await uploads.get_owner(session, request.user_id)
     if account is None or not account.active:
         raise UnauthorizedError("The account was closed before the task was made")
     if account.api_key is None or not is_api_key(account.api_key):
         raise ApiKeyMissingError
     wanted = UploadTaskRequest.model_validate(request.request)
-    made = await service.make_task(resources, wanted, user_id=request.user_id, api_key=account.api_key)
+    made = await service.make_task(openml, checks, wanted, user_id=request.user_id, api_key=account.api_key)
     return made.id
 
 
