@@ -14,7 +14,7 @@ from app.uploads.conversion import Converter
 from app.uploads.janitor import clean_up
 from app.uploads.processing import watch_one
 from app.uploads.publishing import publish_one
-from app.worker.fair_scheduling import FairScheduler
+from app.worker.fair_scheduling import CONVERSIONS_PER_USER, FairScheduler
 from app.worker.heartbeat import new_worker_name
 from app.worker.host_semaphore import open_host_semaphore
 from app.worker.janitor import forget_the_past, purge_unconfirmed, remove_orphaned_pictures
@@ -45,7 +45,7 @@ async def run_worker(resources: Resources) -> None:
 
 def _loops(resources: Resources, converter: Converter) -> list[Loop]:
     settings, owner = resources.settings, new_worker_name()
-    scheduler = FairScheduler(per_user=settings.conversions_per_user)
+    scheduler = FairScheduler(per_user=CONVERSIONS_PER_USER)
     # Each has a name of its own: two conversions of one process must not share a lease.
     publishers = [f"{owner}/{number}" for number in range(settings.conversions_at_once)]
     # A topic belongs to one kind of loop: what a broker hands out wakes one of them, and it must be one that can do it.

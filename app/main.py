@@ -39,7 +39,7 @@ from app.core.http import install_problem_handlers
 from app.core.logging import configure_logging
 from app.core.middleware import BodyMiddleware, RequestMiddleware, UpgradeMiddleware
 from app.core.openapi import ApiDocument, DescribedApp
-from app.core.outflow import LeastRateMiddleware, WholeAnswersMiddleware
+from app.core.outflow import LEAST_RATE, STALL_SECONDS, LeastRateMiddleware, WholeAnswersMiddleware
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.supervisor import end_with_parent
 from app.jobs import run_worker
@@ -132,8 +132,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     stack = UploadsMiddleware(numbered, largest_bytes=settings.upload_max_bytes)
     rated = LeastRateMiddleware(
         BuildMiddleware(WholeAnswersMiddleware(stack, trusted_proxies=settings.trusted_proxies)),
-        least_rate=settings.download_least_rate,
-        window_seconds=settings.download_stall_seconds,
+        least_rate=LEAST_RATE,
+        window_seconds=STALL_SECONDS,
     )
     application.middleware_stack = UpgradeMiddleware(rated)
     start_collecting()

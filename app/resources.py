@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from limits.aio.storage import RedisStorage
@@ -22,7 +21,7 @@ from app.core.probes import Probes
 from app.core.settings import Settings, SettingsError, missing_extra
 from app.core.system import allow_many_files
 from app.core.tasks import in_background
-from app.core.tokens import TokenSigner
+from app.core.tokens import ACCESS_TOKEN_LIFETIME, TokenSigner
 from app.core.vitals import Vitals
 from app.db import logins
 from app.db.engine import Database
@@ -31,13 +30,14 @@ from app.db.receivers import Receivers
 from app.db.revisions import require_current
 from app.db.watched import WatchedUploads
 from app.events.notifications import Notifications
-from app.imaging import PictureRedrawer
+from app.imaging import MAX_PIXELS, PictureRedrawer
 from app.mail.messages import MessageBuilder, create_messages
 from app.mail.transport import MailTransport, create_transport
 from app.openml.client import OpenMLClient, open_client
 from app.storage.local import LocalStorage
 from app.storage.parts import UploadStorage
 from app.storage.pictures import LocalPictures, PictureStorage
+from app.tabular import UPLOAD_LIMITS
 
 if TYPE_CHECKING:
     from redis.asyncio import ConnectionPool
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from app.events.queue import WorkBroker
 
 HASHES_SAMPLED = 64
-WATCHERS_PER_USER = 50
+WATCHERS_AT_ONCE, WATCHERS_PER_USER = 1000, 50
 FILE_THREADS = 16
 """Behind `asyncio.to_thread`, which is for files: they wait for the disk, and compute nothing (tests/rules)."""
 CHECKS_AT_ONCE, CHECKS_QUEUE, CHECKS_PER_USER = 2, 200, 20
@@ -109,7 +109,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         if not database.is_sqlite:
             await stack.enter_async_context(in_background(database.keep_time()))
         await asyncio.to_thread(warm_up)
-        passwords = PasswordHasher(threads=settings.password_hash_threads, queue=settings.password_hash_queue)
+        passwords = PasswordHasher()
         stack.callback(passwords.close)
         async with database.session() as session:
             passwords.learn(await logins.sample_password_hashes(session, HASHES_SAMPLED))
@@ -124,7 +124,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             open_client(
                 settings.openml_url,
                 timeout_seconds=settings.openml_timeout_seconds,
-                max_columns=settings.max_columns,
+                max_columns=UPLOAD_LIMITS.max_columns,
                 way_out=settings.way_out,
             )
         )
@@ -137,7 +137,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             passwords=passwords,
             tokens=TokenSigner(
                 settings.token_secret,
-                lifetime=timedelta(minutes=settings.access_token_minutes),
+                lifetime=ACCESS_TOKEN_LIFETIME,
                 now=database.now,
             ),
             denylist=denylist,
@@ -151,12 +151,10 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             receives=ConcurrencyLimit(total=settings.receives_at_once, per_user=settings.receives_per_user),
             receivers=receivers,
             active_writers=ActiveWriters(),
-            watchers=ConcurrencyLimit(total=settings.watchers_at_once, per_user=WATCHERS_PER_USER),
+            watchers=ConcurrencyLimit(total=WATCHERS_AT_ONCE, per_user=WATCHERS_PER_USER),
             watched=watched,
             pictures=pictures,
-            redrawer=PictureRedrawer(
-                max_pixels=settings.picture_max_pixels, at_once=settings.pictures_at_once
-            ),
+            redrawer=PictureRedrawer(max_pixels=MAX_PIXELS),
             messages=create_messages(settings),
             mail=create_transport(settings),
             vitals=Vitals(),

@@ -126,7 +126,6 @@ class Arrangement:
             "LEASE_SECONDS": "3",
             "RECONCILE_SECONDS": "2",
             "UPLOAD_STALL_SECONDS": "5",
-            "UPLOAD_KEEP_HOURS": "1",
             "DISK_RESERVE_BYTES": "0",
             "OPENML_TIMEOUT_SECONDS": "5",
             "RATE_LIMITS": "",

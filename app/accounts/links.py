@@ -24,6 +24,10 @@ class LinkPurpose(StrEnum):
     RESET_PASSWORD = "reset-password"  # noqa: S105 - a purpose
 
 
+RESET_MINUTES = 60
+"""Of a link that resets a password: as OWASP has it, no longer than somebody takes to read their mail."""
+CONFIRMATION_HOURS = 48
+"""Of a link that confirms an address: over a night, and a day without mail."""
 PAGES = {
     LinkPurpose.CONFIRM: "confirm-page",
     LinkPurpose.CHANGE_EMAIL: "confirm-page",
@@ -32,11 +36,11 @@ PAGES = {
 """The pages of the SPA that links open; ours have the same addresses."""
 
 
-def lifetime(purpose: LinkPurpose, settings: Settings) -> timedelta:
+def lifetime(purpose: LinkPurpose) -> timedelta:
     """Return how long a link of this purpose works."""
     if purpose is LinkPurpose.RESET_PASSWORD:
-        return timedelta(minutes=settings.reset_minutes)
-    return timedelta(hours=settings.confirmation_hours)
+        return timedelta(minutes=RESET_MINUTES)
+    return timedelta(hours=CONFIRMATION_HOURS)
 
 
 async def create_link(
@@ -54,7 +58,7 @@ async def create_link(
         purpose=purpose,
         email=email,
         now=now,
-        expires_at=now + lifetime(purpose, settings),
+        expires_at=now + lifetime(purpose),
     )
     return f"{settings.site_url}/auth/{PAGES[purpose]}/?{urlencode({'token': token})}"
 

@@ -39,7 +39,7 @@ async def request(
 async def send_confirmation(session: AsyncSession, settings: Settings, *, user_id: int, email: str) -> None:
     """Queue the mail with a new confirmation link."""
     link = await links.create_link(session, settings, user_id=user_id, purpose=LinkPurpose.CONFIRM)
-    await queue_mail(session, MailKind.CONFIRM_EMAIL, email, link=link, hours=settings.confirmation_hours)
+    await queue_mail(session, MailKind.CONFIRM_EMAIL, email, link=link, hours=links.CONFIRMATION_HOURS)
 
 
 async def find_addressees(session: AsyncSession, kind: MailRequest, address: str) -> list[Addressee]:
@@ -69,7 +69,7 @@ async def answer(
             MailKind.RESET_PASSWORD,
             found.email,
             link=link,
-            minutes=settings.reset_minutes,
+            minutes=links.RESET_MINUTES,
             account=account,
         )
     elif kind is MailRequest.CONFIRMATION:
@@ -85,7 +85,7 @@ async def offer_address(session: AsyncSession, settings: Settings, *, user_id: i
     link = await links.create_link(
         session, settings, user_id=user_id, purpose=LinkPurpose.CHANGE_EMAIL, email=email
     )
-    await queue_mail(session, MailKind.CONFIRM_NEW_EMAIL, email, link=link, hours=settings.confirmation_hours)
+    await queue_mail(session, MailKind.CONFIRM_NEW_EMAIL, email, link=link, hours=links.CONFIRMATION_HOURS)
 
 
 async def _was_closed(session: AsyncSession, found: Addressee) -> bool:

@@ -70,7 +70,6 @@ def _command(settings: Settings, listener: socket.socket) -> list[str]:
         "fd": listener.fileno(),
         "base-url": _with_port_of(listener, settings).sandbox_url,
         "data-dir": settings.data_dir / "sandbox",
-        "processing-seconds": settings.sandbox_processing_seconds,
         "accounts": ACCOUNTS,
         "log-level": settings.log_level,
     }

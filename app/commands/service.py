@@ -11,6 +11,7 @@ from app.commands.greeting import greet_when_ready
 from app.commands.sandbox import sandbox_beside
 from app.core.logging import configure_logging
 from app.core.reference import as_env_example, as_markdown
+from app.core.removed_settings import warn_of_removed_settings
 from app.core.serving import listening, run
 from app.core.settings import Settings, load_settings
 from app.core.supervisor import Supervisor
@@ -42,6 +43,7 @@ def serve(workers: int) -> None:
     settings = load_settings()
     create_messages(settings)
     configure_logging(settings)
+    warn_of_removed_settings()
     with listening(settings.host, settings.port, port_setting="PORT") as listener:
         asyncio.run(_with_database(settings, bring_up_to_date=False))
         asyncio.run(look_at_servers(settings))
@@ -64,6 +66,7 @@ def dev() -> None:
         if settings.uses_sandbox:
             settings = stack.enter_context(sandbox_beside(settings))
         configure_logging(settings)
+        warn_of_removed_settings()
         asyncio.run(_with_database(settings, bring_up_to_date=True))
         asyncio.run(look_at_servers(settings))
         run(create_app(settings), listener, announce=partial(greet_when_ready, settings))

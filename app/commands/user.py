@@ -148,9 +148,7 @@ async def _create(email: str, first_name: str, last_name: str) -> int:
         link = await links.create_link(
             session, resources.settings, user_id=user_id, purpose=LinkPurpose.RESET_PASSWORD
         )
-        await queue_mail(
-            session, MailKind.RESET_PASSWORD, email, link=link, minutes=resources.settings.reset_minutes
-        )
+        await queue_mail(session, MailKind.RESET_PASSWORD, email, link=link, minutes=links.RESET_MINUTES)
     return user_id
 
 

@@ -13,6 +13,7 @@ import structlog
 
 from app.core.errors import DatabaseUnavailableError
 from app.core.logging import configure_logging
+from app.core.removed_settings import warn_of_removed_settings
 from app.core.settings import Settings, load_settings
 from app.db.engine import Database
 from app.db.revisions import MigrationError, require_current
@@ -37,6 +38,7 @@ def worker(*, check: bool) -> None:
         click.echo(sentence, err=not works)
         raise click.exceptions.Exit(0 if works else 1)
     configure_logging(settings)
+    warn_of_removed_settings()
     asyncio.run(look_at_servers(settings))
     asyncio.run(_until_signalled(_work(settings)))
 

@@ -22,6 +22,10 @@ from app.core.http import problem_response
 from app.core.shares import Place, Shares, ShareUsedUpError
 
 log = structlog.get_logger(__name__)
+LEAST_RATE = 8192
+"""Bytes a second that a reader has to take: a tenth of a slow telephone line."""
+STALL_SECONDS = 30.0
+"""How long a reader may take nothing at all."""
 PIECE_BYTES = 1 << 16
 """Handed to the server at once. It waits for the reader between pieces only, and keeps a copy of what is not sent."""
 LARGE_BYTES = 1 << 18

@@ -1,12 +1,14 @@
 """The settings as documents: a page of the docs and an example file, both made from the settings themselves."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from pydantic import SecretStr
 from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings
 
-from app.core.settings import Settings
+from app.core.removed_settings import REMOVED
+from app.core.setting_groups import EverybodysSettings, LargerSitesSettings, RareSettings
 
 INTRODUCTION = """# Configuration
 
@@ -16,9 +18,24 @@ had and that still mean something are honoured, and an address with a synchronou
 `mysql+pymysql://`, `sqlite:///`) is taken as its asynchronous one. Names that are not listed here are ignored.
 
 This page is made from the settings: `make docs`.
-
+"""
+GROUPS: Mapping[str, type[BaseSettings]] = {
+    "Everybody": EverybodysSettings,
+    "Larger sites": LargerSitesSettings,
+    "Rarely": RareSettings,
+}
+"""Who needs the settings of each class of `app.core.setting_groups`."""
+HEAD = """
 | Name | Default | Meaning |
 |---|---|---|
+"""
+NO_SETTINGS = """
+## No settings any more
+
+Whoever still sets one of these is told so by a line when the service starts.
+
+| Name | What holds |
+|---|---|
 """
 
 EXAMPLE = """# Every setting with its default, to be copied to .env. See docs/configuration.md; made by `make docs`.
@@ -27,18 +44,28 @@ EXAMPLE = """# Every setting with its default, to be copied to .env. See docs/co
 
 def as_markdown() -> str:
     """Return docs/configuration.md."""
-    rows = (f"| `{name}` | {_default(field)} | {_sentence(field)} |" for name, field in _fields())
-    return INTRODUCTION + "\n".join(rows) + "\n"
+    tables = (f"\n## {title}\n{HEAD}{_rows(group)}" for title, group in GROUPS.items())
+    removed = (f"| `{name}` | {holds} |\n" for name, holds in REMOVED.items())
+    return INTRODUCTION + "".join(tables) + NO_SETTINGS + "".join(removed)
 
 
 def as_env_example() -> str:
     """Return .env.example."""
-    parts = (f"\n# {field.description}\n#{name}={_value(field)}" for name, field in _fields())
-    return EXAMPLE + "\n".join(parts) + "\n"
+    parts = (
+        f"\n# --- {title}\n"
+        + "".join(f"\n# {field.description}\n#{name}={_value(field)}\n" for name, field in _fields(group))
+        for title, group in GROUPS.items()
+    )
+    return EXAMPLE + "".join(parts)
 
 
-def _fields() -> Iterator[tuple[str, FieldInfo]]:
-    for name, field in Settings.model_fields.items():
+def _rows(group: type[BaseSettings]) -> str:
+    rows = (f"| `{name}` | {_default(field)} | {_sentence(field)} |\n" for name, field in _fields(group))
+    return "".join(rows)
+
+
+def _fields(group: type[BaseSettings]) -> Iterator[tuple[str, FieldInfo]]:
+    for name, field in group.model_fields.items():
         yield name.upper(), field
 
 

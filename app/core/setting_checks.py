@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from app.core.mailboxes import HOST
 
+MINIMUM_SECRET_BYTES = 32
 MOST = 2**53
 """Larger numbers fit neither the database nor the limits of the system."""
 TEN_YEARS_OF_SECONDS = 10 * 365 * 86_400

@@ -16,6 +16,8 @@ TOKEN_TYPE = "at+jwt"  # noqa: S105 - RFC 9068's media type, not a secret
 AUDIENCE = "openml-web"
 ISSUER = "openml-web"
 CACHED_AT_MOST = 4096
+ACCESS_TOKEN_LIFETIME = timedelta(hours=2)
+"""Long enough for a form that somebody fills in; a session that ended is refused before that."""
 LEEWAY = timedelta(seconds=60)
 """How far in the future a token may have been issued. All processes take the time from the database's clock, which each
 knows to some milliseconds; what is left are looks at a busy database, and a database that was replaced by another."""

@@ -11,6 +11,7 @@ from app.db.revisions import MigrationError, require_not_behind
 from app.db.worker_heartbeats import describe_absence, find_working, get_recent
 from app.resources import Resources
 from app.storage.local import require_writable
+from app.worker.fair_scheduling import CONVERSIONS_PER_USER
 
 
 class CheckName(StrEnum):
@@ -62,7 +63,7 @@ async def _check_worker(resources: Resources) -> str | None:
 
 async def _check_queues(resources: Resources) -> str | None:
     settings, database = resources.settings, resources.database
-    waiting = await find_overdue(database.reader, database.now(), per_user=settings.conversions_per_user)
+    waiting = await find_overdue(database.reader, database.now(), per_user=CONVERSIONS_PER_USER)
     late = [each for each in waiting if each.seconds > settings.ready_queue_seconds]
     if not late:
         return None

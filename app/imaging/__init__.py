@@ -4,6 +4,6 @@ Pure: standard library and Pillow only, and no input but the open file it is giv
 `app.imaging.redraw`, which only the child process needs.
 """
 
-from app.imaging.process import PictureRedrawer, Redrawn
+from app.imaging.process import MAX_PIXELS, PictureRedrawer, Redrawn
 
-__all__ = ["PictureRedrawer", "Redrawn"]
+__all__ = ["MAX_PIXELS", "PictureRedrawer", "Redrawn"]

@@ -12,6 +12,8 @@ from app.core.child import ChildEndedError, ChildRefusedError
 from app.core.child_limits import MIB, ProcessLimits
 from app.core.errors import PictureRefusedError, TooBusyError
 
+MAX_PIXELS = 52_000_000
+"""Width times height of a picture that is decoded: what telephones take. Each may need 17 bytes of memory."""
 _COMMAND = (sys.executable, "-m", "app.imaging")
 # 512 by 512 pixels of noise with alpha are one mebibyte; as base64, a third more.
 _MAX_LINE_BYTES = 2 * MIB

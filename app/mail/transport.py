@@ -26,6 +26,8 @@ ACCEPTANCE_FACTOR = 20
 """How much longer than for other replies to wait for the one to the mail itself: whoever gives up a server that is
 still looking at the mail sends it twice. With the default of `SMTP_TIMEOUT_SECONDS` it is the ten minutes of RFC 5321,
 4.5.3.2.6."""
+TIMEOUT_SECONDS = 30.0
+"""Longest wait for a reply: mail servers that look strangers up take some seconds for each."""
 QUIT_SECONDS = 2.0
 
 
@@ -95,14 +97,14 @@ class SmtpTransport:
             use_tls=settings.smtp_use_tls and settings.smtp_port == SMTPS_PORT,
             start_tls=settings.smtp_use_tls and settings.smtp_port != SMTPS_PORT,
             tls_context=self._certificates,
-            timeout=settings.smtp_timeout_seconds,
+            timeout=TIMEOUT_SECONDS,
         )
         try:
             await session.connect(**await self._line())
             await session.send_message(message, sender=settings.sender.address)
             with suppress(aiosmtplib.SMTPException, OSError):
                 # The mail is out; the farewell is a courtesy that nobody waits for.
-                await session.quit(timeout=min(QUIT_SECONDS, settings.smtp_timeout_seconds))
+                await session.quit(timeout=min(QUIT_SECONDS, TIMEOUT_SECONDS))
         except aiosmtplib.SMTPRecipientsRefused as error:
             refused = error.recipients[0]
             raise DeliveryError(_reply(refused), permanent=_is_the_mails(refused)) from error
@@ -123,9 +125,10 @@ class SmtpTransport:
         settings = self._settings
         if self._proxy is None:
             return {"port": settings.smtp_port}
-        seconds = settings.smtp_timeout_seconds
         return {
-            "sock": await open_tunnel(self._proxy, settings.smtp_server, settings.smtp_port, seconds=seconds)
+            "sock": await open_tunnel(
+                self._proxy, settings.smtp_server, settings.smtp_port, seconds=TIMEOUT_SECONDS
+            )
         }
 
 

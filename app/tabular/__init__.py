@@ -9,6 +9,7 @@ from app.core.child_limits import ProcessLimits
 from app.tabular.profile.report import ProfilePage, read_profile
 from app.tabular.readers.formats import SUFFIXES, FileFormat, format_of
 from app.tabular.types import (
+    UPLOAD_LIMITS,
     Column,
     Conversion,
     ConversionRequest,
@@ -21,6 +22,7 @@ from app.tabular.types import (
 
 __all__ = [
     "SUFFIXES",
+    "UPLOAD_LIMITS",
     "Column",
     "Conversion",
     "ConversionRequest",

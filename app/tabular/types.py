@@ -89,6 +89,12 @@ class Limits:
     min_free_bytes: int = 0
 
 
+UPLOAD_LIMITS = Limits(
+    max_columns=50_000, max_labels=100_000, max_cell_bytes=1_000_000, max_unpacked_bytes=100_000_000_000
+)
+"""Of tables that are published: beyond what OpenML has, and within what a conversion's memory bears."""
+
+
 @dataclass(frozen=True, slots=True)
 class ConversionRequest:
     """One file to convert.

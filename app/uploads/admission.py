@@ -23,6 +23,8 @@ from app.db import upload_queues, upload_room, users
 from app.db.uploads import Upload
 from app.resources import Resources
 
+WAITING_AT_MOST = 20_000
+"""Uploads in the queue of all workers: days of work."""
 QUEUE_RETRY_SECONDS = 60
 STEP_BYTES = 1 << 24
 """Room that is reserved at once for a file whose length nobody announced; less at its beginning."""
@@ -66,7 +68,7 @@ async def require_room(
             retry_after_seconds=QUEUE_RETRY_SECONDS,
         )
     _quota_left(settings, usage.bytes, size or 0)
-    await require_place_in_queue(session, settings)
+    await require_place_in_queue(session)
     await _disk_left(session, resources, size or 0)
 
 
@@ -176,11 +178,11 @@ async def _disk_left(session: AsyncSession, resources: Resources, wanted_bytes: 
     return left
 
 
-async def require_place_in_queue(session: AsyncSession, settings: Settings) -> None:
+async def require_place_in_queue(session: AsyncSession) -> None:
     """Refuse an upload while too many wait for a worker.
 
     Raises:
         TooBusyError: as it says.
     """
-    if await upload_queues.get_queue_length(session) >= settings.uploads_waiting:
+    if await upload_queues.get_queue_length(session) >= WAITING_AT_MOST:
         raise TooBusyError(retry_after_seconds=QUEUE_RETRY_SECONDS)

@@ -39,6 +39,8 @@ from app.uploads.admission import Reservation, require_room_for_length
 
 log = structlog.get_logger(__name__)
 
+EXPIRE_HOURS = 72
+"""How long an upload may lie still, its bytes missing or nobody publishing it: over a long weekend."""
 RECORD_BYTES = 1 << 24
 RECORD_SECONDS = 15.0
 """Bytes that come are recorded after so many, or so long."""
@@ -380,4 +382,4 @@ class _Append:
 
 def expiry(resources: Resources) -> datetime:
     """Return when an upload is given up that nobody touches from now on."""
-    return resources.database.now() + timedelta(hours=resources.settings.upload_expire_hours)
+    return resources.database.now() + timedelta(hours=EXPIRE_HOURS)

@@ -51,7 +51,7 @@ async def join_parts(resources: Resources, *, user_id: int, creation: Creation) 
             _require_whole(part, gone=is_gone(part, new.created_at))
         if sum(part.total_bytes or 0 for part in parts) > resources.settings.upload_max_bytes:
             raise BodyTooLargeError.of_file(resources.settings.upload_max_bytes)
-        await require_place_in_queue(session, resources.settings)
+        await require_place_in_queue(session)
         await uploads.add_upload(session, new)
         return Created(await _join(session, new, parts), is_new=True)
 

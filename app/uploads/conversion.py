@@ -12,9 +12,9 @@ from app.core.errors import DatasetRefusedError, QuotaExceededError, StorageFull
 from app.db.uploads import Upload
 from app.resources import Resources
 from app.tabular import (
+    UPLOAD_LIMITS,
     Conversion,
     ConversionRequest,
-    Limits,
     ProcessLimits,
     Profile,
     Progress,
@@ -29,6 +29,8 @@ from app.worker.host_semaphore import HostSemaphore
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+CPU_SECONDS = 3600
+"""Of one conversion: the largest file takes a quarter of it."""
 
 NOT_THE_TABLES_FAULT = frozenset({"interrupted", "storage-failed"})
 """How a conversion can fail that may succeed the next time."""
@@ -115,7 +117,7 @@ class Converter:
 
     def _request(self, upload: Upload) -> ConversionRequest:
         """Return what the description asks of the conversion; a draft may lack a name."""
-        settings, storage = self._resources.settings, self._resources.storage
+        storage = self._resources.storage
         description = upload.description or {}
         kind = format_of(upload.file_name)
         if kind is None:
@@ -134,22 +136,17 @@ class Converter:
             row_id_attribute=description["row_id_attribute"],
             ignore_attributes=tuple(description["ignore_attribute"]),
             attributes={**classes, **description["attributes"]},
-            limits=Limits(
-                max_columns=settings.max_columns,
-                max_labels=settings.max_labels,
-                max_cell_bytes=settings.max_cell_bytes,
-                max_unpacked_bytes=settings.max_unpacked_bytes,
-            ),
+            limits=UPLOAD_LIMITS,
         )
 
     def _limits(self) -> ProcessLimits:
         settings = self._resources.settings
         return ProcessLimits(
             memory_bytes=settings.conversion_memory_bytes,
-            cpu_seconds=settings.conversion_cpu_seconds,
+            cpu_seconds=CPU_SECONDS,
             # Other processes want the processor, too.
-            wall_seconds=settings.conversion_cpu_seconds * 4,
-            file_bytes=settings.max_unpacked_bytes,
+            wall_seconds=CPU_SECONDS * 4,
+            file_bytes=UPLOAD_LIMITS.max_unpacked_bytes,
         )
 
 

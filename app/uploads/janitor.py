@@ -11,7 +11,9 @@ from app.db.engine import notify_after_commit
 from app.db.upload_states import CAN_RETRY, HOLDS_BYTES, Actor, UploadState
 from app.events.notifications import upload_topic
 from app.resources import Resources
+from app.uploads.append import EXPIRE_HOURS
 from app.uploads.interrupted import end_interrupted
+from app.uploads.leftovers import KEEP_HOURS
 
 log = structlog.get_logger(__name__)
 
@@ -38,8 +40,9 @@ async def end_interrupted_uploads(resources: Resources) -> None:
 async def end_expired_uploads(resources: Resources) -> None:
     """Give up uploads whose owner did not come back: bytes are missing, or nobody said "publish"."""
     now = resources.database.now()
-    hours = resources.settings.upload_expire_hours
-    problem = UploadGoneError(f"Nothing happened to this upload for {hours:g} hours; send the file again.")
+    problem = UploadGoneError(
+        f"Nothing happened to this upload for {EXPIRE_HOURS} hours; send the file again."
+    )
     async with resources.database.session() as session:
         expired = [
             upload_id
@@ -67,7 +70,7 @@ async def end_expired_uploads(resources: Resources) -> None:
 async def remove_orphaned_bytes(resources: Resources) -> None:
     """Remove the bytes of uploads that are published, ended long enough ago, or unknown."""
     found = await resources.storage.upload_ids()
-    keep_until = resources.database.now() - timedelta(hours=resources.settings.upload_keep_hours)
+    keep_until = resources.database.now() - timedelta(hours=KEEP_HOURS)
     for start in range(0, len(found), IDS_AT_ONCE):
         await _remove_orphaned(resources, found[start : start + IDS_AT_ONCE], keep_until)
 

@@ -9,6 +9,9 @@ from app.resources import Resources
 from app.storage.parts import Part
 from app.uploads.working_space import size_of
 
+KEEP_HOURS = 24
+"""How long the file of a failed upload is kept for another attempt, and counts for its owner."""
+
 
 async def get_parts(resources: Resources, upload_id: str) -> Sequence[Part]:
     """Return the parts of the upload's file."""

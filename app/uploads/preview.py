@@ -8,7 +8,7 @@ from app.core.errors import ERRORS_SHOWN, UploadGoneError, UploadStateError, Val
 from app.db.upload_states import BEFORE_PREVIEW, CHECKED_AT_ONCE, WITHOUT_PREVIEW, UploadState
 from app.db.uploads import Upload
 from app.resources import Resources
-from app.tabular import ProfilePage, read_profile
+from app.tabular import UPLOAD_LIMITS, ProfilePage, read_profile
 from app.tabular.profile.overrides import OverrideViolation, override_violations
 from app.uploads.metadata import given
 from app.uploads.schemas import PreviewColumnResponse, PreviewResponse
@@ -107,7 +107,7 @@ async def require_possible_choices(resources: Resources, upload: Upload, changes
         types,
         roles,
         repair=changes.get("repair", (upload.description or {}).get("repair", True)),
-        max_labels=resources.settings.max_labels,
+        max_labels=UPLOAD_LIMITS.max_labels,
     )
     try:
         wrong = await resources.checks.run_for(upload.user_id, find)

@@ -34,7 +34,7 @@ from app.deps import ClientDep, ResourcesDep, SettingsDep, UploaderDep
 from app.openml.licences import LICENCES
 from app.openml.repairs import RepairResponse
 from app.resources import Resources
-from app.tabular import SUFFIXES
+from app.tabular import SUFFIXES, UPLOAD_LIMITS
 from app.uploads.admission import admit
 from app.uploads.creation import FormKey, find_by_form_key
 from app.uploads.described import FORM
@@ -72,10 +72,10 @@ async def get_limits(settings: SettingsDep) -> LimitsResponse:
     return LimitsResponse(
         suffixes=list(SUFFIXES),
         upload_bytes=settings.upload_max_bytes,
-        unpacked_bytes=settings.max_unpacked_bytes,
-        columns=settings.max_columns,
-        labels=settings.max_labels,
-        cell_bytes=settings.max_cell_bytes,
+        unpacked_bytes=UPLOAD_LIMITS.max_unpacked_bytes,
+        columns=UPLOAD_LIMITS.max_columns,
+        labels=UPLOAD_LIMITS.max_labels,
+        cell_bytes=UPLOAD_LIMITS.max_cell_bytes,
         unfinished_uploads=settings.uploads_per_user,
         unfinished_bytes=settings.upload_user_bytes,
     )

@@ -39,7 +39,15 @@ from app.deps import ClientDep, CountedUploaderDep, ResourcesDep, SessionDep, Se
 from app.resources import Resources
 from app.uploads import ietf, service, tus
 from app.uploads import status as upload_status
-from app.uploads.append import Chunk, append, has_all_bytes, is_gone, let_earlier_end, require_nothing
+from app.uploads.append import (
+    EXPIRE_HOURS,
+    Chunk,
+    append,
+    has_all_bytes,
+    is_gone,
+    let_earlier_end,
+    require_nothing,
+)
 from app.uploads.bodies import (
     HEADER_PROBLEMS,
     hanging_up,
@@ -108,7 +116,7 @@ def _declare(*kinds: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
 @router.options("/{upload_id}", status_code=status.HTTP_204_NO_CONTENT, include_in_schema=False)
 async def get_upload_options(settings: SettingsDep, response: Response) -> None:
     """Say which ways of sending a file in many requests there are, and how large it may be."""
-    lifetime = int(settings.upload_expire_hours * 3600)
+    lifetime = EXPIRE_HOURS * 3600
     response.headers.update(tus.greeting(settings.upload_max_bytes))
     response.headers.update(ietf.greeting(settings.upload_max_bytes, lifetime))
 

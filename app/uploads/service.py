@@ -19,6 +19,7 @@ from app.db.uploads import Upload
 from app.events.notifications import UPLOADS, upload_topic
 from app.resources import Resources
 from app.uploads.append import expiry
+from app.uploads.leftovers import KEEP_HOURS
 from app.uploads.metadata import MOST_WARNINGS, Judged, given, judge, merge
 from app.uploads.preview import require_possible_choices
 from app.uploads.release import release
@@ -205,7 +206,7 @@ async def retry_upload(
                 f"OpenML has this upload as dataset {upload.dataset_id} and could not process it; send the corrected "
                 "file as a new upload."
             )
-        kept = timedelta(hours=resources.settings.upload_keep_hours)
+        kept = timedelta(hours=KEEP_HOURS)
         if upload.sent_at is not None:
             await _look_again(session, upload, judged, now=now)
             return

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 from app.db.queue import Waiting
 
+CONVERSIONS_PER_USER = 2
+"""That all workers together do at once: who has a thousand files gets through while others are served."""
 CACHED_AT_MOST = 10_000
 
 

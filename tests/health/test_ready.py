@@ -18,6 +18,7 @@ from app.db.tables import outbox, task_requests, uploads
 from app.db.worker_heartbeats import Heartbeat
 from app.health.checks import CheckName
 from app.worker import janitor
+from app.worker.fair_scheduling import CONVERSIONS_PER_USER
 from tests.conftest import MakePerson, Running, running
 from tests.health.conftest import until, wrong_with
 from tests.s3_server import S3Server, find_weed, start_server
@@ -171,8 +172,7 @@ async def test_queue_when_its_oldest_row_is_due_for_too_long_then_it_is_named(
 
 async def test_queue_when_only_one_users_uploads_wait_for_each_other_then_ready(web: Running) -> None:
     await add_heartbeat(web)
-    per_user = web.resources.settings.conversions_per_user
-    for number in range(per_user):
+    for number in range(CONVERSIONS_PER_USER):
         await add_row(web, "Uploads", due_for=-30, id=f"held-{number}", lease_owner="somebody")
     await add_row(web, "Uploads", due_for=5000, id="waits")
     assert await wrong_with(web) == {}

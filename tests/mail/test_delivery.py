@@ -115,14 +115,14 @@ def tls_port(sink: Sink, free_port: int, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.fixture
-def mail_settings(tmp_path: Path, database_uri: str) -> Settings:
+def mail_settings(tmp_path: Path, database_uri: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setattr(transport, "TIMEOUT_SECONDS", 5)
     return Settings(
         _env_file=None,
         data_dir=tmp_path / "var",
         database_uri=database_uri,
         embedded_worker=False,
         smtp_server="127.0.0.1",
-        smtp_timeout_seconds=5,
         email_sender="openml@example.org",
         public_url="https://www.example.org",
     )
@@ -336,10 +336,15 @@ async def deliver_for(mail_settings: Settings, seconds: float, *, owner: str) ->
 
 @pytest.mark.parametrize("times", [(1, 1, 6), pytest.param((22, 60, 130), marks=pytest.mark.long)])
 async def test_mail_when_the_server_takes_longer_than_a_lease_then_one_of_two_workers_sends_it(
-    mail_settings: Settings, smtp_port: int, sink: Sink, times: tuple[float, float, float]
+    mail_settings: Settings,
+    smtp_port: int,
+    sink: Sink,
+    times: tuple[float, float, float],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(transport, "TIMEOUT_SECONDS", 30)
     sink.seconds, lease_seconds, seconds = times
-    changes = {"smtp_port": smtp_port, "lease_seconds": lease_seconds, "smtp_timeout_seconds": 30}
+    changes = {"smtp_port": smtp_port, "lease_seconds": lease_seconds}
     changed = mail_settings.model_copy(update=changes)
     async with open_resources(changed) as resources:
         await queue_mail(resources)
@@ -354,10 +359,11 @@ async def test_mail_when_the_server_takes_longer_than_a_lease_then_one_of_two_wo
 
 
 async def test_mail_when_the_server_looks_at_it_for_longer_than_other_replies_take_then_it_goes_out_once(
-    mail_settings: Settings, smtp_port: int, sink: Sink
+    mail_settings: Settings, smtp_port: int, sink: Sink, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(transport, "TIMEOUT_SECONDS", 1)
     sink.data_seconds = 2
-    changes = {"smtp_port": smtp_port, "smtp_timeout_seconds": 1}
+    changes = {"smtp_port": smtp_port}
     async with open_resources(mail_settings.model_copy(update=changes)) as resources:
         await queue_mail(resources)
         await deliver_one(resources, owner="worker")

@@ -11,6 +11,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
+from app.tabular import UPLOAD_LIMITS
 from tests.conftest import Person, Running
 from tests.uploads.test_data_upload import description, form, openml, row  # noqa: F401 - a fixture among them
 
@@ -152,7 +153,7 @@ async def test_limits_when_asked_then_those_that_hold(app: Running, person: Pers
 
     settings = app.resources.settings
     assert limits["upload_bytes"] == settings.upload_max_bytes
-    assert limits["columns"] == settings.max_columns
+    assert limits["columns"] == UPLOAD_LIMITS.max_columns
     assert {".csv", ".parquet", ".jsonl.gz"} <= set(limits["suffixes"])
     assert (await row_count(app)) == 0
     table = b"a,flood\n" + b"x" * (limits["cell_bytes"] + 1) + b",yes\n"

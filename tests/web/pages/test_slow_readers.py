@@ -91,33 +91,34 @@ async def serving_site(
     site_settings: Settings, upstream: Upstream, *, stall_seconds: float, **changes: object
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Serve the site behind a proxy that names its clients; yield a client that has another address."""
-    async with serving(upstream.app, buffer_bytes=BUFFER_BYTES) as behind:
-        servers = dict.fromkeys(
-            ["openml_server", "dashboard_server", "croissant_server", "elasticsearch_server"], behind
-        )
-        limits = {"download_stall_seconds": stall_seconds, "download_least_rate": 1 << 20}
-        settings = Settings(
-            _env_file=None,
-            **{
-                **site_settings.model_dump(exclude_unset=True),
-                **servers,
-                **SWITCHED_ON,
-                **limits,
-                "trusted_proxies": ["127.0.0.1"],
-                **changes,
-            },
-        )
-        async with (
-            running(settings) as app,
-            serving(app_over_sockets(app), buffer_bytes=BUFFER_BYTES) as url,
-            httpx.AsyncClient(
-                base_url=url,
-                timeout=SOON_SECONDS,
-                verify=NO_CERTIFICATES,
-                headers={"X-Forwarded-For": "198.51.100.7"},
-            ) as other,
-        ):
-            yield other
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        async with serving(upstream.app, buffer_bytes=BUFFER_BYTES) as behind:
+            monkeypatch.setattr("app.main.STALL_SECONDS", stall_seconds)
+            monkeypatch.setattr("app.main.LEAST_RATE", 1 << 20)
+            servers = dict.fromkeys(
+                ["openml_server", "dashboard_server", "croissant_server", "elasticsearch_server"], behind
+            )
+            settings = Settings(
+                _env_file=None,
+                **{
+                    **site_settings.model_dump(exclude_unset=True),
+                    **servers,
+                    **SWITCHED_ON,
+                    "trusted_proxies": ["127.0.0.1"],
+                    **changes,
+                },
+            )
+            async with (
+                running(settings) as app,
+                serving(app_over_sockets(app), buffer_bytes=BUFFER_BYTES) as url,
+                httpx.AsyncClient(
+                    base_url=url,
+                    timeout=SOON_SECONDS,
+                    verify=NO_CERTIFICATES,
+                    headers={"X-Forwarded-For": "198.51.100.7"},
+                ) as other,
+            ):
+                yield other
 
 
 def _from(*addresses: str) -> dict[int, str]:

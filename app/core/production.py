@@ -1,0 +1,65 @@
+"""What production must not do, and what to set instead; an installation that does it does not start."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from app.core.setting_checks import MINIMUM_SECRET_BYTES, is_this_machine
+
+if TYPE_CHECKING:
+    from app.core.settings import Settings
+
+PUBLISHED_SECRETS = frozenset({"abcd", "changethis", "change-me", "changeme", "secret", "your-secret-key"})
+
+
+def production_complaints(settings: "Settings") -> Iterator[str]:
+    """Yield a sentence for each; it says what to set."""
+    yield from _secret_complaints(settings)
+    upstream = settings.openml_server or settings.url_api
+    if not upstream:
+        yield "OPENML_SERVER is not set. Set it to the OpenML server, e.g. https://www.openml.org/"
+    elif _is_sandbox(upstream, settings.sandbox_port):
+        yield "OPENML_SERVER is the built-in sandbox, which publishes nothing. Set it to a real OpenML server."
+    if not settings.send_email:
+        yield "SEND_EMAIL=false makes accounts active without a confirmed address. Remove it and set SMTP_SERVER."
+    if not settings.smtp_server:
+        yield "SMTP_SERVER is not set. Set it to your mail server: accounts are confirmed by mail."
+    if not settings.sender.is_reachable:
+        yield (
+            f"EMAIL_SENDER ends in {settings.sender.domain}, which is nowhere: mail servers refuse such mails. "
+            "Set it to an address of yours, e.g. OpenML <noreply@openml.org>"
+        )
+    if not (settings.public_url or settings.email_server):
+        yield "PUBLIC_URL is not set. Set it to the address that people see; links in mails start with it."
+    yield from _exposure_complaints(settings)
+
+
+def _exposure_complaints(settings: "Settings") -> Iterator[str]:
+    """Say where secrets would go over a line, or to a page, that anybody may have."""
+    for name in ("public_url", "openml_server", "url_api"):
+        if getattr(settings, name).lower().startswith("http://") and not settings.allow_plain_http:
+            yield (
+                f"{name.upper()} begins with http://, which sends passwords and keys as they are. Set it to https://…, "
+                "or ALLOW_PLAIN_HTTP=true for a network of its own."
+            )
+    if "*" in settings.cors_origins:
+        yield "CORS_ORIGINS is *, which lets every page call this service. Name the origins that may."
+    has_password = settings.smtp_login or settings.smtp_pass.get_secret_value()
+    if has_password and not settings.smtp_use_tls and not is_this_machine(settings.smtp_server):
+        yield "SMTP_PASS would be sent without TLS. Set SMTP_USE_TLS=true."
+
+
+def _secret_complaints(settings: "Settings") -> Iterator[str]:
+    if not (settings.jwt_secret_key.get_secret_value() or settings.app_secret_key.get_secret_value()):
+        yield "APP_SECRET_KEY is not set. Set it to a random text of at least 32 bytes (openssl rand -hex 32)."
+    for name in ("app_secret_key", "jwt_secret_key"):
+        value = getattr(settings, name).get_secret_value()
+        if value.lower() in PUBLISHED_SECRETS:
+            yield f"{name.upper()} is a published example. Set it to a random text (openssl rand -hex 32)."
+        elif value and len(value.encode()) < MINIMUM_SECRET_BYTES:
+            yield f"{name.upper()} is shorter than 32 bytes. Set it to a longer random text (openssl rand -hex 32)."
+
+
+def _is_sandbox(url: str, sandbox_port: int) -> bool:
+    parts = urlsplit(url)
+    return parts.hostname in {"localhost", "127.0.0.1", "::1", "0.0.0.0"} and parts.port == sandbox_port  # noqa: S104 - compared, not bound
