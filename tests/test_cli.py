@@ -71,7 +71,7 @@ MACOS_LACKS = [
 """Of `os`, what Linux has and macOS has not."""
 
 
-@pytest.fixture(params=["here", "without what macOS lacks"])
+@pytest.fixture(params=["here", pytest.param("without what macOS lacks", marks=pytest.mark.long)])
 def system(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment of processes on this system, and on one whose `os` has no more than that of macOS."""
     if request.param == "here":
@@ -132,6 +132,7 @@ def lines_of_dev(folder: Path, *, until: str) -> tuple[str, str]:
     return seen, str(sandbox_port)
 
 
+@pytest.mark.long
 def test_dev_when_the_sandbox_does_not_come_up_then_a_sentence_instead_of_ready(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "sandbox").touch()
@@ -218,6 +219,7 @@ def test_start_when_a_setting_would_fail_later_then_refused_with_a_sentence(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_uvicorn_when_the_database_is_behind_then_the_sentence_and_no_traceback(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "uvicorn", "--factory", "app.main:create_app", "--port", "0"],

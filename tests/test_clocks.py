@@ -74,6 +74,7 @@ def test_token_when_clocks_of_machines_differ_then_all_take_it_until_it_is_ended
     assert [who_takes(machines, token) for token in tokens.values()] == [set()] * 3
 
 
+@pytest.mark.long
 @ON_MARIADB
 def test_reset_when_done_on_a_slow_machine_then_no_earlier_token_lives_and_every_later_one_does(
     machines: dict[str, Service],

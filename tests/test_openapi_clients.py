@@ -72,6 +72,7 @@ def generator() -> Path:
     return python.with_name("openapi-python-client")
 
 
+@pytest.mark.long
 def test_document_when_redocly_reads_it_then_it_finds_nothing(openapi_js: Path, document: Path) -> None:
     done = run("npx", "--no-install", "redocly", "lint", document, "--format=json", cwd=openapi_js)
 
@@ -79,6 +80,7 @@ def test_document_when_redocly_reads_it_then_it_finds_nothing(openapi_js: Path, 
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_document_when_spectral_reads_it_then_it_finds_nothing(openapi_js: Path, document: Path) -> None:
     done = run(
         "npx", "--no-install", "spectral", "lint", document, "--ruleset=spectral.yaml", "--fail-severity=hint",
@@ -94,6 +96,7 @@ def fetch(service: Service, target: Path) -> Path:
     return target
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_python_client_when_generated_then_it_type_checks_and_publishes(
     service: Service, generator: Path, tmp_path: Path
@@ -122,6 +125,7 @@ def test_python_client_when_generated_then_it_type_checks_and_publishes(
     assert int(dataset_id) == service.uploads()[0]["dataset_id"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_typescript_client_when_typed_by_the_document_then_it_compiles_and_publishes(
     service: Service, openapi_js: Path, tmp_path: Path

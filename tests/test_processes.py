@@ -62,6 +62,7 @@ def test_mail_when_killed_between_sign_up_and_delivery_then_delivered_after_the_
     service.confirm()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["mariadb"], indirect=True)
 def test_upload_when_killed_halfway_then_a_row_says_so_and_nothing_else_is_left(
     service: Service, sandbox_url: str
@@ -104,6 +105,7 @@ def test_form_when_its_process_was_killed_then_its_key_says_when_and_is_free_in_
     assert (states[0], len(states)) == ("failed", 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["mariadb"], indirect=True)
 def test_form_when_it_comes_slowly_then_its_key_stays_taken_and_says_for_how_long(service: Service) -> None:
     service.start(LEASE_SECONDS="60", UPLOAD_STALL_SECONDS="60")
@@ -222,6 +224,7 @@ def test_upload_when_killed_in_any_state_then_published_once(
         wait_for(lambda: not service.spooled())
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_upload_when_everything_is_told_to_stop_then_it_goes_on_at_once_after_the_start(
     service: Service, sandbox_url: str
@@ -252,10 +255,10 @@ def test_upload_when_everything_is_told_to_stop_then_it_goes_on_at_once_after_th
 @pytest.mark.parametrize(
     ("database_uri", "shared"),
     [
-        ("openml", ""),
         *(
             pytest.param(kind, shared, marks=pytest.mark.long)
             for kind, shared in (
+                ("openml", ""),
                 ("openml", REDIS.format(10)),
                 ("strict", ""),
                 ("strict", REDIS.format(11)),

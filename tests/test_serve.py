@@ -73,6 +73,7 @@ def served(folder: Path, database: Path, **settings: str) -> Iterator[Served]:
         found.process.wait()
 
 
+@pytest.mark.long
 def test_web_process_when_killed_then_the_log_says_by_what_and_others_start_later_each_time(
     tmp_path: Path, migrated_sqlite: Path
 ) -> None:
@@ -193,13 +194,13 @@ def test_serve_when_its_processes_cannot_start_then_it_gives_up_and_says_so(
     ("command", "setting"),
     [
         (["serve"], "PORT"),
-        (["serve", "--workers", "2"], "PORT"),
-        (["dev"], "PORT"),
+        pytest.param(["serve", "--workers", "2"], "PORT", marks=pytest.mark.long),
+        pytest.param(["dev"], "PORT", marks=pytest.mark.long),
         (["dev"], "SANDBOX_PORT"),
-        (["sandbox"], "SANDBOX_PORT"),
+        pytest.param(["sandbox"], "SANDBOX_PORT", marks=pytest.mark.long),
     ],
 )
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+@pytest.mark.parametrize("host", ["127.0.0.1", pytest.param("::1", marks=pytest.mark.long)])
 def test_port_when_in_use_then_one_sentence_names_it_and_what_to_set(
     tmp_path: Path, command: list[str], setting: str, host: str
 ) -> None:
