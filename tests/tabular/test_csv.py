@@ -1,6 +1,7 @@
 """Delimited files as people save them: dialects, encodings, quotes, and rows that do not fit."""
 
 import codecs
+import gzip
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
@@ -125,10 +126,19 @@ def test_blank_lines_when_anywhere_then_they_are_no_rows(converter: Converter) -
         ("a,b\n" + '"x\ny",2\n' * 300_000 + "1\n", 300_001, 600_002, ("1 cell;", "2")),
     ],
 )
-def test_a_row_when_ragged_then_refused_with_row_line_and_counts(
-    converter: Converter, content: str, row: int, line: int, counts: tuple[str, str]
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+@pytest.mark.parametrize("kind", ["csv", "csv.gz", "tsv.gz"])
+def test_a_row_when_ragged_then_refused_with_row_line_and_counts(  # noqa: PLR0917 - a table's columns
+    converter: Converter,
+    content: str,
+    row: int,
+    line: int,
+    counts: tuple[str, str],
+    kind: str,
+    encoding: str,
 ) -> None:
-    error = refusal(converter, content)
+    data = content.replace(",", "\t" if kind.startswith("tsv") else ",").encode(encoding)
+    error = refusal(converter, gzip.compress(data) if kind.endswith(".gz") else data, kind=kind)
     assert (error.slug, error.row, error.line) == ("ragged-row", row, line)
     assert all(count in error.message for count in counts)
 

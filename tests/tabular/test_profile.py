@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from app.tabular import (
@@ -450,3 +452,20 @@ async def test_a_refusal_when_profiled_in_a_child_then_it_arrives(tmp_path: Path
         await profile_in_process(request)
     assert caught.value.slug == "ragged-row"
     assert not request.target.exists()
+
+
+def test_a_moment_when_beyond_pythons_years_then_its_violation_shows_it(tmp_path: Path) -> None:
+    moment = pa.array([253_402_300_800 * 1000, 0], pa.timestamp("ms"))  # The year 10000 begins.
+    pq.write_table(pa.table({"x": moment, "y": [1, 2]}), tmp_path / "in.parquet")
+    request = ConversionRequest(
+        source=tmp_path / "in.parquet",
+        target=tmp_path / "profile",
+        format="parquet",
+        relation="table",
+        target_attributes=(),
+        attributes={"x": "real"},
+    )
+
+    _, columns = profiled(request)
+
+    assert "10000-01-01" in columns["x"]["error"]["message"]

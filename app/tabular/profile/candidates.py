@@ -49,8 +49,8 @@ class CandidateScan:
             self.scan.update(column, first_row)
         except TabularError as error:
             at = None if error.row is None else error.row - 1 - first_row
-            value = column[at].as_py() if at is not None and 0 <= at < len(column) else None
-            self.fault = TypeViolation.of(error, None if value is None else str(value))
+            value = _shown(column[at]) if at is not None and 0 <= at < len(column) else None
+            self.fault = TypeViolation.of(error, value)
 
     def plan(self) -> ColumnPlan | Repair:
         """Return the plan; a refused column is planned as text."""
@@ -153,3 +153,12 @@ class TypeCandidates:
             TypeAlternative(kind, None if (kind, index) in self._unknown else fault is None, fault)
             for kind, fault in faults.items()
         ]
+
+
+def _shown(cell: pa.Scalar) -> str | None:
+    """Return a cell as text: of a moment that Python has no type for (beyond the year 9999), as Arrow writes it."""
+    try:
+        value = cell.as_py()
+    except (OverflowError, ValueError):
+        value = cell.cast(pa.string()).as_py()
+    return None if value is None else str(value)

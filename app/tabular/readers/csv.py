@@ -123,7 +123,7 @@ class CsvTable:
         if row > _LAST_ROW_TO_PLACE:
             return None
         begins, found = 1, -1
-        with self._text.path.open(encoding=self._text.encoding, newline="") as lines, suppress(csv.Error):
+        with self._text.lines() as lines, suppress(csv.Error):
             reader = csv.reader(lines, delimiter=self.delimiter)
             for cells in reader:
                 found += not _is_blank(cells, len(self.names))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from app.tabular.readers.formats import check_unpacked
 from app.tabular.types import MIB, ConversionRequest, Limits, TabularError
@@ -42,6 +43,12 @@ class TextFile:
     def open(self) -> "Utf8Stream":
         """Return its content as a stream of UTF-8 bytes without a byte order mark."""
         return Utf8Stream(self)
+
+    def lines(self) -> TextIO:
+        """Return its content as text whose line ends are untouched, to count lines in."""
+        if self.is_compressed:
+            return gzip.open(self.path, "rt", encoding=self.encoding, newline="")
+        return self.path.open(encoding=self.encoding, newline="")
 
 
 class Utf8Stream(io.RawIOBase):
