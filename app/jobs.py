@@ -12,8 +12,8 @@ from app.resources import Resources
 from app.tasks.waiting import make_one
 from app.uploads.conversion import Converter
 from app.uploads.janitor import clean_up
+from app.uploads.pipeline import publish_one
 from app.uploads.processing import watch_one
-from app.uploads.publishing import publish_one
 from app.worker.fair_scheduling import CONVERSIONS_PER_USER, FairScheduler
 from app.worker.heartbeat import new_worker_name
 from app.worker.host_semaphore import open_host_semaphore

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from app.core.errors import MalformedBodyError, ValidationFailedError
 from app.core.suggestions import suggest
 from app.openml.repairs import Repairs, validated
-from app.uploads.schemas import DraftMetadata, UploadMetadata
+from app.uploads.schemas_metadata import DraftMetadata, UploadMetadata
 
 MOST_WARNINGS = 20
 METADATA_BYTES = 1 << 20

@@ -1,7 +1,8 @@
-"""Taking one form with a whole file: what it brings goes to storage as it comes, and the row tells how it went."""
+"""One form with a whole file: what it brings goes to storage as it comes; waiting for what becomes of it."""
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,14 +16,19 @@ from app.core.errors import (
     FormatNotSupportedError,
     MalformedBodyError,
     ProblemError,
+    StillWorkingError,
+    UploadGoneError,
     ValidationFailedError,
+    problem_from_record,
 )
 from app.core.multipart import PartEnd, PartEvent, PartStart
 from app.db import upload_parts, uploads, users
 from app.db.engine import notify_after_commit, now_of
+from app.db.reader import Reader
 from app.db.receivers import RECEIVER_LEASE
-from app.db.upload_states import Actor, UploadState
-from app.db.uploads import NewUpload
+from app.db.upload_states import HAS_OUTCOME, Actor, UploadState
+from app.db.uploads import NewUpload, Outcome
+from app.db.watched import WatchedUploads
 from app.events.notifications import UPLOADS
 from app.resources import Resources
 from app.storage.parts import Part
@@ -30,6 +36,9 @@ from app.tabular import format_of
 from app.uploads.admission import Reservation, require_room
 from app.uploads.creation import still_coming
 from app.uploads.metadata import METADATA_BYTES, Checked, check_metadata, require_printable
+
+LOOK_SECONDS = 15.0
+"""How often a waiting request looks at the row though nobody woke it."""
 
 
 @dataclass(slots=True)
@@ -244,3 +253,34 @@ async def _read_small(events: AsyncIterator[PartEvent]) -> bytes:
             if len(content) > METADATA_BYTES:
                 raise BodyTooLargeError(f"The metadata is larger than {METADATA_BYTES} bytes.")
     return bytes(content)
+
+
+async def wait_for_outcome(
+    reader: Reader, watched: WatchedUploads, upload_id: str, *, seconds: float
+) -> tuple[str, Outcome]:
+    """Return how the upload was published, and which one that was: it may have been an earlier one of the same file.
+
+    Raises:
+        Problem: why it was not, as the worker wrote it down.
+        StillWorkingError: it takes longer than a request may wait; the upload goes on.
+    """
+    deadline = time.monotonic() + seconds
+    asked_for = upload_id
+    with ExitStack() as stack:
+        listener = stack.enter_context(watched.listen(upload_id))
+        while time.monotonic() < deadline:
+            outcome = await uploads.get_outcome(reader, upload_id)
+            if outcome and outcome.state == UploadState.FAILED and outcome.error:
+                raise problem_from_record(outcome.error, upload_id=upload_id)
+            if outcome and outcome.state == UploadState.CANCELLED:
+                raise UploadGoneError("The upload was cancelled.", upload_id=upload_id)
+            if outcome and outcome.state == UploadState.DUPLICATE and outcome.duplicate_of:
+                upload_id = outcome.duplicate_of
+                listener = stack.enter_context(watched.listen(upload_id))
+                continue
+            if outcome and outcome.state in HAS_OUTCOME:
+                return upload_id, outcome
+            await listener.wait(seconds=min(LOOK_SECONDS, max(deadline - time.monotonic(), 0)))
+    raise StillWorkingError(
+        "The upload is safe and still being published; look for it on OpenML in a while.", upload_id=asked_for
+    )

@@ -39,8 +39,7 @@ from app.uploads.admission import admit
 from app.uploads.creation import FormKey, find_by_form_key
 from app.uploads.described import FORM
 from app.uploads.metadata import METADATA_BYTES
-from app.uploads.outcome import wait_for_outcome
-from app.uploads.receive import FormReceiver
+from app.uploads.receive import FormReceiver, wait_for_outcome
 from app.uploads.schemas import (
     DraftResponse,
     FormatNotSupportedResponse,

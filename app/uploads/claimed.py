@@ -1,0 +1,128 @@
+"""An upload in the hands of a worker: as it stands, and how what becomes of it is written down."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import ApiKeyMissingError, UnauthorizedError
+from app.core.openml_shapes import is_api_key
+from app.db import uploads
+from app.db.engine import notify_after_commit
+from app.db.upload_states import ENDED, Actor, UploadState
+from app.db.uploads import Upload
+from app.events.notifications import PUBLISHED, upload_topic
+from app.mail.messages import MailKind
+from app.resources import Resources
+from app.uploads.leftovers import forget_bytes
+from app.uploads.notices import tell_owner
+from app.worker.leases import Lease, LeaseLostError
+
+log = structlog.get_logger(__name__)
+
+
+class ClaimedUpload:
+    """An upload that a worker has claimed, and moves on as its publisher."""
+
+    def __init__(self, resources: Resources, upload: Upload, lease: Lease) -> None:
+        self.resources = resources
+        self.upload = upload
+        self.lease = lease
+        self.owner = lease.owner
+        self.progress: dict[str, Any] | None = None
+        """How far the phase is that the upload is in, see `ProgressResponse`."""
+
+    def news(self) -> Mapping[str, Any]:
+        """Return what is written down beside the lease."""
+        return {"progress": self.progress}
+
+    def report(self, phase: str, done: int, total: int | None, rows: int | None = None) -> None:
+        """Note how far a phase is; the renewal of the lease writes it down."""
+        self.progress = {"phase": phase, "bytes": done, "total_bytes": total, "rows": rows}
+
+    def now(self) -> datetime:
+        """Return the moment by the database's clock."""
+        return self.resources.database.now()
+
+    @property
+    def description(self) -> Mapping[str, Any]:
+        """What is said of the dataset."""
+        return self.upload.description or {}
+
+    async def reload(self) -> None:
+        """Read the row again, as `mine` does."""
+        async with self.resources.database.session() as session:
+            self.upload = await self.mine(session)
+
+    async def mine(self, session: AsyncSession) -> Upload:
+        """Return the row as it is now.
+
+        Raises:
+            LeaseLostError: another worker has taken it over.
+        """
+        upload = await uploads.get_upload(session, self.upload.id)
+        if upload is None or upload.lease_owner != self.owner:
+            raise LeaseLostError
+        return upload
+
+    async def move(
+        self,
+        state: UploadState,
+        values: Mapping[str, Any] | None = None,
+        *,
+        detail: str | None = None,
+        release: bool = False,
+    ) -> None:
+        """Record the state; from here on a crash takes the upload up there.
+
+        Raises:
+            LeaseLostError: another worker has taken the upload over, or its owner has decided otherwise.
+        """
+        self.lease.is_ending = release or state in ENDED
+        now = self.now()
+
+        async def record(session: AsyncSession) -> None:
+            if state == UploadState.FAILED:
+                await tell_owner(session, self.upload, MailKind.DATASET_FAILED, reason=detail or "")
+            mine = await uploads.set_state(
+                session,
+                self.upload.id,
+                state,
+                by=Actor.PUBLISHER,
+                now=now,
+                owner=self.owner,
+                available_at=now if release else None,
+                detail=detail,
+                values=values,
+            )
+            notify_after_commit(session, upload_topic(self.upload.id))
+            if release:
+                notify_after_commit(session, PUBLISHED)
+            if not mine:
+                # Rolls back what was meant for the owner as well.
+                raise LeaseLostError
+
+        await self.resources.database.unit(record)
+        self.upload = self.upload._replace(state=state, **(values or {}))
+        log.info("upload", upload=self.upload.id, state=state)
+
+    async def forget_bytes(self) -> None:
+        """Remove every byte of the upload."""
+        await forget_bytes(self.resources, self.upload.id)
+
+    async def api_key(self) -> str:
+        """Return the key that the account has now: it may have been replaced since the upload came in.
+
+        Raises:
+            UnauthorizedError: the account is closed.
+            ApiKeyMissingError: it has none that OpenML would take.
+        """
+        async with self.resources.database.session() as session:
+            owner = await uploads.get_owner(session, self.upload.user_id)
+        if owner is None or not owner.active:
+            raise UnauthorizedError("The account was closed before the dataset was published")
+        if owner.api_key is None or not is_api_key(owner.api_key):
+            raise ApiKeyMissingError
+        return owner.api_key

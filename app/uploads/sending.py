@@ -1,0 +1,159 @@
+"""The step that cannot simply be repeated: OpenML makes a second dataset of a second request.
+
+The attempt is recorded before the request goes out, with the newest dataset of that name. Where its answer is lost,
+half, or does not settle it, the dataset is looked for among the newer ones before anything is sent again.
+"""
+
+import asyncio
+from datetime import timedelta
+
+from app.db import uploads
+from app.db.upload_states import UploadState
+from app.openml import xml
+from app.openml.description import with_changes
+from app.openml.errors import (
+    AUTHENTICATION,
+    LostAnswerError,
+    NotSentError,
+    OpenMLError,
+    RefusedError,
+    UnsettledError,
+)
+from app.openml.problems import problem_of
+from app.uploads.claimed import ClaimedUpload
+from app.worker.leases import LeaseLostError
+
+NOT_OURS = frozenset({111, 112})
+"""Refusals of a candidate that settle it: it is gone, or it is private, and what is published here is public."""
+
+
+async def send(claimed: ClaimedUpload) -> None:
+    """Send the ARFF file, or have it made again if another machine made it, and is gone."""
+    openml, upload = claimed.resources.openml, claimed.upload
+    if not await asyncio.to_thread(claimed.resources.storage.path(upload.id, "arff").exists):
+        await claimed.move(UploadState.CHECKED)
+        return
+    api_key = await claimed.api_key()
+    await _check_key(claimed, api_key)
+    name = claimed.description["dataset_name"]
+    newest = max((dataset.dataset_id for dataset in await openml.list_datasets(name)), default=0)
+    await claimed.move(UploadState.SENDING, {"sent_at": claimed.now(), "newest_before": newest})
+    try:
+        dataset_id = await openml.upload_dataset(
+            api_key=api_key,
+            description=_description_xml(claimed),
+            arff=claimed.resources.storage.path(upload.id, "arff"),
+            arff_bytes=upload.arff_bytes or 0,
+            file_name=f"{name}-{upload.id[:8]}.arff",
+            on_progress=lambda sent: claimed.report("sending", sent, upload.arff_bytes),
+        )
+    except UnsettledError as error:
+        # OpenML has ended its work on it, so one look tells.
+        found = await _find_arrived(claimed)
+        if found is None:
+            await _not_arrived(claimed, error.settled())
+            return
+        dataset_id = found
+    except (NotSentError, RefusedError) as error:
+        await _not_arrived(claimed, error)
+        return
+    await _published(claimed, dataset_id)
+
+
+async def reconcile(claimed: ClaimedUpload) -> None:
+    """Find out whether an upload whose answer was lost has arrived."""
+    dataset_id = await _find_arrived(claimed)
+    if dataset_id is not None:
+        await _published(claimed, dataset_id)
+        return
+    grace = timedelta(seconds=claimed.resources.settings.reconcile_seconds)
+    if claimed.upload.sent_at is not None and claimed.now() - claimed.upload.sent_at < grace:
+        # OpenML may still be working on it.
+        raise LostAnswerError("OpenML has not got the upload yet")
+    await _back_to_converted(claimed, "OpenML never got it; sending it again")
+
+
+async def _not_arrived(claimed: ClaimedUpload, error: OpenMLError) -> None:
+    await _back_to_converted(claimed, str(error))
+    if claimed.upload.state != UploadState.CANCELLED:
+        raise error
+
+
+async def _check_key(claimed: ClaimedUpload, api_key: str) -> None:
+    try:
+        await claimed.resources.openml.check_key(api_key)
+    except RefusedError as error:
+        if error.code not in AUTHENTICATION:
+            raise
+        raise problem_of(error) from error
+
+
+async def _find_arrived(claimed: ClaimedUpload) -> int | None:
+    """Return the dataset that OpenML made of our bytes, None if it made none.
+
+    Raises:
+        LostAnswerError: it cannot be told now, and must not be taken for a failure.
+    """
+    openml, upload = claimed.resources.openml, claimed.upload
+    try:
+        listed = await openml.list_datasets(claimed.description["dataset_name"])
+    except OpenMLError as error:
+        raise LostAnswerError(f"OpenML does not say whether it has the upload: {error}") from error
+    candidates = [item for item in listed if item.dataset_id > (upload.newest_before or 0)]
+    # Ours first. Others as well: not every installation numbers its users as OpenML does, and to overlook a dataset
+    # would publish it twice.
+    candidates.sort(key=lambda item: item.uploader != upload.user_id)
+    newer = [item.dataset_id for item in candidates]
+    async with claimed.resources.database.session() as session:
+        taken = await uploads.are_taken(session, newer)
+    unknown: OpenMLError | None = None
+    for dataset_id in newer:
+        if dataset_id in taken:
+            continue
+        try:
+            if (await openml.get_dataset(dataset_id)).md5 == upload.arff_md5:
+                return dataset_id
+        except OpenMLError as error:
+            if not (isinstance(error, RefusedError) and error.code in NOT_OURS):
+                unknown = error
+    if unknown is not None:
+        raise LostAnswerError(f"OpenML does not say whose bytes a dataset has: {unknown}") from unknown
+    return None
+
+
+async def _published(claimed: ClaimedUpload, dataset_id: int) -> None:
+    await claimed.move(UploadState.PUBLISHED, {"dataset_id": dataset_id, "progress": None}, release=True)
+    await claimed.forget_bytes()
+
+
+async def _back_to_converted(claimed: ClaimedUpload, reason: str) -> None:
+    """OpenML has nothing: the upload may be sent again from the start, unless its owner wants it no more."""
+    try:
+        settled = {"sent_at": None, "newest_before": None}
+        await claimed.move(UploadState.CONVERTED, settled, detail=reason)
+    except LeaseLostError:
+        # Its owner has cancelled it; or it is another worker's, and then this is refused as well.
+        await claimed.move(UploadState.CANCELLED, detail="cancelled by its owner")
+        await claimed.forget_bytes()
+
+
+def _description_xml(claimed: ClaimedUpload) -> bytes:
+    given = {**claimed.description, **claimed.description.get("published_names", {})}
+    return xml.dataset_description(
+        {
+            "name": given["dataset_name"],
+            "description": with_changes(given["description"], claimed.upload.repairs or []),
+            "format": claimed.upload.arff_format or "ARFF",
+            "creator": given["creator"],
+            "contributor": given["contributor"],
+            "collection_date": given["collection_date"] or "",
+            "language": given["language"] or "",
+            "licence": given["licence"] or "",
+            "default_target_attribute": ",".join(given["def_tar_att"]),
+            "row_id_attribute": given["row_id_attribute"] or "",
+            "ignore_attribute": given["ignore_attribute"],
+            "citation": given["citation"] or "",
+            "original_data_url": given["original_data_url"] or "",
+            "paper_url": given["paper_url"] or "",
+        }
+    )
