@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from app.accounts.mail_delivery import deliver_one
+from app.accounts.mail_delivery import MailDelivery
 from app.core.tasks import heed_cancellation, in_background
 from app.db.outbox import TO_SEND
 from app.db.task_requests import TO_MAKE
@@ -43,6 +43,13 @@ async def run_worker(resources: Resources) -> None:
             await run_side_by_side(_loops(resources, Converter(resources, machine)))
 
 
+def mail_delivery(resources: Resources) -> MailDelivery:
+    """Return what sends the mails of the outbox."""
+    return MailDelivery(
+        resources.database, resources.settings, resources.limits, resources.messages, resources.mail
+    )
+
+
 def _loops(resources: Resources, converter: Converter) -> list[Loop]:
     settings, owner = resources.settings, new_worker_name()
     scheduler = FairScheduler(per_user=CONVERSIONS_PER_USER)
@@ -51,7 +58,7 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
     # A topic belongs to one kind of loop: what a broker hands out wakes one of them, and it must be one that can do it.
     return [
         look_out(Lookout(resources, QUEUES), resources),
-        work_off_queue(resources, OUTBOX, partial(deliver_one, resources, owner=owner)),
+        work_off_queue(resources, OUTBOX, partial(mail_delivery(resources).deliver_one, owner=owner)),
         work_off_queue(resources, PUBLISHED, partial(watch_one, resources, owner=owner)),
         work_off_queue(
             resources,

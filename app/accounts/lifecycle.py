@@ -29,11 +29,10 @@ from app.db import (
     users,
 )
 from app.db.account_tokens import AccountToken
-from app.db.engine import now_of
+from app.db.engine import Database, now_of
 from app.db.outbox import queue_mail
 from app.mail.messages import MailKind
-from app.resources import Resources
-from app.storage.pictures import name_in
+from app.storage.pictures import PictureStorage, name_in
 
 
 class AccountExistsError(Exception):
@@ -192,15 +191,15 @@ async def deactivate(session: AsyncSession, user_id: int, client: Client) -> Non
     await audit.write(session, user_id, AuditKind.DEACTIVATED, client)
 
 
-async def delete_account(resources: Resources, user_id: int, email: str) -> None:
+async def delete_account(database: Database, pictures: PictureStorage, user_id: int, email: str) -> None:
     """Clear everything personal, close the account for good, and remove its picture.
 
     The row itself stays, empty: datasets on OpenML name their uploader by its number, and no number may ever belong
     to somebody else. What was published stays there.
     """
-    picture = await resources.database.unit(lambda session: _empty_account(session, user_id, email))
+    picture = await database.unit(lambda session: _empty_account(session, user_id, email))
     if name := name_in(picture):
-        await resources.pictures.delete(name)
+        await pictures.delete(name)
 
 
 async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str:

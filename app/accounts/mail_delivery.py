@@ -1,6 +1,7 @@
 """Mails of the outbox go out, each until it is taken or refused for good."""
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
@@ -9,11 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import mails
 from app.accounts.mails import MailRequest
 from app.core.errors import TooManyRequestsError
-from app.core.limits import Hit
+from app.core.limits import Hit, RateLimiter
+from app.core.settings import Settings
 from app.db import account_states, outbox, users
+from app.db.engine import Database
 from app.db.outbox import TO_SEND, OutboxMail
-from app.mail.transport import DeliveryError
-from app.resources import Resources
+from app.mail.messages import MessageBuilder
+from app.mail.transport import DeliveryError, MailTransport
 from app.worker.leases import Lease, LeaseLostError
 from app.worker.loops import back_off
 
@@ -30,90 +33,100 @@ FIRST_PAUSE_SECONDS = 10
 LONGEST_PAUSE_SECONDS = 6 * 3600
 
 
-async def deliver_one(resources: Resources, *, owner: str) -> bool:
-    """Send the next mail that is due; False if there is none."""
-    length = timedelta(seconds=resources.settings.lease_seconds)
-    now = resources.database.now()
-    mail = await outbox.claim_mail(resources.database, owner=owner, now=now, lease=length)
-    if mail is None:
-        return False
-    lease = Lease(resources.database, TO_SEND, mail.id, owner, length, until=now + length)
-    work = _answer_request if mail.kind in set(MailRequest) else _deliver
-    try:
-        await lease.hold(work(resources, mail, lease), grace_seconds=GRACE_SECONDS)
-    except LeaseLostError:
-        log.warning("mail taken over by another worker", mail=mail.id, kind=mail.kind)
-    except asyncio.CancelledError:
-        await asyncio.shield(lease.give_back())
-        raise
-    return True
+@dataclass(frozen=True, slots=True)
+class MailDelivery:
+    """Takes mails from the outbox and sends them."""
 
+    database: Database
+    settings: Settings
+    limits: RateLimiter
+    messages: MessageBuilder
+    transport: MailTransport
 
-async def _deliver(resources: Resources, mail: OutboxMail, lease: Lease) -> None:
-    """Send one mail. No connection is held while the mail server talks."""
-    try:
-        message = await resources.messages.build(
-            kind=mail.kind,
-            recipient=mail.recipient,
-            parameters=mail.parameters,
-            number=mail.id,
-            created_at=mail.created_at,
-        )
-    except Exception as error:
-        # One mail that cannot be written must not hold up the others. The fault is ours, and will be mended.
-        log.exception("mail cannot be written", mail=mail.id, kind=mail.kind)
-        too_old = resources.database.now() - mail.created_at > PATIENCE
-        await _note_failure(mail, lease, f"cannot be written: {type(error).__name__}", given_up=too_old)
-        return
-    try:
-        await resources.mail.send(message, confirm=lease.renew)
-    except DeliveryError as error:
-        given_up = error.permanent or mail.attempts >= ATTEMPTS
-        await _note_failure(mail, lease, str(error), given_up=given_up)
-        return
-    now = resources.database.now
-    await lease.end(lambda session: outbox.set_sent(session, mail.id, owner=lease.owner, now=now()))
-    log.info("mail sent", mail=mail.id, kind=mail.kind)
-
-
-async def _answer_request(resources: Resources, request: OutboxMail, lease: Lease) -> None:
-    """Queue the mail that is due, unless its recipient has had enough; where all have, wait."""
-    kind, address = MailRequest(request.kind), request.recipient
-    async with resources.database.session() as session:
-        found = await mails.find_addressees(session, kind, address)
-    if not found and kind is not MailRequest.EMAIL_CHANGE:
-        await lease.end(lambda session: outbox.delete_mail(session, request.id, owner=lease.owner))
-        return
-    account = Hit("mail-account", f"{kind} {found[0].email if found else address}")
-    try:
-        await resources.limits.hit(account)
-    except TooManyRequestsError:
-        log.warning("mail not sent, its recipient has had enough of this kind", mail=request.id, kind=kind)
-        await lease.end(lambda session: outbox.delete_mail(session, request.id, owner=lease.owner))
-        return
-    try:
-        # Only now: what is not sent uses up nothing of what all may have.
-        await resources.limits.hit_site("mail-everybody", str(request.parameters.get("network", "")))
-    except TooManyRequestsError as refused:
-        await resources.limits.give_back(account)
-        await _postpone(request, lease, seconds=int(refused.headers["Retry-After"]))
-        return
-
-    async def answer(session: AsyncSession) -> bool:
-        # First: whoever comes second finds no row, and makes no link that would end the first one's.
-        if not await outbox.delete_mail(session, request.id, owner=lease.owner):
+    async def deliver_one(self, *, owner: str) -> bool:
+        """Send the next mail that is due; False if there is none."""
+        length = timedelta(seconds=self.settings.lease_seconds)
+        now = self.database.now()
+        mail = await outbox.claim_mail(self.database, owner=owner, now=now, lease=length)
+        if mail is None:
             return False
-        if kind is MailRequest.EMAIL_CHANGE and not await _is_latest(session, request):
-            return True
-        if not found:
-            user_id = int(request.parameters["user_id"])
-            await mails.offer_address(session, resources.settings, user_id=user_id, email=address)
-        for each in found:
-            if each.id != request.parameters.get("user_id"):
-                await mails.answer(session, resources.settings, kind, each, is_one_of_many=len(found) > 1)
+        lease = Lease(self.database, TO_SEND, mail.id, owner, length, until=now + length)
+        work = self._answer_request if mail.kind in set(MailRequest) else self._deliver
+        try:
+            await lease.hold(work(mail, lease), grace_seconds=GRACE_SECONDS)
+        except LeaseLostError:
+            log.warning("mail taken over by another worker", mail=mail.id, kind=mail.kind)
+        except asyncio.CancelledError:
+            await asyncio.shield(lease.give_back())
+            raise
         return True
 
-    await lease.end(answer)
+    async def _deliver(self, mail: OutboxMail, lease: Lease) -> None:
+        """Send one mail. No connection is held while the mail server talks."""
+        try:
+            message = await self.messages.build(
+                kind=mail.kind,
+                recipient=mail.recipient,
+                parameters=mail.parameters,
+                number=mail.id,
+                created_at=mail.created_at,
+            )
+        except Exception as error:
+            # One mail that cannot be written must not hold up the others. The fault is ours, and will be mended.
+            log.exception("mail cannot be written", mail=mail.id, kind=mail.kind)
+            too_old = self.database.now() - mail.created_at > PATIENCE
+            await _note_failure(mail, lease, f"cannot be written: {type(error).__name__}", given_up=too_old)
+            return
+        try:
+            await self.transport.send(message, confirm=lease.renew)
+        except DeliveryError as error:
+            given_up = error.permanent or mail.attempts >= ATTEMPTS
+            await _note_failure(mail, lease, str(error), given_up=given_up)
+            return
+        now = self.database.now
+        await lease.end(lambda session: outbox.set_sent(session, mail.id, owner=lease.owner, now=now()))
+        log.info("mail sent", mail=mail.id, kind=mail.kind)
+
+    async def _answer_request(self, request: OutboxMail, lease: Lease) -> None:
+        """Queue the mail that is due, unless its recipient has had enough; where all have, wait."""
+        kind, address = MailRequest(request.kind), request.recipient
+        async with self.database.session() as session:
+            found = await mails.find_addressees(session, kind, address)
+        if not found and kind is not MailRequest.EMAIL_CHANGE:
+            await lease.end(lambda session: outbox.delete_mail(session, request.id, owner=lease.owner))
+            return
+        account = Hit("mail-account", f"{kind} {found[0].email if found else address}")
+        try:
+            await self.limits.hit(account)
+        except TooManyRequestsError:
+            log.warning(
+                "mail not sent, its recipient has had enough of this kind", mail=request.id, kind=kind
+            )
+            await lease.end(lambda session: outbox.delete_mail(session, request.id, owner=lease.owner))
+            return
+        try:
+            # Only now: what is not sent uses up nothing of what all may have.
+            await self.limits.hit_site("mail-everybody", str(request.parameters.get("network", "")))
+        except TooManyRequestsError as refused:
+            await self.limits.give_back(account)
+            await _postpone(request, lease, seconds=int(refused.headers["Retry-After"]))
+            return
+
+        async def answer(session: AsyncSession) -> bool:
+            # First: whoever comes second finds no row, and makes no link that would end the first one's.
+            if not await outbox.delete_mail(session, request.id, owner=lease.owner):
+                return False
+            if kind is MailRequest.EMAIL_CHANGE and not await _is_latest(session, request):
+                return True
+            if not found:
+                user_id = int(request.parameters["user_id"])
+                await mails.offer_address(session, self.settings, user_id=user_id, email=address)
+            for each in found:
+                if each.id != request.parameters.get("user_id"):
+                    await mails.answer(session, self.settings, kind, each, is_one_of_many=len(found) > 1)
+            return True
+
+        await lease.end(answer)
 
 
 async def _is_latest(session: AsyncSession, request: OutboxMail) -> bool:

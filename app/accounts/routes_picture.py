@@ -82,7 +82,15 @@ async def change_image(
     )
     await resources.limits.hit(Hit("change-account", str(principal.account.id)))
     events = read_parts(body, request.headers.get("content-type", ""))
-    image = await service.change_picture(resources, principal.account.id, events, client)
+    image = await service.change_picture(
+        resources.database,
+        resources.pictures,
+        resources.redrawer,
+        user_id=principal.account.id,
+        events=events,
+        limit_bytes=settings.picture_max_bytes,
+        client=client,
+    )
     return ImageChangedResponse(image=image)
 
 
@@ -92,7 +100,7 @@ async def remove_image(
 ) -> ImageChangedResponse:
     """Remove one's picture."""
     await resources.limits.hit(Hit("change-account", str(principal.account.id)))
-    await service.remove_picture(resources, principal.account.id, client)
+    await service.remove_picture(resources.database, resources.pictures, principal.account.id, client)
     return ImageChangedResponse(image="")
 
 

@@ -41,7 +41,7 @@ from app.core.errors import (
 from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import hits_from
 from app.db.outbox import queue_mail
-from app.deps import ClientDep, ResourcesDep, SessionDep
+from app.deps import ClientDep, DatabaseDep, LimitsDep, ResourcesDep, SessionDep
 from app.mail.messages import MailKind
 
 router = APIRouter(
@@ -53,8 +53,10 @@ NO_STORE = {"Cache-Control": "no-store"}
 @router.post("/signup", responses=declare(TooBusyError))
 async def signup(body: SignupRequest, resources: ResourcesDep, client: ClientDep) -> SignupResponse:
     """Create an account and mail a link that confirms its address."""
-    account = await service.prepare_account(resources, body, client)
-    if not await service.create_account(resources, account, client):
+    account = await service.prepare_account(
+        resources.settings, resources.passwords, resources.limits, body, client
+    )
+    if not await service.create_account(resources.database, resources.settings, account, client):
         return SignupResponse(msg="User already exists")
     return SignupResponse(msg="User created")
 
@@ -65,52 +67,56 @@ async def signup(body: SignupRequest, resources: ResourcesDep, client: ClientDep
 async def register(body: RegisterRequest, resources: ResourcesDep, client: ClientDep) -> RegisterResponse:
     """Create an account with a user name made of the address; the SPA uses `POST /signup`."""
     person = service.checked_registration(body)
-    prepared = await service.prepare_account(resources, person, client)
+    prepared = await service.prepare_account(
+        resources.settings, resources.passwords, resources.limits, person, client
+    )
     hides = resources.settings.signup_hides_accounts
     username = await resources.database.unit(
         lambda session: lifecycle.free_username(session, person.email, always_random=hides)
     )
     account = replace(prepared, username=username)
-    if not await service.create_account(resources, account, client):
+    if not await service.create_account(resources.database, resources.settings, account, client):
         raise BadRequestError("Email already registered")
     return RegisterResponse(username=account.username, email=as_shown(account.email))
 
 
 @router.post("/confirmation", responses=declare(LinkNotValidError))
-async def confirm(body: LinkRequest, resources: ResourcesDep, client: ClientDep) -> ConfirmationResponse:
+async def confirm(
+    body: LinkRequest, database: DatabaseDep, limits: LimitsDep, client: ClientDep
+) -> ConfirmationResponse:
     """Confirm the address that a mail went to."""
-    await resources.limits.hit(*hits_from("link-address", client))
+    await limits.hit(*hits_from("link-address", client))
     token = links.token_of(body.url)
-    await resources.database.unit(lambda session: lifecycle.confirm(session, token, client))
+    await database.unit(lambda session: lifecycle.confirm(session, token, client))
     return ConfirmationResponse()
 
 
 @router.post("/send-confirmation-token")
 async def resend_confirmation(
-    body: AddressRequest, resources: ResourcesDep, client: ClientDep
+    body: AddressRequest, database: DatabaseDep, limits: LimitsDep, client: ClientDep
 ) -> ConfirmationSentResponse:
     """Mail a new confirmation link, if there is an account that waits for one."""
-    await resources.limits.hit(*hits_from("mail-address", client))
-    await service.request_mail(resources, MailRequest.CONFIRMATION, body.email, client)
+    await limits.hit(*hits_from("mail-address", client))
+    await service.request_mail(database, MailRequest.CONFIRMATION, body.email, client)
     return ConfirmationSentResponse()
 
 
 @router.post("/forgotpassword")
 async def forgot_password(
-    body: AddressRequest, resources: ResourcesDep, client: ClientDep
+    body: AddressRequest, database: DatabaseDep, limits: LimitsDep, client: ClientDep
 ) -> ResetSentResponse:
     """Mail a link that resets the password, if there is such an account."""
-    await resources.limits.hit(*hits_from("mail-address", client))
-    await service.request_mail(resources, MailRequest.PASSWORD_RESET, body.email, client)
+    await limits.hit(*hits_from("mail-address", client))
+    await service.request_mail(database, MailRequest.PASSWORD_RESET, body.email, client)
     return ResetSentResponse()
 
 
 @router.post("/forgot-token", responses=declare(LinkNotValidError))
 async def check_reset_token(
-    body: LinkRequest, resources: ResourcesDep, session: SessionDep, client: ClientDep
+    body: LinkRequest, limits: LimitsDep, session: SessionDep, client: ClientDep
 ) -> ResetTokenResponse:
     """Say whether a reset link still works, without using it up."""
-    await resources.limits.hit(*hits_from("link-address", client))
+    await limits.hit(*hits_from("link-address", client))
     await links.require(session, links.token_of(body.url), LinkPurpose.RESET_PASSWORD)
     return ResetTokenResponse()
 
@@ -119,7 +125,14 @@ async def check_reset_token(
 async def reset_password(body: ResetRequest, resources: ResourcesDep, client: ClientDep) -> ResetResponse:
     """Choose a new password with a reset link. Every session of the account ends."""
     await resources.limits.hit(*hits_from("link-address", client))
-    await service.reset_password(resources, links.token_of(body.url), body.password, client)
+    await service.reset_password(
+        resources.database,
+        resources.settings,
+        resources.passwords,
+        token=links.token_of(body.url),
+        password=body.password,
+        client=client,
+    )
     return ResetResponse()
 
 
@@ -130,7 +143,15 @@ async def login(
     """Log in as the SPA does: failures are 200 with a text. Other clients use `POST /token`."""
     response.headers.update(NO_STORE)
     try:
-        access_token = await log_in(resources, login=body.email, password=body.password, client=client)
+        access_token = await log_in(
+            resources.database,
+            resources.passwords,
+            resources.tokens,
+            resources.limits,
+            login=body.email,
+            password=body.password,
+            client=client,
+        )
     except WrongCredentialsError:
         return LoginFailure(msg="Wrong username or password")
     except NotConfirmedError:

@@ -34,7 +34,16 @@ from app.core.errors import (
 )
 from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit
-from app.deps import ClientDep, PrincipalDep, ResourcesDep, SessionDep, TokenDep, get_settings
+from app.deps import (
+    ClientDep,
+    DatabaseDep,
+    LimitsDep,
+    PrincipalDep,
+    ResourcesDep,
+    SessionDep,
+    TokenDep,
+    get_settings,
+)
 
 router = APIRouter(tags=["accounts"], responses=declare(UnauthorizedError), route_class=BoundedRoute)
 PLACEHOLDER = "0000"
@@ -67,15 +76,14 @@ async def get_profile(request: Request, principal: PrincipalDep) -> ProfileRespo
 async def change_profile(
     body: ProfileRequest,
     principal: PrincipalDep,
-    resources: ResourcesDep,
+    database: DatabaseDep,
+    limits: LimitsDep,
     client: ClientDep,
 ) -> ProfileChangedResponse:
     """Change the profile. A new e-mail address takes effect when it is confirmed."""
-    await resources.limits.hit(Hit("change-account", str(principal.account.id)))
+    await limits.hit(Hit("change-account", str(principal.account.id)))
     changes = service.checked_changes(principal.account, body)
-    await resources.database.unit(
-        lambda session: service.change_profile(session, principal.account, changes, client)
-    )
+    await database.unit(lambda session: service.change_profile(session, principal.account, changes, client))
     return ProfileChangedResponse()
 
 
@@ -88,32 +96,32 @@ async def get_api_key(principal: PrincipalDep) -> ApiKeyResponse:
 @router.post("/api-key", responses=declare(TooManyRequestsError))
 async def renew_api_key(
     principal: PrincipalDep,
-    resources: ResourcesDep,
+    database: DatabaseDep,
+    limits: LimitsDep,
     client: ClientDep,
 ) -> ApiKeyChangedResponse:
     """Replace the API key. The body, if any, is ignored."""
-    await resources.limits.hit(Hit("change-account", str(principal.account.id)))
-    api_key = await resources.database.unit(
-        lambda session: service.renew_api_key(session, principal.account, client)
-    )
+    await limits.hit(Hit("change-account", str(principal.account.id)))
+    api_key = await database.unit(lambda session: service.renew_api_key(session, principal.account, client))
     return ApiKeyChangedResponse(apikey=api_key)
 
 
 @router.post("/api-key/regenerate", responses=declare(TooManyRequestsError))
 async def regenerate_api_key(
     principal: PrincipalDep,
-    resources: ResourcesDep,
+    database: DatabaseDep,
+    limits: LimitsDep,
     client: ClientDep,
 ) -> ApiKeyRegeneratedResponse:
     """Replace the API key, as OpenML's Next.js site asks for it."""
-    changed = await renew_api_key(principal, resources, client)
+    changed = await renew_api_key(principal, database, limits, client)
     return ApiKeyRegeneratedResponse(apikey=changed.apikey, api_key=changed.apikey, apiKey=changed.apikey)
 
 
 @router.post("/logout")
 async def logout(token: TokenDep, resources: ResourcesDep, client: ClientDep) -> LogoutResponse:
     """End the access token, at once and everywhere. One that has expired is ended already."""
-    await log_out(resources, token, client)
+    await log_out(resources.database, resources.denylist, token, client)
     return LogoutResponse()
 
 
@@ -133,15 +141,15 @@ async def end_one_session(
 ) -> LogoutResponse:
     """End one of one's logins."""
     await resources.database.unit(
-        lambda session: service.end_one(session, resources, principal.account, session_id, client)
+        lambda session: service.end_one(session, resources.denylist, principal.account, session_id, client)
     )
     return LogoutResponse()
 
 
 @router.delete("/sessions")
-async def end_sessions(principal: PrincipalDep, resources: ResourcesDep, client: ClientDep) -> LogoutResponse:
+async def end_sessions(principal: PrincipalDep, database: DatabaseDep, client: ClientDep) -> LogoutResponse:
     """End all of one's logins, this one included."""
-    await resources.database.unit(lambda session: service.end_all(session, principal.account, client))
+    await database.unit(lambda session: service.end_all(session, principal.account, client))
     return LogoutResponse()
 
 
@@ -162,16 +170,16 @@ async def list_events(
     },
 )
 async def export_data(
-    principal: PrincipalDep, resources: ResourcesDep, client: ClientDep
+    principal: PrincipalDep, database: DatabaseDep, limits: LimitsDep, client: ClientDep
 ) -> StreamingResponse:
     """Return everything that this service holds about oneself, but for secrets."""
-    await resources.limits.hit(Hit("export-account", str(principal.account.id)))
-    head = await resources.database.unit(
+    await limits.hit(Hit("export-account", str(principal.account.id)))
+    head = await database.unit(
         lambda session: service.begin_export(
             session, principal.account, current=principal.token.jti, client=client
         )
     )
-    story = stream_export(resources, principal.account.id, head)
+    story = stream_export(database, principal.account.id, head)
     return StreamingResponse(story, media_type="application/json")
 
 
@@ -183,7 +191,15 @@ async def delete_account(
     body: DeleteRequest, principal: PrincipalDep, resources: ResourcesDep, client: ClientDep
 ) -> DeletedResponse:
     """Delete one's account for good. Datasets on OpenML stay, without a name."""
-    await service.delete(resources, principal.account, body.password, client)
+    await service.delete(
+        resources.database,
+        resources.passwords,
+        resources.limits,
+        resources.pictures,
+        account=principal.account,
+        password=body.password,
+        client=client,
+    )
     return DeletedResponse()
 
 

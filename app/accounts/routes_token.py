@@ -128,5 +128,13 @@ async def create_token(
 ) -> TokenResponse:
     """Log in with an OAuth2 password grant (RFC 6749, 4.3); this is what *Authorize* on this page does."""
     response.headers.update(UNSTORED)
-    access_token = await log_in(resources, login=form.username, password=form.password, client=client)
+    access_token = await log_in(
+        resources.database,
+        resources.passwords,
+        resources.tokens,
+        resources.limits,
+        login=form.username,
+        password=form.password,
+        client=client,
+    )
     return TokenResponse(access_token=access_token, expires_in=resources.tokens.lifetime_seconds)

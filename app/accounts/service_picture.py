@@ -12,15 +12,23 @@ from app.core.clients import Client
 from app.core.errors import BodyTooLargeError, MalformedBodyError, UnauthorizedError, ValidationFailedError
 from app.core.multipart import PartEnd, PartEvent, PartStart
 from app.db import users
-from app.resources import Resources
-from app.storage.pictures import name_in, new_name, path_of
+from app.db.engine import Database
+from app.imaging import PictureRedrawer
+from app.storage.pictures import PictureStorage, name_in, new_name, path_of
 
 PART = "file"
 """What the SPA calls it."""
 
 
 async def change_picture(
-    resources: Resources, user_id: int, events: AsyncIterator[PartEvent], client: Client
+    database: Database,
+    pictures: PictureStorage,
+    redrawer: PictureRedrawer,
+    *,
+    user_id: int,
+    events: AsyncIterator[PartEvent],
+    limit_bytes: int,
+    client: Client,
 ) -> str:
     """Take the picture of a form and return the path that it is served at.
 
@@ -32,14 +40,13 @@ async def change_picture(
         PictureRefusedError: it cannot be used.
         TooBusyError: too many pictures wait to be redrawn.
     """
-    pictures = resources.pictures
     async with pictures.spool() as file:
-        await _receive(events, file, limit=resources.settings.picture_max_bytes)
-        redrawn = await resources.redrawer.redraw(file)
+        await _receive(events, file, limit=limit_bytes)
+        redrawn = await redrawer.redraw(file)
     name = new_name(redrawn.suffix)
     try:
         await pictures.save(name, redrawn.content)
-        await _point_to(resources, user_id, path_of(name), client)
+        await _point_to(database, pictures, user_id, path_of(name), client)
     except BaseException:
         # No row names it; were this process to end right here, the janitor would find it.
         await pictures.delete(name)
@@ -47,9 +54,9 @@ async def change_picture(
     return path_of(name)
 
 
-async def remove_picture(resources: Resources, user_id: int, client: Client) -> None:
+async def remove_picture(database: Database, pictures: PictureStorage, user_id: int, client: Client) -> None:
     """Leave the user without a picture; one without stays so."""
-    await _point_to(resources, user_id, "", client)
+    await _point_to(database, pictures, user_id, "", client)
 
 
 async def _receive(events: AsyncIterator[PartEvent], file: BinaryIO, *, limit: int) -> None:
@@ -79,7 +86,9 @@ async def _copy_part(events: AsyncIterator[PartEvent], file: BinaryIO, *, limit:
     return length
 
 
-async def _point_to(resources: Resources, user_id: int, path: str, client: Client) -> None:
+async def _point_to(
+    database: Database, pictures: PictureStorage, user_id: int, path: str, client: Client
+) -> None:
     """Let the user's row name another picture, and remove the one before when that is certain."""
 
     async def change(session: AsyncSession) -> str:
@@ -89,6 +98,6 @@ async def _point_to(resources: Resources, user_id: int, path: str, client: Clien
         await audit.write(session, user_id, AuditKind.PICTURE_CHANGED, client)
         return before
 
-    before = await resources.database.unit(change)
+    before = await database.unit(change)
     if name := name_in(before):
-        await resources.pictures.delete(name)
+        await pictures.delete(name)

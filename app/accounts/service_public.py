@@ -9,13 +9,17 @@ from app.accounts.mails import MailRequest
 from app.accounts.schemas_public import RegisterRequest, SignupRequest
 from app.core.clients import Client
 from app.core.errors import BadRequestError, ValidationFailedError
-from app.core.limits import hits_from
+from app.core.limits import RateLimiter, hits_from
 from app.core.password_policy import require_good
+from app.core.passwords import PasswordHasher
+from app.core.settings import Settings
 from app.db import users
-from app.resources import Resources
+from app.db.engine import Database
 
 
-async def prepare_account(resources: Resources, body: SignupRequest, client: Client) -> NewAccount:
+async def prepare_account(
+    settings: Settings, passwords: PasswordHasher, limits: RateLimiter, body: SignupRequest, client: Client
+) -> NewAccount:
     """Check and hash the password; the account's name is its address, as the SPA's accounts are named.
 
     To be called before the session is first used, so that no connection is held while the hash is computed.
@@ -26,15 +30,15 @@ async def prepare_account(resources: Resources, body: SignupRequest, client: Cli
         TooBusyError: too many hashes wait.
     """
     about = [body.email, body.email.partition("@")[0], body.first_name, body.last_name]
-    password = require_good(body.password, resources.settings, about=about)
-    await resources.limits.hit(*hits_from("signup-address", client))
-    await resources.limits.hit_site("signup-everybody", client.networks[-1].name)
+    password = require_good(body.password, settings, about=about)
+    await limits.hit(*hits_from("signup-address", client))
+    await limits.hit_site("signup-everybody", client.networks[-1].name)
     return NewAccount(
         username=body.email,
         email=body.email,
         first_name=body.first_name,
         last_name=body.last_name,
-        password_hash=await resources.passwords.hash(password),
+        password_hash=await passwords.hash(password),
     )
 
 
@@ -55,40 +59,43 @@ def checked_registration(body: RegisterRequest) -> SignupRequest:
         raise ValidationFailedError.from_pydantic(error.errors(include_input=False)) from None
 
 
-async def create_account(resources: Resources, account: NewAccount, client: Client) -> bool:
+async def create_account(database: Database, settings: Settings, account: NewAccount, client: Client) -> bool:
     """Create the account; False if somebody has the address and may be told so.
 
     Where nobody may be, its owner hears of it by mail.
     """
-    settings = resources.settings
     try:
-        await resources.database.unit(
-            lambda session: lifecycle.create_account(session, account, settings, client)
-        )
+        await database.unit(lambda session: lifecycle.create_account(session, account, settings, client))
     except AccountExistsError:
         if not settings.signup_hides_accounts:
             return False
-        await request_mail(resources, MailRequest.ALREADY_SIGNED_UP, account.email, client)
+        await request_mail(database, MailRequest.ALREADY_SIGNED_UP, account.email, client)
     return True
 
 
-async def request_mail(resources: Resources, kind: MailRequest, address: str, client: Client) -> None:
+async def request_mail(database: Database, kind: MailRequest, address: str, client: Client) -> None:
     """Queue the question whether a mail is due."""
-    await resources.database.unit(lambda session: mails.request(session, kind, address, client))
+    await database.unit(lambda session: mails.request(session, kind, address, client))
 
 
-async def reset_password(resources: Resources, token: str, password: str, client: Client) -> None:
+async def reset_password(
+    database: Database,
+    settings: Settings,
+    passwords: PasswordHasher,
+    *,
+    token: str,
+    password: str,
+    client: Client,
+) -> None:
     """Give the account of a reset link a new password; no connection is held while it is hashed.
 
     Raises:
         LinkNotValidError: the token resets nothing.
         ValidationFailedError: the password is too short or too common.
     """
-    async with resources.database.session() as session:
+    async with database.session() as session:
         found = await links.require(session, token, LinkPurpose.RESET_PASSWORD)
         about = await users.get_names(session, found.user_id)
-    password = require_good(password, resources.settings, about=about)
-    password_hash = await resources.passwords.hash(password)
-    await resources.database.unit(
-        lambda session: lifecycle.reset_password(session, token, password_hash, client)
-    )
+    password = require_good(password, settings, about=about)
+    password_hash = await passwords.hash(password)
+    await database.unit(lambda session: lifecycle.reset_password(session, token, password_hash, client))

@@ -18,14 +18,17 @@ from app.accounts.schemas_signed_in import (
 from app.accounts.sessions import end_all_sessions, end_session, verify_again
 from app.core.addresses import as_shown, spellings
 from app.core.clients import Client
+from app.core.denylist import Denylist
 from app.core.errors import NotFoundError, ValidationFailedError
+from app.core.limits import RateLimiter
+from app.core.passwords import PasswordHasher
 from app.core.validated_strings import Bio, Email, ProfileName
 from app.db import audit_events, sessions, users
-from app.db.engine import now_of
+from app.db.engine import Database, now_of
 from app.db.outbox import queue_mail
 from app.db.users import Account
 from app.mail.messages import MailKind
-from app.resources import Resources
+from app.storage.pictures import PictureStorage
 
 EXPORTED_EVENTS = 1000
 """What an export has of the audit trail; `GET /audit` has all of it."""
@@ -111,7 +114,7 @@ async def list_sessions(session: AsyncSession, account: Account, *, current: str
 
 
 async def end_one(
-    session: AsyncSession, resources: Resources, account: Account, jti: str, client: Client
+    session: AsyncSession, denylist: Denylist, account: Account, jti: str, client: Client
 ) -> None:
     """End one of the user's logins.
 
@@ -120,7 +123,7 @@ async def end_one(
     """
     for found in await sessions.get_live_sessions(session, account.id, now_of(session)):
         if found.jti == jti:
-            await end_session(resources, session, account.id, jti, ends_at=found.expires_at)
+            await end_session(denylist, session, account.id, jti, ends_at=found.expires_at)
             await audit.write(session, account.id, AuditKind.SESSION_ENDED, client)
             return
     raise NotFoundError("You have no such session; it may have ended already.")
@@ -154,12 +157,23 @@ async def begin_export(
     )
 
 
-async def delete(resources: Resources, account: Account, password: str, client: Client) -> None:
+async def delete(
+    database: Database,
+    passwords: PasswordHasher,
+    limits: RateLimiter,
+    pictures: PictureStorage,
+    *,
+    account: Account,
+    password: str,
+    client: Client,
+) -> None:
     """Delete the account for good, once its password was given again.
 
     Raises:
         WrongCredentialsError: the password is wrong.
         TooManyRequestsError: it was wrong too often.
     """
-    await verify_again(resources, account.id, password, client)
-    await lifecycle.delete_account(resources, account.id, account.email)
+    await verify_again(
+        database.reader, passwords, limits, user_id=account.id, password=password, client=client
+    )
+    await lifecycle.delete_account(database, pictures, account.id, account.email)

@@ -9,19 +9,30 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import audit
 from app.accounts.audit import AuditKind
 from app.core.clients import Client
+from app.core.denylist import Denylist
 from app.core.errors import NotConfirmedError, WrongCredentialsError
-from app.core.limits import Hit, hits_from
-from app.core.tokens import AccessToken
+from app.core.limits import Hit, RateLimiter, hits_from
+from app.core.passwords import PasswordHasher
+from app.core.tokens import AccessToken, TokenSigner
 from app.db import account_states, audit_events, logins, revoked_tokens, sessions, users
-from app.db.engine import call_after_commit, now_of
+from app.db.engine import Database, call_after_commit, now_of
 from app.db.logins import Credentials
-from app.resources import Resources
+from app.db.reader import Reader
 
 NOBODY = 0
 """The user number under which failed logins to accounts that do not exist are written down: they cost the same."""
 
 
-async def log_in(resources: Resources, *, login: str, password: str, client: Client) -> str:
+async def log_in(
+    database: Database,
+    passwords: PasswordHasher,
+    tokens: TokenSigner,
+    limits: RateLimiter,
+    *,
+    login: str,
+    password: str,
+    client: Client,
+) -> str:
     """Return an access token for the user of that name or e-mail address.
 
     No connection is held while the hash is computed. An unknown name costs a hash as well, and meets the same limits.
@@ -33,32 +44,30 @@ async def log_in(resources: Resources, *, login: str, password: str, client: Cli
         TooBusyError: too many logins wait.
     """
     login = login.strip()
-    await _limit_attempts(resources, login, client)
-    candidates = await logins.find_logins(resources.database, login)
-    failures = await _counters_of_failure(resources, login, candidates, client)
-    async with resources.limits.trying(*failures):
-        found = await _matching(resources, login, candidates, password)
+    await _limit_attempts(limits, login, client)
+    candidates = await logins.find_logins(database, login)
+    failures = await _counters_of_failure(database.reader, login, candidates, client)
+    async with limits.trying(*failures):
+        found = await _matching(passwords, login, candidates, password)
         if found is None:
-            await resources.limits.note(*failures)
-            await resources.database.unit(lambda session: _note_failure(session, candidates, client))
+            await limits.note(*failures)
+            await database.unit(lambda session: _note_failure(session, candidates, client))
             raise WrongCredentialsError
     credentials, new_hash = found
     if not credentials.active:
         raise NotConfirmedError
-    return await resources.database.unit(
-        lambda session: _open_session(resources, session, credentials, new_hash, client)
-    )
+    return await database.unit(lambda session: _open_session(tokens, session, credentials, new_hash, client))
 
 
 async def _matching(
-    resources: Resources, login: str, candidates: Sequence[Credentials], password: str
+    passwords: PasswordHasher, login: str, candidates: Sequence[Credentials], password: str
 ) -> tuple[Credentials, str | None] | None:
     """Return the account whose password it is, an open one if there are several, and the hash to store from now on."""
     if not candidates:
-        await resources.passwords.verify(password, resources.passwords.dummy_for(login))
+        await passwords.verify(password, passwords.dummy_for(login))
     matching: tuple[Credentials, str | None] | None = None
     for candidate in candidates:
-        verification = await resources.passwords.verify(password, candidate.password_hash)
+        verification = await passwords.verify(password, candidate.password_hash)
         if verification.ok and (matching is None or candidate.active):
             matching = candidate, verification.new_hash
         if verification.ok and candidate.active:
@@ -67,7 +76,7 @@ async def _matching(
 
 
 async def _open_session(
-    resources: Resources,
+    tokens: TokenSigner,
     session: AsyncSession,
     credentials: Credentials,
     new_hash: str | None,
@@ -82,7 +91,7 @@ async def _open_session(
         raise WrongCredentialsError
     # Only now: a token that is younger than a reset must have been earned after it. Nor may it seem older.
     cut_off = await account_states.get_valid_from(session, credentials.id)
-    text, token = resources.tokens.issue(credentials.id, after=cut_off)
+    text, token = tokens.issue(credentials.id, after=cut_off)
     await sessions.add_session(session, token, **client._asdict())
     await audit.write(session, credentials.id, AuditKind.LOGGED_IN, client)
     # Accounts of other servers may lack the row without which OpenML refuses every upload.
@@ -94,26 +103,26 @@ async def _open_session(
     return text
 
 
-async def log_out(resources: Resources, token: AccessToken, client: Client) -> None:
+async def log_out(database: Database, denylist: Denylist, token: AccessToken, client: Client) -> None:
     """Refuse the token from now on, in every worker."""
-    if token.expires_at <= resources.database.now():
+    if token.expires_at <= database.now():
         return
-    await resources.database.unit(lambda session: _log_out(resources, session, token, client))
+    await database.unit(lambda session: _log_out(denylist, session, token, client))
 
 
-async def _log_out(resources: Resources, session: AsyncSession, token: AccessToken, client: Client) -> None:
+async def _log_out(denylist: Denylist, session: AsyncSession, token: AccessToken, client: Client) -> None:
     is_there = await users.lock_if_there(session, token.user_id)
-    await end_session(resources, session, token.user_id, token.jti, ends_at=token.expires_at)
+    await end_session(denylist, session, token.user_id, token.jti, ends_at=token.expires_at)
     if is_there:
         await audit.write(session, token.user_id, AuditKind.LOGGED_OUT, client)
 
 
 async def end_session(
-    resources: Resources, session: AsyncSession, user_id: int, jti: str, *, ends_at: datetime
+    denylist: Denylist, session: AsyncSession, user_id: int, jti: str, *, ends_at: datetime
 ) -> None:
     """Refuse one token of the user from now on."""
     await revoked_tokens.add_revoked_token(session, jti=jti, user_id=user_id, expires_at=ends_at)
-    call_after_commit(session, partial(resources.denylist.add, jti, ends_at))
+    call_after_commit(session, partial(denylist.add, jti, ends_at))
 
 
 async def end_all_sessions(session: AsyncSession, user_id: int) -> None:
@@ -124,7 +133,15 @@ async def end_all_sessions(session: AsyncSession, user_id: int) -> None:
     await revoked_tokens.add_later_tokens(session, user_id, now)
 
 
-async def verify_again(resources: Resources, user_id: int, password: str, client: Client) -> None:
+async def verify_again(
+    reader: Reader,
+    passwords: PasswordHasher,
+    limits: RateLimiter,
+    *,
+    user_id: int,
+    password: str,
+    client: Client,
+) -> None:
     """Ask a signed-in user for the password once more, before something that cannot be undone.
 
     Raises:
@@ -135,15 +152,15 @@ async def verify_again(resources: Resources, user_id: int, password: str, client
         *hits_from("wrong-password-account-address", client, about=f"id {user_id}"),
         Hit("wrong-password-again", str(user_id)),
     ]
-    async with resources.limits.trying(*failures):
-        stored_hash = await users.get_password_hash(resources.database.reader, user_id)
-        if not (await resources.passwords.verify(password, stored_hash)).ok:
-            await resources.limits.note(*failures)
+    async with limits.trying(*failures):
+        stored_hash = await users.get_password_hash(reader, user_id)
+        if not (await passwords.verify(password, stored_hash)).ok:
+            await limits.note(*failures)
             raise WrongCredentialsError("The password is wrong")
 
 
-async def _limit_attempts(resources: Resources, login: str, client: Client) -> None:
-    await resources.limits.hit(
+async def _limit_attempts(limits: RateLimiter, login: str, client: Client) -> None:
+    await limits.hit(
         *hits_from("login-account-address", client, about=login),
         *hits_from("login-address", client),
         Hit("login-everybody"),
@@ -151,7 +168,7 @@ async def _limit_attempts(resources: Resources, login: str, client: Client) -> N
 
 
 async def _counters_of_failure(
-    resources: Resources, login: str, candidates: Sequence[Credentials], client: Client
+    reader: Reader, login: str, candidates: Sequence[Credentials], client: Client
 ) -> list[Hit]:
     """Return what a wrong password counts against, whether or not somebody has the name.
 
@@ -162,7 +179,7 @@ async def _counters_of_failure(
     name = f"id {candidates[0].id}" if candidates else login
     here = hits_from("wrong-password-account-address", client, about=name)
     at_home = await audit_events.has_event(
-        resources.database.reader,
+        reader,
         candidates[0].id if candidates else NOBODY,
         network=client.network,
         ip_address=client.ip_address,

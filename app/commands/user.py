@@ -118,7 +118,7 @@ async def _apply(login: str, action: Action) -> Credentials:
 async def _anonymise(login: str) -> Credentials:
     async with open_resources(load_settings()) as resources:
         found = await _find(resources, login)
-        await lifecycle.delete_account(resources, found.id, found.email)
+        await lifecycle.delete_account(resources.database, resources.pictures, found.id, found.email)
     return found
 
 

@@ -9,7 +9,7 @@ from app.accounts import lifecycle
 from app.core.bodies import BoundedRoute
 from app.core.errors import LinkNotValidError
 from app.core.limits import hits_from
-from app.deps import ClientDep, ResourcesDep, SettingsDep
+from app.deps import ClientDep, DatabaseDep, LimitsDep, SettingsDep
 from app.web import own_pages, well_known
 from app.web.mailbox import MailboxDep
 from app.web.pages import API_PAGES, render
@@ -51,12 +51,12 @@ async def confirm_page(token: str = "") -> HTMLResponse:
 
 @router.post("/auth/confirm-page/")
 async def confirm_from_page(
-    token: Annotated[str, Form()], resources: ResourcesDep, client: ClientDep
+    token: Annotated[str, Form()], database: DatabaseDep, limits: LimitsDep, client: ClientDep
 ) -> HTMLResponse:
     """Confirm the address, for browsers without the SPA."""
-    await resources.limits.hit(*hits_from("link-address", client))
+    await limits.hit(*hits_from("link-address", client))
     try:
-        await resources.database.unit(lambda session: lifecycle.confirm(session, token, client))
+        await database.unit(lambda session: lifecycle.confirm(session, token, client))
     except LinkNotValidError as problem:
         return await render(
             "message.html",

@@ -11,13 +11,13 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 from click.testing import CliRunner, Result
 
-from app.accounts.mail_delivery import deliver_one
 from app.cli import cli
 from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import outbox as mails
 from app.db.engine import Database
 from app.db.tables import audit_events, outbox, users
+from app.jobs import mail_delivery
 from tests.conftest import PASSWORD, running
 
 Run = Callable[..., Result]
@@ -92,7 +92,7 @@ def test_mail_retry_when_given_up_then_goes_out(run: Run, settings: Settings) ->
 
     async def deliver() -> None:
         async with running(settings) as app:
-            assert await deliver_one(app.resources, owner="test")
+            assert await mail_delivery(app.resources).deliver_one(owner="test")
 
     asyncio.run(deliver())
     assert "sent" in run("mail", "list").output
@@ -129,7 +129,7 @@ def test_user_when_created_by_an_operator_then_the_owner_chooses_the_password(
             for word in ("none", "", "x"):
                 login = await app.client.post("/login", json={"email": "ada@example.org", "password": word})
                 assert login.json() == {"msg": "Wrong username or password"}
-            assert await deliver_one(app.resources, owner="test")
+            assert await mail_delivery(app.resources).deliver_one(owner="test")
             text = next((settings.data_dir / "mail").glob("*.eml")).read_text()
             link = next(word for word in text.split() if "token=" in word)
             body = {"url": link, "password": PASSWORD}

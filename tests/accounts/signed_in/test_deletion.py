@@ -67,7 +67,7 @@ async def test_account_when_writes_began_before_its_deletion_then_they_leave_not
         await unit(lambda session: lifecycle.activate(session, person.id, HERE))
     with pytest.raises(lifecycle.AccountDeletedError):
         await unit(lambda session: lifecycle.deactivate(session, person.id, HERE))
-    await sessions.log_out(app.resources, token, HERE)
+    await sessions.log_out(app.resources.database, app.resources.denylist, token, HERE)
     assert (await app.client.post("/image", headers=person.headers)).status_code == 401
 
     assert await left_of(app, person) == before

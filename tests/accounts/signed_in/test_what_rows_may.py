@@ -61,7 +61,9 @@ async def make(app: Running, make_person: MakePerson, kind: str) -> Person:
         if kind == "closed by an operator":
             await lifecycle.deactivate(session, person.id, OPERATOR)
     if kind == "deleted":
-        await lifecycle.delete_account(app.resources, person.id, person.email)
+        await lifecycle.delete_account(
+            app.resources.database, app.resources.pictures, person.id, person.email
+        )
     return person
 
 
