@@ -225,7 +225,7 @@ async def _open_broker(
     try:
         from app.events.queue import open_work_broker  # noqa: PLC0415 - an extra
     except ImportError:
-        raise missing_extra("BROKER_URL", "redis-queue", "rabbitmq") from None
+        raise missing_extra("BROKER_URL", "redis", "rabbitmq") from None
     return await stack.enter_async_context(
         open_work_broker(url, notifications, prefix=settings.broker_prefix)
     )

@@ -1,183 +1,246 @@
-"""How soon a worker begins, and how fast a queue is claimed.
+"""What a broker brings: how soon work begins, how fast it is claimed, and what idle workers ask the database.
 
-    .venv/bin/python benchmarks/wake.py [--mariadb mysql://root@127.0.0.1/bench] [--redis redis://127.0.0.1:6379/13]
+    .venv/bin/python -m benchmarks.wake [--workers 1,8,64] [--redis redis://127.0.0.1:6379/13]
         [--rabbitmq amqp://guest:guest@127.0.0.1/]
 
-The database's mails are deleted. Two parts: the time from a commit in one process to a worker's claim in another
-(here: another set of resources with connections of its own, nothing shared but the servers), by each way of being told;
-and rows claimed a second by four processes that do nothing else.
+For SQLite (one worker) and a MariaDB that is started for it, and for each way of telling workers: that many processes,
+forked from this one, each with resources of its own (`open_resources`), the lookout, the sign of life, the broker's
+connections and the loop of the mails as `openml-web worker` has them; a mail is claimed, and not sent. Printed are
+
+    idle      statements a second on the database in all, while nothing is to be done
+    begin     milliseconds from the return of a commit in this process to the return of the claim in a worker: p50, p95
+    per row   statements on the database for each of those rows, insertion (5) and claim included, idle ones taken off
+    claims    rows claimed a second when a thousand are committed in ten transactions, from the first commit on
+    last      milliseconds from the last of them to the last claim
+
+Statements are counted by the server (`Questions`); SQLite has no such counter.
 """
 
 import argparse
 import asyncio
+import gc
 import multiprocessing
 import random
 import secrets
-import statistics
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from multiprocessing.context import ForkProcess
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import redis.asyncio
-import sqlalchemy as sa
+import aio_pika
+import redis
 
-from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import outbox
 from app.db.engine import Database, notify_after_commit
 from app.db.migrations import migrate
-from app.db.tables import outbox as outbox_table
-from app.events.channel import open_channel
-from app.events.notifications import OUTBOX, Notifications
-from app.events.queue import open_work_broker
+from app.events.notifications import OUTBOX
+from app.jobs import QUEUES
+from app.resources import Resources, open_resources
+from app.worker.heartbeat import new_worker_name
+from app.worker.lookout import Lookout
+from app.worker.run import look_out, run_side_by_side, run_worker_process, work_off_queue
+from tests.mariadb_server import OwnMariaDB, own_mariadb
 
-ROUNDS = 30
-ROWS = 1000
-WORKERS = 4
+IDLE_SECONDS = 10
+ROUNDS = 40
+ROWS, TRANSACTIONS = 1000, 10
 LEASE = timedelta(minutes=10)
+PATIENCE_SECONDS = 120
 
 
-@asynccontextmanager
-async def process(
-    settings: Settings, way: str, url: str
-) -> AsyncIterator[tuple[Database, Notifications, AsyncExitStack]]:
-    async with AsyncExitStack() as stack:
-        notifications = Notifications()
-        database = Database(settings, notifications)
-        stack.push_async_callback(database.close)
-        if way == "channel":
-            pool = redis.asyncio.BlockingConnectionPool.from_url(url, socket_timeout=5)
-            stack.push_async_callback(pool.disconnect)
-            await stack.enter_async_context(open_channel(pool, notifications, prefix=settings.broker_prefix))
-        if way == "broker":
-            broker = await stack.enter_async_context(
-                open_work_broker(url, notifications, prefix=settings.broker_prefix)
+async def work(settings: Settings, log: Path) -> None:
+    """Claim mails for ever, and write down which and when."""
+    owner = new_worker_name()
+
+    async def run(resources: Resources) -> None:
+        async def step() -> bool:
+            now = resources.database.now()
+            mail = await outbox.claim_mail(resources.database, owner=owner, now=now, lease=LEASE)
+            if mail is not None:
+                lines.write(f"{mail.recipient} {time.monotonic()}\n")
+            return mail is not None
+
+        broker = resources.broker
+        lines.write("ready 0\n")
+        await run_side_by_side(
+            [
+                look_out(Lookout(resources, QUEUES), resources),
+                work_off_queue(resources, OUTBOX, step),
+                *(broker.hand_out(topic) for topic in (broker.topics if broker else ())),
+            ]
+        )
+
+    with log.open("a", buffering=1) as lines:
+        async with open_resources(settings) as resources:
+            await run_worker_process(resources, run)
+
+
+@contextmanager
+def working(settings: Settings, folder: Path, count: int) -> Iterator[list[Path]]:
+    """Start the workers one after another; yield what they write."""
+    logs = [folder / f"worker-{secrets.token_hex(4)}" for _ in range(count)]
+    processes: list[ForkProcess] = []
+    gc.freeze()
+    try:
+        for log in logs:
+            log.touch()
+            process = multiprocessing.get_context("fork").Process(
+                target=lambda log=log: asyncio.run(work(settings, log)), daemon=True
             )
-            task = asyncio.create_task(broker.hand_out(OUTBOX))
-            stack.callback(task.cancel)
-        yield database, notifications, stack
+            process.start()
+            processes.append(process)
+            time.sleep(0.2)
+        until(lambda: all(log.read_text().startswith("ready") for log in logs))
+        yield logs
+    finally:
+        for process in processes:
+            process.kill()
+            process.join()
+        gc.unfreeze()
 
 
-async def latencies(settings: Settings, way: str, url: str) -> list[float]:
-    """Return the milliseconds from each commit to its claim."""
-    taken: asyncio.Queue[float] = asyncio.Queue()
-
-    async def work(database: Database, notifications: Notifications) -> None:
-        with notifications.listen(OUTBOX) as listener:
-            while True:
-                mail = await outbox.claim_mail(database, owner="bench", now=utc_now(), lease=LEASE)
-                if mail is None:
-                    await listener.wait(seconds=5 if way == "broker" else 1)
-                else:
-                    await taken.put(time.perf_counter())
-
-    found = []
-    async with (
-        process(settings, "channel" if way == "channel" else way, url) as (sender, _, _stack),
-        process(settings, way, url) as (receiver, notifications, _other),
-    ):
-        worker = asyncio.create_task(work(receiver, notifications))
-        await asyncio.sleep(1)
-        for _ in range(ROUNDS):
-            await asyncio.sleep(random.uniform(0, 1))
-            async with sender.session() as session:
-                await outbox.add_mail(
-                    session, kind="bench", recipient="a@b.org", parameters={}, now=utc_now()
-                )
-                notify_after_commit(session, OUTBOX)
-            began = time.perf_counter()
-            async with asyncio.timeout(30):
-                found.append((await taken.get() - began) * 1000)
-        worker.cancel()
-        await asyncio.gather(worker, return_exceptions=True)
-    return found
+def until(condition) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    ends_at = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        if time.monotonic() > ends_at:
+            raise TimeoutError
+        time.sleep(0.05)
 
 
-async def fill(settings: Settings) -> None:
+def claimed(logs: list[Path], prefix: str) -> dict[str, float]:
+    """Return when each mail whose recipient begins so was claimed; none may be twice."""
+    found = [line.split() for log in logs for line in log.read_text().splitlines() if line.startswith(prefix)]
+    assert len({name for name, _ in found}) == len(found), "claimed twice"
+    return {name: float(at) for name, at in found}
+
+
+async def commit(resources: Resources, *recipients: str) -> float:
+    """Queue mails in one transaction, and return when it was committed."""
+    async with resources.database.session() as session:
+        for recipient in recipients:
+            await outbox.add_mail(
+                session,
+                kind="bench",
+                recipient=recipient,
+                parameters={},
+                now=resources.database.now() - timedelta(milliseconds=1),
+            )
+            notify_after_commit(session, OUTBOX)
+    return time.monotonic()
+
+
+async def send(settings: Settings, server: OwnMariaDB | None, logs: list[Path]) -> str:
+    """Measure with the workers that write these logs."""
+    async with open_resources(settings) as resources:
+        await asyncio.sleep(6)  # What began with the start is over, and connections are made.
+        idle = await questions(server, IDLE_SECONDS)
+
+        began, before, sent = time.monotonic(), asked(server), {}
+        for number in range(ROUNDS):
+            await asyncio.sleep(random.uniform(0.1, 0.6))
+            sent[f"one{number}@b.org"] = await commit(resources, f"one{number}@b.org")
+        await asyncio.to_thread(until, lambda: len(claimed(logs, "one")) == ROUNDS)
+        await asyncio.sleep(0.5)
+        per_row = (asked(server) - before - idle * (time.monotonic() - began)) / ROUNDS
+        waits = sorted((at - sent[name]) * 1000 for name, at in claimed(logs, "one").items())
+
+        began = time.monotonic()
+        for number in range(TRANSACTIONS):
+            part = ROWS // TRANSACTIONS
+            last = await commit(resources, *(f"many{number}-{each}@b.org" for each in range(part)))
+        await asyncio.to_thread(until, lambda: len(claimed(logs, "many")) == ROWS)
+        ended = max(claimed(logs, "many").values())
+    rate = ROWS / (ended - began)
+    counted = f"idle {idle:6.1f} /s   per row {per_row:6.1f}   " if server else ""
+    return (
+        f"{counted}begin p50 {waits[ROUNDS // 2]:7.1f} ms  p95 {waits[int(ROUNDS * 0.95)]:7.1f} ms   "
+        f"claims {rate:6.0f} /s   last {max(0, ended - last) * 1000:7.0f} ms"
+    )
+
+
+def asked(server: OwnMariaDB | None) -> int:
+    return server.questions() if server else 0
+
+
+async def questions(server: OwnMariaDB | None, seconds: float) -> float:
+    """Return the statements a second, without those that ask for their number."""
+    own = asked(server)
+    own = asked(server) - own
+    before, began = asked(server), time.monotonic()
+    await asyncio.sleep(seconds)
+    return max(0.0, (asked(server) - before - own) / (time.monotonic() - began))
+
+
+async def prepare(settings: Settings) -> None:
     database = Database(settings)
-    for _ in range(ROWS // 100):
-        async with database.session() as session:
-            for _ in range(100):
-                await outbox.add_mail(
-                    session, kind="bench", recipient="a@b.org", parameters={}, now=utc_now()
-                )
+    await migrate(database.engine)
     await database.close()
 
 
-async def _claim(settings: Settings, number: int) -> tuple[int, float, float]:
-    database = Database(settings)
-    count, began = 0, time.time()
-    while await outbox.claim_mail(database, owner=f"bench/{number}", now=utc_now(), lease=LEASE):
-        count += 1
-    ended = time.time()
-    await database.close()
-    return count, began, ended
+async def forget(url: str, prefix: str) -> None:
+    """Remove what was made at the broker."""
+    if urlsplit(url).scheme.startswith("redis"):
+        with redis.Redis.from_url(url) as client:
+            for key in client.scan_iter(f"{prefix}*"):
+                client.delete(key)
+    elif url:
+        async with await aio_pika.connect(url) as connection:
+            channel = await connection.channel()
+            for name in ("outbox", "uploads"):
+                await channel.queue_delete(f"{prefix}.queue.{name}")
+            await channel.exchange_delete(f"{prefix}.queue")
 
 
-def claim(
-    folder: str, uri: str, number: int, results: "multiprocessing.Queue[tuple[int, float, float]]"
-) -> None:
-    settings = Settings(_env_file=None, data_dir=Path(folder), database_uri=uri)
-    results.put(asyncio.run(_claim(settings, number)))
-
-
-def measure_claims(name: str, folder: str, uri: str) -> None:
-    asyncio.run(fill(Settings(_env_file=None, data_dir=Path(folder), database_uri=uri)))
-    context = multiprocessing.get_context("spawn")
-    results: multiprocessing.Queue[tuple[int, float, float]] = context.Queue()
-    for workers in (1, WORKERS):
-        if workers != 1:
-            asyncio.run(fill(Settings(_env_file=None, data_dir=Path(folder), database_uri=uri)))
-        processes = [context.Process(target=claim, args=(folder, uri, n, results)) for n in range(workers)]
-        for each in processes:
-            each.start()
-        done = [results.get() for _ in processes]
-        for each in processes:
-            each.join()
-        counts = sorted(count for count, _, _ in done)
-        seconds = max(ended for _, _, ended in done) - min(began for _, began, _ in done)
-        print(f"{name:8} claims, {workers} process(es): {sum(counts) / seconds:6.0f} /s   shares {counts}")
+def measure(name: str, server: OwnMariaDB | None, counts: list[int], options: argparse.Namespace) -> None:
+    ways = {
+        "nothing": {}, "Redis channel": {"redis_url": options.redis},
+        "Redis queue": {"broker_url": options.redis}, "RabbitMQ": {"broker_url": options.rabbitmq},
+    }  # fmt: skip
+    for workers in counts:
+        for way, urls in ways.items():
+            if not all(urls.values()) or (options.ways and way not in options.ways.split(",")):
+                continue
+            prefix = f"openml-web-bench-{secrets.token_hex(4)}"
+            with tempfile.TemporaryDirectory() as folder:
+                if server:
+                    server.ask("DROP DATABASE openml")
+                    server.ask("CREATE DATABASE openml CHARACTER SET latin1", database="")
+                settings = Settings(
+                    _env_file=None,
+                    data_dir=Path(folder),
+                    database_uri=server.address if server else "",
+                    broker_prefix=prefix,
+                    embedded_worker=False,
+                    **urls,
+                )
+                asyncio.run(prepare(settings))
+                with working(settings, Path(folder), workers) as logs:
+                    line = asyncio.run(send(settings, server, logs))
+                print(f"{name:8}{workers:3} worker(s)  {way:14} {line}", flush=True)
+            asyncio.run(forget("".join(urls.values()), prefix))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--mariadb", default="")
+    parser.add_argument("--workers", default="1,8,64")
+    parser.add_argument("--ways", default="")
     parser.add_argument("--redis", default="")
     parser.add_argument("--rabbitmq", default="")
     options = parser.parse_args()
-    prefix = f"openml-web-bench-{secrets.token_hex(4)}"
-    with tempfile.TemporaryDirectory() as folder:
-        for name, uri in (("SQLite", ""), ("MariaDB", options.mariadb)):
-            if name == "MariaDB" and not uri:
-                continue
-            settings = Settings(_env_file=None, data_dir=Path(folder), database_uri=uri, broker_prefix=prefix)
-
-            async def prepare(settings: Settings = settings) -> None:
-                database = Database(settings)
-                await migrate(database.engine)
-                async with database.session() as session:
-                    await session.execute(sa.delete(outbox_table))
-                await database.close()
-
-            asyncio.run(prepare())
-            ways = [
-                ("polling", "", "polling"), ("Redis channel", options.redis, "channel"),
-                ("Redis streams", options.redis, "broker"), ("RabbitMQ", options.rabbitmq, "broker"),
-            ]  # fmt: skip
-            for label, url, way in ways:
-                if way != "polling" and not url:
-                    continue
-                found = sorted(asyncio.run(latencies(settings, way, url)))
-                print(
-                    f"{name:8} {label:14} commit to claim: p50 {statistics.median(found):6.1f} ms   "
-                    f"p95 {found[int(len(found) * 0.95)]:6.1f} ms   worst {found[-1]:6.1f} ms"
-                )
-            measure_claims(name, folder, uri)
+    measure("SQLite", None, [1], options)
+    counts = [int(each) for each in options.workers.split(",")]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        own_mariadb(Path(folder), "--max-connections=500") as server,
+    ):
+        measure("MariaDB", server, counts, options)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import asyncio
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -53,9 +54,9 @@ def shared_broker(kind: str) -> Iterator[BrokerServer]:
 async def _forget(server: BrokerServer) -> None:
     async with await aio_pika.connect(server.url) as connection:
         channel = await connection.channel()
-        for name in ("outbox", "uploads", "dropped"):
-            await channel.queue_delete(f"{server.prefix}.{name}")
-        await channel.exchange_delete(server.prefix)
+        for name in ("outbox", "uploads"):
+            await channel.queue_delete(f"{server.prefix}.queue.{name}")
+        await channel.exchange_delete(f"{server.prefix}.queue")
 
 
 class OwnRedis:
@@ -79,6 +80,15 @@ class OwnRedis:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def pause(self) -> None:
+        """Freeze it: connections stay, and nobody answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     def _answers(self) -> bool:
         try:

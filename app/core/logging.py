@@ -120,7 +120,9 @@ def _quieten_libraries() -> None:
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
     logging.getLogger("uvicorn.error").addFilter(keep_the_sentence)
-    # httpx logs full addresses at INFO, python_multipart each part at DEBUG; alembic speaks at every start, taskiq of a
-    # shutdown after every message.
-    for name in ("alembic", "httpx", "httpcore", "python_multipart", "aiosqlite", "aiosmtplib", "taskiq"):
+    # httpx logs full addresses at INFO, python_multipart each part at DEBUG; alembic speaks at every start.
+    for name in ("alembic", "httpx", "httpcore", "python_multipart", "aiosqlite", "aiosmtplib"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    # Each attempt that fails, with the address; app/events says once that the server cannot be reached.
+    for name in ("aio_pika", "aiormq"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)

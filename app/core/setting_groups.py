@@ -111,7 +111,7 @@ class LargerSitesSettings(BaseSettings):
     broker_url: SecretStr = Field(
         SecretStr(""),
         description="Broker that hands out mails and uploads to workers: `redis://host:6379/1` (needs the extra "
-        "`redis-queue`) or `amqp://user:password@host/vhost` (RabbitMQ, `rabbitmq`). Empty: workers look for them in "
+        "`redis`) or `amqp://user:password@host/vhost` (RabbitMQ, `rabbitmq`). Empty: workers look for them in "
         "the database, which holds them in any case.",
     )
     broker_prefix: str = Field(

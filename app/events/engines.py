@@ -1,28 +1,38 @@
-"""The brokers that `BROKER_URL` can name: Redis streams and RabbitMQ, both as taskiq speaks to them."""
+"""The brokers that `BROKER_URL` can name, behind one small protocol: Redis lists and RabbitMQ queues."""
 
-from functools import cache
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Protocol
 from urllib.parse import urlsplit
-
-from taskiq import AsyncBroker
 
 from app.core.settings import SettingsError, missing_extra
 
-if TYPE_CHECKING:
-    from redis import DriverInfo
-
 LENGTH = 10_000
 """Messages that a queue holds at most; the oldest go, and the database still has their rows."""
-DROPPED = 100
-"""Messages kept for an operator to see that some were dropped."""
-READ_MILLISECONDS = 2_000
 SILENCE_SECONDS = 10
-"""Longest wait for an answer; longer than a read blocks."""
+"""Longest wait for an answer."""
+
+Acknowledge = Callable[[], Awaitable[None]]
+
+
+class Engine(Protocol):
+    """A connection to a broker. Every method raises what the driver raises when the broker is away."""
+
+    async def offer(self, topic: str) -> None:
+        """Put one message into the topic's queue; return when the broker has it."""
+
+    async def take(self, topic: str) -> Acknowledge:
+        """Wait for one message of the topic, and return what acknowledges it; nothing more is held until then."""
 
 
 def queue_name(prefix: str, topic: str) -> str:
-    """Return what the topic's queue is called at the broker."""
-    return f"{prefix}.{topic}"
+    """Return what the topic's queue is called at the broker.
+
+    Versions up to 0.1.0 had streams and queues without `queue` in their names, which are no lists and have other
+    arguments.
+    """
+    return f"{prefix}.queue.{topic}"
 
 
 def require_engine(url: str) -> None:
@@ -34,76 +44,38 @@ def require_engine(url: str) -> None:
     scheme = urlsplit(url).scheme
     try:
         if scheme in {"redis", "rediss"}:
-            import taskiq_redis  # noqa: F401, PLC0415 - an extra
+            from app.events.redis_lists import driver_info  # noqa: PLC0415 - an extra
 
-            _driver_info()
+            driver_info()
         elif scheme in {"amqp", "amqps"}:
-            import taskiq_aio_pika  # noqa: F401, PLC0415 - an extra
+            import app.events.rabbitmq  # noqa: F401, PLC0415 - an extra
         else:
             raise SettingsError(
                 "BROKER_URL is no broker's address. Write redis://host:6379/1 or amqp://user:password@host/"
             )
     except ImportError:
-        extra = "redis-queue" if scheme.startswith("redis") else "rabbitmq"
-        raise missing_extra("BROKER_URL", extra) from None
+        raise missing_extra("BROKER_URL", "redis" if scheme.startswith("redis") else "rabbitmq") from None
 
 
-def open_engine(url: str, prefix: str, topics: tuple[str, ...]) -> AsyncBroker:
-    """Return a broker for the topics, not connected yet; it listens to the first of them."""
+@asynccontextmanager
+async def open_engine(url: str, prefix: str, *topics: str) -> AsyncIterator[Engine]:
+    """Connect for the topics while the body runs.
+
+    Raises:
+        TimeoutError: nothing was answered for `SILENCE_SECONDS`; or what the driver raises.
+    """
+    names = {topic: queue_name(prefix, topic) for topic in topics}
+    async with AsyncExitStack() as stack:
+        async with asyncio.timeout(SILENCE_SECONDS):
+            engine = await stack.enter_async_context(_connection(url, prefix, names))
+        yield engine
+
+
+def _connection(url: str, prefix: str, names: dict[str, str]) -> AbstractAsyncContextManager[Engine]:
     if urlsplit(url).scheme.startswith("redis"):
-        return _redis_streams(url, prefix, topics)
-    return _rabbitmq(url, prefix, topics)
+        from app.events.redis_lists import connect_redis  # noqa: PLC0415 - an extra
 
+        return connect_redis(url, names, length=LENGTH, silence_seconds=SILENCE_SECONDS)
+    from app.events.rabbitmq import connect_rabbitmq  # noqa: PLC0415 - an extra
 
-def _redis_streams(url: str, prefix: str, topics: tuple[str, ...]) -> AsyncBroker:
-    from taskiq_redis import RedisStreamBroker  # noqa: PLC0415 - an extra
-
-    first, *others = (queue_name(prefix, topic) for topic in topics)
-    return RedisStreamBroker(
-        url,
-        queue_name=first,
-        additional_streams=dict.fromkeys(others, ">"),
-        consumer_group_name=prefix,
-        # Redis keeps every name for ever; it needs none to give each message to one reader only.
-        consumer_name="worker",
-        # What was sent before the first worker ever started is work as well.
-        consumer_id="0",
-        maxlen=LENGTH,
-        xread_count=1,
-        xread_block=READ_MILLISECONDS,
-        socket_timeout=SILENCE_SECONDS,
-        socket_connect_timeout=SILENCE_SECONDS,
-        driver_info=_driver_info(),
-    )
-
-
-@cache
-def _driver_info() -> "DriverInfo":
-    """Look on the disk for the client's version: at the start, not for each connection, on the event loop."""
-    from redis import DriverInfo  # noqa: PLC0415 - an extra
-
-    return DriverInfo()
-
-
-def _rabbitmq(url: str, prefix: str, topics: tuple[str, ...]) -> AsyncBroker:
-    from aio_pika import ExchangeType  # noqa: PLC0415 - an extra
-    from taskiq_aio_pika import Exchange, Queue, QueueType  # noqa: PLC0415 - an extra
-
-    from app.events.rabbitmq import RabbitMQBroker  # noqa: PLC0415 - an extra
-
-    queues = [
-        Queue(name=queue_name(prefix, topic), type=QueueType.CLASSIC, arguments={"x-max-length": LENGTH})
-        for topic in topics
-    ]
-    dropped = Queue(
-        name=queue_name(prefix, "dropped"), type=QueueType.CLASSIC, arguments={"x-max-length": DROPPED}
-    )
-    return RabbitMQBroker(
-        url,
-        # One at a time: what one worker has not begun is another's.
-        qos=1,
-        exchange=Exchange(name=prefix, type=ExchangeType.DIRECT),
-        task_queues=queues,
-        dead_letter_queue=dropped,
-        timeout=SILENCE_SECONDS,
-    )
+    return connect_rabbitmq(url, f"{prefix}.queue", names, length=LENGTH, silence_seconds=SILENCE_SECONDS)

@@ -4,7 +4,6 @@ One that is merely away is no reason not to start: everything it does for us, th
 """
 
 import asyncio
-import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
@@ -44,7 +43,7 @@ async def _look(setting: str, url: str, look: Callable[[str], Awaitable[None]]) 
         async with asyncio.timeout(PATIENCE_SECONDS):
             await look(url)
     except ImportError:
-        extra = "redis" if setting == "REDIS_URL" else "redis-queue" if look is _look_at_redis else "rabbitmq"
+        extra = "redis" if look is _look_at_redis else "rabbitmq"
         raise missing_extra(setting, extra) from None
     except _RefusedError as error:
         raise SettingsError(
@@ -85,15 +84,13 @@ async def _look_at_redis(url: str) -> None:
 
 async def _look_at_rabbitmq(url: str) -> None:
     from aio_pika import connect  # noqa: PLC0415 - an extra
-    from aiormq.exceptions import (  # noqa: PLC0415 - an extra
+    from aio_pika.exceptions import (  # noqa: PLC0415 - an extra
         AMQPConnectionError,
         AMQPError,
         AuthenticationError,
         ProbableAuthenticationError,
     )
 
-    # It would say on its own account what is said here.
-    logging.getLogger("aiormq").setLevel(logging.CRITICAL)
     try:
         connection = await connect(url, timeout=PATIENCE_SECONDS)
     except (AuthenticationError, ProbableAuthenticationError):

@@ -7,17 +7,13 @@ knows how long a conversion may last (RabbitMQ closes a channel whose message is
 """
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import aclosing, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import NoReturn
 
-from taskiq import AckableMessage, AsyncBroker, BrokerMessage
-from taskiq.utils import maybe_awaitable
-
 from app.core.tasks import heed_cancellation, in_background
-from app.events.engines import SILENCE_SECONDS, open_engine, queue_name, require_engine
+from app.events.engines import open_engine, require_engine
 from app.events.notifications import OUTBOX, UPLOADS, Notifications
 from app.events.reconnect import stay_connected
 
@@ -40,7 +36,7 @@ class WorkBroker:
         """
         require_engine(url)
         self._url = url
-        self._wakeups = notifications
+        self._notifications = notifications
         self._prefix = prefix
         self._outgoing: asyncio.Queue[str] = asyncio.Queue(OUTGOING)
         self._is_up = False
@@ -69,7 +65,7 @@ class WorkBroker:
         await stay_connected("the broker", partial(self._hand_out, topic))
 
     async def _send(self, connected: Callable[[], None]) -> None:
-        async with self._started(*self.topics, is_worker=False) as broker:
+        async with open_engine(self._url, self._prefix, *self.topics) as engine:
             connected()
             self._is_up = True
             unsent = set[str]()
@@ -78,40 +74,27 @@ class WorkBroker:
                     heed_cancellation()
                     unsent = {await self._outgoing.get()}
                     async with asyncio.timeout(SEND_SECONDS):
-                        await broker.kick(self._message(*unsent))
+                        await engine.offer(*unsent)
             finally:
                 self._is_up = False
                 while not self._outgoing.empty():
                     unsent.add(self._outgoing.get_nowait())
                 for topic in unsent:
-                    self._wakeups.tell_all(topic)
+                    self._notifications.tell_all(topic)
 
     async def _hand_out(self, topic: str, connected: Callable[[], None]) -> None:
-        async with self._started(topic, is_worker=True) as broker:
+        async with open_engine(self._url, self._prefix, topic) as engine:
             connected()
             with self._noted(topic):
                 while True:
                     heed_cancellation()
                     # A busy worker takes nothing that an idle one elsewhere could begin with.
-                    await self._wakeups.until_idle(topic)
-                    message = await _next_message(broker)
-                    if not self._wakeups.wake_one(topic):
+                    await self._notifications.until_idle(topic)
+                    acknowledge = await engine.take(topic)
+                    if not self._notifications.wake_one(topic):
                         # Busy since, by a look of its own.
                         self.offer(topic)
-                    await maybe_awaitable(message.ack())
-
-    @asynccontextmanager
-    async def _started(self, *topics: str, is_worker: bool) -> AsyncIterator[AsyncBroker]:
-        broker = open_engine(self._url, self._prefix, topics)
-        broker.is_worker_process = is_worker
-        starting = asyncio.create_task(broker.startup())
-        try:
-            async with asyncio.timeout(SILENCE_SECONDS):
-                # Half a connection cannot be closed: one that is being made, is made first.
-                await asyncio.shield(starting)
-            yield broker
-        finally:
-            await asyncio.shield(asyncio.create_task(_close(broker, starting)))
+                    await acknowledge()
 
     @contextmanager
     def _noted(self, topic: str) -> Iterator[None]:
@@ -120,31 +103,6 @@ class WorkBroker:
             yield
         finally:
             self._handing_out.discard(topic)
-
-    def _message(self, topic: str) -> BrokerMessage:
-        labels = {"queue_name": queue_name(self._prefix, topic)}
-        return BrokerMessage(
-            task_id=secrets.token_hex(8), task_name=topic, message=topic.encode(), labels=labels
-        )
-
-
-async def _close(broker: AsyncBroker, starting: "asyncio.Task[None]") -> None:
-    await asyncio.wait({starting}, timeout=SILENCE_SECONDS)
-    starting.cancel()
-    await asyncio.gather(starting, return_exceptions=True)
-    # What is gone cannot be closed in order.
-    with suppress(Exception):
-        async with asyncio.timeout(SEND_SECONDS):
-            await broker.shutdown()
-
-
-async def _next_message(broker: AsyncBroker) -> AckableMessage:
-    """Return the next message, and take no other before it is acknowledged."""
-    async with aclosing(broker.listen()) as messages:
-        async for message in messages:
-            if isinstance(message, AckableMessage):
-                return message
-    raise ConnectionError("the broker sends nothing more")
 
 
 @asynccontextmanager
