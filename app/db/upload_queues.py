@@ -1,8 +1,7 @@
 """The queues of uploads: those that come in, those to publish, those that OpenML processes; and claiming from them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,6 +10,7 @@ from app.db import upload_states
 from app.db.engine import Database
 from app.db.queue import Queue, Waiting
 from app.db.tables import UtcDateTime, uploads
+from app.db.upload_values import Progress
 from app.db.uploads import Upload, get_upload
 
 TO_RECEIVE = Queue(uploads, upload_states.TO_RECEIVE)
@@ -34,7 +34,7 @@ async def set_retry(
     *,
     owner: str,
     at: datetime,
-    progress: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
 ) -> bool:
     """Give the row back, to be taken up again at the given time; False if `owner` has lost it.
 

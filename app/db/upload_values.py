@@ -1,14 +1,60 @@
-"""What a row of `uploads` keeps of lists whose length a client's table has chosen: as much as a listing can show."""
+"""What rows of `uploads` hold as JSON: of lists whose length a client has chosen, as much as a listing can show."""
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal, TypedDict
 
 LIST_BYTES: Final = 32_768
 """What one row keeps of its warnings, and of its repairs, as JSON: a page of a hundred rows is read at once."""
 ERROR_TEXT: Final = 4_000
 """Characters that a row keeps of each text of its error."""
 NAME_LENGTH: Final = 128
+
+
+Phase = Literal["receiving", "verifying", "inspecting", "converting", "sending", "waiting"]
+"""What is being done with an upload."""
+
+
+class Progress(TypedDict, total=False):
+    """How far a phase is: bytes of the file or of the ARFF file, rows, and what it waits for (`waiting`)."""
+
+    phase: Phase
+    bytes: int
+    total_bytes: int | None
+    rows: int | None
+    detail: str
+
+
+class PublishedNames(TypedDict):
+    """Names under which the conversion publishes columns that the description names as the file does."""
+
+    def_tar_att: list[str]
+    row_id_attribute: str | None
+    ignore_attribute: list[str]
+
+
+class Description(TypedDict, total=False):
+    """What is said of a dataset: the fields of `DraftMetadata`, and once it is converted the names it has then."""
+
+    dataset_name: str | None
+    description: str | None
+    creator: list[str]
+    contributor: list[str]
+    collection_date: str | None
+    licence: str | None
+    language: str | None
+    def_tar_att: list[str]
+    row_id_attribute: str | None
+    ignore_attribute: list[str]
+    citation: str | None
+    original_data_url: str | None
+    paper_url: str | None
+    classification: bool
+    repair: bool
+    notify: bool
+    allow_duplicate: bool
+    attributes: dict[str, str | Mapping[str, list[str]]]
+    published_names: PublishedNames
 
 
 def as_kept(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import upload_events, uploads
 from app.db.upload_states import UploadState
-from app.db.upload_values import LIST_BYTES
+from app.db.upload_values import LIST_BYTES, Description, Progress
 from app.db.uploads import Upload
 
 LARGEST_JSON = 2 * LIST_BYTES
@@ -41,7 +41,7 @@ class UploadView(NamedTuple):
     dataset_id: int | None
     created_at: datetime
     finished_at: datetime | None
-    progress: dict[str, Any] | None
+    progress: Progress | None
     warnings: list[str] | None
     repairs: list[dict[str, str]] | None
     error: dict[str, Any] | None
@@ -73,10 +73,11 @@ async def get_view(session: AsyncSession, upload_id: str, *, user_id: int) -> Up
     return UploadView._make(row) if row else None
 
 
-async def get_description(session: AsyncSession, upload_id: str) -> dict[str, Any]:
+async def get_description(session: AsyncSession, upload_id: str) -> Description:
     """Return what is said of an upload's dataset."""
     statement = sa.select(uploads.c.description).where(uploads.c.id == upload_id)
-    return await session.scalar(statement) or {}
+    found: Description | None = await session.scalar(statement)
+    return found or {}
 
 
 async def get_page_of_user(

@@ -25,7 +25,7 @@ from app.db.upload_states import (
     UploadState,
     steps_to,
 )
-from app.db.upload_values import as_kept
+from app.db.upload_values import Description, Progress, as_kept
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Upload(NamedTuple):
     state: str
     file_name: str
     format: str
-    description: dict[str, Any] | None
+    description: Description | None
     dataset_name: str | None
     reserved_bytes: int
     stored_bytes: int
@@ -53,7 +53,7 @@ class Upload(NamedTuple):
     request_digest: str | None
     expires_at: datetime | None
     duplicate_of: str | None
-    progress: dict[str, Any] | None
+    progress: Progress | None
     tus_metadata: str | None
     is_partial: bool
     joined_from: str | None
@@ -136,7 +136,7 @@ class NewUpload(NamedTuple):
     reserved_bytes: int = 0
     expected_sha256: str | None = None
     publish_requested: bool = True
-    description: dict[str, Any] | None = None
+    description: Description | None = None
     repairs: list[dict[str, str]] | None = None
     warnings: list[str] | None = None
     tus_metadata: str | None = None

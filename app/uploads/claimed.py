@@ -12,6 +12,7 @@ from app.core.openml_shapes import is_api_key
 from app.db import uploads
 from app.db.engine import notify_after_commit
 from app.db.upload_states import ENDED, Actor, UploadState
+from app.db.upload_values import Description, Phase, Progress
 from app.db.uploads import Upload
 from app.events.notifications import PUBLISHED, upload_topic
 from app.mail.messages import MailKind
@@ -31,14 +32,14 @@ class ClaimedUpload:
         self.upload = upload
         self.lease = lease
         self.owner = lease.owner
-        self.progress: dict[str, Any] | None = None
+        self.progress: Progress | None = None
         """How far the phase is that the upload is in, see `ProgressResponse`."""
 
     def news(self) -> Mapping[str, Any]:
         """Return what is written down beside the lease."""
         return {"progress": self.progress}
 
-    def report(self, phase: str, done: int, total: int | None, rows: int | None = None) -> None:
+    def report(self, phase: Phase, done: int, total: int | None, rows: int | None = None) -> None:
         """Note how far a phase is; the renewal of the lease writes it down."""
         self.progress = {"phase": phase, "bytes": done, "total_bytes": total, "rows": rows}
 
@@ -47,9 +48,14 @@ class ClaimedUpload:
         return self.resources.database.now()
 
     @property
-    def description(self) -> Mapping[str, Any]:
+    def description(self) -> Description:
         """What is said of the dataset."""
         return self.upload.description or {}
+
+    @property
+    def dataset_name(self) -> str:
+        """Its name on OpenML: nothing goes there without one."""
+        return self.description["dataset_name"] or ""
 
     async def reload(self) -> None:
         """Read the row again, as `mine` does."""

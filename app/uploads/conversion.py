@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import structlog
 
 from app.core.errors import DatasetRefusedError, QuotaExceededError, StorageFullError
+from app.db.upload_values import Phase
 from app.db.uploads import Upload
 from app.resources import Resources
 from app.tabular import (
@@ -35,7 +36,7 @@ CPU_SECONDS = 3600
 NOT_THE_TABLES_FAULT = frozenset({"interrupted", "storage-failed"})
 """How a conversion can fail that may succeed the next time."""
 
-Report = Callable[[str, int, int | None], None]
+Report = Callable[[Phase, int, int | None], None]
 """Takes the phase, how many bytes of the file are done, and of how many."""
 
 

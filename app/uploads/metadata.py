@@ -3,10 +3,11 @@
 import json
 import unicodedata
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from app.core.errors import MalformedBodyError, ValidationFailedError
 from app.core.suggestions import suggest
+from app.db.upload_values import Description
 from app.openml.repairs import Repairs, validated
 from app.uploads.schemas_metadata import DraftMetadata, UploadMetadata
 
@@ -21,7 +22,7 @@ COMPLETE = frozenset({"dataset_name", "description"})
 class Checked(NamedTuple):
     """Metadata as a row keeps it, what was changed in it, and what its author may want to know."""
 
-    values: dict[str, Any]
+    values: Description
     repairs: list[dict[str, str]]
     warnings: list[str]
 
@@ -139,7 +140,7 @@ def _check(kind: type[DraftMetadata], document: Mapping[str, Any]) -> Checked:
     # A draft keeps what is not known yet as null; to publishing it is missing.
     known = {name: value for name, value in document.items() if not (name in COMPLETE and value is None)}
     metadata = validated(kind, known, repairs if document.get("repair", True) is not False else None)
-    values = metadata.model_dump(mode="json")
+    values = cast("Description", metadata.model_dump(mode="json"))
     if len(json.dumps(values, ensure_ascii=False).encode()) > METADATA_BYTES:
         raise ValidationFailedError.for_fields(
             [

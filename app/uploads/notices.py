@@ -12,5 +12,5 @@ async def tell_owner(session: AsyncSession, upload: Upload, kind: MailKind, **pa
     """Queue a mail to the owner, if they asked for it with the upload."""
     description = upload.description or {}
     if description.get("notify") and (address := await users.get_email(session, upload.user_id)):
-        parameters["name"] = description["dataset_name"]
+        parameters["name"] = description["dataset_name"] or ""
         await queue_mail(session, kind, address, **parameters)

@@ -35,6 +35,7 @@ from app.db import upload_queues, uploads, users
 from app.db.engine import notify_after_commit
 from app.db.upload_queues import TO_PUBLISH
 from app.db.upload_states import Actor, UploadState
+from app.db.upload_values import Progress
 from app.db.uploads import Upload
 from app.events.notifications import upload_topic
 from app.openml.description import require_ignorable
@@ -266,7 +267,13 @@ class Publication(ClaimedUpload):
             self.upload.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS
         )
         log.warning("upload has to wait", upload=self.upload.id, state=self.upload.state, reason=reason)
-        waits = {"phase": "waiting", "bytes": 0, "total_bytes": None, "rows": None, "detail": reason}
+        waits: Progress = {
+            "phase": "waiting",
+            "bytes": 0,
+            "total_bytes": None,
+            "rows": None,
+            "detail": reason,
+        }
 
         async def wait(session: AsyncSession) -> None:
             at, progress = self.now() + pause, waits if needs_room else None

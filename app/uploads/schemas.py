@@ -14,6 +14,7 @@ from pydantic import (
 from app.core.errors import ERRORS_SHOWN
 from app.core.problem_schema import ProblemDocument, ShownAs
 from app.db.upload_states import UploadState
+from app.db.upload_values import Phase
 from app.openml.repairs import RepairResponse
 from app.uploads.schemas_metadata import DraftMetadata
 
@@ -107,7 +108,7 @@ class DraftResponse(BaseModel):
 class ProgressResponse(BaseModel):
     """How far the phase is that an upload is in."""
 
-    phase: Literal["receiving", "verifying", "inspecting", "converting", "sending", "waiting"]
+    phase: Phase
     bytes: int = Field(description="Of the file so far: received, verified, read; or of the ARFF file: sent.")
     total_bytes: int | None
     rows: int | None = Field(description="Rows so far, where there are any to count.")

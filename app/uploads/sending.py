@@ -35,7 +35,7 @@ async def send(claimed: ClaimedUpload) -> None:
         return
     api_key = await claimed.api_key()
     await _check_key(claimed, api_key)
-    name = claimed.description["dataset_name"]
+    name = claimed.dataset_name
     newest = max((dataset.dataset_id for dataset in await openml.list_datasets(name)), default=0)
     await claimed.move(UploadState.SENDING, {"sent_at": claimed.now(), "newest_before": newest})
     try:
@@ -96,7 +96,7 @@ async def _find_arrived(claimed: ClaimedUpload) -> int | None:
     """
     openml, upload = claimed.resources.openml, claimed.upload
     try:
-        listed = await openml.list_datasets(claimed.description["dataset_name"])
+        listed = await openml.list_datasets(claimed.dataset_name)
     except OpenMLError as error:
         raise LostAnswerError(f"OpenML does not say whether it has the upload: {error}") from error
     candidates = [item for item in listed if item.dataset_id > (upload.newest_before or 0)]
@@ -138,20 +138,21 @@ async def _back_to_converted(claimed: ClaimedUpload, reason: str) -> None:
 
 
 def _description_xml(claimed: ClaimedUpload) -> bytes:
-    given = {**claimed.description, **claimed.description.get("published_names", {})}
+    given = claimed.description
+    names = given.get("published_names") or given
     return xml.dataset_description(
         {
-            "name": given["dataset_name"],
-            "description": with_changes(given["description"], claimed.upload.repairs or []),
+            "name": claimed.dataset_name,
+            "description": with_changes(given["description"] or "", claimed.upload.repairs or []),
             "format": claimed.upload.arff_format or "ARFF",
             "creator": given["creator"],
             "contributor": given["contributor"],
             "collection_date": given["collection_date"] or "",
             "language": given["language"] or "",
             "licence": given["licence"] or "",
-            "default_target_attribute": ",".join(given["def_tar_att"]),
-            "row_id_attribute": given["row_id_attribute"] or "",
-            "ignore_attribute": given["ignore_attribute"],
+            "default_target_attribute": ",".join(names["def_tar_att"]),
+            "row_id_attribute": names["row_id_attribute"] or "",
+            "ignore_attribute": names["ignore_attribute"],
             "citation": given["citation"] or "",
             "original_data_url": given["original_data_url"] or "",
             "paper_url": given["paper_url"] or "",
