@@ -13,7 +13,7 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
 PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-musl aarch64-unknown-linux-musl aarch64-apple-darwin
 
-.PHONY: help run test test-long test-rest test-engines chaos outages uploads-1g mutants check format lock wheels docs bench clean
+.PHONY: help run test coverage test-long test-rest test-engines chaos outages uploads-1g mutants check format lock wheels audit docs bench clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -24,7 +24,12 @@ run: $(VENV)/.sandbox  ## The service, its worker and the sandbox on this machin
 # Twice as many as a small machine has processors: tests wait for servers more than they compute.
 # Compiled files are kept even where the environment is against it: some hundred processes are started.
 test: $(VENV)/.dev  ## The tests, but for repetitions and what takes long
-	@PYTHONDONTWRITEBYTECODE= exec $(BIN)/python -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+	@PYTHONDONTWRITEBYTECODE= exec $(BIN)/python $(if $(COVERAGE),-m coverage run) -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+
+# What `make test COVERAGE=1` went through; fails below the floor in pyproject.toml.
+coverage: $(VENV)/.dev  ## Report what `make test COVERAGE=1` went through, and fail below the floor
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 # Everything: each test on each database, and what takes longer. `make test` leaves out what it can spare.
 test-long: $(VENV)/.dev  ## Every test
@@ -74,14 +79,16 @@ docs: $(VENV)/.runtime  ## Write docs/configuration.md and .env.example
 	$(BIN)/openml-web config --markdown > docs/configuration.md
 	$(BIN)/openml-web config --env-example > .env.example
 
-# Compile the locked requirements anew (needs uv). No index address goes into them.
+# Compile the locked requirements anew (needs uv). No index address goes into them, and nothing younger than a week: what
+# was published by a thief is mostly found within days. `make lock COOL_DOWN=` for a version that mends a hole.
+COOL_DOWN := --exclude-newer "7 days"
 lock:  ## Compile the locked requirements anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	    --upgrade --group build --output-file requirements.txt pyproject.toml
+	    --upgrade $(COOL_DOWN) --group build --output-file requirements.txt pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	    --upgrade --all-extras --output-file requirements-engines.txt --constraint requirements.txt pyproject.toml
+	    --upgrade $(COOL_DOWN) --all-extras --output-file requirements-engines.txt --constraint requirements.txt pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	    --upgrade --output-file requirements-dev.txt --constraint requirements.txt --group build --group dev pyproject.toml
+	    --upgrade $(COOL_DOWN) --output-file requirements-dev.txt --constraint requirements.txt --group build --group dev pyproject.toml
 	$(MAKE) wheels
 
 # Every locked requirement has a wheel for each platform that docs/deploy.md names (needs uv).
@@ -91,6 +98,10 @@ wheels:  ## Is there a wheel for each platform? (needs uv)
 	    uv pip install --quiet --dry-run --target $(VENV)/nowhere --python-platform $$platform --python-version $$python \
 	        --only-binary :all: --no-deps --requirement requirements-engines.txt || exit 1; \
 	done; done
+
+# Are there published vulnerabilities in what is locked? (needs uv)
+audit: $(VENV)/.dev  ## Known vulnerabilities in what is locked (needs uv)
+	$(BIN)/python -m tests.audit
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
