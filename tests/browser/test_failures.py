@@ -203,6 +203,7 @@ async def send(
     return str(upload)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", SAID)
 @pytest.mark.parametrize(
     ("path", "actions"),

@@ -62,6 +62,7 @@ class Keyboard:
         assert await accessibility(self._page) == []
 
 
+@pytest.mark.long
 async def test_everything_when_new_with_a_telephone_and_no_mouse_then_from_sign_up_to_deletion(
     open_page: OpenPage, http: httpx.AsyncClient, tmp_path: Path
 ) -> None:
@@ -160,6 +161,7 @@ async def look_after_the_account(page: Page, keyboard: Keyboard, folder: Path) -
     assert exported["account"]["last_name"] == "李"
 
 
+@pytest.mark.long
 async def test_file_when_published_before_then_each_page_publishes_it_once_more(
     open_page: OpenPage, ada: str
 ) -> None:

@@ -108,6 +108,7 @@ async def test_everything_when_new_here_then_from_sign_up_to_an_active_dataset_a
     assert (await http.get("/profile", headers={"Authorization": f"Bearer {token}"})).status_code == 401
 
 
+@pytest.mark.long
 async def test_pages_when_shown_in_either_scheme_then_axe_finds_nothing_and_they_weigh_little(
     open_page: OpenPage, ada: str, seen: Seen, http: httpx.AsyncClient
 ) -> None:
@@ -236,6 +237,7 @@ async def test_upload_when_the_session_has_ended_then_what_was_typed_outlives_th
     await expect(page.get_by_text("Here is what you had typed")).to_be_hidden()
 
 
+@pytest.mark.long
 async def test_upload_when_bytes_take_long_then_progress_grows_and_cancel_ends_it(
     open_page: OpenPage, ada: str
 ) -> None:
@@ -291,6 +293,7 @@ async def test_password_when_forgotten_then_reset_by_mail_and_old_sessions_are_o
     await expect(page.get_by_text("This link does not work any more")).to_be_visible()
 
 
+@pytest.mark.long
 async def test_account_when_looked_after_then_key_sessions_profile_export_and_deletion_work(
     open_page: OpenPage, ada: str, http: httpx.AsyncClient, tmp_path: Path
 ) -> None:

@@ -136,6 +136,7 @@ async def test_upload_when_it_failed_without_a_preview_then_what_was_said_of_col
     await expect(page.locator("#state")).to_contain_text("ublished")
 
 
+@pytest.mark.long
 async def test_upload_when_it_failed_then_corrected_and_tried_again_or_cancelled_from_the_list(
     open_page: OpenPage, ada: str, http: httpx.AsyncClient
 ) -> None:
@@ -251,6 +252,7 @@ async def bad_line(site: str) -> AsyncIterator[Forwarder]:
         yield line
 
 
+@pytest.mark.long
 async def test_upload_when_the_line_breaks_and_the_page_is_loaded_again_then_goes_on_where_it_stopped(
     open_page: OpenPage, ada: str, seen: Seen, bad_line: Forwarder, tmp_path: Path
 ) -> None:

@@ -17,6 +17,7 @@ from tests.service import Site
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120 + SIZE / 1_000_000)]
 
 
+@pytest.mark.long
 async def test_upload_when_the_line_is_cut_again_and_again_then_published_once(
     open_page: OpenPage, ada: str, seen: Seen, sandbox_url: str, tmp_path: Path
 ) -> None:

@@ -406,6 +406,7 @@ async def test_script_when_it_gets_into_the_page_then_not_run_for_the_token_lies
     seen.complaints.clear()
 
 
+@pytest.mark.long
 async def test_password_when_forgotten_then_the_mail_leads_to_a_new_one_and_old_tokens_are_dead(
     open_page: OpenPage, ada: str, http: httpx.AsyncClient, seen: Seen, refusals: set[str]
 ) -> None:
@@ -465,6 +466,7 @@ async def test_sign_out_when_the_token_is_good_or_has_expired_then_it_works_and_
     refusals.add("GET /verifytoken 401")
 
 
+@pytest.mark.long
 async def test_short_link_when_opened_then_the_dataset_with_its_counts_files_and_frame(
     open_page: OpenPage, site: str, seen: Seen, refusals: set[str]
 ) -> None:
@@ -489,6 +491,7 @@ async def test_short_link_when_opened_then_the_dataset_with_its_counts_files_and
     await expect(unknown.get_by_role("heading")).to_have_text("404")
 
 
+@pytest.mark.long
 async def test_search_when_its_server_goes_away_then_an_empty_list_and_no_storm(
     open_page: OpenPage, http: httpx.AsyncClient, seen: Seen, search_line: Forwarder
 ) -> None:

@@ -60,9 +60,16 @@ def service(
         yield found
 
 
+MODES: list[dict[str, Any]] = [
+    {"chunkSize": 50_000},
+    {"parallelUploads": 3},
+    {"uploadDataDuringCreation": True},
+]
+
+
 @pytest.mark.parametrize(
     "options",
-    [{}, {"chunkSize": 50_000}, {"parallelUploads": 3}, {"uploadDataDuringCreation": True}],
+    [{}, *(pytest.param(each, marks=pytest.mark.long) for each in MODES)],
     ids=str,
 )
 async def test_uppy_when_its_page_is_elsewhere_then_published_once_with_an_id_for_each_request(

@@ -40,6 +40,7 @@ def says(service: Service, words: str, *, code: int) -> None:
     assert words in (done.stderr if code else done.stdout)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["mariadb"], indirect=True)
 def test_worker_when_absent_working_stopped_killed_or_told_to_end_then_ready_and_check_say_so(
     service: Service,

@@ -98,6 +98,7 @@ async def test_unit_when_its_connection_is_lost_before_the_commit_then_done_anew
     assert tries == 2
 
 
+@pytest.mark.long
 async def test_unit_when_it_is_rolled_back_every_time_then_it_ends(settings: Settings) -> None:
     database = Database(settings)
     tries = 0

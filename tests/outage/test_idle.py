@@ -63,6 +63,7 @@ async def test_worker_when_idle_then_it_asks_rarely_and_keeps_one_connection(
     assert connections <= 1
 
 
+@pytest.mark.long
 async def test_web_process_when_idle_then_it_asks_nothing_and_keeps_no_connection(
     server: OwnMariaDB, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -187,6 +187,7 @@ async def test_routes_when_the_database_is_away_or_mute_then_each_is_503_in_time
     assert again.status_code == httpx.codes.OK
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "after_answers", [2, *(pytest.param(count, marks=pytest.mark.long) for count in (1, 3, 4, 5, 6, 8))]
 )

@@ -82,6 +82,7 @@ def start_worker(
         yield start
 
 
+@pytest.mark.long
 def test_upload_when_machines_share_only_a_database_and_a_store_then_published_though_a_worker_dies(
     machines: tuple[Service, Service],
     start_worker: Callable[[], "subprocess.Popen[bytes]"],
