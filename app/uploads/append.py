@@ -357,7 +357,7 @@ class _Append:
             parts,
             owner=self._owner,
             received_bytes=received,
-            expires_at=expiry(self._resources),
+            expires_at=expiry(self._resources.database.now()),
         )
         if counts and is_end and self._upload.total_bytes is None:
             # What was reserved ahead of the bytes is for others again.
@@ -380,6 +380,6 @@ class _Append:
         return counts
 
 
-def expiry(resources: Resources) -> datetime:
+def expiry(now: datetime) -> datetime:
     """Return when an upload is given up that nobody touches from now on."""
-    return resources.database.now() + timedelta(hours=EXPIRE_HOURS)
+    return now + timedelta(hours=EXPIRE_HOURS)

@@ -116,7 +116,7 @@ class ClaimedUpload:
 
     async def forget_bytes(self) -> None:
         """Remove every byte of the upload."""
-        await forget_bytes(self.resources, self.upload.id)
+        await forget_bytes(self.resources.database, self.resources.storage, self.upload.id)
 
     async def api_key(self) -> str:
         """Return the key that the account has now: it may have been replaced since the upload came in.

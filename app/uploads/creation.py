@@ -116,7 +116,7 @@ async def find_by_form_key(resources: Resources, key: FormKey) -> str | None:
         raise IdempotencyKeyReusedError
     if found.state != UploadState.RECEIVING:
         return found.id
-    if await end_interrupted(resources, found.id):
+    if await end_interrupted(resources.database, resources.storage, found.id):
         return None
     raise still_coming(found.available_at - resources.database.now())
 
@@ -193,7 +193,7 @@ async def new_upload(resources: Resources, user_id: int, creation: Creation) -> 
         format=kind.format if kind and not creation.is_partial else "",
         created_at=now,
         available_at=now,
-        expires_at=expiry(resources),
+        expires_at=expiry(now),
         total_bytes=creation.size,
         reserved_bytes=creation.size or 0,
         expected_sha256=creation.sha256,

@@ -5,20 +5,20 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import MalformedBodyError
 from app.db import upload_parts, uploads
-from app.db.engine import notify_after_commit
+from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import Actor, UploadState
 from app.events.notifications import upload_topic
-from app.resources import Resources
+from app.storage.parts import UploadStorage
 
 log = structlog.get_logger(__name__)
 
 
-async def end_interrupted(resources: Resources, upload_id: str) -> bool:
+async def end_interrupted(database: Database, storage: UploadStorage, upload_id: str) -> bool:
     """Give up a form whose receiver's lease is over, key and bytes included; False if it is not, or the form has ended.
 
     The receiver may live, and have slept: then it finds that its bytes do not count.
     """
-    now = resources.database.now()
+    now = database.now()
     problem = MalformedBodyError("The upload broke off before its last byte; send it again.")
 
     async def end(session: AsyncSession) -> bool:
@@ -37,8 +37,8 @@ async def end_interrupted(resources: Resources, upload_id: str) -> bool:
             notify_after_commit(session, upload_topic(upload_id))
         return ended
 
-    ended = await resources.database.unit(end)
+    ended = await database.unit(end)
     if ended:
         log.info("upload broke off", upload=upload_id)
-        await resources.storage.delete(upload_id)
+        await storage.delete(upload_id)
     return ended

@@ -7,10 +7,11 @@ import structlog
 
 from app.core.errors import UploadGoneError
 from app.db import upload_parts, uploads
-from app.db.engine import notify_after_commit
+from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import CAN_RETRY, HOLDS_BYTES, Actor, UploadState
 from app.events.notifications import upload_topic
 from app.resources import Resources
+from app.storage.parts import UploadStorage
 from app.uploads.append import EXPIRE_HOURS
 from app.uploads.interrupted import end_interrupted
 from app.uploads.leftovers import KEEP_HOURS
@@ -22,28 +23,30 @@ IDS_AT_ONCE = 500
 
 async def clean_up(resources: Resources) -> None:
     """Do every chore of uploads once."""
-    await end_interrupted_uploads(resources)
-    await end_expired_uploads(resources)
-    await remove_orphaned_bytes(resources)
+    database, storage = resources.database, resources.storage
+    await end_interrupted_uploads(
+        database, storage, slept=timedelta(seconds=resources.settings.lease_seconds)
+    )
+    await end_expired_uploads(database, storage)
+    await remove_orphaned_bytes(database, storage)
 
 
-async def end_interrupted_uploads(resources: Resources) -> None:
+async def end_interrupted_uploads(database: Database, storage: UploadStorage, *, slept: timedelta) -> None:
     """Say of uploads whose receiver died that they broke off; one that may only have slept has a while more."""
-    slept = timedelta(seconds=resources.settings.lease_seconds)
-    async with resources.database.session() as session:
-        lost = uploads.is_interrupted(resources.database.now() - slept)
+    async with database.session() as session:
+        lost = uploads.is_interrupted(database.now() - slept)
         interrupted = await uploads.get_ids(session, lost)
     for upload_id in interrupted:
-        await end_interrupted(resources, upload_id)
+        await end_interrupted(database, storage, upload_id)
 
 
-async def end_expired_uploads(resources: Resources) -> None:
+async def end_expired_uploads(database: Database, storage: UploadStorage) -> None:
     """Give up uploads whose owner did not come back: bytes are missing, or nobody said "publish"."""
-    now = resources.database.now()
+    now = database.now()
     problem = UploadGoneError(
         f"Nothing happened to this upload for {EXPIRE_HOURS} hours; send the file again."
     )
-    async with resources.database.session() as session:
+    async with database.session() as session:
         expired = [
             upload_id
             for upload_id in await uploads.get_ids(session, uploads.is_expired(now))
@@ -64,26 +67,28 @@ async def end_expired_uploads(resources: Resources) -> None:
     for upload_id in expired:
         log.info("upload expired", upload=upload_id)
     for place in places:
-        await resources.storage.delete(place)
+        await storage.delete(place)
 
 
-async def remove_orphaned_bytes(resources: Resources) -> None:
+async def remove_orphaned_bytes(database: Database, storage: UploadStorage) -> None:
     """Remove the bytes of uploads that are published, ended long enough ago, or unknown."""
-    found = await resources.storage.upload_ids()
-    keep_until = resources.database.now() - timedelta(hours=KEEP_HOURS)
+    found = await storage.upload_ids()
+    keep_until = database.now() - timedelta(hours=KEEP_HOURS)
     for start in range(0, len(found), IDS_AT_ONCE):
-        await _remove_orphaned(resources, found[start : start + IDS_AT_ONCE], keep_until)
+        await _remove_orphaned(database, storage, found[start : start + IDS_AT_ONCE], keep_until)
 
 
-async def _remove_orphaned(resources: Resources, found: Sequence[str], keep_until: datetime) -> None:
-    async with resources.database.session() as session:
+async def _remove_orphaned(
+    database: Database, storage: UploadStorage, found: Sequence[str], keep_until: datetime
+) -> None:
+    async with database.session() as session:
         known = await uploads.get_states(session, found)
     orphaned = [upload_id for upload_id in found if not _needs_bytes(known.get(upload_id), keep_until)]
     if orphaned:
-        async with resources.database.session() as session:
+        async with database.session() as session:
             await upload_parts.delete_parts(session, orphaned)
     for upload_id in orphaned:
-        await resources.storage.delete(upload_id)
+        await storage.delete(upload_id)
 
 
 def _needs_bytes(known: tuple[str, datetime | None] | None, keep_until: datetime) -> bool:

@@ -5,41 +5,43 @@ from collections.abc import Sequence
 
 from app.core.errors import BytesLostError, DigestMismatchError, ProblemError
 from app.db import upload_parts
-from app.resources import Resources
-from app.storage.parts import Part
+from app.db.engine import Database
+from app.storage.parts import Part, UploadStorage
 from app.uploads.working_space import size_of
 
 KEEP_HOURS = 24
 """How long the file of a failed upload is kept for another attempt, and counts for its owner."""
 
 
-async def get_parts(resources: Resources, upload_id: str) -> Sequence[Part]:
+async def get_parts(database: Database, upload_id: str) -> Sequence[Part]:
     """Return the parts of the upload's file."""
-    async with resources.database.session() as session:
+    async with database.session() as session:
         return await upload_parts.get_parts(session, upload_id)
 
 
-async def forget_bytes(resources: Resources, upload_id: str) -> None:
+async def forget_bytes(database: Database, storage: UploadStorage, upload_id: str) -> None:
     """Remove every byte of an upload, and count none of them any more."""
-    async with resources.database.session() as session:
+    async with database.session() as session:
         places = await upload_parts.delete_parts(session, [upload_id])
     for place in places:
-        await resources.storage.delete(place)
+        await storage.delete(place)
 
 
-async def bytes_to_keep(resources: Resources, upload_id: str) -> int:
+async def bytes_to_keep(database: Database, storage: UploadStorage, upload_id: str) -> int:
     """Return how many bytes a failed upload counts for, until another attempt or the janitor comes."""
-    profile = resources.storage.path(upload_id, "profile")
-    parts = await get_parts(resources, upload_id)
+    profile = storage.path(upload_id, "profile")
+    parts = await get_parts(database, upload_id)
     return sum(part.length for part in parts) + await asyncio.to_thread(size_of, profile)
 
 
-async def tidy_up_after(resources: Resources, upload_id: str, problem: ProblemError) -> None:
+async def tidy_up_after(
+    database: Database, storage: UploadStorage, upload_id: str, problem: ProblemError
+) -> None:
     """Remove what no other attempt needs after this failure."""
     if is_final(problem):
-        await forget_bytes(resources, upload_id)
+        await forget_bytes(database, storage, upload_id)
     else:
-        arff = resources.storage.path(upload_id, "arff")
+        arff = storage.path(upload_id, "arff")
         await asyncio.to_thread(arff.unlink, missing_ok=True)
 
 

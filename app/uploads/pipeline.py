@@ -135,7 +135,7 @@ class Publication(ClaimedUpload):
         await self._release()
 
     async def _compose(self) -> Digests:
-        parts = await get_parts(self.resources, self.upload.id)
+        parts = await get_parts(self.resources.database, self.upload.id)
         total = sum(part.length for part in parts)
         if total != self.upload.total_bytes:
             raise BytesLostError
@@ -179,7 +179,7 @@ class Publication(ClaimedUpload):
             now=self.now(),
             owner=self.owner,
             available_at=self.now(),
-            values={"expires_at": expiry(self.resources), "progress": None},
+            values={"expires_at": expiry(self.now()), "progress": None},
         )
         return UploadState.READY if moved else None
 
@@ -286,10 +286,10 @@ class Publication(ClaimedUpload):
         await self.resources.database.unit(wait)
 
     async def _fail(self, problem: ProblemError) -> None:
-        kept = await bytes_to_keep(self.resources, self.upload.id)
+        kept = await bytes_to_keep(self.resources.database, self.resources.storage, self.upload.id)
         values = {"error": problem.record(), "reserved_bytes": kept}
         await self.move(UploadState.FAILED, values, detail=problem.detail)
-        await tidy_up_after(self.resources, self.upload.id, problem)
+        await tidy_up_after(self.resources.database, self.resources.storage, self.upload.id, problem)
 
 
 _UNREACHABLE = OpenMLUnreachableError(

@@ -147,7 +147,7 @@ async def _save_metadata(session: AsyncSession, resources: Resources, upload: Up
         "warnings": list(dict.fromkeys([*(upload.warnings or []), *metadata.warnings]))[:MOST_WARNINGS],
     }
     if upload.expires_at is not None:
-        values["expires_at"] = expiry(resources)
+        values["expires_at"] = expiry(resources.database.now())
     if not await uploads.set_values(session, upload.id, values, only_in=CAN_CHANGE):
         raise _moved_on()
 
