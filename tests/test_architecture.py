@@ -1,6 +1,8 @@
 """What the pages promise, kept true."""
 
+import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -74,3 +76,14 @@ def test_production_when_installed_then_the_sandbox_is_not_there() -> None:
     assert copied
     assert let_in[0] == "*"
     assert not [line for line in [*copied, *let_in, *locked] if "sandbox" in line or "packages" in line]
+
+
+def test_classes_when_named_then_each_by_a_name_of_its_own() -> None:
+    found = [
+        node.name
+        for path in (ROOT / "app").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+
+    assert [name for name, count in Counter(found).items() if count > 1] == []

@@ -88,7 +88,7 @@ class MailDelivery:
         log.info("mail sent", mail=mail.id, kind=mail.kind)
 
     async def _answer_request(self, request: OutboxMail, lease: Lease) -> None:
-        """Queue the mail that is due, unless its recipient has had enough; where all have, wait."""
+        """Queue the mail that is due, unless its recipient was sent as many as may be; where all have, wait."""
         kind, address = MailRequest(request.kind), request.recipient
         async with self.database.session() as session:
             found = await mails.find_addressees(session, kind, address)
@@ -100,7 +100,9 @@ class MailDelivery:
             await self.limits.hit(account)
         except TooManyRequestsError:
             log.warning(
-                "mail not sent, its recipient has had enough of this kind", mail=request.id, kind=kind
+                "mail not sent, its recipient was sent as many of this kind as may be",
+                mail=request.id,
+                kind=kind,
             )
             await lease.end(lambda session: outbox.delete_mail(session, request.id, owner=lease.owner))
             return

@@ -17,9 +17,9 @@ from app.mail.messages import MailKind
 class MailRequest(StrEnum):
     """Mails that anybody can ask for, for any address.
 
-    The request itself only writes a row, the same for every address; the worker finds out whether there is an
-    account, and whether it has had enough mails. So nobody can tell from an answer, or from its time, and nobody can
-    use up what the owner may ask for: a mail that is one too many is not sent, for those before it still work.
+    The request itself only writes a row, the same for every address; the worker finds out whether there is an account,
+    and whether it was sent as many mails as it may be. So nobody can tell from an answer, or from its time, and nobody
+    can use up what the owner may ask for: a mail that is one too many is not sent, for those before it still work.
     """
 
     CONFIRMATION = "request:confirmation"

@@ -53,30 +53,30 @@ class ActiveWriters:
 
     @contextmanager
     def begin(self, name: str) -> Iterator[ActiveWriter]:
-        """Yield the sender that is the current one for `name` until the body ends, or another begins."""
-        sender = self._current[name] = ActiveWriter()
+        """Yield the writer that is the current one for `name` until the body ends, or another begins."""
+        writer = self._current[name] = ActiveWriter()
         try:
-            yield sender
+            yield writer
         finally:
-            sender.ended.set()
-            if self._current.get(name) is sender:
+            writer.ended.set()
+            if self._current.get(name) is writer:
                 del self._current[name]
 
     async def finish(self, name: str) -> None:
         """Wait until nothing is on its way to `name` any more; what hangs is stopped."""
-        sender = self._current.get(name)
-        if sender is None:
+        writer = self._current.get(name)
+        if writer is None:
             return
-        if await _has_ended(sender, END_SECONDS):
+        if await _has_ended(writer, END_SECONDS):
             return
-        sender.stop()
-        await _has_ended(sender, KEEP_SECONDS)
+        writer.stop()
+        await _has_ended(writer, KEEP_SECONDS)
 
 
-async def _has_ended(sender: ActiveWriter, seconds: float) -> bool:
+async def _has_ended(writer: ActiveWriter, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
-            await sender.ended.wait()
+            await writer.ended.wait()
     except TimeoutError:
         return False
     return True

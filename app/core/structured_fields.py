@@ -36,7 +36,7 @@ def parse_item(text: str) -> Any:  # noqa: ANN401 - what a bare item may be, the
     Raises:
         NotStructuredError: the text is no Item.
     """
-    reader = _Reader(text)
+    reader = _FieldReader(text)
     reader.skip(_SPACES)
     value = reader.item()
     reader.skip(_SPACES)
@@ -50,7 +50,7 @@ def parse_dictionary(text: str) -> dict[str, Any]:
     Raises:
         NotStructuredError: the text is no Dictionary.
     """
-    reader = _Reader(text)
+    reader = _FieldReader(text)
     reader.skip(_SPACES)
     members: dict[str, Any] = {}
     while not reader.is_at_end():
@@ -67,7 +67,7 @@ def parse_dictionary(text: str) -> dict[str, Any]:
     return members
 
 
-class _Reader:
+class _FieldReader:
     """Goes through the text once."""
 
     def __init__(self, text: str) -> None:

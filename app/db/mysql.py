@@ -26,7 +26,7 @@ PING_AFTER_SECONDS = 5.0
 HOURS = 86_400.0
 
 
-class Connection(aiomysql.Connection):  # type: ignore[misc]  # the driver has no types
+class MySqlConnection(aiomysql.Connection):  # type: ignore[misc]  # the driver has no types
     """A connection on which no answer is waited for longer than `seconds`. To close it is to give it back."""
 
     _reader: Any
@@ -37,7 +37,7 @@ class Connection(aiomysql.Connection):  # type: ignore[misc]  # the driver has n
         self.seconds = seconds
         self.is_worn = False
         """Whether nobody else should get it, for its session was changed."""
-        self.give_back: Callable[[Connection], None] | None = None
+        self.give_back: Callable[[MySqlConnection], None] | None = None
         """Set while somebody has it."""
         self.is_untouched = False
         """Whether whoever has it has not asked anything yet."""
@@ -176,7 +176,7 @@ class Connection(aiomysql.Connection):  # type: ignore[misc]  # the driver has n
 class Resting(NamedTuple):
     """A connection that nobody has, and since when."""
 
-    connection: Connection
+    connection: MySqlConnection
     since: float
 
 
@@ -193,7 +193,7 @@ class Connections:
         self._sweeping: asyncio.TimerHandle | None = None
         self._is_closed = False
 
-    async def take(self) -> Connection:
+    async def take(self) -> MySqlConnection:
         """Return a connection that is the caller's until it is closed.
 
         Raises:
@@ -217,7 +217,7 @@ class Connections:
         return connection
 
     @asynccontextmanager
-    async def lend(self) -> AsyncIterator[Connection]:
+    async def lend(self) -> AsyncIterator[MySqlConnection]:
         """Yield a connection, and take it back."""
         connection = await self.take()
         try:
@@ -232,7 +232,7 @@ class Connections:
         if self._sweeping is not None:
             self._sweeping.cancel()
 
-    async def _rested(self) -> Connection | None:
+    async def _rested(self) -> MySqlConnection | None:
         """Return the one that was used last, if the server still knows it."""
         while self._resting:
             connection, since = self._resting.pop()
@@ -246,11 +246,11 @@ class Connections:
             self._close_resting()
         return None
 
-    async def _open(self) -> Connection:
+    async def _open(self) -> MySqlConnection:
         """Connect. While the server is away, one tries, and the others are told at once."""
         if self._outage.is_on and self._asking:
             raise NoAnswerError(CR.CR_CONN_HOST_ERROR, "the server is away")
-        connection = Connection(self._options, seconds=self._seconds)
+        connection = MySqlConnection(self._options, seconds=self._seconds)
         self._asking += 1
         try:
             await connection.open()
@@ -262,7 +262,7 @@ class Connections:
         self._outage.is_over()
         return connection
 
-    def _take_back(self, connection: Connection) -> None:
+    def _take_back(self, connection: MySqlConnection) -> None:
         connection.give_back = None
         self._places.release()
         if self._is_closed or not connection.is_reusable:
@@ -289,7 +289,7 @@ class Connections:
 async def take_time(connection: AsyncConnection) -> None:
     """Let statements on this connection take as long as they need: changing a large table does."""
     driver = (await connection.get_raw_connection()).driver_connection
-    if isinstance(driver, Connection):
+    if isinstance(driver, MySqlConnection):
         await driver.query(f"SET SESSION wait_timeout = {int(HOURS)}, innodb_lock_wait_timeout = 60")
         if "MariaDB" in driver.server_version:
             await driver.query("SET SESSION max_statement_time = 0")

@@ -10,7 +10,7 @@ from app.db import upload_states
 from app.db.engine import Database
 from app.db.queue import Queue, Waiting
 from app.db.tables import UtcDateTime, uploads
-from app.db.upload_values import Progress
+from app.db.upload_values import UploadProgress
 from app.db.uploads import Upload, get_upload
 
 TO_RECEIVE = Queue(uploads, upload_states.TO_RECEIVE)
@@ -34,7 +34,7 @@ async def set_retry(
     *,
     owner: str,
     at: datetime,
-    progress: Progress | None = None,
+    progress: UploadProgress | None = None,
 ) -> bool:
     """Give the row back, to be taken up again at the given time; False if `owner` has lost it.
 

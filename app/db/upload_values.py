@@ -15,7 +15,7 @@ Phase = Literal["receiving", "verifying", "inspecting", "converting", "sending",
 """What is being done with an upload."""
 
 
-class Progress(TypedDict, total=False):
+class UploadProgress(TypedDict, total=False):
     """How far a phase is: bytes of the file or of the ARFF file, rows, and what it waits for (`waiting`)."""
 
     phase: Phase

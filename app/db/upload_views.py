@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import upload_events, uploads
 from app.db.upload_states import UploadState
-from app.db.upload_values import LIST_BYTES, Description, Progress
+from app.db.upload_values import LIST_BYTES, Description, UploadProgress
 from app.db.uploads import Upload
 
 LARGEST_JSON = 2 * LIST_BYTES
@@ -41,7 +41,7 @@ class UploadView(NamedTuple):
     dataset_id: int | None
     created_at: datetime
     finished_at: datetime | None
-    progress: Progress | None
+    progress: UploadProgress | None
     warnings: list[str] | None
     repairs: list[dict[str, str]] | None
     error: dict[str, Any] | None

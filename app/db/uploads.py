@@ -25,7 +25,7 @@ from app.db.upload_states import (
     UploadState,
     steps_to,
 )
-from app.db.upload_values import Description, Progress, as_kept
+from app.db.upload_values import Description, UploadProgress, as_kept
 
 log = structlog.get_logger(__name__)
 
@@ -53,7 +53,7 @@ class Upload(NamedTuple):
     request_digest: str | None
     expires_at: datetime | None
     duplicate_of: str | None
-    progress: Progress | None
+    progress: UploadProgress | None
     tus_metadata: str | None
     is_partial: bool
     joined_from: str | None

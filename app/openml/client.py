@@ -221,11 +221,11 @@ class OpenMLClient:
         await self._set_tag("data/untag", dataset_id, tag, api_key, NOT_TAGGED)
 
     async def list_procedures(self) -> Sequence[Procedure]:
-        """Return the estimation procedures that the server has; remembered for a while."""
+        """Return the estimation procedures that the server has; cached for a while."""
         return await self._procedures.get()
 
     async def list_measures(self) -> frozenset[str]:
-        """Return the names of the evaluation measures that the server has; remembered for a while."""
+        """Return the names of the evaluation measures that the server has; cached for a while."""
         return await self._measures.get()
 
     async def create_task(self, type_id: int, inputs: Mapping[str, str], *, api_key: str) -> int:

@@ -84,10 +84,10 @@ class Chunk:
 
 async def let_earlier_end(resources: Resources, *, user_id: int, upload_id: str) -> None:
     """Let what an earlier request of this process brought count, before somebody is told how much does."""
-    await resources.active_writers.finish(_sender_name(user_id, upload_id))
+    await resources.active_writers.finish(_writer_name(user_id, upload_id))
 
 
-def _sender_name(user_id: int, upload_id: str) -> str:
+def _writer_name(user_id: int, upload_id: str) -> str:
     """Return what no other user can name."""
     return f"{user_id}/{upload_id}"
 
@@ -158,8 +158,8 @@ async def _take(resources: Resources, upload: Upload, chunk: Chunk) -> int:
     )
     if not taken:
         raise await _why_not_taken(resources, upload.id, chunk)
-    with resources.active_writers.begin(_sender_name(upload.user_id, upload.id)) as sender:
-        return await _Append(resources, upload, chunk, sender, owner=owner).run()
+    with resources.active_writers.begin(_writer_name(upload.user_id, upload.id)) as active:
+        return await _Append(resources, upload, chunk, active, owner=owner).run()
 
 
 class _TooLongError(InconsistentLengthError):
@@ -247,12 +247,12 @@ class _Append:
     """One request's bytes on their way into an upload."""
 
     def __init__(
-        self, resources: Resources, upload: Upload, chunk: Chunk, sender: ActiveWriter, *, owner: str
+        self, resources: Resources, upload: Upload, chunk: Chunk, active: ActiveWriter, *, owner: str
     ) -> None:
         self._resources = resources
         self._upload = upload
         self._chunk = chunk
-        self._sender = sender
+        self._active = active
         self._owner = owner
         largest = resources.settings.upload_max_bytes if upload.total_bytes is None else upload.total_bytes
         self._most = largest - chunk.offset
@@ -283,7 +283,7 @@ class _Append:
     async def _take(self, writer: PartWriter) -> None:
         announced = self._chunk.announced
         digest = hashlib.new(announced.algorithm, usedforsecurity=False) if announced else None
-        async for block in self._sender.read(self._chunk.stream):
+        async for block in self._active.read(self._chunk.stream):
             if writer.length + len(block) > self._most:
                 raise self._too_long()
             if digest is not None:
@@ -291,7 +291,7 @@ class _Append:
             await self._room.extend_to(self._chunk.offset + writer.length + len(block))
             await writer.write(block)
             await self._record_now_and_then(writer)
-        if self._sender.is_stopped:
+        if self._active.is_stopped:
             raise UploadStateError("Another request has taken over.")
         if self._chunk.length is not None and writer.length != self._chunk.length:
             raise MalformedBodyError(

@@ -12,7 +12,7 @@ from app.core.openml_shapes import is_api_key
 from app.db import uploads
 from app.db.engine import notify_after_commit
 from app.db.upload_states import ENDED, Actor, UploadState
-from app.db.upload_values import Description, Phase, Progress
+from app.db.upload_values import Description, Phase, UploadProgress
 from app.db.uploads import Upload
 from app.events.notifications import PUBLISHED, upload_topic
 from app.mail.messages import MailKind
@@ -32,7 +32,7 @@ class ClaimedUpload:
         self.upload = upload
         self.lease = lease
         self.owner = lease.owner
-        self.progress: Progress | None = None
+        self.progress: UploadProgress | None = None
         """How far the phase is that the upload is in, see `ProgressResponse`."""
 
     def news(self) -> Mapping[str, Any]:

@@ -35,7 +35,7 @@ from app.db import upload_queues, uploads, users
 from app.db.engine import notify_after_commit
 from app.db.upload_queues import TO_PUBLISH
 from app.db.upload_states import Actor, UploadState
-from app.db.upload_values import Progress
+from app.db.upload_values import UploadProgress
 from app.db.uploads import Upload
 from app.events.notifications import upload_topic
 from app.openml.description import require_ignorable
@@ -267,7 +267,7 @@ class Publication(ClaimedUpload):
             self.upload.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS
         )
         log.warning("upload has to wait", upload=self.upload.id, state=self.upload.state, reason=reason)
-        waits: Progress = {
+        waits: UploadProgress = {
             "phase": "waiting",
             "bytes": 0,
             "total_bytes": None,

@@ -36,7 +36,7 @@ def translate(body: object, types: tuple[str, ...], *, viewer_id: int | None) ->
     """
     if not isinstance(body, dict):
         raise QueryRefusedError("a search is a JSON object")
-    reader = _Reader(types)
+    reader = _QueryReader(types)
     known = {
         "from",
         "size",
@@ -90,7 +90,7 @@ def visible_to(viewer_id: int | None, question: Document) -> Document:
     return {"bool": {"must": [question], "filter": [visible]}}
 
 
-class _Reader:
+class _QueryReader:
     """Reads one search, counting as it goes down."""
 
     def __init__(self, types: tuple[str, ...]) -> None:

@@ -1,6 +1,6 @@
 """The types of what rows of `uploads` hold as JSON: they have the fields of what clients send and are shown."""
 
-from app.db.upload_values import Description, Progress, PublishedNames
+from app.db.upload_values import Description, PublishedNames, UploadProgress
 from app.uploads.schemas import ProgressResponse
 from app.uploads.schemas_metadata import DraftMetadata
 
@@ -11,4 +11,4 @@ def test_description_when_typed_then_it_has_the_fields_of_the_metadata_and_the_p
 
 
 def test_progress_when_typed_then_it_is_what_clients_are_shown() -> None:
-    assert set(Progress.__annotations__) == set(ProgressResponse.model_fields)
+    assert set(UploadProgress.__annotations__) == set(ProgressResponse.model_fields)
