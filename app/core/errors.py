@@ -85,6 +85,13 @@ class ProblemError(Exception):
         }
 
 
+class StorageError(Exception):
+    """What keeps bytes, a folder or a bucket, did not do what it was asked; what all of `app/storage` raises.
+
+    StorageUnavailableError, StorageFullError and BytesLostError are problems as well; a disk that fails is none.
+    """
+
+
 class BadRequestError(ProblemError):
     """The request cannot be understood."""
 
@@ -381,7 +388,7 @@ class InternalError(ProblemError):
     slug, status, title = "internal-error", 500, "Something went wrong on our side"
 
 
-class BytesLostError(ProblemError):
+class BytesLostError(StorageError, ProblemError):
     """The store no longer has the bytes that it had acknowledged."""
 
     slug, status, title = "bytes-lost", 500, "Stored bytes of this file are missing; upload it again"
@@ -434,7 +441,7 @@ class NotReadyError(ProblemError):
         )
 
 
-class StorageUnavailableError(ProblemError):
+class StorageUnavailableError(StorageError, ProblemError):
     """The store for files cannot be reached, or does not answer; what it had acknowledged is safe."""
 
     slug, status, title = "storage-unavailable", 503, "The store for files does not answer; try again shortly"
@@ -449,7 +456,7 @@ class StillWorkingError(ProblemError):
     slug, status, title = "still-working", 504, "The upload is safe and still being published"
 
 
-class StorageFullError(ProblemError):
+class StorageFullError(StorageError, ProblemError):
     """There is no room for the upload."""
 
     slug, status, title = "storage-full", 507, "There is no room for the upload at the moment"

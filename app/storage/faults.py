@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from app.core.errors import StorageFullError
+from app.core.errors import StorageError, StorageFullError
 
 log = structlog.get_logger(__name__)
 
@@ -16,14 +16,19 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 @contextmanager
 def disk_faults(path: Path) -> Iterator[None]:
-    """Turn a full disk into a problem, and say in the log where it is full; `path` is what is written."""
+    """Turn what the disk says into one error, and say in the log where it is full; `path` is what is written.
+
+    Raises:
+        StorageFullError: the disk is full.
+        StorageError: it fails otherwise.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
             log_fault("the disk is full", error, path)
             raise StorageFullError from None
-        raise
+        raise StorageError(error.strerror or str(error)) from error
 
 
 def log_fault(event: str, error: OSError, path: Path) -> None:

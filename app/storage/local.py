@@ -12,7 +12,7 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from app.core.errors import StorageFullError
+from app.core.errors import StorageError, StorageFullError, StorageUnavailableError
 from app.core.executors import BoundedExecutor
 from app.core.system import write_through
 from app.storage.faults import disk_faults, log_fault
@@ -69,7 +69,9 @@ class LocalPartWriter:
     async def discard(self) -> None:
         """Remove the part. A thread that still writes has it open, and the last of it goes with that."""
         self._buffer = bytearray()
-        await asyncio.to_thread(Path(str(self._file.name)).unlink, missing_ok=True)
+        path = Path(str(self._file.name))
+        with disk_faults(path):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def _empty_buffer(self, write: Callable[[FileIO, bytearray], None]) -> None:
         if self._full:
@@ -128,18 +130,18 @@ class LocalStorage:
         folders = {part.stored_in or upload_id: self._root / (part.stored_in or upload_id) for part in parts}
         paths = [folders[part.stored_in or upload_id] / part.name for part in parts]
         length = sum(part.length for part in parts)
-        if not await asyncio.to_thread(source.exists):
-            growing = source.with_name("source.growing")
-            with disk_faults(growing):
+        growing = source.with_name("source.growing")
+        with disk_faults(growing):
+            if not await asyncio.to_thread(source.exists):
                 await asyncio.to_thread(_begin_growing, growing, list(zip(paths[:1], parts[:1], strict=True)))
                 at = parts[0].length if parts else 0
                 for path, part in zip(paths[1:], parts[1:], strict=True):
                     await self._add(growing, at, path, part.length)
                     at += part.length
                 await asyncio.to_thread(_finish_growing, growing, source, folders.values(), length)
-        digests = await self._hash(source, on_progress)
+            digests = await self._hash(source, on_progress)
         if digests.length != length:
-            raise OSError(f"{digests.length} bytes are on the disk where {length} were recorded")
+            raise StorageError(f"{digests.length} bytes are on the disk where {length} were recorded")
         return digests
 
     async def _add(self, growing: Path, at: int, part: Path, length: int) -> None:
@@ -182,7 +184,8 @@ class LocalStorage:
 
     async def upload_ids(self) -> list[str]:
         """Return the uploads that have bytes here."""
-        return await asyncio.to_thread(_folders, self._root)
+        with disk_faults(self._root):
+            return await asyncio.to_thread(_folders, self._root)
 
     async def free_bytes(self) -> int | None:
         """Return how much is free on the disk of the folder."""
@@ -192,13 +195,17 @@ class LocalStorage:
         """Return if the folder takes bytes.
 
         Raises:
-            OSError: it does not.
+            StorageUnavailableError: it does not; the text says why.
         """
-        await require_writable(self._root)
+        try:
+            await require_writable(self._root)
+        except StorageError as error:
+            raise StorageUnavailableError(f"The folder of uploads takes no bytes: {error}.") from None
 
     async def working_bytes(self) -> int:
         """Return how much is free on the disk of the folder."""
-        return await asyncio.to_thread(free_on, self._root)
+        with disk_faults(self._root):
+            return await asyncio.to_thread(free_on, self._root)
 
     def composing_bytes(self, parts: Sequence[Part]) -> int:
         """Return the length of the longest part that is there twice for a while."""
@@ -300,9 +307,12 @@ async def require_writable(folder: Path) -> None:
     """Return if a folder takes bytes; it is made if it is not there.
 
     Raises:
-        OSError: it does not.
+        StorageError: it does not; its text is what the system says.
     """
-    await asyncio.to_thread(_write_a_little, folder)
+    try:
+        await asyncio.to_thread(_write_a_little, folder)
+    except OSError as error:
+        raise StorageError(error.strerror or str(error)) from None
 
 
 def _write_a_little(folder: Path) -> None:

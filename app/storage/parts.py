@@ -92,7 +92,7 @@ class UploadStorage(Protocol):
         """Return if it takes bytes at present; for whoever asks whether all is well.
 
         Raises:
-            OSError, Problem: it does not.
+            StorageError: it does not; the text says why.
         """
 
     async def working_bytes(self) -> int:

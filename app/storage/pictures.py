@@ -76,15 +76,20 @@ class LocalPictures:
 
     async def read(self, name: str) -> bytes | None:
         """Return the picture, or None."""
-        return await asyncio.to_thread(_read, self._path(name))
+        path = self._path(name)
+        with disk_faults(path):
+            return await asyncio.to_thread(_read, path)
 
     async def delete(self, name: str) -> None:
         """Remove the picture; nothing there is fine."""
-        await asyncio.to_thread(self._path(name).unlink, missing_ok=True)
+        path = self._path(name)
+        with disk_faults(path):
+            await asyncio.to_thread(path.unlink, missing_ok=True)
 
     async def older_than(self, seconds: float) -> list[str]:
         """Return the names of the files here that were written so long ago, half-written ones included."""
-        return await asyncio.to_thread(self._older_than, time.time() - seconds)
+        with disk_faults(self._root):
+            return await asyncio.to_thread(self._older_than, time.time() - seconds)
 
     def _open_spool(self) -> BinaryIO:
         self._root.mkdir(parents=True, exist_ok=True, mode=0o700)

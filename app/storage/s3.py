@@ -207,13 +207,14 @@ class S3Storage:
                 return known
         draft = Composition(path.with_name(secrets.token_hex(16)))
         try:
-            with disk_faults(path), store_faults("get"):
+            with store_faults("get"):
                 answer = await obstore.get_async(self._store, _object(upload_id, stage))
-                await asyncio.to_thread(draft.open)
-                async for block in answer.stream(min_chunk_size=PIECE_BYTES):
-                    await asyncio.to_thread(draft.append, block)
-                await asyncio.to_thread(draft.finish, path)
-                await asyncio.to_thread(_keep_newest, self._fetched)
+                with disk_faults(path):
+                    await asyncio.to_thread(draft.open)
+                    async for block in answer.stream(min_chunk_size=PIECE_BYTES):
+                        await asyncio.to_thread(draft.append, block)
+                    await asyncio.to_thread(draft.finish, path)
+                    await asyncio.to_thread(_keep_newest, self._fetched)
         except (FileNotFoundError, NotFoundError):
             return None
         finally:
@@ -262,7 +263,8 @@ class S3Storage:
 
     async def working_bytes(self) -> int:
         """Return how much is free on this machine's disk."""
-        return await asyncio.to_thread(free_on, self._folder)
+        with disk_faults(self._folder):
+            return await asyncio.to_thread(free_on, self._folder)
 
     def composing_bytes(self, parts: Sequence[Part]) -> int:
         """Return the length of the file: its parts are not on this machine."""
