@@ -51,21 +51,22 @@ def mail_delivery(resources: Resources) -> MailDelivery:
 
 
 def _loops(resources: Resources, converter: Converter) -> list[Loop]:
-    settings, owner = resources.settings, new_worker_name()
+    settings, database, notifications = resources.settings, resources.database, resources.notifications
+    owner = new_worker_name()
     scheduler = FairScheduler(per_user=CONVERSIONS_PER_USER)
     # Each has a name of its own: two conversions of one process must not share a lease.
     publishers = [f"{owner}/{number}" for number in range(settings.conversions_at_once)]
     # A topic belongs to one kind of loop: what a broker hands out wakes one of them, and it must be one that can do it.
     return [
-        look_out(Lookout(resources, QUEUES), resources),
-        work_off_queue(resources, OUTBOX, partial(mail_delivery(resources).deliver_one, owner=owner)),
-        work_off_queue(resources, PUBLISHED, partial(watch_one, resources, owner=owner)),
+        look_out(Lookout(database, notifications, resources.broker, QUEUES), notifications),
+        work_off_queue(notifications, OUTBOX, partial(mail_delivery(resources).deliver_one, owner=owner)),
+        work_off_queue(notifications, PUBLISHED, partial(watch_one, resources, owner=owner)),
         work_off_queue(
-            resources,
+            notifications,
             TASKS,
             partial(
                 make_one,
-                resources.database,
+                database,
                 resources.openml,
                 resources.checks,
                 owner=owner,
@@ -73,13 +74,28 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
             ),
         ),
         # Leases are what it looks at: nothing ends sooner.
-        repeat(resources, clean_up, seconds=settings.lease_seconds),
-        repeat(resources, forget_the_past, seconds=FORGET_SECONDS, first_after=CALM_SECONDS),
-        repeat(resources, remove_orphaned_pictures, seconds=ORPHANS_SECONDS, first_after=CALM_SECONDS),
-        repeat(resources, purge_unconfirmed, seconds=ORPHANS_SECONDS, first_after=CALM_SECONDS),
+        repeat(notifications, partial(clean_up, resources), seconds=settings.lease_seconds),
+        repeat(
+            notifications,
+            partial(forget_the_past, database, audit_days=settings.audit_days),
+            seconds=FORGET_SECONDS,
+            first_after=CALM_SECONDS,
+        ),
+        repeat(
+            notifications,
+            partial(remove_orphaned_pictures, database, resources.pictures),
+            seconds=ORPHANS_SECONDS,
+            first_after=CALM_SECONDS,
+        ),
+        repeat(
+            notifications,
+            partial(purge_unconfirmed, database, days=settings.unconfirmed_days),
+            seconds=ORPHANS_SECONDS,
+            first_after=CALM_SECONDS,
+        ),
         *(
             work_off_queue(
-                resources, UPLOADS, partial(publish_one, resources, scheduler, converter, owner=each)
+                notifications, UPLOADS, partial(publish_one, resources, scheduler, converter, owner=each)
             )
             for each in publishers
         ),

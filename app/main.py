@@ -170,7 +170,9 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             build = await open_files(settings)
             resources = await stack.enter_async_context(open_resources(settings))
             if settings.embedded_worker:
-                await stack.enter_async_context(embedded_worker(resources, run_worker))
+                await stack.enter_async_context(
+                    embedded_worker(resources.vitals, lambda: run_worker(resources))
+                )
             upstreams = await stack.enter_async_context(open_upstreams(settings))
             yield {"resources": resources, "files": build, "upstreams": upstreams}
 

@@ -21,7 +21,10 @@ from app.core.settings import load_settings
 
 async def start():
     async with worker.open_resources(load_settings()) as resources:
-        work = asyncio.ensure_future(worker.run_worker_process(resources, worker.run_worker))
+        process = worker.run_worker_process(
+            resources.database, resources.notifications, lambda: worker.run_worker(resources)
+        )
+        work = asyncio.ensure_future(process)
         await resources.vitals.wait_for_news()
         work.cancel()
         await asyncio.wait([work])

@@ -64,7 +64,9 @@ async def _work(settings: Settings) -> None:
     async with open_resources(settings) as resources:
         log.info("worker started", conversions_at_once=settings.conversions_at_once)
         try:
-            await run_worker_process(resources, run_worker)
+            await run_worker_process(
+                resources.database, resources.notifications, lambda: run_worker(resources)
+            )
         finally:
             log.info("worker stops")
 

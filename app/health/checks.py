@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 
-from app.core.errors import ProblemError
+from app.core.errors import StorageError
 from app.core.probes import Check
+from app.core.settings import Settings
+from app.core.vitals import Vitals
+from app.db.engine import Database
 from app.db.overdue import find_overdue
 from app.db.revisions import MigrationError, require_not_behind
 from app.db.worker_heartbeats import describe_absence, find_working, get_recent
-from app.resources import Resources
 from app.storage.local import require_writable
+from app.storage.parts import UploadStorage
 from app.worker.fair_scheduling import CONVERSIONS_PER_USER
 
 
@@ -25,44 +28,44 @@ class CheckName(StrEnum):
     STORAGE = "storage"
 
 
-def checks_of(resources: Resources) -> Mapping[CheckName, Check]:
+def checks_of(
+    settings: Settings, database: Database, vitals: Vitals, storage: UploadStorage
+) -> Mapping[CheckName, Check]:
     """Return the checks; each returns what is wrong and what to do about it, or None."""
     return {
-        CheckName.DATABASE: partial(_check_database, resources),
-        CheckName.MIGRATIONS: partial(_check_migrations, resources),
-        CheckName.WORKER: partial(_check_worker, resources),
-        CheckName.QUEUES: partial(_check_queues, resources),
-        CheckName.DISK: partial(_check_disk, resources),
-        CheckName.STORAGE: partial(_check_storage, resources),
+        CheckName.DATABASE: partial(_check_database, database),
+        CheckName.MIGRATIONS: partial(_check_migrations, database),
+        CheckName.WORKER: partial(_check_worker, vitals if settings.embedded_worker else None, database),
+        CheckName.QUEUES: partial(_check_queues, database, settings),
+        CheckName.DISK: partial(_check_disk, storage, settings),
+        CheckName.STORAGE: partial(_check_storage, storage),
     }
 
 
-async def _check_database(resources: Resources) -> None:
-    await resources.database.check()
+async def _check_database(database: Database) -> None:
+    await database.check()
 
 
-async def _check_migrations(resources: Resources) -> str | None:
+async def _check_migrations(database: Database) -> str | None:
     try:
-        await require_not_behind(resources.database.reader)
+        await require_not_behind(database.reader)
     except MigrationError as error:
         return str(error)
     return None
 
 
-async def _check_worker(resources: Resources) -> str | None:
-    if resources.settings.embedded_worker:
-        vitals = resources.vitals
+async def _check_worker(vitals: Vitals | None, database: Database) -> str | None:
+    if vitals is not None:
         await vitals.wait_for_news()
         if vitals.is_steady:
             return None
         return f"The worker of this process ends by a fault ({vitals.fault}) and is started again; its log says why."
-    now = resources.database.now()
-    found = await get_recent(resources.database.reader, now)
+    now = database.now()
+    found = await get_recent(database.reader, now)
     return None if find_working(found, now) else describe_absence(found, now)
 
 
-async def _check_queues(resources: Resources) -> str | None:
-    settings, database = resources.settings, resources.database
+async def _check_queues(database: Database, settings: Settings) -> str | None:
     waiting = await find_overdue(database.reader, database.now(), per_user=CONVERSIONS_PER_USER)
     late = [each for each in waiting if each.seconds > settings.ready_queue_seconds]
     if not late:
@@ -74,13 +77,12 @@ async def _check_queues(resources: Resources) -> str | None:
     )
 
 
-async def _check_disk(resources: Resources) -> str | None:
-    settings = resources.settings
+async def _check_disk(storage: UploadStorage, settings: Settings) -> str | None:
     try:
         await require_writable(settings.data_dir)
-        free = await resources.storage.working_bytes()
-    except OSError as error:
-        return f"DATA_DIR takes no bytes: {error.strerror}."
+        free = await storage.working_bytes()
+    except StorageError as error:
+        return f"DATA_DIR takes no bytes: {error}."
     if free < settings.disk_reserve_bytes:
         return (
             f"The disk of DATA_DIR has {free} bytes left, fewer than DISK_RESERVE_BYTES "
@@ -89,11 +91,9 @@ async def _check_disk(resources: Resources) -> str | None:
     return None
 
 
-async def _check_storage(resources: Resources) -> str | None:
+async def _check_storage(storage: UploadStorage) -> str | None:
     try:
-        await resources.storage.check()
-    except OSError as error:
-        return f"The folder of uploads takes no bytes: {error.strerror}."
-    except ProblemError as problem:
-        return problem.detail
+        await storage.check()
+    except StorageError as error:
+        return str(error)
     return None

@@ -58,10 +58,9 @@ async def ready(
     Looked at once a second at most, and for three seconds at most, however many ask.
     """
     left_out = exclude or []
-    checks: dict[str, Check] = {
-        name: check for name, check in checks_of(resources).items() if name not in left_out
-    }
-    findings = await resources.probes.look(checks)
+    checks = checks_of(resources.settings, resources.database, resources.vitals, resources.storage)
+    wanted: dict[str, Check] = {name: check for name, check in checks.items() if name not in left_out}
+    findings = await resources.probes.look(wanted)
     wrong = [finding for finding in findings if not finding.ok]
     if wrong:
         raise NotReadyError(_in_words(wrong), checks=[finding._asdict() for finding in findings])

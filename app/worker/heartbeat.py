@@ -13,7 +13,7 @@ from app.core.tasks import end, in_background
 from app.db import worker_heartbeats
 from app.db.engine import Database
 from app.db.worker_heartbeats import BEAT_SECONDS, Heartbeat
-from app.resources import Resources
+from app.events.notifications import Notifications
 from app.worker.loops import work_off
 
 TOPIC = "heartbeat"
@@ -27,9 +27,8 @@ def new_worker_name() -> str:
 
 
 @asynccontextmanager
-async def beating(resources: Resources) -> AsyncIterator[None]:
+async def beating(database: Database, notifications: Notifications) -> AsyncIterator[None]:
     """Say every few seconds that this process works, while the body does; at its end, how it ended."""
-    database = resources.database
     now = database.now()
     heartbeat = Heartbeat(new_worker_name(), _host(), os.getpid(), started_at=now, seen_at=now, fault="")
 
@@ -38,9 +37,7 @@ async def beating(resources: Resources) -> AsyncIterator[None]:
         return False
 
     try:
-        async with in_background(
-            work_off(resources.notifications, TOPIC, beat, idle_seconds=lambda: BEAT_SECONDS)
-        ):
+        async with in_background(work_off(notifications, TOPIC, beat, idle_seconds=lambda: BEAT_SECONDS)):
             yield
     except Exception as error:
         fault = type(error.__cause__ or error).__name__

@@ -19,8 +19,8 @@ from app.db import (
     users,
     worker_heartbeats,
 )
-from app.resources import Resources
-from app.storage.pictures import path_of
+from app.db.engine import Database
+from app.storage.pictures import PictureStorage, path_of
 
 log = structlog.get_logger(__name__)
 
@@ -33,22 +33,21 @@ PICTURE_GRACE_SECONDS = 3600
 """How long a picture may be without a row that names it: the row is written after the picture."""
 
 
-async def remove_orphaned_pictures(resources: Resources) -> None:
+async def remove_orphaned_pictures(database: Database, pictures: PictureStorage) -> None:
     """Remove pictures that no user's row names: whoever wrote or replaced them died before the end."""
-    found = await resources.pictures.older_than(PICTURE_GRACE_SECONDS)
+    found = await pictures.older_than(PICTURE_GRACE_SECONDS)
     if not found:
         return
-    async with resources.database.session() as session:
+    async with database.session() as session:
         named = await users.get_images(session, path_of(""))
     for name in found:
         if path_of(name) not in named:
-            await resources.pictures.delete(name)
+            await pictures.delete(name)
 
 
-async def purge_unconfirmed(resources: Resources) -> None:
+async def purge_unconfirmed(database: Database, *, days: int) -> None:
     """Remove accounts that were made here long ago, and whose address nobody ever confirmed."""
-    database = resources.database
-    before = database.now() - timedelta(days=resources.settings.unconfirmed_days)
+    before = database.now() - timedelta(days=days)
     async with database.session() as session:
         found = await unconfirmed.get_ids(session, before=before, limit=IDS_AT_ONCE)
     for user_id in found:
@@ -56,19 +55,19 @@ async def purge_unconfirmed(resources: Resources) -> None:
             log.info("an account that was never confirmed is removed", user=user_id)
 
 
-async def forget_the_past(resources: Resources) -> None:
+async def forget_the_past(database: Database, *, audit_days: int) -> None:
     """Delete expired tokens and old mails, a table at a time: whoever needs one of them waits for that one only."""
-    now = resources.database.now()
+    now = database.now()
     chores: list[Callable[[AsyncSession], Awaitable[object]]] = [
         partial(revoked_tokens.delete_expired, now=now),
         partial(account_tokens.delete_expired, now=now),
         partial(rate_counters.delete_expired, now=now),
         partial(sessions.delete_expired, before=now),
-        partial(audit_events.delete_before, before=now - timedelta(days=resources.settings.audit_days)),
+        partial(audit_events.delete_before, before=now - timedelta(days=audit_days)),
         partial(outbox.delete_finished, before=now - MAIL_RETENTION),
         partial(task_requests.delete_ended, before=now - TASK_RETENTION),
         partial(worker_heartbeats.delete_before, before=now - worker_heartbeats.RETENTION),
     ]
     for chore in chores:
-        async with resources.database.session() as session:
+        async with database.session() as session:
             await chore(session)

@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import Mapping
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from app.db.engine import Database
 from app.db.queue import Queue
 from app.db.reader import ReadStatement, utc_from_text
-from app.resources import Resources
+from app.events.notifications import Notifications
+
+if TYPE_CHECKING:
+    from app.events.queue import WorkBroker
 
 ALONE_SECONDS = 1.0
 """Pause between two looks where nobody tells this process what others have committed."""
@@ -23,8 +28,16 @@ class Lookout:
     then, whatever it is told to do at once.
     """
 
-    def __init__(self, resources: Resources, queues: Mapping[str, Queue]) -> None:
-        self._resources = resources
+    def __init__(
+        self,
+        database: Database,
+        notifications: Notifications,
+        broker: "WorkBroker | None",
+        queues: Mapping[str, Queue],
+    ) -> None:
+        self._database = database
+        self._notifications = notifications
+        self._broker = broker
         self._topics = [topic for topic, queue in queues.items() for _ in queue.states]
         self._earliest = ReadStatement(
             sa.select(*(part for queue in queues.values() for part in queue.earliest()))
@@ -33,23 +46,23 @@ class Lookout:
     @property
     def pause_seconds(self) -> float:
         """How long nobody need look again."""
-        broker = self._resources.broker
-        is_told = self._resources.notifications.hears_others() or (
+        broker = self._broker
+        is_told = self._notifications.hears_others() or (
             broker is not None and all(broker.is_handing_out(topic) for topic in broker.topics)
         )
         return TOLD_SECONDS if is_told else ALONE_SECONDS
 
     async def look(self) -> bool:
         """Look once, and see to it that loops are woken when their rows are due; False, for it is no work."""
-        row = await self._resources.database.reader.first(self._earliest, {})
+        row = await self._database.reader.first(self._earliest, {})
         until_next = self.pause_seconds
         for topic, due_at in zip(self._topics, row or (), strict=True):
             seconds = self._seconds_until(utc_from_text(str(due_at)) if due_at else None)
             if seconds is not None and seconds < until_next:
-                asyncio.get_running_loop().call_later(seconds, self._resources.notifications.wake, topic)
+                asyncio.get_running_loop().call_later(seconds, self._notifications.wake, topic)
         return False
 
     def _seconds_until(self, moment: datetime | None) -> float | None:
         if moment is None:
             return None
-        return max(0.0, (moment - self._resources.database.now()).total_seconds())
+        return max(0.0, (moment - self._database.now()).total_seconds())

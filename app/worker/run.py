@@ -7,8 +7,9 @@ from typing import Any
 
 import structlog
 
-from app.events.notifications import LOOKOUT
-from app.resources import Resources
+from app.core.vitals import Vitals
+from app.db.engine import Database
+from app.events.notifications import LOOKOUT, Notifications
 from app.worker.heartbeat import beating
 from app.worker.lookout import Lookout
 from app.worker.loops import work_off
@@ -20,7 +21,7 @@ REST_SECONDS = 60.0
 """A loop that nobody notifies looks for itself as rarely; the lookout notifies it when there is something."""
 
 Loop = Coroutine[Any, Any, None]
-Work = Callable[[Resources], Awaitable[None]]
+Work = Callable[[], Awaitable[None]]
 """What a worker does until it is cancelled."""
 
 
@@ -43,16 +44,16 @@ async def run_side_by_side(loops: Sequence[Loop]) -> None:
     raise RuntimeError("a loop of the worker has ended") from fault
 
 
-async def run_worker_process(resources: Resources, work: Work) -> None:
+async def run_worker_process(database: Database, notifications: Notifications, work: Work) -> None:
     """Work until cancelled, and let others know that this process does."""
-    async with beating(resources):
-        await work(resources)
+    async with beating(database, notifications):
+        await work()
 
 
 @asynccontextmanager
-async def embedded_worker(resources: Resources, work: Work) -> AsyncIterator[None]:
+async def embedded_worker(vitals: Vitals, work: Work) -> AsyncIterator[None]:
     """Run a worker beside the body."""
-    worker = asyncio.create_task(_run_again_and_again(resources, work))
+    worker = asyncio.create_task(_run_again_and_again(vitals, work))
     try:
         yield
     finally:
@@ -61,30 +62,32 @@ async def embedded_worker(resources: Resources, work: Work) -> AsyncIterator[Non
             await worker
 
 
-async def _run_again_and_again(resources: Resources, work: Work) -> None:
+async def _run_again_and_again(vitals: Vitals, work: Work) -> None:
     """Start the worker anew when it falls: nobody else does, as long as requests are answered."""
     while True:
         try:
-            await work(resources)
+            await work()
         except Exception as error:
-            resources.vitals.fell(error)
+            vitals.fell(error)
             log.critical("the worker has ended by a fault, and is started again", exc_info=True)
         await asyncio.sleep(RESTART_SECONDS)
 
 
-async def work_off_queue(resources: Resources, topic: str, step: Callable[[], Awaitable[bool]]) -> None:
+async def work_off_queue(
+    notifications: Notifications, topic: str, step: Callable[[], Awaitable[bool]]
+) -> None:
     """Take row after row of one queue with `step`, for ever."""
-    await work_off(resources.notifications, topic, step, idle_seconds=lambda: REST_SECONDS)
+    await work_off(notifications, topic, step, idle_seconds=lambda: REST_SECONDS)
 
 
-async def look_out(lookout: Lookout, resources: Resources) -> None:
+async def look_out(lookout: Lookout, notifications: Notifications) -> None:
     """Notify the loops of this worker when rows of theirs are due, for ever."""
-    await work_off(resources.notifications, LOOKOUT, lookout.look, idle_seconds=lambda: lookout.pause_seconds)
+    await work_off(notifications, LOOKOUT, lookout.look, idle_seconds=lambda: lookout.pause_seconds)
 
 
 async def repeat(
-    resources: Resources,
-    chore: Callable[[Resources], Awaitable[None]],
+    notifications: Notifications,
+    chore: Callable[[], Awaitable[None]],
     *,
     seconds: float,
     first_after: float = 0,
@@ -92,8 +95,8 @@ async def repeat(
     """Do the chore every `seconds`, for ever; a fault is logged, and the next time comes."""
 
     async def step() -> bool:
-        await chore(resources)
+        await chore()
         return False
 
     await asyncio.sleep(first_after)
-    await work_off(resources.notifications, "janitor", step, idle_seconds=lambda: seconds)
+    await work_off(notifications, "janitor", step, idle_seconds=lambda: seconds)

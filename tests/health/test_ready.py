@@ -96,7 +96,7 @@ async def test_heartbeats_when_old_then_removed(web: Running) -> None:
     await add_heartbeat(web, "old", age=9000, silence=4000)
     await add_heartbeat(web, "new", age=9000)
 
-    await janitor.forget_the_past(web.resources)
+    await janitor.forget_the_past(web.resources.database, audit_days=web.resources.settings.audit_days)
 
     async with web.resources.database.session() as session:
         kept = await session.scalars(sa.text("SELECT id FROM worker_heartbeats"))

@@ -90,6 +90,12 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
         ("app/uploads/watch.py", "upload.state in ('active', 'failed')"),
         ("app/db/upload_room.py", "gone = HOLDS_BYTES - {UploadState.SENDING}"),
     ],
+    "rule_narrow_signatures": [
+        ("app/tasks/service.py", "async def upload(resources: Resources, account: Account): ..."),
+        ("app/tasks/service.py", "async def upload(account, *, resources: 'Resources'): ..."),
+        ("app/worker/run.py", "from app import resources\ndef run(all: resources.Resources | None): ..."),
+        ("app/worker/run.py", "Work = 1\nclass Run:\n    resources: Resources"),
+    ],
     "rule_one_server": [
         ("app/cli.py", "import uvicorn\nuvicorn.run(create_app)"),
         ("app/cli.py", "from uvicorn import Config, Server"),
@@ -168,6 +174,12 @@ KEEPS: dict[str, list[tuple[str, str]]] = {
         ("app/uploads/service.py", "only_in={UploadState.SENDING}\nupload.state in CAN_STOP"),
         ("app/openml/client.py", "words = ('active', 'in_preparation', 'deactivated')"),
         ("app/uploads/status.py", "document = {'state': upload.state, 'id': upload.id}"),
+    ],
+    "rule_narrow_signatures": [
+        ("app/tasks/routes.py", "async def upload(resources: Resources): ..."),
+        ("app/web/search_routes.py", "async def search(resources: ResourcesDep): ..."),
+        ("app/jobs.py", "async def run_worker(resources: Resources): ..."),
+        ("app/tasks/service.py", "async def upload(database: Database, openml: OpenMLClient): ..."),
     ],
     "rule_one_server": [
         ("app/core/serving.py", "import uvicorn"),

@@ -6,7 +6,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from app.core.settings import Settings
-from app.resources import Resources
 from app.worker import run
 from tests.conftest import Running, eventually
 
@@ -26,7 +25,7 @@ async def test_embedded_worker_when_it_ends_by_a_fault_then_the_log_says_so_and_
             raise RuntimeError("a fault of ours")
         await asyncio.sleep(3600)
 
-    async def work_once(_: Resources) -> None:
+    async def work_once() -> None:
         nonlocal starts
         starts += 1
         await run.run_side_by_side([work()])
@@ -36,7 +35,7 @@ async def test_embedded_worker_when_it_ends_by_a_fault_then_the_log_says_so_and_
 
     monkeypatch.setattr(run, "RESTART_SECONDS", 0.01)
     with capture_logs() as logs:
-        async with run.embedded_worker(app.resources, work_once):
+        async with run.embedded_worker(app.resources.vitals, work_once):
             await eventually(started_again)
     assert [line["event"] for line in logs if line["log_level"] == "critical"] == [
         "the worker has ended by a fault, and is started again"

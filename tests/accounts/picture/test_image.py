@@ -314,7 +314,7 @@ async def test_pictures_when_no_row_names_them_for_an_hour_then_removed(app: Run
     for path in (mine, orphan, draft):
         os.utime(path, (time.time() - 4000,) * 2)
 
-    await remove_orphaned_pictures(app.resources)
+    await remove_orphaned_pictures(app.resources.database, app.resources.pictures)
 
     assert {path.name for path in kept(app)} == {mine.name, young.name}
     assert (await app.client.get(image)).status_code == 200
