@@ -40,7 +40,9 @@ async def run_worker(resources: Resources) -> None:
         handed_out = [broker.hand_out(topic) for topic in broker.topics] if broker else []
         async with in_background(*handed_out):
             resources.vitals.began()
-            await run_side_by_side(_loops(resources, Converter(resources, machine)))
+            await run_side_by_side(
+                _loops(resources, Converter(resources.database, resources.storage, settings, machine))
+            )
 
 
 def mail_delivery(resources: Resources) -> MailDelivery:
@@ -60,7 +62,11 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
     return [
         look_out(Lookout(database, notifications, resources.broker, QUEUES), notifications),
         work_off_queue(notifications, OUTBOX, partial(mail_delivery(resources).deliver_one, owner=owner)),
-        work_off_queue(notifications, PUBLISHED, partial(watch_one, resources, owner=owner)),
+        work_off_queue(
+            notifications,
+            PUBLISHED,
+            partial(watch_one, database, resources.openml, owner=owner, lease_seconds=settings.lease_seconds),
+        ),
         work_off_queue(
             notifications,
             TASKS,
@@ -74,7 +80,11 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
             ),
         ),
         # Leases are what it looks at: nothing ends sooner.
-        repeat(notifications, partial(clean_up, resources), seconds=settings.lease_seconds),
+        repeat(
+            notifications,
+            partial(clean_up, database, resources.storage, lease_seconds=settings.lease_seconds),
+            seconds=settings.lease_seconds,
+        ),
         repeat(
             notifications,
             partial(forget_the_past, database, audit_days=settings.audit_days),

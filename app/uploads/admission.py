@@ -20,8 +20,9 @@ from app.core.errors import (
 )
 from app.core.settings import Settings
 from app.db import upload_queues, upload_room, users
+from app.db.engine import Database
 from app.db.uploads import Upload
-from app.resources import Resources
+from app.storage.parts import UploadStorage
 
 WAITING_AT_MOST = 20_000
 """Uploads in the queue of all workers: days of work."""
@@ -30,24 +31,15 @@ STEP_BYTES = 1 << 24
 """Room that is reserved at once for a file whose length nobody announced; less at its beginning."""
 
 
-async def admit(resources: Resources, *, user_id: int, size: int | None) -> None:
-    """Refuse an upload of one request that there is no room for, before it is read; nothing is reserved yet.
-
-    Raises:
-        BodyTooLargeError, QuotaExceededError, StorageFullError, TooBusyError, TooManyRequestsError: see `require_room`.
-    """
-    async with resources.database.session() as session:
-        await require_room(session, resources, user_id=user_id, size=size)
-
-
 async def require_room(
-    session: AsyncSession, resources: Resources, *, user_id: int, size: int | None
+    session: AsyncSession, storage: UploadStorage, settings: Settings, *, user_id: int, size: int | None
 ) -> None:
     """Refuse an upload that there is no room for; what is found stays true until the transaction ends.
 
     Args:
         session: where the upload's row will be written; it has locked the user.
-        resources: of the process.
+        storage: where its bytes will be.
+        settings: with the limits.
         user_id: whose upload it is.
         size: of the file in bytes, if that is known.
 
@@ -58,7 +50,6 @@ async def require_room(
         TooBusyError: too many uploads wait for a worker.
         StorageFullError: it does not fit on the disk beside what is promised to others.
     """
-    settings = resources.settings
     if size is not None and size > settings.upload_max_bytes:
         raise BodyTooLargeError.of_file(settings.upload_max_bytes)
     usage = await upload_room.get_usage(session, user_id)
@@ -69,17 +60,18 @@ async def require_room(
         )
     _quota_left(settings, usage.bytes, size or 0)
     await require_place_in_queue(session)
-    await _disk_left(session, resources, size or 0)
+    await _disk_left(session, storage, settings, size or 0)
 
 
 async def require_room_for_length(
-    session: AsyncSession, resources: Resources, *, upload: Upload, size: int
+    session: AsyncSession, storage: UploadStorage, settings: Settings, *, upload: Upload, size: int
 ) -> None:
     """Reserve room for a length that is told only after the upload began, as its beginning would have done.
 
     Args:
         session: where the length will be written; it has locked the user.
-        resources: of the process.
+        storage: where its bytes are.
+        settings: with the limits.
         upload: whose length was not known so far.
         size: of the whole file in bytes.
 
@@ -88,8 +80,8 @@ async def require_room_for_length(
     """
     usage = await upload_room.get_usage(session, upload.user_id)
     more = size - upload.reserved_bytes
-    _quota_left(resources.settings, usage.bytes, more)
-    await _disk_left(session, resources, more)
+    _quota_left(settings, usage.bytes, more)
+    await _disk_left(session, storage, settings, more)
     if not await upload_room.set_reserved(session, upload.id, size):
         raise UploadGoneError
 
@@ -98,9 +90,19 @@ class Reservation:
     """The room that a file has while it comes in; where nobody said how long it is, it grows with the file."""
 
     def __init__(
-        self, resources: Resources, *, user_id: int, upload_id: str, reserved_bytes: int, stored_bytes: int
+        self,
+        database: Database,
+        storage: UploadStorage,
+        settings: Settings,
+        *,
+        user_id: int,
+        upload_id: str,
+        reserved_bytes: int,
+        stored_bytes: int,
     ) -> None:
-        self._resources = resources
+        self._database = database
+        self._storage = storage
+        self._settings = settings
         self._user_id = user_id
         self._upload_id = upload_id
         self._reserved = reserved_bytes
@@ -123,7 +125,7 @@ class Reservation:
 
     async def _write_down(self, end: int) -> None:
         """Reserve what is missing; and tell what is on the disk, which is no promise any more."""
-        self._reserved = await self._resources.database.unit(partial(self._reserve, end=end))
+        self._reserved = await self._database.unit(partial(self._reserve, end=end))
         self._noted = self._end
 
     async def _reserve(self, session: AsyncSession, *, end: int) -> int:
@@ -138,8 +140,8 @@ class Reservation:
         """Return how much more there is for the file: what it needs, and a step ahead if that is left."""
         needed = end - self._reserved
         usage = await upload_room.get_usage(session, self._user_id)
-        quota = _quota_left(self._resources.settings, usage.bytes, needed)
-        disk = await _disk_left(session, self._resources, needed)
+        quota = _quota_left(self._settings, usage.bytes, needed)
+        disk = await _disk_left(session, self._storage, self._settings, needed)
         step = max(needed, min(STEP_BYTES, end))
         return min(step, quota, step if disk is None else disk)
 
@@ -160,7 +162,9 @@ def _quota_left(settings: Settings, used_bytes: int, wanted_bytes: int) -> int:
     return settings.upload_user_bytes - used_bytes
 
 
-async def _disk_left(session: AsyncSession, resources: Resources, wanted_bytes: int) -> int | None:
+async def _disk_left(
+    session: AsyncSession, storage: UploadStorage, settings: Settings, wanted_bytes: int
+) -> int | None:
     """Return how many bytes nobody has or was promised; None if the storage knows no limit.
 
     Raises:
@@ -169,10 +173,10 @@ async def _disk_left(session: AsyncSession, resources: Resources, wanted_bytes: 
     await upload_room.lock_disk(session)
     promised = await upload_room.get_promised_bytes(session)
     # Only now: what others write in between must be missing, not counted as free.
-    free = await resources.storage.free_bytes()
+    free = await storage.free_bytes()
     if free is None:
         return None
-    left = free - promised - resources.settings.disk_reserve_bytes
+    left = free - promised - settings.disk_reserve_bytes
     if wanted_bytes > left:
         raise StorageFullError
     return left

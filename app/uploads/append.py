@@ -15,7 +15,8 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.active_writers import ActiveWriter
+from app.core.active_writers import ActiveWriter, ActiveWriters
+from app.core.concurrency import ConcurrencyLimit
 from app.core.errors import (
     BodyTooLargeError,
     ChecksumMismatchError,
@@ -28,13 +29,13 @@ from app.core.errors import (
     UploadGoneError,
     UploadStateError,
 )
+from app.core.settings import Settings
 from app.db import upload_parts, upload_room, uploads, users
-from app.db.engine import notify_after_commit, now_of
+from app.db.engine import Database, notify_after_commit, now_of
 from app.db.upload_states import GIVEN_UP, Actor, UploadState
 from app.db.uploads import Upload
 from app.events.notifications import UPLOADS, upload_topic
-from app.resources import Resources
-from app.storage.parts import Part, PartWriter
+from app.storage.parts import Part, PartWriter, UploadStorage
 from app.uploads.admission import Reservation, require_room_for_length
 
 log = structlog.get_logger(__name__)
@@ -82,9 +83,9 @@ class Chunk:
     announced: Announced | None = None
 
 
-async def let_earlier_end(resources: Resources, *, user_id: int, upload_id: str) -> None:
+async def let_earlier_end(active_writers: ActiveWriters, *, user_id: int, upload_id: str) -> None:
     """Let what an earlier request of this process brought count, before somebody is told how much does."""
-    await resources.active_writers.finish(_writer_name(user_id, upload_id))
+    await active_writers.finish(_writer_name(user_id, upload_id))
 
 
 def _writer_name(user_id: int, upload_id: str) -> str:
@@ -125,91 +126,117 @@ async def require_nothing(upload: Upload, chunk: Chunk) -> None:
             raise UploadCompletedError
 
 
-async def append(resources: Resources, upload: Upload, chunk: Chunk) -> int:
-    """Take bytes of an upload that may come in many requests; return how many it has now.
+@dataclass(frozen=True, slots=True)
+class Appender:
+    """Takes the bytes of requests that go on with an upload."""
 
-    Raises:
-        OffsetMismatchError: the bytes do not begin where those that count end.
-        UploadCompletedError: nothing is missing.
-        UploadGoneError: the upload was cancelled, or it has expired.
-        InconsistentLengthError: there are more or fewer bytes than were announced.
-        ChecksumMismatchError, DigestMismatchError: they are not those that were announced.
-        StorageFullError: the disk is full.
-    """
-    with resources.receives.take(upload.user_id):
-        if upload.state != UploadState.RECEIVING or chunk.offset != (upload.received_bytes or 0):
-            raise await _why_not_taken(resources, upload.id, chunk)
-        upload = await _with_total(resources, upload, chunk)
-        try:
-            _require_fitting(upload, chunk, resources.settings.upload_max_bytes)
-            return await _take(resources, upload, chunk)
-        except _TooLongError:
-            if chunk.is_last is not None:
-                await _end_too_long(resources, upload)
-            raise
+    database: Database
+    storage: UploadStorage
+    settings: Settings
+    receives: ConcurrencyLimit
+    active_writers: ActiveWriters
 
+    async def append(self, upload: Upload, chunk: Chunk) -> int:
+        """Take bytes of an upload that may come in many requests; return how many it has now.
 
-async def _take(resources: Resources, upload: Upload, chunk: Chunk) -> int:
-    owner = secrets.token_hex(8)
-    taken = await resources.database.unit(
-        lambda session: upload_parts.take_writer(
-            session, upload.id, owner=owner, offset=chunk.offset, now=now_of(session)
+        Raises:
+            OffsetMismatchError: the bytes do not begin where those that count end.
+            UploadCompletedError: nothing is missing.
+            UploadGoneError: the upload was cancelled, or it has expired.
+            InconsistentLengthError: there are more or fewer bytes than were announced.
+            ChecksumMismatchError, DigestMismatchError: they are not those that were announced.
+            StorageFullError: the disk is full.
+        """
+        with self.receives.take(upload.user_id):
+            if upload.state != UploadState.RECEIVING or chunk.offset != (upload.received_bytes or 0):
+                raise await self.why_not_taken(upload.id, chunk)
+            upload = await self._with_total(upload, chunk)
+            try:
+                _require_fitting(upload, chunk, self.settings.upload_max_bytes)
+                return await self._take(upload, chunk)
+            except _TooLongError:
+                if chunk.is_last is not None:
+                    await self._end_too_long(upload)
+                raise
+
+    async def _take(self, upload: Upload, chunk: Chunk) -> int:
+        owner = secrets.token_hex(8)
+        taken = await self.database.unit(
+            lambda session: upload_parts.take_writer(
+                session, upload.id, owner=owner, offset=chunk.offset, now=now_of(session)
+            )
         )
-    )
-    if not taken:
-        raise await _why_not_taken(resources, upload.id, chunk)
-    with resources.active_writers.begin(_writer_name(upload.user_id, upload.id)) as active:
-        return await _Append(resources, upload, chunk, active, owner=owner).run()
+        if not taken:
+            raise await self.why_not_taken(upload.id, chunk)
+        with self.active_writers.begin(_writer_name(upload.user_id, upload.id)) as active:
+            return await _Append(self, upload, chunk, active, owner=owner).run()
+
+    async def _end_too_long(self, upload: Upload) -> None:
+        """Give up an upload whose bytes went beyond its length: the draft trusts neither from then on."""
+        problem = InconsistentLengthError("More bytes came than were announced; begin a new upload.")
+
+        async def end(session: AsyncSession) -> Sequence[str]:
+            ended = await uploads.set_state(
+                session,
+                upload.id,
+                UploadState.FAILED,
+                by=Actor.OWNER,
+                now=now_of(session),
+                detail=problem.detail,
+                values={"error": problem.record(), "expires_at": None},
+            )
+            notify_after_commit(session, upload_topic(upload.id))
+            return await upload_parts.delete_parts(session, [upload.id]) if ended else []
+
+        for place in await self.database.unit(end):
+            await self.storage.delete(place)
+
+    async def _with_total(self, upload: Upload, chunk: Chunk) -> Upload:
+        """Take note of the file's length where it was not known when the upload began."""
+        if chunk.total is None or chunk.total == upload.total_bytes:
+            return upload
+        if upload.total_bytes is not None or chunk.total < chunk.offset:
+            raise InconsistentLengthError
+        if chunk.total > self.settings.upload_max_bytes:
+            raise BodyTooLargeError.of_file(self.settings.upload_max_bytes)
+        total = chunk.total
+
+        async def note(session: AsyncSession) -> bool:
+            await users.require_open(session, upload.user_id)
+            current = await uploads.get_upload(session, upload.id)
+            if current is None or current.total_bytes not in {None, total}:
+                raise InconsistentLengthError
+            await require_room_for_length(session, self.storage, self.settings, upload=current, size=total)
+            return await uploads.set_values(
+                session, upload.id, {"total_bytes": total}, only_in={UploadState.RECEIVING}
+            )
+
+        if not await self.database.unit(note):
+            raise await self.why_not_taken(upload.id, chunk)
+        return upload._replace(total_bytes=total, reserved_bytes=total)
+
+    async def why_not_taken(self, upload_id: str, chunk: Chunk, *, was_ours: bool = False) -> ProblemError:
+        """Return the problem of bytes that do not count: what became of the upload meanwhile."""
+        async with self.database.session() as session:
+            upload = await uploads.get_upload(session, upload_id)
+        if upload is None or upload.state in GIVEN_UP:
+            return UploadGoneError()
+        received = upload.received_bytes or 0
+        if was_ours and upload.state == UploadState.RECEIVING:
+            return UploadStateError(
+                "Another request sends bytes of this upload; ask with HEAD where it stands."
+            )
+        if received != chunk.offset:
+            return OffsetMismatchError.between(expected=received, provided=chunk.offset)
+        if upload.state == UploadState.RECEIVING:
+            return UploadGoneError("The upload has expired; begin a new one.")
+        if chunk.is_last is not None and chunk.length != 0:
+            return InconsistentLengthError("The upload has all its bytes already.")
+        return UploadCompletedError()
 
 
 class _TooLongError(InconsistentLengthError):
     """There are more bytes than the file has by its length."""
-
-
-async def _end_too_long(resources: Resources, upload: Upload) -> None:
-    """Give up an upload whose bytes went beyond its length: the draft trusts neither from then on."""
-    problem = InconsistentLengthError("More bytes came than were announced; begin a new upload.")
-
-    async def end(session: AsyncSession) -> Sequence[str]:
-        ended = await uploads.set_state(
-            session,
-            upload.id,
-            UploadState.FAILED,
-            by=Actor.OWNER,
-            now=now_of(session),
-            detail=problem.detail,
-            values={"error": problem.record(), "expires_at": None},
-        )
-        notify_after_commit(session, upload_topic(upload.id))
-        return await upload_parts.delete_parts(session, [upload.id]) if ended else []
-
-    for place in await resources.database.unit(end):
-        await resources.storage.delete(place)
-
-
-async def _with_total(resources: Resources, upload: Upload, chunk: Chunk) -> Upload:
-    """Take note of the file's length where it was not known when the upload began."""
-    if chunk.total is None or chunk.total == upload.total_bytes:
-        return upload
-    if upload.total_bytes is not None or chunk.total < chunk.offset:
-        raise InconsistentLengthError
-    if chunk.total > resources.settings.upload_max_bytes:
-        raise BodyTooLargeError.of_file(resources.settings.upload_max_bytes)
-    total = chunk.total
-
-    async def note(session: AsyncSession) -> bool:
-        await users.require_open(session, upload.user_id)
-        current = await uploads.get_upload(session, upload.id)
-        if current is None or current.total_bytes not in {None, total}:
-            raise InconsistentLengthError
-        await require_room_for_length(session, resources, upload=current, size=total)
-        return await uploads.set_values(
-            session, upload.id, {"total_bytes": total}, only_in={UploadState.RECEIVING}
-        )
-
-    if not await resources.database.unit(note):
-        raise await _why_not_taken(resources, upload.id, chunk)
-    return upload._replace(total_bytes=total, reserved_bytes=total)
 
 
 def _require_fitting(upload: Upload, chunk: Chunk, largest: int) -> None:
@@ -224,40 +251,23 @@ def _require_fitting(upload: Upload, chunk: Chunk, largest: int) -> None:
         raise _TooLongError(f"The upload was announced with {upload.total_bytes} bytes; these end at {end}.")
 
 
-async def _why_not_taken(
-    resources: Resources, upload_id: str, chunk: Chunk, *, was_ours: bool = False
-) -> ProblemError:
-    async with resources.database.session() as session:
-        upload = await uploads.get_upload(session, upload_id)
-    if upload is None or upload.state in GIVEN_UP:
-        return UploadGoneError()
-    received = upload.received_bytes or 0
-    if was_ours and upload.state == UploadState.RECEIVING:
-        return UploadStateError("Another request sends bytes of this upload; ask with HEAD where it stands.")
-    if received != chunk.offset:
-        return OffsetMismatchError.between(expected=received, provided=chunk.offset)
-    if upload.state == UploadState.RECEIVING:
-        return UploadGoneError("The upload has expired; begin a new one.")
-    if chunk.is_last is not None and chunk.length != 0:
-        return InconsistentLengthError("The upload has all its bytes already.")
-    return UploadCompletedError()
-
-
 class _Append:
     """One request's bytes on their way into an upload."""
 
     def __init__(
-        self, resources: Resources, upload: Upload, chunk: Chunk, active: ActiveWriter, *, owner: str
+        self, appender: Appender, upload: Upload, chunk: Chunk, active: ActiveWriter, *, owner: str
     ) -> None:
-        self._resources = resources
+        self._appender = appender
         self._upload = upload
         self._chunk = chunk
         self._active = active
         self._owner = owner
-        largest = resources.settings.upload_max_bytes if upload.total_bytes is None else upload.total_bytes
+        largest = appender.settings.upload_max_bytes if upload.total_bytes is None else upload.total_bytes
         self._most = largest - chunk.offset
         self._room = Reservation(
-            resources,
+            appender.database,
+            appender.storage,
+            appender.settings,
             user_id=upload.user_id,
             upload_id=upload.id,
             reserved_bytes=upload.reserved_bytes if upload.total_bytes is None else upload.total_bytes,
@@ -269,7 +279,7 @@ class _Append:
 
     async def run(self) -> int:
         """Return the offset after the last byte that counts."""
-        async with self._resources.storage.writer(self._upload.id, self._chunk.offset) as writer:
+        async with self._appender.storage.writer(self._upload.id, self._chunk.offset) as writer:
             try:
                 await self._take(writer)
                 is_last = self._is_last(self._chunk.offset + writer.length)
@@ -302,7 +312,7 @@ class _Append:
 
     def _too_long(self) -> ProblemError:
         if self._upload.total_bytes is None:
-            return BodyTooLargeError.of_file(self._resources.settings.upload_max_bytes)
+            return BodyTooLargeError.of_file(self._appender.settings.upload_max_bytes)
         return _TooLongError("More bytes came than were announced.")
 
     def _is_last(self, end: int) -> bool:
@@ -339,12 +349,12 @@ class _Append:
         received = self._chunk.offset + writer.length
         # The answer to an earlier try may have been lost; then its bytes may count.
         is_first, self._has_tried = not self._has_tried, True
-        if not await self._resources.database.unit(
+        if not await self._appender.database.unit(
             lambda session: self._count(session, parts, received, is_last=is_last, is_end=is_end)
         ):
             if is_first:
                 await writer.discard()
-            raise await _why_not_taken(self._resources, self._upload.id, self._chunk, was_ours=True)
+            raise await self._appender.why_not_taken(self._upload.id, self._chunk, was_ours=True)
         self._recorded, self._recorded_at = writer.length, time.monotonic()
 
     async def _count(
@@ -357,7 +367,7 @@ class _Append:
             parts,
             owner=self._owner,
             received_bytes=received,
-            expires_at=expiry(self._resources.database.now()),
+            expires_at=expiry(self._appender.database.now()),
         )
         if counts and is_end and self._upload.total_bytes is None:
             # What was reserved ahead of the bytes is for others again.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,7 +26,6 @@ from app.core.errors import (
 )
 from app.core.settings import Settings
 from app.db.uploads import Upload
-from app.resources import Resources
 from app.uploads import dialects, ietf, tus
 from app.uploads.append import Chunk
 from app.uploads.creation import Creation
@@ -90,7 +90,7 @@ async def read_json(request: Request) -> dict[str, Any]:
     return document
 
 
-def read_first_chunk(request: Request, resources: Resources, dialect: Dialect | None) -> Chunk | None:
+def read_first_chunk(request: Request, settings: Settings, dialect: Dialect | None) -> Chunk | None:
     """Return the bytes that a request brings which begins an upload, not read yet; None if it brings none.
 
     Raises:
@@ -103,10 +103,10 @@ def read_first_chunk(request: Request, resources: Resources, dialect: Dialect | 
         if fields.get("content-length", "0") != "0" or "transfer-encoding" in fields:
             raise MediaTypeNotSupportedError(f"Send the file's bytes as {TUS_BYTES}, or none yet.")
         return None
-    return _read_chunk(request, resources, dialect, offset=0)
+    return _read_chunk(request, settings, dialect, offset=0)
 
 
-def read_chunk(request: Request, resources: Resources, dialect: Dialect) -> Chunk:
+def read_chunk(request: Request, settings: Settings, dialect: Dialect) -> Chunk:
     """Return the bytes that the request adds to an upload, not read yet, and what its headers say of them.
 
     Raises:
@@ -120,12 +120,11 @@ def read_chunk(request: Request, resources: Resources, dialect: Dialect) -> Chun
     offset = dialects.read_number(fields, "upload-offset") if dialect == "tus" else ietf.read_offset(fields)
     if offset is None:
         raise BadRequestError("Say with `Upload-Offset` where in the file these bytes begin; HEAD tells.")
-    return _read_chunk(request, resources, dialect, offset=offset)
+    return _read_chunk(request, settings, dialect, offset=offset)
 
 
-def _read_chunk(request: Request, resources: Resources, dialect: Dialect, *, offset: int) -> Chunk:
+def _read_chunk(request: Request, settings: Settings, dialect: Dialect, *, offset: int) -> Chunk:
     fields = dialects.fields_of(request.headers)
-    settings = resources.settings
     content_digest = read_content_digest(fields)
     if dialect == "tus":
         total, is_last = dialects.read_number(fields, "upload-length"), None
@@ -146,13 +145,11 @@ def _read_chunk(request: Request, resources: Resources, dialect: Dialect, *, off
     )
 
 
-def status_headers(upload: Upload, dialect: Dialect, resources: Resources) -> dict[str, str]:
+def status_headers(upload: Upload, dialect: Dialect, settings: Settings, now: datetime) -> dict[str, str]:
     """Return the headers that say how the upload stands."""
     if dialect == "tus":
         return tus.status_headers(upload)
-    return ietf.status_headers(
-        upload, largest_bytes=resources.settings.upload_max_bytes, now=resources.database.now()
-    )
+    return ietf.status_headers(upload, largest_bytes=settings.upload_max_bytes, now=now)
 
 
 def location_of(request: Request, settings: Settings, upload_id: str) -> str:

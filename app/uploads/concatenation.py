@@ -15,18 +15,21 @@ from app.core.errors import (
     UploadGoneError,
     UploadStateError,
 )
+from app.core.executors import BoundedExecutor
+from app.core.settings import Settings
 from app.db import upload_parts, uploads, users
-from app.db.engine import notify_after_commit
+from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import NewUpload, Upload
 from app.events.notifications import upload_topic
-from app.resources import Resources
 from app.uploads.admission import require_place_in_queue
 from app.uploads.append import is_gone
 from app.uploads.creation import Created, Creation, find_earlier, finish, new_upload, saved_once
 
 
-async def join_parts(resources: Resources, *, user_id: int, creation: Creation) -> Created:
+async def join_parts(
+    database: Database, settings: Settings, checks: BoundedExecutor, *, user_id: int, creation: Creation
+) -> Created:
     """Begin an upload with all its bytes: those of partial uploads, in the order of `creation.parts`.
 
     Asked once more, it is the same upload. Nothing is counted anew against the user's quota, for the parts are already.
@@ -39,7 +42,7 @@ async def join_parts(resources: Resources, *, user_id: int, creation: Creation) 
         UploadGoneError: one was cancelled, or has expired.
         BodyTooLargeError, TooBusyError: together they are too large, or too many uploads wait for a worker.
     """
-    new = await new_upload(resources, user_id, creation)
+    new = await new_upload(database, checks, user_id, creation)
 
     async def join(session: AsyncSession) -> Created:
         await users.require_open(session, user_id)
@@ -49,14 +52,14 @@ async def join_parts(resources: Resources, *, user_id: int, creation: Creation) 
             return Created(earlier, is_new=False)
         for part in parts:
             _require_whole(part, gone=is_gone(part, new.created_at))
-        if sum(part.total_bytes or 0 for part in parts) > resources.settings.upload_max_bytes:
-            raise BodyTooLargeError.of_file(resources.settings.upload_max_bytes)
+        if sum(part.total_bytes or 0 for part in parts) > settings.upload_max_bytes:
+            raise BodyTooLargeError.of_file(settings.upload_max_bytes)
         await require_place_in_queue(session)
         await uploads.add_upload(session, new)
         return Created(await _join(session, new, parts), is_new=True)
 
     async with saved_once():
-        return await resources.database.unit(join)
+        return await database.unit(join)
 
 
 async def _find_part(session: AsyncSession, user_id: int, upload_id: str) -> Upload:

@@ -9,9 +9,11 @@ from typing import Any, TypeVar
 import structlog
 
 from app.core.errors import DatasetRefusedError, QuotaExceededError, StorageFullError
+from app.core.settings import Settings
+from app.db.engine import Database
 from app.db.upload_values import Phase
 from app.db.uploads import Upload
-from app.resources import Resources
+from app.storage.parts import UploadStorage
 from app.tabular import (
     UPLOAD_LIMITS,
     Conversion,
@@ -47,8 +49,12 @@ class TryAgainError(Exception):
 class Converter:
     """What turns the uploads of one worker into ARFF."""
 
-    def __init__(self, resources: Resources, machine: HostSemaphore) -> None:
-        self._resources = resources
+    def __init__(
+        self, database: Database, storage: UploadStorage, settings: Settings, machine: HostSemaphore
+    ) -> None:
+        self._database = database
+        self._storage = storage
+        self._settings = settings
         self._machine = machine
 
     async def convert(self, upload: Upload, report: Report) -> Conversion:
@@ -61,7 +67,7 @@ class Converter:
             TryAgainError: it could not be converted now.
         """
         request = self._request(upload)
-        profile = self._resources.storage.path(upload.id, "profile")
+        profile = self._storage.path(upload.id, "profile")
         kept = (upload.received_bytes or 0) + await asyncio.to_thread(size_of, profile)
 
         async def work(request: ConversionRequest) -> Conversion:
@@ -77,7 +83,7 @@ class Converter:
             QuotaExceededError, StorageFullError: as `convert`.
             TryAgainError: it could not be profiled now.
         """
-        target = self._resources.storage.path(upload.id, "profile")
+        target = self._storage.path(upload.id, "profile")
         request = replace(self._request(upload), target=target)
 
         async def work(request: ConversionRequest) -> Profile:
@@ -100,11 +106,18 @@ class Converter:
         work: Callable[[ConversionRequest], Coroutine[Any, Any, T]],
     ) -> T:
         """Have a file made within what the machine, its disk and the owner's quota have room for, and count it."""
-        file = WorkingFile(self._resources, upload, request.target, kept_bytes=kept_bytes)
+        file = WorkingFile(
+            self._database,
+            self._storage,
+            self._settings,
+            upload=upload,
+            target=request.target,
+            kept_bytes=kept_bytes,
+        )
         async with self._machine.take():
             limits = replace(
                 request.limits,
-                min_free_bytes=await require_working_room(self._resources),
+                min_free_bytes=await require_working_room(self._database, self._storage, self._settings),
                 max_kept_bytes=await file.quota_left(),
             )
             with _told_to_the_owner(upload, file):
@@ -118,7 +131,7 @@ class Converter:
 
     def _request(self, upload: Upload) -> ConversionRequest:
         """Return what the description asks of the conversion; a draft may lack a name."""
-        storage = self._resources.storage
+        storage = self._storage
         description = upload.description or {}
         kind = format_of(upload.file_name)
         if kind is None:
@@ -141,7 +154,7 @@ class Converter:
         )
 
     def _limits(self) -> ProcessLimits:
-        settings = self._resources.settings
+        settings = self._settings
         return ProcessLimits(
             memory_bytes=settings.conversion_memory_bytes,
             cpu_seconds=CPU_SECONDS,

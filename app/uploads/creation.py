@@ -19,12 +19,14 @@ from app.core.errors import (
     UploadStateError,
     ValidationFailedError,
 )
+from app.core.executors import BoundedExecutor
+from app.core.settings import Settings
 from app.db import receivers, uploads, users
-from app.db.engine import notify_after_commit
+from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import NewUpload, Upload
 from app.events.notifications import UPLOADS
-from app.resources import Resources
+from app.storage.parts import UploadStorage
 from app.tabular import format_of
 from app.uploads.admission import require_room
 from app.uploads.append import expiry
@@ -101,14 +103,14 @@ class FormKey(NamedTuple):
         return cls(key_digest(user_id, key), facts)
 
 
-async def find_by_form_key(resources: Resources, key: FormKey) -> str | None:
+async def find_by_form_key(database: Database, storage: UploadStorage, key: FormKey) -> str | None:
     """Return the number of the upload whose form came with the key before.
 
     Raises:
         IdempotencyKeyReusedError: it came with another form.
         UploadStateError: that form is still coming; `Retry-After` says when a receiver that died is known to have.
     """
-    async with resources.database.session() as session:
+    async with database.session() as session:
         found = await receivers.get_key_holder(session, key.key)
     if found is None:
         return None
@@ -116,9 +118,9 @@ async def find_by_form_key(resources: Resources, key: FormKey) -> str | None:
         raise IdempotencyKeyReusedError
     if found.state != UploadState.RECEIVING:
         return found.id
-    if await end_interrupted(resources.database, resources.storage, found.id):
+    if await end_interrupted(database, storage, found.id):
         return None
-    raise still_coming(found.available_at - resources.database.now())
+    raise still_coming(found.available_at - database.now())
 
 
 def still_coming(lease: timedelta = receivers.RECEIVER_LEASE) -> UploadStateError:
@@ -129,7 +131,15 @@ def still_coming(lease: timedelta = receivers.RECEIVER_LEASE) -> UploadStateErro
     )
 
 
-async def begin_upload(resources: Resources, *, user_id: int, creation: Creation) -> Created:
+async def begin_upload(
+    database: Database,
+    storage: UploadStorage,
+    settings: Settings,
+    checks: BoundedExecutor,
+    *,
+    user_id: int,
+    creation: Creation,
+) -> Created:
     """Begin an upload whose bytes may come in many requests.
 
     With the `Idempotency-Key` of an earlier request it is that one's upload; with the digest of a file that the user
@@ -141,14 +151,14 @@ async def begin_upload(resources: Resources, *, user_id: int, creation: Creation
         IdempotencyKeyReusedError: the key came with another request before.
         QuotaExceededError, StorageFullError, TooBusyError, TooManyRequestsError, BodyTooLargeError: there is no room.
     """
-    new = await new_upload(resources, user_id, creation)
+    new = await new_upload(database, checks, user_id, creation)
 
     async def begin(session: AsyncSession) -> Created:
         await users.require_open(session, user_id)
         earlier = await find_earlier(session, new)
         if earlier is not None:
             return Created(earlier, is_new=False)
-        await require_room(session, resources, user_id=user_id, size=creation.size)
+        await require_room(session, storage, settings, user_id=user_id, size=creation.size)
         await uploads.add_upload(session, new)
         if creation.size == 0 and creation.ends_by_length:
             await finish(session, new)  # no request will bring its last byte
@@ -157,7 +167,7 @@ async def begin_upload(resources: Resources, *, user_id: int, creation: Creation
         return Created(upload, is_new=True)
 
     async with saved_once():
-        return await resources.database.unit(begin)
+        return await database.unit(begin)
 
 
 @asynccontextmanager
@@ -172,7 +182,9 @@ async def saved_once() -> AsyncIterator[None]:
         ) from None
 
 
-async def new_upload(resources: Resources, user_id: int, creation: Creation) -> NewUpload:
+async def new_upload(
+    database: Database, checks: BoundedExecutor, user_id: int, creation: Creation
+) -> NewUpload:
     """Return the row of an upload that begins now.
 
     Raises:
@@ -183,9 +195,9 @@ async def new_upload(resources: Resources, user_id: int, creation: Creation) -> 
     if kind is None and not creation.is_partial:
         raise FormatNotSupportedError("This kind of file cannot be read; GET /limits lists those that can.")
     check = check_complete if creation.publish else check_draft
-    metadata = await resources.checks.run_for(user_id, check, creation.metadata)
+    metadata = await checks.run_for(user_id, check, creation.metadata)
     key = creation.idempotency_key and key_digest(user_id, creation.idempotency_key)
-    now = resources.database.now()
+    now = database.now()
     return NewUpload(
         id=secrets.token_hex(16),
         user_id=user_id,

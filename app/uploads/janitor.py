@@ -10,7 +10,6 @@ from app.db import upload_parts, uploads
 from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import CAN_RETRY, HOLDS_BYTES, Actor, UploadState
 from app.events.notifications import upload_topic
-from app.resources import Resources
 from app.storage.parts import UploadStorage
 from app.uploads.append import EXPIRE_HOURS
 from app.uploads.interrupted import end_interrupted
@@ -21,18 +20,18 @@ log = structlog.get_logger(__name__)
 IDS_AT_ONCE = 500
 
 
-async def clean_up(resources: Resources) -> None:
+async def clean_up(database: Database, storage: UploadStorage, *, lease_seconds: float) -> None:
     """Do every chore of uploads once."""
-    database, storage = resources.database, resources.storage
-    await end_interrupted_uploads(
-        database, storage, slept=timedelta(seconds=resources.settings.lease_seconds)
-    )
+    await end_interrupted_uploads(database, storage, lease_seconds=lease_seconds)
     await end_expired_uploads(database, storage)
     await remove_orphaned_bytes(database, storage)
 
 
-async def end_interrupted_uploads(database: Database, storage: UploadStorage, *, slept: timedelta) -> None:
+async def end_interrupted_uploads(
+    database: Database, storage: UploadStorage, *, lease_seconds: float
+) -> None:
     """Say of uploads whose receiver died that they broke off; one that may only have slept has a while more."""
+    slept = timedelta(seconds=lease_seconds)
     async with database.session() as session:
         lost = uploads.is_interrupted(database.now() - slept)
         interrupted = await uploads.get_ids(session, lost)

@@ -141,7 +141,12 @@ class Publication(ClaimedUpload):
             raise BytesLostError
         source = self.resources.storage.path(self.upload.id, "source")
         if not await asyncio.to_thread(source.exists):
-            await require_working_room(self.resources, self.resources.storage.composing_bytes(parts))
+            await require_working_room(
+                self.resources.database,
+                self.resources.storage,
+                self.resources.settings,
+                self.resources.storage.composing_bytes(parts),
+            )
         return await self.resources.storage.compose(
             self.upload.id, parts, lambda done: self.report("verifying", done, total)
         )

@@ -5,9 +5,10 @@ from functools import partial
 from typing import Any
 
 from app.core.errors import ERRORS_SHOWN, UploadGoneError, UploadStateError, ValidationFailedError
+from app.core.executors import BoundedExecutor
 from app.db.upload_states import BEFORE_PREVIEW, CHECKED_AT_ONCE, WITHOUT_PREVIEW, UploadState
 from app.db.uploads import Upload
-from app.resources import Resources
+from app.storage.parts import UploadStorage
 from app.tabular import UPLOAD_LIMITS, ProfilePage, read_profile
 from app.tabular.profile.overrides import OverrideViolation, override_violations
 from app.uploads.metadata import given
@@ -18,7 +19,7 @@ LONGEST_NAME = 200
 
 
 async def show_preview(
-    resources: Resources, upload: Upload, *, first: int, columns: int, search: str
+    storage: UploadStorage, checks: BoundedExecutor, upload: Upload, *, first: int, columns: int, search: str
 ) -> PreviewResponse:
     """Return what the table is like, and some of its columns.
 
@@ -30,11 +31,11 @@ async def show_preview(
         raise UploadStateError("There is no preview yet: the bytes are still coming in, or being looked at.")
     if _is_gone(upload):
         raise UploadGoneError("The bytes of this upload are gone, and the preview with them.")
-    path = await resources.storage.fetch(upload.id, "profile")
+    path = await storage.fetch(upload.id, "profile")
     if path is None:
         raise _no_preview(upload)
     try:
-        page = await resources.checks.run_for(
+        page = await checks.run_for(
             upload.user_id, read_profile, path, first=first, most=columns, search=search
         )
     except (OSError, ValueError):
@@ -83,11 +84,14 @@ def _column(column: dict[str, Any], first_rows: list[list[str | None]]) -> Previ
     )
 
 
-async def require_possible_choices(resources: Resources, upload: Upload, changes: Mapping[str, Any]) -> None:
+async def require_possible_choices(
+    storage: UploadStorage, checks: BoundedExecutor, upload: Upload, changes: Mapping[str, Any]
+) -> None:
     """Refuse columns that there are not, and types that they cannot have, where the table is known already.
 
     Args:
-        resources: where the preview is.
+        storage: where the preview is.
+        checks: where it is read.
         upload: as it stands.
         changes: some of its metadata, as `check_draft` returns it.
 
@@ -98,7 +102,7 @@ async def require_possible_choices(resources: Resources, upload: Upload, changes
     types = changes.get("attributes") or {}
     if upload.state not in CHECKED_AT_ONCE or not (types or any(roles.values())):
         return
-    path = await resources.storage.fetch(upload.id, "profile")
+    path = await storage.fetch(upload.id, "profile")
     if path is None:
         return
     find = partial(
@@ -110,7 +114,7 @@ async def require_possible_choices(resources: Resources, upload: Upload, changes
         max_labels=UPLOAD_LIMITS.max_labels,
     )
     try:
-        wrong = await resources.checks.run_for(upload.user_id, find)
+        wrong = await checks.run_for(upload.user_id, find)
     except (OSError, ValueError):
         return  # The bytes are going, or it never was a whole profile.
     if wrong:

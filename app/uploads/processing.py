@@ -8,15 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import ProcessingFailedError
 from app.db import task_requests, upload_queues, uploads
-from app.db.engine import notify_after_commit
+from app.db.engine import Database, notify_after_commit
 from app.db.upload_queues import TO_WATCH
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import Upload
 from app.events.notifications import TASKS, upload_topic
 from app.mail.messages import MailKind
+from app.openml.client import OpenMLClient
 from app.openml.errors import OpenMLError
 from app.openml.records import DatasetInfo
-from app.resources import Resources
 from app.uploads.notices import tell_owner
 from app.worker.leases import Lease, LeaseLostError
 from app.worker.loops import back_off
@@ -29,18 +29,16 @@ LONGEST_PAUSE_SECONDS = 3600
 """OpenML's engine needs a minute as a rule, and days when nobody looks after it; asking costs it little."""
 
 
-async def watch_one(resources: Resources, *, owner: str) -> bool:
+async def watch_one(database: Database, openml: OpenMLClient, *, owner: str, lease_seconds: float) -> bool:
     """Ask OpenML about the next dataset that is due; False if there is none."""
-    length = timedelta(seconds=resources.settings.lease_seconds)
-    now = resources.database.now()
-    upload = await upload_queues.claim_upload(
-        resources.database, TO_WATCH, owner=owner, now=now, lease=length
-    )
+    length = timedelta(seconds=lease_seconds)
+    now = database.now()
+    upload = await upload_queues.claim_upload(database, TO_WATCH, owner=owner, now=now, lease=length)
     if upload is None or upload.dataset_id is None:
         return False
-    lease = Lease(resources.database, TO_WATCH, upload.id, owner, length, until=now + length)
+    lease = Lease(database, TO_WATCH, upload.id, owner, length, until=now + length)
     try:
-        await lease.hold(_look(resources, upload, upload.dataset_id, lease))
+        await lease.hold(_look(openml, upload, upload.dataset_id, lease))
     except LeaseLostError:
         log.warning("dataset watched by another worker", upload=upload.id)
     except asyncio.CancelledError:
@@ -50,20 +48,20 @@ async def watch_one(resources: Resources, *, owner: str) -> bool:
     return True
 
 
-async def _look(resources: Resources, upload: Upload, dataset_id: int, lease: Lease) -> None:
+async def _look(openml: OpenMLClient, upload: Upload, dataset_id: int, lease: Lease) -> None:
     try:
-        info = await resources.openml.get_dataset(dataset_id)
+        info = await openml.get_dataset(dataset_id)
     except OpenMLError as error:
         log.warning("cannot ask OpenML", upload=upload.id, dataset=dataset_id, reason=str(error))
         info = None
-    await lease.end(lambda session: _note(session, resources, upload, info, owner=lease.owner))
+    await lease.end(lambda session: _note(session, openml, upload, info, lease))
 
 
 async def _note(
-    session: AsyncSession, resources: Resources, upload: Upload, info: DatasetInfo | None, *, owner: str
+    session: AsyncSession, openml: OpenMLClient, upload: Upload, info: DatasetInfo | None, lease: Lease
 ) -> bool:
     """Write down what was seen; False, and nothing must stay of it, if another worker has taken over."""
-    now = resources.database.now()
+    now, owner = lease.database.now(), lease.owner
     problem = _problem_of(upload, info) if info else None
     notify_after_commit(session, upload_topic(upload.id))
     if problem is not None:
@@ -81,7 +79,7 @@ async def _note(
     if info and info.status == "active":
         await task_requests.set_due(session, info.dataset_id, now)
         notify_after_commit(session, TASKS)
-        url = resources.openml.dataset_url(info.dataset_id)
+        url = openml.dataset_url(info.dataset_id)
         await tell_owner(session, upload, MailKind.DATASET_ACTIVE, dataset_url=url)
         return await uploads.set_state(
             session, upload.id, UploadState.ACTIVE, by=Actor.WATCHER, now=now, owner=owner

@@ -21,17 +21,18 @@ from app.core.errors import (
     ValidationFailedError,
     problem_from_record,
 )
+from app.core.executors import BoundedExecutor
 from app.core.multipart import PartEnd, PartEvent, PartStart
+from app.core.settings import Settings
 from app.db import upload_parts, uploads, users
-from app.db.engine import notify_after_commit, now_of
+from app.db.engine import Database, notify_after_commit, now_of
 from app.db.reader import Reader
-from app.db.receivers import RECEIVER_LEASE
+from app.db.receivers import RECEIVER_LEASE, Receivers
 from app.db.upload_states import HAS_OUTCOME, Actor, UploadState
 from app.db.uploads import NewUpload, Outcome
 from app.db.watched import WatchedUploads
 from app.events.notifications import UPLOADS
-from app.resources import Resources
-from app.storage.parts import Part
+from app.storage.parts import Part, UploadStorage
 from app.tabular import format_of
 from app.uploads.admission import Reservation, require_room
 from app.uploads.creation import still_coming
@@ -60,14 +61,22 @@ class FormReceiver:
 
     def __init__(
         self,
-        resources: Resources,
+        database: Database,
+        storage: UploadStorage,
+        settings: Settings,
+        checks: BoundedExecutor,
+        receivers: Receivers,
         *,
         user_id: int,
         publish: bool,
         idempotency: tuple[str, str] | None,
         declared: int | None,
     ) -> None:
-        self._resources = resources
+        self._database = database
+        self._storage = storage
+        self._settings = settings
+        self._checks = checks
+        self._receivers = receivers
         self._user_id = user_id
         self._publish = publish
         self._idempotency = idempotency
@@ -104,25 +113,25 @@ class FormReceiver:
                 continue
             if event.name == "dataset" and event.file_name is not None:
                 upload_id = await self._begin(event.file_name)
-                leases.enter_context(self._resources.receivers.hold(upload_id, owner=self._owner))
+                leases.enter_context(self._receivers.hold(upload_id, owner=self._owner))
                 await self._read_file(upload_id, events)
             elif event.name == "metadata":
                 content = await _read_small(events)
                 # At once: where it comes first and is wrong, nobody sends the file for nothing.
-                self._form.metadata = await self._resources.checks.run_for(
-                    self._user_id, check_metadata, content
-                )
+                self._form.metadata = await self._checks.run_for(self._user_id, check_metadata, content)
 
     async def _read_file(self, upload_id: str, events: AsyncIterator[PartEvent]) -> None:
-        limit = self._resources.settings.upload_max_bytes
+        limit = self._settings.upload_max_bytes
         room = Reservation(
-            self._resources,
+            self._database,
+            self._storage,
+            self._settings,
             user_id=self._user_id,
             upload_id=upload_id,
             reserved_bytes=self._declared or 0,
             stored_bytes=0,
         )
-        async with self._resources.storage.writer(upload_id, 0) as writer:
+        async with self._storage.writer(upload_id, 0) as writer:
             async for event in events:
                 if isinstance(event, PartEnd):
                     break
@@ -143,7 +152,7 @@ class FormReceiver:
         if kind is None:
             raise FormatNotSupportedError
         upload_id = self._form.upload_id = secrets.token_hex(16)
-        now = self._resources.database.now()
+        now = self._database.now()
         key, digest = self._idempotency or (None, None)
         new = NewUpload(
             id=upload_id,
@@ -159,7 +168,7 @@ class FormReceiver:
             request_digest=digest,
         )
         try:
-            await self._resources.database.unit(partial(self._add, new=new))
+            await self._database.unit(partial(self._add, new=new))
         except IntegrityError:
             self._form.upload_id = None
             raise still_coming() from None
@@ -203,13 +212,13 @@ class FormReceiver:
                 },
             )
 
-        if not await self._resources.database.unit(accept):
+        if not await self._database.unit(accept):
             raise _took_too_long()
         return upload_id
 
     async def _add(self, session: AsyncSession, *, new: NewUpload) -> None:
         await users.require_open(session, self._user_id)
-        await require_room(session, self._resources, user_id=self._user_id, size=self._declared)
+        await require_room(session, self._storage, self._settings, user_id=self._user_id, size=self._declared)
         await uploads.add_upload(session, new)
 
     async def _give_up(self, problem: ProblemError) -> None:
@@ -234,8 +243,8 @@ class FormReceiver:
             return was_ours
 
         # Else they are somebody else's to remove, or are needed: the row may say so though its commit was not answered.
-        if await self._resources.database.unit(give_up):
-            await self._resources.storage.delete(upload_id)
+        if await self._database.unit(give_up):
+            await self._storage.delete(upload_id)
 
 
 def _took_too_long() -> MalformedBodyError:

@@ -35,7 +35,7 @@ from app.openml.licences import LICENCES
 from app.openml.repairs import RepairResponse
 from app.resources import Resources
 from app.tabular import SUFFIXES, UPLOAD_LIMITS
-from app.uploads.admission import admit
+from app.uploads.admission import require_room
 from app.uploads.creation import FormKey, find_by_form_key
 from app.uploads.described import FORM
 from app.uploads.metadata import METADATA_BYTES
@@ -180,16 +180,26 @@ async def _receive_form(
     idempotency = None
     if key is not None:
         idempotency = FormKey.of(uploader.id, key, path=request.url.path, declared=declared)
-        if earlier := await find_by_form_key(resources, idempotency):
+        if earlier := await find_by_form_key(resources.database, resources.storage, idempotency):
             return earlier
     with resources.receives.take(uploader.id):
         # What is beside the file is little; whether that is too large is seen while it comes.
         most = resources.settings.upload_max_bytes
         size = min(int(declared), most) if declared.isdigit() else None
-        await admit(resources, user_id=uploader.id, size=size)
+        async with resources.database.session() as session:
+            # Nothing is reserved yet.
+            await require_room(session, resources.storage, resources.settings, user_id=uploader.id, size=size)
         events = read_parts(body, request.headers.get("content-type", ""))
         receiver = FormReceiver(
-            resources, user_id=uploader.id, publish=publish, idempotency=idempotency, declared=size
+            resources.database,
+            resources.storage,
+            resources.settings,
+            resources.checks,
+            resources.receivers,
+            user_id=uploader.id,
+            publish=publish,
+            idempotency=idempotency,
+            declared=size,
         )
         return await receiver.receive(events)
 

@@ -96,7 +96,10 @@ async def publish_upload(
     """Let an upload go to OpenML, now or as soon as its bytes are in; the description may change once more with it."""
     changes = await read_json(request)
     await service.publish_upload(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
-    return await upload_status.show_upload(resources, user_id=uploader.id, upload_id=upload_id)
+    async with resources.database.session() as session:
+        return await upload_status.describe_upload(
+            session, resources.openml, user_id=uploader.id, upload_id=upload_id
+        )
 
 
 @router.post(
@@ -122,7 +125,10 @@ async def retry_upload(
     """
     changes = await read_json(request)
     await service.retry_upload(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
-    return await upload_status.show_upload(resources, user_id=uploader.id, upload_id=upload_id)
+    async with resources.database.session() as session:
+        return await upload_status.describe_upload(
+            session, resources.openml, user_id=uploader.id, upload_id=upload_id
+        )
 
 
 @router.get(
@@ -151,7 +157,9 @@ async def get_upload_preview(
     """Say of each column what it would be published as and why, what else it could be, and what is in it."""
     async with resources.database.session() as session:
         upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
-    return await show_preview(resources, upload, first=first, columns=columns, search=search)
+    return await show_preview(
+        resources.storage, resources.checks, upload, first=first, columns=columns, search=search
+    )
 
 
 @router.get(
@@ -169,10 +177,20 @@ async def watch_upload(
 ) -> Response:
     """Follow an upload as server-sent events: `state` for each step, `upload` whenever anything has changed."""
     after = last_seen(request.headers.get("last-event-id"))
-    upload, events = await look(resources, user_id=uploader.id, upload_id=upload_id)
+    upload, events = await look(
+        resources.database, resources.openml, user_id=uploader.id, upload_id=upload_id
+    )
     if upload.state in ENDED and events and events[-1].id <= after:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    story = watch(resources, user_id=uploader.id, upload_id=upload_id, after=after)
+    story = watch(
+        resources.database,
+        resources.openml,
+        resources.watched,
+        resources.watchers,
+        user_id=uploader.id,
+        upload_id=upload_id,
+        after=after,
+    )
     # The first event is made before the answer begins: whoever is one too many is told so properly.
     first = await anext(story)
     return EventSourceResponse(_joined(first, story), headers={"X-Accel-Buffering": "no"})

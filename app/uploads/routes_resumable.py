@@ -41,8 +41,8 @@ from app.uploads import ietf, service, tus
 from app.uploads import status as upload_status
 from app.uploads.append import (
     EXPIRE_HOURS,
+    Appender,
     Chunk,
-    append,
     has_all_bytes,
     is_gone,
     let_earlier_end,
@@ -60,7 +60,7 @@ from app.uploads.bodies import (
     status_headers,
 )
 from app.uploads.concatenation import join_parts
-from app.uploads.creation import begin_upload
+from app.uploads.creation import Created, Creation, begin_upload
 from app.uploads.described import ASK, CREATE, GREETING, SEND, STATUS_HEADERS
 from app.uploads.dialects import dialect_of, fields_of
 from app.uploads.schemas import UploadDetailResponse
@@ -157,11 +157,10 @@ async def create_upload(
         raise ApiKeyMissingError
     await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", client))
     creation = await read_creation(request, dialect)
-    chunk = read_first_chunk(request, resources, dialect)
+    chunk = read_first_chunk(request, resources.settings, dialect)
     if chunk and creation.parts:
         raise JoinedUploadError
-    begin = join_parts if creation.parts else begin_upload
-    upload, is_new = await begin(resources, user_id=uploader.id, creation=creation)
+    upload, is_new = await _begin(resources, uploader.id, creation)
     if is_new and chunk:
         await _append_first(resources, upload, chunk, is_named=creation.idempotency_key is not None)
     response.headers["Location"] = location_of(request, resources.settings, upload.id)
@@ -170,16 +169,37 @@ async def create_upload(
     async with resources.database.session() as session:
         if dialect:
             upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload.id)
-            response.headers.update(status_headers(upload, dialect, resources))
+            response.headers.update(
+                status_headers(upload, dialect, resources.settings, resources.database.now())
+            )
         return await upload_status.describe_upload(
             session, resources.openml, user_id=uploader.id, upload_id=upload.id
         )
 
 
+async def _begin(resources: Resources, user_id: int, creation: Creation) -> Created:
+    database, settings, checks = resources.database, resources.settings, resources.checks
+    if creation.parts:
+        return await join_parts(database, settings, checks, user_id=user_id, creation=creation)
+    return await begin_upload(
+        database, resources.storage, settings, checks, user_id=user_id, creation=creation
+    )
+
+
+def _appender(resources: Resources) -> Appender:
+    return Appender(
+        resources.database,
+        resources.storage,
+        resources.settings,
+        resources.receives,
+        resources.active_writers,
+    )
+
+
 async def _append_first(resources: Resources, upload: Upload, chunk: Chunk, *, is_named: bool) -> None:
     """Take the bytes that begin an upload; if they are refused it was never begun, unless its key finds it again."""
     try:
-        await append(resources, upload, chunk)
+        await _appender(resources).append(upload, chunk)
     except ProblemError:
         if not is_named:
             await service.cancel_upload(resources, user_id=upload.user_id, upload_id=upload.id)
@@ -205,12 +225,15 @@ async def get_upload_offset(
 ) -> Response:
     """Say how many bytes are safe here: where to go on."""
     dialect = dialect_of(fields_of(request.headers)) or "ietf"
-    await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
+    await let_earlier_end(resources.active_writers, user_id=uploader.id, upload_id=upload_id)
     upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
     if is_gone(upload, resources.database.now()):
         raise UploadGoneError
     code = status.HTTP_200_OK if dialect == "tus" else status.HTTP_204_NO_CONTENT
-    return Response(status_code=code, headers=status_headers(upload, dialect, resources))
+    return Response(
+        status_code=code,
+        headers=status_headers(upload, dialect, resources.settings, resources.database.now()),
+    )
 
 
 @router.patch(
@@ -234,9 +257,12 @@ async def change_upload(
     if dialect is None:
         changes = await read_json(request)
         await service.change_metadata(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
-        return await upload_status.show_upload(resources, user_id=uploader.id, upload_id=upload_id)
-    chunk = read_chunk(request, resources, dialect)
-    await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
+        async with resources.database.session() as session:
+            return await upload_status.describe_upload(
+                session, resources.openml, user_id=uploader.id, upload_id=upload_id
+            )
+    chunk = read_chunk(request, resources.settings, dialect)
+    await let_earlier_end(resources.active_writers, user_id=uploader.id, upload_id=upload_id)
     async with resources.database.session() as session:
         upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
     await resources.limits.hit(Hit("chunk-account", str(uploader.id)))
@@ -246,11 +272,12 @@ async def change_upload(
         if dialect == "tus" and has_all_bytes(upload):
             await require_nothing(upload, chunk)
         else:
-            await append(resources, upload, chunk)
+            await _appender(resources).append(upload, chunk)
     async with resources.database.session() as session:
         upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
     return Response(
-        status_code=status.HTTP_204_NO_CONTENT, headers=status_headers(upload, dialect, resources)
+        status_code=status.HTTP_204_NO_CONTENT,
+        headers=status_headers(upload, dialect, resources.settings, resources.database.now()),
     )
 
 
@@ -270,6 +297,6 @@ async def change_upload(
 )
 async def cancel_upload(upload_id: str, uploader: CountedUploaderDep, resources: ResourcesDep) -> Response:
     """Stop an upload that OpenML does not have yet, and remove its bytes."""
-    await let_earlier_end(resources, user_id=uploader.id, upload_id=upload_id)
+    await let_earlier_end(resources.active_writers, user_id=uploader.id, upload_id=upload_id)
     stopped = await service.cancel_upload(resources, user_id=uploader.id, upload_id=upload_id)
     return Response(status_code=status.HTTP_204_NO_CONTENT if stopped else status.HTTP_202_ACCEPTED)

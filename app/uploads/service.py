@@ -91,7 +91,7 @@ async def _judge_and(
             before = given(upload.description)
             judged = await resources.checks.run_for(user_id, judge, merge(before, changes))
             values = judged.draft.values if all_of_them else _news(judged.draft.values, before, changes)
-            await require_possible_choices(resources, upload, values)
+            await require_possible_choices(resources.storage, resources.checks, upload, values)
             written = partial(
                 _write_if, write, user_id=user_id, upload_id=upload_id, before=before, judged=judged
             )

@@ -11,7 +11,6 @@ from app.db.upload_states import TO_PUBLISH, UploadState
 from app.db.upload_views import UploadEvent, UploadView
 from app.openml.client import OpenMLClient
 from app.openml.repairs import RepairResponse
-from app.resources import Resources
 from app.uploads.metadata import given
 from app.uploads.schemas import (
     ProgressResponse,
@@ -80,12 +79,6 @@ async def _find(session: AsyncSession, *, user_id: int, upload_id: str) -> Uploa
     if upload is None:
         raise NotFoundError("You have no such upload.")
     return upload
-
-
-async def show_upload(resources: Resources, *, user_id: int, upload_id: str) -> UploadDetailResponse:
-    """Return what `describe_upload` does, in a transaction of its own."""
-    async with resources.database.session() as session:
-        return await describe_upload(session, resources.openml, user_id=user_id, upload_id=upload_id)
 
 
 def as_event(event: UploadEvent) -> UploadEventResponse:

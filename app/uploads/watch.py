@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
+from app.core.concurrency import ConcurrencyLimit
 from app.core.errors import DatabaseUnavailableError, NotFoundError
+from app.db.engine import Database
 from app.db.upload_states import ENDED
-from app.resources import Resources
+from app.db.watched import WatchedUploads
+from app.openml.client import OpenMLClient
 from app.uploads.schemas import UploadEventResponse, UploadStatusResponse
 from app.uploads.status import follow_upload
 
@@ -20,7 +23,16 @@ RETRY_MILLISECONDS = 2000
 EVENT_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-async def watch(resources: Resources, *, user_id: int, upload_id: str, after: int) -> AsyncIterator[bytes]:
+async def watch(
+    database: Database,
+    openml: OpenMLClient,
+    watched: WatchedUploads,
+    watchers: ConcurrencyLimit,
+    *,
+    user_id: int,
+    upload_id: str,
+    after: int,
+) -> AsyncIterator[bytes]:
     """Yield an event `state` for each step after the given one, and `upload` whenever anything has changed.
 
     The id of a `state` is the step's number: a client that lost the connection names the last one it saw. Ends when
@@ -29,10 +41,10 @@ async def watch(resources: Resources, *, user_id: int, upload_id: str, after: in
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LONGEST_SECONDS
     shown: str | None = None
-    with resources.watchers.take(user_id), resources.watched.listen(upload_id) as listener:
+    with watchers.take(user_id), watched.listen(upload_id) as listener:
         while loop.time() < deadline:
             try:
-                upload, events = await look(resources, user_id=user_id, upload_id=upload_id)
+                upload, events = await look(database, openml, user_id=user_id, upload_id=upload_id)
             except NotFoundError:
                 return  # The account was deleted meanwhile.
             except DatabaseUnavailableError:
@@ -57,15 +69,15 @@ async def watch(resources: Resources, *, user_id: int, upload_id: str, after: in
 
 
 async def look(
-    resources: Resources, *, user_id: int, upload_id: str
+    database: Database, openml: OpenMLClient, *, user_id: int, upload_id: str
 ) -> tuple[UploadStatusResponse, list[UploadEventResponse]]:
     """Return how an upload fares, and its steps.
 
     Raises:
         NotFoundError: there is none, or it is somebody else's.
     """
-    async with resources.database.session() as session:
-        return await follow_upload(session, resources.openml, user_id=user_id, upload_id=upload_id)
+    async with database.session() as session:
+        return await follow_upload(session, openml, user_id=user_id, upload_id=upload_id)
 
 
 def last_seen(header: str | None) -> int:

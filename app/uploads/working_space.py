@@ -9,9 +9,11 @@ from typing import Any, Final, TypeVar
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import QuotaExceededError, StorageFullError
+from app.core.settings import Settings
 from app.db import upload_room, users
+from app.db.engine import Database
 from app.db.uploads import Upload
-from app.resources import Resources
+from app.storage.parts import UploadStorage
 from app.worker.leases import LeaseLostError
 
 RESERVE_SHARE: Final = 1.5
@@ -21,18 +23,20 @@ WATCH_SECONDS: Final = 0.5
 T = TypeVar("T")
 
 
-async def require_working_room(resources: Resources, wanted_bytes: int = 0) -> int:
+async def require_working_room(
+    database: Database, storage: UploadStorage, settings: Settings, wanted_bytes: int = 0
+) -> int:
     """Return how many bytes of this machine's disk conversions leave free at present.
 
     Raises:
         StorageFullError: with the wanted bytes, there would be fewer.
     """
-    least = int(resources.settings.disk_reserve_bytes * RESERVE_SHARE)
+    least = int(settings.disk_reserve_bytes * RESERVE_SHARE)
     # A store elsewhere keeps what comes in, and this disk only what is worked on.
-    if await resources.storage.free_bytes() is not None:
-        async with resources.database.session() as session:
+    if await storage.free_bytes() is not None:
+        async with database.session() as session:
             least += await upload_room.get_promised_bytes(session)
-    if await resources.storage.working_bytes() - wanted_bytes < least:
+    if await storage.working_bytes() - wanted_bytes < least:
         raise StorageFullError(NO_ROOM)
     return least
 
@@ -46,9 +50,20 @@ NO_ROOM = (
 class WorkingFile:
     """A file that a child process makes for an upload, and what it may have of the disk and of its owner's quota."""
 
-    def __init__(self, resources: Resources, upload: Upload, target: Path, *, kept_bytes: int) -> None:
+    def __init__(
+        self,
+        database: Database,
+        storage: UploadStorage,
+        settings: Settings,
+        *,
+        upload: Upload,
+        target: Path,
+        kept_bytes: int,
+    ) -> None:
         """`kept_bytes` is what the upload has on the disk beside the file."""
-        self._resources = resources
+        self._database = database
+        self._storage = storage
+        self._settings = settings
         self._upload = upload
         self._target = target
         self._kept = kept_bytes
@@ -59,8 +74,8 @@ class WorkingFile:
         Raises:
             QuotaExceededError: none.
         """
-        limit = self._resources.settings.upload_user_bytes
-        async with self._resources.database.session() as session:
+        limit = self._settings.upload_user_bytes
+        async with self._database.session() as session:
             others = await upload_room.get_usage(session, self._upload.user_id, but=self._upload.id)
         left = limit - others.bytes - self._kept
         if left <= 0:
@@ -69,7 +84,7 @@ class WorkingFile:
 
     def over_quota(self) -> QuotaExceededError:
         """Return the problem of a file that its owner may not have."""
-        limit = self._resources.settings.upload_user_bytes
+        limit = self._settings.upload_user_bytes
         return QuotaExceededError(
             f"Your uploads, with what is made of them, would take more than {limit} bytes. Finish or cancel some "
             "(GET /uploads lists them), then try this one again (`retry`).",
@@ -85,7 +100,7 @@ class WorkingFile:
         task = asyncio.create_task(work)
         try:
             while not (await asyncio.wait({task}, timeout=WATCH_SECONDS))[0]:
-                await require_working_room(self._resources)
+                await require_working_room(self._database, self._storage, self._settings)
                 await self.count(await asyncio.to_thread(size_of, self._target))
         finally:
             task.cancel()
@@ -99,12 +114,12 @@ class WorkingFile:
             QuotaExceededError: they may not have as much.
             LeaseLostError: the upload has ended meanwhile.
         """
-        await self._resources.database.unit(partial(self._count, size=size))
+        await self._database.unit(partial(self._count, size=size))
 
     async def _count(self, session: AsyncSession, *, size: int) -> None:
         await users.lock_user(session, self._upload.user_id)
         others = await upload_room.get_usage(session, self._upload.user_id, but=self._upload.id)
-        if others.bytes + self._kept + size > self._resources.settings.upload_user_bytes:
+        if others.bytes + self._kept + size > self._settings.upload_user_bytes:
             raise self.over_quota()
         if not await upload_room.set_reserved(session, self._upload.id, self._kept + size):
             raise LeaseLostError

@@ -145,7 +145,9 @@ async def test_part_when_its_bytes_are_in_then_it_is_no_dataset_and_cannot_becom
         assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (409, "upload-state")
     closing = {"Content-Type": "application/partial-upload", "Upload-Offset": str(len(CSV))}
     await app.client.patch(path, headers={**person.headers, **closing, "Upload-Complete": "?1"})
-    await clean_up(app.resources)
+    await clean_up(
+        app.resources.database, app.resources.storage, lease_seconds=app.resources.settings.lease_seconds
+    )
     found = await state_of(app, person, path)
     assert (found["state"], found["partial"], found["dataset_id"]) == ("receiving", True, None)
     assert await offset_of(app, person, path) == len(CSV)
@@ -308,7 +310,9 @@ async def test_parts_when_nobody_joins_them_then_they_expire_with_their_bytes(
     late = await join(app, person, paths)
     assert (late.status_code, late.json()["type"].rpartition("/")[2]) == (410, "upload-gone")
 
-    await clean_up(app.resources)
+    await clean_up(
+        app.resources.database, app.resources.storage, lease_seconds=app.resources.settings.lease_seconds
+    )
 
     assert {upload["state"] for upload in await datasets(app, person)} == {"failed"}
     assert (await head_of(app, person, paths[0])).status_code == 410
@@ -323,7 +327,9 @@ async def test_parts_when_they_are_joined_and_wait_then_the_janitor_and_deleting
         person = await insert_person(app, password_hash)
         paths = await send_parts(app, person, *PIECES)
         path = path_of(await join(app, person, paths))
-        await clean_up(app.resources)
+        await clean_up(
+            app.resources.database, app.resources.storage, lease_seconds=app.resources.settings.lease_seconds
+        )
         for part in paths:
             refused = await app.client.delete(part, headers={**person.headers, **TUS})
             assert (refused.status_code, path.rpartition("/")[2] in refused.json()["detail"]) == (409, True)

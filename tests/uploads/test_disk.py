@@ -187,7 +187,14 @@ async def test_work_when_its_room_is_promised_to_others_meanwhile_then_ended(
                 ended_with.append(error)
                 raise
 
-        file = working_space.WorkingFile(app.resources, upload, target, kept_bytes=0)
+        file = working_space.WorkingFile(
+            app.resources.database,
+            app.resources.storage,
+            app.resources.settings,
+            upload=upload,
+            target=target,
+            kept_bytes=0,
+        )
         work = asyncio.create_task(file.watch(endless()))
         await asyncio.sleep(2 * working_space.WATCH_SECONDS)
         assert not work.done()

@@ -200,7 +200,14 @@ async def test_dataset_when_its_watcher_was_overtaken_then_no_mail_and_no_step_o
                 new = new._replace(description={"notify": True, "dataset_name": "a"})
                 await uploads.add_upload(session, new)
                 await put_in(session, new.id, state, at=now, dataset_id=dataset_id)
-            watching = asyncio.create_task(watch_one(app.resources, owner="late"))
+            watching = asyncio.create_task(
+                watch_one(
+                    app.resources.database,
+                    app.resources.openml,
+                    owner="late",
+                    lease_seconds=app.resources.settings.lease_seconds,
+                )
+            )
 
             async def is_claimed() -> bool | None:
                 async with app.resources.database.session() as session:

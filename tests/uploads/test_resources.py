@@ -490,7 +490,9 @@ async def test_upload_when_a_duplicate_was_looked_at_then_retry_publishes_it_all
         answer = await app.client.post(f"{path}/publish", headers=person.headers)
         assert (answer.json()["state"], answer.json()["dataset_id"]) == ("duplicate", first["id"])
     again, renamed, unwanted = paths
-    await clean_up(app.resources)
+    await clean_up(
+        app.resources.database, app.resources.storage, lease_seconds=app.resources.settings.lease_seconds
+    )
 
     same = await app.client.post(f"{again}/retry", headers=person.headers)
     assert (same.status_code, "allow_duplicate" in same.json()["detail"]) == (409, True)
@@ -644,7 +646,9 @@ async def test_upload_when_nobody_comes_back_then_expires_with_its_bytes(
         await session.execute(sa.update(uploads).values(expires_at=utc_now() - timedelta(seconds=1)))
     assert (await send(app, person, path, CSV[9:], 9)).status_code == 410
 
-    await clean_up(app.resources)
+    await clean_up(
+        app.resources.database, app.resources.storage, lease_seconds=app.resources.settings.lease_seconds
+    )
 
     found = await state_of(app, person, path)
     assert (found["state"], found["error"]["type"].rpartition("/")[2]) == ("failed", "upload-gone")

@@ -46,7 +46,7 @@ from app.db.upload_states import (
 from app.db.uploads import Upload
 from app.resources import Resources, open_resources
 from app.uploads import service
-from app.uploads.append import Chunk, append
+from app.uploads.append import Appender, Chunk
 from app.uploads.concatenation import join_parts
 from app.uploads.creation import Creation, begin_upload
 from app.uploads.janitor import clean_up
@@ -197,7 +197,16 @@ class Walks(RuleBasedStateMachine):
 
     def begin(self, content: bytes, **more: Any) -> MultipleResults[str]:
         creation = Creation(file_name="a.csv", size=len(content), **more)
-        created = self.asked(begin_upload(self.resources, user_id=self.user_id, creation=creation))
+        created = self.asked(
+            begin_upload(
+                self.resources.database,
+                self.resources.storage,
+                self.resources.settings,
+                self.resources.checks,
+                user_id=self.user_id,
+                creation=creation,
+            )
+        )
         if created is None:
             return multiple()
         self.content[created.upload.id] = content
@@ -223,7 +232,15 @@ class Walks(RuleBasedStateMachine):
     @rule(target=ROWS, part=PARTS)
     def join(self, part: str) -> MultipleResults[str]:
         creation = Creation(file_name="a.csv", metadata=METADATA, parts=[part])
-        created = self.asked(join_parts(self.resources, user_id=self.user_id, creation=creation))
+        created = self.asked(
+            join_parts(
+                self.resources.database,
+                self.resources.settings,
+                self.resources.checks,
+                user_id=self.user_id,
+                creation=creation,
+            )
+        )
         return multiple(created.upload.id) if created is not None and created.is_new else multiple()
 
     @rule(upload_id=st.one_of(ROWS, PARTS), most=st.sampled_from([3, 100]))
@@ -234,7 +251,14 @@ class Walks(RuleBasedStateMachine):
             if upload is not None:
                 offset = upload.received_bytes or 0
                 block = self.content.get(upload_id, FILES[0])[offset : offset + most]
-                await append(self.resources, upload, Chunk(_one(block), offset, len(block)))
+                appender = Appender(
+                    self.resources.database,
+                    self.resources.storage,
+                    self.resources.settings,
+                    self.resources.receives,
+                    self.resources.active_writers,
+                )
+                await appender.append(upload, Chunk(_one(block), offset, len(block)))
 
         self.asked(send())
 
@@ -385,7 +409,13 @@ class Walks(RuleBasedStateMachine):
     @rule()
     def janitor(self) -> None:
         self.acting = {Actor.JANITOR}
-        self.run(clean_up(self.resources))
+        self.run(
+            clean_up(
+                self.resources.database,
+                self.resources.storage,
+                lease_seconds=self.resources.settings.lease_seconds,
+            )
+        )
 
     # --- what always holds
 

@@ -62,7 +62,14 @@ async def test_account_when_writes_began_before_its_deletion_then_they_leave_not
     with pytest.raises(UnauthorizedError):
         await unit(lambda session: service.renew_api_key(session, account, HERE))
     with pytest.raises(UnauthorizedError):
-        await begin_upload(app.resources, user_id=person.id, creation=a_creation())
+        await begin_upload(
+            app.resources.database,
+            app.resources.storage,
+            app.resources.settings,
+            app.resources.checks,
+            user_id=person.id,
+            creation=a_creation(),
+        )
     with pytest.raises(lifecycle.AccountDeletedError):
         await unit(lambda session: lifecycle.activate(session, person.id, HERE))
     with pytest.raises(lifecycle.AccountDeletedError):

@@ -1,0 +1,67 @@
+"""Take a session from the edge (SessionDep, a worker's step); what needs its own transactions stands in SEVERAL below.
+
+A function that opens a session by itself holds a connection where its caller may have one already, and commits where
+nobody sees it. So each module that has to says why: no connection is held while something slow happens.
+"""
+
+from collections.abc import Iterator
+from fnmatch import fnmatch
+
+from tests.rules.source import Source, Violation
+
+OPENERS = ("database.session", "database.unit")
+EDGES = (
+    "app/deps.py",
+    "app/resources.py",
+    "app/commands/*.py",
+    "app/*/routes*.py",
+    "app/worker/*.py",
+)
+"""Where a transaction begins and ends: a request, a command, the start, the frame of a worker's steps."""
+CLAIMS = "rows of a queue are claimed by a transaction that stands before the work begins"
+STEP = "a worker's step: a transaction before the slow part, and one after it"
+SEVERAL = {
+    "app/accounts/export.py": "nothing is held while the client reads",
+    "app/accounts/lifecycle.py": "the picture goes once it is certain that no row names it",
+    "app/accounts/mail_delivery.py": STEP,
+    "app/accounts/service_picture.py": "a picture goes once it is certain that no row names it",
+    "app/accounts/service_public.py": "nothing is held while a password is hashed",
+    "app/accounts/sessions.py": "nothing is held while a password is hashed",
+    "app/db/outbox.py": CLAIMS,
+    "app/db/rate_counters.py": "a storage of the library `limits`, which knows no session",
+    "app/db/receivers.py": "leases are renewed for all forms of a process at once",
+    "app/db/task_requests.py": CLAIMS,
+    "app/db/upload_queues.py": CLAIMS,
+    "app/db/watched.py": "one look for everybody who waits in a process",
+    "app/tasks/service.py": "nothing is held while OpenML is asked",
+    "app/tasks/waiting.py": STEP,
+    "app/uploads/admission.py": "room is reserved while bytes come",
+    "app/uploads/append.py": "nothing is held while bytes come",
+    "app/uploads/claimed.py": STEP,
+    "app/uploads/concatenation.py": "nothing is held while metadata is judged",
+    "app/uploads/creation.py": "nothing is held while metadata is judged",
+    "app/uploads/interrupted.py": "bytes go once it is certain that no row names them",
+    "app/uploads/janitor.py": "bytes go once it is certain that no row names them",
+    "app/uploads/leftovers.py": "bytes go once it is certain that no row names them",
+    "app/uploads/pipeline.py": STEP,
+    "app/uploads/receive.py": "nothing is held while bytes come",
+    "app/uploads/sending.py": STEP,
+    "app/uploads/service.py": "nothing is held while metadata is judged",
+    "app/uploads/watch.py": "nothing is held between two looks",
+    "app/uploads/working_space.py": "room is counted while a child process writes",
+}
+"""Why a module opens sessions of its own."""
+
+
+def violations(source: Source) -> Iterator[Violation]:
+    """Yield each session that is opened elsewhere."""
+    if source.name in SEVERAL or any(fnmatch(source.name, pattern) for pattern in EDGES):
+        return
+    yield from opened(source)
+
+
+def opened(source: Source) -> Iterator[Violation]:
+    """Yield each session that a file opens."""
+    for name, call in source.calls():
+        if name.endswith(OPENERS):
+            yield call.lineno, f"{name}() is called"
