@@ -7,9 +7,18 @@ from pydantic import TypeAdapter
 
 from app.core.errors import ValidationFailedError
 from app.datasets.schemas import EditRequest
-from app.openml.fields import Ascii128, Ascii1024, Ascii16384, Name128, Name1024, Person, Url
+from app.openml.fields import (
+    Ascii128,
+    Ascii1024,
+    Ascii16384,
+    Name128,
+    Name1024,
+    Person,
+    Repairs,
+    Url,
+    validated_text,
+)
 from app.openml.records import DatasetDescription
-from app.openml.repairs import Repairs, validated_text
 
 ROLES = ("default_target_attribute", "row_id_attribute", "ignore_attribute")
 """Fields that only the owner may change."""

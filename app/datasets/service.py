@@ -15,9 +15,9 @@ from app.db.reader import Reader
 from app.db.users import Account
 from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, RefusedError
+from app.openml.fields import Repairs
 from app.openml.problems import require_key, translated_errors
 from app.openml.records import DatasetDescription
-from app.openml.repairs import Repairs
 
 log = structlog.get_logger(__name__)
 

@@ -18,8 +18,7 @@ from app.openml.errors import (
     UnsettledError,
 )
 from app.openml.multipart import MultipartBody
-from app.openml.reading import PAGE
-from app.openml.streamed import ListKind, ListReader
+from app.openml.reading import PAGE, ListKind, ListReader
 
 T = TypeVar("T")
 

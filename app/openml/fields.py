@@ -1,13 +1,24 @@
-"""What OpenML's schemas allow in a field, as annotated types; the texts of refusals say what to change."""
+"""What OpenML takes in a description: which texts, lists, licences and lengths; and texts repaired until it does."""
 
 import re
-from typing import Annotated
+from collections.abc import Collection, Mapping
+from typing import Annotated, Any, NamedTuple, TypeVar
 
-from pydantic import AfterValidator, AnyUrl, BeforeValidator, StringConstraints, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    AnyUrl,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
 
 from app.core.ascii import text_in_ascii
+from app.core.errors import ValidationFailedError
 from app.core.openml_shapes import NAME_RULE, is_name
-from app.openml.repairs import tell
 
 NOT_PLAIN = re.compile(r"[^\t\r\n -~]")
 LONGEST_TEXT = 65_536
@@ -103,3 +114,142 @@ Url = Annotated[
 Person = Annotated[Ascii128, AfterValidator(_without_quotes), AfterValidator(_no_escape_at_the_end)]
 Tag = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9._\-]{1,64}$"), AfterValidator(_seen_by_php)]
 StudyText = AfterValidator(_readable_back)
+
+
+class Licence(NamedTuple):
+    """A licence: what OpenML shows, its SPDX identifier where it has one, and where its text is."""
+
+    name: str
+    spdx: str | None
+    url: str | None
+
+
+_CREATIVE_COMMONS = "https://creativecommons.org/licenses"
+
+LICENCES = (
+    Licence("Public Domain (CC0)", "CC0-1.0", "https://creativecommons.org/publicdomain/zero/1.0/"),
+    Licence("Publicly available", None, None),
+    Licence("Attribution (CC BY)", "CC-BY-4.0", f"{_CREATIVE_COMMONS}/by/4.0/"),
+    Licence("Attribution-ShareAlike (CC BY-SA)", "CC-BY-SA-4.0", f"{_CREATIVE_COMMONS}/by-sa/4.0/"),
+    Licence("Attribution-NoDerivs (CC BY-ND)", "CC-BY-ND-4.0", f"{_CREATIVE_COMMONS}/by-nd/4.0/"),
+    Licence("Attribution-NonCommercial (CC BY-NC)", "CC-BY-NC-4.0", f"{_CREATIVE_COMMONS}/by-nc/4.0/"),
+    Licence(
+        "Attribution-NonCommercial-ShareAlike (CC BY-NC-SA)",
+        "CC-BY-NC-SA-4.0",
+        f"{_CREATIVE_COMMONS}/by-nc-sa/4.0/",
+    ),
+    Licence(
+        "Attribution-NonCommercial-NoDerivs (CC BY-NC-ND)",
+        "CC-BY-NC-ND-4.0",
+        f"{_CREATIVE_COMMONS}/by-nc-nd/4.0/",
+    ),
+    Licence("PDDL 1.0", "PDDL-1.0", "https://opendatacommons.org/licenses/pddl/1-0/"),
+    Licence("ODC-By 1.0", "ODC-By-1.0", "https://opendatacommons.org/licenses/by/1-0/"),
+    Licence("ODbL 1.0", "ODbL-1.0", "https://opendatacommons.org/licenses/odbl/1-0/"),
+    Licence("MIT", "MIT", "https://opensource.org/license/mit"),
+    Licence("Apache 2.0", "Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0"),
+)
+
+
+DESCRIPTION_LENGTH = 16_384
+_HEADING = "\n\nChanged for OpenML:"
+
+
+def require_ignorable(names: Collection[str]) -> None:
+    """Return if OpenML can keep all these columns as ignored ones.
+
+    Raises:
+        ValueError: their names are too long together.
+    """
+    if sum(map(len, names)) + 3 * len(names) - 1 > IGNORE_LENGTH:
+        raise ValueError(
+            f"OpenML keeps at most {IGNORE_LENGTH} characters for all ignored columns together "
+            "(their names, plus 3 for each). Ignore fewer, or give them shorter names."
+        )
+
+
+def with_changes(description: str, repairs: Collection[Mapping[str, str]]) -> str:
+    """Return the description with what was changed at its end, in ASCII, as much of it as there is room for."""
+    room = DESCRIPTION_LENGTH - len(description) - len(_HEADING) - 40
+    lines: list[str] = []
+    for told, repair in enumerate(repairs):
+        line = "\n- " + "".join(
+            each if each.isascii() else f"(U+{ord(each):04X})" for each in repair["change"]
+        )
+        room -= len(line)
+        if room < 0:
+            lines.append(f"\n- and {len(repairs) - told} more")
+            break
+        lines.append(line)
+    return f"{description}{_HEADING}{''.join(lines)}" if lines else description
+
+
+M = TypeVar("M", bound=BaseModel)
+_REPAIRS, _FIELD = "repairs", "field"
+
+
+class RepairResponse(BaseModel):
+    """One change that was made so that OpenML can take it; of an upload it stands in the description as well."""
+
+    column: str = Field(description="The column, by its published name; empty where it is none.")
+    change: str
+    reason: str
+
+
+class Repairs:
+    """Collects what was changed; each change of a field is told once."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str], dict[str, str]] = {}
+
+    def add(self, change: str, reason: str) -> None:
+        """Note a change."""
+        self._made[change, reason] = {"column": "", "change": change, "reason": reason}
+
+    def records(self) -> list[dict[str, str]]:
+        """Return the changes as the rows of uploads keep them."""
+        return list(self._made.values())
+
+    def sentences(self) -> list[str]:
+        """Return the changes for people."""
+        return [f"{made['change']} {made['reason']}" for made in self._made.values()]
+
+
+def validated(kind: type[M], document: Mapping[str, Any], repairs: Repairs | None) -> M:
+    """Return the document as a model, repaired where that is wanted.
+
+    Raises:
+        ValidationFailedError: some field is not what OpenML takes.
+    """
+    try:
+        return kind.model_validate(dict(document), context={_REPAIRS: repairs})
+    except ValidationError as error:
+        raise ValidationFailedError.from_pydantic(
+            error.errors(include_input=False, include_url=False)
+        ) from None
+
+
+def validated_text(kind: TypeAdapter[str], field: str, value: object, repairs: Repairs | None) -> str:
+    """Return one text, repaired where that is wanted; `field` is what its author calls it.
+
+    Raises:
+        ValueError: it is not what OpenML takes; the text says what to change.
+    """
+    try:
+        return kind.validate_python(value, context={_REPAIRS: repairs, _FIELD: field})
+    except ValidationError as error:
+        message = str(error.errors(include_input=False)[0]["msg"])
+        raise ValueError(message.removeprefix("Value error, ")) from None
+
+
+def tell(info: ValidationInfo, change: str, reason: str) -> bool:
+    """Note a change of the value that is being validated; False if it must not be changed.
+
+    In `change`, `{field}` stands for the field's name.
+    """
+    context: Mapping[str, Any] = info.context or {}
+    repairs: Repairs | None = context.get(_REPAIRS)
+    if repairs is None:
+        return False
+    repairs.add(change.format(field=info.field_name or context.get(_FIELD, "")), reason)
+    return True

@@ -4,8 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
-from app.openml.fields import Ascii, Optional, StudyText
-from app.openml.repairs import RepairResponse
+from app.openml.fields import Ascii, Optional, RepairResponse, StudyText
 
 LARGEST_ID = 2**31 - 1
 MOST_IDS = 10_000

@@ -11,9 +11,9 @@ from app.core.errors import AliasTakenError, OpenMLRefusedError, ValidationFaile
 from app.db.users import Account
 from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, RefusedError
+from app.openml.fields import RepairResponse, Repairs, validated
 from app.openml.problems import require_key, translated_errors
 from app.openml.records import EntityKind, Study
-from app.openml.repairs import RepairResponse, Repairs, validated
 from app.studies.schemas import (
     Collection,
     CollectionResponse,

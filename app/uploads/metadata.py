@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, cast
 from app.core.errors import MalformedBodyError, ValidationFailedError
 from app.core.suggestions import suggest
 from app.db.upload_values import Description
-from app.openml.repairs import Repairs, validated
+from app.openml.fields import Repairs, validated
 from app.uploads.schemas_metadata import DraftMetadata, UploadMetadata
 
 MOST_WARNINGS = 20

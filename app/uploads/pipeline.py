@@ -38,7 +38,6 @@ from app.db.upload_states import Actor, UploadState
 from app.db.upload_values import UploadProgress
 from app.db.uploads import Upload
 from app.events.notifications import upload_topic
-from app.openml.description import require_ignorable
 from app.openml.errors import (
     LIMITS,
     MAY_PASS,
@@ -48,6 +47,7 @@ from app.openml.errors import (
     NotSentError,
     RefusedError,
 )
+from app.openml.fields import require_ignorable
 from app.openml.problems import problem_of
 from app.resources import Resources
 from app.storage.parts import Digests

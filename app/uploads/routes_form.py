@@ -31,8 +31,7 @@ from app.core.multipart import read_parts
 from app.core.openml_shapes import is_api_key
 from app.db.users import Account
 from app.deps import ClientDep, ResourcesDep, SettingsDep, UploaderDep
-from app.openml.licences import LICENCES
-from app.openml.repairs import RepairResponse
+from app.openml.fields import LICENCES, RepairResponse
 from app.resources import Resources
 from app.tabular import SUFFIXES, UPLOAD_LIMITS
 from app.uploads.admission import require_room

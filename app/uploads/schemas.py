@@ -15,7 +15,7 @@ from app.core.errors import ERRORS_SHOWN
 from app.core.problem_schema import ProblemDocument, ShownAs
 from app.db.upload_states import UploadState
 from app.db.upload_values import Phase
-from app.openml.repairs import RepairResponse
+from app.openml.fields import RepairResponse
 from app.uploads.schemas_metadata import DraftMetadata
 
 

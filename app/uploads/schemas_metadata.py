@@ -4,7 +4,6 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, StringConstraints
 
-from app.openml.description import require_ignorable
 from app.openml.fields import (
     Ascii64,
     Ascii128,
@@ -15,6 +14,7 @@ from app.openml.fields import (
     Person,
     Url,
     none_if_empty,
+    require_ignorable,
 )
 from app.tabular.types import TYPE_NAMES
 

@@ -10,7 +10,6 @@ from datetime import timedelta
 from app.db import uploads
 from app.db.upload_states import UploadState
 from app.openml import xml
-from app.openml.description import with_changes
 from app.openml.errors import (
     AUTHENTICATION,
     LostAnswerError,
@@ -19,6 +18,7 @@ from app.openml.errors import (
     RefusedError,
     UnsettledError,
 )
+from app.openml.fields import with_changes
 from app.openml.problems import problem_of
 from app.uploads.claimed import ClaimedUpload
 from app.worker.leases import LeaseLostError

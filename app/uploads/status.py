@@ -10,7 +10,7 @@ from app.db import upload_views
 from app.db.upload_states import TO_PUBLISH, UploadState
 from app.db.upload_views import UploadEvent, UploadView
 from app.openml.client import OpenMLClient
-from app.openml.repairs import RepairResponse
+from app.openml.fields import RepairResponse
 from app.uploads.metadata import given
 from app.uploads.schemas import (
     ProgressResponse,

@@ -9,7 +9,7 @@ from fastapi.responses import HTMLResponse
 from app.core.bodies import BoundedRoute
 from app.core.errors import NotFoundError
 from app.deps import SettingsDep
-from app.openml.licences import LICENCES
+from app.openml.fields import LICENCES
 from app.tabular import SUFFIXES
 from app.web.mailbox import MailboxDep, read_mails
 from app.web.pages import render

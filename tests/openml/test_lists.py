@@ -18,9 +18,8 @@ from app.openml import connection, reading
 from app.openml.client import OpenMLClient, open_client
 from app.openml.connection import DOCUMENT_BYTES, PAGES
 from app.openml.errors import HalfAnswerError, ListTooLargeError
-from app.openml.reading import PAGE, features
+from app.openml.reading import PAGE, ListKind, ListReader, features
 from app.openml.records import Feature
-from app.openml.streamed import ListKind, ListReader
 from tests.openml.test_client import INDEX_JUNK, KEY, NS
 from tests.servers import serving
 
