@@ -10,11 +10,17 @@ from app.db.engine import Database
 from app.db.revisions import VERSION_TABLE
 from app.db.tables import OPENML_TABLES, metadata
 
+OURS = {table.name for table in metadata.tables.values()} - {table.name for table in OPENML_TABLES}
+
 
 def include_name(name: str | None, type_: str, _parents: object) -> bool:
-    """Leave alone what is not ours when alembic compares the database with the tables."""
-    ours = {table.name for table in metadata.tables.values()} - {table.name for table in OPENML_TABLES}
-    return type_ != "table" or name in ours
+    """Return whether alembic reads this table of the database, to compare it with `app/db/tables.py`."""
+    return type_ != "table" or name in OURS
+
+
+def include_object(_item: object, name: str | None, type_: str, _reflected: object, _other: object) -> bool:
+    """Return whether alembic compares this table of `app/db/tables.py`: OpenML's own are never altered, nor made."""
+    return type_ != "table" or name in OURS
 
 
 def run(connection: Connection) -> None:
@@ -23,6 +29,7 @@ def run(connection: Connection) -> None:
         target_metadata=metadata,
         version_table=VERSION_TABLE,
         include_name=include_name,
+        include_object=include_object,
         compare_type=False,
         transactional_ddl=connection.dialect.name == "sqlite",
     )

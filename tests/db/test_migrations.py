@@ -1,4 +1,7 @@
 import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import Callable
 from pathlib import Path
 
@@ -156,3 +159,16 @@ def test_revisions_when_compared_with_the_files_of_migrations_then_all_are_named
     scripts = ScriptDirectory(str(ROOT / "alembic"))
 
     assert [script.revision for script in scripts.walk_revisions()] == [*reversed(REVISIONS)]
+
+
+async def test_alembic_by_hand_when_nothing_has_changed_then_nothing_to_migrate(
+    database_uri: str, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "DATABASE_URI": database_uri, "DATA_DIR": str(tmp_path / "var")}
+
+    check = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "alembic", "check"), cwd=ROOT, env=environment, stdout=PIPE, stderr=STDOUT
+    )
+    said, _ = await check.communicate()
+
+    assert (check.returncode, b"No new upgrade operations" in said) == (0, True), said.decode()
