@@ -585,6 +585,7 @@ def test_client_when_the_system_is_windows_then_it_publishes(
     assert (upload["state"], done.stdout) == ("active", f"{upload['dataset_url']}\n")
 
 
+@pytest.mark.long
 def test_commands_when_the_system_is_windows_then_those_of_clients_only() -> None:
     program = (
         "import sys, app.cli, app.commands.upload\n"

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 LARGE = CSV + b"x,1,no\n" * 400_000
 
 
-@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.long)])
+@pytest.fixture(params=[pytest.param(engine, marks=pytest.mark.long) for engine in ("redis", "rabbitmq")])
 def broker(
     request: pytest.FixtureRequest, tmp_path: Path, unused_port: int
 ) -> Iterator[OwnRedis | BrokerServer]:

@@ -76,6 +76,7 @@ def test_worker_when_absent_working_stopped_killed_or_told_to_end_then_ready_and
     wait_until_wrong(service, "No worker was heard of for")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_worker_when_each_falls_at_its_start_then_neither_ready_nor_healthy(service: Service) -> None:
     service.start(EMBEDDED_WORKER="false")
