@@ -298,6 +298,42 @@ def test_bytes_when_changed_anywhere_then_refused_or_read_but_never_a_crash(
     assert "broken-file" in outcomes
 
 
+@pytest.mark.parametrize("kind", SAVE)
+def test_a_name_when_it_is_no_text_then_the_file_is_called_broken(converter: Converter, kind: str) -> None:
+    data = SAVE[kind](pd.DataFrame({"abcd": [1, 2]}), compression="uncompressed" if kind == "feather" else None)
+    with pytest.raises(TabularError) as caught:
+        converter(data.replace(b"abcd", b"ab\xff\xfe"), kind=kind)
+    assert caught.value.slug == "broken-file"
+
+
+@pytest.mark.parametrize(
+    "notes",
+    [
+        '{"index_columns": 5, "columns": 5}',
+        '{"index_columns": {"a": 1}, "columns": {"a": 1}}',
+        '{"index_columns": ["\\ud800", "b", 1, null, []]}',
+        '{"columns": [{"pandas_type": "categorical", "field_name": []}, {"pandas_type": "categorical"}, 1]}',
+        "[" * 100_000,
+        "[]",
+    ],
+)
+@pytest.mark.parametrize("kind", SAVE)
+def test_metadata_of_pandas_when_it_is_none_then_the_table_is_read(
+    converter: Converter, kind: str, notes: str
+) -> None:
+    table = pa.table({"a": [1, 2], "c": [3, 4]}).replace_schema_metadata({"pandas": notes})
+    assert converter(SAVE[kind](table), kind=kind).rows == ["1,3", "2,4"]
+
+
+@pytest.mark.parametrize("kind", SAVE)
+def test_metadata_of_pandas_when_it_names_an_index_twice_then_one_column(
+    converter: Converter, kind: str
+) -> None:
+    table = pa.table({"a": [1, 2], "c": [3, 4]})
+    data = SAVE[kind](table.replace_schema_metadata({"pandas": '{"index_columns": ["c", "c"]}'}))
+    assert converter(data, kind=kind).rows == ["3,1", "4,2"]
+
+
 def test_an_encrypted_file_when_brought_then_it_is_called_so(converter: Converter) -> None:
     with pytest.raises(TabularError) as caught:
         converter(b"PAR1" + b"\x00" * 100 + b"PARE", kind="parquet")

@@ -131,6 +131,9 @@ def test_row_labels_when_not_numbers_then_left_out_and_reported(converter: Conve
         ('[{"a": Infinity}, {"a": 1}]', "not-finite", None, 1),
         ('[{"a": 1e999}, {"a": 1}]', "not-finite", None, 1),
         ('[{"a": "\\ud800"}]', "not-text", None, None),
+        ('[{"\\ud800": 1}]', "not-text", None, None),
+        ('{"\\ud800": [1, 2]}', "not-text", None, None),
+        ('[{"a": 1}, {"\\udfff": "\\ud800"}]', "not-text", None, None),
         ('[{"a": "x\\u0000"}]', "value-does-not-fit", None, 1),
         ("[" * 100_000, "invalid-json", 1, None),
         ('[{"a": ' + "[" * 100_000, "invalid-json", 1, None),
@@ -141,6 +144,7 @@ def test_a_file_when_it_is_no_table_then_refused_with_the_place(
 ) -> None:
     error = refusal(converter, content)
     assert (error.slug, error.line, error.row) == (slug, line, row)
+    json.dumps(error.to_json(), ensure_ascii=False).encode()  # as every answer that shows it
 
 
 def test_a_fault_when_far_behind_then_its_line_is_reported(converter: Converter) -> None:

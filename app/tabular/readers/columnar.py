@@ -72,7 +72,7 @@ class ColumnarTable(ABC):
         self._size = request.source.stat().st_size
         with self._errors_translated():
             self._schema, rows = self._open(self._path)
-        width = len(self._schema)
+            width = len(self._schema.names)  # Arrow has not looked yet whether these are texts
         if width > request.limits.max_columns:
             message = f"The table has {counted(width, 'column')}; {request.limits.max_columns} are allowed."
             raise TabularError("too-many-columns", message)
@@ -226,10 +226,11 @@ class FeatherTable(ColumnarTable):
 
 def _fields(schema: pa.Schema, request: ConversionRequest) -> _Fields:
     """Leave out a pandas index without a name, and put a named one first, as openml-python does."""
-    stored = [name for name in _pandas(schema).get("index_columns", ()) if isinstance(name, str)]
-    positions = {name: schema.get_field_index(name) for name in stored}
-    unnamed = [name for name in stored if name.startswith(_PANDAS_INDEX) and positions[name] >= 0]
-    named = [name for name in stored if name not in unnamed and positions[name] >= 0]
+    positions = {name: position for position, name in enumerate(schema.names)}
+    said = dict.fromkeys(name for name in _pandas_list(schema, "index_columns") if isinstance(name, str))
+    stored = [name for name in said if name in positions]
+    unnamed = [name for name in stored if name.startswith(_PANDAS_INDEX)]
+    named = [name for name in stored if name not in unnamed]
     if unnamed and not request.repair:
         raise TabularError(
             "bad-column-name",
@@ -276,19 +277,17 @@ def _type_name(kind: pa.DataType) -> str:
     return "text" if is_text else str(kind)
 
 
-def _pandas(schema: pa.Schema) -> dict[str, Any]:
-    """Return the metadata that pandas stored with a data frame."""
+def _pandas_list(schema: pa.Schema, field: str) -> list[Any]:
+    """Return a list of the metadata that pandas stored with a data frame; whoever made the file may have written any."""
     try:
         notes = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
-    except ValueError:
-        return {}
-    return notes if isinstance(notes, dict) else {}
+    except (ValueError, RecursionError):
+        return []
+    found = notes.get(field) if isinstance(notes, dict) else None
+    return found if isinstance(found, list) else []
 
 
 def _pandas_categories(schema: pa.Schema) -> set[str]:
-    columns = _pandas(schema).get("columns", ())
-    return {
-        column["field_name"]
-        for column in columns
-        if isinstance(column, dict) and column.get("pandas_type") == "categorical" and "field_name" in column
-    }
+    columns = [column for column in _pandas_list(schema, "columns") if isinstance(column, dict)]
+    names = [column.get("field_name") for column in columns if column.get("pandas_type") == "categorical"]
+    return {name for name in names if isinstance(name, str)}

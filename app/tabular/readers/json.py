@@ -24,6 +24,7 @@ _MOST_CELLS = 2_000_000
 # Of one column in an object of columns.
 _COLUMN_ROWS = 4096
 _COLUMN_BYTES = 64 * MIB
+_HALF = "holds half a character (an unpaired surrogate)"
 _RECORDS = "Save the table as an array of records: to_json(orient='records')."
 
 
@@ -42,7 +43,7 @@ class JsonTable:
         """Read the file.
 
         Raises:
-            TabularError: `invalid-json`, `nested-value`, `row-too-long`, `too-many-columns`, `no-rows`.
+            TabularError: `invalid-json`, `nested-value`, `not-text`, `row-too-long`, `too-many-columns`, `no-rows`.
         """
         self._size = text.size
         self._limits = request.limits
@@ -180,6 +181,7 @@ class JsonTable:
     def _add_names(self, names: Collection[str]) -> None:
         for name in names:
             if name not in self._indices:
+                _require_writable(name)
                 self._indices[name] = len(self._indices)
                 self.kinds.append(set())
         if len(self._indices) > self._limits.max_columns:
@@ -203,8 +205,19 @@ class JsonTable:
         try:
             return pa.array(values, pa.string())
         except (pa.ArrowInvalid, UnicodeEncodeError):
-            message = "A text holds half a character (an unpaired surrogate)."
-            raise TabularError("not-text", message, column=name) from None
+            raise TabularError("not-text", f"A text {_HALF}.", column=name) from None
+
+
+def _require_writable(name: str) -> None:
+    """Refuse a column's name that no UTF-8 can hold: neither the ARFF file nor any answer could show it.
+
+    Raises:
+        TabularError: `not-text`.
+    """
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise TabularError("not-text", f"The name {shortened(name)} of a column {_HALF}.") from None
 
 
 class _RowLabels:
