@@ -148,11 +148,18 @@ def _read_parts(fields: Fields, concat: str) -> list[str]:
     addresses = concat.removeprefix(_FINAL).split()
     if not 0 < len(addresses) <= MOST_PARTS or len(concat) > LONGEST_METADATA:
         raise BadRequestError(f"Name between 1 and {MOST_PARTS} partial uploads in Upload-Concat.")
-    found = [_UPLOAD.search(urlsplit(address).path) for address in addresses]
-    parts = [match[1] for match in found if match]
+    parts = [match[1] for address in addresses if (match := _UPLOAD.search(_path_of(address)))]
     if len(set(parts)) < len(addresses):
         raise BadRequestError("Upload-Concat names something that is no upload of ours, or an upload twice.")
     return parts
+
+
+def _path_of(address: str) -> str:
+    """Return the path of a web address, nothing if it is none."""
+    try:
+        return urlsplit(address).path
+    except ValueError:
+        return ""
 
 
 def _read_size(fields: Fields) -> int | None:

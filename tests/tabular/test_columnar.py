@@ -300,7 +300,9 @@ def test_bytes_when_changed_anywhere_then_refused_or_read_but_never_a_crash(
 
 @pytest.mark.parametrize("kind", SAVE)
 def test_a_name_when_it_is_no_text_then_the_file_is_called_broken(converter: Converter, kind: str) -> None:
-    data = SAVE[kind](pd.DataFrame({"abcd": [1, 2]}), compression="uncompressed" if kind == "feather" else None)
+    data = SAVE[kind](
+        pd.DataFrame({"abcd": [1, 2]}), compression="uncompressed" if kind == "feather" else None
+    )
     with pytest.raises(TabularError) as caught:
         converter(data.replace(b"abcd", b"ab\xff\xfe"), kind=kind)
     assert caught.value.slug == "broken-file"

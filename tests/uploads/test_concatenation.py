@@ -202,6 +202,7 @@ async def test_joining_when_asked_at_once_then_one_upload(app: Running, person: 
         ("final;{part} /etc/passwd", 400),
         ("final;{part} http://testserver/uploads/", 400),
         ("final;{part}?x={part} {part}/../{part}", 400),
+        ("final;http://[::1{part}", 400),
         ("final;{part} {whole}", 400),
         ("final;{part} /uploads/00000000000000000000000000000000", 404),
         ("final;{part} {foreign}", 404),
