@@ -278,7 +278,7 @@ def _type_name(kind: pa.DataType) -> str:
 
 
 def _pandas_list(schema: pa.Schema, field: str) -> list[Any]:
-    """Return a list of the metadata that pandas stored with a data frame; whoever made the file may have written any."""
+    """Return a list of the metadata that pandas stored with a data frame; who made the file wrote it."""
     try:
         notes = json.loads((schema.metadata or {}).get(b"pandas", b"{}"))
     except (ValueError, RecursionError):
