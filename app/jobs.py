@@ -12,7 +12,7 @@ from app.resources import Resources
 from app.tasks.waiting import make_one
 from app.uploads.conversion import Converter
 from app.uploads.janitor import clean_up
-from app.uploads.pipeline import publish_one
+from app.uploads.pipeline import Publisher
 from app.uploads.processing import watch_one
 from app.worker.fair_scheduling import CONVERSIONS_PER_USER, FairScheduler
 from app.worker.heartbeat import new_worker_name
@@ -56,6 +56,7 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
     settings, database, notifications = resources.settings, resources.database, resources.notifications
     owner = new_worker_name()
     scheduler = FairScheduler(per_user=CONVERSIONS_PER_USER)
+    publisher = Publisher(database, resources.storage, resources.openml, settings, scheduler, converter)
     # Each has a name of its own: two conversions of one process must not share a lease.
     publishers = [f"{owner}/{number}" for number in range(settings.conversions_at_once)]
     # A topic belongs to one kind of loop: what a broker hands out wakes one of them, and it must be one that can do it.
@@ -104,9 +105,7 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
             first_after=CALM_SECONDS,
         ),
         *(
-            work_off_queue(
-                notifications, UPLOADS, partial(publish_one, resources, scheduler, converter, owner=each)
-            )
+            work_off_queue(notifications, UPLOADS, partial(publisher.publish_one, owner=each))
             for each in publishers
         ),
     ]

@@ -9,14 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import ApiKeyMissingError, UnauthorizedError
 from app.core.openml_shapes import is_api_key
+from app.core.settings import Settings
 from app.db import uploads
-from app.db.engine import notify_after_commit
+from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import ENDED, Actor, UploadState
 from app.db.upload_values import Description, Phase, UploadProgress
 from app.db.uploads import Upload
 from app.events.notifications import PUBLISHED, upload_topic
 from app.mail.messages import MailKind
-from app.resources import Resources
+from app.openml.client import OpenMLClient
+from app.storage.parts import UploadStorage
 from app.uploads.leftovers import forget_bytes
 from app.uploads.notices import tell_owner
 from app.worker.leases import Lease, LeaseLostError
@@ -27,8 +29,20 @@ log = structlog.get_logger(__name__)
 class ClaimedUpload:
     """An upload that a worker has claimed, and moves on as its publisher."""
 
-    def __init__(self, resources: Resources, upload: Upload, lease: Lease) -> None:
-        self.resources = resources
+    def __init__(
+        self,
+        database: Database,
+        storage: UploadStorage,
+        openml: OpenMLClient,
+        settings: Settings,
+        *,
+        upload: Upload,
+        lease: Lease,
+    ) -> None:
+        self.database = database
+        self.storage = storage
+        self.openml = openml
+        self.settings = settings
         self.upload = upload
         self.lease = lease
         self.owner = lease.owner
@@ -45,7 +59,7 @@ class ClaimedUpload:
 
     def now(self) -> datetime:
         """Return the moment by the database's clock."""
-        return self.resources.database.now()
+        return self.database.now()
 
     @property
     def description(self) -> Description:
@@ -59,7 +73,7 @@ class ClaimedUpload:
 
     async def reload(self) -> None:
         """Read the row again, as `mine` does."""
-        async with self.resources.database.session() as session:
+        async with self.database.session() as session:
             self.upload = await self.mine(session)
 
     async def mine(self, session: AsyncSession) -> Upload:
@@ -110,13 +124,13 @@ class ClaimedUpload:
                 # Rolls back what was meant for the owner as well.
                 raise LeaseLostError
 
-        await self.resources.database.unit(record)
+        await self.database.unit(record)
         self.upload = self.upload._replace(state=state, **(values or {}))
         log.info("upload", upload=self.upload.id, state=state)
 
     async def forget_bytes(self) -> None:
         """Remove every byte of the upload."""
-        await forget_bytes(self.resources.database, self.resources.storage, self.upload.id)
+        await forget_bytes(self.database, self.storage, self.upload.id)
 
     async def api_key(self) -> str:
         """Return the key that the account has now: it may have been replaced since the upload came in.
@@ -125,7 +139,7 @@ class ClaimedUpload:
             UnauthorizedError: the account is closed.
             ApiKeyMissingError: it has none that OpenML would take.
         """
-        async with self.resources.database.session() as session:
+        async with self.database.session() as session:
             owner = await uploads.get_owner(session, self.upload.user_id)
         if owner is None or not owner.active:
             raise UnauthorizedError("The account was closed before the dataset was published")

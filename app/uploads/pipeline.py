@@ -11,7 +11,7 @@ loses it, and the next one takes the upload up at the state it reached.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -30,14 +30,16 @@ from app.core.errors import (
     StorageFullError,
     StorageUnavailableError,
 )
+from app.core.settings import Settings
 from app.core.tasks import heed_cancellation
 from app.db import upload_queues, uploads, users
-from app.db.engine import notify_after_commit
+from app.db.engine import Database, notify_after_commit
 from app.db.upload_queues import TO_PUBLISH
 from app.db.upload_states import Actor, UploadState
 from app.db.upload_values import UploadProgress
 from app.db.uploads import Upload
 from app.events.notifications import upload_topic
+from app.openml.client import OpenMLClient
 from app.openml.errors import (
     LIMITS,
     MAY_PASS,
@@ -49,8 +51,7 @@ from app.openml.errors import (
 )
 from app.openml.fields import require_ignorable
 from app.openml.problems import problem_of
-from app.resources import Resources
-from app.storage.parts import Digests
+from app.storage.parts import Digests, UploadStorage
 from app.tabular import Conversion
 from app.uploads.append import expiry
 from app.uploads.claimed import ClaimedUpload
@@ -77,9 +78,16 @@ LARGE_BYTES = 1_000_000
 class Publication(ClaimedUpload):
     """The steps of one upload, in the hands of one worker."""
 
-    def __init__(self, resources: Resources, converter: Converter, upload: Upload, lease: Lease) -> None:
-        super().__init__(resources, upload, lease)
-        self._converter = converter
+    def __init__(self, publisher: "Publisher", upload: Upload, lease: Lease) -> None:
+        super().__init__(
+            publisher.database,
+            publisher.storage,
+            publisher.openml,
+            publisher.settings,
+            upload=upload,
+            lease=lease,
+        )
+        self._converter = publisher.converter
 
     async def run(self) -> None:
         """Go on from the state that was reached until the upload is published, failed, or has to wait."""
@@ -135,26 +143,26 @@ class Publication(ClaimedUpload):
         await self._release()
 
     async def _compose(self) -> Digests:
-        parts = await get_parts(self.resources.database, self.upload.id)
+        parts = await get_parts(self.database, self.upload.id)
         total = sum(part.length for part in parts)
         if total != self.upload.total_bytes:
             raise BytesLostError
-        source = self.resources.storage.path(self.upload.id, "source")
+        source = self.storage.path(self.upload.id, "source")
         if not await asyncio.to_thread(source.exists):
             await require_working_room(
-                self.resources.database,
-                self.resources.storage,
-                self.resources.settings,
-                self.resources.storage.composing_bytes(parts),
+                self.database,
+                self.storage,
+                self.settings,
+                self.storage.composing_bytes(parts),
             )
-        return await self.resources.storage.compose(
+        return await self.storage.compose(
             self.upload.id, parts, lambda done: self.report("verifying", done, total)
         )
 
     async def _release(self) -> None:
         """Let the upload wait for its owner, or go on; the owner may decide so in this very moment."""
         self.lease.is_ending = True
-        upload, state = await self.resources.database.unit(self._go_on)
+        upload, state = await self.database.unit(self._go_on)
         if state != self.upload.state:
             log.info("upload", upload=self.upload.id, state=state)
         if state == UploadState.DUPLICATE:
@@ -191,12 +199,12 @@ class Publication(ClaimedUpload):
     async def _profile(self) -> None:
         """Look at the columns, for their owner to see before anything is published."""
         found = await self._converter.profile(self.upload, self.report)
-        await self.resources.storage.keep(self.upload.id, "profile")
+        await self.storage.keep(self.upload.id, "profile")
         values = {"row_count": found.rows, "column_count": found.columns}
         await self._set_values(values)
 
     async def _set_values(self, values: Mapping[str, Any]) -> None:
-        if not await self.resources.database.unit(
+        if not await self.database.unit(
             lambda session: uploads.set_values(
                 session, self.upload.id, values, only_in={UploadState.VERIFYING}, owner=self.owner
             )
@@ -241,7 +249,7 @@ class Publication(ClaimedUpload):
 
     async def _fetch(self) -> None:
         """Have the file on this machine: another one may have verified it."""
-        source = self.resources.storage.path(self.upload.id, "source")
+        source = self.storage.path(self.upload.id, "source")
         if not await asyncio.to_thread(source.exists):
             await self._compose()
 
@@ -288,13 +296,13 @@ class Publication(ClaimedUpload):
                 raise LeaseLostError
             notify_after_commit(session, upload_topic(self.upload.id))
 
-        await self.resources.database.unit(wait)
+        await self.database.unit(wait)
 
     async def _fail(self, problem: ProblemError) -> None:
-        kept = await bytes_to_keep(self.resources.database, self.resources.storage, self.upload.id)
+        kept = await bytes_to_keep(self.database, self.storage, self.upload.id)
         values = {"error": problem.record(), "reserved_bytes": kept}
         await self.move(UploadState.FAILED, values, detail=problem.detail)
-        await tidy_up_after(self.resources.database, self.resources.storage, self.upload.id, problem)
+        await tidy_up_after(self.database, self.storage, self.upload.id, problem)
 
 
 _UNREACHABLE = OpenMLUnreachableError(
@@ -302,30 +310,39 @@ _UNREACHABLE = OpenMLUnreachableError(
 )
 
 
-async def publish_one(
-    resources: Resources, scheduler: FairScheduler, converter: Converter, *, owner: str
-) -> bool:
-    """Take the next upload that is due one or more states further; False if there is none."""
-    length = timedelta(seconds=resources.settings.lease_seconds)
-    now = resources.database.now()
-    upload = await upload_queues.claim_upload_fairly(
-        resources.database, TO_PUBLISH, scheduler.choose, owner=owner, now=now, lease=length
-    )
-    if upload is None:
-        return False
-    scheduler.served(upload.user_id)
-    topic = upload_topic(upload.id)
-    lease = Lease(resources.database, TO_PUBLISH, upload.id, owner, length, until=now + length, topic=topic)
-    publication = Publication(resources, converter, upload, lease)
-    try:
-        await lease.hold(publication.run(), news=publication.news)
-    except LeaseLostError:
-        log.warning("upload taken over by another worker", upload=upload.id)
-    except asyncio.CancelledError:
-        # We are shutting down: whoever starts next need not wait for the lease to end.
+@dataclass(frozen=True, slots=True)
+class Publisher:
+    """Takes uploads from the queue, and publishes them."""
+
+    database: Database
+    storage: UploadStorage
+    openml: OpenMLClient
+    settings: Settings
+    scheduler: FairScheduler
+    converter: Converter
+
+    async def publish_one(self, *, owner: str) -> bool:
+        """Take the next upload that is due one or more states further; False if there is none."""
+        length = timedelta(seconds=self.settings.lease_seconds)
+        now = self.database.now()
+        upload = await upload_queues.claim_upload_fairly(
+            self.database, TO_PUBLISH, self.scheduler.choose, owner=owner, now=now, lease=length
+        )
+        if upload is None:
+            return False
+        self.scheduler.served(upload.user_id)
+        topic = upload_topic(upload.id)
+        lease = Lease(self.database, TO_PUBLISH, upload.id, owner, length, until=now + length, topic=topic)
+        publication = Publication(self, upload, lease)
         try:
-            await asyncio.shield(lease.give_back())
-        except Exception:
-            log.exception("upload cannot be given back", upload=upload.id)
-        raise
-    return True
+            await lease.hold(publication.run(), news=publication.news)
+        except LeaseLostError:
+            log.warning("upload taken over by another worker", upload=upload.id)
+        except asyncio.CancelledError:
+            # We are shutting down: whoever starts next need not wait for the lease to end.
+            try:
+                await asyncio.shield(lease.give_back())
+            except Exception:
+                log.exception("upload cannot be given back", upload=upload.id)
+            raise
+        return True

@@ -22,6 +22,7 @@ from app.core.errors import (
 from app.core.http import declare
 from app.db.upload_states import ENDED, UploadState
 from app.deps import CountedUploaderDep, ResourcesDep, SessionDep
+from app.resources import Resources
 from app.uploads import service
 from app.uploads import status as upload_status
 from app.uploads.bodies import HEADER_PROBLEMS, read_json, require_understood
@@ -95,7 +96,12 @@ async def publish_upload(
 ) -> UploadDetailResponse:
     """Let an upload go to OpenML, now or as soon as its bytes are in; the description may change once more with it."""
     changes = await read_json(request)
-    await service.publish_upload(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
+    await service.publish_upload(
+        _judging(resources),
+        user_id=uploader.id,
+        upload_id=upload_id,
+        changes=changes,
+    )
     async with resources.database.session() as session:
         return await upload_status.describe_upload(
             session, resources.openml, user_id=uploader.id, upload_id=upload_id
@@ -124,7 +130,12 @@ async def retry_upload(
     So goes on, with `allow_duplicate` or another name, what its owner looked at and then was a duplicate.
     """
     changes = await read_json(request)
-    await service.retry_upload(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
+    await service.retry_upload(
+        _judging(resources),
+        user_id=uploader.id,
+        upload_id=upload_id,
+        changes=changes,
+    )
     async with resources.database.session() as session:
         return await upload_status.describe_upload(
             session, resources.openml, user_id=uploader.id, upload_id=upload_id
@@ -200,3 +211,7 @@ async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
     yield first
     async for event in rest:
         yield event
+
+
+def _judging(resources: Resources) -> service.Judging:
+    return service.Judging(resources.database, resources.storage, resources.checks, resources.changes)

@@ -202,7 +202,9 @@ async def _append_first(resources: Resources, upload: Upload, chunk: Chunk, *, i
         await _appender(resources).append(upload, chunk)
     except ProblemError:
         if not is_named:
-            await service.cancel_upload(resources, user_id=upload.user_id, upload_id=upload.id)
+            await service.cancel_upload(
+                resources.database, resources.storage, user_id=upload.user_id, upload_id=upload.id
+            )
         raise
 
 
@@ -256,7 +258,13 @@ async def change_upload(
     dialect = dialect_of(fields_of(request.headers))
     if dialect is None:
         changes = await read_json(request)
-        await service.change_metadata(resources, user_id=uploader.id, upload_id=upload_id, changes=changes)
+        judging = service.Judging(resources.database, resources.storage, resources.checks, resources.changes)
+        await service.change_metadata(
+            judging,
+            user_id=uploader.id,
+            upload_id=upload_id,
+            changes=changes,
+        )
         async with resources.database.session() as session:
             return await upload_status.describe_upload(
                 session, resources.openml, user_id=uploader.id, upload_id=upload_id
@@ -298,5 +306,7 @@ async def change_upload(
 async def cancel_upload(upload_id: str, uploader: CountedUploaderDep, resources: ResourcesDep) -> Response:
     """Stop an upload that OpenML does not have yet, and remove its bytes."""
     await let_earlier_end(resources.active_writers, user_id=uploader.id, upload_id=upload_id)
-    stopped = await service.cancel_upload(resources, user_id=uploader.id, upload_id=upload_id)
+    stopped = await service.cancel_upload(
+        resources.database, resources.storage, user_id=uploader.id, upload_id=upload_id
+    )
     return Response(status_code=status.HTTP_204_NO_CONTENT if stopped else status.HTTP_202_ACCEPTED)

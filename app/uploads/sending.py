@@ -29,8 +29,8 @@ NOT_OURS = frozenset({111, 112})
 
 async def send(claimed: ClaimedUpload) -> None:
     """Send the ARFF file, or have it made again if another machine made it, and is gone."""
-    openml, upload = claimed.resources.openml, claimed.upload
-    if not await asyncio.to_thread(claimed.resources.storage.path(upload.id, "arff").exists):
+    openml, upload = claimed.openml, claimed.upload
+    if not await asyncio.to_thread(claimed.storage.path(upload.id, "arff").exists):
         await claimed.move(UploadState.CHECKED)
         return
     api_key = await claimed.api_key()
@@ -42,7 +42,7 @@ async def send(claimed: ClaimedUpload) -> None:
         dataset_id = await openml.upload_dataset(
             api_key=api_key,
             description=_description_xml(claimed),
-            arff=claimed.resources.storage.path(upload.id, "arff"),
+            arff=claimed.storage.path(upload.id, "arff"),
             arff_bytes=upload.arff_bytes or 0,
             file_name=f"{name}-{upload.id[:8]}.arff",
             on_progress=lambda sent: claimed.report("sending", sent, upload.arff_bytes),
@@ -66,7 +66,7 @@ async def reconcile(claimed: ClaimedUpload) -> None:
     if dataset_id is not None:
         await _published(claimed, dataset_id)
         return
-    grace = timedelta(seconds=claimed.resources.settings.reconcile_seconds)
+    grace = timedelta(seconds=claimed.settings.reconcile_seconds)
     if claimed.upload.sent_at is not None and claimed.now() - claimed.upload.sent_at < grace:
         # OpenML may still be working on it.
         raise LostAnswerError("OpenML has not got the upload yet")
@@ -81,7 +81,7 @@ async def _not_arrived(claimed: ClaimedUpload, error: OpenMLError) -> None:
 
 async def _check_key(claimed: ClaimedUpload, api_key: str) -> None:
     try:
-        await claimed.resources.openml.check_key(api_key)
+        await claimed.openml.check_key(api_key)
     except RefusedError as error:
         if error.code not in AUTHENTICATION:
             raise
@@ -94,7 +94,7 @@ async def _find_arrived(claimed: ClaimedUpload) -> int | None:
     Raises:
         LostAnswerError: it cannot be told now, and must not be taken for a failure.
     """
-    openml, upload = claimed.resources.openml, claimed.upload
+    openml, upload = claimed.openml, claimed.upload
     try:
         listed = await openml.list_datasets(claimed.dataset_name)
     except OpenMLError as error:
@@ -104,7 +104,7 @@ async def _find_arrived(claimed: ClaimedUpload) -> int | None:
     # would publish it twice.
     candidates.sort(key=lambda item: item.uploader != upload.user_id)
     newer = [item.dataset_id for item in candidates]
-    async with claimed.resources.database.session() as session:
+    async with claimed.database.session() as session:
         taken = await uploads.are_taken(session, newer)
     unknown: OpenMLError | None = None
     for dataset_id in newer:

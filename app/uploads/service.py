@@ -1,6 +1,7 @@
 """The life of an upload around its bytes: described, published, tried again, cancelled, waited for."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -12,12 +13,14 @@ from app.core.errors import (
     UploadGoneError,
     UploadStateError,
 )
+from app.core.executors import BoundedExecutor
+from app.core.locks import Locks
 from app.db import upload_parts, uploads, users
-from app.db.engine import notify_after_commit, now_of
+from app.db.engine import Database, notify_after_commit, now_of
 from app.db.upload_states import BEFORE_PUBLISH, CAN_CHANGE, CAN_RETRY, CAN_STOP, Actor, UploadState
 from app.db.uploads import Upload
 from app.events.notifications import UPLOADS, upload_topic
-from app.resources import Resources
+from app.storage.parts import UploadStorage
 from app.uploads.append import expiry
 from app.uploads.leftovers import KEEP_HOURS
 from app.uploads.metadata import MOST_WARNINGS, Judged, given, judge, merge
@@ -42,8 +45,57 @@ async def find_upload(session: AsyncSession, *, user_id: int, upload_id: str) ->
     return upload
 
 
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What changes of an upload are judged with."""
+
+    database: Database
+    storage: UploadStorage
+    """Where the preview is."""
+    checks: BoundedExecutor
+    locks: Locks
+
+    async def judge_and(
+        self,
+        write: Write,
+        *,
+        user_id: int,
+        upload_id: str,
+        changes: Mapping[str, Any],
+        all_of_them: bool,
+    ) -> None:
+        """Judge an upload with its changes, and call `write` in a transaction that finds it described as it was judged.
+
+        To judge may take long, and a file is read for it: that is done in no transaction. Of two changes at once the
+        second is judged again, and made to what the first has left.
+
+        Args:
+            write: gets the upload, of a user who is locked.
+            user_id: whose upload it is.
+            upload_id: which one.
+            changes: of what is said of the dataset.
+            all_of_them: hold all that is said of columns against the preview, not only what is new.
+        """
+        async with self.locks.of(upload_id):
+            for _ in range(JUDGED_AGAIN):
+                async with self.database.session() as session:
+                    upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
+                if upload.is_partial:
+                    raise _not_now(upload)
+                before = given(upload.description)
+                judged = await self.checks.run_for(user_id, judge, merge(before, changes))
+                values = judged.draft.values if all_of_them else _news(judged.draft.values, before, changes)
+                await require_possible_choices(self.storage, self.checks, upload, values)
+                written = partial(
+                    _write_if, write, user_id=user_id, upload_id=upload_id, before=before, judged=judged
+                )
+                if await self.database.unit(written):
+                    return
+        raise _moved_on()
+
+
 async def change_metadata(
-    resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
+    judging: Judging, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
 ) -> None:
     """Change what is said of an upload that is not on its way to OpenML yet.
 
@@ -53,51 +105,15 @@ async def change_metadata(
     """
 
     async def save(session: AsyncSession, upload: Upload, judged: Judged) -> None:
-        await _save_metadata(session, resources, upload, judged)
+        await _save_metadata(session, judging.database.now(), upload, judged)
 
-    await _judge_and(
-        save, resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=False
+    await judging.judge_and(
+        save,
+        user_id=user_id,
+        upload_id=upload_id,
+        changes=changes,
+        all_of_them=False,
     )
-
-
-async def _judge_and(
-    write: Write,
-    resources: Resources,
-    *,
-    user_id: int,
-    upload_id: str,
-    changes: Mapping[str, Any],
-    all_of_them: bool,
-) -> None:
-    """Judge an upload with its changes, and call `write` in a transaction that finds it described as it was judged.
-
-    To judge may take long, and a file is read for it: that is done in no transaction. Of two changes at once the second
-    is judged again, and made to what the first has left.
-
-    Args:
-        write: gets the upload, of a user who is locked.
-        resources: of the process.
-        user_id: whose upload it is.
-        upload_id: which one.
-        changes: of what is said of the dataset.
-        all_of_them: hold all that is said of columns against the preview, not only what is new.
-    """
-    async with resources.changes.of(upload_id):
-        for _ in range(JUDGED_AGAIN):
-            async with resources.database.session() as session:
-                upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
-            if upload.is_partial:
-                raise _not_now(upload)
-            before = given(upload.description)
-            judged = await resources.checks.run_for(user_id, judge, merge(before, changes))
-            values = judged.draft.values if all_of_them else _news(judged.draft.values, before, changes)
-            await require_possible_choices(resources.storage, resources.checks, upload, values)
-            written = partial(
-                _write_if, write, user_id=user_id, upload_id=upload_id, before=before, judged=judged
-            )
-            if await resources.database.unit(written):
-                return
-    raise _moved_on()
 
 
 async def _write_if(
@@ -132,7 +148,7 @@ def _news(values: Mapping[str, Any], known: Mapping[str, Any], changes: Mapping[
     return news
 
 
-async def _save_metadata(session: AsyncSession, resources: Resources, upload: Upload, judged: Judged) -> None:
+async def _save_metadata(session: AsyncSession, now: datetime, upload: Upload, judged: Judged) -> None:
     if upload.state not in CAN_CHANGE or upload.dataset_id is not None:
         raise _not_now(upload)
     _require_settled(upload)
@@ -147,13 +163,13 @@ async def _save_metadata(session: AsyncSession, resources: Resources, upload: Up
         "warnings": list(dict.fromkeys([*(upload.warnings or []), *metadata.warnings]))[:MOST_WARNINGS],
     }
     if upload.expires_at is not None:
-        values["expires_at"] = expiry(resources.database.now())
+        values["expires_at"] = expiry(now)
     if not await uploads.set_values(session, upload.id, values, only_in=CAN_CHANGE):
         raise _moved_on()
 
 
 async def publish_upload(
-    resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
+    judging: Judging, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
 ) -> None:
     """Let an upload go to OpenML: now, or as soon as its bytes are in. Asked twice, it is the same.
 
@@ -172,24 +188,26 @@ async def publish_upload(
             if _changes_something(upload, judged):
                 raise _not_now(upload)
             return
-        await _save_metadata(session, resources, upload._replace(publish_requested=True), judged)
+        await _save_metadata(session, judging.database.now(), upload._replace(publish_requested=True), judged)
         requested = {"publish_requested": True}
         if not await uploads.set_values(session, upload.id, requested, only_in=BEFORE_PUBLISH):
             raise _moved_on()
         # The worker may have made it ready in this very moment.
         upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
         is_ready = upload.state == UploadState.READY
-        if is_ready and await release(session, upload, now=resources.database.now()) is None:
+        if is_ready and await release(session, upload, now=judging.database.now()) is None:
             raise _moved_on()
 
-    await _judge_and(
-        publish, resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=True
+    await judging.judge_and(
+        publish,
+        user_id=user_id,
+        upload_id=upload_id,
+        changes=changes,
+        all_of_them=True,
     )
 
 
-async def retry_upload(
-    resources: Resources, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
-) -> None:
+async def retry_upload(judging: Judging, *, user_id: int, upload_id: str, changes: Mapping[str, Any]) -> None:
     """Try a failed upload again, with its bytes and perhaps another description; or publish one that is a duplicate.
 
     Raises:
@@ -198,7 +216,7 @@ async def retry_upload(
     """
 
     async def retry(session: AsyncSession, upload: Upload, judged: Judged) -> None:
-        now = resources.database.now()
+        now = judging.database.now()
         if upload.state not in CAN_RETRY:
             raise UploadStateError("The upload has not failed; there is nothing to try again.")
         if upload.dataset_id is not None:
@@ -238,8 +256,12 @@ async def retry_upload(
             raise _moved_on()
         notify_after_commit(session, UPLOADS)
 
-    await _judge_and(
-        retry, resources, user_id=user_id, upload_id=upload_id, changes=changes, all_of_them=True
+    await judging.judge_and(
+        retry,
+        user_id=user_id,
+        upload_id=upload_id,
+        changes=changes,
+        all_of_them=True,
     )
 
 
@@ -290,15 +312,15 @@ async def _has_bytes(session: AsyncSession, upload: Upload) -> bool:
     return upload.total_bytes is not None and sum(part.length for part in parts) == upload.total_bytes
 
 
-async def cancel_upload(resources: Resources, *, user_id: int, upload_id: str) -> bool:
+async def cancel_upload(database: Database, storage: UploadStorage, *, user_id: int, upload_id: str) -> bool:
     """Stop an upload and remove its bytes; False if it is being sent right now, and stops only if that fails.
 
     Raises:
         UploadStateError: OpenML has it.
     """
-    places = await resources.database.unit(partial(_stop, user_id=user_id, upload_id=upload_id))
+    places = await database.unit(partial(_stop, user_id=user_id, upload_id=upload_id))
     for place in places or []:
-        await resources.storage.delete(place)
+        await storage.delete(place)
     return places is not None
 
 

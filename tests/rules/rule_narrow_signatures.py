@@ -19,22 +19,12 @@ HOLDERS = (
     "app/*/*_routes.py",
 )
 """Files that put parts together, or hand them on to a service."""
-NOT_YET = {
-    f"app/uploads/{name}.py"
-    for name in ("claimed", "pipeline", "service")
-}  # fmt: skip
-"""Files that are still to be divided. Nothing is to be added."""
 
 
 def violations(source: Source) -> Iterator[Violation]:
-    """Yield each that stands elsewhere than in a holder."""
-    if source.name in NOT_YET or any(fnmatch(source.name, pattern) for pattern in HOLDERS):
+    """Yield each parameter and each field that is annotated with all resources."""
+    if any(fnmatch(source.name, pattern) for pattern in HOLDERS):
         return
-    yield from taken(source)
-
-
-def taken(source: Source) -> Iterator[Violation]:
-    """Yield each parameter and each field that takes all resources."""
     for node in ast.walk(source.tree):
         if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation and _names_all(node.annotation):
             yield node.lineno, f"`{ast.unparse(node)}` takes all resources"

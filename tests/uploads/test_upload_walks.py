@@ -286,14 +286,16 @@ class Walks(RuleBasedStateMachine):
     def wish(self, *, upload_id: str, wish: str, again: bool) -> None:
         which: dict[str, Any] = {"user_id": self.user_id, "upload_id": upload_id}
         changes = {"allow_duplicate": True} if again else {}
+        shared = self.resources
+        judging = service.Judging(shared.database, shared.storage, shared.checks, shared.changes)
         if wish == "publish":
-            self.asked(service.publish_upload(self.resources, **which, changes=changes))
+            self.asked(service.publish_upload(judging, **which, changes=changes))
         elif wish == "retry":
-            self.asked(service.retry_upload(self.resources, **which, changes=changes))
+            self.asked(service.retry_upload(judging, **which, changes=changes))
         elif wish == "describe":
-            self.asked(service.change_metadata(self.resources, **which, changes={"licence": "CC0"}))
+            self.asked(service.change_metadata(judging, **which, changes={"licence": "CC0"}))
         else:
-            self.asked(service.cancel_upload(self.resources, **which))
+            self.asked(service.cancel_upload(shared.database, shared.storage, **which))
 
     @rule(chance=st.sampled_from(range(8)))
     def delete_account(self, chance: int) -> None:
