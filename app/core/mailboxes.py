@@ -11,6 +11,10 @@ HOST = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)(\.(?!-)[A-Za-z0-9-]{1,63}(?<!-
 NOWHERE = ("localhost", "localdomain", "local", "invalid", "test", "example")
 """Top-level names that no mail comes from (RFC 2606, RFC 6761, RFC 6762)."""
 
+ENCODED_WORD = "=?"
+"""What mail programs take for the beginning of an encoded word (RFC 2047), also within an address, where none may be:
+written in a header, `=?us-ascii?q?a=0d=0aBcc=3A…?=@example.org` would be decoded, and its line breaks with it."""
+
 _parse = HeaderRegistry()
 
 

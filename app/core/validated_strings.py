@@ -7,6 +7,7 @@ from email_validator import EmailNotValidError, validate_email
 from pydantic import AfterValidator, StringConstraints
 
 from app.core.hidden import code_point, first_hidden
+from app.core.mailboxes import ENCODED_WORD
 from app.core.passwords import LONGEST
 
 EMAIL_LENGTH = 100
@@ -23,6 +24,8 @@ def _checked_email(value: str) -> str:
         found = validate_email(value, check_deliverability=False, test_environment=True, allow_smtputf8=False)
     except EmailNotValidError as error:
         raise ValueError(str(error)) from None
+    if ENCODED_WORD in found.local_part:
+        raise ValueError(f"Mail programs misread an address with {ENCODED_WORD} in it; give another one.")
     return found.ascii_email or found.normalized
 
 

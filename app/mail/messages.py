@@ -13,7 +13,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from app.core.addresses import as_shown, spellings
-from app.core.mailboxes import Mailbox, parse_mailbox
+from app.core.mailboxes import ENCODED_WORD, Mailbox, parse_mailbox
 from app.core.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -197,11 +197,13 @@ def _recipient(address: str) -> Address:
     """Return an address of an account, whatever other servers took for one; `a..b@c` is written `"a..b"@c`.
 
     Raises:
-        ValueError: it has no host to send to.
+        ValueError: it has no host to send to, or would be another address in a header.
     """
     name, _, host = spellings(address)[0].rpartition("@")
     if not (name and host):
         raise ValueError("an address without a host")
+    if ENCODED_WORD in name:
+        raise ValueError("an address that a header cannot hold")
     return Address(username=name, domain=host)
 
 

@@ -520,10 +520,18 @@ async def test_feedback_when_its_address_is_none_then_it_arrives_all_the_same(
     assert "no address at all" in message.as_string()
 
 
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "not\nan address@example.org",
+        "=?us-ascii?q?a=0d=0aBcc=3Ax=40evil.example?=@example.org",
+        "=?utf-8?b?bWFsbG9yeUBldmlsLmV4YW1wbGUs?=@example.org",
+    ],
+)
 async def test_mail_when_it_cannot_be_written_then_parked_and_the_next_goes_out(
-    resources: Resources, sink: Sink
+    resources: Resources, sink: Sink, recipient: str
 ) -> None:
-    await queue_mail(resources, "not\nan address@example.org")
+    await queue_mail(resources, recipient)
     await queue_mail(resources, "ada@example.org")
 
     await mail_delivery(resources).deliver_one(owner="worker")

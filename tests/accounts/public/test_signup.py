@@ -1,6 +1,7 @@
 import asyncio
 import re
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
@@ -202,3 +203,23 @@ async def test_password_when_typed_in_another_unicode_form_then_the_same(app: Ru
     answer = await app.client.post("/login", json={"email": ADA["email"], "password": "caf\u00e9 caf\u00e9"})
 
     assert "access_token" in answer.json()
+
+
+@pytest.mark.parametrize(
+    "name", ["=?us-ascii?q?a=0d=0aBcc=3Ax=40y.example?=", "=?utf-8?b?bWFsbG9yeUBldmlsLmV4YW1wbGUs?=", "a=?b"]
+)
+async def test_address_when_a_mail_header_would_hold_another_one_then_422_on_every_road(
+    app: Running, person: Person, name: str
+) -> None:
+    email = f"{name}@example.org"
+    profile = {"first_name": "Ada", "last_name": "Lovelace", "bio": "", "email": email}
+
+    answers = [
+        await app.client.post("/signup", json={**ADA, "email": email}),
+        await app.client.post("/register", json={**ADA, "email": email}),
+        await app.client.post("/profile", json=profile, headers=person.headers),
+        await app.client.post("/feedback", json={"email": email, "feedback": "Hello"}),
+    ]
+
+    assert [answer.status_code for answer in answers] == [422] * 4
+    assert all("=?" in answer.text for answer in answers)
