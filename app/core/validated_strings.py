@@ -12,6 +12,10 @@ from app.core.passwords import LONGEST
 
 EMAIL_LENGTH = 100
 """The address is the user name as well, and `users.username` holds so many."""
+ASCII_BEFORE_AT = (
+    "Give an address that has only a-z, 0-9 and ASCII signs before the @; after it, any script may stand."
+)
+"""Many mail servers lack SMTPUTF8, and the user table is latin1."""
 
 
 def _checked_email(value: str) -> str:
@@ -23,7 +27,7 @@ def _checked_email(value: str) -> str:
     try:
         found = validate_email(value, check_deliverability=False, test_environment=True, allow_smtputf8=False)
     except EmailNotValidError as error:
-        raise ValueError(str(error)) from None
+        raise ValueError(str(error) if value.rpartition("@")[0].isascii() else ASCII_BEFORE_AT) from None
     if ENCODED_WORD in found.local_part:
         raise ValueError(f"Mail programs misread an address with {ENCODED_WORD} in it; give another one.")
     return found.ascii_email or found.normalized

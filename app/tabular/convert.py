@@ -52,7 +52,7 @@ def _run(job: Job, report: ProgressSink) -> Conversion:
             else:
                 counts = _write_dense(job, plans, writer, report)
     if not counts.rows:
-        raise TabularError("no-rows", "The table has no rows.")
+        raise TabularError.no_rows()
     return _conversion(job, plans, left_out, counts, writer)
 
 

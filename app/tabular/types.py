@@ -49,6 +49,16 @@ class TabularError(Exception):
         self.hint = hint
         self.fault = fault
 
+    @classmethod
+    def empty_file(cls, message: str = "The file is empty.") -> Self:
+        """Return the error for a file without a header."""
+        return cls("empty-file", message, hint="Send one with a header and at least one row.")
+
+    @classmethod
+    def no_rows(cls) -> Self:
+        """Return the error for a file that has a header and nothing else."""
+        return cls("no-rows", "The table has no rows.", hint="Send one with at least one row.")
+
     def __str__(self) -> str:
         place = [f"row {self.row}"] if self.row is not None else []
         place += [f"line {self.line}"] if self.line is not None else []

@@ -35,8 +35,14 @@ def parse_metadata(content: bytes | str) -> dict[str, Any]:
     """
     try:
         document: Any = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise MalformedBodyError(
+            f"The metadata is not valid JSON (line {error.lineno}, column {error.colno}); correct it and send it again."
+        ) from None
     except (ValueError, RecursionError):
-        raise MalformedBodyError("The metadata is not valid JSON.") from None
+        raise MalformedBodyError(
+            "The metadata is not valid JSON; write it as UTF-8, without deep nesting, and send it again."
+        ) from None
     if not isinstance(document, dict):
         raise ValidationFailedError.for_fields(
             [{"field": "metadata", "message": "Send the description as a JSON object."}]

@@ -143,6 +143,16 @@ def test_a_row_when_ragged_then_refused_with_row_line_and_counts(  # noqa: PLR09
     assert all(count in error.message for count in counts)
 
 
+@pytest.mark.parametrize(("row", "advice"), [("3", "Add the cells"), ("3,4,5", "double quotes")])
+def test_a_row_when_too_short_or_too_long_then_the_advice_is_about_that(
+    converter: Converter, row: str, advice: str
+) -> None:
+    error = refusal(converter, f"a,b\n1,2\n{row}\n")
+
+    assert error.hint
+    assert advice in error.hint
+
+
 @pytest.mark.parametrize("tail", ['3,"x\n', '"3,x\n5,6\n', '3,"x"\n4,"\n5,6\n'])
 def test_a_quote_when_never_closed_then_refused_instead_of_swallowing_rows(
     converter: Converter, tail: str
@@ -157,7 +167,10 @@ def test_a_quote_when_never_closed_then_refused_instead_of_swallowing_rows(
     [("", "empty-file"), ("\n \n\n", "empty-file"), ("a,b\n", "no-rows"), ("a,b", "no-rows")],
 )
 def test_a_file_when_it_holds_no_rows_then_refused(converter: Converter, content: str, slug: str) -> None:
-    assert refusal(converter, content).slug == slug
+    error = refusal(converter, content)
+
+    assert error.slug == slug
+    assert "Send one with" in str(error)
 
 
 @pytest.mark.parametrize(

@@ -35,5 +35,5 @@ def _run(job: Job, report: ProgressSink) -> Profile:
         profiler = SparseProfiler(job, job.sparse, report) if job.sparse else DenseProfiler(job, report)
         profiler.run()
     if not profiler.rows:
-        raise TabularError("no-rows", "The table has no rows.")
+        raise TabularError.no_rows()
     return profiler.write()

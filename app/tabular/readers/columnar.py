@@ -77,7 +77,7 @@ class ColumnarTable(ABC):
             message = f"The table has {counted(width, 'column')}; {request.limits.max_columns} are allowed."
             raise TabularError("too-many-columns", message)
         if rows == 0 or not width:
-            raise TabularError("no-rows", "The table has no rows.")
+            raise TabularError.no_rows()
         # Each value and the comma behind it take two bytes at the least.
         if rows and rows * width * 2 > request.limits.max_unpacked_bytes:
             message = f"The table has {rows} rows of {counted(width, 'column')}, more than can be published."

@@ -16,6 +16,8 @@ from app.tabular.types import MIB, Limits, TabularError
 from app.tabular.wording import counted
 
 DELIMITERS = ",;\t|"
+TOO_MANY_CELLS = "Put text that holds the delimiter or a line break into double quotes."
+TOO_FEW_CELLS = "Add the cells that are missing; an empty one means a missing value."
 _SAMPLE_ROWS = 100
 # Beyond this, counting lines to locate a row would take longer than the conversion.
 _LAST_ROW_TO_PLACE = 2_000_000
@@ -51,7 +53,7 @@ class CsvTable:
         )
         header = next(_rows(sample, self.delimiter), None)
         if header is None:
-            raise TabularError("empty-file", "The file holds nothing but blank lines.")
+            raise TabularError.empty_file("The file holds nothing but blank lines.")
         if len(header) > limits.max_columns:
             message = f"The table has {len(header)} columns; {limits.max_columns} are allowed."
             raise TabularError("too-many-columns", message)
@@ -156,7 +158,7 @@ class _InvalidRows:
             "ragged-row",
             f"The row has {counted(row.actual_columns, 'cell')}; the header has {row.expected_columns}.",
             row=number,
-            hint="Put text that holds the delimiter or a line break into double quotes.",
+            hint=TOO_MANY_CELLS if row.actual_columns > row.expected_columns else TOO_FEW_CELLS,
         )
         return "error"
 

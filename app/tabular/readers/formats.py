@@ -82,7 +82,7 @@ def check_content(request: ConversionRequest) -> None:
     """
     start = first_bytes(request.source)
     if not start:
-        raise TabularError("empty-file", "The file is empty.")
+        raise TabularError.empty_file()
     if start.startswith(_ENCRYPTED):
         raise TabularError("encrypted-file", "The file is encrypted.", hint="Upload it decrypted.")
     ending = "." + request.format + (".gz" if request.is_compressed else "")

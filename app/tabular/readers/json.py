@@ -55,7 +55,7 @@ class JsonTable:
         with closing(JsonScanner(text)) as scanner, _without_collector():
             self._read(scanner, is_lines=request.format == "jsonl")
         if not self._spool.rows or not self.names:
-            raise TabularError("no-rows", "The table has no rows.")
+            raise TabularError.no_rows()
 
     @property
     def names(self) -> list[str]:

@@ -119,7 +119,7 @@ class _Inspection:
         path, is_compressed = self._request.source, self._request.is_compressed
         start = next(self._chunks())
         if not start:
-            raise TabularError("empty-file", "The file is empty.")
+            raise TabularError.empty_file()
         check_unpacked(start, self._request)
         return TextFile(path, self._encoding(start), path.stat().st_size, is_compressed)
 

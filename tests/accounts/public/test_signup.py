@@ -181,6 +181,17 @@ async def test_signup_when_password_is_short_then_the_problem_says_how_long(app:
     ]
 
 
+async def test_signup_when_the_address_is_not_ascii_before_the_at_then_the_problem_says_what_may_stand_there(
+    app: Running,
+) -> None:
+    answer = await app.client.post("/signup", json={**ADA, "email": "łukasz@żółw.example"})
+
+    assert answer.status_code == 422
+    (error,) = answer.json()["errors"]
+    assert error["field"] == "email"
+    assert error["message"].startswith("Give an address that has only a-z")
+
+
 async def test_signup_when_body_is_no_json_then_problem(app: Running) -> None:
     answer = await app.client.post("/signup", content=b"{", headers={"content-type": "application/json"})
 
