@@ -68,6 +68,7 @@ async def ended(app: Running, person: Person, path: str) -> dict[str, Any]:
     return await eventually(look)
 
 
+@pytest.mark.long
 async def test_gzip_when_it_unpacks_to_more_than_the_disk_then_the_reserve_stays_and_others_go_on(
     site: Running, password_hash: str, disk: Path
 ) -> None:

@@ -120,6 +120,7 @@ def test_uploads_when_as_much_is_said_of_them_as_may_be_then_shown_in_little_mem
     assert memory.more_for(exported) < 24 * MEBIBYTE
 
 
+@pytest.mark.long
 def test_preview_when_columns_have_as_many_labels_as_they_may_then_shown_in_little_memory(
     served: tuple[Service, dict[str, str]],
 ) -> None:

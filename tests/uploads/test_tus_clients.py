@@ -119,7 +119,7 @@ async def test_tus_js_client_when_it_sends_in_its_ways_then_published_once(
     assert done["url"] == f"{site.url}/uploads/{upload['id']}"
 
 
-@pytest.mark.parametrize("parts", [1, 2])
+@pytest.mark.parametrize("parts", [1, pytest.param(2, marks=pytest.mark.long)])
 async def test_tus_js_client_when_another_process_resumes_then_only_the_rest_is_sent(
     site: Site, tus_js: Path, table: Path, name: str, tmp_path: Path, *, parts: int
 ) -> None:
@@ -155,6 +155,7 @@ async def test_tuspy_when_it_sends_its_own_checksums_then_published_once(
     await published(site, name, table)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("client", ["url", "http"])
 async def test_java_when_it_sends_chunks_and_an_empty_one_at_the_end_then_published_once(
     site: Site, table: Path, name: str, tmp_path: Path, *, client: str

@@ -51,7 +51,7 @@ from app.uploads.concatenation import join_parts
 from app.uploads.creation import Creation, begin_upload
 from app.uploads.janitor import clean_up
 from app.uploads.release import release
-from tests.conftest import Running, insert_person
+from tests.conftest import LONG, Running, insert_person
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -473,7 +473,7 @@ def test_uploads_when_everybody_acts_in_any_order_then_each_step_is_of_the_table
     run_state_machine_as_test(
         walks,
         settings=settings(
-            max_examples=25,
+            max_examples=25 if LONG else 8,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
