@@ -281,7 +281,18 @@ def read_inputs(document: Element) -> dict[str, str]:
 
 
 def read_study(document: Element) -> Study:
-    """Return a collection."""
+    """Return a collection.
+
+    Raises:
+        HalfAnswerError: it has numbers that are none.
+    """
+    try:
+        return _study(document)
+    except ValueError as error:
+        raise HalfAnswerError("OpenML's description of the collection cannot be read") from error
+
+
+def _study(document: Element) -> Study:
     kind = xml.child_text(document, "main_entity_type") or ""
     ids = document.findall(f"{xml.OML}{kind}s/{xml.OML}{kind}_id")
     return Study(

@@ -50,10 +50,14 @@ EDIT_FIELDS = (
 """What an edit may change, in the order that the server's schema demands."""
 
 _ERROR = re.compile(r"<oml:error\s")
-_CODE = re.compile(r"<oml:code>\s*(\d+)\s*<")
+_CODE = re.compile(r"<oml:code>\s*([0-9]{1,9})\s*<")
 """Up to the sign that shows that no digit is missing."""
-_MESSAGE = re.compile(r"<oml:message>(.*?)(?:</oml:message>|$)", re.DOTALL)
-_DETAILS = re.compile(r"<oml:additional_information>(.*?)(?:</oml:additional_information>|$)", re.DOTALL)
+_ID_DIGITS = 18
+"""Of the largest number that every database keeps as it is."""
+_TEXT_CHARACTERS = 2000
+"""What is kept of a text of an error."""
+_ESCAPED_CHARACTERS = 16 * _TEXT_CHARACTERS
+"""What is unescaped for it: an answer may have megabytes of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ def find_error(text: str) -> ErrorDocument | None:
     code = _CODE.search(text)
     if "<oml:error" not in text or code is None:
         return None
-    return ErrorDocument(int(code.group(1)), _plain(_MESSAGE.search(text)), _plain(_DETAILS.search(text)))
+    return ErrorDocument(int(code.group(1)), _plain(text, "message"), _plain(text, "additional_information"))
 
 
 def begins_error(text: str) -> bool:
@@ -143,7 +147,9 @@ def begins_error(text: str) -> bool:
 
 def find_id(text: str, root: str) -> int | None:
     """Return the id in the last `<oml:root>` document of an answer, whatever stands around it."""
-    ids: list[str] = re.findall(rf"<oml:{root}\b[^>]*>\s*<oml:id>\s*(\d+)\s*</oml:id>", text)
+    # Not beyond the next tag: a search for what closes the first would begin anew behind each of very many.
+    pattern = rf"<oml:{root}\b[^<>]*>\s*<oml:id>\s*([0-9]{{1,{_ID_DIGITS}}})\s*</oml:id>"
+    ids: list[str] = re.findall(pattern, text)
     return int(ids[-1]) if ids else None
 
 
@@ -171,6 +177,8 @@ def child_texts(element: Element, name: str) -> tuple[str, ...]:
     return tuple(child.text for child in element.findall(f"{OML}{name}") if child.text)
 
 
-def _plain(match: re.Match[str] | None) -> str:
-    """Unescape twice, as OpenML escapes twice, and keep the text short."""
-    return html.unescape(html.unescape(match.group(1))).strip()[:2000] if match else ""
+def _plain(text: str, name: str) -> str:
+    """Return what the first element of that name begins with, unescaped twice, as OpenML escapes twice."""
+    _, tag, rest = text.partition(f"<oml:{name}>")
+    escaped = rest.partition(f"</oml:{name}>")[0][:_ESCAPED_CHARACTERS] if tag else ""
+    return html.unescape(html.unescape(escaped)).strip()[:_TEXT_CHARACTERS]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.openml.client import OpenMLClient
-from app.openml.errors import LostAnswerError, RefusedError, TaskExistsError
+from app.openml.errors import HalfAnswerError, LostAnswerError, RefusedError, TaskExistsError
 from tests.openml.test_client import INDEX_JUNK, KEY, NS, Upstream, client_of, error
 
 INPUTS = {"source_data": "42", "target_feature": "a<b&c", "estimation_procedure": "1"}
@@ -168,3 +168,13 @@ async def test_write_when_the_key_is_malformed_then_nothing_is_sent(key: str) ->
             with pytest.raises(ValueError, match="API key"):
                 await call
     assert upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    "text", ["<oml:id>x</oml:id>", "<oml:tasks><oml:task_id>x</oml:task_id></oml:tasks>"]
+)
+async def test_collection_when_its_numbers_are_none_then_the_answer_counts_as_broken(text: str) -> None:
+    kind = "<oml:main_entity_type>task</oml:main_entity_type>"
+    async with client_of(Upstream(200, f"<oml:study {NS}>{kind}{text}</oml:study>")) as client:
+        with pytest.raises(HalfAnswerError):
+            await client.find_study("a")
