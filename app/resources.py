@@ -45,11 +45,11 @@ if TYPE_CHECKING:
     from app.events.queue import WorkBroker
 
 HASHES_SAMPLED = 64
-WATCHERS_AT_ONCE, WATCHERS_PER_USER = 1000, 50
+STREAMS_AT_ONCE, STREAMS_PER_USER = 1000, 50
 FILE_THREADS = 16
 """Behind `asyncio.to_thread`, which is for files: they wait for the disk, and compute nothing (tests/rules)."""
 CHECKS_AT_ONCE, CHECKS_QUEUE, CHECKS_PER_USER = 2, 200, 20
-"""Each takes milliseconds, or a second where somebody means harm; who does waits for themselves."""
+"""Each takes milliseconds, or a second for input made to be slow, which delays only the user who sent it."""
 REDIS_CONNECTIONS = 20
 REDIS_SECONDS = 5
 """Longest wait for a free connection, and for an answer."""
@@ -73,12 +73,12 @@ class Resources:
     """What is computed for users while they wait: descriptions judged, previews read, names looked for."""
     changes: Locks
     """Changes of one upload come one after another: what one was judged by, no other alters meanwhile."""
-    receives: ConcurrencyLimit
-    """Bodies of uploads that come in."""
+    receive_limit: ConcurrencyLimit
+    """How many requests may send the bytes of uploads at once: in all, and for each user."""
     receivers: Receivers
     active_writers: ActiveWriters
-    watchers: ConcurrencyLimit
-    """Streams of events that are open."""
+    stream_limit: ConcurrencyLimit
+    """How many event streams may be open at once: in all, and for each user."""
     watched: WatchedUploads
     pictures: PictureStorage
     redrawer: PictureRedrawer
@@ -148,10 +148,12 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             storage=storage,
             checks=_open_checks(stack),
             changes=Locks(),
-            receives=ConcurrencyLimit(total=settings.receives_at_once, per_user=settings.receives_per_user),
+            receive_limit=ConcurrencyLimit(
+                total=settings.receives_at_once, per_user=settings.receives_per_user
+            ),
             receivers=receivers,
             active_writers=ActiveWriters(),
-            watchers=ConcurrencyLimit(total=WATCHERS_AT_ONCE, per_user=WATCHERS_PER_USER),
+            stream_limit=ConcurrencyLimit(total=STREAMS_AT_ONCE, per_user=STREAMS_PER_USER),
             watched=watched,
             pictures=pictures,
             redrawer=PictureRedrawer(max_pixels=MAX_PIXELS),

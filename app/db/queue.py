@@ -63,11 +63,11 @@ class Queue:
         ]
 
     def due(self, now: datetime) -> sa.ColumnElement[bool]:
-        """Return the condition that a row is in one of the states and nobody's."""
+        """Return the condition that a row is in one of the states, its time has come, and no lease on it lasts."""
         return sa.and_(self._in_state, self._table.c.available_at <= now)
 
     def under_way(self, now: datetime) -> sa.ColumnElement[bool]:
-        """Return the condition that a row is in the hands of somebody."""
+        """Return the condition that a row is claimed, by a lease that has not ended."""
         table = self._table
         return sa.and_(self._in_state, table.c.available_at > now, table.c.lease_owner.is_not(None))
 

@@ -23,7 +23,7 @@ USERS_IN_TURN = 256
 
 
 async def get_queue_length(session: AsyncSession) -> int:
-    """Return how many uploads wait for a worker, or are in the hands of one."""
+    """Return how many uploads wait for a worker, or are claimed by one."""
     statement = sa.select(sa.func.count()).where(uploads.c.state.in_(TO_PUBLISH.states))
     return int((await session.execute(statement)).scalar_one())
 

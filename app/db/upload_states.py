@@ -1,8 +1,8 @@
 """The states of an upload, and every step between them: who may take it, and what must hold.
 
-    receiving --> joined            a part of a file, of which an upload of its own is made
+    receiving --> joined            a partial upload, joined with others into a new upload
         |
-    verifying --> ready             waits for its owner's word
+    verifying --> ready             waits until its owner publishes it
         |           |
         +-----------+
         v
@@ -14,9 +14,9 @@
     verifying, ready, received --> duplicate
     failed, duplicate --> verifying, failed --> sending         its owner tries again
 
-`TRANSITIONS` is the only place that knows a step, and `uploads.set_state` takes no other one. Whoever asks for a step
-that no line of it has made a mistake (`IllegalStepError`); whoever asks for one that the row does not allow now was too
-late, and is told so. Pure: `openml-web upload` knows the states as well, and has no database.
+`TRANSITIONS` is the only place that lists steps, and `uploads.set_state` takes no other one. A step that it does not
+list is a mistake in the program (`IllegalStepError`); for one that the row does not allow now, `set_state` returns
+False. Pure: `openml-web upload` knows the states as well, and has no database.
 """
 
 from collections.abc import Collection
@@ -27,8 +27,8 @@ from typing import NamedTuple
 class UploadState(StrEnum):
     """Where an upload stands: in this order, but for the last four, which end it before `active`.
 
-    `ready` waits for its owner; an upload that is to be published at once goes by it. A partial upload, of which a file
-    is put together, only receives, and then is `joined` with others.
+    `ready` waits for its owner; an upload that is to be published at once goes by it. A partial upload is
+    only received, and then `joined` with others into a new upload.
     """
 
     RECEIVING = "receiving"
@@ -55,11 +55,11 @@ class Actor(StrEnum):
     RECEIVER = "receiver"
     """The request whose bytes count: of several that send some, the latest."""
     PUBLISHER = "publisher"
-    """The worker that has it from the queue of those to publish."""
+    """The worker that claimed it from the queue `TO_PUBLISH`."""
     WATCHER = "watcher"
-    """The worker that has it from the queue of those that OpenML processes."""
+    """The worker that claimed it from the queue `TO_WATCH`, and asks OpenML whether it is active."""
     JANITOR = "janitor"
-    """Whoever finds that nobody goes on with it."""
+    """What ends uploads whose time limit has passed: the janitor's loop, or the same form when it is sent again."""
     DELETION = "deletion"
     """The deletion of its owner's account."""
 
@@ -73,7 +73,7 @@ class Condition(StrEnum):
     """What else must hold of the row, in the very statement that takes the step."""
 
     WHOLE = "it is a whole file"
-    PARTIAL = "it is a part of a file"
+    PARTIAL = "it is a partial upload"
     REQUESTED = "its owner wants it published"
     UNREQUESTED = "its owner has not said that it is to be published"
     NOT_SENT = "OpenML cannot have it"

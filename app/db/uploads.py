@@ -120,7 +120,7 @@ class NewUpload(NamedTuple):
         available_at: when the one request that writes it is given up.
         expires_at: when one that may come in many is.
         reserved_bytes: room that was found for it.
-        is_partial: whether it is a part of a file, to be joined with others.
+        is_partial: whether it is a partial upload, to be joined with others.
         joined_from: what a client said of the parts that it is joined from.
     """
 

@@ -118,13 +118,13 @@ class Reservation:
         if end > self._reserved:
             await self._write_down(end)
         elif self._end - self._noted >= STEP_BYTES:
-            # What is reserved already is written meanwhile, whatever ails the database.
+            # What is reserved already is written meanwhile, though the database may be away.
             with suppress(DatabaseUnavailableError):
                 await self._write_down(end)
         self._end = end
 
     async def _write_down(self, end: int) -> None:
-        """Reserve what is missing; and tell what is on the disk, which is no promise any more."""
+        """Reserve what is missing, and record how many bytes are on the disk: of those, no others need be kept free."""
         self._reserved = await self._database.unit(partial(self._reserve, end=end))
         self._noted = self._end
 

@@ -133,7 +133,7 @@ class Appender:
     database: Database
     storage: UploadStorage
     settings: Settings
-    receives: ConcurrencyLimit
+    receive_limit: ConcurrencyLimit
     active_writers: ActiveWriters
 
     async def append(self, upload: Upload, chunk: Chunk) -> int:
@@ -147,7 +147,7 @@ class Appender:
             ChecksumMismatchError, DigestMismatchError: they are not those that were announced.
             StorageFullError: the disk is full.
         """
-        with self.receives.take(upload.user_id):
+        with self.receive_limit.take(upload.user_id):
             if upload.state != UploadState.RECEIVING or chunk.offset != (upload.received_bytes or 0):
                 raise await self.why_not_taken(upload.id, chunk)
             upload = await self._with_total(upload, chunk)

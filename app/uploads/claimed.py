@@ -1,4 +1,4 @@
-"""An upload in the hands of a worker: as it stands, and how what becomes of it is written down."""
+"""An upload that a worker has claimed: its row as last read, and how its next states are recorded."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -93,14 +93,20 @@ class ClaimedUpload:
         values: Mapping[str, Any] | None = None,
         *,
         detail: str | None = None,
-        release: bool = False,
+        end_lease: bool = False,
     ) -> None:
-        """Record the state; from here on a crash takes the upload up there.
+        """Record the state, from which another worker continues if this one ends.
+
+        Args:
+            state: the next one.
+            values: of other columns, written with it.
+            detail: text of the event that is written with it; for `failed` the reason in the mail to the owner.
+            end_lease: whether another queue's worker may claim the row now.
 
         Raises:
             LeaseLostError: another worker has taken the upload over, or its owner has decided otherwise.
         """
-        self.lease.is_ending = release or state in ENDED
+        self.lease.is_ending = end_lease or state in ENDED
         now = self.now()
 
         async def record(session: AsyncSession) -> None:
@@ -113,12 +119,12 @@ class ClaimedUpload:
                 by=Actor.PUBLISHER,
                 now=now,
                 owner=self.owner,
-                available_at=now if release else None,
+                available_at=now if end_lease else None,
                 detail=detail,
                 values=values,
             )
             notify_after_commit(session, upload_topic(self.upload.id))
-            if release:
+            if end_lease:
                 notify_after_commit(session, PUBLISHED)
             if not mine:
                 # Rolls back what was meant for the owner as well.

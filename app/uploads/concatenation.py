@@ -30,7 +30,7 @@ from app.uploads.creation import Created, Creation, find_earlier, finish, new_up
 async def join_parts(
     database: Database, settings: Settings, checks: BoundedExecutor, *, user_id: int, creation: Creation
 ) -> Created:
-    """Begin an upload with all its bytes: those of partial uploads, in the order of `creation.parts`.
+    """Begin an upload with all its bytes: those of partial uploads, in the order of `creation.partial_ids`.
 
     Asked once more, it is the same upload. Nothing is counted anew against the user's quota, for the parts are already.
 
@@ -46,7 +46,7 @@ async def join_parts(
 
     async def join(session: AsyncSession) -> Created:
         await users.require_open(session, user_id)
-        parts = [await _find_part(session, user_id, part) for part in creation.parts]
+        parts = [await _find_part(session, user_id, part) for part in creation.partial_ids]
         earlier = await _find_joined(session, parts, new) or await find_earlier(session, new)
         if earlier is not None:
             return Created(earlier, is_new=False)

@@ -49,9 +49,9 @@ class Creation:
         idempotency_key: with the same one, the same upload is meant.
         tus_metadata: the header `Upload-Metadata`, which tus wants back.
         ends_by_length: whether the file is whole once it has `size` bytes; else a request says when it is.
-        is_partial: whether it is a part of a file, of any name and without a description; it is published with others.
-        joined_from: what the client said of the parts that are the file, in its own words.
-        parts: their numbers, in order.
+        is_partial: whether it is a partial upload: any name, no description, never published by itself.
+        joined_from: the header `Upload-Concat` of a file that is joined, as it came.
+        partial_ids: the ids of the partial uploads that the file is joined from, in order.
     """
 
     file_name: str
@@ -64,13 +64,13 @@ class Creation:
     ends_by_length: bool = True
     is_partial: bool = False
     joined_from: str | None = None
-    parts: Sequence[str] = ()
+    partial_ids: Sequence[str] = ()
 
     def digest(self) -> str:
         """Return what tells this request from another one with the same key."""
         facts: list[object] = [self.file_name, self.size, self.metadata, self.publish, self.sha256]
-        if self.is_partial or self.parts:
-            facts.append("partial" if self.is_partial else list(self.parts))
+        if self.is_partial or self.partial_ids:
+            facts.append("partial" if self.is_partial else list(self.partial_ids))
         return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -104,7 +104,7 @@ class FormKey(NamedTuple):
 
 
 async def find_by_form_key(database: Database, storage: UploadStorage, key: FormKey) -> str | None:
-    """Return the number of the upload whose form came with the key before.
+    """Return the id of the upload whose form came with the key before.
 
     Raises:
         IdempotencyKeyReusedError: it came with another form.

@@ -1,4 +1,4 @@
-"""Forms whose receiver is gone: said so in their rows, and their bytes removed."""
+"""Forms whose receiver ended before the last byte: their rows become `failed`, and their bytes are removed."""
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 async def end_interrupted(database: Database, storage: UploadStorage, upload_id: str) -> bool:
     """Give up a form whose receiver's lease is over, key and bytes included; False if it is not, or the form has ended.
 
-    The receiver may live, and have slept: then it finds that its bytes do not count.
+    The receiver may still run, after a pause of its process: the next thing that it writes is refused.
     """
     now = database.now()
     problem = MalformedBodyError("The upload broke off before its last byte; send it again.")

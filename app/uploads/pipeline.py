@@ -76,7 +76,7 @@ LARGE_BYTES = 1_000_000
 
 
 class Publication(ClaimedUpload):
-    """The steps of one upload, in the hands of one worker."""
+    """The steps of one upload that one worker has claimed."""
 
     def __init__(self, publisher: "Publisher", upload: Upload, lease: Lease) -> None:
         super().__init__(

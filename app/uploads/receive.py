@@ -53,7 +53,7 @@ class _Form:
 
 
 class FormReceiver:
-    """Takes one form: the file goes to storage, the metadata is checked, the row tells how it went.
+    """Receives one form: writes its file to storage, checks its metadata, and records the result in the row.
 
     Whatever breaks off in between leaves a row in the state `receiving` whose lease runs out; the janitor, or the same
     form sent again, then says so and removes the bytes.
@@ -248,7 +248,7 @@ class FormReceiver:
 
 
 def _took_too_long() -> MalformedBodyError:
-    """The process slept past its lease, and the janitor has cleaned up."""
+    """Return the problem of a form whose lease ended while its process was paused; its upload has failed."""
     return MalformedBodyError("The upload took a break too long; send it again.")
 
 

@@ -164,7 +164,7 @@ async def upload_draft(
 async def _receive_form(
     request: Request, uploader: Account, resources: Resources, client: Client, *, publish: bool
 ) -> str:
-    """Return the number of the upload whose bytes came with the form, or came before with the same key."""
+    """Return the id of the upload whose bytes came with the form, or came before with the same key."""
     if not is_api_key(uploader.api_key):
         raise ApiKeyMissingError
     await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", client))
@@ -181,7 +181,7 @@ async def _receive_form(
         idempotency = FormKey.of(uploader.id, key, path=request.url.path, declared=declared)
         if earlier := await find_by_form_key(resources.database, resources.storage, idempotency):
             return earlier
-    with resources.receives.take(uploader.id):
+    with resources.receive_limit.take(uploader.id):
         # What is beside the file is little; whether that is too large is seen while it comes.
         most = resources.settings.upload_max_bytes
         size = min(int(declared), most) if declared.isdigit() else None

@@ -27,13 +27,13 @@ from app.uploads import service
 from app.uploads import status as upload_status
 from app.uploads.bodies import HEADER_PROBLEMS, read_json, require_understood
 from app.uploads.described import CHANGE, EVENTS, FOLLOW
+from app.uploads.event_stream import last_seen, look, stream_events
 from app.uploads.preview import show_preview
 from app.uploads.schemas import (
     PreviewResponse,
     UploadDetailResponse,
     UploadsResponse,
 )
-from app.uploads.watch import last_seen, look, watch
 
 router = APIRouter(
     prefix="/uploads",
@@ -193,11 +193,11 @@ async def watch_upload(
     )
     if upload.state in ENDED and events and events[-1].id <= after:
         return Response(status_code=status.HTTP_204_NO_CONTENT)
-    story = watch(
+    story = stream_events(
         resources.database,
         resources.openml,
         resources.watched,
-        resources.watchers,
+        resources.stream_limit,
         user_id=uploader.id,
         upload_id=upload_id,
         after=after,

@@ -158,7 +158,7 @@ async def create_upload(
     await resources.limits.hit(Hit("upload-account", str(uploader.id)), *hits_from("upload-address", client))
     creation = await read_creation(request, dialect)
     chunk = read_first_chunk(request, resources.settings, dialect)
-    if chunk and creation.parts:
+    if chunk and creation.partial_ids:
         raise JoinedUploadError
     upload, is_new = await _begin(resources, uploader.id, creation)
     if is_new and chunk:
@@ -179,7 +179,7 @@ async def create_upload(
 
 async def _begin(resources: Resources, user_id: int, creation: Creation) -> Created:
     database, settings, checks = resources.database, resources.settings, resources.checks
-    if creation.parts:
+    if creation.partial_ids:
         return await join_parts(database, settings, checks, user_id=user_id, creation=creation)
     return await begin_upload(
         database, resources.storage, settings, checks, user_id=user_id, creation=creation
@@ -191,7 +191,7 @@ def _appender(resources: Resources) -> Appender:
         resources.database,
         resources.storage,
         resources.settings,
-        resources.receives,
+        resources.receive_limit,
         resources.active_writers,
     )
 

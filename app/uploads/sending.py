@@ -122,7 +122,7 @@ async def _find_arrived(claimed: ClaimedUpload) -> int | None:
 
 
 async def _published(claimed: ClaimedUpload, dataset_id: int) -> None:
-    await claimed.move(UploadState.PUBLISHED, {"dataset_id": dataset_id, "progress": None}, release=True)
+    await claimed.move(UploadState.PUBLISHED, {"dataset_id": dataset_id, "progress": None}, end_lease=True)
     await claimed.forget_bytes()
 
 

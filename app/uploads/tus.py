@@ -76,7 +76,7 @@ def read_creation(fields: Fields) -> Creation:
         idempotency_key=fields.get("idempotency-key"),
         tus_metadata=raw or None,
         joined_from=concat,
-        parts=parts,
+        partial_ids=parts,
     )
 
 
@@ -142,7 +142,7 @@ def _read_concat(fields: Fields) -> str | None:
 
 
 def _read_parts(fields: Fields, concat: str) -> list[str]:
-    """Return the numbers of the partial uploads of which a file is joined."""
+    """Return the ids of the partial uploads that a file is joined from."""
     if "upload-length" in fields or "upload-defer-length" in fields:
         raise BadRequestError("The length of a joined upload is that of its parts; send no Upload-Length.")
     addresses = concat.removeprefix(_FINAL).split()

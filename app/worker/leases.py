@@ -1,4 +1,4 @@
-"""What a worker has claimed is its own for as long as it says so in time: one way for every queue.
+"""Leases: a worker may work on a claimed row while it renews the lease; the same for every queue.
 
 A row that is claimed is held by a lease. `Lease.hold` renews it while the work goes on and stops the work when the
 row has gone to somebody else, or may have: what the database cannot be told of before the lease ends, another worker
@@ -29,13 +29,13 @@ INSIST_SECONDS = 600
 INSIST_PAUSE_SECONDS = 0.5
 """Shorter than others wait after a fault, so that whoever did the work comes first when the database is back."""
 NEWS_SECONDS = 1.0
-"""How often it is asked whether there is news to write down beside the lease."""
+"""How often `hold` asks for the columns to write with a renewal."""
 RENEWALS = 3
 """How often a lease is renewed in the time that it lasts."""
 
 
 class LeaseLostError(Exception):
-    """Another worker has taken the row over, or may have; this one stops without a word."""
+    """Another worker has taken the row over, or may have; this one stops and records nothing."""
 
 
 @dataclass(slots=True)
@@ -45,11 +45,11 @@ class Lease:
     Attributes:
         queue: where it was claimed.
         row_id: which one it is.
-        owner: who has claimed it.
+        owner: the lease's owner, `lease_owner` of the row: a name of the worker, not a user.
         length: how long the lease lasts, from each renewal.
         until: when it ends, by the database's clock.
         is_ending: whether the work is done and its end is written down: then it is not stopped any more.
-        topic: who is told of news.
+        topic: announced when a renewal has written values.
     """
 
     database: Database
@@ -62,7 +62,7 @@ class Lease:
     topic: str | None = None
 
     async def renew(self, values: Mapping[str, Any] | None = None) -> None:
-        """Keep the row, and write down news of it.
+        """Renew the lease, and write other columns of the row.
 
         Raises:
             LeaseLostError: it has gone to somebody else.

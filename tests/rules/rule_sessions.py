@@ -47,7 +47,7 @@ SEVERAL = {
     "app/uploads/receive.py": "nothing is held while bytes come",
     "app/uploads/sending.py": STEP,
     "app/uploads/service.py": "nothing is held while metadata is judged",
-    "app/uploads/watch.py": "nothing is held between two looks",
+    "app/uploads/event_stream.py": "nothing is held between two looks",
     "app/uploads/working_space.py": "room is counted while a child process writes",
 }
 """Why a module opens sessions of its own."""

@@ -88,7 +88,7 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
         ("app/db/uploads.py", "async def forget_user():\n    sa.update(uploads).values(state=gone)"),
         ("app/uploads/append.py", "upload.state in {UploadState.CANCELLED, UploadState.FAILED}"),
         ("app/uploads/append.py", "uploads.c.state.in_([UploadState.RECEIVING, UploadState.READY])"),
-        ("app/uploads/watch.py", "upload.state in ('active', 'failed')"),
+        ("app/uploads/event_stream.py", "upload.state in ('active', 'failed')"),
         ("app/db/upload_room.py", "gone = HOLDS_BYTES - {UploadState.SENDING}"),
     ],
     "rule_narrow_signatures": [

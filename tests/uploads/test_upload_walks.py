@@ -231,7 +231,7 @@ class Walks(RuleBasedStateMachine):
 
     @rule(target=ROWS, part=PARTS)
     def join(self, part: str) -> MultipleResults[str]:
-        creation = Creation(file_name="a.csv", metadata=METADATA, parts=[part])
+        creation = Creation(file_name="a.csv", metadata=METADATA, partial_ids=[part])
         created = self.asked(
             join_parts(
                 self.resources.database,
@@ -255,7 +255,7 @@ class Walks(RuleBasedStateMachine):
                     self.resources.database,
                     self.resources.storage,
                     self.resources.settings,
-                    self.resources.receives,
+                    self.resources.receive_limit,
                     self.resources.active_writers,
                 )
                 await appender.append(upload, Chunk(_one(block), offset, len(block)))

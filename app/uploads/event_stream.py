@@ -23,11 +23,11 @@ RETRY_MILLISECONDS = 2000
 EVENT_NUMBER = re.compile(r"[0-9]{1,18}")
 
 
-async def watch(
+async def stream_events(
     database: Database,
     openml: OpenMLClient,
     watched: WatchedUploads,
-    watchers: ConcurrencyLimit,
+    stream_limit: ConcurrencyLimit,
     *,
     user_id: int,
     upload_id: str,
@@ -41,7 +41,7 @@ async def watch(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LONGEST_SECONDS
     shown: str | None = None
-    with watchers.take(user_id), watched.listen(upload_id) as listener:
+    with stream_limit.take(user_id), watched.listen(upload_id) as listener:
         while loop.time() < deadline:
             try:
                 upload, events = await look(database, openml, user_id=user_id, upload_id=upload_id)
