@@ -21,7 +21,7 @@ def client_address(peer: str, forwarded_for: Sequence[str], *, trusted: Sequence
     """
     hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
     # A socket file has no address, and a server before us may have believed a header: what is none, counts as none.
-    address = peer if _parsed(peer) else ""
+    address = str(_parsed(peer) or "")
     while hops and is_trusted(address, trusted):
         hop = _parsed(_without_port(hops.pop()))
         if hop is None:
@@ -43,12 +43,14 @@ def is_trusted(address: str, trusted: Sequence[ProxyNetwork]) -> bool:
 
 
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:
+    """Return the address: of IPv4 also where a socket of IPv6 took it, and without a zone, which may be any text."""
     try:
         parsed = ip_address(address)
     except ValueError:
         return None
-    mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
-    return mapped or parsed
+    if isinstance(parsed, IPv6Address):
+        return parsed.ipv4_mapped or IPv6Address(parsed.packed)
+    return parsed
 
 
 USER_AGENT_LENGTH = 200
