@@ -11,7 +11,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.errors import BadRequestError
+from app.core.errors import BadRequestError, NotReadyError
 from app.core.hidden import printable
 from app.core.http import problem_response
 from app.core.logging import log_request
@@ -35,6 +35,7 @@ CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 """UUIDs, trace ids and the like; nothing that a log or a page could take for more than a word."""
 NO_STORE = (b"cache-control", b"no-store")
 """For answers to somebody, and all that say nothing else and cannot be asked about by a tag."""
+STOPPING = "The service stops or starts anew. Send the same again: an upload that was received goes on, once."
 
 
 class RequestMiddleware:
@@ -58,14 +59,14 @@ class RequestMiddleware:
             ids["client_request_id"] = theirs
         answered_id = (theirs or ids["request_id"]).encode()
         started = time.perf_counter()
-        status = 500
+        status, has_begun = 500, False
         # What somebody's credentials brought forth is nobody else's, whatever stands in between.
         private = any(name in CREDENTIALS for name, _ in scope["headers"])
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, has_begun
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status, has_begun = message["status"], True
                 headers = message["headers"]
                 present = {name for name, _ in headers}
                 headers.append((b"x-request-id", answered_id))
@@ -78,6 +79,10 @@ class RequestMiddleware:
         structlog.contextvars.bind_contextvars(**ids)
         try:
             await self._app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:
+            # The server stops, and has waited for as long as it may. Nobody else cancels a whole request.
+            if not has_begun:
+                await problem_response(NotReadyError(STOPPING))(scope, receive, send_with_headers)
         finally:
             # The path alone: query strings carry the tokens of mail links.
             log_request(

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import (
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.clock import Clock
-from app.core.errors import DatabaseConflictError
+from app.core.errors import DatabaseConflictError, DatabaseUnavailableError
 from app.core.plain import load_tables
 from app.core.settings import Settings
 from app.core.tasks import heed_cancellation
@@ -128,6 +128,8 @@ class Database:
             await asyncio.sleep(CLOCK_SECONDS)
             try:
                 await self.look_at_clock()
+            except DatabaseUnavailableError:
+                continue  # The log says by itself when the database goes; our clock goes on from the last look.
             except Exception:
                 log.exception("the database's clock cannot be looked at; ours goes on from the last look")
 

@@ -13,9 +13,11 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
+import app.db.engine
 import app.db.mysql
 from app.core.errors import DatabaseConflictError, DatabaseUnavailableError
 from app.core.settings import Settings
+from app.core.tasks import in_background
 from app.db.engine import Database
 from app.db.faults import unavailable
 from app.db.reader import ReadStatement
@@ -329,3 +331,31 @@ async def test_outage_when_it_lasts_then_said_once_and_once_that_it_is_over(
     assert said.count("the database is away") == 1
     assert said.count("the database answers again") == 1
     assert len(said) <= 3, "and that a connection broke"
+
+
+async def test_clock_when_the_database_is_away_then_the_log_says_no_more_than_that(
+    server: OwnMariaDB, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is wrong with the clock: ours goes on, and the outage is said once."""
+    monkeypatch.setattr(app.db.engine, "CLOCK_SECONDS", 0)
+    async with Forwarder("127.0.0.1", server.port) as line:
+        database = open_database(server.address.replace(str(server.port), str(line.port)), tmp_path)
+        await read(database)
+        looked, look = asyncio.Event(), database.look_at_clock
+
+        async def look_and_say() -> None:
+            try:
+                await look()
+            finally:
+                if line.is_broken:
+                    looked.set()
+
+        monkeypatch.setattr(database, "look_at_clock", look_and_say)
+        with capture_logs() as logs:
+            line.fail("cut")
+            async with in_background(database.keep_time()):
+                await looked.wait()
+        await database.close()
+
+    assert not [entry for entry in logs if "exc_info" in entry]
+    assert "the database is away" in [entry["event"] for entry in logs]
