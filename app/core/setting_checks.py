@@ -1,7 +1,7 @@
 """What a setting must be so that nothing that starts with it fails later: addresses, hosts, spans of time."""
 
 import math
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from app.core.mailboxes import HOST
@@ -38,6 +38,20 @@ def is_this_machine(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def read_network(value: object) -> IPv4Network | IPv6Network:
+    """Return the network that is written there; an address alone is one of its own.
+
+    Raises:
+        ValueError: it is none; the text says what to write.
+    """
+    try:
+        return ip_network(value)  # type: ignore[arg-type]  # whatever it is not made for, it refuses
+    except ValueError:
+        raise ValueError(
+            "write addresses or networks, separated by commas, and no names, e.g. 127.0.0.1,10.0.0.0/8"
+        ) from None
 
 
 def require_http_url(text: str) -> None:

@@ -7,11 +7,15 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode
 
+from app.core.setting_checks import read_network
+
 Commas = Annotated[tuple[str, ...], NoDecode]
-Networks = Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode]
+Networks = Annotated[
+    tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(read_network)], ...], NoDecode
+]
 
 
 class EverybodysSettings(BaseSettings):

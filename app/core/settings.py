@@ -349,8 +349,9 @@ def load_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         # The values stay out of the text: one of them may be a secret.
-        found = [(".".join(map(str, e["loc"])).upper(), e["msg"]) for e in error.errors()]
-        complaints = [f"{name}: {text.removeprefix('Value error, ')}" for name, text in found]
+        found = [(str((*e["loc"], "")[0]).upper(), e["msg"]) for e in error.errors()]
+        # A list may have several wrong entries; its name and what to write are said once.
+        complaints = dict.fromkeys(f"{name}: {text.removeprefix('Value error, ')}" for name, text in found)
         raise SettingsError("Some settings have wrong values.\n- " + "\n- ".join(complaints)) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"

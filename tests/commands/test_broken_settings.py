@@ -116,6 +116,12 @@ BROKEN = {
         ["worker", "serve", "user show"],
     ),
     "a port out of range": Broken({"SMTP_PORT": "70000"}, "SMTP_PORT", list(CALLS)),
+    "a proxy by its name": Broken(
+        {"TRUSTED_PROXIES": "nginx,proxy"},
+        "wrong values. - TRUSTED_PROXIES: write addresses or networks, separated by commas, and no names, "
+        "e.g. 127.0.0.1,10.0.0.0/8",
+        ["serve", "worker"],
+    ),
     "a host that is none": Broken({"HOST": "a..b"}, "HOST", ["serve", "dev", "sandbox"]),
     "mail server is away": Broken(
         {"SMTP_SERVER": "127.0.0.1", "SMTP_PORT": "1", "SMTP_LOGIN": "ada", "SMTP_PASS": WRONG},
