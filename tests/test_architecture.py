@@ -57,6 +57,19 @@ def test_markdown_links_when_relative_then_they_lead_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+def test_files_when_pages_name_them_then_they_are_there() -> None:
+    folders = ("app", "tests", "packages", "benchmarks", "alembic")
+    there = [path.as_posix() for name in folders for path in (ROOT / name).rglob("*.py")]
+    named = {
+        (page.name, name)
+        for page in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")]
+        for name in re.findall(r"`([\w./-]+\.py)`", page.read_text())
+    }
+
+    assert ("architecture.md", "uploads/pipeline.py") in named
+    assert [each for each in sorted(named) if not any(path.endswith(f"/{each[1]}") for path in there)] == []
+
+
 def test_requirements_when_locked_then_hashed_and_without_an_address() -> None:
     for name in ("requirements.txt", "requirements-engines.txt", "requirements-dev.txt"):
         text = (ROOT / name).read_text()

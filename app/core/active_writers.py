@@ -1,4 +1,4 @@
-"""Who sends a file's bytes to this process: one request at a time, and a later one takes over.
+"""The request that may append to an upload in this process: one at a time, and a later one ends an earlier one.
 
 A client whose line broke is back before we know that it is gone. What its first request brought must count before the
 second is told where to go on, or it would be sent, and lost, again and again.
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class ActiveWriter:
-    """One request that brings bytes."""
+    """One request whose body is appended to an upload."""
 
     def __init__(self) -> None:
         self.ended = asyncio.Event()
@@ -46,7 +46,7 @@ class ActiveWriter:
 
 
 class ActiveWriters:
-    """The requests of this process that bring bytes, by what they bring them to."""
+    """The active writer of each upload that this process receives, by a name for the upload."""
 
     def __init__(self) -> None:
         self._current: dict[str, ActiveWriter] = {}

@@ -1,4 +1,4 @@
-"""Work on untrusted bytes in a child process of its own, with limits on memory and time, so that it harms nothing else.
+"""Work on untrusted bytes in a child process of its own, with limits on memory, processor and wall time.
 
 One request goes in on standard input; progress, and then one result or error, come out on standard output, as lines of
 JSON. `ask` is the server's end of it; `app/core/child_limits.py` is the child's.
@@ -112,7 +112,7 @@ async def _send(child: Process, job: dict[str, Any]) -> None:
 
 
 async def _answer(child: Process, on_progress: Callable[[Any], None] | None) -> Any:  # noqa: ANN401 - any JSON
-    """Read what the child says until it ends, and make one of two things of it: a result or an error."""
+    """Read the child's answer until it ends: return its result, or raise its error."""
     assert child.stdout is not None  # noqa: S101 - it was made a pipe
     results: list[Any] = []
     while message := await _message(child.stdout):

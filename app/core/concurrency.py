@@ -1,4 +1,4 @@
-"""A bound on what one process does at once, for everybody and for each user: no queue, whoever is too many is told."""
+"""How many of something one process does at once, in all and for each user. There is no queue: more are refused."""
 
 from collections import Counter
 from collections.abc import Iterator

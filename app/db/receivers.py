@@ -1,4 +1,4 @@
-"""Forms that come in: their process keeps their leases, and whoever asks gives up one whose process is gone."""
+"""Leases of forms that are being received: their process renews all of them; without that they end."""
 
 import asyncio
 from collections.abc import Iterator, Sequence
@@ -24,7 +24,7 @@ FORMS_AT_ONCE = 200
 
 
 class Receivers:
-    """The forms that come in to this process: one statement every other second keeps the leases of all."""
+    """The forms that this process receives: one statement every other second renews the leases of all."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

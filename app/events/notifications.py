@@ -1,4 +1,4 @@
-"""Telling those who wait that there is something new, sooner than they would look: here, and in other processes."""
+"""Notifications: waiting tasks look at the database at once, here and in other processes, not at the next poll."""
 
 import asyncio
 from collections import defaultdict

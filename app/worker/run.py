@@ -26,7 +26,7 @@ Work = Callable[[], Awaitable[None]]
 
 
 async def run_side_by_side(loops: Sequence[Loop]) -> None:
-    """Run the loops, none of which ends by itself; when one does, let the others tidy up, and say so.
+    """Run the loops, none of which ends by itself; when one does, cancel the others, wait for them, and raise.
 
     No task group: after a fault, Python 3.11's leaves the task that ran it marked as cancelled.
 
