@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from app.core.middleware import BODY_BYTES
+from app.core.middleware import BODY_BYTES, SMALL_FORM_BYTES
 from tests.conftest import Person, Running
 from tests.uploads.test_resources import begin
 
@@ -138,3 +138,20 @@ def chosen(nasty: Mapping[str, str], field: str) -> list[tuple[str, str]]:
     if field in much:
         return list(nasty.items())
     return [("list of {}", nasty["list of {}"])]
+
+
+@pytest.mark.parametrize("path", ["/token", "/auth/confirm-page/"])
+@pytest.mark.parametrize("is_declared", [True, False])
+async def test_form_when_it_is_longer_than_any_honest_one_then_413_before_it_is_gone_through(
+    app: Running, path: str, *, is_declared: bool
+) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(2):
+            yield b"&" * SMALL_FORM_BYTES
+
+    headers = {"Content-Type": "application/x-www-form-urlencoded"}
+    nasty = b"&" * (SMALL_FORM_BYTES + 1) if is_declared else chunks()
+    longest = b"username=a&token=b&password=" + b"%F0%9F%98%80" * 1024
+
+    assert (await app.client.post(path, content=nasty, headers=headers)).status_code == 413
+    assert (await app.client.post(path, content=longest, headers=headers)).status_code in {200, 400}

@@ -5,11 +5,11 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from fastapi import Request, Response
+from fastapi import Request, Response, params
 from fastapi.routing import APIRoute
 
 from app.core.errors import BodyStalledError, BodyTooLargeError
-from app.core.middleware import BODY_BYTES, IncomingBody, body_of
+from app.core.middleware import BODY_BYTES, SMALL_FORM_BYTES, IncomingBody, body_of
 
 LEAST_BYTES = 4096
 """What has to arrive while a body is waited for; less is no upload, whatever the line."""
@@ -82,10 +82,13 @@ class BoundedRoute(APIRoute):
         """Return what serves a request."""
         handle = super().get_route_handler()
         is_read = self.body_field is not None or hasattr(self.endpoint, _MARK)
+        is_form = self.body_field is not None and isinstance(self.body_field.field_info, params.Form)
 
         async def handle_bounded(request: Request) -> Response:
             body = body_of(request.scope)
             body.is_bounded = True
+            if is_form:
+                body.limit_bytes = SMALL_FORM_BYTES
             if not (is_read or body.has_ended):
                 _require_declared(body, BODY_BYTES)
                 async for _ in request.stream():
