@@ -245,8 +245,8 @@ async def run(deployment: Deployment, options: argparse.Namespace) -> list[str]:
         crowd.sent.append(first := Sent("outage-first", table("outage-first", draw)))
         await Client(http, draw).send(first)
         await settle(http, [first])  # The worker is up.
-        people = [asyncio.create_task(crowd.look()) for _ in range(options.clients - options.active_writers)]
-        people += [asyncio.create_task(crowd.send(number)) for number in range(options.active_writers)]
+        people = [asyncio.create_task(crowd.look()) for _ in range(options.clients - options.writers)]
+        people += [asyncio.create_task(crowd.send(number)) for number in range(options.writers)]
         for strike in options.strikes.split(","):
             server, way = strike.split(":")
             await asyncio.sleep(2)
@@ -278,7 +278,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=200)
-    parser.add_argument("--active_writers", type=int, default=20)
+    parser.add_argument("--writers", type=int, default=20)
     strikes = [f"{server}:{way}" for server in SERVERS for way in WAYS]
     parser.add_argument("--strikes", default=",".join(strikes))
     parser.add_argument("--seed", type=int, default=1)

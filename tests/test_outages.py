@@ -24,5 +24,5 @@ def test_answers_when_servers_die_freeze_and_fall_silent_then_none_is_500_and_no
             f"not installed: {', '.join(missing)}"
         )
 
-    options = ["--seconds", "4", "--clients", "30", "--active_writers", "4", "--strikes", STRIKES]
+    options = ["--seconds", "4", "--clients", "30", "--writers", "4", "--strikes", STRIKES]
     assert outages.main(options) == 0
