@@ -94,7 +94,7 @@ FIRST = (
 """Folders and modules that take longest: begun last, they would be waited for by idle processes."""
 
 
-TWICE = {"db", "test_data_upload", "test_sessions"}
+TWICE = {"db", "test_data_upload", "test_sessions", "test_old_rows"}
 """Folders and modules that the short run, too, tries on both databases; of the others it takes SQLite."""
 
 
@@ -142,7 +142,7 @@ def _is_for_the_long_run(item: pytest.Item, names: set[str]) -> bool:
     kind = _database_of(item)
     if item.get_closest_marker("long") or kind in {"strict", "app-next"}:
         return True
-    has_twin = kind == "mariadb" and item.nodeid.replace("mariadb", "sqlite") in names
+    has_twin = kind in {"mariadb", "openml"} and item.nodeid.replace(kind, "sqlite") in names
     return has_twin and not TWICE & {*item.path.parent.parts, item.path.stem}
 
 

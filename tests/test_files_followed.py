@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
+import pytest
+
 import app as package
 from app.core.settings import Settings
 from tests.conftest import Person, Running, eventually, insert_person, serving
@@ -67,6 +69,7 @@ async def _count(app: Running, person: Person) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 async def test_files_when_a_request_is_followed_then_no_more_than_the_architecture_says(
     settings: Settings, password_hash: str
 ) -> None:

@@ -170,6 +170,7 @@ async def fits(page: Page) -> None:
     assert hidden == 0, f"{page.url} scrolls sideways"
 
 
+@pytest.mark.long
 async def test_upload_when_refused_then_said_where_and_the_form_keeps_what_was_typed(
     open_page: OpenPage, ada: str
 ) -> None:

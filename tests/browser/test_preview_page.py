@@ -175,6 +175,7 @@ async def test_upload_when_it_failed_then_corrected_and_tried_again_or_cancelled
     await expect(page.get_by_text("Cancelled", exact=True)).to_be_visible()
 
 
+@pytest.mark.long
 async def test_upload_when_only_another_file_helps_then_said_so_and_nothing_to_try_again(
     open_page: OpenPage, ada: str
 ) -> None:

@@ -175,6 +175,7 @@ async def test_account_when_new_then_confirmed_by_its_mail_and_signed_in_over_re
     assert (verified.status_code, verified.reason_phrase, verified.text) == (200, "OK", "token-valid")
 
 
+@pytest.mark.long
 async def test_profile_when_picture_key_and_address_change_then_kept_and_shown(
     open_page: OpenPage, ada: str, http: httpx.AsyncClient, seen: Seen, refusals: set[str]
 ) -> None:
@@ -441,6 +442,7 @@ async def test_password_when_forgotten_then_the_mail_leads_to_a_new_one_and_old_
     refusals |= {"POST /forgot-token 400", *expired}
 
 
+@pytest.mark.long
 async def test_sign_out_when_the_token_is_good_or_has_expired_then_it_works_and_the_token_is_dead(
     open_page: OpenPage, ada: str, http: httpx.AsyncClient, seen: Seen, refusals: set[str]
 ) -> None:
