@@ -8,10 +8,11 @@ import hashlib
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import NoReturn
+from functools import partial
+from typing import NoReturn, TypeVar
 
 import structlog
 from limits import RateLimitItem, parse
@@ -20,10 +21,13 @@ from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
 from app.core.clients import Client
-from app.core.errors import TooManyRequestsError
+from app.core.errors import DatabaseConflictError, TooManyRequestsError
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
+AWAY_SECONDS = 10.0
+"""How long the place where workers count together is left alone after it did not answer."""
 LIMITS: Mapping[str, str] = {
     # Attempts to log in: from one address to one account, from one address, from everybody.
     "login-account-address": "20/5 minutes",
@@ -102,6 +106,7 @@ class RateLimiter:
         self._shared = FixedWindowRateLimiter(shared)
         self._local = FixedWindowRateLimiter(MemoryStorage())
         self._under_way: Counter[str] = Counter()
+        self._is_away, self._away_until = False, 0.0
 
     async def hit(self, *hits: Hit) -> None:
         """Count the attempt everywhere it belongs.
@@ -110,16 +115,8 @@ class RateLimiter:
             TooManyRequestsError: some limit is reached; it says when to come back.
         """
         for hit in hits:
-            limiter, item, key = self._counter(hit)
-            try:
-                allowed = await limiter.hit(item, key)
-            except StorageError as error:
-                # Without the shared place each worker counts for itself: weaker, but neither open nor shut.
-                log.warning(
-                    "rate limits cannot be shared", limit=hit.limit, reason=repr(error.__cause__ or error)
-                )
-                allowed = await self._local.hit(item, key)
-            if not allowed:
+            item, key = self._counter(hit)
+            if not await self._ask(hit.limit, partial(_hit, item=item, key=key, cost=1)):
                 await self._refuse(hit)
 
     async def hit_site(self, limit: str, network: str) -> None:
@@ -132,16 +129,14 @@ class RateLimiter:
             TooManyRequestsError: it is used up.
         """
         hit, little = Hit(limit), Hit(limit, network)
-        limiter, item, key = self._counter(hit)
-        _, _, own_key = self._counter(little)
-        try:
+        (item, key), (_, own_key) = self._counter(hit), self._counter(little)
+
+        async def count(limiter: FixedWindowRateLimiter) -> bool:
             is_modest = await limiter.hit(_with_amount(item, MODEST), own_key)
             left = (await limiter.get_window_stats(item, key)).remaining
-            allowed = (is_modest or 2 * left > item.amount) and await limiter.hit(item, key)
-        except StorageError as error:
-            log.warning("rate limits cannot be shared", limit=limit, reason=repr(error.__cause__ or error))
-            allowed = await self._local.hit(item, key)
-        if not allowed:
+            return (is_modest or 2 * left > item.amount) and await limiter.hit(item, key)
+
+        if not await self._ask(limit, count):
             await self._refuse(hit)
 
     @asynccontextmanager
@@ -154,20 +149,13 @@ class RateLimiter:
         Raises:
             TooManyRequestsError: some limit is reached, or would be if all under way failed.
         """
-        keys = [self._counter(hit)[2] for hit in hits]
+        keys = [self._counter(hit)[1] for hit in hits]
         self._under_way.update(keys)
         try:
             for hit in hits:
-                limiter, item, key = self._counter(hit)
-                cost = self._under_way[key]
-                try:
-                    allowed = await limiter.test(item, key, cost=cost)
-                except StorageError as error:
-                    log.warning(
-                        "rate limits cannot be shared", limit=hit.limit, reason=repr(error.__cause__ or error)
-                    )
-                    allowed = await self._local.test(item, key, cost=cost)
-                if not allowed:
+                item, key = self._counter(hit)
+                test = partial(_test, item=item, key=key, cost=self._under_way[key])
+                if not await self._ask(hit.limit, test):
                     await self._refuse(hit)
             yield
         finally:
@@ -178,39 +166,64 @@ class RateLimiter:
 
     async def note(self, *hits: Hit) -> None:
         """Count failures of what was tried, whether or not a limit is reached by them."""
-        for hit in hits:
-            limiter, item, key = self._counter(hit)
-            try:
-                await limiter.hit(item, key)
-            except StorageError:
-                await self._local.hit(item, key)
+        await self._add(hits, 1)
 
     async def give_back(self, *hits: Hit) -> None:
         """Undo `hit`, for attempts that turned out to be none of those that are limited."""
+        await self._add(hits, -1)
+
+    async def _add(self, hits: Sequence[Hit], cost: int) -> None:
         for hit in hits:
-            limiter, item, key = self._counter(hit)
-            try:
-                await limiter.hit(item, key, cost=-1)
-            except StorageError:
-                await self._local.hit(item, key, cost=-1)
+            item, key = self._counter(hit)
+            await self._ask(hit.limit, partial(_hit, item=item, key=key, cost=cost))
 
     async def _refuse(self, hit: Hit) -> NoReturn:
-        limiter, item, key = self._counter(hit)
+        item, key = self._counter(hit)
         log.warning("rate limit", limit=hit.limit)
-        try:
-            seconds = (await limiter.get_window_stats(item, key)).reset_time - time.time()
-        except StorageError:
-            seconds = item.get_expiry()
+
+        async def ends_at(limiter: FixedWindowRateLimiter) -> float:
+            return (await limiter.get_window_stats(item, key)).reset_time
+
+        seconds = await self._ask(hit.limit, ends_at) - time.time()
         raise TooManyRequestsError(retry_after_seconds=max(1, math.ceil(seconds)))
 
-    def _counter(self, hit: Hit) -> tuple[FixedWindowRateLimiter, RateLimitItem, str]:
-        limiter = self._local if hit.limit in LOCAL else self._shared
+    async def _ask(self, limit: str, question: Callable[[FixedWindowRateLimiter], Awaitable[T]]) -> T:
+        """Ask where workers count together; this process alone while that is away.
+
+        Each worker that counts for itself is weaker, but neither open nor shut. A place that is away is not asked again
+        for a while: one that says nothing would hold up every log-in.
+        """
+        if limit in LOCAL or time.monotonic() < self._away_until:
+            return await question(self._local)
+        try:
+            answer = await question(self._shared)
+        except StorageError as error:
+            if not isinstance(error.__cause__, DatabaseConflictError):
+                self._away_until = time.monotonic() + AWAY_SECONDS
+                if not self._is_away:
+                    log.warning("rate limits cannot be shared", reason=repr(error.__cause__ or error))
+                self._is_away = True
+            return await question(self._local)
+        if self._is_away:
+            log.info("rate limits are shared again")
+            self._is_away = False
+        return answer
+
+    def _counter(self, hit: Hit) -> tuple[RateLimitItem, str]:
         # A digest: what people typed into a login form is nobody's business, and may be long.
         subject = hashlib.sha256(hit.subject.strip().casefold().encode(errors="surrogatepass")).hexdigest()[
             :32
         ]
         item = self._limits[hit.limit]
-        return limiter, _with_amount(item, item.amount * hit.scale), f"{hit.limit}/{subject}"
+        return _with_amount(item, item.amount * hit.scale), f"{hit.limit}/{subject}"
+
+
+async def _hit(limiter: FixedWindowRateLimiter, *, item: RateLimitItem, key: str, cost: int) -> bool:
+    return await limiter.hit(item, key, cost=cost)
+
+
+async def _test(limiter: FixedWindowRateLimiter, *, item: RateLimitItem, key: str, cost: int) -> bool:
+    return await limiter.test(item, key, cost=cost)
 
 
 def _with_amount(item: RateLimitItem, amount: int) -> RateLimitItem:

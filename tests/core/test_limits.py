@@ -5,12 +5,15 @@ import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import redis.asyncio
 import sqlalchemy as sa
 from limits.aio.storage import MemoryStorage, RedisStorage, Storage
+from structlog.testing import capture_logs
 
+from app.core import limits
 from app.core.clients import Client
 from app.core.errors import TooManyRequestsError
 from app.core.limits import LIMITS, LOCAL, MODEST, Hit, RateLimiter, hits_from, parse_overrides
@@ -20,6 +23,7 @@ from app.db.rate_counters import DatabaseStorage
 from app.db.tables import rate_counters
 from app.worker.janitor import forget_the_past
 from tests.conftest import IN_CI, PASSWORD, Person, Running, running
+from tests.forwarder import Forwarder
 
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/15")
 SHARED = "wrong-password-account"
@@ -334,3 +338,38 @@ async def test_limits_when_kept_in_redis_then_the_account_flow_works_and_is_coun
             assert await session.scalar(sa.select(sa.func.count()).select_from(rate_counters)) == 0
 
     assert [answer.status_code for answer in answers] == [200] * 10 + [429] * 2
+
+
+async def test_limit_when_its_server_falls_silent_then_one_waits_for_it_and_the_others_do_not(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "AWAY_SECONDS", 3600.0)
+    address = urlsplit(redis_url)
+    line = Forwarder(address.hostname or "", address.port or 6379)
+    await line.mend()
+    pool = redis.asyncio.ConnectionPool.from_url(
+        f"redis://127.0.0.1:{line.port}{address.path}", socket_timeout=0.5, socket_connect_timeout=0.5
+    )
+    storage = RedisStorage(
+        "async+redis://in-the-pool:6379",
+        wrap_exceptions=True,
+        implementation="redispy",
+        key_prefix=secrets.token_hex(4),
+        connection_pool=pool,  # type: ignore[arg-type]  # as documented
+    )
+    limiter = RateLimiter(storage, overrides={})
+    await limiter.hit(Hit(SHARED, "somebody"))
+    line.fail("mute")
+
+    with capture_logs() as logs:
+        for _ in range(20):
+            await limiter.hit(Hit(SHARED, "somebody"))
+
+    assert [entry["event"] for entry in logs] == ["rate limits cannot be shared"]
+    line.heal()
+    monkeypatch.setattr(limiter, "_away_until", 0.0)
+    with capture_logs() as logs:
+        await limiter.hit(Hit(SHARED, "somebody"))
+    assert [entry["event"] for entry in logs] == ["rate limits are shared again"]
+    await pool.disconnect()
+    await line.cut()
