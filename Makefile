@@ -21,10 +21,10 @@ help:  ## This list
 run: $(VENV)/.sandbox  ## The service, its worker and the sandbox on this machine
 	@exec $(BIN)/openml-web dev
 
-# Twice as many as a small machine has processors: tests wait for servers more than they compute.
+# More than twice as many as a small machine has processors: tests wait for servers more than they compute.
 # Compiled files are kept even where the environment is against it: some hundred processes are started.
 test: $(VENV)/.dev  ## The tests, but for repetitions and what takes long
-	@PYTHONDONTWRITEBYTECODE= exec $(BIN)/python $(if $(COVERAGE),-m coverage run) -m pytest -n 4 --dist loadscope --no-loadscope-reorder
+	@PYTHONDONTWRITEBYTECODE= exec $(BIN)/python $(if $(COVERAGE),-m coverage run) -m pytest -n 5 --dist loadscope --no-loadscope-reorder
 
 # What `make test COVERAGE=1` went through; fails below the floor in pyproject.toml.
 coverage: $(VENV)/.dev  ## Report what `make test COVERAGE=1` went through, and fail below the floor

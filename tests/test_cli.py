@@ -143,6 +143,7 @@ def test_dev_when_the_sandbox_does_not_come_up_then_a_sentence_instead_of_ready(
     assert f"The sandbox does not answer at http://127.0.0.1:{sandbox_port}/" in seen
 
 
+@pytest.mark.long
 def test_dev_when_the_worker_falls_again_and_again_then_a_sentence_instead_of_ready(tmp_path: Path) -> None:
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "conversions").touch()

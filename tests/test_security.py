@@ -154,7 +154,7 @@ async def test_password_when_normalising_it_would_take_for_ever_then_refused_at_
     by_form = await app.client.post("/token", files=form_fields)
     by_json = await app.client.post("/login", json={"email": person.email, "password": password})
 
-    assert (by_form.status_code, by_form.json()["error"]) == (400, "invalid_request")
+    assert (by_form.status_code, by_form.json()["error"]) == (413, "invalid_request")
     assert by_json.status_code in {413, 422}
 
 

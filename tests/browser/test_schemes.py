@@ -11,7 +11,7 @@ from tests.conftest import LONG
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-SCHEMES = ["light", "dark"]
+SCHEMES = [pytest.param("light", marks=pytest.mark.long), "dark"]
 BRIGHTEST_DARK = 80
 """Of 255: what the ground of a dark page may be at most."""
 GROUND = """() => {

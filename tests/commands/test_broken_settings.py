@@ -231,6 +231,7 @@ def test_database_when_its_password_is_written_as_told_then_it_works(users: User
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_worker_when_redis_refuses_then_a_sentence(
     tmp_path: Path, free_port: int, migrated_sqlite: Path
 ) -> None:

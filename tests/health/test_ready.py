@@ -232,6 +232,7 @@ def own_store(tmp_path: Path) -> Iterator[S3Server]:
     server.kill()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 async def test_store_when_away_silent_or_refusing_then_not_ready_in_time_and_ready_again_afterwards(
     settings: Settings, own_store: S3Server

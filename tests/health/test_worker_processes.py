@@ -96,6 +96,7 @@ def test_worker_when_each_falls_at_its_start_then_neither_ready_nor_healthy(serv
     wait_for(lambda: not wrong_with(service))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_check_when_the_database_is_none_away_or_silent_then_a_sentence(
     service: Service, unused_port: int

@@ -73,6 +73,7 @@ async def test_upload_when_openml_fails_like_this_then_one_dataset_and_a_true_re
         assert (found, record["state"], record["dataset_id"]) == ([], "failed", None)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("on", ["GET /data/list/*", "GET /data/#"])
 @pytest.mark.parametrize("fault", ["cut-answer", "broken-off", "empty-500", "database-down", "lost-answer"])

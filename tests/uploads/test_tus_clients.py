@@ -100,11 +100,11 @@ async def tus_js_client(
 @pytest.mark.parametrize(
     "options",
     [
-        {"parallelUploads": 4},
+        pytest.param({"parallelUploads": 4}, marks=pytest.mark.long),
         {"parallelUploads": 3, "chunkSize": 50_000, "metadataForPartialUploads": {"filename": "part"}},
         {"uploadDataDuringCreation": True},
-        {"uploadDataDuringCreation": True, "chunkSize": 100_000},
-        {"uploadDataDuringCreation": True, "parallelUploads": 2},
+        pytest.param({"uploadDataDuringCreation": True, "chunkSize": 100_000}, marks=pytest.mark.long),
+        pytest.param({"uploadDataDuringCreation": True, "parallelUploads": 2}, marks=pytest.mark.long),
         {"uploadLengthDeferred": True, "chunkSize": 150_000},
         {"overridePatchMethod": True, "addRequestId": True},
     ],

@@ -80,6 +80,7 @@ async def test_upload_when_the_code_may_come_after_it_was_stored_then_found_and_
     assert await versions(upstream, name) == [answer.json()["id"]] == [record["dataset_id"]]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("end", [30, 60, 75, 90, 105])
 async def test_upload_when_two_documents_are_cut_anywhere_then_found_and_told(
     settings: Settings, upstream: Upstream, sandbox_url: str, end: int
@@ -117,6 +118,7 @@ async def test_upload_when_refused_before_it_is_stored_then_told_with_the_reason
     assert "Not like this." in answer.json()["detail"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("make", "times"),
     [

@@ -44,6 +44,7 @@ def test_imgs_when_the_path_climbs_on_the_wire_then_404(service: Service) -> Non
             assert json.loads(answer.read())["type"] == "https://openml.org/problems/not-found"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_image_when_it_never_ends_then_413_and_the_server_hangs_up(service: Service) -> None:
     service.start(PICTURE_MAX_BYTES="1000000")
