@@ -94,7 +94,7 @@ FIRST = (
 """Folders and modules that take longest: begun last, they would be waited for by idle processes."""
 
 
-TWICE = {"db", "test_data_upload", "test_sessions", "test_old_rows"}
+TWICE = {"db", "test_data_upload", "test_sessions"}
 """Folders and modules that the short run, too, tries on both databases; of the others it takes SQLite."""
 
 

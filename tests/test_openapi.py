@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from app.core.limits import LIMITS
-from tests.conftest import LONG
 from tests.service import Service
 
 UNLIMITED = ",".join(f"{name}=1000000/hour" for name in LIMITS)
@@ -19,6 +18,7 @@ ENDS_THE_SESSION = ["/logout", "/delete", "/sessions", "/sessions/{session_id}"]
 """Tried without a token only, else the rest would be asked by nobody."""
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 @pytest.mark.timeout(300)
 def test_openapi_when_everything_is_asked_then_no_500_and_nothing_undeclared(
@@ -41,7 +41,5 @@ def test_openapi_when_everything_is_asked_then_no_500_and_nothing_undeclared(
         assert "-H" not in arguments or "Authentication failed" not in done.stdout
 
     excluded = [f"--exclude-path={path}" for path in ENDS_THE_SESSION]
-    phases = [] if LONG else ["--phases=examples"]
-    ask("--max-examples=4", *phases, "-H", f"Authorization: {authorization}", *excluded)
-    if LONG:
-        ask("--max-examples=2", "--phases=examples,fuzzing")
+    ask("--max-examples=4", "-H", f"Authorization: {authorization}", *excluded)
+    ask("--max-examples=2", "--phases=examples,fuzzing")

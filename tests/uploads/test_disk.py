@@ -112,6 +112,7 @@ async def test_gzip_when_it_unpacks_to_more_than_the_disk_then_the_reserve_stays
     assert (await used(site, one), spool(site)) == (0, [])
 
 
+@pytest.mark.long
 async def test_table_when_it_fits_and_its_arff_does_not_then_told_and_the_log_says_where(
     settings: Settings, disk: Path, password_hash: str
 ) -> None:

@@ -82,6 +82,7 @@ def insert(service: Service, rows: list[dict[str, Any]]) -> None:
         connection.execute(sa.insert(uploads), rows)
 
 
+@pytest.mark.long
 def test_uploads_when_as_much_is_said_of_them_as_may_be_then_shown_in_little_memory(
     served: tuple[Service, dict[str, str]],
 ) -> None:
