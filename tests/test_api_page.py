@@ -25,6 +25,7 @@ def without_numbers(text: str) -> str:
     return re.sub(r"\d+", "#", re.sub(r'"c[0-9a-f]{31}"', '"alias"', text))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("page", "title"), WALKS)
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_walk_when_run_as_printed_then_it_prints_what_it_says(

@@ -168,6 +168,7 @@ def test_dev_when_killed_then_the_sandbox_goes_too(tmp_path: Path) -> None:
     pytest.fail("the sandbox outlived its parent")
 
 
+@pytest.mark.long
 def test_dev_when_a_port_is_taken_then_a_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         done = command("dev", cwd=tmp_path, PORT=str(listener.getsockname()[1]))
@@ -177,6 +178,7 @@ def test_dev_when_a_port_is_taken_then_a_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.long
 def test_serve_when_the_database_is_behind_then_the_command_to_run(tmp_path: Path) -> None:
     behind = command("serve", cwd=tmp_path)
     migrated = command("migrate", cwd=tmp_path)

@@ -225,6 +225,7 @@ async def test_call_when_it_fails_then_everybody_sees_so_where_it_happened(
         await fail_once(page, path.format(id=made.ready), action, kind, id=made.ready)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", SAID)
 async def test_call_when_it_fails_before_anybody_signed_in_then_it_is_seen_as_well(
     open_page: OpenPage, kind: str

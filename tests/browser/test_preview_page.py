@@ -216,6 +216,7 @@ async def test_upload_when_another_one_of_its_file_is_under_way_then_led_there(
     await page.unroute_all(behavior="ignoreErrors")
 
 
+@pytest.mark.long
 async def test_preview_when_signed_out_or_unknown_then_led_to_sign_in_or_told(
     open_page: OpenPage, ada: str, seen: Seen, http: httpx.AsyncClient
 ) -> None:
@@ -230,6 +231,7 @@ async def test_preview_when_signed_out_or_unknown_then_led_to_sign_in_or_told(
     assert sum(weights.values()) < MOST_BYTES, weights
 
 
+@pytest.mark.long
 async def test_preview_when_the_frontend_frames_it_then_signing_in_is_for_the_window_and_the_head_is_gone(
     open_page: OpenPage, ada: str
 ) -> None:

@@ -67,6 +67,7 @@ MODES: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "options",
     [{}, *(pytest.param(each, marks=pytest.mark.long) for each in MODES)],

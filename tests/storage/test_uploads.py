@@ -283,6 +283,7 @@ async def test_working_file_when_kept_then_other_machines_fetch_it_until_the_upl
     assert await storage.fetch("ab12", "profile") is None
 
 
+@pytest.mark.long
 async def test_writer_when_its_task_is_cancelled_while_it_writes_then_a_flush_has_the_bytes_in_order(
     storage: UploadStorage,
 ) -> None:

@@ -473,7 +473,7 @@ def test_uploads_when_everybody_acts_in_any_order_then_each_step_is_of_the_table
     run_state_machine_as_test(
         walks,
         settings=settings(
-            max_examples=25 if LONG else 8,
+            max_examples=25 if LONG else 5,
             stateful_step_count=50,
             deadline=None,
             suppress_health_check=list(HealthCheck),
