@@ -378,6 +378,7 @@ async def test_upload_when_a_proxy_takes_only_small_bodies_then_sent_in_small_on
     assert uploads(site, name)[0]["received_bytes"] == table.stat().st_size
 
 
+@pytest.mark.long
 async def test_upload_when_stopped_and_killed_then_started_again_it_goes_on(
     run: Run, site: Site, tmp_path: Path, name: str
 ) -> None:

@@ -88,6 +88,7 @@ async def test_limit_when_reached_then_refused_with_a_time_and_others_are_not(st
     assert 1 <= int(refused.value.headers["Retry-After"]) <= 3600
 
 
+@pytest.mark.long
 async def test_limit_when_one_client_has_many_ipv6_networks_then_they_share_what_some_households_have(
     storage: Storage,
 ) -> None:

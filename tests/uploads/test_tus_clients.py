@@ -102,11 +102,11 @@ async def tus_js_client(
     [
         pytest.param({"parallelUploads": 4}, marks=pytest.mark.long),
         {"parallelUploads": 3, "chunkSize": 50_000, "metadataForPartialUploads": {"filename": "part"}},
-        {"uploadDataDuringCreation": True},
+        pytest.param({"uploadDataDuringCreation": True}, marks=pytest.mark.long),
         pytest.param({"uploadDataDuringCreation": True, "chunkSize": 100_000}, marks=pytest.mark.long),
         pytest.param({"uploadDataDuringCreation": True, "parallelUploads": 2}, marks=pytest.mark.long),
         {"uploadLengthDeferred": True, "chunkSize": 150_000},
-        {"overridePatchMethod": True, "addRequestId": True},
+        pytest.param({"overridePatchMethod": True, "addRequestId": True}, marks=pytest.mark.long),
     ],
     ids=str,
 )

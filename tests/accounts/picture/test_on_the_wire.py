@@ -68,6 +68,7 @@ def test_image_when_it_never_ends_then_413_and_the_server_hangs_up(service: Serv
     assert not pictures(service)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_image_when_killed_while_it_comes_then_no_byte_is_left(service: Service) -> None:
     service.start()
