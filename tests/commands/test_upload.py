@@ -22,7 +22,7 @@ import app
 from app.cli import cli, commands_on
 from app.commands.answers import RequestRefusedError
 from app.commands.source import open_source
-from app.commands.upload import _of
+from app.commands.terminal import progress_of
 from app.db.tables import uploads as uploads_table
 from tests.conftest import eventually
 from tests.forwarder import Forwarder
@@ -292,7 +292,7 @@ def test_upload_when_a_type_is_none_then_1_and_which_there_are(run: Run, table: 
     ],
 )
 def test_sizes_when_shown_then_in_the_unit_of_the_whole(done: int, total: int, said: str) -> None:
-    assert _of(done, total) == said
+    assert progress_of(done, total) == said
 
 
 async def test_events_when_a_server_sends_nonsense_then_asked_instead(run: Run, table: Path) -> None:
