@@ -1,4 +1,4 @@
-"""Upload bytes and pictures in S3-compatible storage, which several machines share.
+"""Upload bytes in S3-compatible storage, which several machines share.
 
 A part of a source is an object `uploads/{id}/{start}-{random}`, written once and never changed. Bytes gather in a file
 without a name in `DATA_DIR`, so that a thousand writers need little memory; whoever dies leaves at most objects that
@@ -11,23 +11,21 @@ import shutil
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
-from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO, get_args
+from typing import get_args
 
 import obstore
 import structlog
 from obstore.exceptions import NotFoundError
 from obstore.store import S3Store
 
-from app.core.clock import utc_now
 from app.core.errors import BytesLostError, StorageUnavailableError
 from app.core.settings import Settings
 from app.storage.faults import disk_faults
 from app.storage.local import free_on
 from app.storage.parts import Digests, Part, Stage
-from app.storage.pictures import LocalPictures, name_in, path_of
 from app.storage.s3_files import Composition, Spool
+from app.storage.s3_pictures import S3Pictures
 from app.storage.s3_store import PAGE, Trial, connect, store_faults, try_out
 
 log = structlog.get_logger(__name__)
@@ -344,48 +342,6 @@ class S3Storage:
         return block
 
 
-class S3Pictures:
-    """Users' pictures as objects `pictures/{name}`, each under a random name and never changed."""
-
-    def __init__(self, store: S3Store, folder: Path) -> None:
-        self._store = store
-        self._local = LocalPictures(folder)
-
-    @asynccontextmanager
-    async def spool(self) -> AsyncIterator[BinaryIO]:
-        """Yield a local file without a name, for bytes on their way in."""
-        async with self._local.spool() as file:
-            yield file
-
-    async def save(self, name: str, content: bytes) -> None:
-        """Keep a picture; it is there as a whole or not at all."""
-        with store_faults("put"):
-            await obstore.put_async(self._store, _picture(name), content, use_multipart=False)
-
-    async def read(self, name: str) -> bytes | None:
-        """Return the picture, or None."""
-        try:
-            with store_faults("get"):
-                answer = await obstore.get_async(self._store, _picture(name))
-                return bytes(await answer.bytes_async())
-        except (FileNotFoundError, NotFoundError):
-            return None
-
-    async def delete(self, name: str) -> None:
-        """Remove the picture; nothing there is fine. While the store is away it stays until the janitor finds it."""
-        with suppress(StorageUnavailableError), store_faults("delete"):
-            await obstore.delete_async(self._store, [_picture(name)])
-
-    async def older_than(self, seconds: float) -> list[str]:
-        """Return the names of the pictures that were written so long ago, by the store's clock."""
-        moment = utc_now() - timedelta(seconds=seconds)
-        names: list[str] = []
-        with store_faults("list"):
-            async for page in obstore.list(self._store, "pictures", chunk_size=PAGE):
-                names += [meta["path"].rsplit("/", 1)[-1] for meta in page if meta["last_modified"] < moment]
-        return [name for name in names if name_in(path_of(name))]
-
-
 async def open_s3(settings: Settings) -> tuple[S3Storage, S3Pictures]:
     """Return both on the store of `STORAGE_URL`, after an object was written, read and removed there.
 
@@ -400,12 +356,6 @@ async def open_s3(settings: Settings) -> tuple[S3Storage, S3Pictures]:
 
 def _object(upload_id: str, name: str = "") -> str:
     return f"uploads/{upload_id}/{name}".rstrip("/")
-
-
-def _picture(name: str) -> str:
-    if not name_in(path_of(name)):
-        raise ValueError("not a picture's name")
-    return f"pictures/{name}"
 
 
 def _folders(root: Path) -> list[str]:

@@ -17,7 +17,7 @@ OWN_CLOCK = {
     "app/commands/mail.py": "the date of a test mail, which no database has a part in",
     "app/web/well_known.py": "a day within the next year",
     "app/storage/pictures.py": "files of this machine have its times",
-    "app/storage/s3.py": "the store's own times, with an hour's grace",
+    "app/storage/s3_pictures.py": "the store's own times, with an hour's grace",
 }
 """Files that may ask their own machine, and why."""
 
