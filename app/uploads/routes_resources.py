@@ -102,10 +102,7 @@ async def publish_upload(
         upload_id=upload_id,
         changes=changes,
     )
-    async with resources.database.session() as session:
-        return await upload_status.describe_upload(
-            session, resources.openml, user_id=uploader.id, upload_id=upload_id
-        )
+    return await describe_changed(resources, user_id=uploader.id, upload_id=upload_id)
 
 
 @router.post(
@@ -136,10 +133,7 @@ async def retry_upload(
         upload_id=upload_id,
         changes=changes,
     )
-    async with resources.database.session() as session:
-        return await upload_status.describe_upload(
-            session, resources.openml, user_id=uploader.id, upload_id=upload_id
-        )
+    return await describe_changed(resources, user_id=uploader.id, upload_id=upload_id)
 
 
 @router.get(
@@ -215,3 +209,11 @@ async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
 
 def _judging(resources: Resources) -> service.Judging:
     return service.Judging(resources.database, resources.storage, resources.checks, resources.changes)
+
+
+async def describe_changed(resources: Resources, *, user_id: int, upload_id: str) -> UploadDetailResponse:
+    """Return an upload that a unit of work has just changed, as it stands now."""
+    async with resources.database.session() as session:
+        return await upload_status.describe_upload(
+            session, resources.openml, user_id=user_id, upload_id=upload_id
+        )

@@ -63,6 +63,7 @@ from app.uploads.concatenation import join_parts
 from app.uploads.creation import Created, Creation, begin_upload
 from app.uploads.described import ASK, CREATE, GREETING, SEND, STATUS_HEADERS
 from app.uploads.dialects import dialect_of, fields_of
+from app.uploads.routes_resources import describe_changed
 from app.uploads.schemas import UploadDetailResponse
 
 router = APIRouter(
@@ -265,10 +266,7 @@ async def change_upload(
             upload_id=upload_id,
             changes=changes,
         )
-        async with resources.database.session() as session:
-            return await upload_status.describe_upload(
-                session, resources.openml, user_id=uploader.id, upload_id=upload_id
-            )
+        return await describe_changed(resources, user_id=uploader.id, upload_id=upload_id)
     chunk = read_chunk(request, resources.settings, dialect)
     await let_earlier_end(resources.active_writers, user_id=uploader.id, upload_id=upload_id)
     async with resources.database.session() as session:
