@@ -83,11 +83,11 @@ docs: $(VENV)/.runtime  ## Write docs/configuration.md and .env.example
 # was published by a thief is mostly found within days. `make lock COOL_DOWN=` for a version that mends a hole.
 COOL_DOWN := --exclude-newer "7 days"
 lock:  ## Compile the locked requirements anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --upgrade $(COOL_DOWN) --group build --output-file requirements.txt pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --upgrade $(COOL_DOWN) --all-extras --output-file requirements-engines.txt --constraint requirements.txt pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --upgrade $(COOL_DOWN) --output-file requirements-dev.txt --constraint requirements.txt --group build --group dev pyproject.toml
 	$(MAKE) wheels
 
