@@ -169,11 +169,11 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         async with AsyncExitStack() as stack:
             build = await open_files(settings)
             resources = await stack.enter_async_context(open_resources(settings))
+            upstreams = await stack.enter_async_context(open_upstreams(settings))
             if settings.embedded_worker:
                 await stack.enter_async_context(
                     embedded_worker(resources.vitals, lambda: run_worker(resources))
                 )
-            upstreams = await stack.enter_async_context(open_upstreams(settings))
             yield {"resources": resources, "files": build, "upstreams": upstreams}
 
     return lifespan
