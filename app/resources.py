@@ -186,6 +186,8 @@ def _redis_pool(settings: Settings, stack: AsyncExitStack) -> "ConnectionPool | 
         return None
     try:
         import redis.asyncio  # noqa: PLC0415 - an extra
+
+        from app.events.redis_lists import driver_info  # noqa: PLC0415 - an extra
     except ImportError:
         raise missing_extra("REDIS_URL", "redis") from None
     try:
@@ -194,8 +196,7 @@ def _redis_pool(settings: Settings, stack: AsyncExitStack) -> "ConnectionPool | 
             max_connections=REDIS_CONNECTIONS,
             timeout=REDIS_SECONDS,
             socket_timeout=REDIS_SECONDS,
-            # Made once: it looks on the disk for the client's version.
-            driver_info=redis.DriverInfo(),
+            driver_info=driver_info(),
         )
     except ValueError:
         raise SettingsError("REDIS_URL is not an address. Write e.g. redis://host:6379/0") from None

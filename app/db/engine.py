@@ -71,7 +71,7 @@ class Database:
     """One database for one process. `session` writes, `reader` reads."""
 
     def __init__(self, settings: Settings, notifications: Notifications | None = None) -> None:
-        self._wakeups = notifications or Notifications()
+        self._notifications = notifications or Notifications()
         self._clock = Clock()
         self.url = parse_address(settings.database_url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -165,7 +165,7 @@ class Database:
                     yield session
                 await session.commit()
         for topic in session.info.get(WAKE, ()):
-            self._wakeups.notify(topic)
+            self._notifications.notify(topic)
         for action in session.info.get(AFTER, ()):
             action()
 

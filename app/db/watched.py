@@ -28,7 +28,7 @@ class WatchedUploads:
 
     def __init__(self, database: Database, notifications: Notifications) -> None:
         self._database = database
-        self._wakeups = notifications
+        self._notifications = notifications
         self._watched: Counter[str] = Counter()
         self._seen: dict[str, tuple[Any, ...]] = {}
         self._looking: asyncio.Task[None] | None = None
@@ -40,7 +40,7 @@ class WatchedUploads:
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look())
         try:
-            with self._wakeups.listen(upload_topic(upload_id)) as listener:
+            with self._notifications.listen(upload_topic(upload_id)) as listener:
                 yield listener
         finally:
             self._watched[upload_id] -= 1
@@ -65,7 +65,7 @@ class WatchedUploads:
             except Exception:
                 # Whoever waits looks for themselves every now and then.
                 log.exception("uploads cannot be watched")
-            await asyncio.sleep(TOLD_SECONDS if self._wakeups.hears_others() else LOOK_SECONDS)
+            await asyncio.sleep(TOLD_SECONDS if self._notifications.hears_others() else LOOK_SECONDS)
 
     async def _compare(self, upload_ids: list[str]) -> None:
         columns = (
@@ -80,4 +80,4 @@ class WatchedUploads:
             stands = tuple(row[1:])
             if row[0] in self._watched and self._seen.get(row[0]) != stands:
                 self._seen[row[0]] = stands
-                self._wakeups.notify(upload_topic(row[0]))
+                self._notifications.notify(upload_topic(row[0]))

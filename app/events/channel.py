@@ -23,7 +23,7 @@ class RedisChannel:
 
     def __init__(self, client: "redis.Redis", notifications: Notifications, *, name: str) -> None:
         self._client = client
-        self._wakeups = notifications
+        self._notifications = notifications
         self._name = name
         # A process has woken its own already.
         self._sender = secrets.token_hex(4)
@@ -67,7 +67,7 @@ class RedisChannel:
             if message is not None:
                 sender, _, topic = message.partition(" ")
                 if sender != self._sender:
-                    self._wakeups.wake(topic)
+                    self._notifications.wake(topic)
 
 
 async def next_message(subscription: "redis.client.PubSub") -> str | None:
