@@ -70,7 +70,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     # --- what uvicorn's loop calls
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # narrower than the base
         """Begin, with a first request awaited."""
         super().connection_made(transport)
         self._expect_head()
@@ -182,7 +182,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     # --- what belongs to the answers
 
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]  # narrower than the base
         self._running = cycle
         if cycle.waiting_for_100_continue:
             app = _closing_unless_continued(cycle, app)

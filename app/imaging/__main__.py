@@ -10,7 +10,7 @@ def main() -> None:
     """Redraw the picture that standard input asks for."""
     request = begin()
     # Not before the limits: they must hold for Pillow's own memory as well.
-    from app.imaging.redraw import Refusal, RefusedPictureError, redraw  # noqa: PLC0415
+    from app.imaging.redraw import Refusal, RefusedPictureError, redraw  # noqa: PLC0415 - after the limits are set
 
     try:
         with os.fdopen(request["file"], "rb") as source:

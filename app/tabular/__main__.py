@@ -41,10 +41,10 @@ def _do(task: str, request: ConversionRequest) -> dict[str, Any]:
     # Where numpy is installed, pyarrow would load it, for a third of the time that all takes to start; nothing uses it.
     sys.modules.setdefault("numpy", None)  # type: ignore[arg-type] # so says Python's documentation
     if task == "profile":
-        from app.tabular.profile.run import profile  # noqa: PLC0415
+        from app.tabular.profile.run import profile  # noqa: PLC0415 - after the limits are set
 
         return asdict(profile(request, on_progress=_report))
-    from app.tabular.convert import convert  # noqa: PLC0415
+    from app.tabular.convert import convert  # noqa: PLC0415 - after the limits are set
 
     return convert(request, on_progress=_report).to_json()
 

@@ -39,7 +39,7 @@ async def test_swagger_when_shown_in_either_scheme_then_every_text_can_be_read(
     open_page: OpenPage, scheme: str
 ) -> None:
     page = await open_page("/")
-    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of the two
     await page.goto("/docs")
     await expect(page.locator(".opblock").first).to_be_visible()
     assert (await page.evaluate(GROUND) < BRIGHTEST_DARK) == (scheme == "dark")
@@ -58,7 +58,7 @@ async def test_redoc_when_shown_in_either_scheme_then_every_text_can_be_read(
     open_page: OpenPage, seen: Seen, scheme: str
 ) -> None:
     page = await open_page("/")
-    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of the two
     await page.goto("/redoc")
     await expect(page.locator("redoc h1").first).to_be_visible()
     assert await page.evaluate(GROUND) == 255, "it is light, whatever the browser would make of it"
@@ -107,7 +107,7 @@ async def test_sandbox_pages_when_shown_in_either_scheme_then_axe_finds_nothing(
 ) -> None:
     seen.site = sandbox.url
     page = await open_page(f"{sandbox.url}/")
-    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+    await page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of the two
     failed = page.locator("tr", has_text="failed")
     paths = [
         "/",

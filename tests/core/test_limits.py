@@ -52,7 +52,7 @@ async def storage(request: pytest.FixtureRequest, settings: Settings) -> AsyncIt
             wrap_exceptions=True,
             implementation="redispy",
             key_prefix=secrets.token_hex(8),  # what a run before this one counted is none of ours
-            connection_pool=pool,  # type: ignore[arg-type]
+            connection_pool=pool,  # type: ignore[arg-type]  # as documented
         )
         await pool.disconnect()
     else:

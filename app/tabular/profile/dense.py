@@ -83,7 +83,7 @@ class DenseProfiler(TableProfiler):
     def alternatives(self, index: int) -> list[TypeAlternative]:
         """Return whether each type could be declared; see `TableProfiler`."""
         if index in self._unreadable:
-            return [TypeAlternative(kind, False, self._unreadable[index]) for kind in CHOICES]  # noqa: FBT003
+            return [TypeAlternative(kind, False, self._unreadable[index]) for kind in CHOICES]  # noqa: FBT003 - a field, in order
         return self._candidates.alternatives_of(index, self._unwritable.get(index))
 
     def _scan(self, index: int) -> Scan:

@@ -55,7 +55,7 @@ class SparseProfiler(TableProfiler):
         message = (
             "The table has sparse rows, of which only numbers are read and labels that the file declares."
         )
-        return TypeAlternative(kind, False, TypeViolation("sparse-types", message))  # noqa: FBT003
+        return TypeAlternative(kind, False, TypeViolation("sparse-types", message))  # noqa: FBT003 - a field, in order
 
     def _update(self, block: SparseBlock) -> None:
         rows: list[int] = []

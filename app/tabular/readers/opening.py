@@ -88,8 +88,8 @@ def _open_arff(text: TextFile, request: ConversionRequest) -> Job:
 
 def _open_columnar(request: ConversionRequest) -> Job:
     # A child process serves one file: importing this for all formats would add a tenth to its start.
-    from app.tabular.readers.columnar import FeatherTable, ParquetTable  # noqa: PLC0415
-    from app.tabular.readers.typed import TextScan  # noqa: PLC0415
+    from app.tabular.readers.columnar import FeatherTable, ParquetTable  # noqa: PLC0415 - only for such files: it takes long
+    from app.tabular.readers.typed import TextScan  # noqa: PLC0415 - only for such files: it takes long
 
     table = (ParquetTable if request.format == "parquet" else FeatherTable)(request)
     attributes = table.naming.request.attributes

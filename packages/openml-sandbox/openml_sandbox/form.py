@@ -179,7 +179,7 @@ class _Part:
 
     def _open(self, filename: str) -> None:
         # The form deletes the file, whatever happens; here it only stays open while the part lasts.
-        file = NamedTemporaryFile(dir=self._limits.folder, prefix="part-", delete=False)  # noqa: SIM115
+        file = NamedTemporaryFile(dir=self._limits.folder, prefix="part-", delete=False)  # noqa: SIM115 - closed with the form
         self._file = file
         self.file = FilePart(Path(file.name), filename)
 
