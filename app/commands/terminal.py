@@ -1,10 +1,10 @@
 """What `openml-web upload` shows on standard error while it works."""
 
+import os
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 import click
 
@@ -101,8 +101,20 @@ class Terminal:
 
     def _print(self, text: str, *, nl: bool = True) -> None:
         """Write to standard error; that nobody reads it, or a disk is full, does not end an upload."""
-        with suppress(OSError):
-            click.echo(text, err=True, nl=nl)
+        say_if_heard(text, nl=nl)
+
+
+def say_if_heard(text: str, *, nl: bool = True) -> None:
+    """Print to standard error; once that fails, nothing more is written there."""
+    try:
+        click.echo(text, err=True, nl=nl)
+    except OSError:
+        abandon(sys.stderr)
+
+
+def abandon(stream: TextIO) -> None:
+    """Let what is still to be written to a stream go nowhere: Python would try it once more at its end, and fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def progress_of(done: int, total: int) -> str:

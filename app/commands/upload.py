@@ -5,12 +5,10 @@ It needs no database and none of the service's settings. Exit codes are part of 
 """
 
 import json
-import os
 import signal
 import sys
 import threading
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,7 @@ from app.commands.answers import (
 )
 from app.commands.api_key import ApiKeyError, find_api_key
 from app.commands.source import STANDARD_INPUT, open_source
-from app.commands.terminal import Terminal, plain
+from app.commands.terminal import Terminal, abandon, plain, say_if_heard
 from app.commands.uploader import Uploader
 from app.db.upload_states import AT_OPENML, UploadState
 
@@ -291,10 +289,8 @@ def _written(text: str, code: Exit) -> Exit:
         click.echo(text)
         sys.stdout.flush()
     except OSError as error:
-        # Else Python would try once more at its end, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        with suppress(OSError):
-            click.echo(f"The outcome cannot be written: {error.strerror}.", err=True)
+        abandon(sys.stdout)
+        say_if_heard(f"The outcome cannot be written: {error.strerror}.")
         return Exit.OUTPUT_LOST if code == Exit.DONE else code
     return code
 

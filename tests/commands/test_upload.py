@@ -507,11 +507,12 @@ def test_upload_when_the_file_is_written_to_while_it_is_read_or_sent_then_refuse
             list(source.blocks(0, source.size, lambda _done, _total: None))
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_upload_when_its_outcome_cannot_be_written_then_5_and_no_traceback(
-    site: Site, table: Path, name: str
+    site: Site, table: Path, name: str, unbuffered: str
 ) -> None:
     command = [sys.executable, "-m", "app.cli", "upload", str(table), "--name", name, *ABOUT, "--no-wait"]
-    environment = {**os.environ, **at(site)}
+    environment = {**os.environ, **at(site), "PYTHONUNBUFFERED": unbuffered}
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         lost = subprocess.run(command, env=environment, stdout=full, stderr=subprocess.PIPE, check=False)
         unread = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=full, check=False)
