@@ -102,4 +102,6 @@ def _conversion(
         target_attributes=job.request.target_attributes,
         row_id_attribute=job.request.row_id_attribute,
         ignore_attributes=job.request.ignore_attributes,
+        reading=job.reading.to_json(),
+        doubts=tuple(job.reading.doubts),
     )

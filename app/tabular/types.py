@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from app.tabular.reading import Doubt, Reading
+
 Format = Literal["csv", "tsv", "parquet", "feather", "json", "jsonl", "arff"]
 Kind = Literal["integer", "real", "numeric", "nominal", "string"]
 AttributeType = str | Mapping[str, list[str]]
@@ -27,6 +29,7 @@ class TabularError(Exception):
         column: the attribute's name.
         hint: what to change.
         fault: the system's error and the file concerned; for the log, never for the owner.
+        choices: values that would do, by field of the reading (`app.tabular.reading`).
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class TabularError(Exception):
         column: str | None = None,
         hint: str | None = None,
         fault: str | None = None,
+        choices: Mapping[str, list[Any]] | None = None,
     ) -> None:
         super().__init__(slug, message)
         self.slug = slug
@@ -48,6 +52,7 @@ class TabularError(Exception):
         self.column = column
         self.hint = hint
         self.fault = fault
+        self.choices = choices
 
     @classmethod
     def empty_file(cls, message: str = "The file is empty.") -> Self:
@@ -69,7 +74,7 @@ class TabularError(Exception):
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
-        names = ("slug", "message", "row", "line", "column", "hint", "fault")
+        names = ("slug", "message", "row", "line", "column", "hint", "fault", "choices")
         return {name: getattr(self, name) for name in names}
 
     @classmethod
@@ -122,6 +127,10 @@ class ConversionRequest:
         is_compressed: whether the source is a gzip file of that format.
         repair: whether values and names that OpenML cannot take are changed, and the changes listed, where there is one
             safe way; if not, they are refused. Columns may be named above as in the file or as published.
+        reading: how the file is read, as far as its owner chose.
+        rename: names to publish columns under, by their names in the file.
+        leave_out: columns that are not published.
+        refuse_doubts: whether a reading that is in doubt is refused; if not, its owner has seen it.
     """
 
     source: Path
@@ -135,6 +144,10 @@ class ConversionRequest:
     limits: Limits = field(default_factory=Limits)
     is_compressed: bool = False
     repair: bool = True
+    reading: Reading = field(default_factory=Reading)
+    rename: Mapping[str, str] = field(default_factory=dict)
+    leave_out: tuple[str, ...] = ()
+    refuse_doubts: bool = False
 
     def to_json(self) -> str:
         """Return the request as one line of JSON, with absolute paths."""
@@ -145,8 +158,9 @@ class ConversionRequest:
     def from_json(cls, text: str | bytes) -> Self:
         """Build the request that `to_json` described."""
         fields = json.loads(text)
-        for name in ("target_attributes", "ignore_attributes"):
+        for name in ("target_attributes", "ignore_attributes", "leave_out"):
             fields[name] = tuple(fields[name])
+        fields["reading"] = Reading.from_json(fields["reading"])
         for name in ("source", "target"):
             fields[name] = Path(fields[name])
         fields["limits"] = Limits(**fields["limits"])
@@ -194,6 +208,8 @@ class Conversion:
         target_attributes: the request's default targets, by the names that were published; as the next two.
         row_id_attribute: the request's, or else the named index that a data frame was saved with.
         ignore_attributes: the request's.
+        reading: how the file was read, by field (`ReadingReport.to_json`).
+        doubts: what was in doubt in it, where the request does not refuse that.
     """
 
     columns: tuple[Column, ...]
@@ -206,6 +222,8 @@ class Conversion:
     target_attributes: tuple[str, ...] = ()
     row_id_attribute: str | None = None
     ignore_attributes: tuple[str, ...] = ()
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    doubts: tuple[Doubt, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
@@ -219,9 +237,10 @@ class Conversion:
             for column in fields["columns"]
         )
         repairs = tuple(Repair(**repair) for repair in fields["repairs"])
+        doubts = tuple(Doubt(**{**doubt, "choices": tuple(doubt["choices"])}) for doubt in fields["doubts"])
         names = ("warnings", "target_attributes", "ignore_attributes")
         tuples = {name: tuple(fields[name]) for name in names}
-        return cls(**{**fields, **tuples, "columns": columns, "repairs": repairs})
+        return cls(**{**fields, **tuples, "columns": columns, "repairs": repairs, "doubts": doubts})
 
 
 @dataclass(frozen=True, slots=True)

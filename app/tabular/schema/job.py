@@ -1,17 +1,21 @@
 """An opened table with a scan of each column, and the pass over its rows that determines how they are written."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pyarrow.compute as pc
 
+from app.tabular.reading import Reading, ReadingReport, settled
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import Scan, update_scans
 from app.tabular.schema.warnings import warnings_for
 from app.tabular.table import Block, SparseTable, Table, prefetched
 from app.tabular.types import Column, ConversionRequest, Progress, ProgressSink, Repair, TabularError
 
+MOST_DOUBTS = 10
+"""Doubts that a refusal names."""
 MOST_ADVICE = 50
 """Remarks about columns that are reported; a table may have thousands."""
 
@@ -33,6 +37,7 @@ class Job:
         file_types: the columns' types in the file; None if its format has none.
         is_typed: whether scans take the file's own types, and texts are made only for writing.
         is_legacy: whether the encoding is a guess.
+        reading: how the file is read.
     """
 
     request: ConversionRequest
@@ -47,6 +52,7 @@ class Job:
     file_types: Sequence[str] | None = None
     is_typed: bool = False
     is_legacy: bool = False
+    reading: ReadingReport = field(default_factory=lambda: ReadingReport(Reading()))
 
     @property
     def needs_all_rows(self) -> bool:
@@ -84,8 +90,34 @@ def plan_columns(job: Job, report: ProgressSink) -> tuple[dict[int, ColumnPlan],
             update_scans(job.scans, block)
             report(Progress("types", block.position, job.size))
     plans = [scan.plan() for scan in job.scans]
+    job.reading.doubts += [doubt for plan in plans if isinstance(plan, ColumnPlan) for doubt in plan.doubts]
+    if job.request.refuse_doubts:
+        refuse_doubts(job.reading)
     written = {index: plan for index, plan in enumerate(plans) if isinstance(plan, ColumnPlan)}
     return written, [plan for plan in plans if isinstance(plan, Repair)]
+
+
+def refuse_doubts(reading: ReadingReport) -> None:
+    """Refuse a table whose reading is in doubt.
+
+    Raises:
+        TabularError: `unsure-reading`.
+    """
+    if not reading.doubts:
+        return
+    shown = reading.doubts[:MOST_DOUBTS]
+    choices = settled(shown)
+    named = "; ".join(
+        f"`{name}` as {' or '.join(json.dumps(value, ensure_ascii=False) for value in values)}"
+        for name, values in choices.items()
+    )
+    raise TabularError(
+        "unsure-reading",
+        " ".join(doubt.message for doubt in shown),
+        column=next((doubt.column for doubt in shown if doubt.column), None),
+        hint=f"Say in `reading`: {named}; or look at the preview first.",
+        choices=choices,
+    )
 
 
 def check_sizes(job: Job, block: Block) -> None:

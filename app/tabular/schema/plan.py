@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from app.tabular.reading import Doubt
 from app.tabular.types import Kind, Repair
 
 
@@ -18,6 +19,7 @@ class ColumnPlan:
         is_plain: whether every cell is null or a value without blanks around it; ignored for text.
         repairs: changes to the column.
         advice: a remark for the owner, as a sentence.
+        doubts: guesses about its values.
     """
 
     name: str
@@ -27,6 +29,7 @@ class ColumnPlan:
     is_plain: bool = True
     repairs: tuple[Repair, ...] = ()
     advice: str = ""
+    doubts: tuple[Doubt, ...] = ()
 
 
 class RowCounts:
