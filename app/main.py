@@ -45,8 +45,8 @@ from app.core.supervisor import end_with_parent
 from app.jobs import run_worker
 from app.resources import Resources, open_resources
 from app.uploads.described import ANSWER_HEADERS, REQUEST_HEADERS
+from app.uploads.metadata import DraftMetadata, UploadMetadata
 from app.uploads.schemas import UploadEventResponse, UploadRequest, UploadStatusResponse
-from app.uploads.schemas_metadata import DraftMetadata, UploadMetadata
 from app.uploads.wire import ROOT, UploadsMiddleware
 from app.web.fallback import PageFallback
 from app.web.pages import OwnFiles

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 from app.core.errors import BytesLostError, DigestMismatchError, ProblemError
 from app.db import upload_parts
 from app.db.engine import Database
 from app.storage.parts import Part, UploadStorage
-from app.uploads.working_space import size_of
 
 KEEP_HOURS = 24
 """How long the file of a failed upload is kept for another attempt, and counts for its owner."""
@@ -50,3 +50,11 @@ def is_final(problem: ProblemError) -> bool:
     return (
         isinstance(problem, BytesLostError | DigestMismatchError) or problem.members.get("correct") == "file"
     )
+
+
+def size_of(path: Path) -> int:
+    """Return the length of a file; 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0

@@ -55,11 +55,10 @@ from app.storage.parts import Digests, UploadStorage
 from app.tabular import Conversion
 from app.uploads.append import expiry
 from app.uploads.claimed import ClaimedUpload
-from app.uploads.conversion import Converter, TryAgainError
+from app.uploads.conversion import NO_ROOM, Converter, TryAgainError, require_working_room
 from app.uploads.leftovers import bytes_to_keep, get_parts, tidy_up_after
 from app.uploads.release import release
 from app.uploads.sending import reconcile, send
-from app.uploads.working_space import NO_ROOM, require_working_room
 from app.worker.fair_scheduling import FairScheduler
 from app.worker.leases import Lease, LeaseLostError
 from app.worker.loops import back_off

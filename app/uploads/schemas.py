@@ -16,7 +16,7 @@ from app.core.problem_schema import ProblemDocument, ShownAs
 from app.db.upload_states import UploadState
 from app.db.upload_values import Phase
 from app.openml.fields import RepairResponse
-from app.uploads.schemas_metadata import DraftMetadata
+from app.uploads.metadata import DraftMetadata
 
 
 class UploadRequest(BaseModel):

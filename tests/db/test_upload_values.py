@@ -1,8 +1,8 @@
 """The types of what rows of `uploads` hold as JSON: they have the fields of what clients send and are shown."""
 
 from app.db.upload_values import Description, PublishedNames, UploadProgress
+from app.uploads.metadata import DraftMetadata
 from app.uploads.schemas import ProgressResponse
-from app.uploads.schemas_metadata import DraftMetadata
 
 
 def test_description_when_typed_then_it_has_the_fields_of_the_metadata_and_the_published_names() -> None:

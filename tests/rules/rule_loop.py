@@ -39,7 +39,6 @@ FOR_FILES = (
     "app/uploads/leftovers.py",
     "app/uploads/pipeline.py",
     "app/uploads/sending.py",
-    "app/uploads/working_space.py",
 )
 """Where the threads that all share open, write and remove files, a short step at a time."""
 

@@ -39,6 +39,7 @@ SEVERAL = {
     "app/uploads/append.py": "nothing is held while bytes come",
     "app/uploads/claimed.py": STEP,
     "app/uploads/concatenation.py": "nothing is held while metadata is judged",
+    "app/uploads/conversion.py": "room is counted while a child process writes",
     "app/uploads/creation.py": "nothing is held while metadata is judged",
     "app/uploads/interrupted.py": "bytes go once it is certain that no row names them",
     "app/uploads/janitor.py": "bytes go once it is certain that no row names them",
@@ -48,7 +49,6 @@ SEVERAL = {
     "app/uploads/sending.py": STEP,
     "app/uploads/service.py": "nothing is held while metadata is judged",
     "app/uploads/event_stream.py": "nothing is held between two looks",
-    "app/uploads/working_space.py": "room is counted while a child process writes",
 }
 """Why a module opens sessions of its own."""
 

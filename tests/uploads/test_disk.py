@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from app.core.errors import StorageFullError
 from app.core.settings import Settings
 from app.db import upload_room, uploads
-from app.uploads import pipeline, working_space
+from app.uploads import conversion, pipeline
 from tests.conftest import PATIENCE_SECONDS, Person, Running, eventually, insert_person, running
 from tests.mailbox import mail_to
 from tests.small_disk import small_disk
@@ -102,7 +102,7 @@ async def test_gzip_when_it_unpacks_to_more_than_the_disk_then_the_reserve_stays
     assert "retry" in failed["error"]["detail"]
     assert {answer.status_code for answer in answers} == {200}
     assert least_free >= RESERVE
-    assert working_space.NO_ROOM in said
+    assert conversion.NO_ROOM in said
     # The file is kept for another attempt, and counts; what was made of it is gone.
     assert await used(site, one) == failed["size"]
     assert [path.name for path in spool(site)] == ["source"]
@@ -189,7 +189,7 @@ async def test_work_when_its_room_is_promised_to_others_meanwhile_then_ended(
                 ended_with.append(error)
                 raise
 
-        file = working_space.WorkingFile(
+        file = conversion.WorkingFile(
             app.resources.database,
             app.resources.storage,
             app.resources.settings,
@@ -198,7 +198,7 @@ async def test_work_when_its_room_is_promised_to_others_meanwhile_then_ended(
             kept_bytes=0,
         )
         work = asyncio.create_task(file.watch(endless()))
-        await asyncio.sleep(2 * working_space.WATCH_SECONDS)
+        await asyncio.sleep(2 * conversion.WATCH_SECONDS)
         assert not work.done()
         body = {"file_name": "other.csv", "size": size}
         begun = await app.client.post("/uploads", json=body, headers=other.headers)
