@@ -19,8 +19,7 @@ from app.events.notifications import PUBLISHED, upload_topic
 from app.mail.messages import MailKind
 from app.openml.client import OpenMLClient
 from app.storage.parts import UploadStorage
-from app.uploads.leftovers import forget_bytes
-from app.uploads.notices import tell_owner
+from app.uploads.lifecycle import forget_bytes, tell_owner
 from app.worker.leases import Lease, LeaseLostError
 
 log = structlog.get_logger(__name__)

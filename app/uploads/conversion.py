@@ -34,7 +34,7 @@ from app.tabular import (
 from app.tabular.failures import where_to_correct
 from app.tabular.process import convert_in_process, profile_in_process
 from app.tabular.types import ProgressSink
-from app.uploads.leftovers import size_of
+from app.uploads.lifecycle import size_of
 from app.worker.host_semaphore import HostSemaphore
 from app.worker.leases import LeaseLostError
 

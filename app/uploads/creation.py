@@ -30,7 +30,7 @@ from app.storage.parts import UploadStorage
 from app.tabular import format_of
 from app.uploads.admission import require_room
 from app.uploads.append import expiry
-from app.uploads.interrupted import end_interrupted
+from app.uploads.lifecycle import end_interrupted
 from app.uploads.metadata import check_complete, check_draft, require_printable
 
 LONGEST_KEY = 255

@@ -12,8 +12,7 @@ from app.db.upload_states import CAN_RETRY, HOLDS_BYTES, Actor, UploadState
 from app.events.notifications import upload_topic
 from app.storage.parts import UploadStorage
 from app.uploads.append import EXPIRE_HOURS
-from app.uploads.interrupted import end_interrupted
-from app.uploads.leftovers import KEEP_HOURS
+from app.uploads.lifecycle import KEEP_HOURS, end_interrupted
 
 log = structlog.get_logger(__name__)
 

@@ -56,8 +56,7 @@ from app.tabular import Conversion
 from app.uploads.append import expiry
 from app.uploads.claimed import ClaimedUpload
 from app.uploads.conversion import NO_ROOM, Converter, TryAgainError, require_working_room
-from app.uploads.leftovers import bytes_to_keep, get_parts, tidy_up_after
-from app.uploads.release import release
+from app.uploads.lifecycle import bytes_to_keep, get_parts, release, tidy_up_after
 from app.uploads.sending import reconcile, send
 from app.worker.fair_scheduling import FairScheduler
 from app.worker.leases import Lease, LeaseLostError

@@ -17,7 +17,7 @@ from app.mail.messages import MailKind
 from app.openml.client import OpenMLClient
 from app.openml.errors import OpenMLError
 from app.openml.records import DatasetInfo
-from app.uploads.notices import tell_owner
+from app.uploads.lifecycle import tell_owner
 from app.worker.leases import Lease, LeaseLostError
 from app.worker.loops import back_off
 

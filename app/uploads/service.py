@@ -22,10 +22,9 @@ from app.db.uploads import Upload
 from app.events.notifications import UPLOADS, upload_topic
 from app.storage.parts import UploadStorage
 from app.uploads.append import expiry
-from app.uploads.leftovers import KEEP_HOURS
+from app.uploads.lifecycle import KEEP_HOURS, release
 from app.uploads.metadata import MOST_WARNINGS, Judged, given, judge, merge
 from app.uploads.preview import require_possible_choices
-from app.uploads.release import release
 
 JUDGED_AGAIN = 5
 """How often a change is judged where other processes change the same upload meanwhile."""

@@ -36,7 +36,7 @@ FOR_FILES = (
     "app/worker/",
     "app/accounts/service_picture.py",
     "app/uploads/conversion.py",
-    "app/uploads/leftovers.py",
+    "app/uploads/lifecycle.py",
     "app/uploads/pipeline.py",
     "app/uploads/sending.py",
 )

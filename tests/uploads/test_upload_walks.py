@@ -50,7 +50,7 @@ from app.uploads.append import Appender, Chunk
 from app.uploads.concatenation import join_parts
 from app.uploads.creation import Creation, begin_upload
 from app.uploads.janitor import clean_up
-from app.uploads.release import release
+from app.uploads.lifecycle import release
 from tests.conftest import LONG, Running, insert_person
 
 T = TypeVar("T")

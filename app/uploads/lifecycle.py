@@ -1,0 +1,152 @@
+"""What requests and workers both do with an upload: let it go to OpenML, end it, tell its owner, remove its bytes."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import BytesLostError, DigestMismatchError, MalformedBodyError, ProblemError
+from app.db import upload_parts, upload_queues, uploads, users
+from app.db.engine import Database, notify_after_commit
+from app.db.outbox import queue_mail
+from app.db.upload_states import Actor, UploadState
+from app.db.uploads import Upload
+from app.events.notifications import UPLOADS, upload_topic
+from app.mail.messages import MailKind
+from app.storage.parts import Part, UploadStorage
+
+log = structlog.get_logger(__name__)
+
+DUPLICATE_PAUSE = timedelta(seconds=2)
+"""How often an upload that waits for another one of the same file looks what became of that."""
+KEEP_HOURS = 24
+"""How long the file of a failed upload is kept for another attempt, and counts for its owner."""
+
+
+async def release(
+    session: AsyncSession, upload: Upload, *, now: datetime, owner: str | None = None
+) -> UploadState | None:
+    """Let a verified upload go to OpenML, unless its user published the same file under the same name before.
+
+    If another upload of it is on its way there, this one waits in the queue, with its bytes: that one may fail. The
+    transaction has locked the user, so that of two equal uploads at once the second sees the first. Returns the state
+    that the upload is in now, None if it has moved on meanwhile.
+    """
+    description = upload.description or {}
+    duplicate = None
+    if upload.received_sha256 and not description.get("allow_duplicate"):
+        duplicate = await uploads.get_duplicate(
+            session, upload.user_id, sha256=upload.received_sha256, name=description.get("dataset_name")
+        )
+    is_published = duplicate is not None and duplicate.dataset_id is not None
+    state = UploadState.DUPLICATE if is_published else UploadState.RECEIVED
+    values = {"duplicate_of": duplicate.id if duplicate else None, "expires_at": None}
+    look_at = now + DUPLICATE_PAUSE if duplicate else now
+    if upload.state == state and owner is not None:
+        # It waits already: no step that anybody wants to see again and again, and no attempt that came to nothing.
+        waits = await uploads.set_values(
+            session, upload.id, {**values, "attempts": 0}, only_in={state}, owner=owner
+        ) and await upload_queues.set_retry(session, upload.id, owner=owner, at=look_at)
+        return state if waits else None
+    moved = await uploads.set_state(
+        session,
+        upload.id,
+        state,
+        by=Actor.OWNER if owner is None else Actor.PUBLISHER,
+        now=now,
+        owner=owner,
+        available_at=None if is_published else look_at,
+        values=values,
+    )
+    notify_after_commit(session, UPLOADS)
+    notify_after_commit(session, upload_topic(upload.id))
+    return state if moved else None
+
+
+async def end_interrupted(database: Database, storage: UploadStorage, upload_id: str) -> bool:
+    """Give up a form whose receiver's lease is over, key and bytes included; False if it is not, or the form has ended.
+
+    The receiver may still run, after a pause of its process: the next thing that it writes is refused.
+    """
+    now = database.now()
+    problem = MalformedBodyError("The upload broke off before its last byte; send it again.")
+
+    async def end(session: AsyncSession) -> bool:
+        ended = await uploads.set_state(
+            session,
+            upload_id,
+            UploadState.FAILED,
+            # It may go on or have ended in this very moment; then its bytes are needed.
+            by=Actor.JANITOR,
+            now=now,
+            detail=problem.detail,
+            values={"error": problem.record(), "idempotency_key": None},
+        )
+        if ended:
+            await upload_parts.delete_parts(session, [upload_id])
+            notify_after_commit(session, upload_topic(upload_id))
+        return ended
+
+    ended = await database.unit(end)
+    if ended:
+        log.info("upload broke off", upload=upload_id)
+        await storage.delete(upload_id)
+    return ended
+
+
+async def tell_owner(session: AsyncSession, upload: Upload, kind: MailKind, **parameters: str) -> None:
+    """Queue a mail to the owner, if they asked for it with the upload."""
+    description = upload.description or {}
+    if description.get("notify") and (address := await users.get_email(session, upload.user_id)):
+        parameters["name"] = description["dataset_name"] or ""
+        await queue_mail(session, kind, address, **parameters)
+
+
+async def get_parts(database: Database, upload_id: str) -> Sequence[Part]:
+    """Return the parts of the upload's file."""
+    async with database.session() as session:
+        return await upload_parts.get_parts(session, upload_id)
+
+
+async def forget_bytes(database: Database, storage: UploadStorage, upload_id: str) -> None:
+    """Remove every byte of an upload, and count none of them any more."""
+    async with database.session() as session:
+        places = await upload_parts.delete_parts(session, [upload_id])
+    for place in places:
+        await storage.delete(place)
+
+
+async def bytes_to_keep(database: Database, storage: UploadStorage, upload_id: str) -> int:
+    """Return how many bytes a failed upload counts for, until another attempt or the janitor comes."""
+    profile = storage.path(upload_id, "profile")
+    parts = await get_parts(database, upload_id)
+    return sum(part.length for part in parts) + await asyncio.to_thread(size_of, profile)
+
+
+async def tidy_up_after(
+    database: Database, storage: UploadStorage, upload_id: str, problem: ProblemError
+) -> None:
+    """Remove what no other attempt needs after this failure."""
+    if is_final(problem):
+        await forget_bytes(database, storage, upload_id)
+    else:
+        arff = storage.path(upload_id, "arff")
+        await asyncio.to_thread(arff.unlink, missing_ok=True)
+
+
+def is_final(problem: ProblemError) -> bool:
+    """Say whether the same bytes can never be published."""
+    return (
+        isinstance(problem, BytesLostError | DigestMismatchError) or problem.members.get("correct") == "file"
+    )
+
+
+def size_of(path: Path) -> int:
+    """Return the length of a file; 0 if there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
