@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request, Response, status
 
 from app.accounts import service_picture as service
 from app.accounts.schemas_picture import ImageChangedResponse
-from app.core.bodies import BoundedRoute, reads_body, stream_body
+from app.core.bodies import BoundedRoute, read_parts, reads_body, stream_body
 from app.core.components import asked, headers, takes
 from app.core.errors import (
     BodyStalledError,
@@ -20,7 +20,6 @@ from app.core.errors import (
 )
 from app.core.http import declare
 from app.core.limits import Hit
-from app.core.multipart import read_parts
 from app.deps import ClientDep, PrincipalDep, ResourcesDep
 from app.storage.pictures import name_in, path_of
 

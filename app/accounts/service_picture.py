@@ -10,7 +10,7 @@ from app.accounts import audit
 from app.accounts.audit import AuditKind
 from app.core.clients import Client
 from app.core.errors import BodyTooLargeError, MalformedBodyError, UnauthorizedError, ValidationFailedError
-from app.core.multipart import PartEnd, PartEvent, PartStart
+from app.core.bodies import PartEnd, PartEvent, PartStart
 from app.db import users
 from app.db.engine import Database
 from app.imaging import PictureRedrawer

@@ -11,6 +11,7 @@ from functools import partial
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.bodies import PartEnd, PartEvent, PartStart
 from app.core.errors import (
     BodyTooLargeError,
     FormatNotSupportedError,
@@ -22,7 +23,6 @@ from app.core.errors import (
     problem_from_record,
 )
 from app.core.executors import BoundedExecutor
-from app.core.multipart import PartEnd, PartEvent, PartStart
 from app.core.settings import Settings
 from app.db import upload_parts, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of

@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response, status
 
-from app.core.bodies import BoundedRoute, reads_body, stream_body
+from app.core.bodies import BoundedRoute, read_parts, reads_body, stream_body
 from app.core.clients import Client
 from app.core.components import headers
 from app.core.errors import (
@@ -27,7 +27,6 @@ from app.core.errors import (
 )
 from app.core.http import OPENML_PROBLEMS, declare
 from app.core.limits import Hit, hits_from
-from app.core.multipart import read_parts
 from app.core.openml_shapes import is_api_key
 from app.db.users import Account
 from app.deps import ClientDep, ResourcesDep, SettingsDep, UploaderDep

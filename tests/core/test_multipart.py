@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from app.core.errors import MalformedBodyError
-from app.core.multipart import PartStart, read_parts
+from app.core.bodies import PartStart, read_parts
 
 
 async def file_name_in(parameters: str) -> str | None:

@@ -2,7 +2,7 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from app.core.multipart import PartEnd, PartStart, read_parts
+from app.core.bodies import PartEnd, PartStart, read_parts
 from app.openml.multipart import FilePart, MultipartBody
 
 
