@@ -12,7 +12,7 @@ from limits.aio.storage import RedisStorage
 from app.core.active_writers import ActiveWriters
 from app.core.concurrency import ConcurrencyLimit
 from app.core.denylist import Denylist
-from app.core.executors import BoundedExecutor
+from app.core.concurrency import BoundedExecutor
 from app.core.limits import RateLimiter, parse_overrides
 from app.core.locks import Locks
 from app.core.password_policy import warm_up

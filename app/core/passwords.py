@@ -10,7 +10,7 @@ from functools import cache
 
 from passlib.context import CryptContext
 
-from app.core.executors import BoundedExecutor
+from app.core.concurrency import BoundedExecutor
 
 LONGEST = 1024
 """Characters of a password; beyond it even normalising one would take long."""

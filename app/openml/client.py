@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 import httpx
 
-from app.core.executors import BoundedExecutor
+from app.core.concurrency import BoundedExecutor
 from app.core.openml_shapes import is_api_key
 from app.core.outgoing import open_http
 from app.core.way_out import STRAIGHT, WayOut

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element
 
 import httpx
 
-from app.core.executors import BoundedExecutor
+from app.core.concurrency import BoundedExecutor
 from app.openml import xml
 from app.openml.errors import (
     SETTLED,

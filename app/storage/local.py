@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.core.errors import StorageError, StorageFullError, StorageUnavailableError
-from app.core.executors import BoundedExecutor
+from app.core.concurrency import BoundedExecutor
 from app.core.system import write_through
 from app.storage.faults import disk_faults, log_fault
 from app.storage.parts import Digests, Part, Stage

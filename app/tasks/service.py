@@ -17,7 +17,7 @@ from app.core.errors import (
     ValidationFailedError,
     problem_from_record,
 )
-from app.core.executors import BoundedExecutor
+from app.core.concurrency import BoundedExecutor
 from app.core.suggestions import suggest
 from app.db import task_requests
 from app.db.engine import Database, notify_after_commit

@@ -15,7 +15,7 @@ from app.core.errors import (
     ProblemError,
     UnauthorizedError,
 )
-from app.core.executors import BoundedExecutor
+from app.core.concurrency import BoundedExecutor
 from app.core.openml_shapes import is_api_key
 from app.db import task_requests, uploads
 from app.db.engine import Database

@@ -15,7 +15,7 @@ from app.core.errors import (
     UploadGoneError,
     UploadStateError,
 )
-from app.core.executors import BoundedExecutor
+from app.core.concurrency import BoundedExecutor
 from app.core.settings import Settings
 from app.db import upload_parts, uploads, users
 from app.db.engine import Database, notify_after_commit

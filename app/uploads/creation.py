@@ -19,7 +19,7 @@ from app.core.errors import (
     UploadStateError,
     ValidationFailedError,
 )
-from app.core.executors import BoundedExecutor
+from app.core.concurrency import BoundedExecutor
 from app.core.settings import Settings
 from app.db import receivers, uploads, users
 from app.db.engine import Database, notify_after_commit

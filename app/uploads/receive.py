@@ -22,7 +22,7 @@ from app.core.errors import (
     ValidationFailedError,
     problem_from_record,
 )
-from app.core.executors import BoundedExecutor
+from app.core.concurrency import BoundedExecutor
 from app.core.settings import Settings
 from app.db import upload_parts, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of

@@ -13,7 +13,7 @@ from app.core.errors import (
     UploadGoneError,
     UploadStateError,
 )
-from app.core.executors import BoundedExecutor
+from app.core.concurrency import BoundedExecutor
 from app.core.locks import Locks
 from app.db import upload_parts, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of

@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from app.core.errors import TooBusyError, TooManyRequestsError
-from app.core.executors import BoundedExecutor
+from app.core.concurrency import BoundedExecutor
 
 
 async def settled(executor: BoundedExecutor) -> None:
