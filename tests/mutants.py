@@ -210,14 +210,14 @@ MUTANTS = [
     ),
     Mutant(
         "bytes of the latest writer only",
-        "app/db/upload_parts.py",
+        "app/db/upload_bytes.py",
         "uploads.c.id == upload_id, uploads.c.lease_owner == owner, uploads.c.state == UploadState.RECEIVING",
         "uploads.c.id == upload_id, uploads.c.state == UploadState.RECEIVING",
         _leases("test_bytes_when_another_writer_has_come_then_they_do_not_count[sqlite]"),
     ),
     Mutant(
         "bytes that begin where those that count end",
-        "app/db/upload_parts.py",
+        "app/db/upload_bytes.py",
         "        uploads.c.received_bytes == offset,\n",
         "",
         _leases("test_bytes_when_another_writer_has_come_then_they_do_not_count[sqlite]"),

@@ -19,7 +19,7 @@ from app.core.errors import (
     UploadGoneError,
 )
 from app.core.settings import Settings
-from app.db import upload_queues, upload_room, users
+from app.db import upload_queues, upload_bytes, users
 from app.db.engine import Database
 from app.db.uploads import Upload
 from app.storage.parts import UploadStorage
@@ -52,7 +52,7 @@ async def require_room(
     """
     if size is not None and size > settings.upload_max_bytes:
         raise BodyTooLargeError.of_file(settings.upload_max_bytes)
-    usage = await upload_room.get_usage(session, user_id)
+    usage = await upload_bytes.get_usage(session, user_id)
     if usage.uploads >= settings.uploads_per_user:
         raise TooManyRequestsError(
             f"You have {usage.uploads} unfinished uploads; finish or cancel some (GET /uploads lists them)",
@@ -78,11 +78,11 @@ async def require_room_for_length(
     Raises:
         QuotaExceededError, StorageFullError: see `require_room`.
     """
-    usage = await upload_room.get_usage(session, upload.user_id)
+    usage = await upload_bytes.get_usage(session, upload.user_id)
     more = size - upload.reserved_bytes
     _quota_left(settings, usage.bytes, more)
     await _disk_left(session, storage, settings, more)
-    if not await upload_room.set_reserved(session, upload.id, size):
+    if not await upload_bytes.set_reserved(session, upload.id, size):
         raise UploadGoneError
 
 
@@ -132,14 +132,14 @@ class Reservation:
         await users.require_open(session, self._user_id)
         more = await self._granted(session, end) if end > self._reserved else 0
         reserved = self._reserved + more
-        if not await upload_room.set_reserved(session, self._upload_id, reserved, stored_bytes=self._end):
+        if not await upload_bytes.set_reserved(session, self._upload_id, reserved, stored_bytes=self._end):
             raise UploadGoneError
         return reserved
 
     async def _granted(self, session: AsyncSession, end: int) -> int:
         """Return how much more there is for the file: what it needs, and a step ahead if that is left."""
         needed = end - self._reserved
-        usage = await upload_room.get_usage(session, self._user_id)
+        usage = await upload_bytes.get_usage(session, self._user_id)
         quota = _quota_left(self._settings, usage.bytes, needed)
         disk = await _disk_left(session, self._storage, self._settings, needed)
         step = max(needed, min(STEP_BYTES, end))
@@ -170,8 +170,8 @@ async def _disk_left(
     Raises:
         StorageFullError: there are fewer than are wanted.
     """
-    await upload_room.lock_disk(session)
-    promised = await upload_room.get_promised_bytes(session)
+    await upload_bytes.lock_disk(session)
+    promised = await upload_bytes.get_promised_bytes(session)
     # Only now: what others write in between must be missing, not counted as free.
     free = await storage.free_bytes()
     if free is None:

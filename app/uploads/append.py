@@ -30,7 +30,7 @@ from app.core.errors import (
     UploadStateError,
 )
 from app.core.settings import Settings
-from app.db import upload_parts, upload_room, uploads, users
+from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of
 from app.db.upload_states import GIVEN_UP, Actor, UploadState
 from app.db.uploads import Upload
@@ -162,7 +162,7 @@ class Appender:
     async def _take(self, upload: Upload, chunk: Chunk) -> int:
         owner = secrets.token_hex(8)
         taken = await self.database.unit(
-            lambda session: upload_parts.take_writer(
+            lambda session: upload_bytes.take_writer(
                 session, upload.id, owner=owner, offset=chunk.offset, now=now_of(session)
             )
         )
@@ -186,7 +186,7 @@ class Appender:
                 values={"error": problem.record(), "expires_at": None},
             )
             notify_after_commit(session, upload_topic(upload.id))
-            return await upload_parts.delete_parts(session, [upload.id]) if ended else []
+            return await upload_bytes.delete_parts(session, [upload.id]) if ended else []
 
         for place in await self.database.unit(end):
             await self.storage.delete(place)
@@ -361,7 +361,7 @@ class _Append:
         self, session: AsyncSession, parts: Sequence[Part], received: int, *, is_last: bool, is_end: bool
     ) -> bool:
         """Let the parts count; False if another request has taken over."""
-        counts = await upload_parts.add_parts(
+        counts = await upload_bytes.add_parts(
             session,
             self._upload.id,
             parts,
@@ -371,7 +371,7 @@ class _Append:
         )
         if counts and is_end and self._upload.total_bytes is None:
             # What was reserved ahead of the bytes is for others again.
-            counts = await upload_room.set_reserved(session, self._upload.id, received)
+            counts = await upload_bytes.set_reserved(session, self._upload.id, received)
         if counts and is_last:
             now = now_of(session)
             counts = await uploads.set_state(

@@ -17,7 +17,7 @@ from app.core.errors import (
 )
 from app.core.concurrency import BoundedExecutor
 from app.core.settings import Settings
-from app.db import upload_parts, uploads, users
+from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import NewUpload, Upload
@@ -100,7 +100,7 @@ def _require_whole(part: Upload, *, gone: bool) -> None:
 async def _join(session: AsyncSession, new: NewUpload, parts: Sequence[Upload]) -> Upload:
     length = 0
     for part in parts:
-        await upload_parts.move_parts(session, part.id, into=new.id, start=length)
+        await upload_bytes.move_parts(session, part.id, into=new.id, start=length)
         moved = await uploads.set_state(
             session,
             part.id,

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DatasetRefusedError, QuotaExceededError, StorageFullError
 from app.core.settings import Settings
-from app.db import upload_room, users
+from app.db import upload_bytes, users
 from app.db.engine import Database
 from app.db.upload_values import Phase
 from app.db.uploads import Upload
@@ -231,7 +231,7 @@ async def require_working_room(
     # A store elsewhere keeps what comes in, and this disk only what is worked on.
     if await storage.free_bytes() is not None:
         async with database.session() as session:
-            least += await upload_room.get_promised_bytes(session)
+            least += await upload_bytes.get_promised_bytes(session)
     if await storage.working_bytes() - wanted_bytes < least:
         raise StorageFullError(NO_ROOM)
     return least
@@ -266,7 +266,7 @@ class WorkingFile:
         """
         limit = self._settings.upload_user_bytes
         async with self._database.session() as session:
-            others = await upload_room.get_usage(session, self._upload.user_id, but=self._upload.id)
+            others = await upload_bytes.get_usage(session, self._upload.user_id, but=self._upload.id)
         left = limit - others.bytes - self._kept
         if left <= 0:
             raise self.over_quota()
@@ -308,8 +308,8 @@ class WorkingFile:
 
     async def _count(self, session: AsyncSession, *, size: int) -> None:
         await users.lock_user(session, self._upload.user_id)
-        others = await upload_room.get_usage(session, self._upload.user_id, but=self._upload.id)
+        others = await upload_bytes.get_usage(session, self._upload.user_id, but=self._upload.id)
         if others.bytes + self._kept + size > self._settings.upload_user_bytes:
             raise self.over_quota()
-        if not await upload_room.set_reserved(session, self._upload.id, self._kept + size):
+        if not await upload_bytes.set_reserved(session, self._upload.id, self._kept + size):
             raise LeaseLostError

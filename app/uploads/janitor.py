@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.core.errors import UploadGoneError
-from app.db import upload_parts, uploads
+from app.db import upload_bytes, uploads
 from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import CAN_RETRY, HOLDS_BYTES, Actor, UploadState
 from app.events.notifications import upload_topic
@@ -61,7 +61,7 @@ async def end_expired_uploads(database: Database, storage: UploadStorage) -> Non
         ]
         for upload_id in expired:
             notify_after_commit(session, upload_topic(upload_id))
-        places = await upload_parts.delete_parts(session, expired)
+        places = await upload_bytes.delete_parts(session, expired)
     for upload_id in expired:
         log.info("upload expired", upload=upload_id)
     for place in places:
@@ -84,7 +84,7 @@ async def _remove_orphaned(
     orphaned = [upload_id for upload_id in found if not _needs_bytes(known.get(upload_id), keep_until)]
     if orphaned:
         async with database.session() as session:
-            await upload_parts.delete_parts(session, orphaned)
+            await upload_bytes.delete_parts(session, orphaned)
     for upload_id in orphaned:
         await storage.delete(upload_id)
 

@@ -9,7 +9,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import BytesLostError, DigestMismatchError, MalformedBodyError, ProblemError
-from app.db import upload_parts, upload_queues, uploads, users
+from app.db import upload_bytes, upload_queues, uploads, users
 from app.db.engine import Database, notify_after_commit
 from app.db.outbox import queue_mail
 from app.db.upload_states import Actor, UploadState
@@ -86,7 +86,7 @@ async def end_interrupted(database: Database, storage: UploadStorage, upload_id:
             values={"error": problem.record(), "idempotency_key": None},
         )
         if ended:
-            await upload_parts.delete_parts(session, [upload_id])
+            await upload_bytes.delete_parts(session, [upload_id])
             notify_after_commit(session, upload_topic(upload_id))
         return ended
 
@@ -108,13 +108,13 @@ async def tell_owner(session: AsyncSession, upload: Upload, kind: MailKind, **pa
 async def get_parts(database: Database, upload_id: str) -> Sequence[Part]:
     """Return the parts of the upload's file."""
     async with database.session() as session:
-        return await upload_parts.get_parts(session, upload_id)
+        return await upload_bytes.get_parts(session, upload_id)
 
 
 async def forget_bytes(database: Database, storage: UploadStorage, upload_id: str) -> None:
     """Remove every byte of an upload, and count none of them any more."""
     async with database.session() as session:
-        places = await upload_parts.delete_parts(session, [upload_id])
+        places = await upload_bytes.delete_parts(session, [upload_id])
     for place in places:
         await storage.delete(place)
 

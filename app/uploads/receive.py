@@ -24,7 +24,7 @@ from app.core.errors import (
 )
 from app.core.concurrency import BoundedExecutor
 from app.core.settings import Settings
-from app.db import upload_parts, uploads, users
+from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of
 from app.db.reader import Reader
 from app.db.receivers import RECEIVER_LEASE, Receivers
@@ -188,7 +188,7 @@ class FormReceiver:
         async def accept(session: AsyncSession) -> bool:
             now = now_of(session)
             notify_after_commit(session, UPLOADS)
-            return await upload_parts.add_parts(
+            return await upload_bytes.add_parts(
                 session,
                 upload_id,
                 parts,
@@ -239,7 +239,7 @@ class FormReceiver:
                 values={"error": problem.record(), "idempotency_key": None},
             )
             if was_ours:
-                await upload_parts.delete_parts(session, [upload_id])
+                await upload_bytes.delete_parts(session, [upload_id])
             return was_ours
 
         # Else they are somebody else's to remove, or are needed: the row may say so though its commit was not answered.

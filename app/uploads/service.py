@@ -15,7 +15,7 @@ from app.core.errors import (
 )
 from app.core.concurrency import BoundedExecutor
 from app.core.locks import Locks
-from app.db import upload_parts, uploads, users
+from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of
 from app.db.upload_states import BEFORE_PUBLISH, CAN_CHANGE, CAN_RETRY, CAN_STOP, Actor, UploadState
 from app.db.uploads import Upload
@@ -307,7 +307,7 @@ def _require_another(upload: Upload, description: Mapping[str, Any]) -> None:
 
 async def _has_bytes(session: AsyncSession, upload: Upload) -> bool:
     """Say whether the whole file was received and is recorded."""
-    parts = await upload_parts.get_parts(session, upload.id)
+    parts = await upload_bytes.get_parts(session, upload.id)
     return upload.total_bytes is not None and sum(part.length for part in parts) == upload.total_bytes
 
 
@@ -346,7 +346,7 @@ async def _stop(session: AsyncSession, *, user_id: int, upload_id: str) -> list[
         if not stopped:
             raise _moved_on()
         notify_after_commit(session, upload_topic(upload.id))
-    return await upload_parts.delete_parts(session, [upload.id])
+    return await upload_bytes.delete_parts(session, [upload.id])
 
 
 def _moved_on() -> UploadStateError:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from app.core.clock import utc_now
 from app.core.settings import Settings
-from app.db import upload_room
+from app.db import upload_bytes
 from app.db import uploads as statements
 from app.db.tables import upload_parts
 from app.db.upload_states import UploadState
@@ -274,7 +274,7 @@ async def test_quota_when_parts_are_joined_then_counted_once(settings: Settings,
 
         assert (await join(app, person, paths)).status_code == 201
         async with app.resources.database.session() as session:
-            assert await upload_room.get_usage(session, person.id) == (1, len(CSV))
+            assert await upload_bytes.get_usage(session, person.id) == (1, len(CSV))
 
 
 async def test_quota_when_a_part_exceeds_it_then_refused(settings: Settings, password_hash: str) -> None:

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from app.core.errors import StorageFullError
 from app.core.settings import Settings
-from app.db import upload_room, uploads
+from app.db import upload_bytes, uploads
 from app.uploads import conversion, pipeline
 from tests.conftest import PATIENCE_SECONDS, Person, Running, eventually, insert_person, running
 from tests.mailbox import mail_to
@@ -49,7 +49,7 @@ async def site(settings: Settings, disk: Path) -> AsyncIterator[Running]:
 
 async def used(app: Running, person: Person) -> int:
     async with app.resources.database.session() as session:
-        return (await upload_room.get_usage(session, person.id)).bytes
+        return (await upload_bytes.get_usage(session, person.id)).bytes
 
 
 async def send(app: Running, person: Person, content: bytes, name: str, **changes: Any) -> str:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from app.core.settings import Settings
-from app.db import upload_room
+from app.db import upload_bytes
 from tests.conftest import Person, Running, insert_person, running
 from tests.uploads.test_data_upload import CSV, form, spool
 from tests.uploads.test_resources import TUS, begin, send, tus_metadata
@@ -24,12 +24,12 @@ on_sqlite = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 
 async def usage(app: Running, person: Person) -> int:
     async with app.resources.database.session() as session:
-        return (await upload_room.get_usage(session, person.id)).bytes
+        return (await upload_bytes.get_usage(session, person.id)).bytes
 
 
 async def promised(app: Running) -> int:
     async with app.resources.database.session() as session:
-        return await upload_room.get_promised_bytes(session)
+        return await upload_bytes.get_promised_bytes(session)
 
 
 def problem_of(answer: httpx.Response) -> tuple[int, str]:

@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import ProblemError
 from app.core.settings import Settings
-from app.db import upload_parts, upload_queues, uploads, users
+from app.db import upload_bytes, upload_queues, uploads, users
 from app.db.queue import Queue
 from app.db.tables import upload_events
 from app.db.tables import upload_parts as parts_table
@@ -268,7 +268,7 @@ class Walks(RuleBasedStateMachine):
         owner, row, now = f"request-{len(self.writers)}", self.rows()[upload_id], self.database.now()
         if not ends:
             taken = self.written(
-                lambda session: upload_parts.take_writer(
+                lambda session: upload_bytes.take_writer(
                     session, upload_id, owner=owner, offset=row["received_bytes"], now=now
                 )
             )

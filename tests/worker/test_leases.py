@@ -20,7 +20,7 @@ from app.db.tables import outbox as outbox_table
 from app.db.tables import task_requests as requests_table
 from app.db.tables import upload_events
 from app.db.tables import uploads as uploads_table
-from app.db.upload_parts import add_parts, take_writer
+from app.db.upload_bytes import add_parts, take_writer
 from app.db.upload_queues import IN_WORK, TO_PUBLISH, TO_RECEIVE, TO_WATCH
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import NewUpload
