@@ -26,9 +26,9 @@ from app.core.vitals import Vitals
 from app.db import logins
 from app.db.engine import Database
 from app.db.rate_counters import DatabaseStorage
-from app.db.receivers import Receivers
+from app.db.open_requests import Receivers
 from app.db.revisions import require_current
-from app.db.watched import WatchedUploads
+from app.db.open_requests import WatchedUploads
 from app.events.notifications import Notifications
 from app.imaging import MAX_PIXELS, PictureRedrawer
 from app.mail.messages import MessageBuilder, create_messages

@@ -16,7 +16,7 @@ import pytest
 import redis
 
 from app.core.limits import LIMITS
-from app.db.receivers import RECEIVER_LEASE
+from app.db.open_requests import RECEIVER_LEASE
 from tests.conftest import LONG, PATIENCE_SECONDS, find_free_port
 from tests.service import ADA, Service, wait_for
 from tests.uploads.test_data_upload import CSV, form

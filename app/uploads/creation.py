@@ -21,7 +21,7 @@ from app.core.errors import (
 )
 from app.core.concurrency import BoundedExecutor
 from app.core.settings import Settings
-from app.db import receivers, uploads, users
+from app.db import open_requests, uploads, users
 from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import NewUpload, Upload
@@ -111,7 +111,7 @@ async def find_by_form_key(database: Database, storage: UploadStorage, key: Form
         UploadStateError: that form is still coming; `Retry-After` says when a receiver that died is known to have.
     """
     async with database.session() as session:
-        found = await receivers.get_key_holder(session, key.key)
+        found = await open_requests.get_key_holder(session, key.key)
     if found is None:
         return None
     if found.request_digest != key.digest:
@@ -123,7 +123,7 @@ async def find_by_form_key(database: Database, storage: UploadStorage, key: Form
     raise still_coming(found.available_at - database.now())
 
 
-def still_coming(lease: timedelta = receivers.RECEIVER_LEASE) -> UploadStateError:
+def still_coming(lease: timedelta = open_requests.RECEIVER_LEASE) -> UploadStateError:
     """Return the problem of a form whose key belongs to another that is coming in, and is known to be in so long."""
     return UploadStateError(
         "Another request with this Idempotency-Key is still coming in; send this one when that has ended.",

@@ -27,10 +27,10 @@ from app.core.settings import Settings
 from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of
 from app.db.reader import Reader
-from app.db.receivers import RECEIVER_LEASE, Receivers
+from app.db.open_requests import RECEIVER_LEASE, Receivers
 from app.db.upload_states import HAS_OUTCOME, Actor, UploadState
 from app.db.uploads import NewUpload, Outcome
-from app.db.watched import WatchedUploads
+from app.db.open_requests import WatchedUploads
 from app.events.notifications import UPLOADS
 from app.storage.parts import Part, UploadStorage
 from app.tabular import format_of

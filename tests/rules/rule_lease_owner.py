@@ -14,7 +14,7 @@ STATEMENTS = {
     "app/db/outbox.py": "a new mail, or one that an operator tries again and nobody has",
     "app/db/task_requests.py": "a new request, or those of a dataset that is ready, which nobody has",
     "app/db/uploads.py": "set_state asks for the owner; a new upload; the uploads of an account that is deleted",
-    "app/db/receivers.py": "the leases of many forms in one statement, each with its owner",
+    "app/db/open_requests.py": "the leases of many forms in one statement, each with its owner",
     "app/db/upload_bytes.py": "the latest request that sends bytes is the owner, whoever was before",
 }
 """Where statements of these columns may stand, and why."""
