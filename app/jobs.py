@@ -14,9 +14,9 @@ from app.uploads.conversion import Converter
 from app.uploads.janitor import clean_up
 from app.uploads.pipeline import Publisher
 from app.uploads.processing import watch_one
-from app.worker.fair_scheduling import CONVERSIONS_PER_USER, FairScheduler
+from app.worker.scheduling import CONVERSIONS_PER_USER, FairScheduler
 from app.worker.heartbeat import new_worker_name
-from app.worker.host_semaphore import open_host_semaphore
+from app.worker.scheduling import open_host_semaphore
 from app.worker.janitor import forget_the_past, purge_unconfirmed, remove_orphaned_pictures
 from app.worker.lookout import Lookout
 from app.worker.run import Loop, look_out, repeat, run_side_by_side, work_off_queue

@@ -14,7 +14,7 @@ from app.db.revisions import MigrationError, require_not_behind
 from app.db.worker_heartbeats import describe_absence, find_working, get_recent
 from app.storage.local import require_writable
 from app.storage.parts import UploadStorage
-from app.worker.fair_scheduling import CONVERSIONS_PER_USER
+from app.worker.scheduling import CONVERSIONS_PER_USER
 
 
 class CheckName(StrEnum):

@@ -15,9 +15,8 @@ from app.core.outgoing import open_http
 from app.core.way_out import STRAIGHT, WayOut
 from app.openml import reading, xml
 from app.openml.cache import TimedCache
-from app.openml.connection import Connection
+from app.openml.connection import Connection, FilePart, MultipartBody
 from app.openml.errors import INDEX_FAILED, HalfAnswerError, RefusedError, TaskExistsError
-from app.openml.multipart import FilePart, MultipartBody
 from app.openml.records import (
     DatasetDescription,
     DatasetInfo,

@@ -1,7 +1,11 @@
-"""Requests to OpenML and whole answers, or what came instead of one. Documents are read off the event loop."""
+"""Requests to OpenML, and whole answers, or what came instead of one. Documents are read off the event loop."""
 
-from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, TypeVar
 from xml.etree.ElementTree import Element
 
 import httpx
@@ -17,7 +21,6 @@ from app.openml.errors import (
     RefusedError,
     UnsettledError,
 )
-from app.openml.multipart import MultipartBody
 from app.openml.reading import PAGE, ListKind, ListReader
 
 T = TypeVar("T")
@@ -26,9 +29,87 @@ DOCUMENT_BYTES = 8 << 20
 """Bytes of an answer that is no list. A collection of 10 000 runs has 2 MB, and error texts can list every dataset."""
 CHUNK_BYTES = 64 << 10
 """What is read of a list at once; and so much of a document is parsed without a thread."""
+FILE_CHUNK_BYTES = 1 << 20
+"""What is read of a file at once that is sent."""
 PAGES = 100
 TRIES = 3
 """How often a list is begun again that changes while it is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file of the form: its bytes, or where they are on disk (`length` of them)."""
+
+    name: str
+    file_name: str
+    content_type: str
+    content: bytes | Path
+    length: int
+
+
+class MultipartBody:
+    """A multipart/form-data body whose length is known before the first byte; its files are streamed from disk.
+
+    Fields come first, then files, in the order given. It can be sent once or many times.
+    """
+
+    def __init__(
+        self,
+        fields: Mapping[str, str],
+        files: list[FilePart],
+        *,
+        on_progress: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        self._on_progress = on_progress
+        self._boundary = secrets.token_hex(16)
+        self._fields = fields
+        self._files = files
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return the headers that describe the body."""
+        return {
+            "Content-Type": f"multipart/form-data; boundary={self._boundary}",
+            "Content-Length": str(self.length),
+        }
+
+    @property
+    def length(self) -> int:
+        """Return the length of the whole body in bytes."""
+        fields = sum(len(self._field(name, value)) for name, value in self._fields.items())
+        files = sum(len(self._head(part)) + part.length + len(b"\r\n") for part in self._files)
+        return fields + files + len(self._end())
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yield the body; files are read in a thread, a mebibyte at a time."""
+        for name, value in self._fields.items():
+            yield self._field(name, value)
+        for part in self._files:
+            yield self._head(part)
+            if isinstance(part.content, bytes):
+                yield part.content
+            else:
+                sent = 0
+                async for chunk in _read_file(part.content):
+                    yield chunk
+                    sent += len(chunk)
+                    self._on_progress(sent)
+            yield b"\r\n"
+        yield self._end()
+
+    def _field(self, name: str, value: str) -> bytes:
+        head = f'--{self._boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'
+        return f"{head}{value}\r\n".encode()
+
+    def _head(self, part: FilePart) -> bytes:
+        return (
+            f"--{self._boundary}\r\n"
+            f'Content-Disposition: form-data; name="{part.name}"; filename="{part.file_name}"\r\n'
+            f"Content-Type: {part.content_type}\r\n\r\n"
+        ).encode()
+
+    def _end(self) -> bytes:
+        return f"--{self._boundary}--\r\n".encode()
 
 
 class Connection:
@@ -216,3 +297,12 @@ def _document(status: int, content: bytes, root: str, what: str) -> Element:
 
 def _text(content: bytes) -> str:
     return content.decode("utf-8", errors="replace")
+
+
+async def _read_file(path: Path) -> AsyncIterator[bytes]:
+    file: BinaryIO = await asyncio.to_thread(path.open, "rb")
+    try:
+        while chunk := await asyncio.to_thread(file.read, FILE_CHUNK_BYTES):
+            yield chunk
+    finally:
+        await asyncio.to_thread(file.close)

@@ -18,7 +18,7 @@ from app.db.tables import outbox, task_requests, uploads
 from app.db.worker_heartbeats import Heartbeat
 from app.health.checks import CheckName
 from app.worker import janitor
-from app.worker.fair_scheduling import CONVERSIONS_PER_USER
+from app.worker.scheduling import CONVERSIONS_PER_USER
 from tests.conftest import MakePerson, Running, running
 from tests.health.conftest import until, wrong_with
 from tests.s3_server import S3Server, find_weed, start_server

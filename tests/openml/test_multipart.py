@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from app.core.bodies import PartEnd, PartStart, read_parts
-from app.openml.multipart import FilePart, MultipartBody
+from app.openml.connection import FilePart, MultipartBody
 
 
 async def test_body_when_read_back_then_the_same_parts_and_the_length_was_right(tmp_path: Path) -> None:

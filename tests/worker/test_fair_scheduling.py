@@ -10,7 +10,7 @@ from app.db import upload_queues, uploads
 from app.db.upload_queues import TO_PUBLISH
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import NewUpload
-from app.worker.fair_scheduling import FairScheduler
+from app.worker.scheduling import FairScheduler
 from tests.conftest import Running
 from tests.upload_rows import put_in
 

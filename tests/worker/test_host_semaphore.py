@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from app.core.settings import Settings
-from app.worker.host_semaphore import open_host_semaphore
+from app.worker.scheduling import open_host_semaphore
 from tests.conftest import Person, Running, eventually
 from tests.uploads.test_data_upload import CSV, form
 
 HOLD = """
 import asyncio, sys
 from pathlib import Path
-from app.worker.host_semaphore import open_host_semaphore
+from app.worker.scheduling import open_host_semaphore
 
 async def main():
     async with open_host_semaphore(Path(sys.argv[1]), total=2) as slots:
