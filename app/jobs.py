@@ -13,7 +13,7 @@ from app.tasks.waiting import make_one
 from app.uploads.conversion import Converter
 from app.uploads.janitor import clean_up
 from app.uploads.pipeline import Publisher
-from app.uploads.processing import watch_one
+from app.uploads.at_openml import watch_one
 from app.worker.scheduling import CONVERSIONS_PER_USER, FairScheduler
 from app.worker.heartbeat import new_worker_name
 from app.worker.scheduling import open_host_semaphore

@@ -35,10 +35,10 @@ FOR_FILES = (
     "app/tabular/",
     "app/worker/",
     "app/accounts/service_picture.py",
+    "app/uploads/at_openml.py",
     "app/uploads/conversion.py",
     "app/uploads/lifecycle.py",
     "app/uploads/pipeline.py",
-    "app/uploads/sending.py",
 )
 """Where the threads that all share open, write and remove files, a short step at a time."""
 

@@ -36,6 +36,7 @@ SEVERAL = {
     "app/tasks/waiting.py": STEP,
     "app/uploads/admission.py": "room is reserved while bytes come",
     "app/uploads/append.py": "nothing is held while bytes come",
+    "app/uploads/at_openml.py": STEP,
     "app/uploads/claimed.py": STEP,
     "app/uploads/concatenation.py": "nothing is held while metadata is judged",
     "app/uploads/conversion.py": "room is counted while a child process writes",
@@ -44,7 +45,6 @@ SEVERAL = {
     "app/uploads/lifecycle.py": "bytes go once it is certain that no row names them",
     "app/uploads/pipeline.py": STEP,
     "app/uploads/receive.py": "nothing is held while bytes come",
-    "app/uploads/sending.py": STEP,
     "app/uploads/service.py": "nothing is held while metadata is judged",
     "app/uploads/event_stream.py": "nothing is held between two looks",
 }

@@ -64,7 +64,7 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
         ("app/deps.py", "import time\ntime.time()"),
     ],
     "rule_looked_at": [
-        ("app/uploads/processing.py", "async def f(): await uploads.set_state(session)"),
+        ("app/uploads/at_openml.py", "async def f(): await uploads.set_state(session)"),
         ("app/accounts/mail_delivery.py", "async def f(): await outbox.set_sent(session)"),
         (
             "app/tasks/waiting.py",

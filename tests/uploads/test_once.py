@@ -16,7 +16,7 @@ from app.db.tables import uploads as table
 from app.db.upload_states import UploadState
 from app.db.uploads import NewUpload
 from app.uploads import pipeline
-from app.uploads.processing import watch_one
+from app.uploads.at_openml import watch_one
 from tests.conftest import MakePerson, Person, Running, eventually, insert_person, running
 from tests.forwarder import Forwarder
 from tests.upload_rows import put_in
