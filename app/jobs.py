@@ -10,16 +10,15 @@ from app.db.upload_queues import TO_PUBLISH, TO_WATCH
 from app.events.notifications import OUTBOX, PUBLISHED, TASKS, UPLOADS
 from app.resources import Resources
 from app.tasks.waiting import make_one
+from app.uploads.at_openml import watch_one
 from app.uploads.conversion import Converter
 from app.uploads.janitor import clean_up
 from app.uploads.pipeline import Publisher
-from app.uploads.at_openml import watch_one
-from app.worker.scheduling import CONVERSIONS_PER_USER, FairScheduler
 from app.worker.heartbeat import new_worker_name
-from app.worker.scheduling import open_host_semaphore
 from app.worker.janitor import forget_the_past, purge_unconfirmed, remove_orphaned_pictures
 from app.worker.lookout import Lookout
 from app.worker.run import Loop, look_out, repeat, run_side_by_side, work_off_queue
+from app.worker.scheduling import CONVERSIONS_PER_USER, FairScheduler, open_host_semaphore
 
 QUEUES = {OUTBOX: TO_SEND, UPLOADS: TO_PUBLISH, PUBLISHED: TO_WATCH, TASKS: TO_MAKE}
 """The topic that announces the rows of each queue."""

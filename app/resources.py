@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 from limits.aio.storage import RedisStorage
 
 from app.core.active_writers import ActiveWriters
-from app.core.concurrency import ConcurrencyLimit
+from app.core.concurrency import BoundedExecutor, ConcurrencyLimit
 from app.core.denylist import Denylist
-from app.core.concurrency import BoundedExecutor
 from app.core.limits import RateLimiter, parse_overrides
 from app.core.locks import Locks
 from app.core.password_policy import warm_up
@@ -25,10 +24,9 @@ from app.core.tokens import ACCESS_TOKEN_LIFETIME, TokenSigner
 from app.core.vitals import Vitals
 from app.db import logins
 from app.db.engine import Database
+from app.db.open_requests import Receivers, WatchedUploads
 from app.db.rate_counters import DatabaseStorage
-from app.db.open_requests import Receivers
 from app.db.revisions import require_current
-from app.db.open_requests import WatchedUploads
 from app.events.notifications import Notifications
 from app.imaging import MAX_PIXELS, PictureRedrawer
 from app.mail.messages import MessageBuilder, create_messages

@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit
 from app.accounts.audit import AuditKind
+from app.core.bodies import PartEnd, PartEvent, PartStart
 from app.core.clients import Client
 from app.core.errors import BodyTooLargeError, MalformedBodyError, UnauthorizedError, ValidationFailedError
-from app.core.bodies import PartEnd, PartEvent, PartStart
 from app.db import users
 from app.db.engine import Database
 from app.imaging import PictureRedrawer

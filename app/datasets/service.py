@@ -5,8 +5,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import structlog
 
-from app.core.errors import ERRORS_SHOWN, OpenMLUnreachableError, TagTakenError, ValidationFailedError
 from app.core.concurrency import BoundedExecutor
+from app.core.errors import ERRORS_SHOWN, OpenMLUnreachableError, TagTakenError, ValidationFailedError
 from app.core.suggestions import NAMES_HELPED, suggest
 from app.datasets.changes import columns_named, find_changes, roles_of
 from app.datasets.schemas import EditFormResponse, EditRequest

@@ -12,8 +12,8 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from app.core.errors import StorageError, StorageFullError, StorageUnavailableError
 from app.core.concurrency import BoundedExecutor
+from app.core.errors import StorageError, StorageFullError, StorageUnavailableError
 from app.core.system import write_through
 from app.storage.faults import disk_faults, log_fault
 from app.storage.parts import Digests, Part, Stage

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from app.core.concurrency import BoundedExecutor
 from app.core.errors import (
     DatasetNotActiveError,
     NotFoundError,
@@ -17,7 +18,6 @@ from app.core.errors import (
     ValidationFailedError,
     problem_from_record,
 )
-from app.core.concurrency import BoundedExecutor
 from app.core.suggestions import suggest
 from app.db import task_requests
 from app.db.engine import Database, notify_after_commit

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import structlog
 
+from app.core.concurrency import BoundedExecutor
 from app.core.errors import (
     ApiKeyMissingError,
     DatabaseUnavailableError,
@@ -15,7 +16,6 @@ from app.core.errors import (
     ProblemError,
     UnauthorizedError,
 )
-from app.core.concurrency import BoundedExecutor
 from app.core.openml_shapes import is_api_key
 from app.db import task_requests, uploads
 from app.db.engine import Database

@@ -19,7 +19,7 @@ from app.core.errors import (
     UploadGoneError,
 )
 from app.core.settings import Settings
-from app.db import upload_queues, upload_bytes, users
+from app.db import upload_bytes, upload_queues, users
 from app.db.engine import Database
 from app.db.uploads import Upload
 from app.storage.parts import UploadStorage

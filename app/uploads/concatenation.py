@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.concurrency import BoundedExecutor
 from app.core.errors import (
     BadRequestError,
     BodyTooLargeError,
@@ -15,7 +16,6 @@ from app.core.errors import (
     UploadGoneError,
     UploadStateError,
 )
-from app.core.concurrency import BoundedExecutor
 from app.core.settings import Settings
 from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit

@@ -35,8 +35,8 @@ from app.tabular.failures import where_to_correct
 from app.tabular.process import convert_in_process, profile_in_process
 from app.tabular.types import ProgressSink
 from app.uploads.lifecycle import size_of
-from app.worker.scheduling import HostSemaphore
 from app.worker.leases import LeaseLostError
+from app.worker.scheduling import HostSemaphore
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -179,46 +179,6 @@ class Converter:
         )
 
 
-_NOTHING_CHOSEN: dict[str, Any] = {
-    "target_attributes": (),
-    "row_id_attribute": None,
-    "ignore_attributes": (),
-    "attributes": {},
-}
-
-
-def _sink(report: Report) -> ProgressSink:
-    def sink(made: Progress) -> None:
-        report("converting" if made.phase == "writing" else "inspecting", made.done_bytes, made.total_bytes)
-
-    return sink
-
-
-@contextmanager
-def _told_to_the_owner(upload: Upload, file: WorkingFile) -> Iterator[None]:
-    """Turn what is wrong with a table into a problem, and what is not its fault into another attempt."""
-    try:
-        yield
-    except TabularError as error:
-        if error.fault is not None:
-            log.error("a conversion cannot use the disk", upload=upload.id, fault=error.fault)  # noqa: TRY400 - the child's
-        if error.slug == "no-room":
-            raise StorageFullError(NO_ROOM) from error
-        if error.slug == "over-quota":
-            raise file.over_quota() from error
-        if error.slug in NOT_THE_TABLES_FAULT:
-            raise TryAgainError(str(error)) from error
-        raise DatasetRefusedError(
-            str(error),
-            reason=error.slug,
-            row=error.row,
-            line=error.line,
-            column=error.column,
-            hint=error.hint,
-            correct=where_to_correct(error, repair=(upload.description or {}).get("repair", True)),
-        ) from error
-
-
 async def require_working_room(
     database: Database, storage: UploadStorage, settings: Settings, wanted_bytes: int = 0
 ) -> int:
@@ -313,3 +273,43 @@ class WorkingFile:
             raise self.over_quota()
         if not await upload_bytes.set_reserved(session, self._upload.id, self._kept + size):
             raise LeaseLostError
+
+
+_NOTHING_CHOSEN: dict[str, Any] = {
+    "target_attributes": (),
+    "row_id_attribute": None,
+    "ignore_attributes": (),
+    "attributes": {},
+}
+
+
+def _sink(report: Report) -> ProgressSink:
+    def sink(made: Progress) -> None:
+        report("converting" if made.phase == "writing" else "inspecting", made.done_bytes, made.total_bytes)
+
+    return sink
+
+
+@contextmanager
+def _told_to_the_owner(upload: Upload, file: WorkingFile) -> Iterator[None]:
+    """Turn what is wrong with a table into a problem, and what is not its fault into another attempt."""
+    try:
+        yield
+    except TabularError as error:
+        if error.fault is not None:
+            log.error("a conversion cannot use the disk", upload=upload.id, fault=error.fault)  # noqa: TRY400 - the child's
+        if error.slug == "no-room":
+            raise StorageFullError(NO_ROOM) from error
+        if error.slug == "over-quota":
+            raise file.over_quota() from error
+        if error.slug in NOT_THE_TABLES_FAULT:
+            raise TryAgainError(str(error)) from error
+        raise DatasetRefusedError(
+            str(error),
+            reason=error.slug,
+            row=error.row,
+            line=error.line,
+            column=error.column,
+            hint=error.hint,
+            correct=where_to_correct(error, repair=(upload.description or {}).get("repair", True)),
+        ) from error

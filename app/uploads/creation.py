@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.concurrency import BoundedExecutor
 from app.core.errors import (
     FormatNotSupportedError,
     IdempotencyKeyReusedError,
     UploadStateError,
     ValidationFailedError,
 )
-from app.core.concurrency import BoundedExecutor
 from app.core.settings import Settings
 from app.db import open_requests, uploads, users
 from app.db.engine import Database, notify_after_commit

@@ -9,8 +9,8 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from app.core.concurrency import ConcurrencyLimit
 from app.core.errors import DatabaseUnavailableError, NotFoundError
 from app.db.engine import Database
-from app.db.upload_states import ENDED
 from app.db.open_requests import WatchedUploads
+from app.db.upload_states import ENDED
 from app.openml.client import OpenMLClient
 from app.uploads.schemas import UploadEventResponse, UploadStatusResponse
 from app.uploads.status import follow_upload

@@ -54,13 +54,13 @@ from app.openml.problems import problem_of
 from app.storage.parts import Digests, UploadStorage
 from app.tabular import Conversion
 from app.uploads.append import expiry
+from app.uploads.at_openml import reconcile, send
 from app.uploads.claimed import ClaimedUpload
 from app.uploads.conversion import NO_ROOM, Converter, TryAgainError, require_working_room
 from app.uploads.lifecycle import bytes_to_keep, get_parts, release, tidy_up_after
-from app.uploads.at_openml import reconcile, send
-from app.worker.scheduling import FairScheduler
 from app.worker.leases import Lease, LeaseLostError
 from app.worker.loops import back_off
+from app.worker.scheduling import FairScheduler
 
 log = structlog.get_logger(__name__)
 

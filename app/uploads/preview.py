@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from app.core.errors import ERRORS_SHOWN, UploadGoneError, UploadStateError, ValidationFailedError
 from app.core.concurrency import BoundedExecutor
+from app.core.errors import ERRORS_SHOWN, UploadGoneError, UploadStateError, ValidationFailedError
 from app.db.upload_states import BEFORE_PREVIEW, CHECKED_AT_ONCE, WITHOUT_PREVIEW, UploadState
 from app.db.uploads import Upload
 from app.storage.parts import UploadStorage

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.bodies import PartEnd, PartEvent, PartStart
+from app.core.concurrency import BoundedExecutor
 from app.core.errors import (
     BodyTooLargeError,
     FormatNotSupportedError,
@@ -22,15 +23,13 @@ from app.core.errors import (
     ValidationFailedError,
     problem_from_record,
 )
-from app.core.concurrency import BoundedExecutor
 from app.core.settings import Settings
 from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of
+from app.db.open_requests import RECEIVER_LEASE, Receivers, WatchedUploads
 from app.db.reader import Reader
-from app.db.open_requests import RECEIVER_LEASE, Receivers
 from app.db.upload_states import HAS_OUTCOME, Actor, UploadState
 from app.db.uploads import NewUpload, Outcome
-from app.db.open_requests import WatchedUploads
 from app.events.notifications import UPLOADS
 from app.storage.parts import Part, UploadStorage
 from app.tabular import format_of

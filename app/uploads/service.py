@@ -8,12 +8,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.concurrency import BoundedExecutor
 from app.core.errors import (
     NotFoundError,
     UploadGoneError,
     UploadStateError,
 )
-from app.core.concurrency import BoundedExecutor
 from app.core.locks import Locks
 from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from app.core.errors import TooBusyError, TooManyRequestsError
 from app.core.concurrency import BoundedExecutor
+from app.core.errors import TooBusyError, TooManyRequestsError
 
 
 async def settled(executor: BoundedExecutor) -> None:

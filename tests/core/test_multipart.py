@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from app.core.errors import MalformedBodyError
 from app.core.bodies import PartStart, read_parts
+from app.core.errors import MalformedBodyError
 
 
 async def file_name_in(parameters: str) -> str | None:
