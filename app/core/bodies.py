@@ -1,7 +1,7 @@
 """The only readers of request bodies: JSON and small forms, files, and forms with files, split into their parts.
 
-A limit is the reader's: none depends on a path or on what a client says. No part of a form is ever held whole, and nothing
-touches a disk here.
+A limit is the reader's: none depends on a path or on what a client says. No part of a form is ever held whole,
+and nothing touches a disk here.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """How much of something one process does at once, in all and for each user; whoever comes beyond that is refused.
 
-`ConcurrencyLimit` is for what takes long and little else; `BoundedExecutor` has threads of its own for what is computed,
-whose size somebody else chose.
+`ConcurrencyLimit` is for what takes long and little else; `BoundedExecutor` has threads of its own for what is
+computed, whose size somebody else chose.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
-"""What this process asks of `uploads` for all its open requests at once: few statements, however many requests there are.
+"""What this process asks of `uploads` for all its open requests at once, in few statements.
 
-`Receivers` renews the leases of forms that come in; `WatchedUploads` looks whether uploads that are waited for have changed.
+`Receivers` renews the leases of forms that come in; `WatchedUploads` looks whether uploads that are waited for have
+changed.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""The bytes of uploads: which are safe, who may add to them, and the room that is reserved for them before they come."""
+"""The bytes of uploads: which are safe, who may add to them, and the room that is reserved before they come."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime

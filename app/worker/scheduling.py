@@ -1,7 +1,7 @@
 """What a worker may begin: the row of the user whose turn it is, and no more at once than the machine can bear.
 
-Users take turns, so that a thousand rows of one person do not make the others wait. All processes of a machine share its
-places, whichever of them are workers.
+Users take turns, so that a thousand rows of one person do not make the others wait. All processes of a machine
+share its places, whichever of them are workers.
 """
 
 import asyncio
