@@ -26,8 +26,11 @@ class OwnMariaDB:
         self.port = find_free_port()
         self.address = f"mysql://root@127.0.0.1:{self.port}/openml"
         self._process: subprocess.Popen[bytes] | None = None
-        data = folder / "mariadb"
+        data, temporary = folder / "mariadb", folder / "mariadb-tmp"
+        # A server that begins removes what others left in its temporary folder, or has there just now.
+        temporary.mkdir()
         install = ["mariadb-install-db", "--no-defaults", f"--datadir={data}", "--skip-test-db"]
+        install.append(f"--tmpdir={temporary}")
         done = subprocess.run(
             [*install, "--auth-root-authentication-method=normal"],
             check=False,
@@ -36,7 +39,8 @@ class OwnMariaDB:
         )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         self._command = ["mariadbd", "--no-defaults", f"--datadir={data}", f"--port={self.port}"]
-        self._command += ["--bind-address=127.0.0.1", f"--socket={folder}/mariadb.sock", *options]
+        self._command += ["--bind-address=127.0.0.1", f"--socket={folder}/mariadb.sock"]
+        self._command += [f"--tmpdir={temporary}", *options]
         if os.geteuid() == 0:
             self._command.append("--user=root")
 

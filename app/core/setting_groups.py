@@ -335,10 +335,10 @@ class RareSettings(BaseSettings):
         description="Allow an `AWS_ENDPOINT_URL` without TLS, for a store on a network of its own.",
     )
     storage_timeout_seconds: float = Field(
-        30,
+        20,
         gt=0,
-        description="Longest wait for the store to take or give 5 MiB, and for bytes to have their turn there; "
-        "beyond it the answer is 503 with Retry-After.",
+        description="Longest wait for the store to take or give 5 MiB, their turn included; beyond it the answer is "
+        "503 with Retry-After.",
     )
     picture_max_bytes: int = Field(
         20_000_000, ge=1, description="Largest file accepted by `POST /image`, in bytes."

@@ -277,9 +277,11 @@ class S3Storage:
 
         Only `PUTS_AT_ONCE` have bytes in memory at the same time; the others wait, with theirs on the disk.
         """
-        async with self._turn():
+        async with self._turn() as deadline:
             with store_faults("put"):
                 if spool.length > BLOCK_BYTES:
+                    # Each of its requests has its own time.
+                    deadline.reschedule(None)
                     await obstore.put_async(
                         self._store,
                         path,
@@ -298,16 +300,13 @@ class S3Storage:
                 await obstore.delete_async(self._store, paths)
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
+    async def _turn(self) -> AsyncIterator[asyncio.Timeout]:
+        """Wait for a turn, and end it: all within the time that a request to the store has, unless that is changed."""
         try:
-            async with asyncio.timeout(self._turn_seconds):
-                await self._turns.acquire()
+            async with asyncio.timeout(self._turn_seconds) as deadline, self._turns:
+                yield deadline
         except TimeoutError:
             raise StorageUnavailableError from None
-        try:
-            yield
-        finally:
-            self._turns.release()
 
     async def _blocks(self, upload_id: str, parts: Sequence[Part]) -> AsyncGenerator[obstore.Bytes, None]:
         """Yield the parts' bytes in order, asking for a few blocks ahead."""
