@@ -1,10 +1,11 @@
 # Two stages: the first has a compiler for the few packages without a wheel, the second only what runs. Every optional
-# engine is in it (docs/scaling.md): the settings decide which is used.
+# engine is in it (docs/scaling.md): the settings decide which is used; and what reads files of SPSS, Stata, SAS and R.
 FROM python:3.13-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
 RUN python -m venv /opt/openml-web
-COPY requirements-engines.txt /tmp/requirements.txt
-RUN /opt/openml-web/bin/pip install --no-cache-dir --require-hashes --requirement /tmp/requirements.txt \
+COPY requirements-engines.txt requirements-tables.txt /tmp/
+RUN /opt/openml-web/bin/pip install --no-cache-dir --require-hashes \
+        --requirement /tmp/requirements-engines.txt --requirement /tmp/requirements-tables.txt \
  && /opt/openml-web/bin/pip uninstall --yes pip
 
 FROM python:3.13-slim

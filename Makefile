@@ -86,17 +86,21 @@ lock:  ## Compile the locked requirements anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --upgrade $(COOL_DOWN) --group build --output-file requirements.txt pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --upgrade $(COOL_DOWN) --all-extras --output-file requirements-engines.txt --constraint requirements.txt pyproject.toml
+	    --upgrade $(COOL_DOWN) --extra s3 --extra redis --extra rabbitmq --output-file requirements-engines.txt --constraint requirements.txt pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --upgrade $(COOL_DOWN) --output-file requirements-dev.txt --constraint requirements.txt --group build --group dev pyproject.toml
+	    --upgrade $(COOL_DOWN) --extra tables --output-file requirements-tables.txt --constraint requirements.txt pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --upgrade $(COOL_DOWN) --output-file requirements-dev.txt --constraint requirements-tables.txt --group build --group dev pyproject.toml
 	$(MAKE) wheels
 
-# Every locked requirement has a wheel for each platform that docs/deploy.md names (needs uv).
+# Every locked requirement has a wheel for each platform that docs/deploy.md names (needs uv); the extra `tables` has none
+# for musl.
 wheels:  ## Is there a wheel for each platform? (needs uv)
 	@for platform in $(PLATFORMS); do for python in 3.11 3.12 3.13 3.14; do \
 	    echo "wheels for $$platform, Python $$python"; \
 	    uv pip install --quiet --dry-run --target $(VENV)/nowhere --python-platform $$platform --python-version $$python \
-	        --only-binary :all: --no-deps --requirement requirements-engines.txt || exit 1; \
+	        --only-binary :all: --no-deps --requirement requirements-engines.txt \
+	        $$(case $$platform in *musl) ;; *) echo --requirement requirements-tables.txt;; esac) || exit 1; \
 	done; done
 
 # Are there published vulnerabilities in what is locked? (needs uv)
@@ -119,9 +123,11 @@ $(VENV)/.made:
 	    fi; \
 	done; echo "Python 3.11 or newer was not found. Install it, or name it: make PYTHON=/path/to/python3 $(MAKECMDGOALS)" >&2; exit 1
 
-$(VENV)/.runtime: $(VENV)/.made requirements.txt
+$(VENV)/.runtime: $(VENV)/.made requirements.txt requirements-tables.txt
 	@echo "Installing the locked requirements (once; later starts need no network)"
 	@$(PIP) --require-hashes -r requirements.txt || { $(UNFETCHED); }
+	@$(PIP) --require-hashes --only-binary pyreadstat -r requirements-tables.txt || \
+	    echo "The extra 'tables' is not there for this machine: files of SPSS, Stata, SAS and R will be refused." >&2
 	@$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 

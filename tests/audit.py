@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-LOCKED = ("requirements-engines.txt", "requirements-dev.txt")
-"""The first has what production has, and every extra."""
+LOCKED = ("requirements-engines.txt", "requirements-tables.txt", "requirements-dev.txt")
+"""The first two have what production has, and every extra."""
 SECONDS = 300
 
 

@@ -71,7 +71,12 @@ def test_files_when_pages_name_them_then_they_are_there() -> None:
 
 
 def test_requirements_when_locked_then_hashed_and_without_an_address() -> None:
-    for name in ("requirements.txt", "requirements-engines.txt", "requirements-dev.txt"):
+    for name in (
+        "requirements.txt",
+        "requirements-engines.txt",
+        "requirements-tables.txt",
+        "requirements-dev.txt",
+    ):
         text = (ROOT / name).read_text()
         assert "://" not in text
         packages = [line for line in text.splitlines() if re.match(r"[a-z0-9]", line)]
@@ -84,7 +89,10 @@ def test_production_when_installed_then_the_sandbox_is_not_there() -> None:
     """The image has what the Dockerfile copies, of what `.dockerignore` lets in."""
     copied = re.findall(r"^COPY (?!--from)(.+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     let_in = (ROOT / ".dockerignore").read_text().splitlines()
-    locked = [(ROOT / name).read_text() for name in ("requirements.txt", "requirements-engines.txt")]
+    locked = [
+        (ROOT / name).read_text()
+        for name in ("requirements.txt", "requirements-engines.txt", "requirements-tables.txt")
+    ]
 
     assert copied
     assert let_in[0] == "*"

@@ -94,6 +94,7 @@ def test_make_when_told_then_downloads_are_kept_for_the_next_time() -> None:
 def test_requirements_when_the_index_does_not_answer_then_what_to_do_and_the_next_try_goes_on(
     checkout: Path, *, is_mute: bool
 ) -> None:
+    (checkout / "requirements-tables.txt").touch()
     (checkout / "requirements.txt").write_text(f"openml-web-nowhere==1 --hash=sha256:{'0' * 64}\n")
     python = checkout / ".venv/bin/python"
     python.parent.mkdir(parents=True)

@@ -76,7 +76,7 @@ def test_worker_when_it_works_and_has_nothing_to_do_then_it_holds_nothing_of_req
 
 def test_requirements_when_only_the_service_is_installed_then_nothing_to_colour_a_terminal_is() -> None:
     """structlog and click's kin import rich at their start wherever they find it."""
-    for name in ("requirements.txt", "requirements-engines.txt"):
+    for name in ("requirements.txt", "requirements-engines.txt", "requirements-tables.txt"):
         packages = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / name).read_text(), re.MULTILINE))
         assert "structlog" in packages
         assert not packages & {"rich", "typer", "pygments", "markdown-it-py"}
