@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.clients import Client, ProxyNetwork, is_trusted
 from app.core.errors import UnauthorizedError
 from app.core.limits import Hit, RateLimiter, hits_from
-from app.core.openml_shapes import is_api_key
 from app.core.settings import Settings
 from app.core.tokens import AccessToken
 from app.db.engine import Database
 from app.db.sessions import set_last_seen
 from app.db.users import Account, TokenState, get_account, get_account_by_api_key
 from app.openml.client import OpenMLClient
+from app.openml.fields import is_api_key
 from app.resources import Resources
 
 log = structlog.get_logger(__name__)

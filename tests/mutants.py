@@ -79,14 +79,14 @@ MUTANTS = [
     ),
     Mutant(
         "leases are renewed",
-        "app/worker/leases.py",
+        "app/worker/queues.py",
         "                await self.renew(found)\n",
         "                pass\n",
         _leases("test_work_when_it_takes_several_leases_then_nobody_else_gets_the_row[sqlite-mails]"),
     ),
     Mutant(
         "work stops when its lease is lost",
-        "app/worker/leases.py",
+        "app/worker/queues.py",
         "            except LeaseLostError:\n                return\n",
         "            except LeaseLostError:\n                continue\n",
         _leases(
@@ -95,21 +95,21 @@ MUTANTS = [
     ),
     Mutant(
         "work stops when its lease may be lost",
-        "app/worker/leases.py",
+        "app/worker/queues.py",
         "            if left <= 0:\n                break\n",
         "            left = max(left, 0.1)\n",
         _leases("test_work_when_the_lease_cannot_be_renewed_then_it_is_stopped_before_others_begin[sqlite]"),
     ),
     Mutant(
         "what was done is written down when the database is back",
-        "app/worker/leases.py",
+        "app/worker/queues.py",
         "                if time.monotonic() > deadline:\n                    raise\n",
         "                raise\n",
         _leases("test_work_when_its_end_cannot_be_written_down_then_tried_until_it_can[sqlite]"),
     ),
     Mutant(
         "nothing stays of a step that was refused",
-        "app/worker/leases.py",
+        "app/worker/queues.py",
         "            if not await record(session):\n                raise LeaseLostError\n",
         "            await record(session)\n",
         (

@@ -17,8 +17,7 @@ from app.db.engine import Database
 from app.db.outbox import TO_SEND, OutboxMail
 from app.mail.messages import MessageBuilder
 from app.mail.transport import DeliveryError, MailTransport
-from app.worker.leases import Lease, LeaseLostError
-from app.worker.loops import back_off
+from app.worker.queues import Lease, LeaseLostError, back_off
 
 log = structlog.get_logger(__name__)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from app.core.openml_shapes import is_api_key
+from app.openml.fields import is_api_key
 
 
 class ApiKeyError(Exception):

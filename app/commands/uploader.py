@@ -34,9 +34,9 @@ from app.commands.answers import (
     slug_of,
 )
 from app.commands.source import Source
-from app.core.openml_shapes import NAME_RULE, is_name
 from app.core.outgoing import open_http_for_command
 from app.db.upload_states import BEFORE_PUBLISH, ENDED, GIVEN_UP, HAS_OUTCOME, UploadState
+from app.openml.fields import NAME_RULE, is_name
 
 REQUEST_BYTES = 1 << 26
 """Sent in one request; a proxy that takes less says so, and gets less."""

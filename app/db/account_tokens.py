@@ -6,7 +6,7 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.statements import row_count
+from app.db.engine import row_count
 from app.db.tables import account_tokens
 
 

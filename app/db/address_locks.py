@@ -5,7 +5,7 @@ import hashlib
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.statements import upsert
+from app.db.engine import upsert
 from app.db.tables import address_locks
 
 

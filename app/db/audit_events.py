@@ -6,8 +6,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.engine import row_count
 from app.db.reader import Reader, ReadStatement
-from app.db.statements import row_count
 from app.db.tables import audit_events
 
 

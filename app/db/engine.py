@@ -1,4 +1,4 @@
-"""Connections: sessions for units that write, a reader for the single SELECT of a hot route."""
+"""Connections: sessions for units that write, a reader for the single SELECT of a hot route; results, and upserts."""
 
 import asyncio
 import random
@@ -7,10 +7,12 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 import sqlalchemy as sa
 import structlog
+from sqlalchemy import CursorResult, Result
+from sqlalchemy.dialects import mysql, sqlite
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import (
@@ -65,6 +67,36 @@ def now_of(session: AsyncSession) -> datetime:
     """Return the moment by the clock of the session's database, see `Database.now`."""
     clock: Clock = session.info["clock"]
     return clock.now()
+
+
+def row_count(result: Result[Any]) -> int:
+    """Return how many rows an UPDATE or DELETE matched."""
+    return cast("CursorResult[Any]", result).rowcount
+
+
+def inserted_id(result: Result[Any]) -> int:
+    """Return the number that the database gave to an inserted row."""
+    key = cast("CursorResult[Any]", result).inserted_primary_key
+    if key is None:
+        raise TypeError("not the result of a single INSERT")
+    return int(key[0])
+
+
+async def upsert(
+    session: AsyncSession, table: sa.Table, values: dict[str, Any], *, update: dict[str, Any]
+) -> None:
+    """Insert `values`, or apply `update` to the row that has their primary key.
+
+    On MySQL the assignments of `update` are made in their order, each seeing those before it.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        key = [column.name for column in table.primary_key]
+        insert = sqlite.insert(table).values(values)
+        await session.execute(insert.on_conflict_do_update(index_elements=key, set_=update))
+    else:
+        await session.execute(
+            mysql.insert(table).values(values).on_duplicate_key_update(list(update.items()))
+        )
 
 
 class Database:

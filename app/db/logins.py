@@ -11,9 +11,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from app.core.addresses import spellings
 from app.db.charsets import first_unstorable
-from app.db.engine import Database
+from app.db.engine import Database, row_count
 from app.db.reader import Reader, ReadStatement
-from app.db.statements import row_count
 from app.db.tables import users
 
 NAMESAKES = 3

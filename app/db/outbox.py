@@ -7,9 +7,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.engine import Database, notify_after_commit, now_of
+from app.db.engine import Database, notify_after_commit, now_of, row_count
 from app.db.queue import Queue
-from app.db.statements import row_count
 from app.db.tables import outbox
 from app.events.notifications import OUTBOX
 

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.engine import row_count
 from app.db.reader import Reader, ReadStatement
-from app.db.statements import row_count
 
 T = TypeVar("T")
 CANDIDATES = 16

@@ -8,9 +8,8 @@ from limits.aio.storage import Storage
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DatabaseConflictError
-from app.db.engine import Database
+from app.db.engine import Database, row_count, upsert
 from app.db.reader import Reader, ReadStatement, utc_from_text
-from app.db.statements import row_count, upsert
 from app.db.tables import rate_counters
 
 _COUNTER = ReadStatement(

@@ -5,7 +5,7 @@ from datetime import datetime
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.statements import row_count, upsert
+from app.db.engine import row_count, upsert
 from app.db.tables import revoked_tokens, sessions
 
 

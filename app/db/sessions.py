@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.tokens import AccessToken
-from app.db.statements import row_count
+from app.db.engine import row_count
 from app.db.tables import account_states, revoked_tokens, sessions
 
 

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.engine import Database
+from app.db.engine import Database, upsert
 from app.db.queue import Queue
 from app.db.reader import Reader, ReadStatement
-from app.db.statements import upsert
 from app.db.tables import task_requests
 
 

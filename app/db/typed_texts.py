@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.plain import plain_form
 from app.db.charsets import first_unstorable
-from app.db.statements import upsert
+from app.db.engine import upsert
 from app.db.tables import account_states, users
 
 BIO_CHARACTERS = 65_535

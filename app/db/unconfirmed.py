@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import account_tokens as tokens
 from app.db import audit_events, outbox, sessions
-from app.db.statements import row_count
+from app.db.engine import row_count
 from app.db.tables import (
     account_states,
     account_tokens,

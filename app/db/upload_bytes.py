@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.statements import row_count, upsert
+from app.db.engine import row_count, upsert
 from app.db.tables import address_locks, upload_parts, uploads
 from app.db.upload_states import HOLDS_BYTES, UploadState
 from app.storage.parts import Part

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.engine import row_count
 from app.db.reader import Reader, ReadStatement
-from app.db.statements import row_count
 from app.db.tables import upload_events, uploads, users
 from app.db.upload_states import (
     CAN_EXPIRE,

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import UnauthorizedError
+from app.db.engine import inserted_id, row_count
 from app.db.logins import IS_ACTIVE
 from app.db.reader import Reader, ReadStatement, utc_from_text
-from app.db.statements import inserted_id, row_count
 from app.db.tables import OPTIONAL_COLUMNS, account_states, revoked_tokens, sessions, users, users_groups
 from app.db.typed_texts import as_typed, forget_typed, get_typed, keep_typed, written
 

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.db.engine import row_count, upsert
 from app.db.reader import Reader, ReadStatement, utc_from_text
-from app.db.statements import row_count, upsert
 from app.db.tables import worker_heartbeats
 
 BEAT_SECONDS = 5.0

@@ -10,13 +10,13 @@ from weakref import WeakValueDictionary
 import httpx
 
 from app.core.concurrency import BoundedExecutor
-from app.core.openml_shapes import is_api_key
 from app.core.outgoing import open_http
 from app.core.way_out import STRAIGHT, WayOut
 from app.openml import reading, xml
 from app.openml.cache import TimedCache
 from app.openml.connection import Connection, FilePart, MultipartBody
 from app.openml.errors import INDEX_FAILED, HalfAnswerError, RefusedError, TaskExistsError
+from app.openml.fields import is_api_key
 from app.openml.records import (
     DatasetDescription,
     DatasetInfo,

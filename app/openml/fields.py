@@ -1,4 +1,4 @@
-"""What OpenML takes in a description: which texts, lists, licences and lengths; and texts repaired until it does."""
+"""What OpenML takes: API keys, names, and what describes a dataset; and texts repaired until it takes them."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -18,13 +18,26 @@ from pydantic import (
 
 from app.core.ascii import text_in_ascii
 from app.core.errors import ValidationFailedError
-from app.core.openml_shapes import NAME_RULE, is_name
 
+API_KEY = re.compile(r"[0-9a-fA-F]{32}")
+"""OpenML pastes the key into SQL text: nothing else may be sent."""
+NAME = re.compile(r"[a-zA-Z0-9_\-.(),]+")
+NAME_RULE = "Use only the letters a-z and A-Z, digits, and _ - . ( ) , without spaces (OpenML's rule)."
 NOT_PLAIN = re.compile(r"[^\t\r\n -~]")
 LONGEST_TEXT = 65_536
 """Characters of any text, before it is looked at further: four times what the longest field takes."""
 IGNORE_LENGTH = 128
 """OpenML keeps all ignored columns in one cell of 128 characters, as `"a","b"`, and cuts what is longer."""
+
+
+def is_api_key(text: str | None) -> bool:
+    """Say whether `text` has the shape of a key."""
+    return text is not None and API_KEY.fullmatch(text) is not None
+
+
+def is_name(text: str) -> bool:
+    """Say whether OpenML takes the text as a name, whatever its length."""
+    return NAME.fullmatch(text) is not None
 
 
 def none_if_empty(value: object) -> object:

@@ -24,7 +24,6 @@ from app.core.errors import (
     ReadOnlyAccountError,
     ValidationFailedError,
 )
-from app.core.openml_shapes import is_api_key
 from app.openml.errors import (
     INDEX_FAILED,
     PASSING,
@@ -34,6 +33,7 @@ from app.openml.errors import (
     RefusedError,
     UnsettledError,
 )
+from app.openml.fields import is_api_key
 
 Translate = Callable[[RefusedError], ProblemError]
 REASON_LENGTH = 500

@@ -16,15 +16,14 @@ from app.core.errors import (
     ProblemError,
     UnauthorizedError,
 )
-from app.core.openml_shapes import is_api_key
 from app.db import task_requests, uploads
 from app.db.engine import Database
 from app.db.task_requests import TO_MAKE, TaskRequestRow
 from app.openml.client import OpenMLClient
+from app.openml.fields import is_api_key
 from app.tasks import service
 from app.tasks.schemas import UploadTaskRequest
-from app.worker.leases import Lease, LeaseLostError
-from app.worker.loops import back_off
+from app.worker.queues import Lease, LeaseLostError, back_off
 
 log = structlog.get_logger(__name__)
 

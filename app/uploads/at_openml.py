@@ -34,8 +34,7 @@ from app.openml.problems import problem_of
 from app.openml.records import DatasetInfo
 from app.uploads.claimed import ClaimedUpload
 from app.uploads.lifecycle import tell_owner
-from app.worker.leases import Lease, LeaseLostError
-from app.worker.loops import back_off
+from app.worker.queues import Lease, LeaseLostError, back_off
 
 log = structlog.get_logger(__name__)
 

@@ -8,7 +8,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import ApiKeyMissingError, UnauthorizedError
-from app.core.openml_shapes import is_api_key
 from app.core.settings import Settings
 from app.db import uploads
 from app.db.engine import Database, notify_after_commit
@@ -18,9 +17,10 @@ from app.db.uploads import Upload
 from app.events.notifications import PUBLISHED, upload_topic
 from app.mail.messages import MailKind
 from app.openml.client import OpenMLClient
+from app.openml.fields import is_api_key
 from app.storage.parts import UploadStorage
 from app.uploads.lifecycle import forget_bytes, tell_owner
-from app.worker.leases import Lease, LeaseLostError
+from app.worker.queues import Lease, LeaseLostError
 
 log = structlog.get_logger(__name__)
 

@@ -35,7 +35,7 @@ from app.tabular.failures import where_to_correct
 from app.tabular.process import convert_in_process, profile_in_process
 from app.tabular.types import ProgressSink
 from app.uploads.lifecycle import size_of
-from app.worker.leases import LeaseLostError
+from app.worker.queues import LeaseLostError
 from app.worker.scheduling import HostSemaphore
 
 log = structlog.get_logger(__name__)

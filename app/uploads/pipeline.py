@@ -58,8 +58,7 @@ from app.uploads.at_openml import reconcile, send
 from app.uploads.claimed import ClaimedUpload
 from app.uploads.conversion import NO_ROOM, Converter, TryAgainError, require_working_room
 from app.uploads.lifecycle import bytes_to_keep, get_parts, release, tidy_up_after
-from app.worker.leases import Lease, LeaseLostError
-from app.worker.loops import back_off
+from app.worker.queues import Lease, LeaseLostError, back_off
 from app.worker.scheduling import FairScheduler
 
 log = structlog.get_logger(__name__)

@@ -27,10 +27,9 @@ from app.core.errors import (
 )
 from app.core.http import OPENML_PROBLEMS, declare
 from app.core.limits import Hit, hits_from
-from app.core.openml_shapes import is_api_key
 from app.db.users import Account
 from app.deps import ClientDep, ResourcesDep, SettingsDep, UploaderDep
-from app.openml.fields import LICENCES, RepairResponse
+from app.openml.fields import LICENCES, RepairResponse, is_api_key
 from app.resources import Resources
 from app.tabular import SUFFIXES, UPLOAD_LIMITS
 from app.uploads.admission import require_room

@@ -33,9 +33,9 @@ from app.core.errors import (
 )
 from app.core.http import declare
 from app.core.limits import Hit, hits_from
-from app.core.openml_shapes import is_api_key
 from app.db.uploads import Upload
 from app.deps import ClientDep, CountedUploaderDep, ResourcesDep, SessionDep, SettingsDep
+from app.openml.fields import is_api_key
 from app.resources import Resources
 from app.uploads import ietf, service, tus
 from app.uploads import status as upload_status

@@ -14,7 +14,7 @@ from app.db import worker_heartbeats
 from app.db.engine import Database
 from app.db.worker_heartbeats import BEAT_SECONDS, Heartbeat
 from app.events.notifications import Notifications
-from app.worker.loops import work_off
+from app.worker.queues import work_off
 
 TOPIC = "heartbeat"
 FAREWELL_SECONDS = 2.0

@@ -12,7 +12,7 @@ from app.db.engine import Database
 from app.events.notifications import LOOKOUT, Notifications
 from app.worker.heartbeat import beating
 from app.worker.lookout import Lookout
-from app.worker.loops import work_off
+from app.worker.queues import work_off
 
 log = structlog.get_logger(__name__)
 

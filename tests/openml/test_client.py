@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.openml_shapes import is_api_key
 from app.openml.client import OpenMLClient, open_client
 from app.openml.errors import LostAnswerError, NotSentError, OpenMLError, RefusedError
+from app.openml.fields import is_api_key
 
 KEY = "0123456789abcdef0123456789abcdef"
 NS = 'xmlns:oml="http://openml.org/openml"'

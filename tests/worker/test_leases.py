@@ -25,7 +25,7 @@ from app.db.upload_queues import IN_WORK, TO_PUBLISH, TO_RECEIVE, TO_WATCH
 from app.db.upload_states import Actor, UploadState
 from app.db.uploads import NewUpload
 from app.storage.parts import Part
-from app.worker.leases import Lease, LeaseLostError
+from app.worker.queues import Lease, LeaseLostError
 from tests.conftest import Person, Running
 from tests.upload_rows import put_in
 

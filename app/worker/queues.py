@@ -1,4 +1,4 @@
-"""Leases: a worker may work on a claimed row while it renews the lease; the same for every queue.
+"""How a queue is worked off, the same for every queue: rows are claimed, held by a lease, and waited for.
 
 A row that is claimed is held by a lease. `Lease.hold` renews it while the work goes on and stops the work when the
 row has gone to somebody else, or may have: what the database cannot be told of before the lease ends, another worker
@@ -7,6 +7,7 @@ and refuses whoever has lost the lease; then `LeaseLostError` is raised, and not
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from app.core.errors import DatabaseUnavailableError
 from app.core.tasks import heed_cancellation
 from app.db.engine import Database, notify_after_commit
 from app.db.queue import Queue
+from app.events.notifications import LOOKOUT, Notifications
 
 log = structlog.get_logger(__name__)
 
@@ -32,6 +34,8 @@ NEWS_SECONDS = 1.0
 """How often `hold` asks for the columns to write with a renewal."""
 RENEWALS = 3
 """How often a lease is renewed in the time that it lasts."""
+FAULT_SECONDS = 5.0
+FIRST_PAUSE_SECONDS = 0.25
 
 
 class LeaseLostError(Exception):
@@ -183,3 +187,47 @@ class Lease:
                 log.exception("lease cannot be renewed", row=self.row_id)
             else:
                 told = found
+
+
+async def work_off(
+    notifications: Notifications,
+    topic: str,
+    step: Callable[[], Awaitable[bool]],
+    *,
+    idle_seconds: Callable[[], float],
+) -> None:
+    """Call `step` for ever: at once while it found work, else after a hint or `idle_seconds`, asked each time.
+
+    A fault of one step is logged and does not end the loop: the row's lease brings it back. While the database is away,
+    which `db.faults` logs, it is tried again after pauses that grow.
+    """
+    failed, worked = 0, False
+    with notifications.listen(topic) as listener:
+        while True:
+            heed_cancellation()
+            try:
+                busy = await step()
+            except DatabaseUnavailableError:
+                failed += 1
+                pause = back_off(failed, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=FAULT_SECONDS)
+                await asyncio.sleep(pause.total_seconds())
+                continue
+            except Exception:
+                log.exception("worker step failed", topic=topic)
+                await asyncio.sleep(FAULT_SECONDS)
+                continue
+            failed = 0
+            if busy:
+                worked = True
+                continue
+            if worked:
+                # It may have put off what it had.
+                notifications.wake(LOOKOUT)
+            worked = False
+            await listener.wait(seconds=idle_seconds())
+
+
+def back_off(attempt: int, *, first_seconds: float, longest_seconds: float) -> timedelta:
+    """Return the pause after the given attempt (from 1): doubled each time, a fifth of it random."""
+    seconds = min(first_seconds * 2.0 ** min(attempt - 1, 30), longest_seconds)
+    return timedelta(seconds=seconds * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
