@@ -10,8 +10,8 @@ from app.db import upload_states
 from app.db.engine import Database
 from app.db.queue import Queue, Waiting
 from app.db.tables import UtcDateTime, uploads
-from app.db.upload_values import UploadProgress
-from app.db.uploads import Upload, get_upload
+from app.db.upload_values import Upload, UploadProgress
+from app.db.uploads import get_upload
 
 TO_RECEIVE = Queue(uploads, upload_states.TO_RECEIVE)
 TO_PUBLISH = Queue(uploads, upload_states.TO_PUBLISH)

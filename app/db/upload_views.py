@@ -9,8 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import upload_events, uploads
 from app.db.upload_states import UploadState
-from app.db.upload_values import LIST_BYTES, Description, UploadProgress
-from app.db.uploads import Upload
+from app.db.upload_values import Description, Upload, UploadProgress
+from app.db.uploads import LIST_BYTES
 
 LARGEST_JSON = 2 * LIST_BYTES
 """Characters of a list or an error that are read; what rows keep is shorter, but for those of an older version."""

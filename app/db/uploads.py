@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final
 
 import sqlalchemy as sa
 import structlog
@@ -25,76 +25,17 @@ from app.db.upload_states import (
     UploadState,
     steps_to,
 )
-from app.db.upload_values import Description, UploadProgress, as_kept
+from app.db.upload_values import NewUpload, Outcome, Owner, Upload
 
 log = structlog.get_logger(__name__)
 
 OF_STEPS = frozenset({"state", "available_at", "lease_owner"})
 """Columns that `set_state` writes of itself."""
-
-
-class Upload(NamedTuple):
-    """An upload's row."""
-
-    id: str
-    user_id: int
-    state: str
-    file_name: str
-    format: str
-    description: Description | None
-    dataset_name: str | None
-    reserved_bytes: int
-    stored_bytes: int
-    total_bytes: int | None
-    received_bytes: int | None
-    expected_sha256: str | None
-    publish_requested: bool
-    cancel_requested: bool
-    request_digest: str | None
-    expires_at: datetime | None
-    duplicate_of: str | None
-    progress: UploadProgress | None
-    tus_metadata: str | None
-    is_partial: bool
-    joined_from: str | None
-    joined_into: str | None
-    lease_owner: str | None
-    received_md5: str | None
-    received_sha256: str | None
-    arff_bytes: int | None
-    arff_md5: str | None
-    arff_format: str | None
-    row_count: int | None
-    column_count: int | None
-    warnings: list[str] | None
-    repairs: list[dict[str, str]] | None
-    sent_at: datetime | None
-    newest_before: int | None
-    dataset_id: int | None
-    error: dict[str, Any] | None
-    attempts: int
-    created_at: datetime
-    finished_at: datetime | None
-
-
-class Outcome(NamedTuple):
-    """What whoever waits for an upload wants to know."""
-
-    state: str
-    dataset_id: int | None
-    duplicate_of: str | None
-    error: dict[str, Any] | None
-    warnings: list[str]
-    repairs: list[dict[str, str]]
-
-
-class Owner(NamedTuple):
-    """Who published: whether they still may, and their key on OpenML."""
-
-    api_key: str | None
-    active: bool
-
-
+LIST_BYTES: Final = 32_768
+"""What one row keeps of its warnings, and of its repairs, as JSON: a page of a hundred rows is read at once."""
+ERROR_TEXT: Final = 4_000
+"""Characters that a row keeps of each text of its error."""
+NAME_LENGTH: Final = 128
 _OUTCOME = ReadStatement(
     sa.select(
         uploads.c.state,
@@ -110,40 +51,6 @@ _PUBLISHER = ReadStatement(
     sa.select(uploads.c.user_id).where(uploads.c.dataset_id == sa.bindparam("dataset_id")).limit(1)
 )
 _COLUMNS = tuple(uploads.c[name] for name in Upload._fields)
-
-
-class NewUpload(NamedTuple):
-    """What is known of an upload before its first byte.
-
-    Attributes:
-        owner: who writes the bytes of an upload that comes in one request; None if it may come in many.
-        available_at: when the one request that writes it is given up.
-        expires_at: when one that may come in many is.
-        reserved_bytes: room that was found for it.
-        is_partial: whether it is a partial upload, to be joined with others.
-        joined_from: what a client said of the parts that it is joined from.
-    """
-
-    id: str
-    user_id: int
-    file_name: str
-    format: str
-    created_at: datetime
-    available_at: datetime
-    owner: str | None = None
-    expires_at: datetime | None = None
-    total_bytes: int | None = None
-    reserved_bytes: int = 0
-    expected_sha256: str | None = None
-    publish_requested: bool = True
-    description: Description | None = None
-    repairs: list[dict[str, str]] | None = None
-    warnings: list[str] | None = None
-    tus_metadata: str | None = None
-    is_partial: bool = False
-    joined_from: str | None = None
-    idempotency_key: str | None = None
-    request_digest: str | None = None
 
 
 async def add_upload(session: AsyncSession, new: NewUpload) -> None:
@@ -396,3 +303,41 @@ async def _add_event(
 ) -> None:
     values = {"upload_id": upload_id, "state": state, "at": now, "detail": detail[:500] if detail else None}
     await session.execute(sa.insert(upload_events).values(values))
+
+
+def as_kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return columns as the table keeps them: the lists cut, and the dataset's name beside its description."""
+    kept = dict(values)
+    if "description" in kept and isinstance(kept["description"], Mapping | None):
+        name = (kept["description"] or {}).get("dataset_name")
+        kept["dataset_name"] = name[:NAME_LENGTH] if name else None
+    if kept.get("warnings"):
+        kept["warnings"] = _fitting(kept["warnings"], lambda left: f"… and {left} more warnings")
+    if kept.get("repairs"):
+        kept["repairs"] = _fitting(kept["repairs"], _more_repairs)
+    if isinstance(kept.get("error"), Mapping):
+        kept["error"] = _shortened(kept["error"])
+    return kept
+
+
+def _more_repairs(left: int) -> dict[str, str]:
+    # Not without a column: those are of the description, and outlive a conversion.
+    return {"column": "…", "change": f"and {left} more changes", "reason": "there is no room to list them"}
+
+
+def _fitting(items: Sequence[Any], more: Any) -> list[Any]:  # noqa: ANN401 - makes an item of the same kind
+    """Return the first of the items that are small enough together, and then how many more there are."""
+    room = LIST_BYTES
+    for told, item in enumerate(items):
+        room -= len(json.dumps(item))
+        if room < 0:
+            return [*items[:told], more(len(items) - told)]
+    return list(items)
+
+
+def _shortened(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, str):
+        return value if len(value) <= ERROR_TEXT else value[: ERROR_TEXT - 1] + "…"
+    if isinstance(value, Mapping):
+        return {name: _shortened(each) for name, each in value.items()}
+    return [_shortened(each) for each in value] if isinstance(value, list | tuple) else value

@@ -21,7 +21,7 @@ from app.core.errors import (
 from app.core.settings import Settings
 from app.db import upload_bytes, upload_queues, users
 from app.db.engine import Database
-from app.db.uploads import Upload
+from app.db.upload_values import Upload
 from app.storage.parts import UploadStorage
 
 WAITING_AT_MOST = 20_000

@@ -33,7 +33,7 @@ from app.core.settings import Settings
 from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of
 from app.db.upload_states import GIVEN_UP, Actor, UploadState
-from app.db.uploads import Upload
+from app.db.upload_values import Upload
 from app.events.notifications import UPLOADS, upload_topic
 from app.storage.parts import Part, PartWriter, UploadStorage
 from app.uploads.admission import Reservation, require_room_for_length

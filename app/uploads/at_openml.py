@@ -16,7 +16,7 @@ from app.db import task_requests, upload_queues, uploads
 from app.db.engine import Database, notify_after_commit
 from app.db.upload_queues import TO_WATCH
 from app.db.upload_states import Actor, UploadState
-from app.db.uploads import Upload
+from app.db.upload_values import Upload
 from app.events.notifications import TASKS, upload_topic
 from app.mail.messages import MailKind
 from app.openml import xml

@@ -25,7 +25,7 @@ from app.core.errors import (
     ValidationFailedError,
 )
 from app.core.settings import Settings
-from app.db.uploads import Upload
+from app.db.upload_values import Upload
 from app.uploads import dialects, ietf, tus
 from app.uploads.append import Chunk
 from app.uploads.creation import Creation

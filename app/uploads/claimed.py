@@ -12,8 +12,7 @@ from app.core.settings import Settings
 from app.db import uploads
 from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import ENDED, Actor, UploadState
-from app.db.upload_values import Description, Phase, UploadProgress
-from app.db.uploads import Upload
+from app.db.upload_values import Description, Phase, Upload, UploadProgress
 from app.events.notifications import PUBLISHED, upload_topic
 from app.mail.messages import MailKind
 from app.openml.client import OpenMLClient

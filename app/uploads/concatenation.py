@@ -20,7 +20,7 @@ from app.core.settings import Settings
 from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import Actor, UploadState
-from app.db.uploads import NewUpload, Upload
+from app.db.upload_values import NewUpload, Upload
 from app.events.notifications import upload_topic
 from app.uploads.admission import require_place_in_queue
 from app.uploads.append import is_gone

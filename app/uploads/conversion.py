@@ -18,8 +18,7 @@ from app.core.errors import DatasetRefusedError, QuotaExceededError, StorageFull
 from app.core.settings import Settings
 from app.db import upload_bytes, users
 from app.db.engine import Database
-from app.db.upload_values import Phase
-from app.db.uploads import Upload
+from app.db.upload_values import Phase, Upload
 from app.storage.parts import UploadStorage
 from app.tabular import (
     UPLOAD_LIMITS,

@@ -24,7 +24,7 @@ from app.core.settings import Settings
 from app.db import open_requests, uploads, users
 from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import Actor, UploadState
-from app.db.uploads import NewUpload, Upload
+from app.db.upload_values import NewUpload, Upload
 from app.events.notifications import UPLOADS
 from app.storage.parts import UploadStorage
 from app.tabular import format_of

@@ -6,7 +6,7 @@ from python_multipart.multipart import parse_options_header
 
 from app.core.errors import BadRequestError, InconsistentLengthError, ValidationFailedError
 from app.db.upload_states import UploadState
-from app.db.uploads import Upload
+from app.db.upload_values import Upload
 from app.uploads.creation import Creation
 from app.uploads.dialects import IETF_BYTES, TUS_BYTES, Fields, read_complete, read_item, read_number
 from app.uploads.digests import read_repr_digest, repr_digest

@@ -13,7 +13,7 @@ from app.db import upload_bytes, upload_queues, uploads, users
 from app.db.engine import Database, notify_after_commit
 from app.db.outbox import queue_mail
 from app.db.upload_states import Actor, UploadState
-from app.db.uploads import Upload
+from app.db.upload_values import Upload
 from app.events.notifications import UPLOADS, upload_topic
 from app.mail.messages import MailKind
 from app.storage.parts import Part, UploadStorage

@@ -36,8 +36,7 @@ from app.db import upload_queues, uploads, users
 from app.db.engine import Database, notify_after_commit
 from app.db.upload_queues import TO_PUBLISH
 from app.db.upload_states import Actor, UploadState
-from app.db.upload_values import UploadProgress
-from app.db.uploads import Upload
+from app.db.upload_values import Upload, UploadProgress
 from app.events.notifications import upload_topic
 from app.openml.client import OpenMLClient
 from app.openml.errors import (

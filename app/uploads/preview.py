@@ -7,7 +7,7 @@ from typing import Any
 from app.core.concurrency import BoundedExecutor
 from app.core.errors import ERRORS_SHOWN, UploadGoneError, UploadStateError, ValidationFailedError
 from app.db.upload_states import BEFORE_PREVIEW, CHECKED_AT_ONCE, WITHOUT_PREVIEW, UploadState
-from app.db.uploads import Upload
+from app.db.upload_values import Upload
 from app.storage.parts import UploadStorage
 from app.tabular import UPLOAD_LIMITS, ProfilePage, read_profile
 from app.tabular.profile.overrides import OverrideViolation, override_violations

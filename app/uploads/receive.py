@@ -29,7 +29,7 @@ from app.db.engine import Database, notify_after_commit, now_of
 from app.db.open_requests import RECEIVER_LEASE, Receivers, WatchedUploads
 from app.db.reader import Reader
 from app.db.upload_states import HAS_OUTCOME, Actor, UploadState
-from app.db.uploads import NewUpload, Outcome
+from app.db.upload_values import NewUpload, Outcome
 from app.events.notifications import UPLOADS
 from app.storage.parts import Part, UploadStorage
 from app.tabular import format_of

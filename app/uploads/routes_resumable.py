@@ -33,7 +33,7 @@ from app.core.errors import (
 )
 from app.core.http import declare
 from app.core.limits import Hit, hits_from
-from app.db.uploads import Upload
+from app.db.upload_values import Upload
 from app.deps import ClientDep, CountedUploaderDep, ResourcesDep, SessionDep, SettingsDep
 from app.openml.fields import is_api_key
 from app.resources import Resources

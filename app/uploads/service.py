@@ -18,7 +18,7 @@ from app.core.locks import Locks
 from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of
 from app.db.upload_states import BEFORE_PUBLISH, CAN_CHANGE, CAN_RETRY, CAN_STOP, Actor, UploadState
-from app.db.uploads import Upload
+from app.db.upload_values import Upload
 from app.events.notifications import UPLOADS, upload_topic
 from app.storage.parts import UploadStorage
 from app.uploads.append import expiry

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from app.core.errors import BadRequestError, ChecksumMismatchError, ValidationFailedError
-from app.db.uploads import Upload
+from app.db.upload_values import Upload
 from app.uploads.append import Announced
 from app.uploads.creation import Creation
 from app.uploads.dialects import Fields, read_number

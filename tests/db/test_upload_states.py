@@ -16,6 +16,7 @@ from app.db import uploads
 from app.db.engine import Database
 from app.db.tables import uploads as table
 from app.db.upload_states import TRANSITIONS, Actor, Condition, IllegalStepError, Transition, UploadState
+from app.db.upload_values import NewUpload
 from tests.upload_rows import put_in
 
 ROW = "0" * 32
@@ -60,7 +61,7 @@ async def database(database_uri: str, tmp_path: Path) -> AsyncIterator[Database]
     database = Database(Settings(_env_file=None, data_dir=tmp_path / "var", database_uri=database_uri))
     now = database.now()
     async with database.session() as session:
-        await uploads.add_upload(session, uploads.NewUpload(ROW, 1, "a.csv", "csv", now, now))
+        await uploads.add_upload(session, NewUpload(ROW, 1, "a.csv", "csv", now, now))
     yield database
     await database.close()
 

@@ -14,7 +14,7 @@ from app.db import uploads
 from app.db.tables import outbox, upload_events
 from app.db.tables import uploads as table
 from app.db.upload_states import UploadState
-from app.db.uploads import NewUpload
+from app.db.upload_values import NewUpload
 from app.uploads import pipeline
 from app.uploads.at_openml import watch_one
 from tests.conftest import MakePerson, Person, Running, eventually, insert_person, running

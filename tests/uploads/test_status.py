@@ -8,6 +8,7 @@ from typing import Any
 
 from app.core.clock import utc_now
 from app.db import uploads
+from app.db.upload_values import NewUpload
 from tests.conftest import MakePerson, Person, Running, eventually
 from tests.uploads.test_data_upload import CSV, form
 
@@ -109,7 +110,7 @@ async def insert(app: Running, person: Person, count: int) -> list[str]:
         for number, name in enumerate(names):
             await uploads.add_upload(
                 session,
-                uploads.NewUpload(
+                NewUpload(
                     id=name,
                     user_id=person.id,
                     file_name=f"{number}.csv",

@@ -43,7 +43,7 @@ from app.db.upload_states import (
     Transition,
     UploadState,
 )
-from app.db.uploads import Upload
+from app.db.upload_values import Upload
 from app.resources import Resources, open_resources
 from app.uploads import service
 from app.uploads.append import Appender, Chunk

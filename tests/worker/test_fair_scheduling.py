@@ -9,7 +9,7 @@ from app.core.settings import Settings
 from app.db import upload_queues, uploads
 from app.db.upload_queues import TO_PUBLISH
 from app.db.upload_states import Actor, UploadState
-from app.db.uploads import NewUpload
+from app.db.upload_values import NewUpload
 from app.worker.scheduling import FairScheduler
 from tests.conftest import Running
 from tests.upload_rows import put_in

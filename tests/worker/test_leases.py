@@ -23,7 +23,7 @@ from app.db.tables import uploads as uploads_table
 from app.db.upload_bytes import add_parts, take_writer
 from app.db.upload_queues import IN_WORK, TO_PUBLISH, TO_RECEIVE, TO_WATCH
 from app.db.upload_states import Actor, UploadState
-from app.db.uploads import NewUpload
+from app.db.upload_values import NewUpload
 from app.storage.parts import Part
 from app.worker.queues import Lease, LeaseLostError
 from tests.conftest import Person, Running
