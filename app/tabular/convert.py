@@ -73,7 +73,7 @@ def _write_dense(
 def _write_sparse(
     job: Job, table: SparseTable, plans: Mapping[int, ColumnPlan], writer: ArffWriter, report: ProgressSink
 ) -> RowCounts:
-    rows = SparseRows(plans)
+    rows = SparseRows(plans, len(job.scans))
     for block in table.sparse_blocks():
         writer.write(rows.encode(block))
         report(Progress("writing", block.position, job.size))

@@ -9,7 +9,7 @@ import pytest
 from app.tabular import Limits, TabularError
 
 Converter = Callable[..., Any]
-HEAD = "@RELATION 'r'\n@ATTRIBUTE 'n' REAL\n@ATTRIBUTE 'c' {a,'b c'}\n@ATTRIBUTE 's' STRING\n@DATA\n"
+HEAD = "@RELATION 'r'\n@ATTRIBUTE 'n' REAL\n@ATTRIBUTE 'c' {a,\"b c\"}\n@ATTRIBUTE 's' STRING\n@DATA\n"
 
 
 def refusal(converter: Converter, content: str | bytes, **fields: Any) -> TabularError:
@@ -20,9 +20,9 @@ def refusal(converter: Converter, content: str | bytes, **fields: Any) -> Tabula
 
 CANONICAL = (
     "% made by hand\n%\n@RELATION 'my table'\n@ATTRIBUTE 'n' NUMERIC\n@ATTRIBUTE 'i' INTEGER\n@ATTRIBUTE 'r r' REAL\n"
-    "@ATTRIBUTE 'c' {a,'b c','{d}',1.0}\n@ATTRIBUTE 's' STRING\n@DATA\n"
-    "1e5,1,.5,a,plain\n?,1.0,-0,'b c','it\\'s \\\"q\\\", 100% {x} \\\\ y'\n"
-    "1,?,1,'{d}','?'\n2,3,4,1.0,''\n5,6,7,?,'tab\\tand\\nline'\n8,9,0,a,?\n1,2,3,a,'Zo\u00eb \U0001f600'\n"
+    "@ATTRIBUTE 'c' {a,\"b c\",\"{d}\",1.0}\n@ATTRIBUTE 's' STRING\n@DATA\n"
+    '1e5,1,.5,a,plain\n?,1.0,-0,"b c","it\'s \\"q\\", 100% {x} \\\\ y"\n'
+    '1,?,1,"{d}","?"\n2,3,4,1.0,""\n5,6,7,?,"tab\tand\\nline\\134"\n8,9,0,a,?\n1,2,3,a,"Zo\u00eb \U0001f600"\n'
 )
 
 
@@ -60,14 +60,17 @@ def test_a_long_file_when_its_blocks_are_not_canonical_then_the_values_are_the_s
         (HEAD.replace("REAL", "REAL % note").replace("STRING", "STRING%") + "1,a,x\n", HEAD + "1,a,x\n"),
         (HEAD.replace("@DATA", "@data % here") + "1,a,x\n", HEAD + "1,a,x\n"),
         (HEAD.replace("@ATTRIBUTE 's'", "\n% comment\n\n@ATTRIBUTE \"s\"") + "1,a,x\n", HEAD + "1,a,x\n"),
-        (HEAD.replace("{a,'b c'}", "{ a , \"b c\" }") + '1,"b c","x, y"\n', HEAD + "1,'b c','x, y'\n"),
+        (HEAD.replace('{a,"b c"}', "{ a , 'b c' }") + "1,'b c','x, y'\n", HEAD + '1,"b c","x, y"\n'),
+        (HEAD + "1,a,'it\\'s \\\"q\\\"'\n2,a,'\\101\\b'\n", HEAD + '1,a,"it\'s \\"q\\""\n2,a,"A\b"\n'),
+        (HEAD + "1,a,'ends in \\\\'\n", HEAD + '1,a,"ends in \\134"\n'),
+        (HEAD + "1,a,'bell \x07'\n", HEAD + '1,a,"bell \x07"\n'),
         (HEAD.removeprefix("@RELATION 'r'\n") + "1,a,x\n", HEAD.replace("'r'", "'table'") + "1,a,x\n"),
         (HEAD.replace("'r'", "r s") + "1,a,x\n", HEAD.replace("'r'", "'table'") + "1,a,x\n"),
         (HEAD + "% c\n\n  1 , a , x  \n%\n", HEAD + "1,a,x\n"),
-        (HEAD + "1,a,a/b\n1,a,M\u00fcnchen\n", HEAD + "1,a,'a/b'\n1,a,'M\u00fcnchen'\n"),
-        (HEAD + "1,a,'5\\%'\n", HEAD + "1,a,'5%'\n"),
+        (HEAD + "1,a,a/b\n1,a,M\u00fcnchen\n", HEAD + '1,a,"a/b"\n1,a,"M\u00fcnchen"\n'),
+        (HEAD + "1,a,'5\\%'\n", HEAD + '1,a,"5%"\n'),
         (HEAD + "'1','a','x'\n", HEAD + "1,a,x\n"),
-        (HEAD + "1,a,back\\slash\n", HEAD + "1,a,'back\\\\slash'\n"),
+        (HEAD + "1,a,back\\slash\n", HEAD + '1,a,"back\\\\slash"\n'),
     ],
 )  # fmt: skip
 def test_a_file_when_it_has_one_reading_then_it_is_made_canonical(
@@ -100,8 +103,6 @@ def test_latin_1_when_brought_then_written_as_utf_8(converter: Converter) -> Non
         ("1,a,'x' y\n", "invalid-arff", 6),
         ("1,a,x,{5}\n", "invalid-arff", 6),
         ("1,a,'\\u0041'\n", "invalid-arff", 6),
-        ("1,a,'\\101'\n", "invalid-arff", 6),
-        ("1,a,'x\\b'\n", "invalid-arff", 6),
         ("1,a\n", "ragged-row", 6),
         ("1,a,x,y\n", "ragged-row", 6),
         ("1,a,x,\n", "invalid-arff", 6),
@@ -117,8 +118,6 @@ def test_latin_1_when_brought_then_written_as_utf_8(converter: Converter) -> Non
         ("'1 ',a,x\n", "value-does-not-fit", 6),
         ("'',a,x\n", "value-does-not-fit", 6),
         ("'?',a,x\n", "value-does-not-fit", 6),
-        ("1,a,'ends in \\\\'\n", "value-does-not-fit", 6),
-        ("1,a,'bell \x07'\n", "value-does-not-fit", 6),
         ("1,a,x\rb\n", "invalid-arff", 6),
         ("", "no-rows", None),
     ],
@@ -188,7 +187,7 @@ def test_a_relation_when_no_reader_can_read_it_then_refused(converter: Converter
 def test_a_line_when_longer_than_a_block_then_it_is_one_row_all_the_same(converter: Converter) -> None:
     value = "x" * 5_000_000
     done = converter(HEAD + f"1,a,{value}\n2,a,y\n", kind="arff", limits=Limits(max_cell_bytes=len(value)))
-    assert done.rows == [f"1,a,'{value}'", "2,a,y"]
+    assert done.rows == [f'1,a,"{value}"', "2,a,y"]
     assert refusal(converter, HEAD + f"1,a,{value}\n").slug == "cell-too-long"
 
 

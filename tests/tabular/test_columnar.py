@@ -78,18 +78,18 @@ TYPES: list[tuple[list[Any], pa.DataType | None, str, list[str]]] = [
     ([Decimal(7)], pa.decimal128(5, 0), "integer", ["7"]),
     ([Decimal(10) ** 20], pa.decimal128(30, 0), "string", ["1" + "0" * 20]),
     ([True, False, None], pa.bool_(), "nominal", ["True", "False", "?"]),
-    (["a b", "", None, "?", "NA"], pa.string(), "string", ["'a b'", "''", "?", "'?'", "NA"]),
+    (["a b", "", None, "?", "NA"], pa.string(), "string", ['"a b"', '""', "?", '"?"', "NA"]),
     (["a"], pa.large_string(), "string", ["a"]),
     (["a"], pa.string_view(), "string", ["a"]),
     ([None, None], pa.null(), "real", ["?", "?"]),
     ([dt.date(2026, 11, 21), None], pa.date32(), "string", ["2026-11-21", "?"]),
-    ([dt.time(12, 30)], pa.time32("s"), "string", ["'12:30:00'"]),
+    ([dt.time(12, 30)], pa.time32("s"), "string", ['"12:30:00"']),
     ([MIDNIGHT, None], pa.timestamp("ns"), "string", ["2026-11-21", "?"]),
     ([NOON, MIDNIGHT.replace(year=1960)], pa.timestamp("ns"), "string",
-     ["'2026-11-21T12:30:05'", "'1960-11-21T00:00:00'"]),
-    ([NOON.replace(microsecond=1000)], pa.timestamp("ns"), "string", ["'2026-11-21T12:30:05.001'"]),
-    ([NOON.replace(microsecond=1)], pa.timestamp("us"), "string", ["'2026-11-21T12:30:05.000001'"]),
-    ([NOON.replace(tzinfo=dt.UTC)], BERLIN, "string", ["'2026-11-21T12:30:05Z'"]),
+     ['"2026-11-21T12:30:05"', '"1960-11-21T00:00:00"']),
+    ([NOON.replace(microsecond=1000)], pa.timestamp("ns"), "string", ['"2026-11-21T12:30:05.001"']),
+    ([NOON.replace(microsecond=1)], pa.timestamp("us"), "string", ['"2026-11-21T12:30:05.000001"']),
+    ([NOON.replace(tzinfo=dt.UTC)], BERLIN, "string", ['"2026-11-21T12:30:05Z"']),
 ]  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def test_whole_numbers_when_one_of_the_last_is_too_long_then_all_are_texts(conve
 
 def test_points_in_time_when_one_of_the_last_is_finer_then_all_are_written_so(converter: Converter) -> None:
     rows = both(converter, column([MIDNIGHT] * 40_000 + [NOON], pa.timestamp("us"))).rows
-    assert (rows[0], rows[-1]) == ("'2026-11-21T00:00:00'", "'2026-11-21T12:30:05'")
+    assert (rows[0], rows[-1]) == ('"2026-11-21T00:00:00"', '"2026-11-21T12:30:05"')
 
 
 def test_categories_when_pandas_saved_them_then_their_order_and_the_unused_are_kept(

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import math
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +34,6 @@ CELLS = st.one_of(
     st.integers(-(10**20), 10**20).map(str),
     st.floats(allow_nan=False).map(repr),
 )
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 FUZZ = settings(
     max_examples=80,
     deadline=None,
@@ -59,7 +57,7 @@ def as_csv(table: list[list[str]], delimiter: str = ",", quoting: int = csv.QUOT
 
 
 def cannot_be_carried(table: list[list[str]]) -> bool:
-    return any(CONTROL.search(cell) or cell.endswith("\\") for row in table for cell in row)
+    return any("\0" in cell for row in table for cell in row)
 
 
 @FUZZ
@@ -70,7 +68,7 @@ def test_a_table_of_texts_when_hostile_then_each_cell_comes_back_or_is_refused(
     assume(len(table[0]) > 1 or delimiter == ",")
     declared = {f"c{number}": "string" for number in range(len(table[0]))}
     if cannot_be_carried(table):
-        with pytest.raises(TabularError, match=r"NUL|control|backslash"):
+        with pytest.raises(TabularError, match="NUL"):
             converter(as_csv(table, delimiter), attributes=declared)
         return
     done = converter(as_csv(table, delimiter), attributes=declared)

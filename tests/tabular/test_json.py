@@ -48,16 +48,17 @@ def kind_of(converter: Converter, cells: str, **fields: Any) -> tuple[str, list[
         ("true, false, null", "nominal", ["True", "False", "?"]),
         ("NaN, 1.5", "real", ["?", "1.5"]),
         ("null, null", "real", ["?", "?"]),
-        ('"a", "b c", null, ""', "string", ["a", "'b c'", "?", "''"]),
-        ('"NA", "null", "?"', "string", ["NA", "null", "'?'"]),
+        ('"a", "b c", null, ""', "string", ["a", '"b c"', "?", '""']),
+        ('"NA", "null", "?"', "string", ["NA", "null", '"?"']),
         ('"1", "2.50"', "real", ["1", "2.50"]),
-        ('"1", "x", ""', "string", ["1", "x", "''"]),
+        ('"1", "x", ""', "string", ["1", "x", '""']),
         ('"007", "12"', "string", ["007", "12"]),
         ('"true", "false"', "string", ["true", "false"]),
         ('1, "x"', "string", ["1", "x"]),
         ('true, "x", 1', "string", ["True", "x", "1"]),
-        ('"\\u00e9\\n\\"\\\\x"', "string", ["'\u00e9\\n\\\"\\\\x'"]),
-        ('"\\ud83d\\ude00"', "string", ["'\U0001f600'"]),
+        ('"\\u00e9\\n\\"\\\\x"', "string", ['"\u00e9\\n\\"\\\\x"']),
+        ('"x\\u0000", "y\\\\"', "string", ['"x\\000"', '"y\\134"']),
+        ('"\\ud83d\\ude00"', "string", ['"\U0001f600"']),
     ],
 )
 def test_a_column_when_read_then_its_type_keeps_every_value(
@@ -88,7 +89,7 @@ def test_columns_when_of_many_blocks_then_rows_are_put_together(converter: Conve
         "s": [f"t {n}" if n % 2 else None for n in range(10_000)],
         "x": [n / 8 for n in range(10_000)],
     }
-    expected = [f"{n},{chr(39) + f't {n}' + chr(39) if n % 2 else '?'},{n / 8}" for n in range(10_000)]
+    expected = [f"{n},{chr(34) + f't {n}' + chr(34) if n % 2 else '?'},{n / 8}" for n in range(10_000)]
     assert converter(json.dumps(columns), kind="json").rows == expected
     labelled = {name: dict(enumerate(values)) for name, values in columns.items()}
     done = converter(json.dumps(labelled), kind="json")
@@ -134,7 +135,6 @@ def test_row_labels_when_not_numbers_then_left_out_and_reported(converter: Conve
         ('[{"\\ud800": 1}]', "not-text", None, None),
         ('{"\\ud800": [1, 2]}', "not-text", None, None),
         ('[{"a": 1}, {"\\udfff": "\\ud800"}]', "not-text", None, None),
-        ('[{"a": "x\\u0000"}]', "value-does-not-fit", None, 1),
         ("[" * 100_000, "invalid-json", 1, None),
         ('[{"a": ' + "[" * 100_000, "invalid-json", 1, None),
     ],

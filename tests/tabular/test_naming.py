@@ -1,12 +1,16 @@
 """What OpenML would stick on is repaired if there is one safe way, and told; or refused if the owner wants it so."""
 
+import io
 from collections.abc import Callable
 from typing import Any
 
 import arff
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
 import pytest
 
-from app.tabular import TabularError
+from app.tabular import Limits, TabularError
 
 Converter = Callable[..., Any]
 
@@ -38,7 +42,8 @@ def csv_of(names: list[str]) -> str:
         (["a", "a", "a"], ["a", "a.1", "a.2"]),
         (["a", "a", "a.1"], ["a", "a.2", "a.1"]),
         (["a", "a "], ["a", "a.1"]),
-        (["é", "e"], ["e", "e.1"]),
+        (["é", "e"], ["e.1", "e"]),
+        (["naïve", "naive", "naive"], ["naive.1", "naive", "naive.2"]),
     ],
 )
 def test_names_when_openml_cannot_take_them_then_changed_and_reported(
@@ -140,3 +145,106 @@ def test_arff_when_its_names_stick_then_repaired_as_well(converter: Converter) -
     assert [column.name for column in done.conversion.columns] == ["Grosse", "x", "x.1"]
     assert len(done.conversion.repairs) == 2
     assert refusal(converter, text, kind="arff", repair=False).line == 2
+
+
+FORMS: dict[str, Callable[[], str | bytes]] = {
+    "csv": lambda: "Größe,b,c d\n1,x,u\n2,y,v\n",
+    "jsonl": lambda: '{"Größe": 1, "b": "x", "c d": "u"}\n{"Größe": 2, "b": "y", "c d": "v"}\n',
+    "arff": lambda: (
+        "@RELATION r\n@ATTRIBUTE 'Größe' INTEGER\n@ATTRIBUTE b STRING\n@ATTRIBUTE 'c d' {u,v}\n@DATA\n1,x,u\n2,y,v\n"
+    ),
+    "parquet": lambda: saved(pq.write_table),
+    "feather": lambda: saved(pyarrow.feather.write_feather),
+}
+
+
+def saved(write: Callable[[pa.Table, Any], None]) -> bytes:
+    sink = io.BytesIO()
+    write(pa.table({"Größe": [1, 2], "b": ["x", "y"], "c d": ["u", "v"]}), sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("named", ["Größe", "Grosse", "size"])
+def test_a_column_when_renamed_then_it_may_be_named_either_way(
+    converter: Converter, kind: str, named: str
+) -> None:
+    done = converter(
+        FORMS[kind](), kind=kind, rename={"Größe": "size"}, row_id_attribute=named, attributes={named: "real"}
+    )
+    assert next((each.name, each.kind) for each in done.conversion.columns) == ("size", "real")
+    assert done.conversion.row_id_attribute == "size"
+    assert done.conversion.repairs == ()
+
+
+@pytest.mark.parametrize("kind", FORMS)
+def test_columns_when_left_out_then_the_others_stay_as_they_were(converter: Converter, kind: str) -> None:
+    whole = converter(FORMS[kind](), kind=kind)
+    done = converter(
+        FORMS[kind](), kind=kind, leave_out=("b",), attributes={"b": "integer"}, ignore_attributes=("b",)
+    )
+    assert [column.name for column in done.conversion.columns] == ["Grosse", "c d"]
+    assert done["Grosse"] == whole["Grosse"]
+    assert done["c d"] == whole["c d"]
+    assert "'b'" in done.conversion.repairs[-1].change
+    assert done.conversion.ignore_attributes == ()
+
+
+def test_a_column_when_left_out_then_neither_its_type_nor_its_cells_matter(converter: Converter) -> None:
+    head = "@RELATION r\n@ATTRIBUTE d RELATIONAL\n@ATTRIBUTE n REAL\n@DATA\n"
+    assert converter(f"{head}x,1\n", kind="arff", leave_out=("d",)).rows == ["1"]
+    assert converter('[{"a": 1, "b": [1]}]', kind="json", leave_out=("b",)).rows == ["1"]
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"a": [[1]], "b": [2]}), sink)
+    assert converter(sink.getvalue(), kind="parquet", leave_out=("a",)).rows == ["2"]
+    long = Limits(max_cell_bytes=5)
+    assert converter("a,b\nlonger than five,2\n", leave_out=("a",), limits=long).rows == ["2"]
+
+
+def test_a_sparse_column_when_left_out_then_the_indices_move_up(converter: Converter) -> None:
+    head = "@RELATION r\n@ATTRIBUTE a REAL\n@ATTRIBUTE s STRING\n@ATTRIBUTE c {u,v}\n@DATA\n"
+    done = converter(f"{head}{{0 1,1 text,2 v}}\n{{1 x}}\n", kind="arff", leave_out=("s",))
+    assert done.rows == ["{0 1,1 v}", "{1 u}"]
+    assert refusal(converter, f"{head}{{3 1}}\n", kind="arff", leave_out=("s",)).slug == "invalid-arff"
+
+
+@pytest.mark.parametrize(
+    ("fields", "slug", "message"),
+    [
+        ({"rename": {"a": "b"}}, "duplicate-column", "'a' and 'b' would both be called 'b'"),
+        ({"rename": {"a": "x", "b": "x"}}, "duplicate-column", "'a' and 'b' would both be called 'x'"),
+        ({"rename": {"a": "größe"}}, "bad-column-name", "non-ASCII"),
+        ({"rename": {"a": ""}}, "bad-column-name", "has no name"),
+        ({"rename": {"é": "x", "e": "y"}}, "bad-column-name", "two names"),
+        ({"rename": {"zzz": "x"}}, "unknown-column", "'zzz'"),
+        ({"leave_out": ("zzz",)}, "unknown-column", "'zzz'"),
+        ({"leave_out": ("a",), "target_attributes": ("a",)}, "left-out-column", "target attribute 'a'"),
+        ({"leave_out": ("é",), "row_id_attribute": "e"}, "left-out-column", "row id attribute 'e'"),
+        ({"leave_out": ("a", "b", "é")}, "no-columns", "All columns"),
+    ],
+)
+def test_choices_of_columns_when_they_cannot_be_then_refused_by_name(
+    converter: Converter, fields: dict[str, Any], slug: str, message: str
+) -> None:
+    error = refusal(converter, "a,b,é\n1,2,3\n", **fields)
+    assert error.slug == slug
+    assert message in error.message
+
+
+def test_new_names_when_two_columns_swap_them_then_they_do(converter: Converter) -> None:
+    done = converter("a,b\n1,x\n", rename={"a": "b", "b": "a"}, target_attributes=("b",))
+    assert [column.name for column in done.conversion.columns] == ["b", "a"]
+    assert done.conversion.target_attributes == ("a",)
+
+
+def test_a_new_name_when_a_repaired_one_is_the_same_then_the_chosen_one_stays(converter: Converter) -> None:
+    done = converter("é,x\n1,2\n", rename={"x": "e"})
+    assert [column.name for column in done.conversion.columns] == ["e.1", "e"]
+
+
+def test_a_name_when_it_stands_twice_then_its_second_column_is_named_as_published(
+    converter: Converter,
+) -> None:
+    done = converter("a,a,b\n1,2,3\n", rename={"a.1": "second"}, leave_out=("a",))
+    assert [column.name for column in done.conversion.columns] == ["second", "b"]
+    assert done.rows == ["2,3"]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 
 from app.tabular.arff.syntax import BARE, BLANKS, QUOTED, refuse, unquote
-from app.tabular.arff.tokens import MISSING, token
+from app.tabular.arff.tokens import MISSING, tokens_of
 from app.tabular.schema.cells import does_not_fit, number_fault
 from app.tabular.schema.plan import ColumnPlan, RowCounts
 from app.tabular.table import SparseBlock
@@ -25,14 +25,16 @@ class SparseRows:
         counts: of the rows encoded so far.
     """
 
-    def __init__(self, plans: Mapping[int, ColumnPlan]) -> None:
-        """Prepare for rows of these columns.
+    def __init__(self, plans: Mapping[int, ColumnPlan], width: int) -> None:
+        """Prepare for rows of `width` columns, of which those in `plans` are written.
 
         Raises:
             TabularError: `sparse-text`, if one of them is text.
         """
         self.counts = RowCounts(plans)
         self._plans = plans
+        self._width = width
+        self._places = {index: place for place, index in enumerate(plans)}
         self._tokens: dict[int, dict[str, str]] = {}
         for index, plan in plans.items():
             if plan.kind == "string":
@@ -40,7 +42,7 @@ class SparseRows:
                 hint = "Save the table as dense rows, or leave the column out."
                 raise TabularError("sparse-text", message, column=plan.name, hint=hint)
             if plan.labels:
-                self._tokens[index] = {label: token(label) for label in plan.labels}
+                self._tokens[index] = tokens_of(plan.labels)
         self._first_labels = {index: next(iter(tokens.values())) for index, tokens in self._tokens.items()}
 
     def encode(self, block: SparseBlock) -> bytes:
@@ -51,17 +53,29 @@ class SparseRows:
         """
         lines = []
         for row, (line, text) in enumerate(block.rows, start=block.first_row):
-            cells = entries_of(text, line)
-            stated = {index: self._token(index, cell, line, row) for index, cell in cells.items()}
+            stated = {
+                index: self._token(index, cell, line, row)
+                for index, cell in self.entries_of(text, line).items()
+            }
             entries = self._first_labels | stated
-            body = ",".join(f"{index} {entries[index]}" for index in sorted(entries))
+            body = ",".join(f"{self._places[index]} {entries[index]}" for index in sorted(entries))
             lines.append(f"{{{body or '0 0'}}}\n")
         self.counts.rows += len(lines)
         return "".join(lines).encode()
 
+    def entries_of(self, text: str, line: int) -> dict[int, str]:
+        """Return the tokens of a row by index, of columns that are written.
+
+        Raises:
+            TabularError: `invalid-arff`.
+        """
+        entries = _entries_of(text, line)
+        beyond = next((index for index in entries if index >= self._width), None)
+        if beyond is not None:
+            refuse(f"The index {beyond} is beyond the last attribute, {self._width - 1}.", line)
+        return {index: cell for index, cell in entries.items() if index in self._plans}
+
     def _token(self, index: int, cell: str, line: int, row: int) -> str:
-        if index not in self._plans:
-            refuse(f"The index {index} is beyond the last attribute, {len(self._plans) - 1}.", line)
         if cell == MISSING:
             self.counts.missing[index] += 1
             return MISSING
@@ -76,7 +90,7 @@ class SparseRows:
         return value
 
 
-def entries_of(text: str, line: int) -> dict[int, str]:
+def _entries_of(text: str, line: int) -> dict[int, str]:
     """Split a row into indices and tokens.
 
     Raises:

@@ -13,9 +13,12 @@ BARE = r"""[^\s,'"{}%]+"""
 # One value and the comma after it. What is not a value gives an empty string; no value does, an empty one has quotes.
 CELL = re.compile(rf"[ \t]*({QUOTED}|{BARE})[ \t]*,|.+")
 
-_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-# The escapes that Weka and liac-arff undo alike.
-_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"', "%": "%"}
+# Three octal digits, or the escapes that Weka and liac-arff undo alike.
+_ESCAPE = re.compile(r"\\([0-3][0-7]{2}|.)", re.DOTALL)
+_OCTAL = 8
+_ESCAPED = {
+    "n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\\": "\\", "'": "'", '"': '"', "%": "%",
+}  # fmt: skip
 
 
 def unquote(cell: str, line: int) -> str:
@@ -29,10 +32,14 @@ def unquote(cell: str, line: int) -> str:
     return _ESCAPE.sub(lambda match: _unescape(match[1], line), cell[1:-1])
 
 
-def _unescape(character: str, line: int) -> str:
-    if character not in _ESCAPED:
-        refuse(f"Readers of ARFF disagree on what \\{character} stands for.", line)
-    return _ESCAPED[character]
+def _unescape(escaped: str, line: int) -> str:
+    if len(escaped) > 1:
+        return chr(int(escaped, _OCTAL))
+    if escaped not in _ESCAPED:
+        hint = f"Write \\\\{escaped}, if a backslash is meant."
+        message = f"Readers of ARFF disagree on what \\{escaped} stands for."
+        raise TabularError("invalid-arff", message, line=line, hint=hint)
+    return _ESCAPED[escaped]
 
 
 def refuse_row(row: str, width: int, line: int) -> NoReturn:

@@ -1,10 +1,9 @@
 """Encoding of columns of text as columns of ARFF tokens, without a Python call per cell.
 
-One form is written for each value, the one that OpenML's upload check, Weka and liac-arff all read back unchanged:
-bare if it consists of letters, digits and `_.+-` only, else in single quotes with backslash escapes; `?` for none.
+One form is written for each value, the one that most readers of ARFF read back unchanged (a table in docs/formats.md):
+bare if it consists of letters, digits and `_.+-` only, else in double quotes with backslash escapes; `?` for none.
 """
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
@@ -19,11 +18,9 @@ MISSING = "?"
 _LONGEST_BARE = 1000
 
 _BARE = r"^[A-Za-z0-9_.+\-]+$"
-_BARE_TOKEN = re.compile(rf"[A-Za-z0-9_.+\-]{{1,{_LONGEST_BARE}}}")
-_ESCAPES = {"\\": "\\\\", "'": "\\'", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-_UNSAFE_BYTES = bytes(range(32)) + b"\x7f\"'\\"
-_UNSAFE = r"[\x00-\x1f\x7f\"'\\]"
-_CONTROL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+# As octal numbers where a reader stumbles over the other form: over NUL, and over a backslash before the last quote.
+_ESCAPES = {"\\": "\\\\", "\n": "\\n", "\r": "\\r", "\0": "\\000"}
+_LAST_BACKSLASH = "\\134"
 _END = 2**31 - 1
 _SAMPLE = 1024
 
@@ -55,7 +52,7 @@ class DenseRows:
         """Return one array of `block.rows` tokens for each column that is written.
 
         Raises:
-            TabularError: `value-does-not-fit`, for a value that ARFF cannot represent or that is not among the labels.
+            TabularError: `value-does-not-fit`, for a value that is not among the labels.
         """
         if not self._groups:
             self._group(block)
@@ -92,26 +89,26 @@ class DenseRows:
             raise does_not_fit(self._plans[index].name, value, invalid.fault, row) from None
 
 
-def token(value: str) -> str:
-    """Return the token of one value."""
-    if _BARE_TOKEN.fullmatch(value):
-        return value
-    return "'" + "".join(_ESCAPES.get(character, character) for character in value) + "'"
+def tokens_of(labels: Sequence[str]) -> dict[str, str]:
+    """Return the token of each label, in their order."""
+    return dict(zip(labels, tokens(pa.array(labels, pa.string())).to_pylist(), strict=True))
 
 
-def tokens(cells: pa.Array) -> pa.Array:
+def tokens(cells: pa.Array, quote: str = '"') -> pa.Array:
     """Return the tokens of an array of texts; null stays null.
 
-    Raises:
-        UnfitError: a text that ARFF cannot represent.
+    Args:
+        cells: the texts.
+        quote: the character around those that are not bare; what we write has double quotes.
     """
-    escaped = _escaped(cells) if may_be_unsafe(cells) else cells
+    escaped = _escaped(cells, quote) if _may_hold(cells, "".join((quote, *_ESCAPES)).encode()) else cells
     is_bare = pc.match_substring_regex(cells, _BARE)
     if (pc.max(pc.binary_length(cells)).as_py() or 0) > _LONGEST_BARE:
         is_bare = pc.and_(is_bare, pc.less_equal(pc.binary_length(cells), _LONGEST_BARE))
     if is_bare.true_count == len(cells) - cells.null_count:
         return cells
-    return pc.if_else(is_bare, cells, _spliced(_spliced(escaped, 0, b"'"), _END, b"'"))
+    mark = quote.encode()
+    return pc.if_else(is_bare, cells, _spliced(_spliced(escaped, 0, mark), _END, mark))
 
 
 def joined(columns: Sequence[pa.Array]) -> memoryview:
@@ -145,17 +142,14 @@ def _texts(cells: pa.Array, plan: ColumnPlan) -> pa.Array:
 def _repetitive_texts(cells: pa.Array, plan: ColumnPlan) -> pa.Array:
     """Encode each distinct text once."""
     encoded = cells.dictionary_encode()
-    try:
-        return _texts(encoded.dictionary, plan).take(encoded.indices)
-    except InvalidCellError as invalid:
-        raise InvalidCellError(pc.index(encoded.indices, invalid.position).as_py(), invalid.fault) from None
+    return _texts(encoded.dictionary, plan).take(encoded.indices)
 
 
 class _Labels:
     """The tokens of a column's labels, made once: there may be millions of them."""
 
     def __init__(self, plan: ColumnPlan) -> None:
-        self._tokens = {label: token(label) for label in plan.labels or ()}
+        self._tokens = tokens_of(plan.labels or ())
 
     def __call__(self, cells: pa.Array, plan: ColumnPlan) -> pa.Array:
         cells = without(plan.missing_words, cells if plan.is_plain else pc.utf8_trim(cells, BLANKS))
@@ -175,40 +169,14 @@ def without(words: frozenset[str], cells: pa.Array) -> pa.Array:
     return pc.if_else(is_word, pa.scalar(None, pa.string()), cells) if is_word.true_count else cells
 
 
-def check_texts(cells: pa.Array) -> None:
-    """Validate texts: ARFF cannot represent all.
-
-    Raises:
-        UnfitError: with the first one that has a control character, or else ends in a backslash.
-    """
-    _unsafe(cells)
-
-
-def may_be_unsafe(cells: pa.Array) -> bool:
-    """Return whether there may be quotes, backslashes or control characters; for a slice, anywhere in its parent."""
-    return _may_hold(cells, _UNSAFE_BYTES)
-
-
-def _escaped(cells: pa.Array) -> pa.Array:
-    is_unsafe, unsafe = _unsafe(cells)
-    unsafe = pc.replace_substring_regex(unsafe, r"([\\'\"])", r"\\\1")
-    for character in "\n\r\t":
-        unsafe = pc.replace_substring(unsafe, character, _ESCAPES[character])
-    return pc.replace_with_mask(cells, is_unsafe, unsafe)
-
-
-def _unsafe(cells: pa.Array) -> tuple[pa.Array, pa.Array]:
-    """Return a mask of the texts with characters to escape, and these texts; refuse what no escape can represent."""
-    is_unsafe = pc.fill_null(pc.match_substring_regex(cells, _UNSAFE), fill_value=False)
+def _escaped(cells: pa.Array, quote: str) -> pa.Array:
+    is_unsafe = pc.fill_null(pc.match_substring_regex(cells, rf"[\\\n\r\x00{quote}]"), fill_value=False)
     unsafe = cells.filter(is_unsafe)
-    for fault, mask in (
-        ("holds a control character", pc.match_substring_regex(unsafe, _CONTROL)),
-        ("ends in a backslash, which OpenML misreads", pc.ends_with(unsafe, "\\")),
-    ):
-        if mask.true_count:
-            positions = pc.indices_nonzero(is_unsafe)
-            raise InvalidCellError(positions[pc.index(mask, value=True).as_py()].as_py(), fault)
-    return is_unsafe, unsafe
+    for character, escape in (*_ESCAPES.items(), (quote, f"\\{quote}")):
+        unsafe = pc.replace_substring(unsafe, character, escape)
+    # Each backslash is two by now.
+    unsafe = pc.replace_substring_regex(unsafe, r"\\\\\z", _LAST_BACKSLASH.replace("\\", r"\\"))
+    return pc.replace_with_mask(cells, is_unsafe, unsafe)
 
 
 def _may_hold(cells: pa.Array, characters: bytes) -> bool:

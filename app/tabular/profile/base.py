@@ -36,9 +36,8 @@ class TableProfiler:
         self._report = report
         self._plans, self._left_out = plan_columns(job, report)
         self._detail = Detail.of(max(len(self._plans), 1), job.request.limits.max_labels)
-        # By column: what the conversion would refuse, and the first text that ARFF cannot represent.
+        # By column: what the conversion would refuse.
         self._faults: dict[int, TypeViolation] = {}
-        self._unwritable: dict[int, TypeViolation] = {}
         self._counts = RowCounts(self._plans)
         self._fitting = dict.fromkeys(self._plans, 0)
         self._first_rows: list[list[str | None]] = []

@@ -52,7 +52,7 @@ class CandidateScan:
             value = _shown(column[at]) if at is not None and 0 <= at < len(column) else None
             self.fault = TypeViolation.of(error, value)
 
-    def plan(self) -> ColumnPlan | Repair:
+    def plan(self) -> ColumnPlan | Repair | None:
         """Return the plan; a refused column is planned as text."""
         if self.fault is None:
             try:
@@ -140,15 +140,14 @@ class TypeCandidates:
             if columns.pop(index, None):
                 self._unknown.add((kind, index))
 
-    def alternatives_of(self, index: int, unwritable: TypeViolation | None) -> list[TypeAlternative]:
-        """Return each type for a column; `unwritable` is the first text that ARFF cannot represent."""
+    def alternatives_of(self, index: int) -> list[TypeAlternative]:
+        """Return each type for a column; every text can be written."""
         for kind in _LABELS:
             if index in self._labels[kind]:
                 self._decide_labels(kind, index)
         faults: dict[Choice, TypeViolation | None] = {
             kind: self._faults.get((kind, index)) for kind in CHOICES
         }
-        faults["string"] = unwritable
         return [
             TypeAlternative(kind, None if (kind, index) in self._unknown else fault is None, fault)
             for kind, fault in faults.items()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.tabular.arff.tokens import InvalidCellError, check_texts, may_be_unsafe, without
+from app.tabular.arff.tokens import without
 from app.tabular.profile.alternatives import CHOICES, TypeAlternative, TypeViolation
 from app.tabular.profile.base import MOST_ROWS, NUMBERS, TableProfiler, shortened_cell
 from app.tabular.profile.candidates import CandidateScan, TypeCandidates
@@ -15,7 +15,7 @@ from app.tabular.profile.stats import Cells
 from app.tabular.schema.cells import BLANKS, does_not_fit
 from app.tabular.schema.inference import InferredType
 from app.tabular.schema.job import Job, check_sizes
-from app.tabular.schema.scans import KnownType, Scan, UnnamedColumn, update_scans
+from app.tabular.schema.scans import KnownType, LeftOutColumn, Scan, UnnamedColumn, update_scans
 from app.tabular.table import LONG_COLUMN, Block, Stack, prefetched
 from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
 
@@ -31,7 +31,6 @@ _WHOLE = rf"^[{BLANKS}]*[+-]?[0-9]+[{BLANKS}]*$"
 class _Reading(NamedTuple):
     """What columns that are read alike have in common; the key of a group."""
 
-    is_text: bool
     is_plain: bool
     words: frozenset[str]
     alone: int | None
@@ -45,7 +44,7 @@ class DenseProfiler(TableProfiler):
         self._candidate_scans = {
             index: CandidateScan(scan, job.table.names[index])
             for index, scan in enumerate(job.scans)
-            if not isinstance(scan, UnnamedColumn)
+            if not isinstance(scan, UnnamedColumn | LeftOutColumn)
         }
         super().__init__(
             replace(
@@ -84,7 +83,7 @@ class DenseProfiler(TableProfiler):
         """Return whether each type could be declared; see `TableProfiler`."""
         if index in self._unreadable:
             return [TypeAlternative(kind, False, self._unreadable[index]) for kind in CHOICES]  # noqa: FBT003 - a field, in order
-        return self._candidates.alternatives_of(index, self._unwritable.get(index))
+        return self._candidates.alternatives_of(index)
 
     def _scan(self, index: int) -> Scan:
         return self._candidate_scans[index].scan
@@ -160,9 +159,6 @@ class DenseProfiler(TableProfiler):
             stack = Stack(block, indices)
             cells = stack.cells if key.is_plain else pc.utf8_trim(stack.cells, BLANKS)
             values.update(stack.split(without(key.words, cells)))
-            if key.is_text and may_be_unsafe(stack.cells):
-                for index in indices:
-                    self._check_text(index, values[index], block)
         for index in some:
             labels = self._plans[index].labels
             if labels and isinstance(self._candidate_scans[index].scan, KnownType):
@@ -174,19 +170,10 @@ class DenseProfiler(TableProfiler):
         groups: dict[_Reading, list[int]] = {}
         for index in some:
             plan = self._plans[index]
-            is_text = plan.kind == "string" and index not in self._unwritable
             alone = index if block.rows > LONG_COLUMN else None
-            reading = _Reading(is_text, plan.is_plain or plan.kind == "string", plan.missing_words, alone)
+            reading = _Reading(plan.is_plain or plan.kind == "string", plan.missing_words, alone)
             groups.setdefault(reading, []).append(index)
         return groups
-
-    def _check_text(self, index: int, cells: pa.Array, block: Block) -> None:
-        try:
-            check_texts(cells)
-        except InvalidCellError as invalid:
-            fault = self._violation(index, cells, invalid.position, invalid.fault, block)
-            self._unwritable[index] = fault
-            self._refuse(index, fault)
 
     def _check_labels(
         self, index: int, labels: Sequence[str], values: dict[int, pa.Array], block: Block

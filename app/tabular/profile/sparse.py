@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from app.tabular.arff.sparse import SparseRows, entries_of
+from app.tabular.arff.sparse import SparseRows
 from app.tabular.arff.syntax import unquote
 from app.tabular.arff.tokens import MISSING
 from app.tabular.profile.alternatives import CHOICES, NUMBER_CHOICES, Choice, TypeAlternative, TypeViolation
@@ -26,12 +26,12 @@ class SparseProfiler(TableProfiler):
 
     def run(self) -> None:
         """Read all rows; see `TableProfiler`."""
-        rows = SparseRows(self._plans)
+        rows = SparseRows(self._plans, len(self._job.scans))
         self._counts = rows.counts
         for block in self._table.sparse_blocks():
             # This validates the rows.
             rows.encode(block)
-            self._update(block)
+            self._update(block, rows)
             self._report(Progress("profile", block.position, self._job.size))
         self.rows = rows.counts.rows
         for index, plan in self._plans.items():
@@ -57,14 +57,14 @@ class SparseProfiler(TableProfiler):
         )
         return TypeAlternative(kind, False, TypeViolation("sparse-types", message))  # noqa: FBT003 - a field, in order
 
-    def _update(self, block: SparseBlock) -> None:
+    def _update(self, block: SparseBlock, parser: SparseRows) -> None:
         rows: list[int] = []
         columns: list[int] = []
         texts: list[str | None] = []
         for row, (line, text) in enumerate(block.rows, start=block.first_row):
             entries = {
                 index: None if cell == MISSING else unquote(cell, line)
-                for index, cell in entries_of(text, line).items()
+                for index, cell in parser.entries_of(text, line).items()
             }
             rows += [row] * len(entries)
             columns += entries.keys()

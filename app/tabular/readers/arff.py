@@ -15,7 +15,7 @@ import pyarrow.csv as pa_csv
 
 from app.tabular.arff.header import Attribute, Header
 from app.tabular.arff.syntax import BLANKS, CELL, refuse, refuse_row, unquote
-from app.tabular.arff.tokens import MISSING, InvalidCellError, joined, tokens
+from app.tabular.arff.tokens import MISSING, joined, tokens
 from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream
 from app.tabular.table import Block, SparseBlock
 from app.tabular.types import MIB, Limits, TabularError
@@ -167,16 +167,17 @@ def _line_blocks(text: TextFile) -> Iterator[Lines]:
 
 
 def _canonical_columns(data: bytes, width: int) -> list[pa.Array] | None:
-    """Read lines that are in our canonical form, as most generated files are; else return None.
+    """Read lines that are in our canonical form, or in that with single quotes, as most files are; else return None.
 
     pyarrow's CSV reader is fast but no ARFF parser, so its result is encoded again: equal bytes prove it correct.
     """
     names = [str(number) for number in range(width)]
+    quote = "'" if b"'" in data and b'"' not in data else '"'
     try:
         table = pa_csv.read_csv(
             pa.BufferReader(data),
             pa_csv.ReadOptions(column_names=names, block_size=len(data) + 1, use_threads=False),
-            pa_csv.ParseOptions(quote_char="'", double_quote=False, escape_char="\\"),
+            pa_csv.ParseOptions(quote_char=quote, double_quote=False, escape_char="\\"),
             pa_csv.ConvertOptions(
                 column_types=dict.fromkeys(names, pa.string()),
                 check_utf8=False,
@@ -186,8 +187,8 @@ def _canonical_columns(data: bytes, width: int) -> list[pa.Array] | None:
             ),
         )
         columns = [column.combine_chunks() for column in table.columns]
-        again = joined([pc.fill_null(tokens(column), MISSING) for column in columns])
-    except (pa.ArrowInvalid, InvalidCellError):
+        again = joined([pc.fill_null(tokens(column, quote), MISSING) for column in columns])
+    except pa.ArrowInvalid:
         return None
     return columns if again == data + b"\n" else None
 

@@ -84,9 +84,11 @@ class ColumnarTable(ABC):
             raise TabularError("file-too-large", message)
         fields = _fields(self._schema, request)
         self.repairs = fields.repairs
-        self._positions = fields.positions
         self.naming: Naming = _named(self._schema, fields, request)
-        self.names = self.naming.names
+        # What is left out is not read: its type may be one that has no counterpart.
+        kept = [place for place in range(len(fields.positions)) if place not in self.naming.left_out]
+        self._positions = [fields.positions[place] for place in kept]
+        self.names = [self.naming.names[place] for place in kept]
         self.file_types = [_type_name(self._schema.field(position).type) for position in self._positions]
         self.file_names = [self._schema.field(position).name for position in self._positions]
         categories = _pandas_categories(self._schema)

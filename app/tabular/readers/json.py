@@ -49,6 +49,7 @@ class JsonTable:
         self._limits = request.limits
         self._progress = on_progress
         self._spool = ColumnSpool(request.target.parent, request.limits)
+        self._left_out = frozenset(request.leave_out)
         self._indices: dict[str, int] = {}
         self.kinds: list[set[type]] = []
         self.repairs: tuple[Repair, ...] = ()
@@ -127,6 +128,7 @@ class JsonTable:
             columns = {
                 self._indices[name]: self._texts(name, [record.get(name) for record in records], first_row)
                 for name in stated
+                if name not in self._left_out
             }
             self._spool.add(self._spool.blocks, columns, len(records))
         return rows
@@ -173,7 +175,8 @@ class JsonTable:
         if not is_first and (number >= self._spool.blocks or len(values) != self._spool.rows_of(number)):
             message = f"It does not have as many rows as {shortened(self.names[0])}."
             raise TabularError("ragged-column", message, column=name, hint=_RECORDS)
-        piece = {self._indices[name]: self._texts(name, values, number * _COLUMN_ROWS)}
+        is_wanted = name not in self._left_out
+        piece = {self._indices[name]: self._texts(name, values, number * _COLUMN_ROWS)} if is_wanted else {}
         self._spool.add(number, piece, len(values))
 
     # --- both

@@ -1,6 +1,6 @@
 """Opening of the file of a request by the reader of its format, with a scan of each column."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -15,9 +15,9 @@ from app.tabular.schema.declared import DeclaredNumber, declared
 from app.tabular.schema.inference import InferredType
 from app.tabular.schema.job import Job
 from app.tabular.schema.labels import target_labels
-from app.tabular.schema.naming import published_names
+from app.tabular.schema.naming import Naming, published_names
 from app.tabular.schema.plan import ColumnPlan
-from app.tabular.schema.scans import KnownType, Scan, UnnamedColumn
+from app.tabular.schema.scans import KnownType, LeftOutColumn, Scan, UnnamedColumn
 from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
 
 
@@ -52,11 +52,12 @@ def _open_csv(text: TextFile, request: ConversionRequest) -> Job:
     for position, name in zip(positions, naming.names, strict=True):
         names[position - 1] = name
     table.names = names
+    left_out = {positions[place] - 1 for place in naming.left_out}
     return Job(
         naming.request,
         table,
         text.size,
-        _csv_scans(names, naming.request),
+        _csv_scans(names, left_out, naming.request),
         file_names,
         request.relation,
         repairs=naming.repairs,
@@ -75,7 +76,7 @@ def _open_arff(text: TextFile, request: ConversionRequest) -> Job:
         naming.request,
         table,
         text.size,
-        _arff_scans(attributes, naming.request),
+        _arff_scans(attributes, naming),
         file_names,
         table.relation or request.relation,
         table.comments,
@@ -119,7 +120,7 @@ def _open_json(request: ConversionRequest, report: ProgressSink) -> Job:
     text = open_text(request, max_line_bytes=None)
     table = JsonTable(text, request, lambda done: report(Progress("reading", done, text.size)))
     naming = published_names(table.names, request)
-    scans = _json_scans(naming.names, table.kinds, naming.request)
+    scans = _json_scans(naming, table.kinds)
     repairs = (*table.repairs, *naming.repairs)
     return Job(
         naming.request,
@@ -133,15 +134,19 @@ def _open_json(request: ConversionRequest, report: ProgressSink) -> Job:
     )
 
 
-def _csv_scans(names: Sequence[str], request: ConversionRequest) -> list[Scan]:
-    """Return a scan for each column of a delimited file, as it is published or without a name.
+def _csv_scans(names: Sequence[str], left_out: Collection[int], request: ConversionRequest) -> list[Scan]:
+    """Return a scan for each column of a delimited file, as it is published, left out, or without a name.
 
     Raises:
         TabularError: `unknown-type`, `bad-label`, `duplicate-label`, `too-many-labels`.
     """
     return [
-        _scan_of(name, request, DELIMITED) if name else UnnamedColumn(position)
-        for position, name in enumerate(names, start=1)
+        LeftOutColumn()
+        if index in left_out
+        else _scan_of(name, request, DELIMITED)
+        if name
+        else UnnamedColumn(index + 1)
+        for index, name in enumerate(names)
     ]
 
 
@@ -156,28 +161,34 @@ def _scan_of(name: str, request: ConversionRequest, spelling: Spelling) -> Scan:
     return InferredType(name, target_labels(name, request, spelling), spelling)
 
 
-def _json_scans(names: Sequence[str], kinds: Sequence[set[type]], request: ConversionRequest) -> list[Scan]:
+def _json_scans(naming: Naming, kinds: Sequence[set[type]]) -> list[Scan]:
     """Return a scan for each column of a JSON file, whose values are of these kinds.
 
     Raises:
         TabularError: as `_csv_scans`.
     """
+    request = naming.request
     return [
-        KnownType(ColumnPlan(name, "nominal", BOOLEANS))
+        LeftOutColumn()
+        if index in naming.left_out
+        else KnownType(ColumnPlan(name, "nominal", BOOLEANS))
         if kind == {bool} and name not in request.attributes
         else _scan_of(name, request, TYPED)
-        for name, kind in zip(names, kinds, strict=True)
+        for index, (name, kind) in enumerate(zip(naming.names, kinds, strict=True))
     ]
 
 
-def _arff_scans(attributes: Sequence[Attribute], request: ConversionRequest) -> list[Scan]:
+def _arff_scans(attributes: Sequence[Attribute], naming: Naming) -> list[Scan]:
     """Return a scan for each attribute of an ARFF file.
 
     Raises:
         TabularError: `unusable-type` for one that OpenML cannot read and the request does not replace; and what
             `_csv_scans` raises.
     """
-    return [_arff_scan(attribute, request) for attribute in attributes]
+    return [
+        LeftOutColumn() if index in naming.left_out else _arff_scan(attribute, naming.request)
+        for index, attribute in enumerate(attributes)
+    ]
 
 
 def _arff_scan(attribute: Attribute, request: ConversionRequest) -> Scan:

@@ -80,7 +80,7 @@ class TextScan:
         """
         self._scan.update(self._column.text(column, first_row), first_row)
 
-    def plan(self) -> ColumnPlan | Repair:
+    def plan(self) -> ColumnPlan | Repair | None:
         """Return the plan of the scan."""
         return self._scan.plan()
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from app.tabular.reading import Reading, ReadingReport, settled
 from app.tabular.schema.plan import ColumnPlan
-from app.tabular.schema.scans import Scan, update_scans
+from app.tabular.schema.scans import LeftOutColumn, Scan, update_scans
 from app.tabular.schema.warnings import warnings_for
 from app.tabular.table import Block, SparseTable, Table, prefetched
 from app.tabular.types import Column, ConversionRequest, Progress, ProgressSink, Repair, TabularError
@@ -121,7 +121,7 @@ def refuse_doubts(reading: ReadingReport) -> None:
 
 
 def check_sizes(job: Job, block: Block) -> None:
-    """Refuse cells that are too long, whatever their type.
+    """Refuse cells that are too long, whatever their type; what is left out does not matter.
 
     Raises:
         TabularError: `cell-too-long`.
@@ -129,7 +129,7 @@ def check_sizes(job: Job, block: Block) -> None:
     limit = job.request.limits.max_cell_bytes
     for index, column in enumerate(block.columns):
         # All cells together are seldom that long.
-        if column.nbytes <= limit:
+        if column.nbytes <= limit or isinstance(job.scans[index], LeftOutColumn):
             continue
         sizes = pc.binary_length(column)
         longest = pc.max(sizes).as_py() or 0

@@ -33,8 +33,8 @@ class Scan(Protocol):
         """Take the next block, whose first row is number `first_row` (from 0)."""
         ...
 
-    def plan(self) -> ColumnPlan | Repair:
-        """Return how to write the column, or why it is left out."""
+    def plan(self) -> ColumnPlan | Repair | None:
+        """Return how to write the column, or why it is left out; None where that was its owner's choice."""
         ...
 
 
@@ -84,6 +84,20 @@ class KnownType:
     def plan(self) -> ColumnPlan:
         """Return the plan."""
         return self._plan
+
+
+class LeftOutColumn:
+    """A column that its owner left out: nothing in it matters."""
+
+    needs_all_rows = False
+    is_settled = True
+    expected_pattern = None
+
+    def update(self, column: pa.Array, first_row: int) -> None:
+        """Do nothing."""
+
+    def plan(self) -> None:
+        """Return None."""
 
 
 class UnnamedColumn:
