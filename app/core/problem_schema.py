@@ -42,6 +42,9 @@ class Problem(BaseModel):
     line: int | None = Field(None, ge=1, description="Of the file, from 1.")
     column: str | None = Field(None, description="By its name in the file.")
     hint: str | None = Field(None, description="What would help.")
+    choices: dict[str, list[Any]] | None = Field(
+        None, description="Values that would do, by field of `reading`, the likeliest first."
+    )
     correct: Literal["file", "metadata", "nothing"] | None = Field(
         None, description="What has to be changed before another attempt can succeed."
     )

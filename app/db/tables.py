@@ -299,6 +299,8 @@ uploads = Table(
     Column("column_count", Integer),
     Column("warnings", JSON),
     Column("repairs", JSON),
+    # What is known of how the file is read, and of which choices the preview is.
+    Column("reading", JSON),
     Column("sent_at", UtcDateTime),
     Column("newest_before", Integer),
     Column("dataset_id", Integer, index=True),

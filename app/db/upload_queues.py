@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -35,12 +36,14 @@ async def set_retry(
     owner: str,
     at: datetime,
     progress: UploadProgress | None = None,
+    is_attempt: bool = True,
 ) -> bool:
     """Give the row back, to be taken up again at the given time; False if `owner` has lost it.
 
-    `progress` says what it waits for.
+    `progress` says what it waits for; `is_attempt` is false where nothing has failed.
     """
-    values = {} if progress is None else {"progress": progress}
+    values: dict[str, Any] = {} if progress is None else {"progress": progress}
+    values |= {} if is_attempt else {"attempts": 0}
     return await IN_WORK.give_back(session, upload_id, owner=owner, at=at, values=values)
 
 

@@ -2,7 +2,7 @@
 
     receiving --> joined            a partial upload, joined with others into a new upload
         |
-    verifying --> ready             waits until its owner publishes it
+    verifying <-> ready             waits until its owner publishes it, and is looked at anew after each choice
         |           |
         +-----------+
         v
@@ -12,7 +12,7 @@
     receiving … sending, published, processing --> failed
     receiving … converted, sending --> cancelled
     verifying, ready, received --> duplicate
-    failed, duplicate --> verifying, failed --> sending         its owner tries again
+    failed, duplicate --> verifying, failed --> sending         its owner tries again, or has it looked at anew
 
 `TRANSITIONS` is the only place that lists steps, and `uploads.set_state` takes no other one. A step that it does not
 list is a mistake in the program (`IllegalStepError`); for one that the row does not allow now, `set_state` returns
@@ -118,6 +118,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     *_steps("receiving ready", _S.FAILED, [_A.JANITOR], _C.EXPIRED),
     # It is known what they are; nothing goes to OpenML unless its owner wants it.
     *_steps("verifying", _S.READY, [_A.PUBLISHER], _C.UNREQUESTED),
+    *_steps("ready", _S.VERIFYING, [_A.OWNER], _C.UNREQUESTED),
     *_steps("verifying", _S.RECEIVED, [_A.PUBLISHER], _C.REQUESTED),
     *_steps("ready", _S.RECEIVED, [_A.OWNER], _C.REQUESTED),
     *_steps("verifying received", _S.DUPLICATE, [_A.PUBLISHER], _C.REQUESTED),
@@ -194,12 +195,10 @@ COUNTS_AS_PUBLISHED = ON_ITS_WAY | AT_OPENML
 """States of which another upload of the same file is a duplicate."""
 BEFORE_PUBLISH = HOLDS_BYTES - ON_ITS_WAY
 """States in which the owner may still say what is to be published: receiving, verifying, ready."""
-BEFORE_PREVIEW = BEFORE_PUBLISH - {UploadState.READY}
-"""States in which nobody has looked at the table yet: receiving, verifying."""
 CAN_CHANGE = BEFORE_PUBLISH | {UploadState.FAILED}
 """States in which its description may be changed."""
-CHECKED_AT_ONCE = CAN_CHANGE - BEFORE_PREVIEW
-"""States in which declared types are checked against the profile while the owner waits: ready, failed."""
+PREVIEWED_ANEW = CAN_CHANGE - {UploadState.RECEIVING, UploadState.VERIFYING}
+"""States in which the table is looked at anew after another choice of how it is read or published: ready, failed."""
 CAN_STOP = _before(UploadState.CANCELLED, Actor.OWNER)
 """States in which OpenML has nothing of the upload, and its owner can stop it."""
 CAN_EXPIRE = frozenset(step.before for step in TRANSITIONS if step.condition == Condition.EXPIRED)

@@ -26,6 +26,24 @@ class PublishedNames(TypedDict):
     ignore_attribute: list[str]
 
 
+class KnownReading(TypedDict, total=False):
+    """How the file of an upload was read when it was last looked at, or converted.
+
+    Attributes:
+        fields: how each field of the reading was decided, as `ReadingReport.to_json` has it.
+        doubts: the first of the guesses at which a mistake would lose or change values.
+        doubt_count: how many there are.
+        choices: digest of the choices of which the preview is; absent if there is none.
+        table: digest of those of them that say how the file is read and which columns there are.
+    """
+
+    fields: dict[str, Any]
+    doubts: list[dict[str, Any]]
+    doubt_count: int
+    choices: str
+    table: str
+
+
 class Description(TypedDict, total=False):
     """What is said of a dataset: the fields of `DraftMetadata`, and once it is converted the names it has then."""
 
@@ -47,6 +65,9 @@ class Description(TypedDict, total=False):
     notify: bool
     allow_duplicate: bool
     attributes: dict[str, str | Mapping[str, list[str]]]
+    reading: dict[str, Any]
+    rename: dict[str, str]
+    leave_out: list[str]
     published_names: PublishedNames
 
 
@@ -85,6 +106,7 @@ class Upload(NamedTuple):
     column_count: int | None
     warnings: list[str] | None
     repairs: list[dict[str, str]] | None
+    reading: KnownReading | None
     sent_at: datetime | None
     newest_before: int | None
     dataset_id: int | None

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import upload_events, uploads
 from app.db.upload_states import UploadState
-from app.db.upload_values import Description, Upload, UploadProgress
+from app.db.upload_values import Description, KnownReading, Upload, UploadProgress
 from app.db.uploads import LIST_BYTES
 
 LARGEST_JSON = 2 * LIST_BYTES
@@ -73,11 +73,11 @@ async def get_view(session: AsyncSession, upload_id: str, *, user_id: int) -> Up
     return UploadView._make(row) if row else None
 
 
-async def get_description(session: AsyncSession, upload_id: str) -> Description:
-    """Return what is said of an upload's dataset."""
-    statement = sa.select(uploads.c.description).where(uploads.c.id == upload_id)
-    found: Description | None = await session.scalar(statement)
-    return found or {}
+async def get_said(session: AsyncSession, upload_id: str) -> tuple[Description, KnownReading]:
+    """Return what is said of an upload's dataset, and how its file is read."""
+    statement = sa.select(uploads.c.description, uploads.c.reading).where(uploads.c.id == upload_id)
+    row = (await session.execute(statement)).one()
+    return row.description or Description(), row.reading or KnownReading()
 
 
 async def get_page_of_user(

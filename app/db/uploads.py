@@ -34,8 +34,10 @@ OF_STEPS = frozenset({"state", "available_at", "lease_owner"})
 LIST_BYTES: Final = 32_768
 """What one row keeps of its warnings, and of its repairs, as JSON: a page of a hundred rows is read at once."""
 ERROR_TEXT: Final = 4_000
-"""Characters that a row keeps of each text of its error."""
+"""Characters that a row keeps of each text of its error, and of how its file is read."""
 NAME_LENGTH: Final = 128
+MOST_DOUBTS: Final = 50
+"""Doubts about how a file is read that are kept and shown; there may be one for each column."""
 _OUTCOME = ReadStatement(
     sa.select(
         uploads.c.state,
@@ -292,6 +294,7 @@ async def forget_user(session: AsyncSession, user_id: int, now: datetime) -> Non
         "error",
         "repairs",
         "warnings",
+        "reading",
         "progress",
     )
     cleared = {"user_id": 0, "file_name": "", **dict.fromkeys(said, sa.null())}
@@ -315,8 +318,12 @@ def as_kept(values: Mapping[str, Any]) -> dict[str, Any]:
         kept["warnings"] = _fitting(kept["warnings"], lambda left: f"… and {left} more warnings")
     if kept.get("repairs"):
         kept["repairs"] = _fitting(kept["repairs"], _more_repairs)
-    if isinstance(kept.get("error"), Mapping):
-        kept["error"] = _shortened(kept["error"])
+    if kept.get("reading"):
+        doubts = kept["reading"].get("doubts", [])
+        kept["reading"] = {**kept["reading"], "doubts": doubts[:MOST_DOUBTS], "doubt_count": len(doubts)}
+    for name in ("error", "reading"):
+        if isinstance(kept.get(name), Mapping):
+            kept[name] = _shortened(kept[name])
     return kept
 
 

@@ -104,9 +104,9 @@ class LocalStorage:
             "whole-files", threads=WHOLE_FILES_AT_ONCE, queue=WHOLE_FILES_QUEUE
         )
 
-    def path(self, upload_id: str, stage: Stage) -> Path:
+    def path(self, upload_id: str, stage: Stage, version: str = "") -> Path:
         """Return where the file of this stage is, or will be."""
-        return self._root / upload_id / stage
+        return self._root / upload_id / f"{stage}{version}"
 
     @asynccontextmanager
     async def writer(self, upload_id: str, start: int) -> AsyncIterator[LocalPartWriter]:
@@ -170,13 +170,17 @@ class LocalStorage:
                 on_progress(length)
         return Digests(length, md5.hexdigest(), sha256.hexdigest())
 
-    async def keep(self, upload_id: str, stage: Stage) -> None:
+    async def keep(self, upload_id: str, stage: Stage, version: str = "") -> None:
         """Do nothing: all who see this folder see the file."""
 
-    async def fetch(self, upload_id: str, stage: Stage) -> Path | None:
+    async def fetch(self, upload_id: str, stage: Stage, version: str = "") -> Path | None:
         """Return the file's path if it is there."""
-        path = self.path(upload_id, stage)
+        path = self.path(upload_id, stage, version)
         return path if await asyncio.to_thread(path.is_file) else None
+
+    async def drop(self, upload_id: str, stage: Stage, version: str = "") -> None:
+        """Remove a file that was kept; nothing there is fine."""
+        await asyncio.to_thread(self.path(upload_id, stage, version).unlink, missing_ok=True)
 
     async def delete(self, upload_id: str) -> None:
         """Remove every byte of the upload; nothing there is fine."""
@@ -185,7 +189,7 @@ class LocalStorage:
     async def upload_ids(self) -> list[str]:
         """Return the uploads that have bytes here."""
         with disk_faults(self._root):
-            return await asyncio.to_thread(_folders, self._root)
+            return await asyncio.to_thread(folders_in, self._root)
 
     async def free_bytes(self) -> int | None:
         """Return how much is free on the disk of the folder."""
@@ -299,7 +303,8 @@ def _hash_step(file: BinaryIO, hashes: Sequence["hashlib._Hash"]) -> int:
     return done
 
 
-def _folders(root: Path) -> list[str]:
+def folders_in(root: Path) -> list[str]:
+    """Return the names of the folders in a folder."""
     return [entry.name for entry in root.iterdir() if entry.is_dir()] if root.exists() else []
 
 

@@ -70,14 +70,20 @@ class UploadStorage(Protocol):
         `on_progress` is called with the number of bytes so far.
         """
 
-    def path(self, upload_id: str, stage: Stage) -> Path:
-        """Return where the working file of this stage is on this machine, or will be."""
+    def path(self, upload_id: str, stage: Stage, version: str = "") -> Path:
+        """Return where the working file of this stage is on this machine, or will be.
 
-    async def keep(self, upload_id: str, stage: Stage) -> None:
-        """Let every machine `fetch` the working file that this one has made; an older one is replaced."""
+        What is made anew while others read it has a version of its own: letters and digits.
+        """
 
-    async def fetch(self, upload_id: str, stage: Stage) -> Path | None:
+    async def keep(self, upload_id: str, stage: Stage, version: str = "") -> None:
+        """Let every machine `fetch` the working file that this one has made."""
+
+    async def fetch(self, upload_id: str, stage: Stage, version: str = "") -> Path | None:
         """Return where a file that was kept is on this machine now, or None if there is none."""
+
+    async def drop(self, upload_id: str, stage: Stage, version: str = "") -> None:
+        """Remove a file that was kept; nothing there is fine."""
 
     async def delete(self, upload_id: str) -> None:
         """Remove every byte of the upload; nothing there is fine."""

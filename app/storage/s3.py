@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
-from typing import get_args
 
 import obstore
 import structlog
@@ -22,7 +21,7 @@ from obstore.store import S3Store
 from app.core.errors import BytesLostError, StorageUnavailableError
 from app.core.settings import Settings
 from app.storage.faults import disk_faults
-from app.storage.local import free_on
+from app.storage.local import folders_in, free_on
 from app.storage.parts import Digests, Part, Stage
 from app.storage.s3_files import Composition, Spool
 from app.storage.s3_pictures import S3Pictures
@@ -179,34 +178,36 @@ class S3Storage:
             raise
         return composed.digests()
 
-    def path(self, upload_id: str, stage: Stage) -> Path:
+    def path(self, upload_id: str, stage: Stage, version: str = "") -> Path:
         """Return where the local file of this stage is, or will be."""
-        return self._folder / upload_id / stage
+        return self._folder / upload_id / f"{stage}{version}"
 
-    async def keep(self, upload_id: str, stage: Stage) -> None:
+    async def keep(self, upload_id: str, stage: Stage, version: str = "") -> None:
         """Make an object of a working file of this machine, for the others.
 
         Raises:
             StorageUnavailableError: the store does not answer.
         """
         with store_faults("put"):
-            await obstore.put_async(self._store, _object(upload_id, stage), self.path(upload_id, stage))
+            path = self.path(upload_id, stage, version)
+            await obstore.put_async(self._store, _object(upload_id, path.name), path)
 
-    async def fetch(self, upload_id: str, stage: Stage) -> Path | None:
+    async def fetch(self, upload_id: str, stage: Stage, version: str = "") -> Path | None:
         """Return the working file's path, and download it first if another machine has made it.
 
         Raises:
             StorageUnavailableError: the store does not answer.
             StorageFullError: the local disk is full.
         """
-        path = self._fetched / f"{upload_id}-{stage}"
-        for known in (self.path(upload_id, stage), path):
+        made = self.path(upload_id, stage, version)
+        path = self._fetched / f"{upload_id}-{made.name}"
+        for known in (made, path):
             if await asyncio.to_thread(known.is_file):
                 return known
         draft = Composition(path.with_name(secrets.token_hex(16)))
         try:
             with store_faults("get"):
-                answer = await obstore.get_async(self._store, _object(upload_id, stage))
+                answer = await obstore.get_async(self._store, _object(upload_id, made.name))
                 with disk_faults(path):
                     await asyncio.to_thread(draft.open)
                     async for block in answer.stream(min_chunk_size=PIECE_BYTES):
@@ -219,6 +220,13 @@ class S3Storage:
             await asyncio.to_thread(draft.drop)
         return path
 
+    async def drop(self, upload_id: str, stage: Stage, version: str = "") -> None:
+        """Remove an object that was kept, and this machine's file of it; nothing there is fine."""
+        path = self.path(upload_id, stage, version)
+        await self.remove([_object(upload_id, path.name)])
+        for known in (path, self._fetched / f"{upload_id}-{path.name}"):
+            await asyncio.to_thread(known.unlink, missing_ok=True)
+
     async def delete(self, upload_id: str) -> None:
         """Remove every object of the upload, and this machine's working files; nothing there is fine.
 
@@ -228,12 +236,11 @@ class S3Storage:
             async for page in obstore.list(self._store, _object(upload_id), chunk_size=PAGE):
                 await obstore.delete_async(self._store, [meta["path"] for meta in page])
         await asyncio.to_thread(shutil.rmtree, self._folder / upload_id, ignore_errors=True)
-        for stage in get_args(Stage):
-            await asyncio.to_thread((self._fetched / f"{upload_id}-{stage}").unlink, missing_ok=True)
+        await asyncio.to_thread(_remove_fetched, self._fetched, upload_id)
 
     async def upload_ids(self) -> list[str]:
         """Return the uploads that have objects in the store, or working files on this machine."""
-        ids = set(await asyncio.to_thread(_folders, self._folder))
+        ids = set(await asyncio.to_thread(folders_in, self._folder))
         after = _object("")
         with store_faults("list"):
             # Not by delimiter: some stores go on naming folders whose objects are gone.
@@ -357,8 +364,9 @@ def _object(upload_id: str, name: str = "") -> str:
     return f"uploads/{upload_id}/{name}".rstrip("/")
 
 
-def _folders(root: Path) -> list[str]:
-    return [entry.name for entry in root.iterdir() if entry.is_dir()] if root.exists() else []
+def _remove_fetched(folder: Path, upload_id: str) -> None:
+    for path in folder.glob(f"{upload_id}-*"):
+        path.unlink(missing_ok=True)
 
 
 def _keep_newest(folder: Path) -> None:

@@ -3,12 +3,36 @@
 Standard library only, because the web process checks choices.
 """
 
+import codecs
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
 
 Decider = Literal["owner", "file", "default"]
 """Who decided how a file is read: its owner, its content, or nobody (the format's usual way)."""
+
+ENCODINGS = (
+    "utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii",
+    "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258",
+    "iso8859-1", "iso8859-2", "iso8859-3", "iso8859-4", "iso8859-5", "iso8859-6", "iso8859-7", "iso8859-8",
+    "iso8859-9", "iso8859-10", "iso8859-11", "iso8859-13", "iso8859-14", "iso8859-15", "iso8859-16",
+    "koi8-r", "koi8-u", "mac-roman", "mac-cyrillic", "mac-greek", "mac-latin2", "mac-turkish",
+    "cp437", "cp850", "cp852", "cp866", "tis-620",
+    "gb18030", "gbk", "gb2312", "big5", "big5hkscs", "shift_jis", "cp932", "euc_jp", "iso2022_jp", "euc_kr", "cp949",
+)  # fmt: skip
+"""Encodings of text that a file can be read with, as Python names them."""
+
+
+def encoding_named(name: str) -> str | None:
+    """Return the encoding that a usual name of it means, such as `Windows-1252` or `latin1`; None if there is none."""
+    try:
+        codec = codecs.lookup(name.strip()).name if len(name) <= _LONGEST_NAME else ""
+    except (LookupError, UnicodeError, ValueError):
+        return None
+    return next((known for known in ENCODINGS if codecs.lookup(known).name == codec), None)
+
+
+_LONGEST_NAME = 40
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,10 @@ from app.tabular import (
 )
 from app.tabular.failures import where_to_correct
 from app.tabular.process import convert_in_process, profile_in_process
+from app.tabular.profile.overrides import known_columns
+from app.tabular.reading import Reading
 from app.tabular.types import ProgressSink
+from app.uploads.choices import digest_choices, preview_version
 from app.uploads.lifecycle import size_of
 from app.worker.queues import LeaseLostError
 from app.worker.scheduling import HostSemaphore
@@ -80,53 +83,58 @@ class Converter:
             StorageFullError: there is no room for it now.
             TryAgainError: it could not be converted now.
         """
-        request = self._request(upload)
-        profile = self._storage.path(upload.id, "profile")
-        kept = (upload.received_bytes or 0) + await asyncio.to_thread(size_of, profile)
+        chosen = await asyncio.to_thread(digest_choices, upload.description or {})
+        # Whoever has seen how the file is read has seen what is in doubt.
+        is_seen = (upload.reading or {}).get("table") == chosen.table
+        request = replace(self._request(upload), refuse_doubts=not is_seen)
 
         async def work(request: ConversionRequest) -> Conversion:
             return await convert_in_process(request, self._limits(), _sink(report))
 
-        return await self._in_room(upload, request, kept, work)
+        return await self._in_room(upload, request, work)
 
-    async def profile(self, upload: Upload, report: Report) -> Profile:
-        """Profile the columns, and write the profile to storage.
+    async def profile(self, upload: Upload, version: str, report: Report) -> Profile:
+        """Profile the columns, and write the profile to storage, beside that of another version.
 
         Raises:
             DatasetRefusedError: the table cannot be profiled.
             QuotaExceededError, StorageFullError: as `convert`.
             TryAgainError: it could not be profiled now.
         """
-        target = self._storage.path(upload.id, "profile")
+        target = self._storage.path(upload.id, "profile", version)
         request = replace(self._request(upload), target=target)
+
+        async def profiled(request: ConversionRequest) -> Profile:
+            return await profile_in_process(request, self._limits(), _sink(report))
 
         async def work(request: ConversionRequest) -> Profile:
             try:
-                return await profile_in_process(request, self._limits(), _sink(report))
+                return await profiled(request)
             except TabularError as error:
                 if error.slug != "unknown-column":
                     raise
             # A draft: its owner sees which columns there are, and is told of the name before it is published.
-            bare = replace(request, **_NOTHING_CHOSEN)
-            return await profile_in_process(bare, self._limits(), _sink(report))
+            found = await profiled(replace(request, **_NOTHING_CHOSEN))
+            known = await asyncio.to_thread(_without_unknown, request)
+            return await profiled(known) if known else found
 
-        return await self._in_room(upload, request, upload.received_bytes or 0, work)
+        return await self._in_room(upload, request, work)
 
     async def _in_room(
         self,
         upload: Upload,
         request: ConversionRequest,
-        kept_bytes: int,
         work: Callable[[ConversionRequest], Coroutine[Any, Any, T]],
     ) -> T:
         """Have a file made within what the machine, its disk and the owner's quota have room for, and count it."""
+        profile = self._storage.path(upload.id, "profile", preview_version(upload))
         file = WorkingFile(
             self._database,
             self._storage,
             self._settings,
             upload=upload,
             target=request.target,
-            kept_bytes=kept_bytes,
+            kept_bytes=(upload.received_bytes or 0) + await asyncio.to_thread(size_of, profile),
         )
         async with self._machine.take():
             limits = replace(
@@ -164,6 +172,9 @@ class Converter:
             row_id_attribute=description["row_id_attribute"],
             ignore_attributes=tuple(description["ignore_attribute"]),
             attributes={**classes, **description["attributes"]},
+            reading=Reading.from_json(description.get("reading", {})),
+            rename=description.get("rename", {}),
+            leave_out=tuple(description.get("leave_out", ())),
             limits=UPLOAD_LIMITS,
         )
 
@@ -279,7 +290,34 @@ _NOTHING_CHOSEN: dict[str, Any] = {
     "row_id_attribute": None,
     "ignore_attributes": (),
     "attributes": {},
+    "rename": {},
+    "leave_out": (),
 }
+
+
+def _without_unknown(request: ConversionRequest) -> ConversionRequest | None:
+    """Return the request without the columns that the profile at its target does not have; None if that is nothing."""
+    row_id = (request.row_id_attribute,) if request.row_id_attribute else ()
+    named = (
+        *request.target_attributes,
+        *row_id,
+        *request.ignore_attributes,
+        *request.attributes,
+        *request.rename,
+        *request.leave_out,
+    )
+    known = known_columns(request.target, named) | {*request.rename.values()}
+    if known.isdisjoint(named):
+        return None
+    return replace(
+        request,
+        target_attributes=tuple(name for name in request.target_attributes if name in known),
+        row_id_attribute=next((name for name in row_id if name in known), None),
+        ignore_attributes=tuple(name for name in request.ignore_attributes if name in known),
+        attributes={name: kind for name, kind in request.attributes.items() if name in known},
+        rename={name: new for name, new in request.rename.items() if name in known},
+        leave_out=tuple(name for name in request.leave_out if name in known),
+    )
 
 
 def _sink(report: Report) -> ProgressSink:
@@ -303,6 +341,10 @@ def _told_to_the_owner(upload: Upload, file: WorkingFile) -> Iterator[None]:
             raise file.over_quota() from error
         if error.slug in NOT_THE_TABLES_FAULT:
             raise TryAgainError(str(error)) from error
+        description = upload.description or {}
+        where = where_to_correct(error, repair=description.get("repair", True))
+        # Read otherwise, it may be a table: it was one before, or its owner has said how to read it.
+        may_be_read = error.choices or description.get("reading") or preview_version(upload)
         raise DatasetRefusedError(
             str(error),
             reason=error.slug,
@@ -310,5 +352,6 @@ def _told_to_the_owner(upload: Upload, file: WorkingFile) -> Iterator[None]:
             line=error.line,
             column=error.column,
             hint=error.hint,
-            correct=where_to_correct(error, repair=(upload.description or {}).get("repair", True)),
+            choices=error.choices,
+            correct="metadata" if where == "file" and may_be_read else where,
         ) from error

@@ -1,4 +1,4 @@
-"""What requests and workers both do with an upload: let it go to OpenML, end it, tell its owner, remove its bytes."""
+"""What requests and workers do with an upload: let it go to OpenML, or begin again; end it, tell its owner, tidy up."""
 
 import asyncio
 from collections.abc import Sequence
@@ -17,6 +17,8 @@ from app.db.upload_values import Upload
 from app.events.notifications import UPLOADS, upload_topic
 from app.mail.messages import MailKind
 from app.storage.parts import Part, UploadStorage
+from app.uploads.choices import preview_version
+from app.uploads.metadata import Checked
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +50,8 @@ async def release(
     if upload.state == state and owner is not None:
         # It waits already: no step that anybody wants to see again and again, and no attempt that came to nothing.
         waits = await uploads.set_values(
-            session, upload.id, {**values, "attempts": 0}, only_in={state}, owner=owner
-        ) and await upload_queues.set_retry(session, upload.id, owner=owner, at=look_at)
+            session, upload.id, values, only_in={state}, owner=owner
+        ) and await upload_queues.set_retry(session, upload.id, owner=owner, at=look_at, is_attempt=False)
         return state if waits else None
     moved = await uploads.set_state(
         session,
@@ -64,6 +66,45 @@ async def release(
     notify_after_commit(session, UPLOADS)
     notify_after_commit(session, upload_topic(upload.id))
     return state if moved else None
+
+
+async def begin_again(
+    session: AsyncSession, now: datetime, upload: Upload, metadata: Checked, *, publish: bool
+) -> bool:
+    """Let a worker go on with the bytes that are here; False if the upload has moved on meanwhile."""
+    notify_after_commit(session, UPLOADS)
+    notify_after_commit(session, upload_topic(upload.id))
+    return await uploads.set_state(
+        session,
+        upload.id,
+        UploadState.VERIFYING,
+        by=Actor.OWNER,
+        now=now,
+        available_at=now,
+        values={
+            "description": metadata.values,
+            "publish_requested": publish,
+            "error": None,
+            "finished_at": None,
+            "duplicate_of": None,
+            "cancel_requested": False,
+            "warnings": metadata.warnings,
+            # Those of the last conversion are made anew.
+            "repairs": [one for one in upload.repairs or [] if not one["column"]],
+        },
+    )
+
+
+async def can_begin_again(session: AsyncSession, upload: Upload, now: datetime) -> bool:
+    """Say whether the bytes of an upload that has failed are here and kept."""
+    is_kept = upload.finished_at is None or upload.finished_at + timedelta(hours=KEEP_HOURS) >= now
+    return is_kept and await has_bytes(session, upload)
+
+
+async def has_bytes(session: AsyncSession, upload: Upload) -> bool:
+    """Say whether the whole file was received and is recorded."""
+    parts = await upload_bytes.get_parts(session, upload.id)
+    return upload.total_bytes is not None and sum(part.length for part in parts) == upload.total_bytes
 
 
 async def end_interrupted(database: Database, storage: UploadStorage, upload_id: str) -> bool:
@@ -119,10 +160,10 @@ async def forget_bytes(database: Database, storage: UploadStorage, upload_id: st
         await storage.delete(place)
 
 
-async def bytes_to_keep(database: Database, storage: UploadStorage, upload_id: str) -> int:
+async def bytes_to_keep(database: Database, storage: UploadStorage, upload: Upload) -> int:
     """Return how many bytes a failed upload counts for, until another attempt or the janitor comes."""
-    profile = storage.path(upload_id, "profile")
-    parts = await get_parts(database, upload_id)
+    profile = storage.path(upload.id, "profile", preview_version(upload))
+    parts = await get_parts(database, upload.id)
     return sum(part.length for part in parts) + await asyncio.to_thread(size_of, profile)
 
 

@@ -28,14 +28,28 @@ from app.openml.fields import (
     validated,
 )
 from app.tabular.types import TYPE_NAMES
+from app.uploads.choices import (
+    MOST_ITEMS,
+    Chosen,
+    ColumnName,
+    ColumnNames,
+    LeftOut,
+    NewNames,
+    ReadingChoices,
+    digest_choices,
+    is_text,
+    not_endless,
+    split_names,
+)
 
-MOST_ITEMS = 200
 MOST_WARNINGS = 20
 METADATA_BYTES = 1 << 20
 """What is said of one dataset, as JSON: in one request, and all together."""
 UNPRINTABLE = frozenset({"Cc", "Cs"})
 COMPLETE = frozenset({"dataset_name", "description"})
 """Fields without which nothing is published."""
+MERGED = frozenset({"attributes", "reading", "rename"})
+"""Fields of which a change names some entries, and leaves the others as they are."""
 
 
 def _as_list(value: object) -> object:
@@ -43,21 +57,14 @@ def _as_list(value: object) -> object:
     value = none_if_empty(value)
     if value is None:
         return []
-    return [value] if isinstance(value, str) else _not_endless(value)
-
-
-def _not_endless(value: object) -> object:
-    """Look at the length first: each item that is wrong would become an error of its own."""
-    if isinstance(value, list) and len(value) > MOST_ITEMS:
-        raise ValueError(f"Give at most {MOST_ITEMS}.")
-    return value
+    return [value] if isinstance(value, str) else not_endless(value)
 
 
 def _not_all_wrong(value: object) -> object:
     """Count what is wrong first: pydantic makes an error of each, and a hundred thousand take seconds."""
     if isinstance(value, dict):
         texts = (text for name, kind in value.items() for text in (name, *_labels_of(kind)))
-        wrong = sum(not _is_text(text) for text in texts)
+        wrong = sum(not is_text(text) for text in texts)
         wrong += sum(not (_is_labels(kind) or _is_type(kind)) for kind in value.values())
         if wrong > MOST_ITEMS:
             raise ValueError(f"More than {MOST_ITEMS} of these are neither types nor labels.")
@@ -82,32 +89,11 @@ def _known_type(kind: object) -> object:
     return kind
 
 
-def _is_text(value: object) -> bool:
-    if not isinstance(value, str):
-        return False
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _split_names(value: object) -> object:
-    """Take `"a, b"` as two column names."""
-    value = none_if_empty(value)
-    if isinstance(value, str):
-        return [name for part in value.split(",") if (name := part.strip())]
-    return [] if value is None else _not_endless(value)
-
-
 def _ignorable(values: list[str]) -> list[str]:
     require_ignorable(values)
     return values
 
 
-ColumnName = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
-"""A column as the file names it; under which name it is published the conversion decides."""
-ColumnNames = str | list[ColumnName] | None
 Persons = str | list[Person] | None
 """What clients may send in place of a list. Such a field shows no default: generated clients would send its text."""
 
@@ -138,7 +124,7 @@ class DraftMetadata(BaseModel):
     def_tar_att: Annotated[
         list[ColumnName],
         Field(max_length=8),
-        BeforeValidator(_split_names, json_schema_input_type=ColumnNames),
+        BeforeValidator(split_names, json_schema_input_type=ColumnNames),
     ] = Field(
         default_factory=list,
         description="Default target column; several are a list, or separated by commas.",
@@ -147,7 +133,7 @@ class DraftMetadata(BaseModel):
     row_id_attribute: Annotated[ColumnName | None, Optional] = None
     ignore_attribute: Annotated[
         list[ColumnName],
-        BeforeValidator(_split_names, json_schema_input_type=ColumnNames),
+        BeforeValidator(split_names, json_schema_input_type=ColumnNames),
         AfterValidator(_ignorable),
     ] = Field(
         default_factory=list,
@@ -175,6 +161,15 @@ class DraftMetadata(BaseModel):
         description="Types of columns that the file's values do not tell: `string`, `integer`, `real`, `boolean`, "
         '`nominal`, or `{"nominal": ["label", …]}`.',
     )
+    reading: ReadingChoices = Field(
+        default_factory=ReadingChoices,
+        description="How the file is read, where that is not found rightly.",
+        examples=[{"delimiter": ";", "decimal": ","}],
+    )
+    rename: NewNames = Field(
+        default={}, description="Names to publish columns under, by their names in the file."
+    )
+    leave_out: LeftOut = Field(default_factory=list, description="Columns that are not published.")
 
 
 class UploadMetadata(DraftMetadata):
@@ -190,6 +185,7 @@ class Checked(NamedTuple):
     values: Description
     repairs: list[dict[str, str]]
     warnings: list[str]
+    chosen: Chosen
 
 
 def parse_metadata(content: bytes | str) -> dict[str, Any]:
@@ -291,13 +287,16 @@ def given(description: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def merge(known: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the description with the changes; types of columns are added to those known, null takes one back."""
+    """Return the description with the changes; fields of `MERGED` are added to those known, null takes one back."""
     before = given(known)
     merged = {**before, **changes}
-    types = changes.get("attributes")
-    if isinstance(types, dict):
-        both = {**before.get("attributes", {}), **types}
-        merged["attributes"] = {name: kind for name, kind in both.items() if kind is not None}
+    for field in MERGED:
+        added = changes.get(field, {})
+        if isinstance(added, dict):
+            both = {**before.get(field, {}), **added}
+            merged[field] = {name: value for name, value in both.items() if value is not None}
+        elif added is None:
+            merged[field] = {}
     return merged
 
 
@@ -321,7 +320,7 @@ def _check(kind: type[DraftMetadata], document: Mapping[str, Any]) -> Checked:
                 }
             ]
         )
-    return Checked(values, repairs.records(), _about_unknown(document))
+    return Checked(values, repairs.records(), _about_unknown(document), digest_choices(values))
 
 
 def _about_unknown(document: Mapping[str, Any]) -> list[str]:

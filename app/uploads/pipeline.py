@@ -1,6 +1,6 @@
 """One upload, from the bytes on disk to a dataset on OpenML: each step is recorded before the next begins.
 
-    verifying --verify--> ready (waits for its owner), or at once
+    verifying --verify--> ready (waits for its owner; verifying once more after another choice), or at once
     received --check--> checked --convert--> converted --send--> published
                                                  ^           |
                                                  `- resend --+--> sending (the answer was lost: look, then decide)
@@ -37,7 +37,7 @@ from app.db.engine import Database, notify_after_commit
 from app.db.upload_queues import TO_PUBLISH
 from app.db.upload_states import Actor, UploadState
 from app.db.upload_values import Upload, UploadProgress
-from app.events.notifications import upload_topic
+from app.events.notifications import UPLOADS, upload_topic
 from app.openml.client import OpenMLClient
 from app.openml.errors import (
     LIMITS,
@@ -51,12 +51,13 @@ from app.openml.errors import (
 from app.openml.fields import require_ignorable
 from app.openml.problems import problem_of
 from app.storage.parts import Digests, UploadStorage
-from app.tabular import Conversion
+from app.tabular import Conversion, read_profile
 from app.uploads.append import expiry
 from app.uploads.at_openml import reconcile, send
+from app.uploads.choices import choices_of, digest_choices, preview_version
 from app.uploads.claimed import ClaimedUpload
 from app.uploads.conversion import NO_ROOM, Converter, TryAgainError, require_working_room
-from app.uploads.lifecycle import bytes_to_keep, get_parts, release, tidy_up_after
+from app.uploads.lifecycle import bytes_to_keep, get_parts, release, size_of, tidy_up_after
 from app.worker.queues import Lease, LeaseLostError, back_off
 from app.worker.scheduling import FairScheduler
 
@@ -120,23 +121,23 @@ class Publication(ClaimedUpload):
             await self._retry_later("a fault on our side", InternalError())
 
     async def _verify(self) -> None:
-        """Make one file of the parts, and see whether it is the one that was announced."""
-        upload = self.upload
-        digests = await self._compose()
-        values = {
-            "received_bytes": digests.length,
-            "received_md5": digests.md5,
-            "received_sha256": digests.sha256,
-        }
-        if upload.expected_sha256 not in {None, digests.sha256}:
-            raise DigestMismatchError(
-                f"The file that arrived has the SHA-256 {digests.sha256}, not {upload.expected_sha256}; send it again."
-            )
-        await self._set_values(values)
+        """Make one file of the parts, see whether it is the one that was announced, and look at its columns."""
+        if self.upload.received_sha256 is None:
+            await self._hash()
         await self.reload()
         if not self.upload.publish_requested:
             await self._profile()
         await self._release()
+
+    async def _hash(self) -> None:
+        digests = await self._compose()
+        expected = self.upload.expected_sha256
+        if expected not in {None, digests.sha256}:
+            raise DigestMismatchError(
+                f"The file that arrived has the SHA-256 {digests.sha256}, not {expected}; send it again."
+            )
+        known = {"received_bytes": digests.length, "received_md5": digests.md5}
+        await self._set_values({**known, "received_sha256": digests.sha256})
 
     async def _compose(self) -> Digests:
         parts = await get_parts(self.database, self.upload.id)
@@ -155,31 +156,52 @@ class Publication(ClaimedUpload):
             self.upload.id, parts, lambda done: self.report("verifying", done, total)
         )
 
-    async def _release(self) -> None:
-        """Let the upload wait for its owner, or go on; the owner may decide so in this very moment."""
+    async def _release(self, problem: ProblemError | None = None) -> bool:
+        """Let the upload wait for its owner, or go on; the owner may decide so in this very moment.
+
+        With a problem, it waits only where there is another preview to go back to, or another choice to try; False if
+        there is none.
+        """
         self.lease.is_ending = True
-        upload, state = await self.database.unit(self._go_on)
+        upload, state = await self.database.unit(partial(self._go_on, problem=problem))
+        if state is None:
+            self.lease.is_ending = False
+            return False
         if state != self.upload.state:
             log.info("upload", upload=self.upload.id, state=state)
         if state == UploadState.DUPLICATE:
             await self.forget_bytes()
         # Whoever comes next, perhaps this worker, takes it from the queue.
         self.upload = upload._replace(state=UploadState.READY)
+        return True
 
-    async def _go_on(self, session: AsyncSession) -> tuple[Upload, UploadState]:
+    async def _go_on(
+        self, session: AsyncSession, *, problem: ProblemError | None
+    ) -> tuple[Upload, UploadState | None]:
         await users.lock_user(session, self.upload.user_id)
         upload = await self.mine(session)
-        if upload.publish_requested:
+        has_changed = choices_of(upload.description) != choices_of(self.description)
+        if upload.publish_requested and (problem is None or has_changed):
             state = await release(session, upload, now=self.now(), owner=self.owner)
+        elif has_changed:
+            # Looked at once more, when it is this user's turn again.
+            notify_after_commit(session, UPLOADS)
+            waits = await upload_queues.set_retry(
+                session, upload.id, owner=self.owner, at=self.now(), is_attempt=False
+            )
+            state = UploadState.VERIFYING if waits else None
+        elif problem is None or (preview_version(upload) and not upload.publish_requested):
+            state = await self._make_ready(session, problem)
         else:
-            state = await self._make_ready(session)
+            return upload, None
         if state is None:
             raise LeaseLostError
         return upload, state
 
-    async def _make_ready(self, session: AsyncSession) -> UploadState | None:
+    async def _make_ready(self, session: AsyncSession, problem: ProblemError | None) -> UploadState | None:
         """Let the upload wait for its owner; None if another worker has taken it over."""
         notify_after_commit(session, upload_topic(self.upload.id))
+        error = problem.record() if problem else None
         moved = await uploads.set_state(
             session,
             self.upload.id,
@@ -188,16 +210,32 @@ class Publication(ClaimedUpload):
             now=self.now(),
             owner=self.owner,
             available_at=self.now(),
-            values={"expires_at": expiry(self.now()), "progress": None},
+            values={"expires_at": expiry(self.now()), "progress": None, "error": error},
         )
         return UploadState.READY if moved else None
 
     async def _profile(self) -> None:
-        """Look at the columns, for their owner to see before anything is published."""
-        found = await self._converter.profile(self.upload, self.report)
-        await self.storage.keep(self.upload.id, "profile")
-        values = {"row_count": found.rows, "column_count": found.columns}
+        """Look at the columns, for their owner to see before anything is published.
+
+        The preview that there is stays until the new one is whole.
+        """
+        before = preview_version(self.upload)
+        chosen = await asyncio.to_thread(digest_choices, self.description)
+        if before == chosen.choices:
+            return
+        await self._fetch()
+        found = await self._converter.profile(self.upload, chosen.choices, self.report)
+        await self.storage.keep(self.upload.id, "profile", chosen.choices)
+        path = self.storage.path(self.upload.id, "profile", chosen.choices)
+        table = (await asyncio.to_thread(read_profile, path, most=0)).table
+        values = {
+            "row_count": found.rows,
+            "column_count": found.columns,
+            "reading": {"fields": table["reading"], "doubts": table["doubts"], **chosen._asdict()},
+            "reserved_bytes": (self.upload.received_bytes or 0) + await asyncio.to_thread(size_of, path),
+        }
         await self._set_values(values)
+        await self.storage.drop(self.upload.id, "profile", before)
 
     async def _set_values(self, values: Mapping[str, Any]) -> None:
         if not await self.database.unit(
@@ -231,6 +269,11 @@ class Publication(ClaimedUpload):
                 "column_count": len(conversion.columns),
                 "warnings": list(dict.fromkeys([*(self.upload.warnings or []), *conversion.warnings])),
                 "repairs": repairs,
+                "reading": {
+                    **(self.upload.reading or {}),
+                    "fields": conversion.reading,
+                    "doubts": [asdict(doubt) for doubt in conversion.doubts],
+                },
                 "description": {
                     **self.description,
                     # By the names that are published; by those of the file it may be converted once more.
@@ -295,7 +338,10 @@ class Publication(ClaimedUpload):
         await self.database.unit(wait)
 
     async def _fail(self, problem: ProblemError) -> None:
-        kept = await bytes_to_keep(self.database, self.storage, self.upload.id)
+        is_lost = isinstance(problem, BytesLostError | DigestMismatchError)
+        if self.upload.state == UploadState.VERIFYING and not is_lost and await self._release(problem):
+            return
+        kept = await bytes_to_keep(self.database, self.storage, self.upload)
         values = {"error": problem.record(), "reserved_bytes": kept}
         await self.move(UploadState.FAILED, values, detail=problem.detail)
         await tidy_up_after(self.database, self.storage, self.upload.id, problem)

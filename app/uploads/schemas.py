@@ -154,10 +154,40 @@ class UploadEventResponse(BaseModel):
     at: datetime
 
 
+FieldValue = str | int | bool | list[str] | None
+"""A value of a field of the reading."""
+
+
+class ReadingFieldResponse(BaseModel):
+    """How one field of the reading was decided."""
+
+    value: FieldValue
+    by: Literal["owner", "file", "default"] = Field(
+        description="Who decided: its owner, the file's content, or nobody (the format's usual way)."
+    )
+    sure: bool = Field(description="Whether no doubt is left.")
+    considered: list[FieldValue] = Field(description="Other values that the file would bear.")
+    why: str = Field(description="The reason; empty where there is nothing to say.")
+
+
+class DoubtResponse(BaseModel):
+    """A guess at which a mistake would lose or change values; a choice of the field settles it."""
+
+    field: str = Field(description="Of `reading`, or `attributes` for the type of a column.")
+    message: str = Field(description="What is not clear, with the cells that show it.")
+    choices: list[Any] = Field(description="Values of the field that would do, the likeliest first.")
+    column: str | None = Field(description="By its published name, if it is about one.")
+
+
 class UploadDetailResponse(UploadStatusResponse):
     """How one of one's uploads fares, what is said of it, and every step so far."""
 
     metadata: dict[str, Any] = Field(description="The dataset's description so far.")
+    reading: dict[str, ReadingFieldResponse] = Field(
+        description="How its file was read when it was last looked at, by field; empty before."
+    )
+    doubts: list[DoubtResponse] = Field(description="What is not sure in it: the first of them.")
+    doubt_count: int
     events: list[UploadEventResponse]
 
 
@@ -240,15 +270,30 @@ class PreviewColumnResponse(BaseModel):
     error: ColumnErrorResponse | None
 
 
+class UnknownColumnResponse(BaseModel):
+    """A column that the metadata names and the table does not have, as the file is read now."""
+
+    field: str = Field(description="Where it is named.")
+    column: str
+    message: str
+
+
 class PreviewResponse(BaseModel):
     """What an upload's table is like before it is published, and what is said of the dataset so far."""
 
     state: UploadState
+    is_current: bool = Field(
+        description="Whether it is of the choices that `metadata` has; if not, it is made anew, or cannot be."
+    )
     metadata: dict[str, Any] = Field(description="The dataset's description so far.")
     row_count: int
     column_count: int
     error_count: int = Field(description="Columns that cannot be published as they are.")
     arff_format: Literal["ARFF", "Sparse_ARFF"]
+    reading: dict[str, ReadingFieldResponse] = Field(description="How the file is read, by field.")
+    doubts: list[DoubtResponse] = Field(description="What is not sure in it: the first of them.")
+    doubt_count: int
+    unknown: list[UnknownColumnResponse]
     repairs: list[RepairResponse] = Field(
         description="What would be changed so that OpenML can take it: the first of them."
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -17,13 +17,22 @@ from app.core.errors import (
 from app.core.locks import Locks
 from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of
-from app.db.upload_states import BEFORE_PUBLISH, CAN_CHANGE, CAN_RETRY, CAN_STOP, Actor, UploadState
+from app.db.upload_states import (
+    BEFORE_PUBLISH,
+    CAN_CHANGE,
+    CAN_RETRY,
+    CAN_STOP,
+    PREVIEWED_ANEW,
+    Actor,
+    UploadState,
+)
 from app.db.upload_values import Upload
 from app.events.notifications import UPLOADS, upload_topic
 from app.storage.parts import UploadStorage
 from app.uploads.append import expiry
-from app.uploads.lifecycle import KEEP_HOURS, release
-from app.uploads.metadata import MOST_WARNINGS, Judged, given, judge, merge
+from app.uploads.choices import choices_of
+from app.uploads.lifecycle import begin_again, can_begin_again, has_bytes, release
+from app.uploads.metadata import MERGED, MOST_WARNINGS, Checked, Judged, given, judge, merge
 from app.uploads.preview import require_possible_choices
 
 JUDGED_AGAIN = 5
@@ -84,7 +93,9 @@ class Judging:
                 before = given(upload.description)
                 judged = await self.checks.run_for(user_id, judge, merge(before, changes))
                 values = judged.draft.values if all_of_them else _news(judged.draft.values, before, changes)
-                await require_possible_choices(self.storage, self.checks, upload, values)
+                await require_possible_choices(
+                    self.storage, self.checks, upload, values, described=judged.draft.values
+                )
                 written = partial(
                     _write_if, write, user_id=user_id, upload_id=upload_id, before=before, judged=judged
                 )
@@ -98,13 +109,20 @@ async def change_metadata(
 ) -> None:
     """Change what is said of an upload that is not on its way to OpenML yet.
 
+    After another choice of how the table is read or published, its preview is made anew.
+
     Raises:
         UploadStateError: it is.
         ValidationFailedError: some field is not what OpenML takes, or no type that the column can have.
     """
 
     async def save(session: AsyncSession, upload: Upload, judged: Judged) -> None:
-        await _save_metadata(session, judging.database.now(), upload, judged)
+        now = judging.database.now()
+        await _save_metadata(session, now, upload, judged)
+        if upload.state in PREVIEWED_ANEW and choices_of(upload.description) != choices_of(
+            judged.draft.values
+        ):
+            await _preview_anew(session, now, upload, judged.draft)
 
     await judging.judge_and(
         save,
@@ -140,10 +158,8 @@ def _news(values: Mapping[str, Any], known: Mapping[str, Any], changes: Mapping[
         before = known.get(name)
         if isinstance(value, list) and isinstance(before, list):
             news[name] = [one for one in value if one not in before]
-    if "attributes" in news:
-        news["attributes"] = {
-            name: news["attributes"][name] for name in changes["attributes"] if name in news["attributes"]
-        }
+    for field in MERGED & news.keys() & changes.keys():
+        news[field] = {name: news[field][name] for name in changes[field] or () if name in news[field]}
     return news
 
 
@@ -167,6 +183,20 @@ async def _save_metadata(session: AsyncSession, now: datetime, upload: Upload, j
         raise _moved_on()
 
 
+async def _preview_anew(session: AsyncSession, now: datetime, upload: Upload, draft: Checked) -> None:
+    """Have a worker make the preview anew, if it is not the one of these choices and the bytes are here."""
+    if upload.state == UploadState.READY and (upload.reading or {}).get("choices") == draft.chosen.choices:
+        # Back from a choice with which it could not be read.
+        moved = await uploads.set_values(session, upload.id, {"error": None}, only_in={UploadState.READY})
+        notify_after_commit(session, upload_topic(upload.id))
+    elif upload.state == UploadState.READY or await can_begin_again(session, upload, now):
+        moved = await begin_again(session, now, upload, draft, publish=False)
+    else:
+        return
+    if not moved:
+        raise _moved_on()
+
+
 async def publish_upload(
     judging: Judging, *, user_id: int, upload_id: str, changes: Mapping[str, Any]
 ) -> None:
@@ -183,19 +213,10 @@ async def publish_upload(
             raise UploadGoneError
         if upload.state == UploadState.FAILED:
             raise UploadStateError("The upload has failed; correct it, then POST to its `retry`.")
-        if upload.state not in BEFORE_PUBLISH:
-            if _changes_something(upload, judged):
-                raise _not_now(upload)
-            return
-        await _save_metadata(session, judging.database.now(), upload._replace(publish_requested=True), judged)
-        requested = {"publish_requested": True}
-        if not await uploads.set_values(session, upload.id, requested, only_in=BEFORE_PUBLISH):
-            raise _moved_on()
-        # The worker may have made it ready in this very moment.
-        upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
-        is_ready = upload.state == UploadState.READY
-        if is_ready and await release(session, upload, now=judging.database.now()) is None:
-            raise _moved_on()
+        if upload.state in BEFORE_PUBLISH:
+            await _request(session, judging.database.now(), upload, judged)
+        elif _changes_something(upload, judged):
+            raise _not_now(upload)
 
     await judging.judge_and(
         publish,
@@ -206,8 +227,22 @@ async def publish_upload(
     )
 
 
+async def _request(session: AsyncSession, now: datetime, upload: Upload, judged: Judged) -> None:
+    """Note that the upload is to be published, and let it go if it waits for that."""
+    await _save_metadata(session, now, upload._replace(publish_requested=True), judged)
+    requested = {"publish_requested": True, "error": None}
+    if not await uploads.set_values(session, upload.id, requested, only_in=BEFORE_PUBLISH):
+        raise _moved_on()
+    # The worker may have made it ready in this very moment.
+    upload = await find_upload(session, user_id=upload.user_id, upload_id=upload.id)
+    if upload.state == UploadState.READY and await release(session, upload, now=now) is None:
+        raise _moved_on()
+
+
 async def retry_upload(judging: Judging, *, user_id: int, upload_id: str, changes: Mapping[str, Any]) -> None:
     """Try a failed upload again, with its bytes and perhaps another description; or publish one that is a duplicate.
+
+    One that is looked at anew since it failed, or was, is published.
 
     Raises:
         UploadStateError: it has not failed, OpenML has it, or its bytes are gone; or it would be a duplicate again.
@@ -216,6 +251,9 @@ async def retry_upload(judging: Judging, *, user_id: int, upload_id: str, change
 
     async def retry(session: AsyncSession, upload: Upload, judged: Judged) -> None:
         now = judging.database.now()
+        if upload.state in BEFORE_PUBLISH and upload.received_sha256 is not None:
+            await _request(session, now, upload, judged)
+            return
         if upload.state not in CAN_RETRY:
             raise UploadStateError("The upload has not failed; there is nothing to try again.")
         if upload.dataset_id is not None:
@@ -223,37 +261,16 @@ async def retry_upload(judging: Judging, *, user_id: int, upload_id: str, change
                 f"OpenML has this upload as dataset {upload.dataset_id} and could not process it; send the corrected "
                 "file as a new upload."
             )
-        kept = timedelta(hours=KEEP_HOURS)
         if upload.sent_at is not None:
             await _look_again(session, upload, judged, now=now)
             return
-        if not await _has_bytes(session, upload) or (upload.finished_at and upload.finished_at + kept < now):
+        if not await can_begin_again(session, upload, now):
             raise UploadStateError("The bytes of this upload are not kept any more; send the file again.")
         metadata = judged.complete()
         if upload.state == UploadState.DUPLICATE:
             _require_another(upload, metadata.values)
-        moved = await uploads.set_state(
-            session,
-            upload.id,
-            UploadState.VERIFYING,
-            by=Actor.OWNER,
-            now=now,
-            available_at=now,
-            values={
-                "description": metadata.values,
-                "publish_requested": True,
-                "error": None,
-                "finished_at": None,
-                "duplicate_of": None,
-                "cancel_requested": False,
-                "warnings": metadata.warnings,
-                # Those of the last conversion are made anew.
-                "repairs": [one for one in upload.repairs or [] if not one["column"]],
-            },
-        )
-        if not moved:
+        if not await begin_again(session, now, upload, metadata, publish=True):
             raise _moved_on()
-        notify_after_commit(session, UPLOADS)
 
     await judging.judge_and(
         retry,
@@ -305,12 +322,6 @@ def _require_another(upload: Upload, description: Mapping[str, Any]) -> None:
         )
 
 
-async def _has_bytes(session: AsyncSession, upload: Upload) -> bool:
-    """Say whether the whole file was received and is recorded."""
-    parts = await upload_bytes.get_parts(session, upload.id)
-    return upload.total_bytes is not None and sum(part.length for part in parts) == upload.total_bytes
-
-
 async def cancel_upload(database: Database, storage: UploadStorage, *, user_id: int, upload_id: str) -> bool:
     """Stop an upload and remove its bytes; False if it is being sent right now, and stops only if that fails.
 
@@ -331,7 +342,7 @@ async def _stop(session: AsyncSession, *, user_id: int, upload_id: str) -> list[
         if not await uploads.set_values(session, upload.id, wanted, only_in={UploadState.SENDING}):
             raise _moved_on()
         return None
-    is_empty = upload.state == UploadState.DUPLICATE and not await _has_bytes(session, upload)
+    is_empty = upload.state == UploadState.DUPLICATE and not await has_bytes(session, upload)
     if is_empty or upload.state == UploadState.JOINED or upload.dataset_id is not None:
         raise _not_now(upload)
     if upload.state in CAN_STOP:

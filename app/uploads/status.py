@@ -56,8 +56,15 @@ async def describe_upload(
         NotFoundError: there is none, or it is somebody else's.
     """
     status, events = await follow_upload(session, openml, user_id=user_id, upload_id=upload_id)
-    description = await upload_views.get_description(session, upload_id)
-    return UploadDetailResponse(**dict(status), metadata=given(description), events=events)
+    description, known = await upload_views.get_said(session, upload_id)
+    return UploadDetailResponse(
+        **dict(status),
+        metadata=given(description),
+        reading=known.get("fields", {}),
+        doubts=known.get("doubts", []),
+        doubt_count=known.get("doubt_count", 0),
+        events=events,
+    )
 
 
 async def follow_upload(

@@ -204,6 +204,5 @@ def test_sets_when_derived_from_the_table_then_they_are_those_that_clients_and_q
     assert words(states.CAN_STOP) == "receiving verifying ready received checked converted"
     assert words(states.CAN_CHANGE) == "receiving verifying ready failed"
     assert words(states.BEFORE_PUBLISH) == "receiving verifying ready"
-    assert words(states.BEFORE_PREVIEW) == "receiving verifying"
-    assert words(states.CHECKED_AT_ONCE) == "ready failed"
+    assert words(states.PREVIEWED_ANEW) == "ready failed"
     assert words(states.CAN_EXPIRE) == "receiving ready"

@@ -83,6 +83,13 @@ def override_violations(
     return wrong
 
 
+def known_columns(profile: Path, names: Collection[str]) -> set[str]:
+    """Return those of the names that mean a column of the table. Blocking; raises as `override_violations`."""
+    with profile.open(encoding="utf-8") as lines:
+        next(lines, "")
+        return {*_find(lines, names)}
+
+
 def _find(lines: Iterable[str], wanted: Collection[str]) -> dict[str, _Found]:
     """Return the named columns; the conversion resolves names the same way (app/tabular/schema/naming.py)."""
     found: dict[str, _Found] = {}
