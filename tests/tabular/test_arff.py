@@ -7,6 +7,7 @@ import arff
 import pytest
 
 from app.tabular import Limits, TabularError
+from openml_sandbox.tokenizer import tokenize
 
 Converter = Callable[..., Any]
 HEAD = "@RELATION 'r'\n@ATTRIBUTE 'n' REAL\n@ATTRIBUTE 'c' {a,\"b c\"}\n@ATTRIBUTE 's' STRING\n@DATA\n"
@@ -101,11 +102,9 @@ def test_latin_1_when_brought_then_written_as_utf_8(converter: Converter) -> Non
         ("1,a,\n", "invalid-arff", 6),
         ("1,a,'x\ny'\n", "invalid-arff", 6),
         ("1,a,'x' y\n", "invalid-arff", 6),
-        ("1,a,x,{5}\n", "invalid-arff", 6),
         ("1,a,'\\u0041'\n", "invalid-arff", 6),
         ("1,a\n", "ragged-row", 6),
         ("1,a,x,y\n", "ragged-row", 6),
-        ("1,a,x,\n", "invalid-arff", 6),
         ("1,a,x\n\n{0 1}\n", "invalid-arff", 8),
         ("1,a,x\n%\n1,A,x\n", "value-does-not-fit", 8),
         ("1,'',x\n", "value-does-not-fit", 6),
@@ -151,16 +150,17 @@ def test_a_row_when_wrong_after_the_first_thousand_then_refused_all_the_same(con
         ("@ATTRIBUTE n {a,?}\n@DATA\na\n", "bad-label", 1),
         ("@ATTRIBUTE n {a,' b'}\n@DATA\na\n", "bad-label", 1),
         ("@ATTRIBUTE n {}\n@DATA\na\n", "invalid-arff", 1),
-        ("@ATTRIBUTE n {a b}\n@DATA\na\n", "invalid-arff", 1),
+        ("@ATTRIBUTE n {a b, c}\n@DATA\na\n", "invalid-arff", 1),
         ("@ATTRIBUTE n {a,b\n@DATA\na\n", "invalid-arff", 1),
         ("@ATTRIBUTE n {a,b} x\n@DATA\na\n", "invalid-arff", 1),
-        ("@ATTRIBUTE 'a\\'b' REAL\n@DATA\n1\n", "invalid-arff", 1),
+        ("@ATTRIBUTE 'a\\'b' REAL\n@DATA\n1\n", "bad-column-name", 1),
+        ("@ATTRIBUTE it's REAL\n@DATA\n1\n", "invalid-arff", 1),
         ("@ATTRIBUTE '' REAL\n@DATA\n1\n", "bad-column-name", 1),
         ("@ATTRIBUTE 'n'REAL\n@DATA\n1\n", "invalid-arff", 1),
         ("@ATTRIBUTE \u00e9 REAL\n@DATA\n1\n", "bad-column-name", 1),
         (f"@ATTRIBUTE {'x' * 65} REAL\n@DATA\n1\n", "bad-column-name", 1),
         ("@ATTRIBUTE n FLOAT\n@DATA\n1\n", "invalid-arff", 1),
-        ("@ATTRIBUTE n REAL [0,1]\n@DATA\n1\n", "invalid-arff", 1),
+        ("@ATTRIBUTE n REAL from 0 to 1\n@DATA\n1\n", "invalid-arff", 1),
         ("@ATTRIBUTE n DATE\n@DATA\n1\n", "unusable-type", 1),
         ('@ATTRIBUTE n date "yyyy-MM-dd"\n@DATA\n1\n', "unusable-type", 1),
         ("@ATTRIBUTE n BOOLEAN\n@DATA\n1\n", "unusable-type", 1),
@@ -211,6 +211,113 @@ def test_a_text_target_when_the_header_says_so_then_it_stays_and_the_owner_is_wa
     done = converter("@RELATION r\n@ATTRIBUTE s STRING\n@DATA\nb\n", kind="arff", target_attributes=("s",))
     assert done["s"] == ("STRING", ["b"])
     assert "nominal" in done.conversion.warnings[0]
+
+
+SPARSE_LABEL = "@RELATION r\n@ATTRIBUTE c {a,b}\n@DATA\n{0 A}\n"
+LOOSE = "@RELATION 'r'\n@ATTRIBUTE 'n' REAL\n@ATTRIBUTE 's' STRING\n@ATTRIBUTE 'c' {a,b}\n@DATA\n"
+
+
+@pytest.mark.parametrize(
+    ("rows", "written"),
+    [
+        ("1,x,a,\n2,y,b ,\n", ["1,x,a", "2,y,b"]),
+        ("1\tx\ta\n2\ty\tb\n", ["1,x,a", "2,y,b"]),
+        ("1  x   a\n2 'y z' b\n", ["1,x,a", '2,"y z",b']),
+        ("1,x,a % the first\n%\n2,y,b\t%%\n", ["1,x,a", "2,y,b"]),
+        ("1,x,a\n2,?,?\n@end\n", ["1,x,a", "2,?,?"]),
+        (" 1 , ? , a\n?\t'?'\tb\n", ["1,?,a", '?,"?",b']),
+    ],
+)
+def test_rows_when_weka_reads_them_then_so_do_we(converter: Converter, rows: str, written: list[str]) -> None:
+    done = converter(LOOSE + rows, kind="arff")
+    assert done.text == LOOSE + "\n".join(written) + "\n"
+    theirs = [tokenize(line.encode()) for line in rows.splitlines() if not line.startswith(("%", "@"))]
+    assert [[token.value and token.value.decode() for token in row] for row in theirs] == [
+        [None if value is None else str(value).removesuffix(".0") for value in row]
+        for row in arff.loads(done.text)["data"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "slug"),
+    [
+        ("1 x,a\n", "invalid-arff"),
+        ("1,x y,a\n", "invalid-arff"),
+        ("1,x,a,,\n", "invalid-arff"),
+        (",1,x,a\n", "invalid-arff"),
+        ("1 x\n", "ragged-row"),
+        ("1\tx\ta\t\t2\n", "ragged-row"),
+        ("1,x,a\n2,y,b,{2}\n", "invalid-arff"),
+        ("1,x,a,{two}\n", "invalid-arff"),
+        ("1,x,a%b\n", "invalid-arff"),
+    ],
+)
+def test_rows_when_they_could_mean_two_things_then_refused(
+    converter: Converter, rows: str, slug: str
+) -> None:
+    assert refusal(converter, LOOSE + rows).slug == slug
+
+
+def test_a_percent_sign_when_behind_a_bare_text_then_refused(converter: Converter) -> None:
+    error = refusal(converter, HEAD + "1,a,5 % off\n")
+    assert (error.slug, error.line) == ("invalid-arff", 6)
+
+
+def test_blanks_when_between_values_then_the_reading_says_so(converter: Converter) -> None:
+    assert converter(LOOSE + "1\tx\ta\n", kind="arff").conversion.reading["delimiter"]["value"] == " "
+    assert "delimiter" not in converter(LOOSE + "1,x,a\n", kind="arff").conversion.reading
+
+
+def test_weights_of_rows_when_there_then_a_column(converter: Converter) -> None:
+    done = converter(
+        LOOSE + "1,x,a,{0.5}\n2,y,b\n3 z a {2}\n", kind="arff", ignore_attributes=("instance_weight",)
+    )
+    assert done.rows == ["1,x,a,0.5", "2,y,b,1", "3,z,a,2"]
+    assert done["instance_weight"] == ("NUMERIC", [0.5, 1.0, 2.0])
+    assert "weights" in done.conversion.repairs[0].change
+
+
+@pytest.mark.parametrize(
+    ("declaration", "written", "told"),
+    [
+        ("n real [4.3,7.9]", "'n' REAL", "[4.3,7.9]"),
+        ("n integer[1, 10]", "'n' INTEGER", "[1, 10]"),
+        ("n numeric {0.5} % heavy", "'n' NUMERIC", "{0.5}"),
+        ("'n' { 1 2 3 }", "'n' {1,2,3}", ""),
+        ("n {1,2,}", "'n' {1,2}", ""),
+        ("\t'n'\tREAL\t", "'n' REAL", ""),
+        ("'n\\\\n' REAL", "'n_n' REAL", "n_n"),
+    ],
+)
+def test_a_declaration_when_weka_reads_it_then_it_is_made_canonical(
+    converter: Converter, declaration: str, written: str, told: str
+) -> None:
+    done = converter(f"@relation r\n@attribute {declaration}\n@data\n1\n", kind="arff")
+    assert done.text == f"@RELATION 'r'\n@ATTRIBUTE {written}\n@DATA\n1\n"
+    assert [told in repair.change for repair in done.conversion.repairs] == [True] * bool(told)
+
+
+def test_lines_of_keel_when_in_the_header_then_left_out_and_told(converter: Converter) -> None:
+    text = "@relation r\n@attribute n real[0.0, 9.0]\n@attribute c {a, b}\n@inputs n\n@outputs c\n@data\n1.5, a\n"
+    done = converter(text, kind="arff")
+    assert done.rows == ["1.5,a"]
+    assert [repair.change.split()[1] for repair in done.conversion.repairs] == ["range", "line", "line"]
+
+
+def test_dates_when_declared_then_published_as_text_and_told(converter: Converter) -> None:
+    text = "@relation r\n@attribute d date 'dd/MM/yyyy'\n@attribute e DATE\n@data\n21/11/2026,2026-11-21T12:00:00\n"
+    done = converter(text, kind="arff")
+    assert done["d"] == ("STRING", ["21/11/2026"])
+    assert done["e"] == ("STRING", ["2026-11-21T12:00:00"])
+    assert "dd/MM/yyyy" in done.conversion.repairs[0].change
+    assert refusal(converter, text, repair=False).slug == "unusable-type"
+
+
+@pytest.mark.parametrize("content", [LOOSE + "1,x,A\n", SPARSE_LABEL])
+def test_a_label_when_not_declared_then_the_likeliest_is_named(converter: Converter, content: str) -> None:
+    error = refusal(converter, content)
+    assert error.slug == "value-does-not-fit"
+    assert "Did you mean 'a'? The labels are 'a', 'b'." in str(error)
 
 
 SPARSE = "@RELATION 'r'\n@ATTRIBUTE 'n' REAL\n@ATTRIBUTE 'm' INTEGER\n@ATTRIBUTE 'c' {a,b}\n@DATA\n"

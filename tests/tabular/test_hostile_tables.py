@@ -5,6 +5,7 @@ import io
 import json
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import arff
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from app.tabular import TabularError
 from app.tabular.schema.cells import NUMBER_MISSING
+from openml_sandbox.tokenizer import tokenize
 
 Converter = Callable[..., Any]
 
@@ -207,7 +209,7 @@ TOKENS = st.one_of(
 
 @FUZZ
 @given(rows=st.lists(st.lists(TOKENS, min_size=2, max_size=3).map(", ".join), min_size=1, max_size=3))
-def test_arff_when_hostile_then_what_is_accepted_means_the_same_to_liac_arff(
+def test_arff_when_hostile_then_what_is_accepted_means_the_same_to_weka_and_liac_arff(
     converter: Converter, rows: list[str]
 ) -> None:
     text = "@RELATION r\n@ATTRIBUTE s STRING\n@ATTRIBUTE c {a,'a b',1}\n@DATA\n" + "\n".join(rows) + "\n"
@@ -215,5 +217,9 @@ def test_arff_when_hostile_then_what_is_accepted_means_the_same_to_liac_arff(
     if done is None:
         return
     ours = arff.loads(done.text)["data"]
-    assert ours == arff.loads(text)["data"]
+    lines = (tokenize(row.encode()) for row in rows)
+    assert ours == [[token.value and token.value.decode() for token in line] for line in lines if line]
+    # Rows that have blanks between values, or comments behind them, are Weka's alone.
+    with suppress(arff.ArffException, ValueError):
+        assert ours == arff.loads(text)["data"]
     assert converter(done.text, kind="arff").text == done.text

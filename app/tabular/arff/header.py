@@ -5,30 +5,36 @@ from dataclasses import dataclass, field
 
 from app.tabular.arff.syntax import BARE, BLANKS, QUOTED, refuse, unquote
 from app.tabular.schema.names import check_labels
-from app.tabular.types import Limits, TabularError
+from app.tabular.types import Limits, Repair, TabularError
 from app.tabular.wording import shortened
 
 NUMBER_TYPES = ("integer", "real", "numeric")
 UNUSABLE_TYPES = {
-    "date": 'OpenML cannot read dates: declare the column as "string" to publish them as text.',
+    "date": 'Declare the column as "string", or allow the repair, to publish its dates as text.',
     "relational": "OpenML cannot read tables within tables.",
     "boolean": 'ARFF has no such type: write the labels, such as {false,true}, or declare the column as "boolean".',
     "binary": "ARFF has no such type: write the labels, such as {0,1}.",
 }
 
 _KEYWORD = re.compile(r"@([A-Za-z]*)[ \t]*(.*)")
-_NAME = re.compile(r"""(?:'([^'\\]*)'|"([^"\\]*)"|([^\s{},%'"\\]+))([ \t]*)([A-Za-z]*)(.*)""")
-_LABEL = re.compile(rf"[ \t]*({QUOTED}|{BARE})[ \t]*([,}}])")
+_NAME = re.compile(rf"""({QUOTED}|[^\s{{}},%'"\\]+)([ \t]*)([A-Za-z]*)(.*)""")
+_LABEL = re.compile(rf"[ \t]*({QUOTED}|{BARE})")
+_BETWEEN_LABELS = re.compile(r"[ \t]*(,?)[ \t]*(\}?)")
+# A range of numbers, or the weight of an attribute, behind its type.
+_RANGE = re.compile(r"[ \t]*[\[(][^\])]*[\])]")
+_WEIGHT = re.compile(r"[ \t]*\{[ \t]*[0-9.eE+-]+[ \t]*\}")
+_KEEL = ("input", "inputs", "output", "outputs")
 
 
 @dataclass(frozen=True, slots=True)
 class Attribute:
-    """One `@attribute` line: a type in lower case, with labels if that is `nominal`."""
+    """One `@attribute` line: a type in lower case, with labels if that is `nominal`; of dates, their format."""
 
     name: str
     type: str
     labels: tuple[str, ...] | None
     line: int
+    format: str = ""
 
 
 @dataclass(slots=True)
@@ -41,6 +47,7 @@ class Header:
         comments: the comment lines before the relation.
         relation: the relation's name, if every reader interprets it alike.
         data_line: the line of `@data`, once read.
+        repairs: what is not published of it.
     """
 
     limits: Limits
@@ -48,6 +55,7 @@ class Header:
     comments: list[str] = field(default_factory=list)
     relation: str | None = None
     data_line: int | None = None
+    repairs: list[Repair] = field(default_factory=list)
     _has_relation: bool = False
 
     def add(self, text: str, number: int) -> None:
@@ -71,6 +79,9 @@ class Header:
         elif keyword == "data":
             _check_end(rest, number)
             self.data_line = number
+        elif keyword in _KEEL:
+            reason = "KEEL has such lines, ARFF has not; name targets in `target_attributes`."
+            self.repairs.append(Repair("", f"The line {shortened(line)} was left out.", reason))
         else:
             refuse(f"{shortened(line)} is no line of an ARFF header.", number)
 
@@ -95,47 +106,61 @@ class Header:
         self._has_relation = True
         match = _NAME.fullmatch(text)
         # A name that readers interpret differently is dropped: the relation then has the dataset's name.
-        if match and not match[5] and _is_end(match[6]):
-            self.relation = match[1] or match[2] or match[3]
+        if match and not match[3] and _is_end(match[4]):
+            name = match[1].strip(match[1][0]) if match[1][0] in "'\"" else match[1]
+            self.relation = None if any(quote in name for quote in "'\"\\") else name
 
     def _add_attribute(self, text: str, line: int) -> None:
         if len(self.attributes) == self.limits.max_columns:
             message = f"The table has more than {self.limits.max_columns} attributes."
             raise TabularError("too-many-columns", message, line=line)
-        self.attributes.append(_attribute(text, line))
+        attribute, rest = _attribute(text, line)
+        for what, pattern in (("range", _RANGE), ("weight", _WEIGHT)):
+            found = pattern.match(rest)
+            if found and attribute.type not in {"string", "date"}:
+                rest = rest[found.end() :]
+                change = f"The {what} {found[0].strip(BLANKS)} of the attribute was left out."
+                self.repairs.append(
+                    Repair(attribute.name, change, "OpenML's check of uploads does not take it.")
+                )
+        _check_end(rest, line)
+        self.attributes.append(attribute)
 
 
-def _attribute(text: str, line: int) -> Attribute:
+def _attribute(text: str, line: int) -> tuple[Attribute, str]:
+    """Read a name and a type; return the attribute and what comes after it."""
     match = _NAME.fullmatch(text)
     if match is None:
-        refuse("The attribute's name cannot be read: quotes and backslashes have no place in it.", line)
-    single, double, bare, gap, word, rest = match.groups()
-    word = word.lower()
-    name = single if single is not None else double if double is not None else bare
+        refuse("The attribute's name cannot be read: put it in quotes.", line)
+    written, gap, word, rest = match.groups()
+    word, name = word.lower(), unquote(written, line)
     if not word and rest.startswith("{"):
         labels, rest = _labels(rest, line)
-        _check_end(rest, line)
-        return Attribute(name, "nominal", labels, line)
+        return Attribute(name, "nominal", labels, line), rest
     if gap and word in UNUSABLE_TYPES:
-        return Attribute(name, word, None, line)
+        return Attribute(name, word, None, line, rest.strip(BLANKS)), ""
     if not gap or word not in (*NUMBER_TYPES, "string"):
         refuse(f"The type of the attribute {shortened(name)} is not one of ARFF.", line)
-    _check_end(rest, line)
-    return Attribute(name, word, None, line)
+    return Attribute(name, word, None, line), rest
 
 
 def _labels(text: str, line: int) -> tuple[tuple[str, ...], str]:
-    """Read a list in braces; return its labels and what comes after it."""
+    """Read a list in braces; return its labels and what comes after it. Either commas or blanks separate labels."""
     labels: list[str] = []
-    at, mark = 1, ","
-    while mark == ",":
+    marks: list[str] = []
+    at, is_end = 1, False
+    while not is_end:
         match = _LABEL.match(text, at)
-        if match is None:
+        between = _BETWEEN_LABELS.match(text, match.end()) if match else None
+        if match is None or between is None or between.end() == match.end():
             refuse(
                 "The list of labels cannot be read: quote those with blanks, and put commas between.", line
             )
         labels.append(unquote(match[1], line))
-        at, mark = match.end(), match[2]
+        at, is_end = between.end(), bool(between[2])
+        marks += [] if is_end else [between[1]]
+    if len(set(marks)) > 1:
+        refuse("Some labels have commas between them, and some have blanks: quote those with blanks.", line)
     return tuple(labels), text[at:]
 
 

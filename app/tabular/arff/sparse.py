@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from app.tabular.arff.syntax import BARE, BLANKS, QUOTED, refuse, unquote
 from app.tabular.arff.tokens import MISSING, tokens_of
 from app.tabular.schema.cells import does_not_fit, number_fault
+from app.tabular.schema.names import not_a_label
 from app.tabular.schema.plan import ColumnPlan, RowCounts
 from app.tabular.table import SparseBlock
 from app.tabular.types import TabularError
@@ -83,7 +84,7 @@ class SparseRows:
         value = unquote(cell, line)
         if plan.labels:
             if value not in self._tokens[index]:
-                raise does_not_fit(plan.name, value, "is not one of the column's labels", row)
+                raise not_a_label(value, plan.labels, plan.name, row)
             return self._tokens[index][value]
         if fault := number_fault(value, plan.kind):
             raise does_not_fit(plan.name, value, fault, row)

@@ -1,6 +1,7 @@
 """The grammar of ARFF values, and descriptions of syntax errors."""
 
 import re
+from dataclasses import dataclass
 from typing import NoReturn
 
 from app.tabular.types import TabularError
@@ -13,6 +14,9 @@ BARE = r"""[^\s,'"{}%]+"""
 # One value and the comma after it. What is not a value gives an empty string; no value does, an empty one has quotes.
 CELL = re.compile(rf"[ \t]*({QUOTED}|{BARE})[ \t]*,|.+")
 
+_VALUE = re.compile(f"{QUOTED}|{BARE}")
+_GAP = re.compile(r"[ \t]*(,?)[ \t]*")
+_WEIGHT = re.compile(r"\{[ \t]*([0-9.eE+-]+)[ \t]*\}[ \t]*(?:%.*)?")
 # Three octal digits, or the escapes that Weka and liac-arff undo alike.
 _ESCAPE = re.compile(r"\\([0-3][0-7]{2}|.)", re.DOTALL)
 _OCTAL = 8
@@ -42,6 +46,43 @@ def _unescape(escaped: str, line: int) -> str:
     return _ESCAPED[escaped]
 
 
+@dataclass(frozen=True, slots=True)
+class LooseRow:
+    """A dense row as Weka cuts it, which takes blanks and tabs between values as it does commas.
+
+    Attributes:
+        values: its tokens.
+        marks: what separates them: `,`, or nothing where there are blanks only.
+        weight: of the row, as it is spelled; None if it has none.
+        has_comment: whether a comment stands behind the values.
+    """
+
+    values: list[str]
+    marks: set[str]
+    weight: str | None = None
+    has_comment: bool = False
+
+
+def loose_row(row: str) -> LooseRow | None:
+    """Cut a row as Weka does, where nobody can take it for something else; else return None."""
+    values: list[str] = []
+    marks: list[str] = []
+    at = 0
+    while at < len(row):
+        if values and (weight := _WEIGHT.fullmatch(row, at)):
+            return LooseRow(values, set(marks[:-1]), weight[1])
+        if values and row[at] == "%" and row[at - 1] in BLANKS:
+            return LooseRow(values, set(marks[:-1]), has_comment=True)
+        value = _VALUE.match(row, at)
+        gap = _GAP.match(row, value.end()) if value else None
+        if value is None or gap is None or (gap.end() == value.end() < len(row)):
+            return None
+        values.append(value[0])
+        marks.append(gap[1])
+        at = gap.end()
+    return LooseRow(values, set(marks[:-1]))
+
+
 def refuse_row(row: str, width: int, line: int) -> NoReturn:
     """Raise the error about a dense row that is not `width` values.
 
@@ -56,9 +97,14 @@ def refuse_row(row: str, width: int, line: int) -> NoReturn:
         at = match.end()
         found += 1
     if at == len(text):
-        message = f"The row has {counted(found, 'value')}; {counted(width, 'attribute')} declared."
-        raise TabularError("ragged-row", message, line=line, hint="Quote values that hold commas.")
+        raise ragged(found, width, line)
     refuse(_fault(row[at:].lstrip(BLANKS)), line)
+
+
+def ragged(found: int, width: int, line: int) -> TabularError:
+    """Return the error for a row of `found` values in place of `width`."""
+    message = f"The row has {counted(found, 'value')}; {counted(width, 'attribute')} declared."
+    return TabularError("ragged-row", message, line=line, hint="Quote values that hold commas or blanks.")
 
 
 def _fault(text: str) -> str:
@@ -66,7 +112,7 @@ def _fault(text: str) -> str:
     if not text or text.startswith(","):
         return "A value is empty: write ? for a missing one, or '' for an empty text."
     if text.startswith("{"):
-        return "A value in braces must be quoted; weights of rows cannot be published."
+        return "A value in braces must be quoted."
     if quoted := re.match(QUOTED, text):
         behind = text[quoted.end() :].lstrip(BLANKS)
         if behind.startswith(text[0]):

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.tabular.schema.cells import BLANKS, does_not_fit
+from app.tabular.schema.cells import BLANKS
+from app.tabular.schema.names import not_a_label
 from app.tabular.schema.plan import ColumnPlan, RowCounts
 from app.tabular.table import LONG_COLUMN, Block, Stack
 
@@ -25,13 +26,12 @@ _END = 2**31 - 1
 _SAMPLE = 1024
 
 
-class InvalidCellError(Exception):
-    """A cell, given by its position in an array, that its column's type does not allow."""
+class UnknownLabelError(Exception):
+    """A cell, given by its position in an array, that is not among the labels."""
 
-    def __init__(self, position: int, fault: str) -> None:
-        super().__init__(position, fault)
+    def __init__(self, position: int) -> None:
+        super().__init__(position)
         self.position = position
-        self.fault = fault
 
 
 class DenseRows:
@@ -83,10 +83,10 @@ class DenseRows:
         encoder = self._labels.get(first) or _encoder(plan, stack.cells)
         try:
             return encoder(stack.cells, plan)
-        except InvalidCellError as invalid:
-            index, row = stack.place(invalid.position)
-            value = stack.cells[invalid.position].as_py()
-            raise does_not_fit(self._plans[index].name, value, invalid.fault, row) from None
+        except UnknownLabelError as unknown:
+            _, row = stack.place(unknown.position)
+            value = stack.cells[unknown.position].as_py()
+            raise not_a_label(value, plan.labels or (), plan.name, row) from None
 
 
 def tokens_of(labels: Sequence[str]) -> dict[str, str]:
@@ -157,7 +157,7 @@ class _Labels:
         found = [self._tokens.get(value) for value in encoded.dictionary.to_pylist()]
         if None in found:
             position = pc.index(encoded.indices, found.index(None)).as_py()
-            raise InvalidCellError(position, "is not one of the column's labels")
+            raise UnknownLabelError(position)
         return pa.array(found, pa.string()).take(encoded.indices)
 
 

@@ -12,9 +12,10 @@ from app.tabular.profile.alternatives import CHOICES, TypeAlternative, TypeViola
 from app.tabular.profile.base import MOST_ROWS, NUMBERS, TableProfiler, shortened_cell
 from app.tabular.profile.candidates import CandidateScan, TypeCandidates
 from app.tabular.profile.stats import Cells
-from app.tabular.schema.cells import BLANKS, does_not_fit
+from app.tabular.schema.cells import BLANKS
 from app.tabular.schema.inference import InferredType
 from app.tabular.schema.job import Job, check_sizes
+from app.tabular.schema.names import not_a_label
 from app.tabular.schema.scans import KnownType, LeftOutColumn, Scan, UnnamedColumn, update_scans
 from app.tabular.table import LONG_COLUMN, Block, Stack, prefetched
 from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
@@ -184,16 +185,10 @@ class DenseProfiler(TableProfiler):
         is_label = pc.or_(pc.is_null(cells), pc.is_in(cells, value_set=self._label_sets[index]))
         position = pc.index(is_label, value=False).as_py()
         if position >= 0:
-            fault = "is not one of the column's labels"
-            self._refuse(index, self._violation(index, cells, position, fault, block))
+            value = cells[position].as_py()
+            error = not_a_label(value, labels, self._plans[index].name, block.first_row + position)
+            self._refuse(index, TypeViolation.of(error, value))
             values[index] = block.columns[index]
-
-    def _violation(
-        self, index: int, cells: pa.Array, position: int, fault: str, block: Block
-    ) -> TypeViolation:
-        value = cells[position].as_py()
-        error = does_not_fit(self._plans[index].name, value, fault, block.first_row + position)
-        return TypeViolation.of(error, value)
 
     def _show(self, values: Mapping[int, pa.Array], rows: int) -> None:
         some = min(MOST_ROWS - len(self._first_rows), rows)

@@ -4,6 +4,7 @@ Unambiguous variants are accepted (lower-case keywords, tabs, CRLF, comments beh
 the writer then normalises them.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,15 +15,18 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from app.tabular.arff.header import Attribute, Header
-from app.tabular.arff.syntax import BLANKS, CELL, refuse, refuse_row, unquote
+from app.tabular.arff.syntax import BLANKS, CELL, loose_row, ragged, refuse, refuse_row, unquote
 from app.tabular.arff.tokens import MISSING, joined, tokens
 from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream
 from app.tabular.table import Block, SparseBlock
-from app.tabular.types import MIB, Limits, TabularError
+from app.tabular.types import MIB, Limits, Repair, TabularError
 
 _MAX_HEADER_BYTES = 64 * MIB
 # After so many blocks that are not canonical, the fast path is no longer used.
 _MOST_MISSES = 3
+WEIGHTS = "instance_weight"
+"""The name of the column that weights of rows become."""
+_END = re.compile(r"@end\b.*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class ArffTable:
         relation: the relation's name, if every reader interprets it alike.
         comments: the comment lines before the relation.
         is_sparse: whether the rows are sparse.
+        delimiter: between the values of the first row: `,`, or a blank for blanks and tabs.
+        repairs: what is not published as it stands.
     """
 
     def __init__(self, text: TextFile, limits: Limits) -> None:
@@ -68,8 +74,16 @@ class ArffTable:
         self.names = [attribute.name for attribute in header.attributes]
         self.relation = header.relation
         self.comments = header.comments
+        self.repairs = tuple(header.repairs)
+        self._width = len(self.names)
         rows = (row for lines in _line_blocks(text) for _, row in self._rows(lines))
-        self.is_sparse = next(rows, "").startswith("{")
+        first = next(rows, "")
+        self.is_sparse = first.startswith("{")
+        loose = None if self.is_sparse else loose_row(first)
+        self.delimiter = " " if loose and loose.marks == {""} else ","
+        self._is_weighted = bool(loose and loose.weight)
+        if self._is_weighted:
+            self._add_weights()
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows of a dense file.
@@ -114,10 +128,24 @@ class ArffTable:
         numbers = (at for lines in _line_blocks(self._text) for at, _ in self._rows(lines))
         return next(islice(numbers, row - 1, None), None)
 
+    def _add_weights(self) -> None:
+        """Add a column of the rows' weights: OpenML has no other place for them."""
+        self.attributes.append(Attribute(WEIGHTS, "numeric", None, self._data_line))
+        self.names.append(WEIGHTS)
+        change = f"The weights of the rows became the column {WEIGHTS!r}."
+        self.repairs += (Repair(WEIGHTS, change, "OpenML's check of uploads does not take weights."),)
+
     def _rows(self, lines: Lines) -> list[tuple[int, str]]:
         """Return the data rows among some lines, with their line numbers."""
         stripped = ((at, line.strip(BLANKS)) for at, line in lines.numbered())
-        return [(at, row) for at, row in stripped if at > self._data_line and row and row[0] != "%"]
+        return [
+            (at, row)
+            for at, row in stripped
+            if at > self._data_line and row and row[0] != "%" and not self._is_end(row)
+        ]
+
+    def _is_end(self, row: str) -> bool:
+        return row[0] == "@" and self._width > 1 and bool(_END.fullmatch(row))
 
     def _columns(self, rows: list[tuple[int, str]]) -> list[pa.Array]:
         """Read rows cell by cell."""
@@ -126,9 +154,28 @@ class ArffTable:
         for at, row in rows:
             values = CELL.findall(row + ",")
             if len(values) != width or not values[-1]:
-                refuse_row(row, width, at)
+                values = self._loose_cells(row, at)
             cells += values
         return [_values(cells[index::width], rows) for index in range(width)] if rows else []
+
+    def _loose_cells(self, row: str, line: int) -> list[str]:
+        """Return the tokens of a row that is not simply values with commas between.
+
+        Raises:
+            TabularError: `invalid-arff` or `ragged-row`, where it could mean several things.
+        """
+        loose = loose_row(row)
+        if loose and self.delimiter == " " and len(loose.values) != self._width:
+            raise ragged(len(loose.values), self._width, line)
+        if loose is None or len(loose.values) != self._width or len(loose.marks) > 1:
+            refuse_row(row, self._width, line)
+        if loose.has_comment and self.attributes[self._width - 1].type == "string":
+            refuse(
+                "A percent sign stands behind a text: put the text in quotes, or the comment elsewhere.", line
+            )
+        if loose.weight and not self._is_weighted:
+            refuse("The row has a weight, and the first row has none: give that one {1}.", line)
+        return [*loose.values, loose.weight or "1"] if self._is_weighted else loose.values
 
 
 def _header(text: TextFile, limits: Limits) -> Header:

@@ -10,6 +10,7 @@ from app.tabular.readers.csv import CsvTable
 from app.tabular.readers.formats import check_content
 from app.tabular.readers.json import JsonTable
 from app.tabular.readers.text import TextFile, open_text
+from app.tabular.reading import Found, ReadingReport
 from app.tabular.schema.cells import BLANKS, BOOLEANS, DELIMITED, EXPLICIT, TYPED, Spelling
 from app.tabular.schema.declared import DeclaredNumber, declared
 from app.tabular.schema.inference import InferredType
@@ -18,7 +19,7 @@ from app.tabular.schema.labels import target_labels
 from app.tabular.schema.naming import Naming, published_names
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import KnownType, LeftOutColumn, Scan, UnnamedColumn
-from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
+from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, Repair, TabularError
 
 
 def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
@@ -28,15 +29,17 @@ def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
         TabularError: the file contradicts its name, cannot be read, or has names that cannot be published.
     """
     check_content(request)
+    reading = ReadingReport(request.reading)
     if request.format in {"parquet", "feather"}:
-        return _open_columnar(request)
+        return _open_columnar(request, reading)
     if request.format in {"json", "jsonl"}:
-        return _open_json(request, report)
+        return _open_json(request, reading, report)
     text = open_text(request)
-    return _open_arff(text, request) if request.format == "arff" else _open_csv(text, request)
+    is_arff = request.format == "arff"
+    return _open_arff(text, request, reading) if is_arff else _open_csv(text, request, reading)
 
 
-def _open_csv(text: TextFile, request: ConversionRequest) -> Job:
+def _open_csv(text: TextFile, request: ConversionRequest, reading: ReadingReport) -> Job:
     table = CsvTable(text, request.limits, expected="\t" if request.format == "tsv" else None)
     # Columns without a name are left out, if there is nothing in them or only the numbers of the rows.
     may_leave_out = request.repair and any(table.names)
@@ -62,11 +65,15 @@ def _open_csv(text: TextFile, request: ConversionRequest) -> Job:
         request.relation,
         repairs=naming.repairs,
         is_legacy=text.is_legacy,
+        reading=reading,
     )
 
 
-def _open_arff(text: TextFile, request: ConversionRequest) -> Job:
+def _open_arff(text: TextFile, request: ConversionRequest, reading: ReadingReport) -> Job:
     table = ArffTable(text, request.limits)
+    if table.delimiter != ",":
+        why = "The first row has blanks or tabs between its values, as Weka reads them."
+        reading.found["delimiter"] = Found(table.delimiter, why=why)
     naming = published_names(table.names, request, lines=[attribute.line for attribute in table.attributes])
     attributes = [
         replace(attribute, name=name) for attribute, name in zip(table.attributes, naming.names, strict=True)
@@ -81,13 +88,14 @@ def _open_arff(text: TextFile, request: ConversionRequest) -> Job:
         table.relation or request.relation,
         table.comments,
         table if table.is_sparse else None,
-        naming.repairs,
+        (*table.repairs, *naming.repairs),
         [attribute.type for attribute in attributes],
         is_legacy=text.is_legacy,
+        reading=reading,
     )
 
 
-def _open_columnar(request: ConversionRequest) -> Job:
+def _open_columnar(request: ConversionRequest, reading: ReadingReport) -> Job:
     # A child process serves one file: importing this for all formats would add a tenth to its start.
     from app.tabular.readers.columnar import FeatherTable, ParquetTable  # noqa: PLC0415 - only for such files: it takes long
     from app.tabular.readers.typed import TextScan  # noqa: PLC0415 - only for such files: it takes long
@@ -113,10 +121,11 @@ def _open_columnar(request: ConversionRequest) -> Job:
         repairs=repairs,
         file_types=table.file_types,
         is_typed=True,
+        reading=reading,
     )
 
 
-def _open_json(request: ConversionRequest, report: ProgressSink) -> Job:
+def _open_json(request: ConversionRequest, reading: ReadingReport, report: ProgressSink) -> Job:
     text = open_text(request, max_line_bytes=None)
     table = JsonTable(text, request, lambda done: report(Progress("reading", done, text.size)))
     naming = published_names(table.names, request)
@@ -131,6 +140,7 @@ def _open_json(request: ConversionRequest, report: ProgressSink) -> Job:
         request.relation,
         repairs=repairs,
         is_legacy=text.is_legacy,
+        reading=reading,
     )
 
 
@@ -195,6 +205,8 @@ def _arff_scan(attribute: Attribute, request: ConversionRequest) -> Scan:
     name = attribute.name
     if name in request.attributes:
         return declared(name, request, EXPLICIT)
+    if attribute.type == "date" and request.repair:
+        return KnownType(ColumnPlan(name, "string", repairs=(_as_text(attribute),)))
     if attribute.type in UNUSABLE_TYPES:
         message = f"The type {attribute.type} cannot be published."
         hint = UNUSABLE_TYPES[attribute.type]
@@ -202,3 +214,9 @@ def _arff_scan(attribute: Attribute, request: ConversionRequest) -> Scan:
     if attribute.type in NUMBER_TYPES:
         return DeclaredNumber(name, cast("Kind", attribute.type), EXPLICIT.in_numbers)
     return KnownType(ColumnPlan(name, cast("Kind", attribute.type), attribute.labels))
+
+
+def _as_text(attribute: Attribute) -> Repair:
+    written = f" (as {attribute.format})" if attribute.format else ""
+    change = f"The dates of {attribute.name!r}{written} are published as text, as they stand."
+    return Repair(attribute.name, change, "OpenML's check of uploads takes no format of dates.")

@@ -9,6 +9,8 @@ from app.tabular.wording import shortened
 
 MAX_NAME = 64
 MAX_LABEL = 256
+MOST_SHOWN = 10
+"""Labels that a message names."""
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -108,6 +110,23 @@ def too_many_labels(column: str, limit: int, *, line: int | None = None) -> Tabu
         column=column,
         line=line,
         hint=f'Declare it as text: "attributes": {{"{column}": "string"}}.',
+    )
+
+
+def not_a_label(value: str, labels: Sequence[str], column: str, row: int) -> TabularError:
+    """Return the error for a value that is not among the declared labels; `row` counts from 0."""
+    near = suggest(value, labels)
+    question = f"Did you mean {' or '.join(map(shortened, near))}? " if near else ""
+    shown = ", ".join(map(shortened, labels[:MOST_SHOWN])) + (" …" if len(labels) > MOST_SHOWN else "")
+    return TabularError(
+        "value-does-not-fit",
+        f"{shortened(value)} is not one of the column's labels.",
+        row=row + 1,
+        column=column,
+        hint=(
+            f"{question}The labels are {shown}. Change the value or the list; or declare the column as "
+            '"nominal", and the labels are those of the rows.'
+        ),
     )
 
 
