@@ -4,6 +4,7 @@ Standard library only, because the web process checks choices.
 """
 
 import codecs
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self
@@ -145,7 +146,11 @@ class ReadingReport:
     def to_json(self) -> dict[str, Any]:
         """Return what was found as JSON values, by field, with whether it is sure."""
         in_doubt = {doubt.field for doubt in self.doubts}
-        return {name: {**asdict(found), "sure": name not in in_doubt} for name, found in self.found.items()}
+        as_json = {
+            name: {**asdict(found), "sure": name not in in_doubt} for name, found in self.found.items()
+        }
+        lists: dict[str, Any] = json.loads(json.dumps(as_json))
+        return lists
 
 
 def settled(doubts: Iterable[Doubt]) -> dict[str, list[Any]]:

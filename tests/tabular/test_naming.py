@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from app.tabular import Limits, TabularError
+from app.tabular.reading import Reading
 
 Converter = Callable[..., Any]
 
@@ -109,8 +110,30 @@ def test_a_row_index_when_pandas_or_r_wrote_it_then_left_out_and_reported(
 
 
 @pytest.mark.parametrize("rows", ["0,x\n2,y\n", "a,x\n", "1,x\n,y\n", "2,x\n3,y\n"])
-def test_an_unnamed_column_when_it_holds_something_else_then_refused(converter: Converter, rows: str) -> None:
-    assert refusal(converter, ",a\n" + rows).slug == "bad-column-name"
+def test_an_unnamed_first_column_when_it_is_no_index_then_it_gets_a_name_that_is_reported(
+    converter: Converter, rows: str
+) -> None:
+    done = converter(",a\n" + rows)
+    assert [column.name for column in done.conversion.columns] == ["row_name", "a"]
+    assert ["row_name" in repair.change for repair in done.conversion.repairs] == [True]
+    assert refusal(converter, ",a\n" + rows, repair=False).slug == "bad-column-name"
+
+
+@pytest.mark.parametrize("row_names", ["keep", "leave-out"])
+def test_an_unnamed_first_column_when_its_owner_chooses_then_it_is_kept_or_not(
+    converter: Converter, row_names: Any
+) -> None:
+    for rows in ("1,x\n2,y\n", "p,x\nq,y\n"):
+        done = converter(",a\n" + rows, reading=Reading(row_names=row_names))
+        names = [column.name for column in done.conversion.columns]
+        assert names == (["row_name", "a"] if row_names == "keep" else ["a"])
+
+
+def test_an_index_when_it_breaks_off_after_the_sample_then_refused_with_the_choices(
+    converter: Converter,
+) -> None:
+    error = refusal(converter, ",a\n" + "".join(f"{n},x\n" for n in range(2_000)) + "7,x\n")
+    assert (error.slug, error.choices) == ("bad-column-name", {"row_names": ["keep", "leave-out"]})
 
 
 def test_a_delimiter_when_at_the_end_of_each_row_then_the_empty_column_is_left_out(
@@ -119,7 +142,8 @@ def test_a_delimiter_when_at_the_end_of_each_row_then_the_empty_column_is_left_o
     done = converter("a,b,\n1,x,\n2,y,\n")
     assert done.rows == ["1,x", "2,y"]
     assert len(done.conversion.repairs) == 1
-    error = refusal(converter, "a,b,\n1,x,\n2,y,z\n")
+    assert converter("a,b,\n1,x,\n2,y,z\n")["V3"][1] == [None, "z"]
+    error = refusal(converter, "a,b,\n" + "1,x,\n" * 2_000 + "2,y,z\n")
     assert error.slug == "bad-column-name"
     assert "Column 3" in error.message
     assert refusal(converter, "a,b,\n1,x,\n", repair=False).slug == "bad-column-name"

@@ -411,7 +411,7 @@ def test_a_column_that_is_left_out_when_profiled_then_it_is_a_repair(tmp_path: P
         ("a,b\n1,2\n3\n", "ragged-row"),
         ("a,b\n", "no-rows"),
         ("", "empty-file"),
-        ("a,\n1,2\n3,4\n", "bad-column-name"),
+        ("a,\n" + "1,\n" * 2_000 + "3,4\n", "bad-column-name"),
     ],
 )
 def test_a_file_that_is_no_table_when_profiled_then_refused_and_nothing_is_left(

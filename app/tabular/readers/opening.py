@@ -10,6 +10,7 @@ from app.tabular.readers.csv import CsvTable
 from app.tabular.readers.formats import check_content
 from app.tabular.readers.json import JsonTable
 from app.tabular.readers.text import TextFile, open_text
+from app.tabular.readers.unnamed import name_columns
 from app.tabular.reading import Found, ReadingReport
 from app.tabular.schema.cells import BLANKS, BOOLEANS, DELIMITED, EXPLICIT, TYPED, Spelling
 from app.tabular.schema.declared import DeclaredNumber, declared
@@ -40,18 +41,15 @@ def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
 
 
 def _open_csv(text: TextFile, request: ConversionRequest, reading: ReadingReport) -> Job:
-    table = CsvTable(text, request.limits, expected="\t" if request.format == "tsv" else None)
-    # Columns without a name are left out, if there is nothing in them or only the numbers of the rows.
-    may_leave_out = request.repair and any(table.names)
+    table = CsvTable(text, request.limits, reading, expected="\t" if request.format == "tsv" else None)
+    named, repairs = name_columns(table.names, table.sample, reading) if request.repair else (table.names, ())
+    # Columns that have no name by now are left out.
+    may_leave_out = request.repair and any(named)
     positions = [
-        position
-        for position, name in enumerate(table.names, start=1)
-        if name.strip(BLANKS) or not may_leave_out
+        position for position, name in enumerate(named, start=1) if name.strip(BLANKS) or not may_leave_out
     ]
-    naming = published_names(
-        [table.names[position - 1] for position in positions], request, positions=positions
-    )
-    names, file_names = [""] * len(table.names), table.names
+    naming = published_names([named[position - 1] for position in positions], request, positions=positions)
+    names, file_names = [""] * len(named), table.names
     for position, name in zip(positions, naming.names, strict=True):
         names[position - 1] = name
     table.names = names
@@ -63,7 +61,7 @@ def _open_csv(text: TextFile, request: ConversionRequest, reading: ReadingReport
         _csv_scans(names, left_out, naming.request),
         file_names,
         request.relation,
-        repairs=naming.repairs,
+        repairs=(*repairs, *naming.repairs),
         is_legacy=text.is_legacy,
         reading=reading,
     )
@@ -155,7 +153,7 @@ def _csv_scans(names: Sequence[str], left_out: Collection[int], request: Convers
         if index in left_out
         else _scan_of(name, request, DELIMITED)
         if name
-        else UnnamedColumn(index + 1)
+        else UnnamedColumn(index + 1, request.reading.row_names)
         for index, name in enumerate(names)
     ]
 

@@ -17,6 +17,8 @@ BLOCK_BYTES = 2 * MIB
 MAX_ROW_BYTES = 4 * BLOCK_BYTES
 
 _LEGACY = "cp1252"
+_END_OF_DOS_FILE = b"\x1a"
+"""Ctrl-Z, with which programs of DOS end a text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,10 @@ class TextFile:
 class Utf8Stream(io.RawIOBase):
     """The bytes of a text file as UTF-8, followed by an optional last line from the caller."""
 
-    def __init__(self, text: TextFile, ending: bytes = b"") -> None:
+    def __init__(self, text: TextFile, ending: bytes = b"", *, skip: int = 0) -> None:
+        """Open a file, of whose bytes as UTF-8 the first `skip` are left out."""
         super().__init__()
+        self._skip = skip
         self._packed = text.path.open("rb", buffering=0)
         self._file = _Unpacked(self._packed) if text.is_compressed else self._packed
         self._ending = ending
@@ -72,11 +76,16 @@ class Utf8Stream(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         """Return about `size` bytes: exactly that many only for files that need no decoding."""
         while chunk := self._file.read(size):
-            if self._decoder is None:
-                return chunk
+            if chunk.endswith(_END_OF_DOS_FILE) and not (more := self._file.read(1)):
+                chunk = chunk.rstrip(_END_OF_DOS_FILE)
+            elif chunk.endswith(_END_OF_DOS_FILE):
+                chunk += more
             # A chunk of two bytes can be half a character, whose text is empty: that is not the end of the file.
-            if text := self._decoder.decode(chunk):
-                return text.encode()
+            data = self._decoder.decode(chunk).encode() if self._decoder else chunk
+            skipped = min(self._skip, len(data))
+            self._skip -= skipped
+            if skipped < len(data):
+                return data[skipped:]
         ending, self._ending = self._ending, b""
         return ending
 

@@ -106,9 +106,15 @@ class UnnamedColumn:
     needs_all_rows = True
     expected_pattern = None
 
-    def __init__(self, position: int) -> None:
-        """Expect the column at this position, from 1; only the first one may be an index."""
+    def __init__(self, position: int, row_names: str | None = None) -> None:
+        """Expect the column at this position, from 1.
+
+        Args:
+            position: only the first column may be an index.
+            row_names: `leave-out`, if the first one is unwanted whatever it holds.
+        """
         self._position = position
+        self._is_unwanted = position == 1 and row_names == "leave-out"
         # The number of the first row, as pandas (0) or R (1) counts; None if the column holds something else.
         self._starts = {0, 1} if position == 1 else set[int]()
         self._is_empty = True
@@ -116,7 +122,7 @@ class UnnamedColumn:
     @property
     def is_settled(self) -> bool:
         """Whether the column is known to have other values."""
-        return not self._is_empty and not self._starts
+        return self._is_unwanted or (not self._is_empty and not self._starts)
 
     def update(self, column: pa.Array, first_row: int) -> None:
         """Compare the next block with its row numbers."""
@@ -133,6 +139,8 @@ class UnnamedColumn:
         Raises:
             TabularError: `bad-column-name`.
         """
+        if self._is_unwanted:
+            return Repair("", "The first column, which had no name, was left out.", "`row_names` says so.")
         if self._starts and not self._is_empty:
             return Repair(
                 column="",
@@ -148,5 +156,9 @@ class UnnamedColumn:
         raise TabularError(
             "bad-column-name",
             f"Column {self._position} has no name.",
-            hint="Name it; a row index of pandas is left out by to_csv(index=False).",
+            hint="Name it"
+            + (
+                ", or say in `reading` that `row_names` is keep or leave-out." if self._position == 1 else "."
+            ),
+            choices={"row_names": ["keep", "leave-out"]} if self._position == 1 else None,
         )

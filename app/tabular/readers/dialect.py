@@ -1,0 +1,345 @@
+"""Detection of how delimited text is written, from a sample of its beginning."""
+
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import NamedTuple
+
+from app.tabular.readers.records import Dialect, MisquotedError, Row, rows
+from app.tabular.readers.shapes import shape_of
+from app.tabular.reading import Doubt, Found, Reading, ReadingReport
+from app.tabular.wording import counted, shortened
+
+DELIMITERS = ",;\t|"
+_WEAK = ": "
+"""Characters that texts have as well: they separate cells only where every line agrees."""
+_COMMENTS = "#%"
+_SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_LINES, _CHARACTERS, _FEWEST_LINES = 300, 256 * 1024, 5
+_TYPED, _TEXT, _MIXED = 1.0, 0.9, 0.5
+"""What a cell says for a delimiter: a number, a text, a text with another delimiter in it."""
+_AS_GOOD = 0.02
+_PAIR = 2
+_TITLE_WIDTH = 3
+"""Columns from which on a row with one cell is a title."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Fit:
+    """How well a dialect fits some lines.
+
+    Attributes:
+        dialect: with the lines to skip.
+        rows: all of them.
+        width: the usual number of cells.
+        share: of the rows that have it.
+        quality: how much the cells look like values, from 0 to 1.
+        fault: why reading ended, if it did.
+    """
+
+    dialect: Dialect
+    rows: list[Row]
+    width: int
+    share: float
+    quality: float
+    fault: MisquotedError | None
+
+    @property
+    def rank(self) -> tuple[bool, float, float]:
+        return self.fault is None or self.fault.is_open, self.share, self.quality
+
+
+class _Sign(NamedTuple):
+    value: str
+    found: Found
+    doubt: Doubt | None = None
+
+
+def lines_of(sample: str) -> list[str]:
+    """Return the lines of a text, with their ends; `str.splitlines` splits at other characters as well."""
+    return list(io.StringIO(sample, newline=""))
+
+
+def find_dialect(sample: Sequence[str], report: ReadingReport, *, expected: str | None = None) -> Dialect:
+    """Return how the lines of a sample are written, as their owner chose or else as they look, and report it.
+
+    Args:
+        sample: the first lines, with their ends.
+        report: collects what is found, and in doubt.
+        expected: the delimiter that the file's name implies.
+    """
+    chosen = report.chosen
+    skipped = chosen.skip_lines or 0
+    lines = _first_lines(sample[skipped:])
+    separator = _SEP_LINE.fullmatch(lines[0]) if lines and chosen.skip_lines is None else None
+    if separator:
+        skipped, lines = 1, lines[1:]
+        expected = separator[1]
+    comment = _comment(lines, chosen, expected)
+    uncommented = [line for line in lines if not (comment.value and line.startswith(comment.value))]
+    fits = _fits(uncommented, chosen, expected)
+    fit = max(fits, key=lambda each: each.rank)
+    best = fit
+    if chosen.delimiter is None and (fit.width == 1 or _may_be_one_column(fit)):
+        best = _one_column(uncommented, chosen, fit)
+    report.decide("delimiter", *_about_delimiter(best, fits, expected, uncommented))
+    report.decide("quote", Found(best.dialect.quote, "file" if best.dialect.quote != '"' else "default"))
+    _report_escape(best, uncommented, report)
+    report.decide("comment", comment.found, comment.doubt)
+    titles = 0 if chosen.skip_lines is not None else _title_lines(lines, comment.value, best)
+    found = Found(
+        skipped + titles,
+        "file" if skipped + titles else "default",
+        why=f"They are no rows: {shortened(''.join(sample[: skipped + titles]).strip())}." if skipped + titles else "",
+    )  # fmt: skip
+    report.decide("skip_lines", found)
+    return replace(best.dialect, comment=comment.value, skip_lines=skipped + titles)
+
+
+def _first_lines(lines: Sequence[str]) -> list[str]:
+    """Return as many lines as a dialect is found from."""
+    size = 0
+    some: list[str] = []
+    for line in islice(lines, _LINES):
+        size += len(line)
+        if size > _CHARACTERS and len(some) >= _FEWEST_LINES:
+            break
+        some.append(line)
+    return some
+
+
+def _fits(lines: Sequence[str], chosen: Reading, expected: str | None) -> list[_Fit]:
+    """Return how well the lines are read with each delimiter."""
+    if chosen.delimiter is not None:
+        return [_fit(lines, chosen.delimiter, chosen)]
+    strong = [_fit(lines, delimiter, chosen) for delimiter in DELIMITERS]
+    if expected:
+        named = _fit(lines, expected, chosen)
+        if named.width > 1 and len(named.rows[0].cells) > 1:
+            return [named]
+    known = [fit for fit in strong if fit.width > 1]
+    if any(fit.share >= 0.5 for fit in known):  # noqa: PLR2004 - most of the rows
+        return known
+    weak = [_fit(lines, delimiter, chosen) for delimiter in _WEAK]
+    return known + [fit for fit in weak if _is_sure(fit)] or strong
+
+
+def _is_sure(fit: _Fit) -> bool:
+    """Return whether blanks or colons separate cells in every line."""
+    if fit.width == 1 or fit.fault or len(fit.rows) < 2:  # noqa: PLR2004 - a header and a row
+        return False
+    widths = [len(row.cells) for row in fit.rows]
+    is_short = fit.dialect.has_blanks and widths[0] == fit.width - 1
+    return all(width == fit.width for width in widths[is_short:])
+
+
+def _fit(lines: Sequence[str], delimiter: str, chosen: Reading) -> _Fit:
+    """Return how well lines are read with a delimiter, and the quotes that fit best."""
+    fits = [_read(lines, dialect) for dialect in _quotings(lines, delimiter, chosen)]
+    # The first of those that are as good: it is the usual one.
+    return max(fits, key=lambda fit: fit.rank[:2])
+
+
+def _quotings(lines: Sequence[str], delimiter: str, chosen: Reading) -> Iterator[Dialect]:
+    text = "".join(lines)
+    quotes = ['"'] if chosen.quote is None else [chosen.quote]
+    single = re.compile(
+        rf"(?:^|[{re.escape(delimiter or ',')}\n\r])'[^'\n\r]*'(?:$|[{re.escape(delimiter or ',')}\n\r])"
+    )
+    if chosen.quote is None and single.search(text) and '"' not in text:
+        quotes = ["'", '"']
+    for quote in quotes:
+        plain = Dialect(delimiter, quote)
+        escaped = replace(plain, escape="backslash", has_pairs=_has_pairs(text, plain))
+        is_padded = bool(quote) and _has_padding(text, plain)
+        for dialect in (plain, escaped):
+            if chosen.escape in {None, dialect.escape} and (
+                dialect is plain or "\\" in text or chosen.escape
+            ):
+                yield replace(dialect, is_padded=is_padded)
+
+
+def _has_pairs(text: str, dialect: Dialect) -> bool:
+    """Return whether a backslash is written twice: none stands alone before what needs no escape."""
+    rest = re.sub(r"\\\\", "", text)
+    signs = re.escape(dialect.quote + dialect.delimiter)
+    return not re.search(rf"\\(?![{signs}\r\nN])", rest)
+
+
+def _has_padding(text: str, dialect: Dialect) -> bool:
+    """Return whether blanks stand between a delimiter and a quote."""
+    quote, delimiter = re.escape(dialect.quote), re.escape(dialect.delimiter)
+    return bool(delimiter.strip()) and bool(
+        re.search(rf"{delimiter}[ ]+{quote}|{quote}[ ]+{delimiter}", text)
+    )
+
+
+def _read(lines: Sequence[str], dialect: Dialect) -> _Fit:
+    found: list[Row] = []
+    fault = None
+    try:
+        for row in rows(lines, dialect):
+            found.append(row)  # noqa: PERF402 - what is read before a fault counts
+    except MisquotedError as error:
+        fault = error
+    widths = Counter(len(row.cells) for row in found)
+    if not widths:
+        return _Fit(dialect, found, 1, 0.0, 0.0, fault)
+    first = len(found[0].cells)
+    width = max(widths, key=lambda each: (widths[each], each == first, each))
+    return _Fit(dialect, found, width, widths[width] / len(found), _quality(found, dialect), fault)
+
+
+def _quality(found: Sequence[Row], dialect: Dialect) -> float:
+    """Return how much the cells below the first row look like values."""
+    others = re.compile(f"[{re.escape(DELIMITERS.replace(dialect.delimiter, ''))}]")
+    cells = list(islice((cell for row in found[1:] for cell in row.cells), 10_000))
+    if not cells:
+        return 0.0
+    return sum(
+        _TYPED if shape_of(dialect.value(cell)) != "text" else
+        _MIXED if not cell.startswith(dialect.quote or "\0") and others.search(cell) else _TEXT
+        for cell in cells
+    ) / len(cells)  # fmt: skip
+
+
+def _may_be_one_column(fit: _Fit) -> bool:
+    """Return whether lines of two cells below a header of one may be texts, or numbers, with a delimiter in them."""
+    if fit.width != _PAIR or len(fit.rows[0].cells) != 1 or _is_title_of_pairs(fit):
+        return False
+    pairs = [[shape_of(fit.dialect.value(cell)) for cell in row.cells] for row in fit.rows[1:]]
+    return not all(pair == ["text", "number"] for pair in pairs)
+
+
+def _one_column(lines: Sequence[str], chosen: Reading, fit: _Fit) -> _Fit:
+    """Return the fit of lines that are one cell each."""
+    best = _fit(lines, "", chosen)
+    return best if best.fault is None or fit.fault is not None else fit
+
+
+def _about_delimiter(
+    best: _Fit, fits: Sequence[_Fit], expected: str | None, lines: Sequence[str]
+) -> tuple[Found, Doubt | None]:
+    delimiter = best.dialect.delimiter
+    if delimiter == expected:
+        return Found(delimiter), None
+    rivals = tuple(
+        fit.dialect.delimiter
+        for fit in fits
+        if fit is not best and fit.width > 1 and fit.share == 1 and not fit.fault
+        and fit.share >= best.share and fit.quality >= best.quality - _AS_GOOD
+    )  # fmt: skip
+    found = Found(delimiter, considered=rivals)
+    if delimiter == "":
+        return found, _about_one_column(best, lines)
+    shown = shortened(lines[0].rstrip("\r\n"), 80) if lines else ""
+    if rivals:
+        message = f"The cells may be separated by {_named((delimiter, *rivals))}: the first line is {shown}."
+        return found, Doubt("delimiter", message, (delimiter, *rivals))
+    if delimiter in _WEAK and not _has_numbers(best):
+        message = (
+            f"Each line has {best.width} parts with {_named((delimiter,))} between them, as sentences may have: "
+            f"the first is {shown}."
+        )
+        return found, Doubt("delimiter", message, (delimiter, ""))
+    return found, None
+
+
+def _about_one_column(best: _Fit, lines: Sequence[str]) -> Doubt | None:
+    """Return the doubt whether lines are one cell each, unless none of them could be more."""
+    quote = best.dialect.quote
+    bare = [cell for row in best.rows for cell in row.cells if not (quote and cell.startswith(quote))]
+    present = {sign for sign in (*DELIMITERS, ":", " ") for cell in bare if sign in cell.strip(" ")}
+    are_values = all(shape_of(cell) != "text" for cell in bare[1:]) and not present & set(";\t|")
+    if not present or (are_values and present <= {":", "-", " "}):
+        return None
+    choices = ("", *(sign for sign in (*DELIMITERS, ":", " ") if sign in present))
+    shown = " and ".join(shortened(line.rstrip("\r\n")) for line in lines[:2])
+    message = (
+        f"No character separates the lines into as many cells each, so that each line would be one: {shown}."
+    )
+    return Doubt("delimiter", message, choices)
+
+
+def _has_numbers(fit: _Fit) -> bool:
+    """Return whether a column has numbers in all rows but the first."""
+    columns = zip(*(row.cells[-(fit.width - 1) :] for row in fit.rows[1:]), strict=False)
+    return any(all(shape_of(fit.dialect.value(cell)) == "number" for cell in column) for column in columns)
+
+
+def _report_escape(best: _Fit, lines: Sequence[str], report: ReadingReport) -> None:
+    escape = best.dialect.escape
+    text = "".join(lines)
+    pairs = re.findall(r"\\+", text)
+    is_unclear = escape == "double" and pairs and all(len(run) % 2 == 0 for run in pairs)
+    doubt = None
+    if is_unclear:
+        shown = next(line for line in lines if "\\" in line).rstrip("\r\n")
+        message = (
+            f"Backslashes stand in pairs, as where one escapes the other: {shortened(shown, 80)}. "
+            "With `double` both are kept, with `backslash` each pair is one."
+        )
+        doubt = Doubt("escape", message, ("double", "backslash"))
+    report.decide("escape", Found(escape, "default" if escape == "double" else "file"), doubt)
+
+
+def _comment(lines: Sequence[str], chosen: Reading, expected: str | None) -> _Sign:
+    """Return what comments begin with."""
+    if chosen.comment is not None:
+        return _Sign(chosen.comment, Found(chosen.comment))
+    mark = next((mark for mark in _COMMENTS if any(line.startswith(mark) for line in lines)), "")
+    others = [line for line in lines if not line.startswith(mark)] if mark else []
+    if not others:
+        return _Sign("", Found("", "default"))
+    fit = max(_fits(others, chosen, expected), key=lambda each: each.rank)
+    marked = [(number, line) for number, line in enumerate(lines) if line.startswith(mark)]
+    widths = [len(row.cells) for _, line in marked for row in _read([line], fit.dialect).rows]
+    as_wide = sum(width == fit.width for width in widths)
+    if fit.width > 1 and not as_wide:
+        return _Sign(mark, Found(mark, why=f"{counted(len(marked), 'line')} with other contents begin so."))
+    is_top = len(marked) > 1 and marked[-1][0] == len(marked) - 1
+    if fit.width > 1 and as_wide == len(widths) and not is_top:
+        # The name of a first column such as #id, or values.
+        return _Sign("", Found("", "default", (mark,)))
+    shown = shortened(marked[0][1].strip())
+    message = f"{counted(len(marked), 'line')} with {mark} at the beginning may be comments or rows: {shown}."
+    return _Sign(mark, Found(mark, considered=("",)), Doubt("comment", message, (mark, "")))
+
+
+def _title_lines(lines: Sequence[str], comment: str, fit: _Fit) -> int:
+    """Return how many lines stand before the table."""
+    before = 0
+    for row in fit.rows:
+        filled = sum(bool(fit.dialect.value(cell).strip()) for cell in row.cells)
+        is_title = filled <= 1 and (
+            len(row.cells) == 1 < fit.width - 1 or (len(row.cells) == fit.width >= _TITLE_WIDTH) or not filled
+        )
+        is_title = is_title or (len(row.cells) == 1 < fit.width and _is_title_of_pairs(fit))
+        if not is_title:
+            break
+        before += 1
+    if not before or before == len(fit.rows):
+        return 0
+    # Lines with comments, which are left out anyway, count among those before the header.
+    number = 0
+    for at, line in enumerate(lines, start=1):
+        number += not (comment and line.startswith(comment))
+        if number == fit.rows[before].line:
+            return at - 1
+    return 0
+
+
+def _is_title_of_pairs(fit: _Fit) -> bool:
+    """Return whether the line above two columns is a title: names of both stand below it."""
+    if fit.width != _PAIR or len(fit.rows) < _TITLE_WIDTH:
+        return False
+    names = [shape_of(fit.dialect.value(cell)) for cell in fit.rows[1].cells]
+    return names == ["text", "text"] and _has_numbers(replace(fit, rows=fit.rows[1:]))
+
+
+def _named(signs: Sequence[str]) -> str:
+    names = {"\t": "a tab", " ": "blanks", "": "nothing"}
+    return " or ".join(names.get(sign, sign) for sign in signs)

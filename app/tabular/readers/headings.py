@@ -1,0 +1,198 @@
+"""Whether the first row of a table has the names of its columns, judged by all columns of a sample."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from app.tabular.readers.shapes import Shape, shape_of
+from app.tabular.wording import shortened
+
+_MOST_COLUMNS = 300
+_SHOWN = 5
+_SEQUENCE = 3
+"""Numbers from which on an order of them says something."""
+_REPEATED = 0.5
+"""The share of different values below which those of a column repeat."""
+_FEW = 4
+_YEARS = range(1700, 2200)
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What the first row is.
+
+    Attributes:
+        has_names: whether it has the names.
+        is_sure: whether that is certain.
+        why: what speaks for it, as a sentence.
+    """
+
+    has_names: bool
+    is_sure: bool = True
+    why: str = ""
+
+
+@dataclass(slots=True)
+class _Evidence:
+    """Columns by what their first cell is beside the others.
+
+    Attributes:
+        named: text above numbers or dates.
+        alike: numbers or dates above such.
+        repeated: a text that stands further down as well.
+        distinct: a text above others that repeat.
+        unlike: a text of another form than all below it.
+        open: any other text.
+    """
+
+    named: list[int] = field(default_factory=list)
+    alike: list[int] = field(default_factory=list)
+    repeated: list[int] = field(default_factory=list)
+    distinct: list[int] = field(default_factory=list)
+    unlike: list[int] = field(default_factory=list)
+    open: list[int] = field(default_factory=list)
+
+
+def heading_of(table: Sequence[Sequence[str]]) -> Heading:
+    """Return what the first row of a table is; its rows may have different lengths."""
+    first, body = table[0], table[1:]
+    if not body:
+        return Heading(has_names=True)
+    is_short = all(len(row) == len(first) + 1 for row in body)
+    if is_short or (not first[0] and all(first[1:]) and len(first) > 1 and any(row[0] for row in body)):
+        # Names of rows have none themselves.
+        return Heading(has_names=True)
+    evidence = _evidence(first, body)
+    if evidence.alike:
+        return _of_numbers(first, body, evidence)
+    if evidence.named:
+        return Heading(has_names=True)
+    return _of_texts(evidence, len(body))
+
+
+def in_doubt(first: Sequence[str]) -> str:
+    """Return the question about a first row, as a sentence."""
+    cells = ", ".join(shortened(cell) for cell in first[:_SHOWN])
+    more = ", …" if len(first) > _SHOWN else ""
+    return f"The first row may have the names of the columns or be a row of values: {cells}{more}."
+
+
+def _evidence(first: Sequence[str], body: Sequence[Sequence[str]]) -> _Evidence:
+    found = _Evidence()
+    for index, cell in enumerate(first[:_MOST_COLUMNS]):
+        column = [row[index] for row in body if len(row) > index]
+        shapes: set[Shape] = {shape_of(other) for other in column} - {"missing"}
+        shape = shape_of(cell)
+        if not shapes or shape == "missing":
+            continue
+        if "text" in shapes:
+            _add_text(found, index, cell, column)
+        else:
+            (found.named if shape == "text" else found.alike).append(index)
+    return found
+
+
+def _add_text(found: _Evidence, index: int, cell: str, column: Sequence[str]) -> None:
+    """Add a column of text."""
+    values = set(column)
+    if cell in values:
+        found.repeated.append(index)
+    elif len(column) >= _FEW and len(values) <= len(column) * _REPEATED:
+        found.distinct.append(index)
+    elif all(_form(cell) != _form(value) for value in values):
+        found.unlike.append(index)
+    else:
+        found.open.append(index)
+
+
+def _form(text: str) -> tuple[bool, bool, bool, bool]:
+    """Return what distinguishes names from values: capitals, digits, blanks, other signs."""
+    word = text.replace("_", "")
+    return (
+        word[:1].isupper(), any(map(str.isdigit, word)), " " in word.strip(),
+        any(not (sign.isalnum() or sign == " ") for sign in word),
+    )  # fmt: skip
+
+
+def _of_texts(evidence: _Evidence, rows: int) -> Heading:
+    """Judge a table whose first row has nothing but texts above texts."""
+    others = len(evidence.distinct) + len(evidence.unlike) + len(evidence.open)
+    if evidence.repeated:
+        is_clear = len(evidence.repeated) > others and rows >= _FEW
+        return Heading(not is_clear, is_clear, "Its values stand further down in the same columns as well.")
+    is_clear = bool(evidence.distinct or evidence.unlike) or not evidence.open
+    return Heading(has_names=True, is_sure=is_clear)
+
+
+def _of_numbers(first: Sequence[str], body: Sequence[Sequence[str]], evidence: _Evidence) -> Heading:
+    """Judge a table whose first row has numbers above numbers."""
+    numbers = [number for index in evidence.alike if (number := _number(first[index])) is not None]
+    is_whole = all(number.is_integer() for number in numbers)
+    texts = len(evidence.named) + len(evidence.distinct) + len(evidence.unlike)
+    if evidence.repeated:
+        is_sure = not evidence.named
+        return Heading(not is_sure, is_sure, "Its texts stand further down in the same columns as well.")
+    if _is_sequence(numbers) and not _are_sequences(body, evidence.alike):
+        steps = {round(after - before, 9) for before, after in pairwise(numbers)}
+        return Heading(
+            has_names=True,
+            is_sure=is_whole and len(steps) == 1,
+            why="Its numbers are in order, those of other rows are not.",
+        )
+    if evidence.named:
+        # A name above numbers speaks for names; those that are numbers would be years, sizes or such.
+        is_sure = is_whole and len(set(numbers)) == len(numbers)
+        return Heading(is_sure or texts > len(numbers), is_sure, "")
+    if is_whole and _are_years(numbers) and not _have_years(body, evidence.alike):
+        return Heading(
+            has_names=True, is_sure=texts > 0, why="Its numbers are years, those of other rows are not."
+        )
+    is_sure = not (is_whole and (texts or _are_apart(numbers, body, evidence.alike)))
+    return Heading(has_names=False, is_sure=is_sure, why="It has numbers where the other rows have numbers.")
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text.strip().replace(",", "."))
+    except ValueError:
+        return None
+
+
+def _is_sequence(numbers: Sequence[float]) -> bool:
+    """Return whether numbers rise or fall throughout."""
+    if len(numbers) < _SEQUENCE:
+        return False
+    pairs = list(pairwise(numbers))
+    return all(before < after for before, after in pairs) or all(before > after for before, after in pairs)
+
+
+def _are_sequences(body: Sequence[Sequence[str]], columns: Sequence[int]) -> bool:
+    """Return whether the numbers of most rows rise or fall as well."""
+    found = [_is_sequence(_numbers(row, columns)) for row in body]
+    return sum(found) > len(found) / 2
+
+
+def _numbers(row: Sequence[str], columns: Sequence[int]) -> list[float]:
+    cells = (row[index] for index in columns if index < len(row))
+    return [number for cell in cells if (number := _number(cell)) is not None]
+
+
+def _are_years(numbers: Sequence[float]) -> bool:
+    return bool(numbers) and all(number in _YEARS for number in numbers) and len(set(numbers)) == len(numbers)
+
+
+def _have_years(body: Sequence[Sequence[str]], columns: Sequence[int]) -> bool:
+    return any(number in _YEARS for row in body for number in _numbers(row, columns))
+
+
+def _are_apart(numbers: Sequence[float], body: Sequence[Sequence[str]], columns: Sequence[int]) -> bool:
+    """Return whether each of some numbers lies far from all others of its column."""
+    if len(numbers) != len(columns) or len(body) < _FEW:
+        return False
+    for number, index in zip(numbers, columns, strict=True):
+        others = [found for row in body for found in _numbers(row, [index])]
+        low, high = min(others, default=number), max(others, default=number)
+        reach = max(high - low, 1.0)
+        if low - reach <= number <= high + reach:
+            return False
+    return True

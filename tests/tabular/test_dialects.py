@@ -1,0 +1,159 @@
+"""Delimited text in the forms in which programs and people write it: read as they meant it, asked about, or refused."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.tabular import ConversionRequest, TabularError, read_profile
+from app.tabular.convert import convert
+from app.tabular.profile.run import profile
+from app.tabular.reading import Reading
+
+Converter = Callable[..., Any]
+
+
+def table_of(converter: Converter, content: str | bytes, **reading: Any) -> dict[str, list[Any]]:
+    done = converter(content, reading=Reading(**reading))
+    return {column.name: done[column.name][1] for column in done.conversion.columns}
+
+
+def doubts_of(converter: Converter, content: str | bytes, **reading: Any) -> list[str]:
+    return [doubt.field for doubt in converter(content, reading=Reading(**reading)).conversion.doubts]
+
+
+SURE: dict[str, tuple[str, dict[str, list[Any]]]] = {
+    "header-less iris": (
+        "5.1,3.5,Iris-setosa\n4.9,3.0,Iris-setosa\n7.0,3.2,Iris-versicolor\n6.3,3.3,Iris-virginica\n",
+        {"V1": [5.1, 4.9, 7.0, 6.3], "V2": [3.5, 3.0, 3.2, 3.3]},
+    ),
+    "header-less numbers": ("1,5,10\n2,6,20\n3,7,30\n", {"V1": [1, 2, 3], "V3": [10, 20, 30]}),
+    "header-less labels": ("p,x\ne,y\np,y\ne,x\np,x\n", {"V1": ["p", "e", "p", "e", "p"]}),
+    "header of years": ("country,1990,1991,1992\nNL,1.5,2,1\nDE,3,1,4\n", {"1990": [1.5, 3], "1992": [1, 4]}),
+    "blanks": ("a b c\n1 2 x\n3   4\ty\n  5 6 z \n", {"a": [1, 3, 5], "c": ["x", "y", "z"]}),
+    "colons": ("a:b\n1:2\n3:4\n", {"a": [1, 3], "b": [2, 4]}),
+    "one token a line": ("x\n1\n2\n", {"x": [1, 2]}),
+    "one column of times": ("at\n12:30\n12:45\n", {"at": ["12:30", "12:45"]}),
+    "a separator's line": ("sep=;\nx;y\n1;a\n2;b\n", {"x": [1, 2], "y": ["a", "b"]}),
+    "a separator's line in quotes": ('"sep=\t"\nx\ty\n1\ta\n', {"x": [1], "y": ["a"]}),
+    "a title": ("Sales 2024,,\n,,\nx,y,z\n1,a,4\n2,b,5\n", {"x": [1, 2], "y": ["a", "b"], "z": [4, 5]}),
+    "a title without delimiters": ("Sales 2024\n\nx,y,z\n1,a,4\n2,b,5\n", {"x": [1, 2], "z": [4, 5]}),
+    "a title above two columns": ("Sales\nx,y\n1,2\n3,4\n", {"x": [1, 3], "y": [2, 4]}),
+    "comments": ("# made by me\n# 2024\nx,y\n1,a\n# end\n2,b\n", {"x": [1, 2], "y": ["a", "b"]}),
+    "comments with percent signs": ("% made by me\nx,y\n1,2\n", {"x": [1], "y": [2]}),
+    "a name with a hash": ("#chrom\tpos\nc1\t1\nc2\t2\n", {"#chrom": ["c1", "c2"], "pos": [1, 2]}),
+    "Ctrl-Z": ("a,b\n1,2\n3,4\n\x1a", {"a": [1, 3], "b": [2, 4]}),
+    "Ctrl-Z in one column": ("a\n1\n2\r\n\x1a", {"a": [1, 2]}),
+    "a delimiter at the end of rows": ("a,b\n1,2,\n3,4,\n", {"a": [1, 3], "b": [2, 4]}),
+    "names of rows": ('"","mpg"\n"Mazda RX4",21\n"Datsun",22.8\n', {"row_name": ["Mazda RX4", "Datsun"]}),
+    "a header one short": ("mpg,cyl\nMazda,21,6\nDatsun,22.8,4\n", {"row_name": ["Mazda", "Datsun"]}),
+    "a header one short, blanks": ('mpg cyl\n"Mazda RX4" 21 6\n"Datsun" 22 4\n', {"row_name": ["Mazda RX4", "Datsun"]}),
+    "a quote behind a blank": ('x, y\n1, "c"\n2, "d, e"\n', {"x": [1, 2], "y": ["c", "d, e"]}),
+    "an escaped quote": ('x,y\n"a\\"b",1\n"c",2\n', {"x": ['a"b', "c"], "y": [1, 2]}),
+    "escaped quotes and backslashes": ('x,y\n"a\\"b\\\\",1\n"c, d",2\n', {"x": ['a"b\\', "c, d"]}),
+    "an escaped quote beside lone backslashes": ('x,y\n"a\\"b",1\n"C:\\\\x\\d",2\n', {"x": ['a"b', "C:\\\\x\\d"]}),
+    "an escaped delimiter": ("x,y\na\\,b,1\nc,2\nd,3\n", {"x": ["a,b", "c", "d"]}),
+    "single quotes": ("x,y\n1,'a,b'\n2,'it''s'\n", {"y": ["a,b", "it's"]}),
+    "a mark of inches": ('x,y\n1,5" pipe\n2,q\n', {"y": ['5" pipe', "q"]}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SURE)
+def test_a_dialect_when_certain_then_read_as_meant_and_without_a_question(
+    converter: Converter, name: str
+) -> None:
+    content, wanted = SURE[name]
+    found = table_of(converter, content)
+    assert {column: found.get(column) for column in wanted} == wanted
+    assert doubts_of(converter, content) == []
+
+
+DOUBTFUL: dict[str, tuple[str, str, dict[str, list[Any]]]] = {
+    "sentences": ("text\nhello world\nfoo bar\n", "delimiter", {"text": ["hello world", "foo bar"]}),
+    "sentences with commas": ("review\nGood, nice\nBad, ugly\n", "delimiter", {"review": ["Good, nice", "Bad, ugly"]}),
+    "names or values": ("John,Smith\nJane,Doe\nAnn,Lee\n", "header", {"John": ["Jane", "Ann"]}),
+    "spectrum or values": ("400.5,401.0,402.5\n.1,.3,.2\n.5,.2,.3\n", "header", {"400.5": [0.1, 0.5]}),
+    "backslashes in pairs": ("x,y\n1,a\\\\b\n2,x\n", "escape", {"y": ["a\\\\b", "x"]}),
+    "two delimiters": ("a;b,c\nx;y,z\np;q,r\n", "delimiter", {}),
+    "comments as wide as rows": ("#a,b\n#c,d\n1,2\n3,4\n", "comment", {}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_a_dialect_when_it_may_be_another_then_asked(converter: Converter, name: str) -> None:
+    content, field, wanted = DOUBTFUL[name]
+    found = table_of(converter, content)
+    assert {column: found.get(column) for column in wanted} == wanted
+    with pytest.raises(TabularError) as caught:
+        converter(content, refuse_doubts=True)
+    assert caught.value.slug == "unsure-reading"
+    assert caught.value.choices is not None
+    assert field in caught.value.choices
+    for choice in caught.value.choices[field]:
+        assert field not in doubts_of(converter, content, **{field: choice})
+
+
+@pytest.mark.parametrize(
+    ("content", "reading", "wanted"),
+    [
+        ("T\n1,2\n3,4\n", {"header": False, "skip_lines": 1}, {"V1": [1, 3], "V2": [2, 4]}),
+        ("1990,1991,1992\n5,2,7\n", {"header": False}, {"V1": [1990, 5]}),
+        ("text\nhello world\nfoo bar\n", {"delimiter": " "}, {"text": ["world", "bar"]}),
+        ("a,b\n", {"header": False}, {"V1": ["a"], "V2": ["b"]}),
+        ('x,y\n1,"q"\n', {"quote": ""}, {"y": ['"q"']}),
+        ("x,y\n1,'q'\n", {"quote": '"'}, {"y": ["'q'"]}),
+        ("x,y\n1,a\\\\b\n", {"escape": "backslash"}, {"y": ["a\\b"]}),
+        ("#x,y\n1,2\n", {"comment": ""}, {"#x": [1]}),
+        ("x,y\n;c\n1,2\n", {"comment": ";"}, {"x": [1]}),
+        ("x~y\n1~2\n", {"delimiter": "~"}, {"x": [1], "y": [2]}),
+    ],
+)
+def test_a_choice_when_made_then_it_holds_and_is_reported_as_the_owners(
+    converter: Converter, content: str, reading: dict[str, Any], wanted: dict[str, list[Any]]
+) -> None:
+    found = table_of(converter, content, **reading)
+    assert {column: found.get(column) for column in wanted} == wanted
+    reported = converter(content, reading=Reading(**reading)).conversion.reading
+    for field, value in reading.items():
+        assert (reported[field]["value"], reported[field]["by"]) == (value, "owner")
+
+
+@pytest.mark.parametrize("content", ['x,y\n1,"abc"def\n2,"g"\n', 'x,y\n1,""a\n', 'x,y\n1,"a"""b\n'])
+@pytest.mark.parametrize("far", [0, 200_000])
+def test_something_beside_quotes_when_anywhere_then_refused_with_the_row(
+    converter: Converter, content: str, far: int
+) -> None:
+    header, rest = content.split("\n", 1)
+    with pytest.raises(TabularError) as caught:
+        converter(header + "\n" + '0,"q"\n' * far + rest)
+    assert (caught.value.slug, caught.value.row) == ("misquoted-cell", far + 1)
+    assert caught.value.choices == {"quote": [""], "escape": ["backslash"]}
+
+
+def test_a_header_when_longer_than_a_block_then_read(converter: Converter) -> None:
+    names = [f"{'n' * 50}{number}" for number in range(50_000)]
+    done = converter(",".join(names) + "\n" + ",".join("1" * 50_000) + "\n")
+    assert len(done.conversion.columns) == 50_000
+    long = converter("a," + "b" * 3_000_000 + "\n1,2\n")
+    assert [column.name for column in long.conversion.columns] == ["a", "b" * 64]
+
+
+@pytest.mark.parametrize("name", [*SURE, *DOUBTFUL])
+def test_a_dialect_when_previewed_then_it_is_read_as_it_will_be_published(tmp_path: Path, name: str) -> None:
+    source = tmp_path / "in.csv"
+    content = (SURE[name] if name in SURE else DOUBTFUL[name])[0]
+    source.write_text(content, newline="")
+    request = ConversionRequest(source, tmp_path / "out", "csv", "table")
+    done = convert(request)
+    profile(replace(request, target=tmp_path / "profile"))
+    page = read_profile(tmp_path / "profile")
+    assert page.table["reading"] == done.reading
+    assert page.table["warnings"] == list(done.warnings)
+    assert [repair["change"] for repair in page.table["repairs"]] == [
+        repair.change for repair in done.repairs
+    ]
+    assert [(column["name"], column["type"], column["missing"]) for column in page.columns] == [
+        (column.name, column.kind, column.missing) for column in done.columns
+    ]
