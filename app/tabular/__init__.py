@@ -7,7 +7,8 @@ pyarrow, some 60 MB that only the child needs.
 
 from app.core.child_limits import ProcessLimits
 from app.tabular.profile.report import ProfilePage, read_profile
-from app.tabular.readers.formats import SUFFIXES, FileFormat, format_of
+from app.tabular.readers.formats import ACCEPTED, SUFFIXES, FileFormat, format_of
+from app.tabular.readers.unsupported import what_to_do
 from app.tabular.types import (
     UPLOAD_LIMITS,
     Column,
@@ -21,6 +22,7 @@ from app.tabular.types import (
 )
 
 __all__ = [
+    "ACCEPTED",
     "SUFFIXES",
     "UPLOAD_LIMITS",
     "Column",
@@ -36,4 +38,5 @@ __all__ = [
     "TabularError",
     "format_of",
     "read_profile",
+    "what_to_do",
 ]

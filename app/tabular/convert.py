@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from app.tabular.arff.sparse import SparseRows
 from app.tabular.arff.tokens import DenseRows, joined
 from app.tabular.arff.writer import ArffWriter
+from app.tabular.disk import remove_workspace
 from app.tabular.readers.opening import open_job
 from app.tabular.schema.job import Job, check_sizes, plan_columns, repairs_of, warnings_of
 from app.tabular.schema.plan import ColumnPlan, RowCounts
@@ -40,6 +41,8 @@ def convert(request: ConversionRequest, on_progress: ProgressSink | None = None)
     except BaseException:
         request.target.unlink(missing_ok=True)
         raise
+    finally:
+        remove_workspace(request)
 
 
 def _run(job: Job, report: ProgressSink) -> Conversion:

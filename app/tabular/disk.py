@@ -1,10 +1,11 @@
 """Limits on the bytes that one file may take, checked before each block is written."""
 
 import os
+import shutil
 from dataclasses import dataclass
 
 from app.tabular.failures import no_room, over_quota
-from app.tabular.types import Limits, TabularError
+from app.tabular.types import ConversionRequest, Limits, TabularError
 
 
 @dataclass(slots=True)
@@ -42,3 +43,8 @@ class DiskBudget:
             disk = os.fstatvfs(self.file)
             if disk.f_bavail * disk.f_frsize - more < self.limits.min_free_bytes:
                 raise no_room("the reserve would be used")
+
+
+def remove_workspace(request: ConversionRequest) -> None:
+    """Remove the files that only the work on a request needed."""
+    shutil.rmtree(request.workspace, ignore_errors=True)

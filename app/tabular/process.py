@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from app.core import child
 from app.core.child import ChildEndedError, ChildRefusedError, Ending
 from app.core.child_limits import ProcessLimits
+from app.tabular.disk import remove_workspace
 from app.tabular.failures import failed, out_of_memory, took_too_long
 from app.tabular.types import (
     MIB,
@@ -109,6 +110,8 @@ async def _ask(
     finally:
         if answer is None:
             await asyncio.to_thread(request.target.unlink, missing_ok=True)
+            # A child that was killed left it.
+            await asyncio.to_thread(remove_workspace, request)
     return answer
 
 

@@ -8,7 +8,11 @@ from typing import Any, Literal, Self
 
 from app.tabular.reading import Doubt, Reading
 
-Format = Literal["csv", "tsv", "parquet", "feather", "json", "jsonl", "arff"]
+Format = Literal[
+    "csv", "tsv", "json", "jsonl", "arff", "svmlight", "parquet", "feather",
+    "workbook", "sav", "por", "dta", "sas7bdat", "xport", "r", "zip",
+]  # fmt: skip
+Compression = Literal["gzip", "bz2", "xz", "zstd"]
 Kind = Literal["integer", "real", "numeric", "nominal", "string"]
 AttributeType = str | Mapping[str, list[str]]
 """`"string"`, `"integer"`, `"real"`, `"boolean"`, `"nominal"`, or `{"nominal": [label, ...]}`."""
@@ -124,7 +128,7 @@ class ConversionRequest:
         ignore_attributes: columns that models should not use.
         attributes: declared types, by column; the others are inferred.
         limits: how large the table may be.
-        is_compressed: whether the source is a gzip file of that format.
+        compression: with what the source, a file of that format, is packed; None if it is not.
         repair: whether values and names that OpenML cannot take are changed, and the changes listed, where there is one
             safe way; if not, they are refused. Columns may be named above as in the file or as published.
         reading: how the file is read, as far as its owner chose.
@@ -142,12 +146,17 @@ class ConversionRequest:
     ignore_attributes: tuple[str, ...] = ()
     attributes: Mapping[str, AttributeType] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
-    is_compressed: bool = False
+    compression: Compression | None = None
     repair: bool = True
     reading: Reading = field(default_factory=Reading)
     rename: Mapping[str, str] = field(default_factory=dict)
     leave_out: tuple[str, ...] = ()
     refuse_doubts: bool = False
+
+    @property
+    def workspace(self) -> Path:
+        """Return the folder of files that only the conversion needs; whoever asks for it removes the folder."""
+        return self.target.with_name(f"{self.target.name}.work")
 
     def to_json(self) -> str:
         """Return the request as one line of JSON, with absolute paths."""

@@ -165,7 +165,7 @@ class Converter:
             source=storage.path(upload.id, "source"),
             target=storage.path(upload.id, "arff"),
             format=kind.format,
-            is_compressed=kind.is_compressed,
+            compression=kind.compression,
             repair=description["repair"],
             relation=description["dataset_name"] or "draft",
             target_attributes=tuple(description["def_tar_att"]),

@@ -27,7 +27,7 @@ from app.db.upload_states import Actor, UploadState
 from app.db.upload_values import NewUpload, Upload
 from app.events.notifications import UPLOADS
 from app.storage.parts import UploadStorage
-from app.tabular import format_of
+from app.tabular import format_of, what_to_do
 from app.uploads.admission import require_room
 from app.uploads.append import expiry
 from app.uploads.lifecycle import end_interrupted
@@ -193,7 +193,7 @@ async def new_upload(
     require_printable(creation.file_name)
     kind = format_of(creation.file_name)
     if kind is None and not creation.is_partial:
-        raise FormatNotSupportedError("This kind of file cannot be read; GET /limits lists those that can.")
+        raise FormatNotSupportedError(what_to_do(creation.file_name))
     check = check_complete if creation.publish else check_draft
     metadata = await checks.run_for(user_id, check, creation.metadata)
     key = creation.idempotency_key and key_digest(user_id, creation.idempotency_key)

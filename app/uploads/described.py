@@ -3,7 +3,7 @@
 from typing import Any
 
 from app.core.components import Described, asked, component, headers, takes
-from app.tabular import SUFFIXES
+from app.tabular import ACCEPTED
 from app.uploads.dialects import IETF_BYTES, TUS_BYTES, TUS_VERSION
 from app.uploads.tus import CHECKSUMS, EXTENSIONS
 
@@ -181,7 +181,7 @@ FORM: dict[str, Any] = {
                 "type": "object",
                 "required": ["dataset", "metadata"],
                 "properties": {
-                    "dataset": {**_FILE, "description": f"The table: a file of {', '.join(SUFFIXES)}."},
+                    "dataset": {**_FILE, "description": f"The table: a file of {ACCEPTED}."},
                     "metadata": component("schemas", "UploadMetadata"),
                 },
             }

@@ -32,7 +32,7 @@ from app.db.upload_states import HAS_OUTCOME, Actor, UploadState
 from app.db.upload_values import NewUpload, Outcome
 from app.events.notifications import UPLOADS
 from app.storage.parts import Part, UploadStorage
-from app.tabular import format_of
+from app.tabular import format_of, what_to_do
 from app.uploads.admission import Reservation, require_room
 from app.uploads.creation import still_coming
 from app.uploads.metadata import METADATA_BYTES, Checked, check_metadata, require_printable
@@ -149,7 +149,7 @@ class FormReceiver:
         require_printable(file_name)
         kind = format_of(file_name)
         if kind is None:
-            raise FormatNotSupportedError
+            raise FormatNotSupportedError(what_to_do(file_name))
         upload_id = self._form.upload_id = secrets.token_hex(16)
         now = self._database.now()
         key, digest = self._idempotency or (None, None)

@@ -10,7 +10,7 @@ from app.core.bodies import BoundedRoute
 from app.core.errors import NotFoundError
 from app.deps import SettingsDep
 from app.openml.fields import LICENCES
-from app.tabular import SUFFIXES
+from app.tabular import ACCEPTED, SUFFIXES
 from app.web.mailbox import MailboxDep, read_mails
 from app.web.pages import render
 
@@ -98,7 +98,7 @@ async def upload_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLRespons
         title="Publish a dataset",
         licences=[licence.name for licence in LICENCES],
         suffixes=",".join(SUFFIXES),
-        formats=f"A file of {', '.join(SUFFIXES)}.",
+        formats=f"A file of {ACCEPTED}.",
         largest_bytes=settings.upload_max_bytes,
         mailbox=mailbox,
     )

@@ -43,7 +43,7 @@ def converter(tmp_path: Path) -> Converter:
         source.write_bytes(content if isinstance(content, bytes) else content.encode())
         name = format_of(f"table.{kind}")
         assert name is not None
-        request: dict[str, Any] = {"format": name.format, "is_compressed": name.is_compressed, **fields}
+        request: dict[str, Any] = {"format": name.format, "compression": name.compression, **fields}
         request = {"relation": "table", "target_attributes": (), **request}
         conversion = convert(ConversionRequest(source=source, target=target, **request))
         return Converted(conversion, target.read_text(encoding="utf-8"))

@@ -80,7 +80,7 @@ def request_for(folder: Path, content: str | bytes, kind: str = "csv", **fields:
     name = format_of(f"table.{kind}")
     assert name is not None
     return ConversionRequest(
-        source, folder / "out", name.format, "table", is_compressed=name.is_compressed, **fields
+        source, folder / "out", name.format, "table", compression=name.compression, **fields
     )
 
 

@@ -4,6 +4,7 @@ Types are inferred by the same scans as in `app.tabular.convert`; a second pass 
 other types could be declared. An error in one column is recorded with that column, and the others are still profiled.
 """
 
+from app.tabular.disk import remove_workspace
 from app.tabular.profile.dense import DenseProfiler
 from app.tabular.profile.sparse import SparseProfiler
 from app.tabular.readers.opening import open_job
@@ -28,6 +29,8 @@ def profile(request: ConversionRequest, on_progress: ProgressSink | None = None)
     except BaseException:
         request.target.unlink(missing_ok=True)
         raise
+    finally:
+        remove_workspace(request)
 
 
 def _run(job: Job, report: ProgressSink) -> Profile:

@@ -1,14 +1,15 @@
 """Opening of the file of a request by the reader of its format, with a scan of each column."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import cast
 
 from app.tabular.arff.header import NUMBER_TYPES, UNUSABLE_TYPES, Attribute
 from app.tabular.readers.arff import ArffTable
 from app.tabular.readers.csv import CsvTable
-from app.tabular.readers.formats import check_content
+from app.tabular.readers.formats import check_content, is_arrow_stream
 from app.tabular.readers.json import JsonTable
+from app.tabular.readers.rewriting import Rewritten
 from app.tabular.readers.text import TextFile, open_text
 from app.tabular.readers.unnamed import name_columns
 from app.tabular.reading import Found, ReadingReport
@@ -20,7 +21,15 @@ from app.tabular.schema.labels import target_labels
 from app.tabular.schema.naming import Naming, published_names
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import KnownType, LeftOutColumn, Scan, UnnamedColumn
-from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, Repair, TabularError
+from app.tabular.types import (
+    ConversionRequest,
+    Format,
+    Kind,
+    Progress,
+    ProgressSink,
+    Repair,
+    TabularError,
+)
 
 
 def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
@@ -29,7 +38,11 @@ def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
     Raises:
         TabularError: the file contradicts its name, cannot be read, or has names that cannot be published.
     """
+    if request.reading.format and request.format != "zip":
+        request = replace(request, format=cast("Format", request.reading.format))
     check_content(request)
+    if rewrite := _rewriter(request):
+        return _open_rewritten(rewrite(request), report)
     reading = ReadingReport(request.reading)
     if request.format in {"parquet", "feather"}:
         return _open_columnar(request, reading)
@@ -38,6 +51,50 @@ def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
     text = open_text(request)
     is_arff = request.format == "arff"
     return _open_arff(text, request, reading) if is_arff else _open_csv(text, request, reading)
+
+
+def _rewriter(request: ConversionRequest) -> Callable[[ConversionRequest], Rewritten] | None:
+    """Return what writes the file anew in a format that is read; None if it is in one."""
+    # A child process serves one file: what only some need is imported for them.
+    match request.format:
+        case "zip":
+            from app.tabular.readers.archive import unpack_member  # noqa: PLC0415 - as above
+
+            return unpack_member
+        case "workbook":
+            from app.tabular.readers.workbook import rewrite_workbook  # noqa: PLC0415 - as above
+
+            return rewrite_workbook
+        case "svmlight":
+            from app.tabular.readers.svmlight import rewrite_svmlight  # noqa: PLC0415 - as above
+
+            return rewrite_svmlight
+        case "feather" if is_arrow_stream(request.source):
+            from app.tabular.readers.rewriting import rewrite_stream  # noqa: PLC0415 - as above
+
+            return rewrite_stream
+    return None
+
+
+def _open_rewritten(made: Rewritten, report: ProgressSink) -> Job:
+    try:
+        job = open_job(made.request, report)
+    except TabularError as error:
+        error.line = error.line if made.keeps_lines else None
+        raise
+    reading = job.reading
+    reading.found = {
+        **{name: found for name, found in reading.found.items() if name not in made.hidden},
+        **made.reading.found,
+    }
+    reading.doubts[:0] = made.reading.doubts
+    return replace(
+        job,
+        repairs=(*made.repairs, *job.repairs),
+        remarks=(*made.remarks, *job.remarks),
+        comments=(*made.comments, *job.comments),
+        has_lines=made.keeps_lines and job.has_lines,
+    )
 
 
 def _open_csv(text: TextFile, request: ConversionRequest, reading: ReadingReport) -> Job:

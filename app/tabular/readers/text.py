@@ -1,17 +1,15 @@
 """Text files: detection of the encoding, limits on size, gzip, and a stream of their bytes as UTF-8."""
 
 import codecs
-import gzip
 import io
-import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, TextIO, cast
 
 from app.tabular.readers.formats import check_unpacked
-from app.tabular.types import MIB, ConversionRequest, Limits, TabularError
+from app.tabular.readers.packed import unpacked
+from app.tabular.types import MIB, Compression, ConversionRequest, Limits, TabularError
 
 BLOCK_BYTES = 2 * MIB
 MAX_ROW_BYTES = 4 * BLOCK_BYTES
@@ -29,13 +27,13 @@ class TextFile:
         path: where it is.
         encoding: a Python codec; `utf-8` and `utf-8-sig` are passed on as they are.
         size: of the file, in bytes; compressed, if it is.
-        is_compressed: whether it is a gzip file.
+        compression: with what it is packed; None if it is not.
     """
 
     path: Path
     encoding: str
     size: int
-    is_compressed: bool = False
+    compression: Compression | None = None
 
     @property
     def is_legacy(self) -> bool:
@@ -48,9 +46,7 @@ class TextFile:
 
     def lines(self) -> TextIO:
         """Return its content as text whose line ends are untouched, to count lines in."""
-        if self.is_compressed:
-            return gzip.open(self.path, "rt", encoding=self.encoding, newline="")
-        return self.path.open(encoding=self.encoding, newline="")
+        return io.TextIOWrapper(cast("BinaryIO", self.open()), encoding="utf-8", newline="")
 
 
 class Utf8Stream(io.RawIOBase):
@@ -61,11 +57,11 @@ class Utf8Stream(io.RawIOBase):
         super().__init__()
         self._skip = skip
         self._packed = text.path.open("rb", buffering=0)
-        self._file = _Unpacked(self._packed) if text.is_compressed else self._packed
+        self._file = unpacked(self._packed, text.compression) if text.compression else self._packed
         self._ending = ending
         self._decoder: codecs.IncrementalDecoder | None = None
         if text.encoding == "utf-8-sig":
-            self._file.seek(len(codecs.BOM_UTF8))
+            self._file.read(len(codecs.BOM_UTF8))
         elif text.encoding != "utf-8":
             self._decoder = codecs.getincrementaldecoder(text.encoding)()
 
@@ -125,12 +121,12 @@ class _Inspection:
         self._max_line_bytes = max_line_bytes
 
     def result(self) -> TextFile:
-        path, is_compressed = self._request.source, self._request.is_compressed
+        path = self._request.source
         start = next(self._chunks())
         if not start:
             raise TabularError.empty_file()
         check_unpacked(start, self._request)
-        return TextFile(path, self._encoding(start), path.stat().st_size, is_compressed)
+        return TextFile(path, self._encoding(start), path.stat().st_size, self._request.compression)
 
     def _encoding(self, start: bytes) -> str:
         marks = {
@@ -215,43 +211,13 @@ class _Inspection:
         size = 0
         limit = self._limits.max_unpacked_bytes
         with self._request.source.open("rb", buffering=0) as packed:
-            file = _Unpacked(packed) if self._request.is_compressed else packed
+            compression = self._request.compression
+            file = unpacked(packed, compression) if compression else packed
             while chunk := file.read(MIB):
                 size += len(chunk)
                 if size > limit:
-                    unpacked = "unpacked " if self._request.is_compressed else ""
-                    message = (
-                        f"The {unpacked}file has more than {limit} bytes, which is the most that is allowed."
-                    )
+                    what = "unpacked file" if compression else "file"
+                    message = f"The {what} has more than {limit} bytes, which is the most that is allowed."
                     raise TabularError("file-too-large", message)
                 yield chunk
         yield b""
-
-
-class _Unpacked(io.RawIOBase):
-    """The content of a gzip file; its errors become `TabularError`."""
-
-    def __init__(self, packed: io.FileIO) -> None:
-        super().__init__()
-        self._gzip = gzip.GzipFile(fileobj=packed)
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        with _gzip_errors():
-            return self._gzip.read(size)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        with _gzip_errors():
-            return self._gzip.seek(offset, whence)
-
-
-@contextmanager
-def _gzip_errors() -> Iterator[None]:
-    try:
-        yield
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise TabularError(
-            "broken-gzip", "The gzip file is damaged or cut off.", hint="Pack it anew."
-        ) from None

@@ -1,0 +1,115 @@
+"""Files that are read by writing them anew first, in a format that is read."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from app.tabular.disk import DiskBudget
+from app.tabular.reading import ReadingReport
+from app.tabular.types import ConversionRequest, Repair, TabularError
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """A file that was written anew.
+
+    Attributes:
+        request: for the file that was written.
+        reading: how the file before it was read.
+        repairs: what was changed.
+        remarks: what its owner should know, as sentences.
+        comments: lines that begin with `%`, for the ARFF file.
+        hidden: fields of the reading that say nothing about the file before.
+        keeps_lines: whether lines of the two are the same.
+    """
+
+    request: ConversionRequest
+    reading: ReadingReport
+    repairs: tuple[Repair, ...] = ()
+    remarks: tuple[str, ...] = ()
+    comments: tuple[str, ...] = field(default=())
+    hidden: frozenset[str] = frozenset()
+    keeps_lines: bool = False
+
+
+class BoundedFile:
+    """A file that is written within what a request may take of the disk."""
+
+    def __init__(self, file: BinaryIO, budget: DiskBudget) -> None:
+        self._file = file
+        self._budget = budget
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Append bytes.
+
+        Raises:
+            TabularError: as `DiskBudget.spend`.
+        """
+        self._budget.spend(len(data))
+        return self._file.write(data)
+
+
+@contextmanager
+def new_file(request: ConversionRequest, ending: str) -> Iterator[tuple[Path, BoundedFile]]:
+    """Yield the path of a new file in the request's workspace, and the file, open for writing."""
+    request.workspace.mkdir(exist_ok=True)
+    path = request.workspace / f"{len(list(request.workspace.iterdir()))}.{ending}"
+    with path.open("wb") as file:
+        yield path, BoundedFile(file, DiskBudget(file.fileno(), request.limits, is_kept=False))
+
+
+@contextmanager
+def new_arrow_file(
+    request: ConversionRequest, schema: pa.Schema
+) -> Iterator[tuple[Path, pa.ipc.RecordBatchFileWriter]]:
+    """Yield the path of a new Arrow file in the request's workspace, and what writes its batches."""
+    with new_file(request, "feather") as (path, file):
+        sink = pa.PythonFile(_Sink(file), mode="w")
+        with pa.ipc.new_file(sink, schema) as writer:
+            yield path, writer
+
+
+class _Sink:
+    """What pyarrow asks of a file that it writes."""
+
+    closed = False
+
+    def __init__(self, file: BoundedFile) -> None:
+        self._file = file
+
+    def write(self, data: pa.Buffer) -> int:
+        return self._file.write(memoryview(data))
+
+    def flush(self) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing: the file is its opener's."""
+
+
+def rewrite_stream(request: ConversionRequest) -> Rewritten:
+    """Write an Arrow stream as an Arrow file, which is read any number of times.
+
+    Raises:
+        TabularError: `broken-file`.
+    """
+    try:
+        with (
+            pa.OSFile(str(request.source)) as source,
+            pa.ipc.open_stream(source) as stream,
+            new_arrow_file(request, stream.schema) as (path, writer),
+        ):
+            for batch in stream:
+                writer.write_batch(batch)
+    except pa.ArrowMemoryError as error:
+        raise MemoryError from error
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # of the disk
+        hint = "Save or upload it anew."
+        raise TabularError("broken-file", "The Arrow stream is damaged or cut off.", hint=hint) from None
+    return Rewritten(replace(request, source=path), ReadingReport(request.reading))

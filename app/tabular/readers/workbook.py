@@ -1,0 +1,244 @@
+"""Workbooks of Excel and LibreOffice: one sheet, written anew as delimited text."""
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from itertools import islice
+from typing import Any
+
+from python_calamine import (
+    CalamineError,
+    CalamineSheet,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+    ZipError,
+)
+
+from app.tabular.readers.rewriting import BoundedFile, Rewritten, new_file
+from app.tabular.reading import Doubt, Found, ReadingReport
+from app.tabular.schema.cells import EXACT_INTEGER
+from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
+from app.tabular.wording import counted, shortened
+
+_MOST_BYTES = 600 * MIB
+"""Of a workbook, unpacked: a sheet is held in memory as a whole."""
+_MOST_CELLS = 10_000_000
+"""Of a sheet, empty ones included."""
+_HIDDEN = frozenset({"delimiter", "quote", "escape", "encoding", "comment"})
+_SAMPLE_ROWS = 100
+_SHOWN = 5
+
+_Row = list[Any]
+
+
+def rewrite_workbook(request: ConversionRequest) -> Rewritten:
+    """Write one sheet anew.
+
+    Raises:
+        TabularError: `broken-file`, `encrypted-file`, `file-too-large`, `no-rows`, `unknown-sheet`.
+    """
+    report = ReadingReport(request.reading)
+    with _errors_translated(), request.source.open("rb") as file:
+        _check_size(request)
+        workbook = CalamineWorkbook.from_filelike(file)
+        sheet = _sheet(workbook, report)
+        remarks = _remarks(workbook, sheet)
+        layout = _Layout(sheet, report)
+        with new_file(request, "csv") as (path, target):
+            layout.write(target)
+    reading = replace(
+        request.reading,
+        format=None,
+        delimiter=",",
+        quote='"',
+        escape="double",
+        encoding="utf-8",
+        comment="",
+        skip_lines=0,
+        sheet=None,
+    )
+    inner = replace(request, source=path, format="csv", reading=reading)
+    return Rewritten(inner, report, layout.repairs, remarks, hidden=_HIDDEN)
+
+
+def _check_size(request: ConversionRequest) -> None:
+    """Refuse a workbook that would not fit into memory."""
+    size = request.source.stat().st_size
+    if zipfile.is_zipfile(request.source):
+        with zipfile.ZipFile(request.source) as archive:
+            size = sum(member.file_size for member in archive.infolist())
+    limit = min(_MOST_BYTES, request.limits.max_unpacked_bytes)
+    if size > limit:
+        message = (
+            f"Unpacked, the workbook has {size} bytes; {limit} are allowed, because it is read as a whole."
+        )
+        raise TabularError(
+            "file-too-large", message, hint="Save the sheet as .csv, which may be of any length."
+        )
+
+
+def _sheet(workbook: CalamineWorkbook, report: ReadingReport) -> CalamineSheet:
+    """Return the sheet that its owner chose, or else the first that is visible and not empty."""
+    sheets = [each for each in workbook.sheets_metadata if each.typ is SheetTypeEnum.WorkSheet]
+    names = [each.name for each in sheets]
+    chosen = report.chosen.sheet
+    if chosen is not None and chosen not in names:
+        hint = f"It has {_listed(names)}."
+        raise TabularError(
+            "unknown-sheet", f"There is no sheet {shortened(chosen)}.", hint=hint, choices={"sheet": names}
+        )
+    shown = [each.name for each in sheets if each.visible is SheetVisibleEnum.Visible]
+    filled = [name for name in shown if not _is_empty(workbook.get_sheet_by_name(name))]
+    filled = filled or [name for name in names if not _is_empty(workbook.get_sheet_by_name(name))]
+    if not filled and chosen is None:
+        raise TabularError.no_rows()
+    first, *others = filled or names
+    message = f"The workbook has {counted(len(filled), 'sheet')} with something in them: {_listed(filled)}."
+    doubt = Doubt("sheet", message, tuple(filled)) if others else None
+    name = report.decide("sheet", Found(first, considered=tuple(others)), doubt)
+    sheet = workbook.get_sheet_by_name(name)
+    if sheet.total_height * sheet.total_width > _MOST_CELLS:
+        message = f"The sheet has more than {_MOST_CELLS} cells, which is the most that can be read of one."
+        raise TabularError("file-too-large", message, hint="Save it as .csv, which may be of any length.")
+    return sheet
+
+
+def _is_empty(sheet: CalamineSheet) -> bool:
+    return not sheet.height or all(cell == "" for row in sheet.iter_rows() for cell in row)
+
+
+def _remarks(workbook: CalamineWorkbook, sheet: CalamineSheet) -> tuple[str, ...]:
+    hidden = [
+        each.name
+        for each in workbook.sheets_metadata
+        if each.visible is not SheetVisibleEnum.Visible and each.name != sheet.name
+    ]
+    remarks = [f"The workbook has hidden sheets, which were not read: {_listed(hidden)}."] if hidden else []
+    if sheet.merged_cell_ranges:
+        count = counted(len(sheet.merged_cell_ranges), "group")
+        remarks.append(
+            f"The sheet has {count} of merged cells: the value counts for the first cell, and the others are empty."
+        )
+    return tuple(remarks)
+
+
+class _Layout:
+    """Where the table is in a sheet, and how its cells are spelled."""
+
+    def __init__(self, sheet: CalamineSheet, report: ReadingReport) -> None:
+        """Find the first row and the columns.
+
+        Raises:
+            TabularError: `no-rows`.
+        """
+        self._sheet = sheet
+        sample = list(islice(sheet.iter_rows(), _SAMPLE_ROWS))
+        self._skip: int = report.decide("skip_lines", *_first_row(sample))
+        used: set[int] = set()
+        self._exact: set[int] = set()
+        self._last = -1
+        for number, row in self._rows():
+            filled = [index for index, cell in enumerate(row) if cell != ""]
+            self._last = number if filled else self._last
+            used.update(filled)
+            self._exact.update(index for index in filled if isinstance(row[index], datetime))
+        if not used:
+            raise TabularError.no_rows()
+        self._columns = range(min(used), max(used) + 1)
+        titles = [cell for row in sample[: self._skip] for cell in row if cell != ""]
+        self.repairs: tuple[Repair, ...] = ()
+        if titles:
+            shown = shortened(" ".join(map(str, titles)))
+            change = f"What stands above the table was left out: {shown}."
+            self.repairs = (Repair("", change, f"The table begins in row {self._skip + 1} of the sheet."),)
+
+    def write(self, file: BoundedFile) -> None:
+        """Write the table as delimited text; rows without any cell are left out."""
+        empty = 0
+        for number, row in self._rows():
+            if number > self._last:
+                break
+            cells = [self._text(row, index) for index in self._columns]
+            empty += not any(cells)
+            if any(cells):
+                text = io.StringIO(newline="")
+                csv.writer(text).writerow(cells)
+                file.write(text.getvalue().encode())
+        if empty:
+            change = f"{counted(empty, 'row')} without any cell {'was' if empty == 1 else 'were'} left out."
+            self.repairs += (Repair("", change, "An empty row of a sheet is no row of a table."),)
+
+    def _rows(self) -> Iterator[tuple[int, _Row]]:
+        return islice(enumerate(self._sheet.iter_rows()), self._skip, None)
+
+    def _text(self, row: _Row, index: int) -> str:
+        cell = row[index] if index < len(row) else ""
+        if index in self._exact and type(cell) is date:
+            cell = datetime.combine(cell, time())
+        return _spelled(cell)
+
+
+def _first_row(sample: Sequence[_Row]) -> tuple[Found, Doubt | None]:
+    """Return how many rows stand above the table: those before one that is more than half as full as the fullest."""
+    filled = [sum(cell != "" for cell in row) for row in sample]
+    fullest = max(filled, default=0)
+    first = next((number for number, count in enumerate(filled) if count), 0)
+    skip = next((number for number, count in enumerate(filled) if count > fullest / 2), 0)
+    above = [filled[number] for number in range(skip) if filled[number]]
+    if max(above, default=0) <= 1:
+        return Found(skip, considered=(first,) if above else ()), None
+    cells = [cell for cell in sample[first] if cell != ""]
+    message = (
+        f"The table seems to begin in row {skip + 1} of the sheet; above stand {counted(len(above), 'row')} with fewer "
+        f"cells, such as {_listed([str(cell) for cell in cells])}."
+    )
+    return Found(skip, considered=(first,)), Doubt("skip_lines", message, (skip, first))
+
+
+def _spelled(cell: object) -> str:
+    """Return the text of a cell: numbers with the fewest digits that give the same number, times in ISO 8601."""
+    match cell:
+        case bool():
+            return str(cell).upper()
+        case float() if cell.is_integer() and abs(cell) <= EXACT_INTEGER:
+            return str(int(cell))
+        case timedelta():
+            return _duration(cell)
+        case datetime() | time():
+            text = cell.isoformat()
+            return text.rstrip("0") if cell.microsecond else text
+        case date():
+            return cell.isoformat()
+    return str(cell)
+
+
+def _duration(cell: timedelta) -> str:
+    sign = "-" if cell < timedelta() else ""
+    minutes, seconds = divmod(abs(cell), timedelta(minutes=1))
+    hours, minutes = divmod(minutes, 60)
+    rest = f"{seconds.total_seconds():.6f}".rstrip("0").rstrip(".")
+    return f"{sign}PT{hours}H{minutes}M{rest}S"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _SHOWN
+    shown = ", ".join(shortened(name) for name in names[:_SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+@contextmanager
+def _errors_translated() -> Iterator[None]:
+    try:
+        yield
+    except PasswordError:
+        hint = "Save it without a password."
+        raise TabularError("encrypted-file", "The workbook is encrypted.", hint=hint) from None
+    except (CalamineError, ZipError, zipfile.BadZipFile) as error:
+        hint = "Open it in a spreadsheet program, and save it anew as .xlsx."
+        raise TabularError("broken-file", f"The workbook cannot be read: {error}.", hint=hint) from None
