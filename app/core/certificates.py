@@ -6,7 +6,7 @@ from functools import cache
 
 @cache
 def trusted_certificates(ca_file: str = "") -> ssl.SSLContext:
-    """Return the system's, read once a process: reading them takes longer than all the rest of a start.
+    """Return the system's, read once a process, which takes longer than to import a library.
 
     Raises:
         SettingsError: see `read_certificates`.

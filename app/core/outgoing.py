@@ -4,9 +4,11 @@ One client serves all users. A cookie that it kept would make one session of the
 serve the requests of a session one after the other: a slow download would hold up everybody.
 """
 
+import asyncio
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
@@ -37,21 +39,30 @@ def open_http(
     Raises:
         SettingsError: the certificates that are to be believed cannot be read.
     """
-    certificates = trusted_certificates(way_out.ca_file)
+    if way_out.ca_file:
+        trusted_certificates(way_out.ca_file)
     proxy = way_out.proxy_to(server_url)
-    transport = httpx.AsyncHTTPTransport(
-        verify=certificates,
-        trust_env=False,
-        limits=limits,
-        proxy=_known_to_httpx(proxy, certificates) if proxy else None,
-    )
     return httpx.AsyncClient(
-        transport=_Explained(transport, server=httpx.URL(server_url).host, proxy=proxy),
+        transport=_Explained(
+            partial(_open_transport, proxy, way_out.ca_file, limits),
+            server=httpx.URL(server_url).host,
+            proxy=proxy,
+        ),
         base_url=base_url,
         timeout=timeout,
         headers={"User-Agent": OUR_NAME, **(headers or {})},
         cookies=_no_cookies(),
         trust_env=False,
+    )
+
+
+def _open_transport(proxy: Proxy | None, ca_file: str, limits: httpx.Limits) -> httpx.AsyncHTTPTransport:
+    certificates = trusted_certificates(ca_file)
+    return httpx.AsyncHTTPTransport(
+        verify=certificates,
+        trust_env=False,
+        limits=limits,
+        proxy=_known_to_httpx(proxy, certificates) if proxy else None,
     )
 
 
@@ -61,10 +72,18 @@ def _known_to_httpx(proxy: Proxy, certificates: ssl.SSLContext) -> httpx.Proxy:
 
 
 class _Explained(httpx.AsyncBaseTransport):
-    """Says in the log why a server cannot be reached, once a while, and what to set."""
+    """Says in the log why a server cannot be reached, once a while, and what to set.
 
-    def __init__(self, transport: httpx.AsyncHTTPTransport, *, server: str, proxy: Proxy | None) -> None:
-        self._transport = transport
+    The system's certificates are read for the first request, and not at the start, of which they would be a part that
+    is felt.
+    """
+
+    def __init__(
+        self, open_transport: Callable[[], httpx.AsyncHTTPTransport], *, server: str, proxy: Proxy | None
+    ) -> None:
+        self._open_transport = open_transport
+        self._transport: httpx.AsyncHTTPTransport | None = None
+        self._opening = asyncio.Lock()
         self._server = server
         self._proxy = proxy
         self._said: tuple[str, float] = ("", 0.0)
@@ -75,8 +94,9 @@ class _Explained(httpx.AsyncBaseTransport):
         Raises:
             httpx.ConnectError: also where the proxy refuses, for then nothing has reached the server.
         """
+        transport = self._transport or await self._opened()
         try:
-            response = await self._transport.handle_async_request(request)
+            response = await transport.handle_async_request(request)
         except httpx.ProxyError as error:
             raise self._refused(str(error), request) from None
         except httpx.ConnectError as error:
@@ -89,7 +109,14 @@ class _Explained(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._transport.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()
+
+    async def _opened(self) -> httpx.AsyncHTTPTransport:
+        async with self._opening:
+            if self._transport is None:
+                self._transport = await asyncio.to_thread(self._open_transport)
+            return self._transport
 
     def _refused(self, answer: str, request: httpx.Request) -> httpx.ConnectError:
         assert self._proxy is not None  # noqa: S101 - nobody else refuses as a proxy

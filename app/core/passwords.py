@@ -3,10 +3,11 @@
 import hashlib
 import os
 import re
+import secrets
 import unicodedata
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 from passlib.context import CryptContext
 
@@ -16,6 +17,10 @@ LONGEST = 1024
 """Characters of a password; beyond it even normalising one would take long."""
 BCRYPT_BYTES = 72
 """bcrypt never looked further; the library now refuses longer input instead of cutting it."""
+ARGON2_KIB, ARGON2_PASSES, ARGON2_LANES = 19_456, 2, 1
+"""Costs of the hashes that we write."""
+SALT_BYTES, DIGEST_BYTES = 16, 32
+"""What the library writes."""
 MOST_BCRYPT_ROUNDS = 13
 MOST_ARGON2_KIB, MOST_ARGON2_PASSES, MOST_ARGON2_LANES = 65_536, 6, 8
 """Costs of a hash beyond which nothing is verified; PHP's and Flask's defaults are below half of them."""
@@ -25,17 +30,18 @@ _CONTEXT = CryptContext(
     schemes=["argon2", "bcrypt"],
     deprecated=["bcrypt"],
     argon2__type="ID",
-    argon2__memory_cost=19_456,
-    argon2__time_cost=2,
-    argon2__parallelism=1,
+    argon2__memory_cost=ARGON2_KIB,
+    argon2__time_cost=ARGON2_PASSES,
+    argon2__parallelism=ARGON2_LANES,
 )
 
 
-@cache
 def _dummy_hash() -> str:
-    """Return a hash that no account has, salted anew in each process."""
-    stored: str = _CONTEXT.hash("no account has this password")
-    return stored
+    """Return a hash that no password has, made anew in each process: random bytes, with the costs of those we write."""
+    salt, digest = (
+        b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (SALT_BYTES, DIGEST_BYTES)
+    )
+    return f"$argon2id$v=19$m={ARGON2_KIB},t={ARGON2_PASSES},p={ARGON2_LANES}${salt}${digest}"
 
 
 @dataclass(frozen=True, slots=True)

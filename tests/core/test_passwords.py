@@ -6,6 +6,7 @@ import argon2
 import bcrypt
 import pytest
 
+from app.core import passwords
 from app.core.errors import TooBusyError
 from app.core.passwords import PasswordHasher, is_affordable
 
@@ -139,3 +140,14 @@ def test_hashes_when_servers_wrote_them_then_affordable() -> None:
     assert is_affordable(bcrypt_hash(b"secret", "$2y$").replace("$04$", "$12$"))
     assert is_affordable(argon2.PasswordHasher(4, 65_536, 4).hash("secret"))
     assert is_affordable(argon2.PasswordHasher(4, 16_384, 2, type=argon2.Type.I).hash("secret"))
+
+
+def test_dummy_when_made_then_it_costs_what_our_hashes_cost_and_no_two_processes_share_it() -> None:
+    context = passwords._CONTEXT
+    ours, dummy, another = context.hash("seven rivers"), passwords._dummy_hash(), passwords._dummy_hash()
+
+    assert [len(part) for part in dummy.split("$")] == [len(part) for part in ours.split("$")]
+    assert dummy.split("$")[1:4] == ours.split("$")[1:4]
+    assert not context.needs_update(dummy)
+    assert not context.verify("seven rivers", dummy)
+    assert dummy != another
