@@ -3,13 +3,16 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from app.tabular import ConversionRequest, Limits, ProcessLimits, TabularError
 from app.tabular.process import convert_in_process
+from app.tabular.reading import Reading
 
 Converter = Callable[..., Any]
 MIB = 1024 * 1024
@@ -96,17 +99,197 @@ def test_columns_when_of_many_blocks_then_rows_are_put_together(converter: Conve
     assert (done.rows, done.conversion.repairs) == (expected, ())
 
 
-def test_row_labels_when_not_numbers_then_left_out_and_reported(converter: Converter) -> None:
-    done = converter('{"a": {"p": 1, "q": 2}, "b": {"p": 3, "q": 4}}', kind="json")
-    assert done.rows == ["1,3", "2,4"]
-    assert len(done.conversion.repairs) == 1
+def test_row_labels_when_not_numbers_then_a_column_or_left_out_by_choice(converter: Converter) -> None:
+    text = '{"a": {"p": 1, "q": "x"}, "b": {"p": 3, "q": 4}}'
+    orient = Reading(orient="columns")
+    done = converter(text, kind="json", reading=orient)
+    assert [column.name for column in done.conversion.columns] == ["row_names", "a", "b"]
+    assert done.rows == ["p,1,3", "q,x,4"]
+    assert "row_names" in done.conversion.repairs[0].change
+    assert done.conversion.reading["row_names"]["value"] == "keep"
+    done = converter(text, kind="json", reading=replace(orient, row_names="leave-out"))
+    assert (done.rows, len(done.conversion.repairs)) == (["1,3", "x,4"], 1)
+
+
+FRAME = pd.DataFrame({"n": [1, 2, 3], "s": ["a", "b", None], "x": [0.5, None, 1.5]})
+LABELLED = FRAME.set_axis(["p", "q", "r"])
+
+
+@pytest.mark.parametrize("frame", [FRAME, LABELLED], ids=["numbered", "labelled"])
+@pytest.mark.parametrize("orient", ["records", "columns", "index", "split", "table", "values"])
+def test_a_frame_when_pandas_writes_it_in_any_way_then_it_is_read_so(
+    converter: Converter, frame: pd.DataFrame, orient: Any
+) -> None:
+    done = converter(frame.to_json(orient=orient), kind="json")
+    has_labels = frame is LABELLED and orient not in {"records", "values"}
+    labels = ["p,", "q,", "r,"] if has_labels else ["", "", ""]
+    numbers = ["1,a,0.5", "2,b,?", "3,?,1.5"]
+    assert done.rows == [label + row for label, row in zip(labels, numbers, strict=True)]
+    names = ["V1", "V2", "V3"] if orient == "values" else ["n", "s", "x"]
+    assert [column.name for column in done.conversion.columns] == ["row_names"] * has_labels + names
+    assert done.conversion.reading["orient"] == {
+        **done.conversion.reading["orient"], "value": orient, "by": "file", "sure": True,
+    }  # fmt: skip
+    chosen = converter(frame.to_json(orient=orient), kind="json", reading=Reading(orient=orient))
+    assert (chosen.text, chosen.conversion.reading["orient"]["by"]) == (done.text, "owner")
+
+
+def test_a_table_of_pandas_when_it_has_a_schema_then_its_types_and_key_count(converter: Converter) -> None:
+    frame = pd.DataFrame(
+        {
+            "code": ["007", "12", "13"],
+            "size": pd.Categorical(["low", "high", "low"], ["low", "mid", "high"]),
+            "day": pd.to_datetime(["2026-11-21", "2026-11-22", "2026-11-23"]),
+            "number": ["1", "2", "3"],
+        },
+        index=pd.Index(["u", "v", "w"], name="key"),
+    )
+    done = converter(frame.to_json(orient="table"), kind="json")
+    kinds = [(column.name, column.kind, column.labels) for column in done.conversion.columns]
+    assert kinds == [
+        ("key", "string", None), ("code", "string", None), ("size", "nominal", ("low", "mid", "high")),
+        ("day", "string", None), ("number", "string", None),
+    ]  # fmt: skip
+    assert done.conversion.row_id_attribute == "key"
+
+
+@pytest.mark.parametrize(
+    ("content", "rows", "orient"),
+    [
+        ('{"AD": {"n": "Andorra", "p": 84000}, "AE": {"n": "Emirates", "p": 4975593}}',
+         ["AD,Andorra,84000", "AE,Emirates,4975593"], "index"),
+        ('{"n": {"AD": "Andorra", "AE": "Emirates"}, "p": {"AD": 84000, "AE": 4975593}}',
+         ["AD,Andorra,84000", "AE,Emirates,4975593"], "columns"),
+        ('{"0": {"a": 1, "b": 2}, "1": {"a": 3, "b": 4}}', ["1,2", "3,4"], "index"),
+        ('{"a": {"1": 1, "2": 2}, "b": {"1": 3, "2": 4}}', ["1,3", "2,4"], "columns"),
+        ('{"u": [1, "x"], "v": [2, "y"]}', ["1,2", "x,y"], "columns"),
+        ('{"data": [[1, "x"], [2, "y"]], "columns": ["a", "b"], "index": ["p", "q"]}', ["p,1,x", "q,2,y"], "split"),
+        ('{"columns": [["a", "b"], ["a", "c"]], "index": [3, 1], "data": [[1, 2], [3, 4]]}',
+         ["3,1,2", "1,3,4"], "split"),
+        ('{"a": 1, "b": "x"}', ["1,x"], "records"),
+        ('[["a", "b"], [1, "x"], [2, "y"]]', ["1,x", "2,y"], "values"),
+        ('[[1, "x"], [2, "y"]]', ["1,x", "2,y"], "values"),
+        ('[1, "x"]\n\n[2, "y"]\n', ["1,x", "2,y"], "values"),
+    ],
+)  # fmt: skip
+def test_a_document_when_its_types_tell_the_layout_then_it_is_read_so(
+    converter: Converter, content: str, rows: list[str], orient: str
+) -> None:
+    done = converter(content, kind="json")
+    assert done.rows == rows
+    assert done.conversion.reading["orient"]["value"] == orient
+
+
+def test_an_index_when_longer_than_a_window_then_it_is_read_as_one(converter: Converter) -> None:
+    document = {f"key {n}": {"name": f"name {n}" * 10, "n": n} for n in range(40_000)}
+    done = converter(json.dumps(document), kind="json")
+    assert (len(done.rows), done.rows[-1]) == (40_000, f'"key 39999","{"name 39999" * 10}",39999')
+    # A label is kept, and so is another row with the same.
+    assert converter('{"a": {"x": 1, "y": "u"}, "a": {"x": 2, "y": "v"}}', kind="json").rows == [
+        "a,1,u",
+        "a,2,v",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "choices"),
+    [
+        ('{"a": {"p": 1, "q": 2}, "b": {"p": 3, "q": 4}}', "orient", ["columns", "index"]),
+        ('{"u": [1, "x"], "v": [2, "y"]}', "orient", ["columns", "index"]),
+        ('{"x": [{"a": 1}], "y": [{"a": 2}, {"a": 3}]}', "array", ["x", "y"]),
+        ('{"meta": 1, "r": {"x": [{"a": 1}], "y": [{"a": 2}]}}', "array", ["r.x", "r.y"]),
+        ('{"x": [{"a": 1}, {"a": 2}], "y": [3, 4]}', "orient", ["records", "columns"]),
+        ('[["a", "b"], ["c", "d"]]', "header", [True, False]),
+    ],
+)
+def test_a_document_when_it_could_be_several_tables_then_refused_with_the_choices(
+    converter: Converter, content: str, field: str, choices: list[Any]
+) -> None:
+    error = refusal(converter, content, refuse_doubts=True)
+    assert (error.slug, error.choices) == ("unsure-reading", {field: choices})
+    for choice in choices if content[-3:] != "4]}" else choices[:1]:
+        done = converter(content, kind="json", refuse_doubts=True, reading=Reading(**{field: choice}))
+        assert done.conversion.reading[field] == {
+            **done.conversion.reading[field],
+            "value": choice,
+            "by": "owner",
+        }
+
+
+@pytest.mark.parametrize(
+    ("content", "fields", "rows"),
+    [
+        ('{"count": 2, "data": [{"a": 1}, {"a": 2}], "next": null}', {}, ["1", "2"]),
+        ('{"ok": true, "result": {"records": [{"a": 1}, {"a": 2}], "total": 2}}', {}, ["1", "2"]),
+        ('{"meta": {"x": [1]}, "data": [[1, "u"], [2, "v"]]}', {}, ["1,u", "2,v"]),
+        ('{"x": [{"a": 1}], "y": [{"a": 2}, {"a": 3}]}', {"array": "y"}, ["2", "3"]),
+        ('{"r": {"x.y": 1, "y": [{"a": 2}]}}', {"array": "r.y"}, ["2"]),
+        ('{"r.y": [{"a": 2}], "z": [{"a": 1}]}', {"array": "r.y"}, ["2"]),
+        ('{"a": {"p": 1, "q": 2}, "b": {"p": 3, "q": 4}}', {"orient": "index"}, ["a,1,2", "b,3,4"]),
+        ('[["a", "b"], ["c", "d"]]', {"header": False}, ["a,b", "c,d"]),
+    ],
+)
+def test_rows_when_within_a_document_then_the_array_is_found_or_chosen(
+    converter: Converter, content: str, fields: dict[str, Any], rows: list[str]
+) -> None:
+    assert converter(content, kind="json", reading=Reading(**fields)).rows == rows
+
+
+def test_what_stands_beside_the_rows_when_left_out_then_told(converter: Converter) -> None:
+    big = json.dumps({"data": [{"a": 1}], "more": [{"b": "x" * 100}] * 100_000, "n": 5})
+    done = converter(big, kind="json")
+    assert done.rows == ["1"]
+    assert "'more', 'n'" in done.conversion.repairs[0].change
+    assert [doubt.field for doubt in done.conversion.doubts] == ["array"]
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "row"),
+    [
+        ('[{"a": 1, "a": 2}]', "json", 1),
+        ('[{"a": 1}, {"a" : 1,\n"a"\t: 2}]', "json", 2),
+        ('{"a": 1}\n\n{"a": 1, "b": ":", "a": 2}\n', "jsonl", 2),
+        ('{"data": [{"a": 1}, {"a": 1, "a": 1}]}', "json", 2),
+        ('{"u": {"a": 1, "b": "x"}, "v": {"a": 1, "b": "y", "b": "z"}}', "json", 2),
+        ('[{"a": 1}' + ', {"a": "\\":"}' * 50_000 + ', {"a": 1, "a": "\\":"}]', "json", 50_002),
+    ],
+)
+def test_a_name_when_twice_in_a_row_then_refused_with_the_row(
+    converter: Converter, content: str, kind: str, row: int
+) -> None:
+    error = refusal(converter, content, kind)
+    assert (error.slug, error.row, error.column) == ("duplicate-key", row, error.column)
+
+
+@pytest.mark.parametrize("text", [":", '\\":', " :x", "\\\\", ': \\": :'])
+def test_a_text_when_it_looks_like_the_end_of_a_name_then_no_name_is_repeated(
+    converter: Converter, text: str
+) -> None:
+    content = f'[{{"a": "{text}", "b\\":": 1}}, {{"a": "x", "b\\":" : 2}}]'
+    assert len(converter(content, kind="json").rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "fields"),
+    [
+        ('[{"a": 1}]', {"orient": "columns"}),
+        ('{"a": 1}', {"orient": "split"}),
+        ('{"a": {"x": 1}}', {"orient": "records"}),
+        ('{"a": [{"x": 1}]}', {"array": "b"}),
+    ],
+)
+def test_a_choice_when_the_document_does_not_bear_it_then_refused(
+    converter: Converter, content: str, fields: dict[str, Any]
+) -> None:
+    assert refusal(converter, content, reading=Reading(**fields)).slug == "unsuitable-reading"
 
 
 @pytest.mark.parametrize(
     ("content", "slug", "line", "row"),
     [
         ("[1, 2]", "invalid-json", None, 1),
-        ("[[1, 2], [3, 4]]", "invalid-json", None, 1),
+        ("[[1, 2], [3]]", "ragged-row", None, 2),
+        ('[{"a": 1}, [1]]', "invalid-json", None, 2),
         ('[{"a": 1},\n{"a": 2},\n]', "invalid-json", 3, None),
         ('[{"a": 1},\n{"a": 2}', "invalid-json", 2, None),
         ('[{"a": 1}\n{"a": 2}]', "invalid-json", 2, None),
@@ -122,9 +305,10 @@ def test_row_labels_when_not_numbers_then_left_out_and_reported(converter: Conve
         ('{"a": [1, 2], "b": [1]}', "ragged-column", None, None),
         ('{"a": [1], "b": [1, 2]}', "ragged-column", None, None),
         ('{"a": {"0": 1, "1": 2}, "b": {"1": 1, "0": 2}}', "ragged-column", None, None),
-        ('{"columns": ["a"], "index": [0, 1], "data": [[1], [2]]}', "ragged-column", None, None),
+        ('{"columns": ["a"], "index": [0, 1], "data": [[1, 3], [2, 4]]}', "ragged-column", None, None),
         ('{"a": [1], "a": [2]}', "duplicate-column", None, None),
-        ('{"a": [1], "b": 2}', "invalid-json", 1, None),
+        ('{"a": [1], "b": 2}', "nested-value", None, 1),
+        ('{"a": [1], "b": {"x": 1}}', "ragged-column", None, None),
         ("[]", "no-rows", None, None),
         ("{}", "no-rows", None, None),
         ("[{}, {}]", "no-rows", None, None),

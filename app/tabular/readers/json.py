@@ -1,74 +1,103 @@
-"""JSON as `pandas.read_json` reads it: an array of records, records line by line, or an object of columns.
+"""JSON as `pandas.to_json` writes it in any of its ways, and as an array of rows among other things.
 
 It is read once, value by value, and spooled as columns of text, from which the types are inferred and the rows written.
 """
 
 import gc
-import hashlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
 import pyarrow as pa
 
-from app.tabular.readers.json_scanner import JsonScanner, Number
+from app.tabular.readers.json_labels import LabelDigest, RowLabels
+from app.tabular.readers.json_layout import Layout, layout_of
+from app.tabular.readers.json_scanner import JsonScanner
+from app.tabular.readers.json_values import check_names, name_of, require_writable, texts_of
 from app.tabular.readers.spool import ColumnSpool
 from app.tabular.readers.text import BLOCK_BYTES, TextFile
-from app.tabular.schema.cells import BOOLEANS
+from app.tabular.reading import Doubt, Found, ReadingReport
+from app.tabular.schema.naming import ROW_NAMES
 from app.tabular.table import Block
 from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
-from app.tabular.wording import shortened
+from app.tabular.wording import counted, shortened
 
 _MOST_ROWS = 16_384
 _MOST_CELLS = 2_000_000
 # Of one column in an object of columns.
 _COLUMN_ROWS = 4096
 _COLUMN_BYTES = 64 * MIB
-_HALF = "holds half a character (an unpaired surrogate)"
+_MOST_NAMED = 10
 _RECORDS = "Save the table as an array of records: to_json(orient='records')."
+# A column is known by its name; where rows are arrays, by its place, until the names are known.
+_Key = str | int
 
 
 class JsonTable:
     """A JSON file that was spooled.
 
     Attributes:
-        names: the keys, in the order in which they are met.
+        names: of the columns, in the order in which they are met.
         kinds: for each column, the types of its values that are not null: `bool`, `bytes` (numbers), `str`.
+        fields: the columns' descriptions in the schema of the document, by name, if it has one.
+        row_id: the column that the schema names as its only key.
         repairs: what was left out.
     """
 
     def __init__(
-        self, text: TextFile, request: ConversionRequest, on_progress: Callable[[int], None]
+        self,
+        text: TextFile,
+        request: ConversionRequest,
+        reading: ReadingReport,
+        on_progress: Callable[[int], None],
     ) -> None:
         """Read the file.
 
         Raises:
-            TabularError: `invalid-json`, `nested-value`, `not-text`, `row-too-long`, `too-many-columns`, `no-rows`.
+            TabularError: `invalid-json`, `nested-value`, `not-text`, `row-too-long`, `too-many-columns`, `no-rows`,
+                `ragged-row`, `ragged-column`, `duplicate-column`, `duplicate-key`, `unsuitable-reading`.
         """
         self._size = text.size
         self._limits = request.limits
+        self._left_out = frozenset(request.leave_out)
+        self._reading = reading
         self._progress = on_progress
         self._spool = ColumnSpool(request.target.parent, request.limits)
-        self._left_out = frozenset(request.leave_out)
-        self._indices: dict[str, int] = {}
+        self._labels = RowLabels(ColumnSpool(request.target.parent, request.limits))
+        self._indices: dict[_Key, int] = {}
+        # Where rows are arrays, the first one and the types in it: it may be a header.
+        self._first: list[Any] | None = None
+        self._first_kinds: list[set[type]] = []
+        self._has_header = False
+        self._given_names: list[str] | None = None
+        self._index_key: str | None = None
+        # Names in the rows that are to come that are labels, not columns.
+        self._unkept = 0
+        self.fields: dict[str, Mapping[str, Any]] = {}
+        self.row_id: str | None = None
         self.kinds: list[set[type]] = []
         self.repairs: tuple[Repair, ...] = ()
         with closing(JsonScanner(text)) as scanner, _without_collector():
             self._read(scanner, is_lines=request.format == "jsonl")
-        if not self._spool.rows or not self.names:
+        if not self._spool.rows or not self._indices:
             raise TabularError.no_rows()
-
-    @property
-    def names(self) -> list[str]:
-        """Return the columns' names."""
-        return list(self._indices)
+        self.names = self._decided_names()
+        self._keeps_labels = self._labels.hold_something and self._wants_labels()
+        if self._keeps_labels:
+            self.names.insert(0, ROW_NAMES)
+            self.kinds.insert(0, self._labels.finish())
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows as texts: numbers as spelled, booleans as openml-python writes them."""
         first_row = 0
-        for columns, rows, share in self._spool.read():
+        labels = self._labels.reader() if self._keeps_labels else None
+        for number, (columns, rows, share) in enumerate(self._spool.read()):
+            if self._has_header and number == 0:
+                continue
             nothing = pa.nulls(rows, pa.string())
             cells = [columns.get(index, nothing) for index in range(len(self._indices))]
+            if labels is not None:
+                cells.insert(0, labels.take(rows))
             yield Block(cells, first_row, round(share * self._size))
             first_row += rows
 
@@ -80,80 +109,177 @@ class JsonTable:
         """Return None."""
         return
 
+    # --- the document
+
     def _read(self, scanner: JsonScanner, *, is_lines: bool) -> None:
         first = scanner.peek()
-        if first == "[":
-            self._read_records(scanner, scanner.items())
-        elif first == "{" and not is_lines and scanner.holds_columns():
-            self._read_columns(scanner)
-        elif first == "{":
-            self._read_records(scanner, scanner.lines())
+        if first == "{" and not is_lines and not scanner.has_lines():
+            self._read_document(scanner, layout_of(scanner.beginning(), self._reading))
+        elif first in {"[", "{"}:
+            orient = self._reading.chosen.orient or "records"
+            if orient not in {"records", "values"}:
+                message = f"The document is an array, or lines, which cannot be read as {orient!r}."
+                hint = "Choose `records` or `values` as its `orient`, or nothing."
+                raise TabularError("unsuitable-reading", message, hint=hint)
+            is_array = first == "[" and not scanner.has_lines()
+            self._read_rows(scanner, scanner.items() if is_array else scanner.lines())
+            self._reading.decide("orient", Found("records" if self._first is None else "values"))
         elif first:
             raise scanner.error("The file is neither an array nor an object nor lines of objects.")
         if scanner.peek():
             raise scanner.error("Something stands behind the end of the table.")
 
-    # --- records
+    def _read_document(self, scanner: JsonScanner, layout: Layout) -> None:
+        if layout.orient == "columns":
+            self._read_columns(scanner)
+        elif layout.orient == "index":
+            self._read_rows(scanner, self._labelled(scanner))
+        elif layout.path:
+            self._read_members(scanner, layout, 0)
+        else:
+            self._read_rows(scanner, scanner.lines())
 
-    def _read_records(self, scanner: JsonScanner, values: Iterator[Any]) -> None:
-        records: list[dict[str, Any]] = []
+    def _read_members(self, scanner: JsonScanner, layout: Layout, depth: int) -> None:
+        """Read the array at the path of a layout, and what pandas writes beside it."""
+        others: list[str] = []
+        wanted = layout.path[depth]
+        is_found = False
+        for name in scanner.members():
+            if name == wanted and is_found:
+                raise TabularError("duplicate-key", f"The key {shortened(name)} stands twice.", column=name)
+            if name == wanted and depth + 1 < len(layout.path):
+                self._read_members(scanner, layout, depth + 1)
+            elif name == wanted:
+                self._read_rows(scanner, scanner.items())
+            elif not self._took_part(scanner, layout, name):
+                others.append(name)
+                scanner.skip()
+            is_found = is_found or name == wanted
+        if not is_found:
+            message = f"The document has no array {shortened('.'.join(layout.path))}."
+            raise TabularError("unsuitable-reading", message, hint="Choose another `array`, or none.")
+        if others:
+            shown = ", ".join(map(shortened, others[:_MOST_NAMED])) + (
+                " …" if len(others) > _MOST_NAMED else ""
+            )
+            change = f"What the document has beside its rows was left out: {shown}."
+            self.repairs += (Repair("", change, "It is no part of the table."),)
+
+    def _took_part(self, scanner: JsonScanner, layout: Layout, name: str) -> bool:
+        """Read a member that describes the rows, if this is one."""
+        if layout.orient == "split" and name == "columns":
+            self._given_names = [name_of(each) for each in scanner.items()]
+        elif layout.orient == "split" and name == "index":
+            for label in scanner.items():
+                self._labels.add(label)
+        elif layout.orient == "table" and name == "schema":
+            self._take_schema(scanner.value())
+        elif layout.orient == "table" and name == "pandas_version":
+            scanner.skip()
+        else:
+            return False
+        return True
+
+    def _take_schema(self, schema: Any) -> None:  # noqa: ANN401 - of any type that JSON has
+        fields = schema.get("fields") if isinstance(schema, dict) else None
+        described = [field for field in fields if isinstance(field, dict)] if isinstance(fields, list) else []
+        self.fields = {field["name"]: field for field in described if isinstance(field.get("name"), str)}
+        key = schema.get("primaryKey") if isinstance(schema, dict) else None
+        if isinstance(key, list) and len(key) == 1 and isinstance(key[0], str):
+            # So pandas calls an index without a name.
+            self._index_key, self.row_id = ("index", None) if key[0] == "index" else (None, key[0])
+
+    # --- rows
+
+    def _read_rows(self, scanner: JsonScanner, rows: Iterator[Any]) -> None:
+        kinds: dict[str, type] = {"values": list, "records": dict}
+        expected = kinds.get(self._reading.chosen.orient or "")
+        block: list[Any] = []
         begin = scanner.consumed
-        first_row = 0
-        for record in values:
-            if not isinstance(record, dict):
-                row = first_row + len(records) + 1
-                raise TabularError(
-                    "invalid-json", "The row is not an object with names.", row=row, hint=_RECORDS
-                )
-            records.append(record)
-            if not record.keys() <= self._indices.keys():
-                self._add_names(record)
-            is_full = len(records) == _MOST_ROWS or len(records) * len(self._indices) > _MOST_CELLS
-            if is_full or scanner.consumed - begin > BLOCK_BYTES:
-                first_row = self._flush(records, first_row)
-                records, begin = [], scanner.consumed
-                self._progress(scanner.position())
-        self._flush(records, first_row)
+        scanner.watch()
+        for row in rows:
+            number = self._spool.rows + len(block) + 1
+            expected = expected or (list if isinstance(row, list) else dict)
+            if not isinstance(row, expected):
+                title = "an array of values" if expected is list else "an object with names"
+                raise TabularError("invalid-json", f"The row is not {title}.", row=number, hint=_RECORDS)
+            self._take_row(row, number)
+            block.append(row)
+            is_full = len(block) == _MOST_ROWS or len(block) * len(self._indices) > _MOST_CELLS
+            if is_full or number == 1 or scanner.consumed - begin > BLOCK_BYTES:
+                self._flush(scanner, block)
+                block, begin = [], scanner.consumed
+        self._flush(scanner, block)
+        scanner.unwatch()
 
-    def _flush(self, records: Sequence[Mapping[str, Any]], first_row: int) -> int:
-        rows = first_row + len(records)
+    def _labelled(self, scanner: JsonScanner) -> Iterator[Any]:
+        for label, row in scanner.pairs():
+            self._labels.add(label)
+            self._unkept += 1
+            yield row
+
+    def _take_row(self, row: Any, number: int) -> None:  # noqa: ANN401 - an array or an object
+        if isinstance(row, list):
+            if self._first is None:
+                self._first = row
+                self._add_keys(range(len(row)))
+            if len(row) != len(self._first):
+                message = f"The row has {counted(len(row), 'value')}; the first has {len(self._first)}."
+                raise TabularError("ragged-row", message, row=number, hint="Write null for a missing value.")
+            return
+        if self._index_key is not None and self._index_key in row:
+            self._labels.add(row.pop(self._index_key))
+            self._unkept += 1
+        if not row.keys() <= self._indices.keys():
+            self._add_keys(row)
+
+    def _flush(self, scanner: JsonScanner, rows: Sequence[Any]) -> None:
+        if not rows:
+            return
+        first_row = self._spool.rows
+        count = first_row + len(rows)
         # Each value and the comma behind it will take two bytes at the least.
-        if rows * len(self._indices) * 2 > self._limits.max_unpacked_bytes:
+        if count * len(self._indices) * 2 > self._limits.max_unpacked_bytes:
             message = (
-                f"The table has {rows} rows of {len(self._indices)} columns, more than can be published."
+                f"The table has {count} rows of {len(self._indices)} columns, more than can be published."
             )
             raise TabularError("file-too-large", message)
-        if records:
-            stated = sorted(set[str]().union(*records), key=self._indices.__getitem__)
-            columns = {
-                self._indices[name]: self._texts(name, [record.get(name) for record in records], first_row)
-                for name in stated
-                if name not in self._left_out
-            }
-            self._spool.add(self._spool.blocks, columns, len(records))
-        return rows
+        values: dict[_Key, Sequence[Any]]
+        if self._first is None:
+            stated = sorted(set[str]().union(*rows), key=self._indices.__getitem__)
+            values = {key: [row.get(key) for row in rows] for key in stated if key not in self._left_out}
+        else:
+            values = dict(enumerate(zip(*rows, strict=True)))
+        columns = {self._indices[key]: self._texts(key, values[key], first_row) for key in values}
+        check_names(scanner.taken(), rows, first_row, others=self._unkept)
+        self._unkept = 0
+        self._spool.add(self._spool.blocks, columns, len(rows))
+        self._progress(scanner.position())
+        if not first_row:
+            # They count only if the row is no header.
+            self._first_kinds, self.kinds = self.kinds, [set() for _ in self.kinds]
 
     # --- columns
 
     def _read_columns(self, scanner: JsonScanner) -> None:
-        labels: _RowLabels | None = None
+        first: LabelDigest | None = None
         for name in scanner.members():
             if name in self._indices:
                 raise TabularError(
                     "duplicate-column", f"The key {shortened(name)} stands twice.", column=name
                 )
-            self._add_names([name])
-            own = _RowLabels()
-            values = own.seen(scanner.pairs()) if scanner.peek() == "{" else own.counted(scanner.items())
+            self._add_keys([name])
+            own = LabelDigest()
+            labels = None if first else self._labels
+            values = (
+                own.seen(scanner.pairs(), labels) if scanner.peek() == "{" else own.counted(scanner.items())
+            )
             self._read_column(scanner, name, values)
-            labels = labels or own
-            if own != labels:
-                message = f"It does not have the same rows as {shortened(self.names[0])}."
+            first = first or own
+            if own != first:
+                message = f"It does not have the same rows as {shortened(str(next(iter(self._indices))))}."
                 raise TabularError("ragged-column", message, column=name, hint=_RECORDS)
             self._progress(scanner.position())
-        if labels and not labels.are_numbers:
-            change, reason = "The row labels were left out.", "They are no column of the table."
-            self.repairs = (Repair(column="", change=change, reason=reason),)
 
     def _read_column(self, scanner: JsonScanner, name: str, values: Iterator[Any]) -> None:
         block: list[Any] = []
@@ -171,87 +297,75 @@ class JsonTable:
             self._add_piece(number, name, block)
 
     def _add_piece(self, number: int, name: str, values: list[Any]) -> None:
-        is_first = name == self.names[0]
+        is_first = self._indices[name] == 0
         if not is_first and (number >= self._spool.blocks or len(values) != self._spool.rows_of(number)):
-            message = f"It does not have as many rows as {shortened(self.names[0])}."
+            message = f"It does not have as many rows as {shortened(str(next(iter(self._indices))))}."
             raise TabularError("ragged-column", message, column=name, hint=_RECORDS)
         is_wanted = name not in self._left_out
         piece = {self._indices[name]: self._texts(name, values, number * _COLUMN_ROWS)} if is_wanted else {}
         self._spool.add(number, piece, len(values))
 
-    # --- both
+    # --- all of them
 
-    def _add_names(self, names: Collection[str]) -> None:
-        for name in names:
-            if name not in self._indices:
-                _require_writable(name)
-                self._indices[name] = len(self._indices)
+    def _add_keys(self, keys: Iterable[_Key]) -> None:
+        for key in keys:
+            if key not in self._indices:
+                if isinstance(key, str):
+                    require_writable(key)
+                self._indices[key] = len(self._indices)
                 self.kinds.append(set())
         if len(self._indices) > self._limits.max_columns:
             message = f"The table has more than {self._limits.max_columns} columns."
             raise TabularError("too-many-columns", message)
 
-    def _texts(self, name: str, values: list[Any], first_row: int) -> pa.Array:
-        kinds = {*map(type, values)} - {type(None)}
-        if not kinds <= {str, bool, Number}:
-            row = next(row for row, value in enumerate(values, start=1) if isinstance(value, dict | list))
-            raise TabularError(
-                "nested-value",
-                "The value is an array or an object, which a table cannot hold.",
-                row=first_row + row,
-                column=name,
-                hint="Spread it over columns of its own.",
+    def _texts(self, key: _Key, values: Sequence[Any], first_row: int) -> pa.Array:
+        texts, kinds = texts_of(key if isinstance(key, str) else f"V{key + 1}", values, first_row)
+        self.kinds[self._indices[key]] |= kinds
+        return texts
+
+    def _decided_names(self) -> list[str]:
+        """Decide whether the first row has the names, and return these."""
+        given = self._given_names
+        if self._first is not None and given is None:
+            self._has_header, names = self._header(self._first)
+            if self._has_header and self._spool.rows == 1:
+                raise TabularError.no_rows()
+        else:
+            names = list(map(str, self._indices)) if given is None else given
+        if len(names) != len(self._indices):
+            message = (
+                f"The document names {counted(len(names), 'column')}; its rows have {len(self._indices)}."
             )
-        self.kinds[self._indices[name]] |= kinds
-        if bool in kinds:
-            values = [BOOLEANS[not value] if isinstance(value, bool) else value for value in values]
-        try:
-            return pa.array(values, pa.string())
-        except (pa.ArrowInvalid, UnicodeEncodeError):
-            raise TabularError("not-text", f"A text {_HALF}.", column=name) from None
+            raise TabularError("ragged-column", message, hint=_RECORDS)
+        if not self._has_header:
+            for place, kinds in enumerate(self._first_kinds):
+                self.kinds[place] |= kinds
+        return names
 
+    def _header(self, first: list[Any]) -> tuple[bool, list[str]]:
+        """Return whether the first row is a header, and the names."""
+        are_names = all(isinstance(value, str) and value for value in first) and len(
+            {*map(str, first)}
+        ) == len(first)
+        is_other = any(kinds and str not in kinds for kinds in self.kinds)
+        found = Found(are_names, considered=(not are_names,) if are_names else ())
+        doubt = None
+        if are_names and not is_other:
+            shown = ", ".join(map(shortened, first[:_MOST_NAMED]))
+            message = f"The first row, {shown}, may be the names of the columns, or values as those below it."
+            doubt = Doubt("header", message, (True, False))
+        has_header = self._reading.decide("header", found, doubt)
+        names = [name_of(value) for value in first]
+        return has_header, names if has_header else [f"V{place}" for place in range(1, len(first) + 1)]
 
-def _require_writable(name: str) -> None:
-    """Refuse a column's name that no UTF-8 can hold: neither the ARFF file nor any answer could show it.
-
-    Raises:
-        TabularError: `not-text`.
-    """
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        raise TabularError("not-text", f"The name {shortened(name)} of a column {_HALF}.") from None
-
-
-class _RowLabels:
-    """The labels of one column's rows, to be compared with those of another without keeping them."""
-
-    def __init__(self) -> None:
-        self._digest = hashlib.blake2b()
-        self._count = 0
-        self.are_numbers = True
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _RowLabels) and self._key() == other._key()
-
-    __hash__ = None  # type: ignore[assignment] # it changes
-
-    def _key(self) -> tuple[int, bytes]:
-        return self._count, b"" if self.are_numbers else self._digest.digest()
-
-    def seen(self, pairs: Iterator[tuple[str, Any]]) -> Iterator[Any]:
-        """Yield the values of pairs."""
-        for label, value in pairs:
-            self.are_numbers = self.are_numbers and label == str(self._count)
-            self._digest.update(f"{len(label)}:{label}".encode(errors="surrogatepass"))
-            self._count += 1
-            yield value
-
-    def counted(self, values: Iterator[Any]) -> Iterator[Any]:
-        """Yield values that have no labels."""
-        for value in values:
-            self._count += 1
-            yield value
+    def _wants_labels(self) -> bool:
+        why = "The labels of the rows are other than their numbers."
+        choice = self._reading.decide("row_names", Found("keep", considered=("leave-out",), why=why))
+        change = f"The labels of the rows became the column {ROW_NAMES!r}."
+        if choice == "leave-out":
+            change, why = "The labels of the rows were left out.", "Their owner chose so."
+        self.repairs += (Repair(ROW_NAMES if choice == "keep" else "", change, why),)
+        return bool(choice == "keep")
 
 
 @contextmanager

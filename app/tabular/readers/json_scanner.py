@@ -6,15 +6,13 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from app.tabular.readers.json_values import Number
 from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile
 from app.tabular.types import MIB, TabularError
 from app.tabular.wording import shortened
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER_TAIL = len("e+")
-
-Number = bytes
-"""A number is the bytes that spell it, as `str` is a JSON string."""
 
 
 class JsonScanner:
@@ -32,6 +30,28 @@ class JsonScanner:
         self._before = 0
         self._lines = 1
         self._is_end = False
+        # What was read since a certain place, if somebody wants it.
+        self._taken: list[str] | None = None
+        self._taken_from = 0
+
+    def watch(self) -> None:
+        """Keep what is read from here on, for `taken`."""
+        self._taken, self._taken_from = [], self._at
+
+    def taken(self) -> str:
+        """Return the text that was read since the last call, or since `watch`."""
+        text = "".join([*(self._taken or []), self._window[self._taken_from : self._at]])
+        self.watch()
+        return text
+
+    def unwatch(self) -> None:
+        """Keep no more of what is read."""
+        self._taken = None
+
+    def beginning(self) -> str:
+        """Return what is known of the text from here on."""
+        self.peek()
+        return self._window[self._at :]
 
     @property
     def consumed(self) -> int:
@@ -134,10 +154,27 @@ class JsonScanner:
         while self.peek():
             yield self.value()
 
-    def holds_columns(self) -> bool:
-        """Return whether the object that begins here has an array or an object as its first value; consume nothing."""
-        found = re.compile(r'\{[ \t\r\n]*"(?:[^"\\]|\\.)*"[ \t\r\n]*:[ \t\r\n]*[\[{]')
-        return bool(found.match(self._window, self._at))
+    def has_lines(self) -> bool:
+        """Return whether an array or object begins here that another one follows, as far as that is known."""
+        self.peek()
+        try:
+            _, end = self._scan(self._window, self._at)
+        except (StopIteration, json.JSONDecodeError, RecursionError):
+            return False
+        found = _SPACE.match(self._window, end)
+        return self._window[found.end() if found else end :][:1] in {"[", "{"}
+
+    def skip(self) -> None:
+        """Consume a value of any length."""
+        mark = self.peek()
+        if mark == "[":
+            for _ in self.items():
+                pass
+        elif mark == "{":
+            for _ in self.members():
+                self.skip()
+        else:
+            self.value()
 
     def error(self, message: str, position: int | None = None) -> TabularError:
         """Return the error about the text at `position` of the window, by default the current one."""
@@ -153,6 +190,9 @@ class JsonScanner:
             line = self._lines + self._window.count("\n", 0, self._at)
             message = f"A value is longer than {MAX_ROW_BYTES // MIB} MiB, or it never ends."
             raise TabularError("row-too-long", message, line=line)
+        if self._taken is not None:
+            self._taken.append(self._window[self._taken_from : self._at])
+            self._taken_from = 0
         chunk = self._stream.read(BLOCK_BYTES)
         self._is_end = not chunk
         self._lines += self._window.count("\n", 0, self._at)

@@ -1,14 +1,15 @@
 """Opening of the file of a request by the reader of its format, with a scan of each column."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import Any, cast
 
 from app.tabular.arff.header import NUMBER_TYPES, UNUSABLE_TYPES, Attribute
 from app.tabular.readers.arff import ArffTable
 from app.tabular.readers.csv import CsvTable
 from app.tabular.readers.formats import check_content, is_arrow_stream
 from app.tabular.readers.json import JsonTable
+from app.tabular.readers.json_values import listed_labels
 from app.tabular.readers.rewriting import Rewritten
 from app.tabular.readers.text import TextFile, open_text
 from app.tabular.readers.unnamed import name_columns
@@ -18,6 +19,7 @@ from app.tabular.schema.declared import DeclaredNumber, declared
 from app.tabular.schema.inference import InferredType
 from app.tabular.schema.job import Job
 from app.tabular.schema.labels import target_labels
+from app.tabular.schema.names import label_fault
 from app.tabular.schema.naming import Naming, published_names
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import KnownType, LeftOutColumn, Scan, UnnamedColumn
@@ -182,9 +184,11 @@ def _open_columnar(request: ConversionRequest, reading: ReadingReport) -> Job:
 
 def _open_json(request: ConversionRequest, reading: ReadingReport, report: ProgressSink) -> Job:
     text = open_text(request, max_line_bytes=None)
-    table = JsonTable(text, request, lambda done: report(Progress("reading", done, text.size)))
+    table = JsonTable(text, request, reading, lambda done: report(Progress("reading", done, text.size)))
+    if table.row_id and not request.row_id_attribute:
+        request = replace(request, row_id_attribute=table.row_id)
     naming = published_names(table.names, request)
-    scans = _json_scans(naming, table.kinds)
+    scans = _json_scans(naming, table)
     repairs = (*table.repairs, *naming.repairs)
     return Job(
         naming.request,
@@ -226,21 +230,32 @@ def _scan_of(name: str, request: ConversionRequest, spelling: Spelling) -> Scan:
     return InferredType(name, target_labels(name, request, spelling), spelling)
 
 
-def _json_scans(naming: Naming, kinds: Sequence[set[type]]) -> list[Scan]:
-    """Return a scan for each column of a JSON file, whose values are of these kinds.
+def _json_scans(naming: Naming, table: JsonTable) -> list[Scan]:
+    """Return a scan for each column of a JSON file.
 
     Raises:
         TabularError: as `_csv_scans`.
     """
-    request = naming.request
+    described = [table.fields.get(name, {}) for name in table.names]
     return [
-        LeftOutColumn()
-        if index in naming.left_out
-        else KnownType(ColumnPlan(name, "nominal", BOOLEANS))
-        if kind == {bool} and name not in request.attributes
-        else _scan_of(name, request, TYPED)
-        for index, (name, kind) in enumerate(zip(naming.names, kinds, strict=True))
+        LeftOutColumn() if index in naming.left_out else _json_scan(name, kinds, field, naming.request)
+        for index, (name, kinds, field) in enumerate(zip(naming.names, table.kinds, described, strict=True))
     ]
+
+
+def _json_scan(name: str, kinds: set[type], field: Mapping[str, Any], request: ConversionRequest) -> Scan:
+    """Return the scan of a column whose values are of these kinds, and which a schema may describe."""
+    if name in request.attributes:
+        return declared(name, request, TYPED)
+    if kinds == {bool}:
+        return KnownType(ColumnPlan(name, "nominal", BOOLEANS))
+    labels = listed_labels(field)
+    if labels and all(label_fault(label) is None for label in labels) and len({*labels}) == len(labels):
+        return KnownType(ColumnPlan(name, "nominal", labels))
+    is_text = field.get("type") in {"string", "datetime", "duration", "any"} and kinds <= {str}
+    if is_text and name not in request.target_attributes:
+        return KnownType(ColumnPlan(name, "string"))
+    return _scan_of(name, request, TYPED)
 
 
 def _arff_scans(attributes: Sequence[Attribute], naming: Naming) -> list[Scan]:
