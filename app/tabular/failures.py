@@ -9,6 +9,7 @@ IN_THE_FILE = frozenset(
         "broken-file",
         "broken-gzip",
         "cell-too-long",
+        "duplicate-key",
         "empty-file",
         "encrypted-file",
         "file-too-large",

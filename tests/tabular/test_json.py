@@ -103,9 +103,9 @@ def test_row_labels_when_not_numbers_then_a_column_or_left_out_by_choice(convert
     text = '{"a": {"p": 1, "q": "x"}, "b": {"p": 3, "q": 4}}'
     orient = Reading(orient="columns")
     done = converter(text, kind="json", reading=orient)
-    assert [column.name for column in done.conversion.columns] == ["row_names", "a", "b"]
+    assert [column.name for column in done.conversion.columns] == ["row_name", "a", "b"]
     assert done.rows == ["p,1,3", "q,x,4"]
-    assert "row_names" in done.conversion.repairs[0].change
+    assert "row_name" in done.conversion.repairs[0].change
     assert done.conversion.reading["row_names"]["value"] == "keep"
     done = converter(text, kind="json", reading=replace(orient, row_names="leave-out"))
     assert (done.rows, len(done.conversion.repairs)) == (["1,3", "x,4"], 1)
@@ -126,7 +126,7 @@ def test_a_frame_when_pandas_writes_it_in_any_way_then_it_is_read_so(
     numbers = ["1,a,0.5", "2,b,?", "3,?,1.5"]
     assert done.rows == [label + row for label, row in zip(labels, numbers, strict=True)]
     names = ["V1", "V2", "V3"] if orient == "values" else ["n", "s", "x"]
-    assert [column.name for column in done.conversion.columns] == ["row_names"] * has_labels + names
+    assert [column.name for column in done.conversion.columns] == ["row_name"] * has_labels + names
     assert done.conversion.reading["orient"] == {
         **done.conversion.reading["orient"], "value": orient, "by": "file", "sure": True,
     }  # fmt: skip

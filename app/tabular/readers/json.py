@@ -10,14 +10,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from app.tabular.readers.json_labels import LabelDigest, RowLabels
+from app.tabular.readers.json_labels import LabelDigest, LabelReader, RowLabels
 from app.tabular.readers.json_layout import Layout, layout_of
 from app.tabular.readers.json_scanner import JsonScanner
 from app.tabular.readers.json_values import check_names, name_of, require_writable, texts_of
 from app.tabular.readers.spool import ColumnSpool
 from app.tabular.readers.text import BLOCK_BYTES, TextFile
 from app.tabular.reading import Doubt, Found, ReadingReport
-from app.tabular.schema.naming import ROW_NAMES
+from app.tabular.schema.naming import ROW_NAME
 from app.tabular.table import Block
 from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
 from app.tabular.wording import counted, shortened
@@ -63,7 +63,8 @@ class JsonTable:
         self._reading = reading
         self._progress = on_progress
         self._spool = ColumnSpool(request.target.parent, request.limits)
-        self._labels = RowLabels(ColumnSpool(request.target.parent, request.limits))
+        self._label_spool = ColumnSpool(request.target.parent, request.limits)
+        self._labels = RowLabels(self._keep_labels)
         self._indices: dict[_Key, int] = {}
         # Where rows are arrays, the first one and the types in it: it may be a header.
         self._first: list[Any] | None = None
@@ -84,13 +85,14 @@ class JsonTable:
         self.names = self._decided_names()
         self._keeps_labels = self._labels.hold_something and self._wants_labels()
         if self._keeps_labels:
-            self.names.insert(0, ROW_NAMES)
+            self.names.insert(0, ROW_NAME)
             self.kinds.insert(0, self._labels.finish())
 
     def blocks(self) -> Iterator[Block]:
         """Yield the rows as texts: numbers as spelled, booleans as openml-python writes them."""
         first_row = 0
-        labels = self._labels.reader() if self._keeps_labels else None
+        pieces = (columns[0] for columns, _, _ in self._label_spool.read())
+        labels = LabelReader(pieces) if self._keeps_labels else None
         for number, (columns, rows, share) in enumerate(self._spool.read()):
             if self._has_header and number == 0:
                 continue
@@ -108,6 +110,9 @@ class JsonTable:
     def line_of(self, row: int) -> None:  # noqa: ARG002 - rows are not lines
         """Return None."""
         return
+
+    def _keep_labels(self, texts: pa.Array) -> None:
+        self._label_spool.add(self._label_spool.blocks, {0: texts}, len(texts))
 
     # --- the document
 
@@ -361,10 +366,10 @@ class JsonTable:
     def _wants_labels(self) -> bool:
         why = "The labels of the rows are other than their numbers."
         choice = self._reading.decide("row_names", Found("keep", considered=("leave-out",), why=why))
-        change = f"The labels of the rows became the column {ROW_NAMES!r}."
+        change = f"The labels of the rows became the column {ROW_NAME!r}."
         if choice == "leave-out":
             change, why = "The labels of the rows were left out.", "Their owner chose so."
-        self.repairs += (Repair(ROW_NAMES if choice == "keep" else "", change, why),)
+        self.repairs += (Repair(ROW_NAME if choice == "keep" else "", change, why),)
         return bool(choice == "keep")
 
 

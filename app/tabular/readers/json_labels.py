@@ -1,13 +1,12 @@
 """The labels of the rows of a JSON document: kept beside the columns if they say more than the rows' numbers."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
 
 from app.tabular.readers.json_values import Number, texts_of
-from app.tabular.readers.spool import ColumnSpool
 
 _PIECE_ROWS = 16_384
 
@@ -15,9 +14,11 @@ _PIECE_ROWS = 16_384
 class RowLabels:
     """The labels of all rows, in their order."""
 
-    def __init__(self, spool: ColumnSpool) -> None:
+    def __init__(self, keep: Callable[[pa.Array], None]) -> None:
+        """Count them, and pass them to `keep` as texts if they are not the numbers of the rows."""
         self._kinds: set[type] = set()
-        self._spool = spool
+        self._keep_texts = keep
+        self._kept = 0
         self._count = 0
         # The number of the first row, as pandas (0) or R (1) counts; none if the labels are others.
         self._starts = [0, 1]
@@ -50,10 +51,6 @@ class RowLabels:
         self._flush()
         return self._kinds
 
-    def reader(self) -> "LabelReader":
-        """Return a reader of all labels, from the first."""
-        return LabelReader(columns[0] for columns, _, _ in self._spool.read())
-
     def _keep(self, label: Any) -> None:  # noqa: ANN401 - of any type that JSON has
         self._piece.append(label)
         if len(self._piece) == _PIECE_ROWS:
@@ -61,10 +58,10 @@ class RowLabels:
 
     def _flush(self) -> None:
         if self._piece:
-            first_row = self._spool.rows
-            texts, kinds = texts_of("label", self._piece, first_row)
+            texts, kinds = texts_of("label", self._piece, self._kept)
             self._kinds |= kinds
-            self._spool.add(self._spool.blocks, {0: texts}, len(self._piece))
+            self._kept += len(self._piece)
+            self._keep_texts(texts)
             self._piece = []
 
 

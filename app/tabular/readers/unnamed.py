@@ -4,11 +4,9 @@ from collections.abc import Sequence
 
 from app.tabular.reading import Found, ReadingReport
 from app.tabular.schema.cells import BLANKS
+from app.tabular.schema.naming import ROW_NAME
 from app.tabular.types import Repair
 from app.tabular.wording import shortened
-
-ROW_NAME = "row_name"
-"""The name of a first column that has none."""
 
 
 def name_columns(

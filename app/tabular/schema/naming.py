@@ -15,8 +15,8 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f]+")
 # OpenML's alphabet for columns that have a role, but for the comma, at which it splits them.
 _NO_ROLE = re.compile(r"[^a-zA-Z0-9_\-.()]")
 _MAX_RENAMINGS = 100
-ROW_NAMES = "row_names"
-"""The name of the column that names of rows become, where the file has none for it."""
+ROW_NAME = "row_name"
+"""The name of a column that names the rows, where the file has none for it."""
 _MOST_NAMED = 10
 _NEEDED = ("target attribute", "row id attribute")
 
