@@ -18,7 +18,12 @@ from app.worker.heartbeat import new_worker_name
 from app.worker.janitor import forget_the_past, purge_unconfirmed, remove_orphaned_pictures
 from app.worker.lookout import Lookout
 from app.worker.run import Loop, look_out, repeat, run_side_by_side, work_off_queue
-from app.worker.scheduling import CONVERSIONS_PER_USER, FairScheduler, open_host_semaphore
+from app.worker.scheduling import (
+    CONVERSIONS_AT_ONCE,
+    CONVERSIONS_PER_USER,
+    FairScheduler,
+    open_host_semaphore,
+)
 
 QUEUES = {OUTBOX: TO_SEND, UPLOADS: TO_PUBLISH, PUBLISHED: TO_WATCH, TASKS: TO_MAKE}
 """The topic that announces the rows of each queue."""
@@ -57,7 +62,7 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
     scheduler = FairScheduler(per_user=CONVERSIONS_PER_USER)
     publisher = Publisher(database, resources.storage, resources.openml, settings, scheduler, converter)
     # Each has a name of its own: two conversions of one process must not share a lease.
-    publishers = [f"{owner}/{number}" for number in range(settings.conversions_at_once)]
+    publishers = [f"{owner}/{number}" for number in range(CONVERSIONS_AT_ONCE)]
     # A topic belongs to one kind of loop: what a broker hands out wakes one of them, and it must be one that can do it.
     return [
         look_out(Lookout(database, notifications, resources.broker, QUEUES), notifications),
@@ -65,7 +70,13 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
         work_off_queue(
             notifications,
             PUBLISHED,
-            partial(watch_one, database, resources.openml, owner=owner, lease_seconds=settings.lease_seconds),
+            partial(
+                watch_one,
+                database,
+                resources.openml,
+                owner=owner,
+                lease_seconds=settings.timings.lease_seconds,
+            ),
         ),
         work_off_queue(
             notifications,
@@ -76,18 +87,18 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
                 resources.openml,
                 resources.checks,
                 owner=owner,
-                lease_seconds=settings.lease_seconds,
+                lease_seconds=settings.timings.lease_seconds,
             ),
         ),
         # Leases are what it looks at: nothing ends sooner.
         repeat(
             notifications,
-            partial(clean_up, database, resources.storage, lease_seconds=settings.lease_seconds),
-            seconds=settings.lease_seconds,
+            partial(clean_up, database, resources.storage, lease_seconds=settings.timings.lease_seconds),
+            seconds=settings.timings.lease_seconds,
         ),
         repeat(
             notifications,
-            partial(forget_the_past, database, audit_days=settings.audit_days),
+            partial(forget_the_past, database, audit_days=settings.timings.audit_days),
             seconds=FORGET_SECONDS,
             first_after=CALM_SECONDS,
         ),
@@ -99,7 +110,7 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
         ),
         repeat(
             notifications,
-            partial(purge_unconfirmed, database, days=settings.unconfirmed_days),
+            partial(purge_unconfirmed, database, days=settings.timings.unconfirmed_days),
             seconds=ORPHANS_SECONDS,
             first_after=CALM_SECONDS,
         ),

@@ -43,6 +43,9 @@ if TYPE_CHECKING:
     from app.events.queue import WorkBroker
 
 HASHES_SAMPLED = 64
+RECEIVES_AT_ONCE, RECEIVES_PER_USER = 2000, 200
+"""Bodies of uploads that a process takes at once: each holds a connection and a file, of which systems give thousands,
+and one user leaves nine tenths of them to others."""
 STREAMS_AT_ONCE, STREAMS_PER_USER = 1000, 50
 FILE_THREADS = 16
 """Behind `asyncio.to_thread`, which is for files: they wait for the disk, and compute nothing (tests/rules)."""
@@ -121,7 +124,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         openml = await stack.enter_async_context(
             open_client(
                 settings.openml_url,
-                timeout_seconds=settings.openml_timeout_seconds,
+                timeout_seconds=settings.timings.openml_timeout_seconds,
                 max_columns=UPLOAD_LIMITS.max_columns,
                 way_out=settings.way_out,
             )
@@ -146,9 +149,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             storage=storage,
             checks=_open_checks(stack),
             changes=Locks(),
-            receive_limit=ConcurrencyLimit(
-                total=settings.receives_at_once, per_user=settings.receives_per_user
-            ),
+            receive_limit=ConcurrencyLimit(total=RECEIVES_AT_ONCE, per_user=RECEIVES_PER_USER),
             receivers=receivers,
             active_writers=ActiveWriters(),
             stream_limit=ConcurrencyLimit(total=STREAMS_AT_ONCE, per_user=STREAMS_PER_USER),

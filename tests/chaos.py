@@ -37,6 +37,7 @@ SKEW = "+180s"
 DISK_BYTES = 96 << 20
 SETTLE_SECONDS = 240
 ENDED = {"active", "failed", "duplicate", "cancelled"}
+TIMINGS = {"lease_seconds": 3, "reconcile_seconds": 2, "upload_stall_seconds": 5, "openml_timeout_seconds": 5}
 
 
 def free_port() -> int:
@@ -123,11 +124,8 @@ class Arrangement:
             "APP_SECRET_KEY": "a secret of thirty-two bytes or more",
             "EMBEDDED_WORKER": "false",
             "PORT": str(ports["web"]),
-            "LEASE_SECONDS": "3",
-            "RECONCILE_SECONDS": "2",
-            "UPLOAD_STALL_SECONDS": "5",
+            "TIMINGS": json.dumps(TIMINGS),
             "DISK_RESERVE_BYTES": "0",
-            "OPENML_TIMEOUT_SECONDS": "5",
             "RATE_LIMITS": "",
         }
         program = [sys.executable, "-m", "app.cli"]

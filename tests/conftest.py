@@ -33,7 +33,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 from app.core.clock import utc_now
 from app.core.passwords import PasswordHasher
-from app.core.settings import Settings
+from app.core.settings import Settings, every_name
+from app.core.timings import Timings
 from app.db import users
 from app.db.engine import Database
 from app.db.migrations import migrate
@@ -45,6 +46,7 @@ from tests.engines import ENGINES, engine_settings, outside_workers
 from tests.node_clients import openapi_js as openapi_js  # noqa: PLC0414 - a fixture
 from tests.node_clients import tus_js as tus_js  # noqa: PLC0414 - a fixture
 from tests.s3_server import S3Server, find_weed, start_server
+from tests.timings import short_timings
 from tests.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -172,11 +174,9 @@ def _clean_environment() -> Iterator[None]:
     """A developer's own settings must not reach the tests; nor may a traceback read the disk in their middle."""
     console = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[structlog.processors.add_log_level, console])
-    kept = {
-        name: os.environ.pop(name.upper()) for name in Settings.model_fields if name.upper() in os.environ
-    }
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.lower() in every_name()}
     yield
-    os.environ.update({name.upper(): value for name, value in kept.items()})
+    os.environ.update(kept)
 
 
 # --- databases
@@ -383,9 +383,7 @@ def service(tmp_path: Path, database_uri: str, sandbox_url: str, free_port: int)
         "OPENML_SERVER": sandbox_url,
         "PUBLIC_URL": f"http://127.0.0.1:{free_port}",
         "APP_SECRET_KEY": "a secret of thirty-two bytes or more",
-        "LEASE_SECONDS": "1",
-        "RECONCILE_SECONDS": "1",
-        "UPLOAD_STALL_SECONDS": "1",
+        "TIMINGS": short_timings(),
     }
     service = Service(free_port, {**os.environ, **settings})
     yield service
@@ -449,8 +447,7 @@ def settings(
             data_dir=tmp_path / "var",
             database_uri=database_uri,
             openml_server=sandbox_url,
-            lease_seconds=2,
-            reconcile_seconds=1,
+            timings=Timings(lease_seconds=2, reconcile_seconds=1),
             **engines,
         )
 

@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.core.settings import Settings
+from app.core.timings import Timings
 
 ENGINES = os.environ.get("TEST_ENGINES", "")
 """Empty: local disk, the database's queue, one worker inside. `s3-redis`, or `rabbitmq`: two worker processes."""
@@ -55,7 +56,11 @@ def as_environment(settings: Settings) -> dict[str, str]:
     """Return what a process needs to have the same settings."""
     given = {name: getattr(settings, name) for name in settings.model_fields_set}
     plain = {
-        name: value.get_secret_value() if isinstance(value, SecretStr) else value
+        name: value.get_secret_value()
+        if isinstance(value, SecretStr)
+        else value.model_dump_json()
+        if isinstance(value, Timings)
+        else value
         for name, value in given.items()
     }
     return {

@@ -9,6 +9,7 @@ of them may be answered 500, or not at all, or late; whatever was acknowledged i
 
 import argparse
 import asyncio
+import json
 import os
 import random
 import shutil
@@ -26,7 +27,7 @@ from typing import Any, Self
 import httpx
 
 from app.core.limits import LIMITS
-from tests.chaos import Arrangement, Client, Sent, judge, leftovers, settle, sign_up, table
+from tests.chaos import TIMINGS, Arrangement, Client, Sent, judge, leftovers, settle, sign_up, table
 from tests.forwarder import Forwarder
 from tests.s3_server import S3Server, find_weed, start_server
 
@@ -99,10 +100,11 @@ class Deployment(Arrangement):
         environment |= {name.upper(): value for name, value in store.items()}
         environment |= {
             "DATABASE_URI": f"mysql://root@127.0.0.1:{self.lines.port('mariadb')}/openml",
-            "DATABASE_TIMEOUT_SECONDS": str(DATABASE_SECONDS),
+            "TIMINGS": json.dumps(
+                TIMINGS | {"database_timeout_seconds": DATABASE_SECONDS, "storage_timeout_seconds": 5}
+            ),
             "REDIS_URL": f"redis://127.0.0.1:{self.lines.port('redis')}/0",
             "OPENML_SERVER": f"http://127.0.0.1:{self.lines.port('openml')}/",
-            "STORAGE_TIMEOUT_SECONDS": "5",
             "RATE_LIMITS": ",".join(f"{name}=1000000/hour" for name in LIMITS),
         }
         self.parts["worker"].environment.update(environment)

@@ -209,7 +209,7 @@ def test_serve_when_not_fit_for_production_then_every_reason_at_once(tmp_path: P
         ("CONTACT_EMAIL", "the team"),
         ("SMTP_SERVER", "smtp://mail.example.org"),
         ("OPENML_SERVER", "www.openml.org"),
-        ("LEASE_SECONDS", "inf"),
+        ("TIMINGS", '{"lease_seconds": Infinity}'),
     ],
 )
 def test_start_when_a_setting_would_fail_later_then_refused_with_a_sentence(

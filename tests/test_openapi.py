@@ -8,6 +8,7 @@ import pytest
 
 from app.core.limits import LIMITS
 from tests.service import Service
+from tests.timings import short_timings
 
 UNLIMITED = ",".join(f"{name}=1000000/hour" for name in LIMITS)
 CHECKS = (
@@ -24,7 +25,7 @@ ENDS_THE_SESSION = ["/logout", "/delete", "/sessions", "/sessions/{session_id}"]
 def test_openapi_when_everything_is_asked_then_no_500_and_nothing_undeclared(
     service: Service, tmp_path: Path
 ) -> None:
-    service.start(RATE_LIMITS=UNLIMITED, UPLOAD_WAIT_SECONDS="2")
+    service.start(RATE_LIMITS=UNLIMITED, TIMINGS=short_timings(upload_wait_seconds=2))
     authorization = service.sign_up_and_log_in()["Authorization"]
 
     def ask(*arguments: str) -> None:

@@ -19,6 +19,7 @@ from app.core.limits import LIMITS
 from app.db.open_requests import RECEIVER_LEASE
 from tests.conftest import LONG, PATIENCE_SECONDS, find_free_port
 from tests.service import ADA, Service, wait_for
+from tests.timings import short_timings, timings
 from tests.uploads.test_data_upload import CSV, form
 
 REDIS = "redis://127.0.0.1:6379/{}"
@@ -86,7 +87,7 @@ def test_upload_when_killed_halfway_then_a_row_says_so_and_nothing_else_is_left(
 def test_form_when_its_process_was_killed_then_its_key_says_when_and_is_free_in_seconds(
     service: Service,
 ) -> None:
-    service.environment |= {"LEASE_SECONDS": "60", "UPLOAD_STALL_SECONDS": "60"}
+    service.environment["TIMINGS"] = short_timings(lease_seconds=60, upload_stall_seconds=60)
     service.start()
     headers = {**service.sign_up_and_log_in(), "Idempotency-Key": "once"}
     with service.send(headers, form(), all_but=50):
@@ -108,7 +109,7 @@ def test_form_when_its_process_was_killed_then_its_key_says_when_and_is_free_in_
 @pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["mariadb"], indirect=True)
 def test_form_when_it_comes_slowly_then_its_key_stays_taken_and_says_for_how_long(service: Service) -> None:
-    service.start(LEASE_SECONDS="60", UPLOAD_STALL_SECONDS="60")
+    service.start(TIMINGS=short_timings(lease_seconds=60, upload_stall_seconds=60))
     headers = {**service.sign_up_and_log_in(), "Idempotency-Key": "once"}
     with service.send(headers, form(), all_but=50):
         wait_for(lambda: bool(service.uploads()))
@@ -122,7 +123,7 @@ def test_form_when_it_comes_slowly_then_its_key_stays_taken_and_says_for_how_lon
 
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_upload_when_the_client_goes_away_then_a_row_says_so_at_once(service: Service) -> None:
-    service.start(UPLOAD_STALL_SECONDS="60")
+    service.start(TIMINGS=short_timings(upload_stall_seconds=60))
     headers = service.sign_up_and_log_in()
     with service.send(headers, form(), all_but=50):
         wait_for(lambda: bool(service.uploads()))
@@ -138,7 +139,11 @@ def bounded(
     """A service that takes two kilobytes and waits a second for each, and who somebody is there."""
     folder = tmp_path_factory.mktemp("bounded")
     shutil.copy(migrated_sqlite, folder / "openml.db")
-    settings = {"DATA_DIR": str(folder), "OPENML_SERVER": sandbox_url, "UPLOAD_STALL_SECONDS": "1"}
+    settings = {
+        "DATA_DIR": str(folder),
+        "OPENML_SERVER": sandbox_url,
+        "TIMINGS": timings(upload_stall_seconds=1),
+    }
     service = Service(find_free_port(), {**os.environ, **settings, "UPLOAD_MAX_BYTES": "2000"})
     try:
         service.start()
@@ -230,7 +235,7 @@ def test_upload_when_everything_is_told_to_stop_then_it_goes_on_at_once_after_th
     service: Service, sandbox_url: str
 ) -> None:
     """Ctrl-C and systemd tell the conversion as well, which must not pass for a fault of the table."""
-    service.start(LEASE_SECONDS="600")
+    service.start(TIMINGS=short_timings(lease_seconds=600))
     headers = service.sign_up_and_log_in()
     large = CSV + b"x,1,no\n" * 500_000
     for number in (signal.SIGTERM, signal.SIGINT) if LONG else (signal.SIGTERM,):
@@ -246,7 +251,7 @@ def test_upload_when_everything_is_told_to_stop_then_it_goes_on_at_once_after_th
         service.stop(number)
         assert service.uploads()[-1]["state"] != "failed"
 
-        service.start(LEASE_SECONDS="600")
+        service.start(TIMINGS=short_timings(lease_seconds=600))
 
         wait_for(lambda: service.upload_reached("active"))
         assert published(sandbox_url, name) == [service.uploads()[-1]["dataset_id"]]

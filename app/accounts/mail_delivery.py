@@ -44,7 +44,7 @@ class MailDelivery:
 
     async def deliver_one(self, *, owner: str) -> bool:
         """Send the next mail that is due; False if there is none."""
-        length = timedelta(seconds=self.settings.lease_seconds)
+        length = timedelta(seconds=self.settings.timings.lease_seconds)
         now = self.database.now()
         mail = await outbox.claim_mail(self.database, owner=owner, now=now, lease=length)
         if mail is None:

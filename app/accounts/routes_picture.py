@@ -24,6 +24,8 @@ from app.deps import ClientDep, PrincipalDep, ResourcesDep
 from app.storage.pictures import name_in, path_of
 
 router = APIRouter(tags=["accounts"], route_class=BoundedRoute)
+PICTURE_BYTES = 20_000_000
+"""The largest file that is taken: more than a telephone's camera makes."""
 FORM_BYTES = 1 << 16
 """What a form may hold beside the picture."""
 MEDIA_TYPES = {"png": "image/png", "jpg": "image/jpeg"}
@@ -71,13 +73,12 @@ async def change_image(
     request: Request, principal: PrincipalDep, resources: ResourcesDep, client: ClientDep
 ) -> ImageChangedResponse:
     """Change one's picture. It is redrawn: at most 512 pixels wide and high, without metadata, not animated."""
-    settings = resources.settings
     # Who is refused is refused before the first byte is read.
     body = stream_body(
         request,
-        limit_bytes=settings.picture_max_bytes,
+        limit_bytes=PICTURE_BYTES,
         form_bytes=FORM_BYTES,
-        stall_seconds=settings.upload_stall_seconds,
+        stall_seconds=resources.settings.timings.upload_stall_seconds,
     )
     await resources.limits.hit(Hit("change-account", str(principal.account.id)))
     events = read_parts(body, request.headers.get("content-type", ""))
@@ -87,7 +88,7 @@ async def change_image(
         resources.redrawer,
         user_id=principal.account.id,
         events=events,
-        limit_bytes=settings.picture_max_bytes,
+        limit_bytes=PICTURE_BYTES,
         client=client,
     )
     return ImageChangedResponse(image=image)

@@ -22,6 +22,7 @@ from app.jobs import run_worker
 from app.resources import open_resources
 from app.worker.heartbeat import examine_host
 from app.worker.run import run_worker_process
+from app.worker.scheduling import CONVERSIONS_AT_ONCE
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +63,7 @@ async def _check_worker(settings: Settings) -> tuple[bool, str]:
 
 async def _work(settings: Settings) -> None:
     async with open_resources(settings) as resources:
-        log.info("worker started", conversions_at_once=settings.conversions_at_once)
+        log.info("worker started", conversions_at_once=CONVERSIONS_AT_ONCE)
         try:
             await run_worker_process(
                 resources.database, resources.notifications, lambda: run_worker(resources)

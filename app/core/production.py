@@ -15,11 +15,11 @@ PUBLISHED_SECRETS = frozenset({"abcd", "changethis", "change-me", "changeme", "s
 def production_complaints(settings: "Settings") -> Iterator[str]:
     """Yield a sentence for each; it says what to set."""
     yield from _secret_complaints(settings)
-    upstream = settings.openml_server or settings.url_api
-    if not upstream:
+    if not settings.openml_server:
         yield "OPENML_SERVER is not set. Set it to the OpenML server, e.g. https://www.openml.org/"
-    elif _is_sandbox(upstream, settings.sandbox_port):
-        yield "OPENML_SERVER is the built-in sandbox, which publishes nothing. Set it to a real OpenML server."
+    elif _is_sandbox(settings.openml_server, settings.sandbox_port):
+        name = settings.name_of("openml_server")
+        yield f"{name} is the built-in sandbox, which publishes nothing. Set it to a real OpenML server."
     if not settings.send_email:
         yield "SEND_EMAIL=false makes accounts active without a confirmed address. Remove it and set SMTP_SERVER."
     if not settings.smtp_server:
@@ -29,18 +29,18 @@ def production_complaints(settings: "Settings") -> Iterator[str]:
             f"EMAIL_SENDER ends in {settings.sender.domain}, which is nowhere: mail servers refuse such mails. "
             "Set it to an address of yours, e.g. OpenML <noreply@openml.org>"
         )
-    if not (settings.public_url or settings.email_server):
+    if not settings.public_url:
         yield "PUBLIC_URL is not set. Set it to the address that people see; links in mails start with it."
     yield from _exposure_complaints(settings)
 
 
 def _exposure_complaints(settings: "Settings") -> Iterator[str]:
     """Say where secrets would go over a line, or to a page, that anybody may have."""
-    for name in ("public_url", "openml_server", "url_api"):
-        if getattr(settings, name).lower().startswith("http://") and not settings.allow_plain_http:
+    for field in ("public_url", "openml_server"):
+        if getattr(settings, field).lower().startswith("http://") and not settings.allow_plain_http:
             yield (
-                f"{name.upper()} begins with http://, which sends passwords and keys as they are. Set it to https://…, "
-                "or ALLOW_PLAIN_HTTP=true for a network of its own."
+                f"{settings.name_of(field)} begins with http://, which sends passwords and keys as they are. "
+                "Set it to https://…, or ALLOW_PLAIN_HTTP=true for a network of its own."
             )
     if "*" in settings.cors_origins:
         yield "CORS_ORIGINS is *, which lets every page call this service. Name the origins that may."
@@ -50,14 +50,13 @@ def _exposure_complaints(settings: "Settings") -> Iterator[str]:
 
 
 def _secret_complaints(settings: "Settings") -> Iterator[str]:
-    if not (settings.jwt_secret_key.get_secret_value() or settings.app_secret_key.get_secret_value()):
+    name, secret = settings.name_of("app_secret_key"), settings.app_secret_key.get_secret_value()
+    if not secret:
         yield "APP_SECRET_KEY is not set. Set it to a random text of at least 32 bytes (openssl rand -hex 32)."
-    for name in ("app_secret_key", "jwt_secret_key"):
-        value = getattr(settings, name).get_secret_value()
-        if value.lower() in PUBLISHED_SECRETS:
-            yield f"{name.upper()} is a published example. Set it to a random text (openssl rand -hex 32)."
-        elif value and len(value.encode()) < MINIMUM_SECRET_BYTES:
-            yield f"{name.upper()} is shorter than 32 bytes. Set it to a longer random text (openssl rand -hex 32)."
+    elif secret.lower() in PUBLISHED_SECRETS:
+        yield f"{name} is a published example. Set it to a random text (openssl rand -hex 32)."
+    elif len(secret.encode()) < MINIMUM_SECRET_BYTES:
+        yield f"{name} is shorter than 32 bytes. Set it to a longer random text (openssl rand -hex 32)."
 
 
 def _is_sandbox(url: str, sandbox_port: int) -> bool:

@@ -3,19 +3,27 @@
 `Settings` in `app.core.settings` puts the groups together and checks them. A field's description is its documentation.
 """
 
-from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings
 
-from app.core.setting_checks import read_network
-
-Commas = Annotated[tuple[str, ...], NoDecode]
-Networks = Annotated[
-    tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(read_network)], ...], NoDecode
-]
+from app.core.setting_types import (
+    Address,
+    Commas,
+    Endpoint,
+    Host,
+    MailboxText,
+    Networks,
+    Origins,
+    PassedOn,
+    Prefix,
+    PrefixOrPath,
+    ServerAddress,
+    TimingsText,
+)
+from app.core.timings import Timings
 
 
 class EverybodysSettings(BaseSettings):
@@ -29,8 +37,11 @@ class EverybodysSettings(BaseSettings):
     port: int = Field(
         5000, ge=0, le=65535, description="Port that `openml-web serve` and `make run` listen on."
     )
-    public_url: str = Field(
-        "", description="Address under which people reach this service, e.g. `https://www.openml.org`."
+    public_url: Prefix = Field(
+        "",
+        validation_alias=AliasChoices("public_url", "email_server"),
+        description="Address under which people reach this service, e.g. `https://www.openml.org`. The Flask backend's "
+        "`EMAIL_SERVER=www.openml.org` means the same.",
     )
     data_dir: Path = Field(
         Path("var"), description="Folder for everything the service keeps on disk; made if it is missing."
@@ -42,16 +53,19 @@ class EverybodysSettings(BaseSettings):
     )
     app_secret_key: SecretStr = Field(
         SecretStr(""),
-        description="Signs access tokens unless `JWT_SECRET_KEY` is set. At least 32 bytes; "
+        validation_alias=AliasChoices("jwt_secret_key", "app_secret_key"),
+        description="Signs access tokens; where `JWT_SECRET_KEY` is set, too, that is used. At least 32 bytes; "
         "`openssl rand -hex 32` makes one. Development makes its own in `DATA_DIR` where none, or a "
         "shorter one, is set.",
     )
-    openml_server: str = Field(
+    openml_server: Address = Field(
         "",
-        description="Root of the OpenML server that datasets are published on, e.g. `https://www.openml.org/`. "
-        "Empty (development only): the sandbox on `SANDBOX_PORT`, which `make run` or `openml-web sandbox` starts.",
+        validation_alias=AliasChoices("openml_server", "url_api"),
+        description="Root of the OpenML server that datasets are published on, e.g. `https://www.openml.org/`; the "
+        "Flask backend's `URL_API` means the same. Empty (development only): the sandbox on `SANDBOX_PORT`, which "
+        "`make run` or `openml-web sandbox` starts.",
     )
-    elasticsearch_server: str = Field(
+    elasticsearch_server: Address = Field(
         "", description="Root of the search server that OpenML's index lives on. Empty: no search."
     )
     spa_dir: str = Field(
@@ -62,7 +76,7 @@ class EverybodysSettings(BaseSettings):
         default=True,
         description="`false` sends no mail and makes accounts active at once; development only.",
     )
-    smtp_server: str = Field(
+    smtp_server: Host = Field(
         "", description="Mail server. Empty (development only): each mail becomes a file in `DATA_DIR/mail`."
     )
     smtp_port: int = Field(587, ge=1, le=65535, description="Port of the mail server.")
@@ -72,10 +86,10 @@ class EverybodysSettings(BaseSettings):
         default=False,
         description="Speak TLS (STARTTLS; on port 465 from the first byte) and refuse to go on without.",
     )
-    email_sender: str = Field(
+    email_sender: MailboxText = Field(
         "openml@localhost", description="Sender of every mail: an address, or `Name <address>`."
     )
-    contact_email: str = Field(
+    contact_email: MailboxText = Field(
         "openmachinelearning@gmail.com",
         description="Where feedback goes, and what mails give as the team's address.",
     )
@@ -106,13 +120,13 @@ class LargerSitesSettings(BaseSettings):
         description="Connections that a process opens at most; on MariaDB or MySQL twice as many, half of them for "
         "single reads. They are opened when they are needed and closed after half a minute of rest (docs/scaling.md).",
     )
-    redis_url: SecretStr = Field(
+    redis_url: ServerAddress = Field(
         SecretStr(""),
         description="Redis, `redis://host:6379/0`, where processes on several machines count rate limits together, "
         "wake each other and pass on who logged out (needs the extra `redis`). Empty: they count in the database, and "
         "look there.",
     )
-    broker_url: SecretStr = Field(
+    broker_url: ServerAddress = Field(
         SecretStr(""),
         description="Broker that hands out mails and uploads to workers: `redis://host:6379/1` (needs the extra "
         "`redis`) or `amqp://user:password@host/vhost` (RabbitMQ, `rabbitmq`). Empty: workers look for them in "
@@ -134,9 +148,10 @@ class LargerSitesSettings(BaseSettings):
         description="S3-compatible store for upload bytes and pictures that several machines share, `s3://bucket` or "
         "`s3://bucket/prefix` (needs the extra `s3`). Empty: folders in `DATA_DIR`.",
     )
-    aws_endpoint_url: str = Field(
+    aws_endpoint_url: Endpoint = Field(
         "",
-        description="Root of the store, e.g. `https://minio.example.org:9000`. Empty: Amazon's for the region.",
+        description="Root of the store, e.g. `https://minio.example.org:9000`; for a store that wants the bucket in "
+        "the host, e.g. `https://{bucket}.oss-eu-central-1.aliyuncs.com`. Empty: Amazon's for the region.",
     )
     aws_region: str = Field("", description="The store's region; empty: `us-east-1`.")
     aws_access_key_id: SecretStr = Field(
@@ -148,9 +163,6 @@ class LargerSitesSettings(BaseSettings):
     )
     aws_session_token: SecretStr = Field(
         SecretStr(""), description="Token of a temporary `AWS_ACCESS_KEY_ID`; empty for a lasting one."
-    )
-    conversions_at_once: int = Field(
-        2, ge=1, description="Conversions that one worker runs at the same time."
     )
     conversions_per_machine: int = Field(
         0,
@@ -179,19 +191,11 @@ class LargerSitesSettings(BaseSettings):
         description="Bytes that stay free on the disk; an upload that would use them is answered 507, and conversions "
         "leave half as much again.",
     )
-    receives_at_once: int = Field(
-        2000, ge=1, description="Bodies of uploads that one process takes at once; more are answered 503."
-    )
-    receives_per_user: int = Field(
-        200,
-        ge=1,
-        description="Bodies of uploads that one process takes of one user at once; more are answered 429.",
-    )
-    dashboard_server: str = Field(
+    dashboard_server: Address = Field(
         "",
         description="Root of the Dash application that draws `/dashboard/…`. Empty: a page says there is none.",
     )
-    croissant_server: str = Field(
+    croissant_server: Address = Field(
         "", description="Root of the server of `/croissant/dataset/ID`. Empty: the OpenML server."
     )
     outgoing_proxy: SecretStr = Field(
@@ -199,17 +203,6 @@ class LargerSitesSettings(BaseSettings):
         description="Proxy on the way to other servers (OpenML, search, Croissant, dashboards, the store), "
         "`http://host:port`, with `name:password@` if it wants them. Empty: `HTTPS_PROXY` and `HTTP_PROXY`; `direct`: "
         "none. This machine itself is always reached directly.",
-    )
-    https_proxy: SecretStr = Field(
-        SecretStr(""), description="Proxy to servers with TLS, where `OUTGOING_PROXY` is empty."
-    )
-    http_proxy: SecretStr = Field(
-        SecretStr(""), description="Proxy to servers without TLS, where `OUTGOING_PROXY` is empty."
-    )
-    no_proxy: Commas = Field(
-        (),
-        description="What is reached without a proxy, separated by commas: hosts, domains (`example.org` is also all "
-        "below it), addresses, networks (`10.0.0.0/8`); each may end in `:port`. `*`: everything.",
     )
     outgoing_ca_file: str = Field(
         "",
@@ -224,7 +217,7 @@ class RareSettings(BaseSettings):
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="`auto` writes text to a terminal and JSON lines elsewhere."
     )
-    cors_origins: Commas = Field(
+    cors_origins: Origins = Field(
         ("http://localhost:3000", "http://localhost:3050", "http://localhost:8000", "https://www.openml.org"),
         description="Origins, separated by commas, whose pages may call this service from a browser; "
         "as it is, the frontend and its successor in development, and OpenML's own site.",
@@ -234,17 +227,8 @@ class RareSettings(BaseSettings):
         description="Let production start with a `PUBLIC_URL` or `OPENML_SERVER` that begins with `http://`: passwords "
         "and API keys go over that line as they are. For a network of its own.",
     )
-    redirect_url: str = Field(
+    redirect_url: PrefixOrPath = Field(
         "", description="Prefix of the short links' targets (`/d/61`); empty means this service itself."
-    )
-    database_timeout_seconds: float = Field(
-        10,
-        ge=0.1,
-        description="Longest wait for an answer of the database, and the longest that a statement may take; a new "
-        "connection, or one of the pool, is waited for half as long. Then the answer is 503 with Retry-After.",
-    )
-    jwt_secret_key: SecretStr = Field(
-        SecretStr(""), description="Signs access tokens; empty: `APP_SECRET_KEY`."
     )
     password_minimum_length: int = Field(
         8, ge=1, le=64, description="Shortest password accepted, in characters."
@@ -254,62 +238,29 @@ class RareSettings(BaseSettings):
         description="`true`: signing up with a known address answers `User created` and mails its owner, instead of "
         "saying that the account exists.",
     )
-    audit_days: int = Field(365, ge=1, description="How long an account's security events are kept.")
     smtp_through_proxy: bool = Field(
         default=False,
         description="Reach the mail server, too, through the proxy of `OUTGOING_PROXY` or `HTTPS_PROXY` (CONNECT). "
         "Most networks that have a proxy have a mail server inside.",
-    )
-    email_server: str = Field(
-        "", description="Host in mail links (`https://EMAIL_SERVER/…`); `PUBLIC_URL` comes first."
-    )
-    unconfirmed_days: int = Field(
-        30,
-        ge=1,
-        description="How long an account whose address was never confirmed is kept. Only accounts that were made here, "
-        "and never open, are removed.",
-    )
-    ready_queue_seconds: float = Field(
-        600,
-        gt=0,
-        description="`/health/ready` says no when a mail, an upload or a task that is due has been waiting for a "
-        "worker for longer.",
-    )
-    lease_seconds: float = Field(
-        60, gt=0, description="A worker that has not been heard of for so long loses its work to another."
-    )
-    reconcile_seconds: float = Field(
-        120, ge=0, description="How long to look for an upload whose answer was lost before it is sent again."
-    )
-    url_api: str = Field("", description="The Flask backend's name for `OPENML_SERVER`.")
-    openml_timeout_seconds: float = Field(
-        900, gt=0, description="Longest wait for an answer of the OpenML server after the last byte was sent."
-    )
-    spa_source_maps: bool = Field(
-        default=False, description="Serve the build's source maps (`*.map`) as well."
     )
     spa_content_policy: str = Field(
         "",
         description="Content-Security-Policy of the build's page. Empty: one that fits the official build; "
         "`off`: none but that no other site may frame it.",
     )
-    react_app_url_site_backend: str = Field(
-        "/", description="What the build calls this service by; `/` is the host that the page came from."
-    )
     react_app_url_api: str = Field(
         "",
         description="What the build calls OpenML's REST API by, without `api/v1/`. Empty: `/`, or the OpenML "
-        "server where `PASS_OPENML_READS` is `false`.",
+        "server where `PASS_ON` is without `reads`.",
     )
     react_app_url_elasticsearch: str = Field(
         "/es/", description="What the build calls the search server by; `/es/` is this service's binding."
     )
-    pass_croissant: bool = Field(default=True, description="Answer `GET /croissant/dataset/ID`.")
-    pass_openml_reads: bool = Field(
-        default=True, description="Answer `GET /api/…` with what the OpenML server says, without API keys."
-    )
-    pass_openml_files: bool = Field(
-        default=True, description="Answer `GET /data/…/download/…` with the OpenML server's files."
+    pass_on: PassedOn = Field(
+        ("croissant", "reads", "files"),
+        description="What is answered with what other servers say: `croissant` (`GET /croissant/dataset/ID`), `reads` "
+        "(`GET /api/…`, from the OpenML server, without API keys) and `files` (`GET /data/…/download/…`, from there, "
+        "too), separated by commas; `none` of them.",
     )
     sandbox_port: int = Field(5001, ge=0, le=65535, description="Port of the built-in OpenML sandbox.")
     sandbox_keys: SecretStr = Field(
@@ -317,29 +268,12 @@ class RareSettings(BaseSettings):
         description="API keys that the sandbox knows, `key=role` separated by commas (roles `admin`, `writer`, "
         "`read-only`). Empty: every well-formed key is a writer of its own.",
     )
-    upload_stall_seconds: float = Field(
-        60, gt=0, description="How long an upload may take to send 4096 bytes before it is given up."
-    )
-    upload_wait_seconds: float = Field(
-        1800,
-        gt=0,
-        description="How long `POST /data-upload` waits for OpenML before it answers 504; "
-        "the upload goes on.",
-    )
-    storage_path_style: bool = Field(
-        default=True,
-        description="Ask for `endpoint/bucket/…`, which every store understands; `false`: `bucket.endpoint/…`.",
-    )
     storage_allow_http: bool = Field(
         default=False,
         description="Allow an `AWS_ENDPOINT_URL` without TLS, for a store on a network of its own.",
     )
-    storage_timeout_seconds: float = Field(
-        20,
-        gt=0,
-        description="Longest wait for the store to take or give 5 MiB, their turn included; beyond it the answer is "
-        "503 with Retry-After.",
-    )
-    picture_max_bytes: int = Field(
-        20_000_000, ge=1, description="Largest file accepted by `POST /image`, in bytes."
+    timings: TimingsText = Field(
+        Timings(),
+        description="How long things are waited for or kept, where that is to differ from the table below: "
+        'JSON, e.g. `{"lease_seconds": 30}`.',
     )

@@ -4,13 +4,14 @@ Names are those of the environment in lower case. A variable `NAME_FILE` names a
 `NAME` (Docker and Kubernetes secrets). Names of the Flask backend that still mean something are honoured.
 """
 
-import os
-from collections.abc import Iterator
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from pydantic import (
+    AliasChoices,
+    ModelWrapValidatorHandler,
     PrivateAttr,
     SecretStr,
     ValidationError,
@@ -19,27 +20,26 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.core.development_secret import keep_development_secret
 from app.core.errors import OperatorError
 from app.core.mailboxes import Mailbox, parse_mailbox
 from app.core.production import production_complaints
-from app.core.setting_checks import (
-    MINIMUM_SECRET_BYTES,
-    require_host,
-    require_http_url,
-    require_number_in_bounds,
-    require_server_url,
-)
+from app.core.setting_checks import MINIMUM_SECRET_BYTES, require_number_in_bounds
 from app.core.setting_groups import EverybodysSettings, LargerSitesSettings, RareSettings
+from app.core.setting_types import split_commas
 from app.core.way_out import Proxy, WayOut, proxy_of
 
 NO_PROXY_AT_ALL = "direct"
 SEARCH_VERSION = "6"
 """The search server's, as the build is told; `/es/` speaks 6 and 8."""
+SITE_ADDRESS = "/"
+"""What the build calls this service by: the host that the page came from, whatever its name is."""
 FILES_ADDRESS = "/data/"
 """What the build calls the file server by: our own address for it."""
+PROXY_NAMES = frozenset({"http_proxy", "https_proxy", "no_proxy"})
+"""Variables that every program heeds, and this one; they are described in docs/deploy.md."""
 SMTPS_PORT = 465
 """Where mail servers speak TLS from the first byte (RFC 8314)."""
 ASYNC_DRIVERS = {
@@ -71,6 +71,7 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True)
 
     _generated_secret: str = PrivateAttr(default="")
+    _given: Mapping[str, Any] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def settings_customise_sources(
@@ -82,58 +83,13 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic-settings passes it by name
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Let arguments win over the environment, that over secret files, those over `.env`."""
-        return init_settings, env_settings, SecretFilesSource(settings_cls), dotenv_settings
-
-    @field_validator("cors_origins", "trusted_proxies", "rate_limits", "no_proxy", mode="before")
-    @classmethod
-    def _split_commas(cls, value: object) -> object:
-        if isinstance(value, str):
-            return tuple(part.strip() for part in value.split(",") if part.strip())
-        return value
-
-    @field_validator("cors_origins")
-    @classmethod
-    def _strip_slashes(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(origin.rstrip("/") for origin in value)
-
-    @field_validator("public_url", "redirect_url")
-    @classmethod
-    def _strip_slash(cls, value: str) -> str:
-        return value.rstrip("/")
+        return init_settings, NamesSource(settings_cls, env_settings, dotenv_settings)
 
     @field_validator("*")
     @classmethod
     def _require_numbers_in_bounds(cls, value: object, info: ValidationInfo) -> object:
         if isinstance(value, int | float):
             require_number_in_bounds(str(info.field_name), value)
-        return value
-
-    @field_validator(
-        "public_url",
-        "openml_server",
-        "url_api",
-        "elasticsearch_server",
-        "dashboard_server",
-        "croissant_server",
-        "aws_endpoint_url",
-    )
-    @classmethod
-    def _require_http_url(cls, value: str) -> str:
-        if value:
-            require_http_url(value)
-        return value
-
-    @field_validator("redis_url", "broker_url")
-    @classmethod
-    def _require_server_url(cls, value: SecretStr) -> SecretStr:
-        require_server_url(value.get_secret_value())
-        return value
-
-    @field_validator("redirect_url")
-    @classmethod
-    def _require_http_url_or_path(cls, value: str) -> str:
-        if value and not value.startswith("/"):
-            require_http_url(value)
         return value
 
     @field_validator("outgoing_proxy")
@@ -144,32 +100,7 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
             proxy_of(text, "OUTGOING_PROXY")
         return value
 
-    @field_validator("smtp_server")
-    @classmethod
-    def _require_host(cls, value: str) -> str:
-        if value:
-            require_host(value)
-        return value
-
-    @field_validator("email_server")
-    @classmethod
-    def _require_authority(cls, value: str) -> str:
-        if value:
-            require_http_url(f"https://{value}")
-        return value
-
-    @field_validator("email_sender", "contact_email")
-    @classmethod
-    def _require_mailbox(cls, value: str) -> str:
-        parse_mailbox(value)
-        return value
-
-    @field_validator(
-        "react_app_url_site_backend",
-        "react_app_url_api",
-        "react_app_url_elasticsearch",
-        mode="before",
-    )
+    @field_validator("react_app_url_api", "react_app_url_elasticsearch", mode="before")
     @classmethod
     def _ignore_placeholder(cls, value: object, info: ValidationInfo) -> object:
         # The frontend's own .env sets each of these names to its placeholder.
@@ -177,7 +108,7 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
             return cls.model_fields[str(info.field_name)].default
         return value
 
-    @field_validator("react_app_url_site_backend", "react_app_url_elasticsearch")
+    @field_validator("react_app_url_elasticsearch")
     @classmethod
     def _end_in_slash(cls, value: str) -> str:
         return f"{value.rstrip('/')}/"
@@ -192,15 +123,27 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
             raise SettingsError("SMTP_LOGIN and SMTP_PASS belong together. Set both, or neither.")
         return self
 
-    @model_validator(mode="after")
-    def _refuse_what_production_must_not_do(self) -> Self:
-        if self.environment == "production":
-            complaints = list(production_complaints(self))
+    @model_validator(mode="wrap")
+    @classmethod
+    def _keep_what_is_given(cls, given: dict[str, Any], make: ModelWrapValidatorHandler[Self]) -> Self:
+        """Let an empty name leave the other of its setting the say; keep the rest, which messages and proxies need."""
+        several = {name for field in cls.model_fields for name in names_of(field) if len(names_of(field)) > 1}
+        kept = {
+            name: value
+            for name, value in given.items()
+            if name not in several or value not in ("", SecretStr(""))
+        }
+        if "email_server" in kept:
+            kept["email_server"] = f"https://{kept['email_server']}"
+        settings = make(kept)
+        settings._given = kept  # noqa: SLF001 - its own
+        if settings.environment == "production":
+            complaints = list(production_complaints(settings))
             if complaints:
                 raise SettingsError(
                     "This configuration is not fit for production.\n- " + "\n- ".join(complaints)
                 )
-        return self
+        return settings
 
     def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401 - pydantic's signature
         """Make the development secret where none is set."""
@@ -211,6 +154,10 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
             except OSError as error:
                 raise _unusable(self.data_dir, error) from None
 
+    def name_of(self, field: str) -> str:
+        """Return the name by which a setting is set, as the environment writes it."""
+        return next((name for name in names_of(field) if name in self._given), field).upper()
+
     @property
     def token_secret(self) -> str:
         """The key that access tokens are signed with."""
@@ -218,7 +165,7 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
 
     def _configured_secret(self) -> str:
         """Return the secret that is set; one that anybody could guess counts as none, on a laptop, too."""
-        configured = self.jwt_secret_key.get_secret_value() or self.app_secret_key.get_secret_value()
+        configured = self.app_secret_key.get_secret_value()
         return configured if len(configured.encode()) >= MINIMUM_SECRET_BYTES else ""
 
     @property
@@ -235,11 +182,7 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
     @property
     def site_url(self) -> str:
         """Where people reach this service, without a slash at the end."""
-        if self.public_url:
-            return self.public_url
-        if self.email_server:
-            return f"https://{self.email_server.rstrip('/')}"
-        return self.local_url
+        return self.public_url or self.local_url
 
     @property
     def local_url(self) -> str:
@@ -264,13 +207,12 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
     @property
     def uses_sandbox(self) -> bool:
         """Whether datasets are published on the built-in sandbox."""
-        return not (self.openml_server or self.url_api)
+        return not self.openml_server
 
     @property
     def openml_url(self) -> str:
         """Root of the OpenML server, with a slash at the end; the sandbox where none is set."""
-        configured = self.openml_server or self.url_api
-        return self.sandbox_url if self.uses_sandbox else f"{configured.rstrip('/')}/"
+        return self.sandbox_url if self.uses_sandbox else f"{self.openml_server.rstrip('/')}/"
 
     @property
     def croissant_url(self) -> str:
@@ -289,18 +231,18 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
             return WayOut(ca_file=self.outgoing_ca_file)
         proxy = _proxy_or_none("OUTGOING_PROXY", chosen)
         return WayOut(
-            http=proxy or _proxy_or_none("HTTP_PROXY", self.http_proxy.get_secret_value()),
-            https=proxy or _proxy_or_none("HTTPS_PROXY", self.https_proxy.get_secret_value()),
-            direct=self.no_proxy,
+            http=proxy or _proxy_or_none("HTTP_PROXY", self._given.get("http_proxy", "")),
+            https=proxy or _proxy_or_none("HTTPS_PROXY", self._given.get("https_proxy", "")),
+            direct=split_commas(self._given.get("no_proxy", "")),
             ca_file=self.outgoing_ca_file,
         )
 
     @property
     def build_values(self) -> dict[str, str]:
         """What the placeholders of the build stand for; every address ends in a slash."""
-        api = self.react_app_url_api or ("/" if self.pass_openml_reads else self.openml_url)
+        api = self.react_app_url_api or ("/" if "reads" in self.pass_on else self.openml_url)
         return {
-            "REACT_APP_URL_SITE_BACKEND": self.react_app_url_site_backend,
+            "REACT_APP_URL_SITE_BACKEND": SITE_ADDRESS,
             "REACT_APP_URL_API": f"{api.rstrip('/')}/",
             "REACT_APP_URL_ELASTICSEARCH": self.react_app_url_elasticsearch,
             "REACT_APP_ELASTICSEARCH_VERSION_MAYOR": SEARCH_VERSION,
@@ -316,27 +258,58 @@ def _proxy_or_none(setting: str, text: str) -> Proxy | None:
         raise SettingsError(f"{setting}: {error}. Or set OUTGOING_PROXY, which comes first.") from None
 
 
-class SecretFilesSource(PydanticBaseSettingsSource):
-    """Reads `NAME` from the file that the variable `NAME_FILE` names."""
+def names_of(field: str) -> tuple[str, ...]:
+    """Return the names that a setting can be set by, in lower case, the one that counts first."""
+    alias = Settings.model_fields[field].validation_alias
+    return tuple(map(str, alias.choices)) if isinstance(alias, AliasChoices) else (field,)
+
+
+def every_name() -> frozenset[str]:
+    """Return all variables that are heeded, in lower case, but for `NAME_FILE`."""
+    return PROXY_NAMES.union(*map(names_of, Settings.model_fields))
+
+
+class NamesSource(PydanticBaseSettingsSource):
+    """Reads every name: from the environment, from the file that the variable `NAME_FILE` names, from `.env`.
+
+    What is found stays under its name, so that of two names of one setting the same comes first wherever they are set,
+    and that a message can use the one that the operator knows.
+    """
+
+    def __init__(
+        self,
+        settings_cls: type[BaseSettings],
+        environment: PydanticBaseSettingsSource,
+        env_file: PydanticBaseSettingsSource,
+    ) -> None:
+        super().__init__(settings_cls)
+        self._environment = cast("EnvSettingsSource", environment).env_vars
+        self._env_file = cast("EnvSettingsSource", env_file).env_vars
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 - interface
-        """Return the file's text without its final line end, or None."""
-        path = os.environ.get(f"{field_name.upper()}_FILE")  # noqa: TID251 - the one place
-        if not path:
-            return None, field_name, False
-        try:
-            return Path(path).read_text(encoding="utf-8").rstrip("\r\n"), field_name, False
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise SettingsError(f"{field_name.upper()}_FILE cannot be read: {reason}") from None
+        """Return the text that a name is set to, or None."""
+        return self._text_of(field_name), field_name, False
 
     def __call__(self) -> dict[str, Any]:
-        """Return every value that a file gives."""
-        found = ((name, self.get_field_value(field, name)[0]) for name, field in self._fields())
-        return {name: value for name, value in found if value is not None}
+        """Return every name that is set."""
+        found = ((name, self._text_of(name)) for name in every_name())
+        return {name: text for name, text in found if text is not None}
 
-    def _fields(self) -> Iterator[tuple[str, FieldInfo]]:
-        yield from self.settings_cls.model_fields.items()
+    def _text_of(self, name: str) -> str | None:
+        # Empty is what a file says, and no variable: those are none then.
+        text = self._environment.get(name) or self._read_file_of(name)
+        return self._env_file.get(name) if text is None else text
+
+    def _read_file_of(self, name: str) -> str | None:
+        """Return the file's text without its final line end; None if no file is named."""
+        path = self._environment.get(f"{name}_file")
+        if path is None:
+            return None
+        try:
+            return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+            raise SettingsError(f"{name.upper()}_FILE cannot be read: {reason}") from None
 
 
 def load_settings() -> Settings:
@@ -349,7 +322,7 @@ def load_settings() -> Settings:
         settings = Settings()
     except ValidationError as error:
         # The values stay out of the text: one of them may be a secret.
-        found = [(str((*e["loc"], "")[0]).upper(), e["msg"]) for e in error.errors()]
+        found = [(_name_of_place(e["loc"]), e["msg"]) for e in error.errors()]
         # A list may have several wrong entries; its name and what to write are said once.
         complaints = dict.fromkeys(f"{name}: {text.removeprefix('Value error, ')}" for name, text in found)
         raise SettingsError("Some settings have wrong values.\n- " + "\n- ".join(complaints)) from None
@@ -358,6 +331,12 @@ def load_settings() -> Settings:
         raise SettingsError(f"The file .env cannot be read: {reason}") from None
     _require_folder(settings.data_dir)
     return settings
+
+
+def _name_of_place(loc: tuple[int | str, ...]) -> str:
+    """Return the name of a setting, with that of its part where it has parts with names."""
+    name, *parts = loc or ("",)
+    return ": ".join([str(name).upper(), *(part for part in parts if isinstance(part, str))])
 
 
 def _require_folder(path: Path) -> None:

@@ -109,7 +109,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._outage = Outage()
         self._pools: list[Connections] = []
-        seconds = settings.database_timeout_seconds
+        seconds = settings.timings.database_timeout_seconds
         if self.is_sqlite:
             self.engine = _sqlite_engine(self.url, seconds=seconds)
             self.reader: Reader = SQLiteReader(str(self.url.database), seconds=seconds, outage=self._outage)

@@ -67,13 +67,13 @@ async def _check_worker(vitals: Vitals | None, database: Database) -> str | None
 
 async def _check_queues(database: Database, settings: Settings) -> str | None:
     waiting = await find_overdue(database.reader, database.now(), per_user=CONVERSIONS_PER_USER)
-    late = [each for each in waiting if each.seconds > settings.ready_queue_seconds]
+    late = [each for each in waiting if each.seconds > settings.timings.ready_queue_seconds]
     if not late:
         return None
     longest = "; ".join(f"{each.queue} have been waiting for {each.seconds:.0f} seconds" for each in late)
     return (
-        f"{longest}, more than READY_QUEUE_SECONDS ({settings.ready_queue_seconds:g}). Start more workers, or look "
-        "into the log of those that run."
+        f"{longest}, more than ready_queue_seconds ({settings.timings.ready_queue_seconds:g}) of TIMINGS. Start more "
+        "workers, or look into the log of those that run."
     )
 
 

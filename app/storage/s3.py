@@ -356,7 +356,9 @@ async def open_s3(settings: Settings) -> tuple[S3Storage, S3Pictures]:
     """
     store = await asyncio.to_thread(connect, settings)
     await try_out(store, settings)
-    storage = S3Storage(store, settings.data_dir / "uploads", turn_seconds=settings.storage_timeout_seconds)
+    storage = S3Storage(
+        store, settings.data_dir / "uploads", turn_seconds=settings.timings.storage_timeout_seconds
+    )
     return storage, S3Pictures(store, settings.data_dir / "pictures")
 
 

@@ -20,6 +20,7 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 
 from app.core.errors import StorageUnavailableError
+from app.core.setting_types import BUCKET
 from app.core.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -57,10 +58,12 @@ def connect(settings: Settings) -> S3Store:
     """
     _check(settings)
     bucket, _, prefix = settings.storage_url.removeprefix("s3://").partition("/")
+    endpoint = settings.aws_endpoint_url.replace(BUCKET, bucket)
     config: S3Config = {
-        "virtual_hosted_style_request": not settings.storage_path_style,
+        # Every store understands `endpoint/bucket/…`, but for those that say where in the host the bucket stands.
+        "virtual_hosted_style_request": BUCKET in settings.aws_endpoint_url,
         # The name that comes first: with `endpoint`, a variable AWS_ENDPOINT_URL_S3 would win over the setting.
-        **_given("aws_endpoint_url_s3", settings.aws_endpoint_url.rstrip("/")),
+        **_given("aws_endpoint_url_s3", endpoint.rstrip("/")),
         **_given("region", settings.aws_region),
         **_given("access_key_id", settings.aws_access_key_id.get_secret_value()),
         **_given("secret_access_key", settings.aws_secret_access_key.get_secret_value()),
@@ -73,8 +76,8 @@ def connect(settings: Settings) -> S3Store:
             config=config,
             client_options={
                 "allow_http": settings.storage_allow_http,
-                "timeout": timedelta(seconds=settings.storage_timeout_seconds),
-                **_way_to(settings),
+                "timeout": timedelta(seconds=settings.timings.storage_timeout_seconds),
+                **_way_to(endpoint, settings),
             },
             retry_config={
                 "max_retries": RETRIES,
@@ -86,10 +89,10 @@ def connect(settings: Settings) -> S3Store:
         raise SettingsError(f"The settings of the store do not fit together: {_reason(error)}") from None
 
 
-def _way_to(settings: Settings) -> "ClientConfig":
+def _way_to(endpoint: str, settings: Settings) -> "ClientConfig":
     """Return how the client reaches the store: left alone, it would heed the environment, even for this machine."""
     way_out = settings.way_out
-    server = settings.aws_endpoint_url or f"https://s3.{settings.aws_region or 'us-east-1'}.amazonaws.com"
+    server = endpoint or f"https://s3.{settings.aws_region or 'us-east-1'}.amazonaws.com"
     proxy = way_out.proxy_to(server)
     options: ClientConfig = {
         "proxy_url": proxy.url if proxy else UNUSED_PROXY,
@@ -185,7 +188,7 @@ def _check(settings: Settings) -> None:
             "or leave it empty to keep files in DATA_DIR."
         )
     endpoint = settings.aws_endpoint_url
-    if endpoint and not _ENDPOINT.fullmatch(endpoint):
+    if endpoint and not _ENDPOINT.fullmatch(endpoint.replace(BUCKET, "bucket")):
         raise SettingsError("AWS_ENDPOINT_URL is not an address. Write e.g. https://minio.example.org:9000")
     if endpoint.startswith("http://") and not settings.storage_allow_http:
         raise SettingsError(

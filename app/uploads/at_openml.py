@@ -85,7 +85,7 @@ async def reconcile(claimed: ClaimedUpload) -> None:
     if dataset_id is not None:
         await _published(claimed, dataset_id)
         return
-    grace = timedelta(seconds=claimed.settings.reconcile_seconds)
+    grace = timedelta(seconds=claimed.settings.timings.reconcile_seconds)
     if claimed.upload.sent_at is not None and claimed.now() - claimed.upload.sent_at < grace:
         # OpenML may still be working on it.
         raise LostAnswerError("OpenML has not got the upload yet")

@@ -133,7 +133,7 @@ def _read_chunk(request: Request, settings: Settings, dialect: Dialect, *, offse
         total, is_last = ietf.read_total(fields, offset=offset), ietf.read_is_last(fields)
         announced = content_digest
     body = stream_body(
-        request, limit_bytes=settings.upload_max_bytes, stall_seconds=settings.upload_stall_seconds
+        request, limit_bytes=settings.upload_max_bytes, stall_seconds=settings.timings.upload_stall_seconds
     )
     return Chunk(
         stream=body,

@@ -365,7 +365,7 @@ class Publisher:
 
     async def publish_one(self, *, owner: str) -> bool:
         """Take the next upload that is due one or more states further; False if there is none."""
-        length = timedelta(seconds=self.settings.lease_seconds)
+        length = timedelta(seconds=self.settings.timings.lease_seconds)
         now = self.database.now()
         upload = await upload_queues.claim_upload_fairly(
             self.database, TO_PUBLISH, self.scheduler.choose, owner=owner, now=now, lease=length

@@ -135,7 +135,7 @@ async def upload_dataset(
         resources.database.reader,
         resources.watched,
         upload_id,
-        seconds=resources.settings.upload_wait_seconds,
+        seconds=resources.settings.timings.upload_wait_seconds,
     )
     dataset_id = outcome.dataset_id or 0
     return UploadResponse(
@@ -171,7 +171,7 @@ async def _receive_form(
         request,
         limit_bytes=resources.settings.upload_max_bytes,
         form_bytes=FORM_BYTES,
-        stall_seconds=resources.settings.upload_stall_seconds,
+        stall_seconds=resources.settings.timings.upload_stall_seconds,
     )
     key = request.headers.get("idempotency-key")
     idempotency = None

@@ -121,15 +121,13 @@ class Build:
         return self.files[INDEX]
 
 
-def load_build(
-    source: Path, values: Mapping[str, str], *, source_maps: bool = False, limit_bytes: int = BUILD_BYTES
-) -> Build:
+def load_build(source: Path, values: Mapping[str, str], *, limit_bytes: int = BUILD_BYTES) -> Build:
     """Return the build in the folder or archive `source`, its placeholders replaced by `values`.
 
     Raises:
         BuildError: there is no build there, it is damaged or incomplete, or it holds a placeholder without a value.
     """
-    contents = _without_top_folder(_read(source, source_maps=source_maps, limit_bytes=limit_bytes))
+    contents = _without_top_folder(_read(source, limit_bytes=limit_bytes))
     if INDEX not in contents:
         raise BuildError(f"{source} holds no index.html. Name the folder that `npm run build` made.")
     _require_complete(contents, source)
@@ -219,7 +217,7 @@ def _etag(body: bytes) -> str:
 # --- reading
 
 
-def _read(source: Path, *, source_maps: bool, limit_bytes: int) -> dict[str, bytes]:
+def _read(source: Path, *, limit_bytes: int) -> dict[str, bytes]:
     """Return each file's bytes by its path in an address; nothing outside `source`, nothing hidden."""
     contents: dict[str, bytes] = {}
     left = limit_bytes
@@ -227,7 +225,8 @@ def _read(source: Path, *, source_maps: bool, limit_bytes: int) -> dict[str, byt
         with closing(_members_of(source)) as members:
             for name, open_member in members:
                 path = PurePosixPath(name)
-                if _is_hidden(path) or (path.suffix == ".map" and not source_maps):
+                # Source maps are as large as the rest, and for those who work on the frontend, who have its source.
+                if _is_hidden(path) or path.suffix == ".map":
                     continue
                 with open_member() as file:
                     body = file.read(left + 1)

@@ -21,9 +21,7 @@ async def open_files(settings: Settings) -> FileServer | None:
     """
     if not settings.spa_dir:
         return None
-    build = await asyncio.to_thread(
-        load_build, Path(settings.spa_dir), settings.build_values, source_maps=settings.spa_source_maps
-    )
+    build = await asyncio.to_thread(load_build, Path(settings.spa_dir), settings.build_values)
     policy = settings.spa_content_policy or content_policy(settings)
     headers = [
         (b"content-security-policy", (ANY_CONTENT if policy == "off" else policy).encode()),

@@ -65,10 +65,10 @@ async def open_upstreams(settings: Settings) -> AsyncIterator[Upstreams]:
         )
         yield Upstreams(
             search=SearchClient(search),
-            reads=await open_client("OPENML_SERVER", openml if settings.pass_openml_reads else ""),
-            files=await open_client("OPENML_SERVER", openml if settings.pass_openml_files else ""),
+            reads=await open_client("OPENML_SERVER", openml if "reads" in settings.pass_on else ""),
+            files=await open_client("OPENML_SERVER", openml if "files" in settings.pass_on else ""),
             croissant=await open_client(
-                "CROISSANT_SERVER", settings.croissant_url if settings.pass_croissant else ""
+                "CROISSANT_SERVER", settings.croissant_url if "croissant" in settings.pass_on else ""
             ),
             dashboard=await open_client("DASHBOARD_SERVER", settings.dashboard_server),
         )

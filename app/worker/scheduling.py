@@ -16,6 +16,9 @@ from pathlib import Path
 from app.core.system import usable_processors
 from app.db.queue import Waiting
 
+CONVERSIONS_AT_ONCE = 2
+"""That one worker does: while one waits for its store or for OpenML, the other computes. More workers use more
+processors, as far as `CONVERSIONS_PER_MACHINE` goes."""
 CONVERSIONS_PER_USER = 2
 """That all workers together do at once: who has a thousand files gets through while others are served."""
 CACHED_AT_MOST = 10_000

@@ -18,6 +18,7 @@ from aiosmtpd.smtp import AuthResult
 from sqlalchemy.engine import make_url
 
 from tests.broker_servers import RABBITMQ, OwnRedis
+from tests.timings import timings
 
 SECRET = "tra/la@hop"
 """A password as people have them; no part of it may be repeated."""
@@ -143,7 +144,13 @@ def call(folder: Path, command: list[str], **settings: str) -> "subprocess.Compl
     return subprocess.run(
         [sys.executable, "-m", "app.cli", *command],
         cwd=folder,
-        env={**os.environ, "PORT": "0", "SANDBOX_PORT": "0", "DATABASE_TIMEOUT_SECONDS": "4", **settings},
+        env={
+            **os.environ,
+            "PORT": "0",
+            "SANDBOX_PORT": "0",
+            "TIMINGS": timings(database_timeout_seconds=4),
+            **settings,
+        },
         capture_output=True,
         text=True,
         timeout=BOUND_SECONDS,

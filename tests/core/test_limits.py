@@ -166,13 +166,13 @@ async def test_limit_when_the_shared_place_is_away_then_each_worker_counts_alone
 
 async def test_counters_when_their_window_is_over_then_the_janitor_forgets_them(app: Running) -> None:
     await app.client.post("/forgotpassword", json={"email": "ada@example.org"})
-    await forget_the_past(app.resources.database, audit_days=app.resources.settings.audit_days)
+    await forget_the_past(app.resources.database, audit_days=app.resources.settings.timings.audit_days)
     async with app.resources.database.session() as session:
         names = (await session.scalars(sa.select(rate_counters.c.name))).all()
         assert len(names) == 1
         assert "ada@example.org" not in "".join(names), "what people typed is nobody's business"
         await session.execute(sa.update(rate_counters).values(expires_at=sa.literal("2020-01-01 00:00:00")))
-    await forget_the_past(app.resources.database, audit_days=app.resources.settings.audit_days)
+    await forget_the_past(app.resources.database, audit_days=app.resources.settings.timings.audit_days)
     async with app.resources.database.session() as session:
         assert await session.scalar(sa.select(sa.func.count()).select_from(rate_counters)) == 0
 

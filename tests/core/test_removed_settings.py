@@ -35,4 +35,4 @@ def test_start_when_a_removed_setting_is_set_anywhere_then_one_line_says_what_ho
 
 
 def test_start_when_no_removed_setting_is_set_then_no_line_about_them(tmp_path: Path) -> None:
-    assert started(tmp_path, LEASE_SECONDS="60") == []
+    assert started(tmp_path, TIMINGS='{"lease_seconds": 60}') == []

@@ -1,13 +1,10 @@
 import stat
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
-from app.core.clock import utc_now
-from app.core.setting_checks import LONGEST
 from app.core.settings import Settings, SettingsError, load_settings
 from app.mail.messages import create_messages
 
@@ -142,7 +139,6 @@ def test_production_when_the_line_is_ones_own_or_it_is_allowed_then_it_starts(
         ({"app_secret_key": "abcd"}, "APP_SECRET_KEY is a published example"),
         ({"app_secret_key": "changethis"}, "APP_SECRET_KEY is a published example"),
         ({"app_secret_key": GOOD_SECRET[1:]}, "APP_SECRET_KEY is shorter than 32 bytes"),
-        ({"jwt_secret_key": "abcd"}, "JWT_SECRET_KEY is a published example"),
         ({"openml_server": ""}, "OPENML_SERVER is not set"),
         ({"openml_server": "http://localhost:5001/"}, "OPENML_SERVER is the built-in sandbox"),
         ({"smtp_server": ""}, "SMTP_SERVER is not set"),
@@ -153,7 +149,6 @@ def test_production_when_the_line_is_ones_own_or_it_is_allowed_then_it_starts(
         ({"email_sender": "noreply@intranet"}, "EMAIL_SENDER ends in intranet"),
         ({"public_url": "http://www.openml.org"}, "PUBLIC_URL begins with http://"),
         ({"openml_server": "http://www.openml.org/"}, "OPENML_SERVER begins with http://"),
-        ({"openml_server": "", "url_api": "HTTP://www.openml.org/"}, "URL_API begins with http://"),
         ({"cors_origins": "https://a.example,*"}, "CORS_ORIGINS is *"),
         ({"smtp_login": "ada", "smtp_pass": "sesame-open"}, "SMTP_PASS would be sent without TLS"),
     ],
@@ -166,6 +161,115 @@ def test_production_when_something_is_unsafe_then_the_start_says_what_to_set(
 
     assert complaint in str(refused.value)
     assert GOOD_SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "complaint"),
+    [
+        ({"JWT_SECRET_KEY": "abcd"}, "JWT_SECRET_KEY is a published example"),
+        ({"OPENML_SERVER": "", "URL_API": "HTTP://www.openml.org/"}, "URL_API begins with http://"),
+        ({"OPENML_SERVER": "", "URL_API": "https://localhost:5001/"}, "URL_API is the built-in sandbox"),
+    ],
+)
+def test_production_when_another_name_of_a_setting_is_unsafe_then_the_complaint_has_that_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: dict[str, str], complaint: str
+) -> None:
+    for name, value in (PRODUCTION | given).items():
+        monkeypatch.setenv(name.upper(), value)
+
+    with pytest.raises(SettingsError) as refused:
+        build(tmp_path)
+
+    [found] = str(refused.value).splitlines()[1:]
+    assert found.startswith(f"- {complaint}")
+
+
+SECOND_NAMES = [
+    # The name that counts, the other one, and two values.
+    ("JWT_SECRET_KEY", "APP_SECRET_KEY", GOOD_SECRET, GOOD_SECRET[::-1]),
+    ("OPENML_SERVER", "URL_API", "https://one.example/", "https://two.example/"),
+    ("PUBLIC_URL", "EMAIL_SERVER", "https://one.example", "two.example/"),
+]
+SETS = {
+    "JWT_SECRET_KEY": lambda settings: settings.token_secret,
+    "OPENML_SERVER": lambda settings: settings.openml_url,
+    "PUBLIC_URL": lambda settings: settings.site_url,
+}
+
+
+@pytest.mark.parametrize(("first", "second", "one", "two"), SECOND_NAMES)
+@pytest.mark.parametrize("second_in", ["environment", ".env", "file"])
+@pytest.mark.parametrize("first_in", ["environment", ".env", "file", "nowhere", "empty", "empty file"])
+def test_names_of_one_setting_when_both_may_be_set_then_the_same_counts_wherever_they_are(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    first: str,
+    second: str,
+    one: str,
+    two: str,
+    first_in: str,
+    second_in: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value, place in ((first, one, first_in), (second, two, second_in)):
+        if place in {"environment", "empty"}:
+            monkeypatch.setenv(name, "" if place == "empty" else value)
+        elif place == ".env":
+            with Path(".env").open("a") as file:
+                file.write(f"{name}={value}\n")
+        elif place != "nowhere":
+            (tmp_path / name).write_text("" if place == "empty file" else f"{value}\n")
+            monkeypatch.setenv(f"{name}_FILE", name)
+
+    found = SETS[first](load_settings())
+
+    is_first = first_in in {"environment", ".env", "file"}
+    assert found == (one if is_first else {"two.example/": "https://two.example"}.get(two, two))
+
+
+def test_name_when_its_value_is_wrong_then_the_sentence_has_the_one_that_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("URL_API", "www.openml.org")
+    monkeypatch.setenv("EMAIL_SERVER", "www openml org")
+
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+
+    assert [line.partition(":")[0] for line in str(refused.value).splitlines()[1:]] == [
+        "- EMAIL_SERVER",
+        "- URL_API",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "passed"),
+    [
+        ("none", ()),
+        ("reads", ("reads",)),
+        (" files, croissant ,", ("files", "croissant")),
+        ("", ("croissant", "reads", "files")),
+    ],
+)
+def test_pass_on_when_set_then_what_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, passed: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("PASS_ON", text)
+
+    assert build(tmp_path).pass_on == passed
+
+
+@pytest.mark.parametrize("text", ["read", "reads,none", "true"])
+def test_pass_on_when_it_names_something_else_then_the_start_says_what_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PASS_ON", text)
+
+    with pytest.raises(SettingsError, match="- PASS_ON: Input should be 'croissant', 'reads' or 'files'"):
+        load_settings()
 
 
 def test_wildcard_host_when_an_address_is_shown_then_it_can_be_opened(tmp_path: Path) -> None:
@@ -287,26 +391,3 @@ def test_number_when_nobody_could_compute_with_it_then_refused_at_start(tmp_path
     for text in ("inf", "nan", "1e300", "9" * 30):
         with pytest.raises(ValidationError):
             build(tmp_path, **{name: text})
-
-
-@pytest.mark.parametrize("name", [name for name in NUMBERS if name.rpartition("_")[2] in LONGEST])
-def test_span_of_time_when_the_longest_that_is_taken_then_a_date_can_be_made_of_it(
-    tmp_path: Path, name: str
-) -> None:
-    unit = name.rpartition("_")[2]
-    most = next(
-        most
-        for most in (LONGEST[unit], 3600, 600, 120, 60, 10)
-        if most <= LONGEST[unit] and _is_taken(tmp_path, name, most)
-    )
-
-    span = timedelta(**{unit: getattr(build(tmp_path, **{name: most}), name)})
-    assert utc_now() - span < utc_now() <= utc_now() + span
-
-
-def _is_taken(tmp_path: Path, name: str, value: int) -> bool:
-    try:
-        build(tmp_path, **{name: value})
-    except ValidationError:
-        return False
-    return True

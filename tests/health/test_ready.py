@@ -96,7 +96,9 @@ async def test_heartbeats_when_old_then_removed(web: Running) -> None:
     await add_heartbeat(web, "old", age=9000, silence=4000)
     await add_heartbeat(web, "new", age=9000)
 
-    await janitor.forget_the_past(web.resources.database, audit_days=web.resources.settings.audit_days)
+    await janitor.forget_the_past(
+        web.resources.database, audit_days=web.resources.settings.timings.audit_days
+    )
 
     async with web.resources.database.session() as session:
         kept = await session.scalars(sa.text("SELECT id FROM worker_heartbeats"))
@@ -162,7 +164,7 @@ async def test_queue_when_its_oldest_row_is_due_for_too_long_then_it_is_named(
     wrong = await until(web, bool)
     assert set(wrong) == {"queues"}
     assert wrong["queues"].startswith(queue)
-    assert "READY_QUEUE_SECONDS (600)" in wrong["queues"]
+    assert "ready_queue_seconds (600)" in wrong["queues"]
     # Somebody works on it, or it was put off.
     async with web.resources.database.session() as session:
         later = web.resources.database.now() + timedelta(seconds=30)

@@ -346,7 +346,7 @@ async def test_mail_when_the_server_takes_longer_than_a_lease_then_one_of_two_wo
 ) -> None:
     monkeypatch.setattr(transport, "TIMEOUT_SECONDS", 30)
     sink.seconds, lease_seconds, seconds = times
-    changes = {"smtp_port": smtp_port, "lease_seconds": lease_seconds}
+    changes = {"smtp_port": smtp_port, "timings": mail_settings.timings.but(lease_seconds=lease_seconds)}
     changed = mail_settings.model_copy(update=changes)
     async with open_resources(changed) as resources:
         await queue_mail(resources)

@@ -62,7 +62,7 @@ async def test_client_when_a_server_sets_cookies_then_none_is_brought_back(
     brought: list[str] = []
     async with serving(_cookie_setter(brought)) as url:
         changes = {"dashboard_server": url, "elasticsearch_server": url, "croissant_server": url}
-        passes = {"pass_openml_reads": True, "pass_openml_files": True, "pass_croissant": True}
+        passes = {"pass_on": ("croissant", "reads", "files")}
         without_worker = {"openml_server": url, "embedded_worker": False}
         changed = settings.model_copy(update=changes | passes | without_worker)
         async with running(changed) as app, open_upstreams(changed) as upstreams:

@@ -18,6 +18,7 @@ import app.db.mysql
 from app.core.errors import DatabaseConflictError, DatabaseUnavailableError
 from app.core.settings import Settings
 from app.core.tasks import in_background
+from app.core.timings import Timings
 from app.db.engine import Database
 from app.db.faults import unavailable
 from app.db.reader import ReadStatement
@@ -39,8 +40,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnMariaDB]:
         yield found
 
 
-def open_database(address: str, folder: Path, **changes: Any) -> Database:
-    given = {"database_timeout_seconds": SECONDS, "database_pool_size": 2, **changes}
+def open_database(
+    address: str, folder: Path, *, timeout_seconds: float = SECONDS, **changes: Any
+) -> Database:
+    given = {
+        "timings": Timings(database_timeout_seconds=timeout_seconds),
+        "database_pool_size": 2,
+        **changes,
+    }
     return Database(Settings(_env_file=None, data_dir=folder, database_uri=address, **given))
 
 
@@ -130,7 +137,7 @@ async def test_sqlite_when_locked_for_too_long_then_unavailable_on_both_roads(
 ) -> None:
     path = tmp_path / "openml.db"
     await asyncio.to_thread(shutil.copy, migrated_sqlite, path)
-    database = open_database(f"sqlite:///{path}", tmp_path, database_timeout_seconds=0.3)
+    database = open_database(f"sqlite:///{path}", tmp_path, timeout_seconds=0.3)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("PRAGMA journal_mode=DELETE")
     other.execute("BEGIN EXCLUSIVE")

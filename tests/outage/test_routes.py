@@ -16,6 +16,7 @@ from sqlalchemy.engine import make_url
 
 from app.core.limits import LIMITS
 from app.core.settings import Settings
+from app.core.timings import Timings
 from tests.conftest import Person, Running, insert_person, running
 from tests.forwarder import Forwarder
 
@@ -109,10 +110,9 @@ async def behind_a_line(
             _env_file=None,
             data_dir=folder,
             database_uri=address.render_as_string(hide_password=False),
-            database_timeout_seconds=SECONDS,
             openml_server=sandbox_url,
             embedded_worker=False,
-            upload_wait_seconds=1,
+            timings=Timings(database_timeout_seconds=SECONDS, upload_wait_seconds=1),
             rate_limits=[f"{name}=1000000/hour" for name in LIMITS],
         )
         async with running(settings) as app:

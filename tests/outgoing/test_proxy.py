@@ -56,6 +56,12 @@ def certified(authority: trustme.CA, host: str = HOST) -> ssl.SSLContext:
     return context
 
 
+def changed(settings: Settings, changes: dict[str, Any]) -> Settings:
+    """Return the settings but for these, among which may be the proxies of the environment."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    return Settings(_env_file=None, **given | changes)
+
+
 @pytest.fixture
 async def proxy(sandbox_url: str, authority: trustme.CA) -> AsyncIterator[ForwardProxy]:
     """A proxy that knows the sandbox as an OpenML server with TLS, and without."""
@@ -95,10 +101,10 @@ async def test_upload_when_the_proxy_is_the_environments_and_the_server_this_mac
 ) -> None:
     changes = {
         "openml_server": sandbox_url.replace("127.0.0.1", "localhost"),
-        "https_proxy": SecretStr(proxy.url),
-        "http_proxy": SecretStr(proxy.url),
+        "https_proxy": proxy.url,
+        "http_proxy": proxy.url,
     }
-    async with running(settings.model_copy(update=changes)) as app:
+    async with running(changed(settings, changes)) as app:
         answer = await publish(app, password_hash)
 
     assert answer.status_code == 200, answer.text
@@ -192,8 +198,8 @@ async def test_server_when_it_is_behind_a_proxy_then_asked_through_it(
     async with AsyncExitStack() as stack:
         behind = place_of(await stack.enter_async_context(serving(echo)))
         proxy = await stack.enter_async_context(forward_proxy(hosts={"inside.example:8080": behind}))
-        changes = {setting: "http://inside.example:8080/", "http_proxy": SecretStr(proxy.url)}
-        app = await stack.enter_async_context(running(settings.model_copy(update=changes)))
+        changes = {setting: "http://inside.example:8080/", "http_proxy": proxy.url}
+        app = await stack.enter_async_context(running(changed(settings, changes)))
         await app.client.get(path)
 
     assert proxy.asked
@@ -281,10 +287,10 @@ async def test_mail_when_its_server_is_behind_the_proxy_then_sent_through_it_wit
                 "smtp_server": "mail.example",
                 "smtp_use_tls": True,
                 "smtp_through_proxy": True,
-                "https_proxy": SecretStr(f"http://{given}127.0.0.1:{proxy.port}"),
+                "https_proxy": f"http://{given}127.0.0.1:{proxy.port}",
                 "outgoing_ca_file": ca_file,
             }
-            transport = SmtpTransport(settings.model_copy(update=changes))
+            transport = SmtpTransport(changed(settings, changes))
             message = EmailMessage()
             message["From"], message["To"] = "openml@example.org", "ada@example.org"
             if says:

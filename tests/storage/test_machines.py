@@ -19,6 +19,7 @@ import pytest
 from app.core.settings import Settings
 from app.storage.s3 import open_s3
 from tests.service import ADA, Service, wait_for
+from tests.timings import timings
 
 ROWS = b"".join(
     b"%d,%d,%s\n" % (number, number * number, b"yes" if number % 3 else b"no") for number in range(50_000)
@@ -41,7 +42,7 @@ def environment(
         "APP_SECRET_KEY": "a secret of thirty-two bytes or more",
         "SEND_EMAIL": "false",
         "EMBEDDED_WORKER": "false",
-        "LEASE_SECONDS": "1",
+        "TIMINGS": timings(lease_seconds=1),
     }
 
 

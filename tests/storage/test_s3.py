@@ -144,7 +144,8 @@ async def test_compose_when_the_line_is_cut_then_503_and_the_next_time_it_works(
 async def test_writers_when_the_store_stalls_then_each_is_told_in_time_and_may_try_again(
     settings: Settings, s3_server: S3Server
 ) -> None:
-    storage, _ = await open_s3(settings.model_copy(update={"storage_timeout_seconds": 0.5}))
+    timings = settings.timings.but(storage_timeout_seconds=0.5)
+    storage, _ = await open_s3(settings.model_copy(update={"timings": timings}))
     ids = [f"{number:032x}" for number in range(3 * PUTS_AT_ONCE)]
     async with AsyncExitStack() as stack, asyncio.timeout(120):
         writers = [await stack.enter_async_context(storage.writer(upload_id, 0)) for upload_id in ids]

@@ -409,7 +409,7 @@ async def test_requests_when_ended_long_ago_then_forgotten(app: Running, person:
             ended_at = {"state": "made", "finished_at": now - timedelta(days=days)}
             await session.execute(sa.update(table).where(table.c.id == request_id).values(ended_at))
 
-    await forget_the_past(app.resources.database, audit_days=app.resources.settings.audit_days)
+    await forget_the_past(app.resources.database, audit_days=app.resources.settings.timings.audit_days)
 
     async with app.resources.database.session() as session:
         assert (await session.scalars(sa.select(table.c.id))).all() == ["new"]

@@ -225,7 +225,9 @@ async def test_account_when_deleted_then_nothing_of_its_uploads_is_left(
         deleted = await app.client.post("/delete", json={"password": person.password}, headers=person.headers)
         assert deleted.status_code == 200, deleted.text
         await clean_up(
-            app.resources.database, app.resources.storage, lease_seconds=app.resources.settings.lease_seconds
+            app.resources.database,
+            app.resources.storage,
+            lease_seconds=app.resources.settings.timings.lease_seconds,
         )
 
         async with app.resources.database.session() as session:

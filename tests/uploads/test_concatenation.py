@@ -146,7 +146,9 @@ async def test_part_when_its_bytes_are_in_then_it_is_no_dataset_and_cannot_becom
     closing = {"Content-Type": "application/partial-upload", "Upload-Offset": str(len(CSV))}
     await app.client.patch(path, headers={**person.headers, **closing, "Upload-Complete": "?1"})
     await clean_up(
-        app.resources.database, app.resources.storage, lease_seconds=app.resources.settings.lease_seconds
+        app.resources.database,
+        app.resources.storage,
+        lease_seconds=app.resources.settings.timings.lease_seconds,
     )
     found = await state_of(app, person, path)
     assert (found["state"], found["partial"], found["dataset_id"]) == ("receiving", True, None)
@@ -312,7 +314,9 @@ async def test_parts_when_nobody_joins_them_then_they_expire_with_their_bytes(
     assert (late.status_code, late.json()["type"].rpartition("/")[2]) == (410, "upload-gone")
 
     await clean_up(
-        app.resources.database, app.resources.storage, lease_seconds=app.resources.settings.lease_seconds
+        app.resources.database,
+        app.resources.storage,
+        lease_seconds=app.resources.settings.timings.lease_seconds,
     )
 
     assert {upload["state"] for upload in await datasets(app, person)} == {"failed"}
@@ -329,7 +333,9 @@ async def test_parts_when_they_are_joined_and_wait_then_the_janitor_and_deleting
         paths = await send_parts(app, person, *PIECES)
         path = path_of(await join(app, person, paths))
         await clean_up(
-            app.resources.database, app.resources.storage, lease_seconds=app.resources.settings.lease_seconds
+            app.resources.database,
+            app.resources.storage,
+            lease_seconds=app.resources.settings.timings.lease_seconds,
         )
         for part in paths:
             refused = await app.client.delete(part, headers={**person.headers, **TUS})

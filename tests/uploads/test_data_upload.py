@@ -283,7 +283,9 @@ async def test_upload_when_failed_long_ago_then_the_janitor_removes_its_bytes(
         await session.execute(sa.update(uploads).values(finished_at=sa.literal("2020-01-01 00:00:00")))
 
     await clean_up(
-        app.resources.database, app.resources.storage, lease_seconds=app.resources.settings.lease_seconds
+        app.resources.database,
+        app.resources.storage,
+        lease_seconds=app.resources.settings.timings.lease_seconds,
     )
 
     assert spool(app) == []

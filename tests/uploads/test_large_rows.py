@@ -46,7 +46,7 @@ class Memory:
 
 @pytest.fixture
 def served(service: Service) -> tuple[Service, dict[str, str]]:
-    service.start(CONVERSIONS_AT_ONCE="1")
+    service.start()
     return service, service.sign_up_and_log_in()
 
 

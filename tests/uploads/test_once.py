@@ -32,7 +32,8 @@ DieSending = Callable[[Person, str, Callable[[], Awaitable[Any]]], Awaitable[tup
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    return settings.model_copy(update={"reconcile_seconds": RECONCILE_SECONDS, "lease_seconds": 20})
+    timings = settings.timings.but(reconcile_seconds=RECONCILE_SECONDS, lease_seconds=20)
+    return settings.model_copy(update={"timings": timings})
 
 
 async def send(app: Running, person: Person, name: str) -> str:
@@ -205,7 +206,7 @@ async def test_dataset_when_its_watcher_was_overtaken_then_no_mail_and_no_step_o
                     app.resources.database,
                     app.resources.openml,
                     owner="late",
-                    lease_seconds=app.resources.settings.lease_seconds,
+                    lease_seconds=app.resources.settings.timings.lease_seconds,
                 )
             )
 

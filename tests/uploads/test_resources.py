@@ -11,6 +11,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from app import resources
 from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db.tables import upload_parts, uploads
@@ -491,7 +492,9 @@ async def test_upload_when_a_duplicate_was_looked_at_then_retry_publishes_it_all
         assert (answer.json()["state"], answer.json()["dataset_id"]) == ("duplicate", first["id"])
     again, renamed, unwanted = paths
     await clean_up(
-        app.resources.database, app.resources.storage, lease_seconds=app.resources.settings.lease_seconds
+        app.resources.database,
+        app.resources.storage,
+        lease_seconds=app.resources.settings.timings.lease_seconds,
     )
 
     same = await app.client.post(f"{again}/retry", headers=person.headers)
@@ -647,7 +650,9 @@ async def test_upload_when_nobody_comes_back_then_expires_with_its_bytes(
     assert (await send(app, person, path, CSV[9:], 9)).status_code == 410
 
     await clean_up(
-        app.resources.database, app.resources.storage, lease_seconds=app.resources.settings.lease_seconds
+        app.resources.database,
+        app.resources.storage,
+        lease_seconds=app.resources.settings.timings.lease_seconds,
     )
 
     found = await state_of(app, person, path)
@@ -668,13 +673,21 @@ async def test_upload_when_nobody_comes_back_then_expires_with_its_bytes(
             "storage-full",
             marks=pytest.mark.skipif(ENGINES == "s3-redis", reason="nobody knows how much room a store has"),
         ),
-        ({"receives_at_once": 1}, 503, "too-busy"),
-        ({"receives_per_user": 1}, 429, "too-many-requests"),
+        ({"RECEIVES_AT_ONCE": 1}, 503, "too-busy"),
+        ({"RECEIVES_PER_USER": 1}, 429, "too-many-requests"),
     ],
 )
 async def test_upload_when_there_is_no_room_then_told_before_its_bytes(
-    settings: Settings, password_hash: str, *, limits: dict[str, int], status: int, slug: str
+    settings: Settings,
+    password_hash: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    limits: dict[str, int],
+    status: int,
+    slug: str,
 ) -> None:
+    for name in limits.keys() & vars(resources).keys():
+        monkeypatch.setattr(resources, name, limits[name])
     async with running(settings.model_copy(update={**limits, "embedded_worker": False})) as app:
         person = await insert_person(app, password_hash)
         took = asyncio.Event()

@@ -415,7 +415,7 @@ class Walks(RuleBasedStateMachine):
             clean_up(
                 self.resources.database,
                 self.resources.storage,
-                lease_seconds=self.resources.settings.lease_seconds,
+                lease_seconds=self.resources.settings.timings.lease_seconds,
             )
         )
 

@@ -112,6 +112,6 @@ async def test_upload_when_the_machine_has_enough_to_do_then_it_waits_and_is_pub
         ]
         await eventually(lambda: reached("checked"))
         # Longer than a lease: it is kept all the while.
-        await asyncio.sleep(settings.lease_seconds * 1.5)
+        await asyncio.sleep(settings.timings.lease_seconds * 1.5)
         assert await state() == "checked"
     await eventually(lambda: reached("active"))

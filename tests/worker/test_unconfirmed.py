@@ -40,7 +40,7 @@ async def ids(app: Running) -> set[int]:
 async def test_account_when_never_confirmed_then_removed_with_all_that_waits_for_it(app: Running) -> None:
     user_id = await sign_up(app)
 
-    await purge_unconfirmed(app.resources.database, days=app.resources.settings.unconfirmed_days)
+    await purge_unconfirmed(app.resources.database, days=app.resources.settings.timings.unconfirmed_days)
 
     assert user_id not in await ids(app)
     async with app.resources.database.session() as session:
@@ -66,7 +66,7 @@ async def test_account_when_its_row_says_more_then_kept(app: Running, what: str)
     async with app.resources.database.session() as session:
         await session.execute(sa.update(users).where(users.c.id == user_id).values(SPARED[what]))
 
-    await purge_unconfirmed(app.resources.database, days=app.resources.settings.unconfirmed_days)
+    await purge_unconfirmed(app.resources.database, days=app.resources.settings.timings.unconfirmed_days)
 
     assert user_id in await ids(app)
 
@@ -81,7 +81,7 @@ async def test_account_when_it_was_ever_open_then_kept(app: Running, kind: Audit
         values |= {"ip_address": "", "user_agent": "", "network": ""}
         await session.execute(sa.insert(audit_events).values(values))
 
-    await purge_unconfirmed(app.resources.database, days=app.resources.settings.unconfirmed_days)
+    await purge_unconfirmed(app.resources.database, days=app.resources.settings.timings.unconfirmed_days)
 
     assert user_id in await ids(app)
 
@@ -93,6 +93,6 @@ async def test_account_when_others_made_it_or_it_has_a_group_or_a_fresh_link_the
         await session.execute(sa.insert(users_groups).values(user_id=member, group_id=2))
         await create_link(session, app.resources.settings, user_id=waiting, purpose=LinkPurpose.CONFIRM)
 
-    await purge_unconfirmed(app.resources.database, days=app.resources.settings.unconfirmed_days)
+    await purge_unconfirmed(app.resources.database, days=app.resources.settings.timings.unconfirmed_days)
 
     assert {stranger, member, waiting} <= await ids(app)

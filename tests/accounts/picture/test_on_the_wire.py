@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from app.accounts.routes_picture import PICTURE_BYTES
 from tests.conftest import PATIENCE_SECONDS
 from tests.imaging.samples import encoded, halves
 from tests.service import Service, wait_for
@@ -47,7 +48,7 @@ def test_imgs_when_the_path_climbs_on_the_wire_then_404(service: Service) -> Non
 @pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 def test_image_when_it_never_ends_then_413_and_the_server_hangs_up(service: Service) -> None:
-    service.start(PICTURE_MAX_BYTES="1000000")
+    service.start()
     token = service.sign_up_and_log_in()["Authorization"]
     head = (
         f"POST /image HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nTransfer-Encoding: chunked\r\n"
@@ -64,7 +65,7 @@ def test_image_when_it_never_ends_then_413_and_the_server_hangs_up(service: Serv
         answer = connection.recv(65536)
 
     assert answer.startswith(b"HTTP/1.1 413 ")
-    assert sent < 20_000_000, "what the sockets hold, not what the client has"
+    assert sent < PICTURE_BYTES + 20_000_000, "what the sockets hold, not what the client has"
     assert not pictures(service)
 
 

@@ -137,10 +137,10 @@ async def test_denylist_when_token_would_have_ended_then_the_janitor_forgets_it(
     from app.worker.janitor import forget_the_past
 
     await app.client.post("/logout", headers=person.headers)
-    await forget_the_past(app.resources.database, audit_days=app.resources.settings.audit_days)
+    await forget_the_past(app.resources.database, audit_days=app.resources.settings.timings.audit_days)
     async with app.resources.database.session() as session:
         assert await session.scalar(sa.select(sa.func.count()).select_from(revoked_tokens)) == 1
         await session.execute(sa.update(revoked_tokens).values(expires_at=sa.literal("2020-01-01 00:00:00")))
-    await forget_the_past(app.resources.database, audit_days=app.resources.settings.audit_days)
+    await forget_the_past(app.resources.database, audit_days=app.resources.settings.timings.audit_days)
     async with app.resources.database.session() as session:
         assert await session.scalar(sa.select(sa.func.count()).select_from(revoked_tokens)) == 0

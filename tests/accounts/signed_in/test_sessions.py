@@ -141,11 +141,11 @@ async def test_audit_when_asked_then_ones_own_events_and_no_others(
 
 async def test_audit_when_its_time_is_over_then_forgotten(app: Running, person: Person) -> None:
     await log_in(app, person)
-    await forget_the_past(app.resources.database, audit_days=app.resources.settings.audit_days)
+    await forget_the_past(app.resources.database, audit_days=app.resources.settings.timings.audit_days)
     async with app.resources.database.session() as session:
         assert await session.scalar(sa.select(sa.func.count()).select_from(audit_events)) == 1
         await session.execute(sa.update(audit_events).values(at=utc_now() - timedelta(days=366)))
-    await forget_the_past(app.resources.database, audit_days=app.resources.settings.audit_days)
+    await forget_the_past(app.resources.database, audit_days=app.resources.settings.timings.audit_days)
     async with app.resources.database.session() as session:
         assert await session.scalar(sa.select(sa.func.count()).select_from(audit_events)) == 0
 

@@ -22,9 +22,7 @@ def site_settings(tmp_path: Path, migrated_sqlite: Path) -> Settings:
         database_uri=f"sqlite:///{path}",
         spa_dir=str(BUILD),
         embedded_worker=False,
-        pass_croissant=False,
-        pass_openml_reads=False,
-        pass_openml_files=False,
+        pass_on="none",
         openml_server="http://127.0.0.1:9/",
     )
 

@@ -18,7 +18,7 @@ from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, MakePerson, Person
 from tests.servers import serving
 
 XML = "application/xml; charset=utf-8"
-SWITCHED_ON = {"pass_croissant": True, "pass_openml_reads": True, "pass_openml_files": True}
+SWITCHED_ON = {"pass_on": ("croissant", "reads", "files")}
 
 
 @dataclass

@@ -91,12 +91,6 @@ async def test_static_file_when_missing_then_404_and_no_page(site: Running) -> N
             assert answer.headers["cache-control"] == "no-store"
 
 
-async def test_source_maps_when_wanted_then_served(site_settings: Settings) -> None:
-    settings = site_settings.model_copy(update={"spa_source_maps": True})
-    async with running(settings) as site:
-        assert (await site.client.get(f"{MAIN}.map")).headers["content-type"] == "application/json"
-
-
 async def test_files_when_asked_for_then_types_do_not_depend_on_the_machine(site: Running) -> None:
     expected = {
         MAIN: "text/javascript; charset=utf-8",
@@ -316,7 +310,7 @@ async def test_settings_when_they_are_the_frontends_own_env_then_taken_as_unset(
     assert values["REACT_APP_URL_API"] == "/"
     assert values["REACT_APP_URL_ELASTICSEARCH"] == "https://es.example/es/"
     assert (
-        Settings(_env_file=None, pass_openml_reads=False, openml_server="https://o.example").build_values[
+        Settings(_env_file=None, pass_on="croissant,files", openml_server="https://o.example").build_values[
             "REACT_APP_URL_API"
         ]
         == "https://o.example/"

@@ -1,0 +1,88 @@
+"""Types of settings: what an entry of the environment is read as, and what it must be."""
+
+from ipaddress import IPv4Network, IPv6Network
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic_settings import NoDecode
+
+from app.core.mailboxes import parse_mailbox
+from app.core.setting_checks import read_network, require_host, require_http_url, require_server_url
+from app.core.timings import Timings, read_timings
+
+BUCKET = "{bucket}"
+"""Stands in `AWS_ENDPOINT_URL` for the bucket, where a store wants it in the host."""
+
+
+def split_commas(text: str) -> tuple[str, ...]:
+    """Return the entries of a text, without empty ones and blanks around them."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _read_list(value: object) -> object:
+    return split_commas(value) if isinstance(value, str) else value
+
+
+def _read_list_or_none(value: object) -> object:
+    # An empty value would mean the default, as it does for every setting.
+    return () if value == "none" else _read_list(value)
+
+
+def _check_address(text: str) -> str:
+    if text:
+        require_http_url(text)
+    return text
+
+
+def _check_address_or_path(text: str) -> str:
+    return text if text.startswith("/") else _check_address(text)
+
+
+def _check_endpoint(text: str) -> str:
+    _check_address(text.replace(BUCKET, "bucket"))
+    return text
+
+
+def _check_server(secret: SecretStr) -> SecretStr:
+    require_server_url(secret.get_secret_value())
+    return secret
+
+
+def _check_host(text: str) -> str:
+    if text:
+        require_host(text)
+    return text
+
+
+def _check_mailbox(text: str) -> str:
+    parse_mailbox(text)
+    return text
+
+
+def _strip_slash(text: str) -> str:
+    return text.rstrip("/")
+
+
+Commas = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_read_list)]
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_strip_slash)], ...], NoDecode, BeforeValidator(_read_list)
+]
+Networks = Annotated[
+    tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(read_network)], ...],
+    NoDecode,
+    BeforeValidator(_read_list),
+]
+PassedOn = Annotated[
+    tuple[Literal["croissant", "reads", "files"], ...], NoDecode, BeforeValidator(_read_list_or_none)
+]
+Address = Annotated[str, AfterValidator(_check_address)]
+"""Of a server that is asked by HTTP; empty: none."""
+Prefix = Annotated[str, AfterValidator(_strip_slash), AfterValidator(_check_address)]
+"""An address that paths are put behind, without a slash at the end."""
+PrefixOrPath = Annotated[str, AfterValidator(_strip_slash), AfterValidator(_check_address_or_path)]
+Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
+ServerAddress = Annotated[SecretStr, AfterValidator(_check_server)]
+"""Of a server with a scheme of its own, perhaps with a password."""
+Host = Annotated[str, AfterValidator(_check_host)]
+MailboxText = Annotated[str, AfterValidator(_check_mailbox)]
+TimingsText = Annotated[Timings, NoDecode, BeforeValidator(read_timings)]
