@@ -83,10 +83,9 @@ def test_utf_16_when_longer_than_a_block_then_no_character_is_torn(converter: Co
     ("content", "slug", "line"),
     [
         (b"a,b\n\xc3\xa9,1\nx,2\n\xff,3\n", "unsupported-encoding", 4),
-        (b"a,b\nx\x81,1\n", "unsupported-encoding", 2),
         (codecs.BOM_UTF16_LE + b"a\x00,\x00b\x00\n\x00x", "unsupported-encoding", None),
         (b"a,b\n1,2\nx\x00y,3\n", "nul-character", 3),
-        ("a,b\n1,2\n".encode("utf-16-le"), "nul-character", 1),
+        (b"a,b\n1,2\n\xff\xfe\x80\x81,1\n\xc3\xa9,2\n", "unsupported-encoding", 3),
     ],
 )
 def test_bytes_when_they_are_no_clean_text_then_refused_with_the_line(

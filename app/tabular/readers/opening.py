@@ -50,7 +50,7 @@ def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
         return _open_columnar(request, reading)
     if request.format in {"json", "jsonl"}:
         return _open_json(request, reading, report)
-    text = open_text(request)
+    text = open_text(request, reading)
     is_arff = request.format == "arff"
     return _open_arff(text, request, reading) if is_arff else _open_csv(text, request, reading)
 
@@ -121,7 +121,7 @@ def _open_csv(text: TextFile, request: ConversionRequest, reading: ReadingReport
         file_names,
         request.relation,
         repairs=(*repairs, *naming.repairs),
-        is_legacy=text.is_legacy,
+        remarks=text.remarks,
         reading=reading,
     )
 
@@ -147,7 +147,7 @@ def _open_arff(text: TextFile, request: ConversionRequest, reading: ReadingRepor
         table if table.is_sparse else None,
         (*table.repairs, *naming.repairs),
         [attribute.type for attribute in attributes],
-        is_legacy=text.is_legacy,
+        remarks=text.remarks,
         reading=reading,
     )
 
@@ -183,7 +183,7 @@ def _open_columnar(request: ConversionRequest, reading: ReadingReport) -> Job:
 
 
 def _open_json(request: ConversionRequest, reading: ReadingReport, report: ProgressSink) -> Job:
-    text = open_text(request, max_line_bytes=None)
+    text = open_text(request, reading, max_line_bytes=None)
     table = JsonTable(text, request, reading, lambda done: report(Progress("reading", done, text.size)))
     if table.row_id and not request.row_id_attribute:
         request = replace(request, row_id_attribute=table.row_id)
@@ -198,7 +198,7 @@ def _open_json(request: ConversionRequest, reading: ReadingReport, report: Progr
         table.names,
         request.relation,
         repairs=repairs,
-        is_legacy=text.is_legacy,
+        remarks=text.remarks,
         reading=reading,
     )
 

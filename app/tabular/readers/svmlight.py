@@ -94,7 +94,7 @@ def rewrite_svmlight(request: ConversionRequest) -> Rewritten:
     Raises:
         TabularError: `invalid-svmlight`, `no-rows`, `too-many-columns`, and what `open_text` raises.
     """
-    text = open_text(request)
+    text = open_text(request, ReadingReport(request.reading))
     is_class = request.attributes.get(LABEL) == "nominal"
     shape = _Shape(text, collects=is_class)
     limit = request.limits.max_columns

@@ -2,19 +2,35 @@
 
 import codecs
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO, cast
 
+from app.tabular.readers.encodings import (
+    Guess,
+    cells_outside_ascii,
+    guesses,
+    is_partly_utf8,
+    likely,
+    wide_encoding,
+    words_that_differ,
+)
 from app.tabular.readers.formats import check_unpacked
 from app.tabular.readers.packed import unpacked
+from app.tabular.reading import Doubt, Found, ReadingReport
 from app.tabular.types import MIB, Compression, ConversionRequest, Limits, TabularError
+from app.tabular.wording import shortened
 
 BLOCK_BYTES = 2 * MIB
 MAX_ROW_BYTES = 4 * BLOCK_BYTES
 
-_LEGACY = "cp1252"
+_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32", codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16",
+}  # fmt: skip
+"""Byte order marks; that of UTF-32 begins like that of UTF-16."""
+_MOST_RIVALS = 4
 _END_OF_DOS_FILE = b"\x1a"
 """Ctrl-Z, with which programs of DOS end a text."""
 
@@ -36,9 +52,12 @@ class TextFile:
     compression: Compression | None = None
 
     @property
-    def is_legacy(self) -> bool:
-        """Whether the encoding is a guess (Windows-1252)."""
-        return self.encoding == _LEGACY
+    def remarks(self) -> tuple[str, ...]:
+        """Return what its owner should know of the encoding, as sentences."""
+        if self.encoding.startswith("utf-"):
+            return ()
+        name = "Windows-1252" if self.encoding == "cp1252" else self.encoding
+        return (f"The file is not UTF-8; it was read as {name}.",)
 
     def open(self) -> "Utf8Stream":
         """Return its content as a stream of UTF-8 bytes without a byte order mark."""
@@ -96,27 +115,33 @@ class Utf8Stream(io.RawIOBase):
         super().close()
 
 
-def open_text(request: ConversionRequest, *, max_line_bytes: int | None = MAX_ROW_BYTES) -> TextFile:
-    """Read a file once and detect its encoding.
+def open_text(
+    request: ConversionRequest, reading: ReadingReport, *, max_line_bytes: int | None = MAX_ROW_BYTES
+) -> TextFile:
+    """Read a file once, in the encoding that its owner chose, or else find that.
 
-    UTF-8 and UTF-16 with a byte order mark, UTF-8 without, else Windows-1252 (of which Latin-1 text is a part).
+    UTF-8, UTF-16 and UTF-32, with or without a byte order mark, else what its words look like (`encodings`).
 
     Args:
         request: the file, whether it is compressed, and how large it may be uncompressed.
+        reading: collects the encoding.
         max_line_bytes: the longest line, if rows are lines.
 
     Raises:
         TabularError: `empty-file`, `file-too-large`, `broken-gzip`, `nul-character`, `row-too-long`,
             `unsupported-encoding`, `mislabelled-file`, `not-text`.
     """
-    return _Inspection(request, max_line_bytes).result()
+    return _Inspection(request, reading, max_line_bytes).result()
 
 
 class _Inspection:
     """One pass or more over a file to detect its encoding."""
 
-    def __init__(self, request: ConversionRequest, max_line_bytes: int | None) -> None:
+    def __init__(
+        self, request: ConversionRequest, reading: ReadingReport, max_line_bytes: int | None
+    ) -> None:
         self._request = request
+        self._reading = reading
         self._limits: Limits = request.limits
         self._max_line_bytes = max_line_bytes
 
@@ -129,24 +154,60 @@ class _Inspection:
         return TextFile(path, self._encoding(start), path.stat().st_size, self._request.compression)
 
     def _encoding(self, start: bytes) -> str:
-        marks = {
-            codecs.BOM_UTF8: "utf-8-sig",
-            codecs.BOM_UTF16_LE: "utf-16",
-            codecs.BOM_UTF16_BE: "utf-16",
-        }
-        marked = next((name for mark, name in marks.items() if start.startswith(mark)), None)
+        """Return the encoding, in which the whole file was decoded once."""
+        marked = next((name for mark, name in _MARKS.items() if start.startswith(mark)), None)
+        if chosen := self._reading.chosen.encoding:
+            self._reading.decide("encoding", Found(marked or "utf-8"))
+            is_marked = (
+                marked and codecs.lookup(chosen).name == codecs.lookup(marked.removesuffix("-sig")).name
+            )
+            return self._checked(marked if is_marked and marked else chosen)
+        marked = marked or (wide_encoding(start) if b"\0" in start else None)
         try:
             self._check(marked or "utf-8")
         except UnicodeDecodeError as error:
-            if marked == "utf-16":
-                raise TabularError(
-                    "unsupported-encoding",
-                    "The file begins as UTF-16 but is damaged.",
-                    hint="Save it as UTF-8.",
-                ) from error
-            self._check_legacy()
-            return _LEGACY
+            if marked:
+                raise self._undecodable(f"The file begins as {marked.upper()} but is damaged.") from error
+            return self._legacy()
+        name = (marked or "utf-8").removesuffix("-sig")
+        self._reading.decide("encoding", Found(name, "file" if marked else "default"))
         return marked or "utf-8"
+
+    def _checked(self, encoding: str) -> str:
+        try:
+            self._check(encoding)
+        except UnicodeDecodeError as error:
+            line = self._first_broken_line(encoding)
+            raise self._undecodable(f"The text cannot be read as {encoding}.", line) from error
+        return encoding
+
+    def _legacy(self) -> str:
+        """Return the encoding of a text that is not UTF-8."""
+        cells = cells_outside_ascii(self._chunks())
+        if is_partly_utf8(cells):
+            message = "Part of the file is UTF-8 and part of it is not."
+            raise self._undecodable(message, self._first_broken_line())
+        near = likely(cells)
+        for guess in (*near, *(guess for guess in guesses(cells) if guess not in near)):
+            try:
+                self._check(guess.encoding)
+            except UnicodeDecodeError:
+                continue
+            rivals = [rival for rival in near if rival is not guess][:_MOST_RIVALS]
+            others = tuple(rival.encoding for rival in rivals)
+            doubt = _doubt((guess, *rivals)) if rivals or guess not in near else None
+            encoding: str = self._reading.decide(
+                "encoding", Found(guess.encoding, considered=others, why="The text is not UTF-8."), doubt
+            )
+            return encoding
+        raise self._undecodable(
+            "The text is not UTF-8, nor in any other usual encoding.", self._first_broken_line()
+        )
+
+    @staticmethod
+    def _undecodable(message: str, line: int | None = None) -> TabularError:
+        hint = "Save it as UTF-8, or say in `reading` which `encoding` it has."
+        return TabularError("unsupported-encoding", message, line=line, hint=hint)
 
     def _check(self, encoding: str) -> None:
         """Decode the whole file; refuse NUL, and lines longer than the limit."""
@@ -161,7 +222,7 @@ class _Inspection:
                     "nul-character",
                     "The file holds a NUL character, which ARFF cannot carry.",
                     line=line,
-                    hint="If this is UTF-16 text, save it as UTF-8.",
+                    hint="Take it out; if this is UTF-16, say so in `reading` as `encoding`.",
                 )
             lines += text.count("\n")
             line_end = max(text.rfind("\n"), text.rfind("\r"))
@@ -173,31 +234,8 @@ class _Inspection:
                     line=lines + 1,
                 )
 
-    def _check_legacy(self) -> None:
-        """Accept a file as Windows-1252 unless part of it is UTF-8, which would then be decoded wrongly."""
-        lenient = codecs.getincrementaldecoder("utf-8")(errors="ignore")
-        legacy = codecs.getincrementaldecoder(_LEGACY)()
-        try:
-            for chunk in self._chunks():
-                legacy.decode(chunk)
-                if not lenient.decode(chunk).isascii():
-                    raise TabularError(
-                        "unsupported-encoding",
-                        "Part of the file is UTF-8 and part of it is not.",
-                        line=self._first_broken_line(),
-                        hint="Save the file as UTF-8.",
-                    )
-        except UnicodeDecodeError as error:
-            raise TabularError(
-                "unsupported-encoding",
-                "The text is neither UTF-8 nor UTF-16 with a byte order mark nor Windows-1252.",
-                line=self._first_broken_line(),
-                hint="Save the file as UTF-8.",
-            ) from error
-        self._check(_LEGACY)
-
-    def _first_broken_line(self) -> int | None:
-        decoder = codecs.getincrementaldecoder("utf-8")()
+    def _first_broken_line(self, encoding: str = "utf-8") -> int | None:
+        decoder = codecs.getincrementaldecoder(encoding)()
         line = 1
         for chunk in self._chunks():
             try:
@@ -221,3 +259,13 @@ class _Inspection:
                     raise TabularError("file-too-large", message)
                 yield chunk
         yield b""
+
+
+def _doubt(near: Sequence[Guess]) -> Doubt:
+    """Return the question which of some encodings a text has."""
+    shown = "; or ".join(
+        f"{encoding}: {', '.join(shortened(cell) for cell in cells)}"
+        for encoding, cells in words_that_differ(near)
+    )
+    message = f"The text is not UTF-8, and it is not certain what else. As {shown}."
+    return Doubt("encoding", message, tuple(guess.encoding for guess in near))

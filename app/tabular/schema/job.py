@@ -36,7 +36,6 @@ class Job:
         repairs: what was changed before any row was read.
         file_types: the columns' types in the file; None if its format has none.
         is_typed: whether scans take the file's own types, and texts are made only for writing.
-        is_legacy: whether the encoding is a guess.
         remarks: what the owner should know of how the file was read, as sentences.
         has_lines: whether the table's lines are those of the file.
         reading: how the file is read.
@@ -53,7 +52,6 @@ class Job:
     repairs: tuple[Repair, ...] = ()
     file_types: Sequence[str] | None = None
     is_typed: bool = False
-    is_legacy: bool = False
     remarks: tuple[str, ...] = ()
     has_lines: bool = True
     reading: ReadingReport = field(default_factory=lambda: ReadingReport(Reading()))
@@ -155,7 +153,7 @@ def warnings_of(
     """Return warnings and advice about the columns as they are published; arguments as `warnings_for`."""
     return (
         *job.remarks,
-        *warnings_for(job.request, columns, words, rows, is_legacy=job.is_legacy),
+        *warnings_for(job.request, columns, words, rows),
         *[plan.advice for plan in plans.values() if plan.advice][:MOST_ADVICE],
     )
 

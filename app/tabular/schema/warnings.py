@@ -11,8 +11,6 @@ def warnings_for(
     columns: Sequence[Column],
     words: Mapping[str, int],
     rows: int,
-    *,
-    is_legacy: bool,
 ) -> tuple[str, ...]:
     """Return sentences about a converted table.
 
@@ -21,7 +19,6 @@ def warnings_for(
         columns: the attributes written.
         words: by column, cells that were words such as NA and are now missing.
         rows: number of rows.
-        is_legacy: whether the encoding had to be guessed.
     """
     warnings = list(_about_targets(request.target_attributes, columns))
     for column in columns:
@@ -33,8 +30,6 @@ def warnings_for(
                 f"In column {column.name!r}, {count} with words such as NA became missing; to keep such words, "
                 'declare the column as "string" or list its labels.'
             )
-    if is_legacy:
-        warnings.append("The file is not UTF-8; it was read as Windows-1252 (Latin-1).")
     return tuple(warnings)
 
 
