@@ -15,8 +15,11 @@ export const TYPES = {
 export const ROLES = { "": "feature", target: "target: to be predicted", ignore: "ignored by models", id: "row number" };
 const VALUES_SHOWN = 5;
 
-/** The column's entry. `on.type(column, type)` and `on.role(column, role)` save a choice, and throw if it is refused. */
-export function columnEntry(column, { rows, chosen, role, on }) {
+/**
+ * The column's entry. `on.type(column, type)`, `on.role(column, role)` and `on.name(column, name)` save a choice, and
+ * throw if it is refused; `on.leaveOut(column)` leaves it out, `on.tick(column, ticked)` marks it.
+ */
+export function columnEntry(column, { rows, chosen, role, ticked, on }) {
   const id = `column-${column.position}`;
   const title = make("h3", { id, tabindex: -1 }, column.file_name || column.name);
   const badge = make("span", { class: "badge" });
@@ -32,6 +35,10 @@ export function columnEntry(column, { rows, chosen, role, on }) {
     await on.type(column, value || null);
     tell(value);
   });
+  const name = make("input", { id: `${id}-name`, autocomplete: "off", maxlength: 64, value: column.name });
+  const names = field(`${id}-name`, "Published as", title.textContent, name, (value) => on.name(column, value.trim()));
+  const leaveOut = make("button", { type: "button", onclick: () => on.leaveOut(column) }, "Leave out", make("span", { class: "visually-hidden" }, ` ${title.textContent}`));
+  const tick = make("input", { type: "checkbox", id: `${id}-tick`, "aria-label": `Tick ${title.textContent}`, checked: ticked, onchange: (event) => on.tick(column, event.target.checked) });
   const roles = choice(`${id}-role`, "Role", title.textContent, roleOptions(role), (value) => on.role(column, value));
   return make(
     "li",
@@ -39,14 +46,14 @@ export function columnEntry(column, { rows, chosen, role, on }) {
     make(
       "div",
       { class: "what" },
-      make("div", { class: "title" }, title, badge),
+      make("div", { class: "title" }, tick, title, badge),
       column.name !== column.file_name && make("p", { class: "small soft" }, "Published as ", make("b", {}, column.name)),
       why,
       column.error && make("p", { class: "error" }, [column.error.message, column.error.hint].filter(Boolean).join(" ")),
       make("p", { class: "small soft" }, figures(column, rows)),
     ),
     make("div", { class: "picture" }, ...picture(column, rows)),
-    make("div", { class: "choose" }, type, roles),
+    make("div", { class: "choose" }, type, roles, make("details", {}, make("summary", {}, "Rename or leave out", make("span", { class: "visually-hidden" }, ` ${title.textContent}`)), names, leaveOut)),
     reasons(column),
   );
 }
@@ -105,23 +112,25 @@ function roleOptions(role) {
   return Object.entries(ROLES).map(([value, text]) => new Option(text, value, false, value === role));
 }
 
-function choice(id, label, of, options, save) {
-  const select = make("select", { id }, ...options);
-  const place = make("div", { class: "field" }, make("label", { for: id }, label, make("span", { class: "visually-hidden" }, ` of ${of}`)), select);
-  let saved = select.value;
-  select.addEventListener("change", async () => {
-    const wanted = select.value;
+const choice = (id, label, of, options, save) => field(id, label, of, make("select", { id }, ...options), save);
+
+/** A field whose change is saved at once; what is wrong with it is said below, and the value goes back. */
+function field(id, label, of, input, save) {
+  const place = make("div", { class: "field" }, make("label", { for: id }, label, make("span", { class: "visually-hidden" }, ` of ${of}`)), input);
+  let saved = input.value;
+  input.addEventListener("change", async () => {
+    const wanted = input.value;
     place.querySelector(".error")?.remove();
-    select.removeAttribute("aria-invalid");
-    select.removeAttribute("aria-describedby");
+    input.removeAttribute("aria-invalid");
+    input.removeAttribute("aria-describedby");
     try {
       await save(wanted);
       saved = wanted;
     } catch (problem) {
-      select.value = saved;
+      input.value = saved;
       if (problem.kind === "unauthorized") return;
-      select.setAttribute("aria-invalid", "true");
-      select.setAttribute("aria-describedby", `${id}-error`);
+      input.setAttribute("aria-invalid", "true");
+      input.setAttribute("aria-describedby", `${id}-error`);
       const text = problem.fields?.[0]?.message ?? inWords(problem);
       const error = make("p", { class: "error", id: `${id}-error`, role: "alert" }, text);
       place.append(error);

@@ -21,6 +21,13 @@ export function moveTo(element) {
   element.focus();
 }
 
+/** Draw something anew, and leave the focus on what has the same id then. */
+export function keepingFocus(draw) {
+  const { id } = document.activeElement ?? {};
+  draw();
+  if (id && document.activeElement?.id !== id) byId(id)?.focus({ preventScroll: true });
+}
+
 /** A moment as the reader's own clock and language show it. */
 export function moment(text) {
   const date = new Date(text);

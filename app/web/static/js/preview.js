@@ -3,12 +3,16 @@
 import { call, Problem } from "./api.js";
 import { count } from "./charts.js";
 import { columnEntry, ROLES, TYPES } from "./column.js";
-import { byId, entry, make, moment, moveTo, safeLink, size } from "./dom.js";
+import { byId, keepingFocus, make, moment, moveTo, size } from "./dom.js";
 import { attempt, complain, inWords, settle } from "./failures.js";
 import { clear, onSubmit, say, show } from "./form.js";
+import { changeMany } from "./many.js";
 import { fillMetadata, readMetadata } from "./metadata.js";
+import { canRetry, outcomeOf } from "./outcome.js";
+import { showDoubts, showReading, wayBack } from "./reading.js";
+import { chosenType, givenOf, roleOf, withRole, withoutColumns } from "./roles.js";
 import { askToSignIn, framed, keepDraft, takeDraft, token } from "./session.js";
-import { BEFORE, describe, pageOf, publishAgain } from "./states.js";
+import { describe, publishAgain } from "./states.js";
 import { markSteps } from "./steps.js";
 import { watch } from "./watch.js";
 
@@ -28,7 +32,9 @@ const CHANGING = ["receiving", "verifying", "ready", "failed"];
 const id = new URLSearchParams(location.search).get("uuid") ?? "";
 const path = `/uploads/${encodeURIComponent(id)}`;
 const form = byId("describe");
+const ticked = new Map(); // Columns by their key.
 let upload = null;
+let step = 0; // The last one that the upload has taken, as far as is known.
 let metadata = {}; // What the service knows of the dataset.
 let preview = null;
 let first = 0;
@@ -65,11 +71,14 @@ async function follow() {
 
 // --- how it fares
 
-function see(found) {
+function see(found, taken = 0) {
   const before = upload;
+  const last = found.events?.at(-1)?.id ?? taken;
+  if (found.metadata) metadata = found.metadata;
+  if (last < step) return; // What comes late by one way was told by the other.
+  step = last;
   settle(byId("steps"));
   upload = { ...before, ...found };
-  if (found.metadata) metadata = found.metadata;
   if (found.metadata && !filled) {
     fillMetadata(form, metadata);
     fillMetadata(form, takeDraft(id) ?? {});
@@ -84,10 +93,11 @@ function see(found) {
   const stopped = ["failed", "cancelled", "duplicate"].includes(upload.state);
   markSteps(STEPS, STEP_OF[upload.state] ?? (stopped ? stoppedAt() : 3), stopped ? "stopped" : "now");
   showProgress();
-  if (before?.state === upload.state && before.publish === upload.publish) return;
+  const isAsBefore = before?.state === upload.state && before.publish === upload.publish;
+  if (isAsBefore && (before.error === null) === (upload.error === null)) return;
   showOutcome();
   showParts();
-  if (before) announce(`${upload.file_name}: ${text}`);
+  if (before && !preview) announce(`${upload.file_name}: ${text}`);
 }
 
 function facts() {
@@ -121,7 +131,8 @@ function showProgress() {
 }
 
 function showOutcome() {
-  const [kind, title, text, ...more] = outcome();
+  const canGoBack = preview && JSON.stringify(metadata.reading) !== JSON.stringify(ownReading());
+  const [kind, title, text, ...more] = outcomeOf(upload, { again, find: findColumn, back: canGoBack && goBack });
   const place = byId("outcome");
   place.hidden = !kind;
   if (!kind) return;
@@ -130,68 +141,36 @@ function showOutcome() {
   leaveFrame();
 }
 
-function outcome() {
-  const link = safeLink(upload.dataset_url);
-  const open = link && make("a", { class: "button primary", href: link }, `Open dataset ${upload.dataset_id}`);
-  const uploads = make("a", { href: "/auth/my-uploads" }, "Your uploads");
-  if (upload.state === "receiving") {
-    const text = "Not all bytes are here. Keep the page open that sends them, or choose the same file there again: it goes on where it stopped. ";
-    return ["warn", "The file is still coming in", text, make("p", {}, make("a", { href: "/auth/upload-dataset" }, "Go on sending"))];
-  }
-  if (upload.state === "active") return ["good", "Your dataset is on OpenML", "It is active: everybody can find and use it.", open];
-  if (upload.state === "published" || upload.state === "processing") {
-    return ["good", "OpenML has your dataset", "It looks at it now; then it becomes active. You may close this page.", open];
-  }
-  if (upload.state === "duplicate") return ["warn", "It is on OpenML already", BEFORE, make("div", { class: "actions" }, make("button", { type: "button", onclick: again }, "Publish it once more"), open)];
-  if (upload.state === "received" && upload.duplicate_of) return waiting();
-  if (upload.state === "cancelled") return ["warn", "This upload was cancelled", "Its bytes are gone; nothing was published.", make("p", {}, uploads)];
-  if (upload.state === "failed") {
-    const title = upload.dataset_id === null ? "It was not published" : "OpenML could not process the dataset";
-    const { column } = upload.error;
-    const find = column && make("p", {}, make("button", { type: "button", onclick: () => findColumn(column) }, `Show column ${column}`));
-    const text = `${upload.error.detail} ${whatToDo()}`;
-    const again = !canRetry() && make("p", {}, make("a", { href: "/auth/upload-dataset" }, "Send a file"));
-    return ["bad", title, text, find, again, open];
-  }
-  return [null];
-}
-
 const again = () =>
   attempt(byId("outcome"), async () => {
     const moved = await publishAgain(upload);
     if (moved) goOn(moved);
   });
 
-/** Where another upload of the same file goes first. */
-function waiting() {
-  const other = make("a", { class: "button", href: pageOf({ id: upload.duplicate_of }) }, "See how that one fares");
-  return ["warn", "You are publishing this file already", "Another upload of yours has the same file and name. This one is published only if that one is not.", make("p", {}, other)];
-}
+/** What its owner had chosen of the reading that the preview shows. */
+const ownReading = () => Object.fromEntries(Object.entries(preview.reading).filter(([, { by }]) => by === "owner").map(([field, { value }]) => [field, value]));
 
-function whatToDo() {
-  if (upload.error.correct === "file") return "Correct the file, then send it again.";
-  if (!canRetry()) return "Send the file again.";
-  return upload.error.correct === "nothing" ? "" : "Correct it below, then try again.";
-}
-
-/** Whether the bytes that are here can still become a dataset. */
-function canRetry() {
-  const { error, dataset_id: published, sha256 } = upload;
-  return published === null && sha256 !== null && error?.type.split("/").pop() !== "upload-gone" && error?.correct !== "file";
-}
+const goBack = () =>
+  attempt(byId("outcome"), async () => {
+    await change({ reading: wayBack(preview.reading, metadata.reading) });
+    moveTo(byId("reading-title"));
+  });
 
 /** Show what can be done now. */
 function showParts() {
   const { state } = upload;
-  const changes = CHANGING.includes(state) && (state === "failed" ? canRetry() : !upload.publish);
+  const changes = CHANGING.includes(state) && (state === "failed" ? canRetry(upload) : !upload.publish);
+  const isAnew = state === "verifying" && preview !== null && !upload.publish;
   form.hidden = !changes;
   byId("stop").hidden = changes || !describe(state).canStop;
-  const label = { failed: "Try again", ready: "Publish" }[state] ?? "Publish as soon as it is here";
+  const label = isAnew ? "Publish" : ({ failed: "Try again", ready: "Publish" }[state] ?? "Publish as soon as it is here");
   byId("publish").textContent = label;
   byId("give-up").hidden = !describe(state).canStop;
   byId("expires").replaceChildren(...(state === "ready" && upload.expires_at ? ["It is kept for you until ", moment(upload.expires_at), "."] : []));
-  byId("remarks").hidden = byId("columns").hidden = byId("given").hidden = true;
-  if (state === "ready" || (state === "failed" && canRetry())) showPreview();
+  byId("anew").textContent = isAnew ? "The table is read anew; until then you see what was found before." : "";
+  if (isAnew) return;
+  for (const part of ["reading", "remarks", "columns", "given"]) byId(part).hidden = true;
+  if (state === "ready" || (state === "failed" && canRetry(upload))) showPreview();
 }
 
 // --- what was found
@@ -203,11 +182,34 @@ async function showPreview() {
     } catch (problem) {
       if (problem.kind !== "upload-state") throw problem;
       showGiven(); // Published without a stop, or no table.
+      showHow(upload.reading ?? {}, []);
       return;
     }
+    showOutcome();
     showRemarks();
+    showHow(preview.reading, upload.error ? [] : preview.doubts);
     byId("columns").hidden = false;
   });
+}
+
+/** Show how the file is read, what is not sure in it, and what would do where it cannot be read. */
+function showHow(reading, doubts) {
+  const { column, choices = {} } = upload.error ?? {};
+  const asked = Object.entries(choices).map(([field, values]) => ({ field, choices: values, column }));
+  const saveType = (name, type) => choose({ attributes: { [name]: type } }, `${name} is ${TYPES[type] ?? "a category"}`);
+  keepingFocus(() => {
+    showDoubts(byId("doubts"), [...doubts, ...asked], { reading: saveReading, type: saveType });
+    const chosen = metadata.reading ?? {};
+    byId("reading").hidden = !showReading(byId("reading-fields"), reading, chosen, saveReading) && byId("doubts").hidden;
+  });
+}
+
+const saveReading = (reading, said = "the reading") => choose({ reading }, said);
+
+/** Save a choice; the preview of it comes by itself. */
+async function choose(changes, said) {
+  await change(changes);
+  announce(`Saved: ${said}.`);
 }
 
 async function showColumns(from = first) {
@@ -215,30 +217,31 @@ async function showColumns(from = first) {
   const asked = (asking += 1);
   const found = await call("GET", `${path}/preview?${query}`);
   if (asked !== asking) return; // An answer to a later question may be here already.
+  if (from && !found.columns.length) return showColumns(0);
   first = from;
   preview = found;
   metadata = found.metadata;
+  for (const column of found.columns) if (ticked.has(column.key)) ticked.set(column.key, column);
   const last = first + found.columns.length;
   const all = found.found === found.column_count ? "" : ` found, of ${count(found.column_count)}`;
   const range = found.columns.length === found.found ? count(found.found) : `${count(first + 1)} to ${count(last)} of ${count(found.found)}`;
   byId("shown").textContent = found.found ? `${range} ${found.found === 1 ? "column" : "columns"}${all}` : "No column has this in its name.";
-  byId("column-list").replaceChildren(
-    ...found.columns.map((column) =>
-      columnEntry(column, { rows: found.row_count, chosen: chosenType(column), role: roleOf(column), on: { type: saveType, role: saveRole } }),
-    ),
-  );
+  const on = { type: saveType, role: saveRole, name: saveName, leaveOut: (column) => attempt(byId("many"), () => leaveOut([column])), tick };
+  const entryOf = (column) => columnEntry(column, { rows: found.row_count, chosen: chosenType(metadata, column), role: roleOf(metadata, column), ticked: ticked.has(column.key), on });
+  keepingFocus(() => byId("column-list").replaceChildren(...found.columns.map(entryOf)));
   byId("pager").hidden = found.found <= PAGE;
   byId("earlier").disabled = first === 0;
   byId("later").disabled = last >= found.found;
   showRows();
   showRoles();
+  drawMany();
 }
 
 function showRemarks() {
-  const { error_count: errors, repairs, repair_count: all } = preview;
+  const { error_count: errors, repairs, repair_count: all, unknown } = preview;
   // Whether there is a target is said where it is chosen, and may have changed since.
   const warnings = preview.warnings.filter((text) => !text.includes("def_tar_att"));
-  byId("remarks").hidden = !errors && !repairs.length && !warnings.length;
+  byId("remarks").hidden = !errors && !repairs.length && !warnings.length && !unknown.length;
   byId("column-errors").hidden = !errors;
   byId("column-errors").textContent = `${errors === 1 ? "One column" : `${count(errors)} columns`} cannot be published as ${errors === 1 ? "it is" : "they are"}; choose another type below.`;
   byId("repairs").hidden = !repairs.length;
@@ -247,7 +250,8 @@ function showRemarks() {
     ...repairs.map(({ column, change, reason }) => make("li", {}, column && make("b", {}, `${column}: `), change, make("span", { class: "soft" }, ` ${reason}`))),
     ...more,
   );
-  byId("warning-list").replaceChildren(...warnings.map((text) => make("li", {}, text)));
+  const misnamed = unknown.map(({ message }) => `${message} What was said of it does not count.`);
+  byId("warning-list").replaceChildren(...[...misnamed, ...warnings].map((text) => make("li", {}, text)));
 }
 
 function showRows() {
@@ -263,8 +267,10 @@ function showRows() {
 
 function showRoles() {
   const targets = metadata.def_tar_att;
+  const gone = preview.unknown.filter(({ field }) => field.startsWith("attributes."));
+  const types = gone.map(({ column }) => chip("Type", column, { attributes: { [column]: null } }, showColumns, "columns-title"));
   const none = !targets.length && make("span", { class: "badge warn" }, "No target yet");
-  byId("roles").replaceChildren(...[none, ...roleChips(showColumns, "columns-title")].filter(Boolean));
+  byId("roles").replaceChildren(...[none, ...chips(showColumns, "columns-title"), ...types].filter(Boolean));
   byId("no-target").hidden = targets.length > 0;
 }
 
@@ -273,20 +279,12 @@ function showGiven() {
   const types = Object.entries(metadata.attributes).map(([name, type]) =>
     chip("Type", `${name} ${TYPES[type] ?? "nominal"}`, { attributes: { [name]: null } }, showGiven, "given-title"),
   );
-  const chips = [...roleChips(showGiven, "given-title"), ...types];
-  byId("given-list").replaceChildren(...chips);
-  byId("given").hidden = !chips.length;
+  const all = [...chips(showGiven, "given-title"), ...types];
+  byId("given-list").replaceChildren(...all);
+  byId("given").hidden = !all.length;
 }
 
-function roleChips(redraw, next) {
-  const { def_tar_att: targets, ignore_attribute: ignored, row_id_attribute: rowId } = metadata;
-  const given = [
-    ...targets.map((name) => ["Target", name, { def_tar_att: targets.filter((one) => one !== name) }]),
-    ...ignored.map((name) => ["Ignored", name, { ignore_attribute: ignored.filter((one) => one !== name) }]),
-    ...(rowId ? [["Row number", rowId, { row_id_attribute: "" }]] : []),
-  ];
-  return given.map(([role, name, changes]) => chip(role, name, changes, redraw, next));
-}
+const chips = (redraw, next) => givenOf(metadata).map(([role, name, changes]) => chip(role, name, changes, redraw, next));
 
 function chip(role, name, changes, redraw, next) {
   const takeAway = () =>
@@ -299,42 +297,44 @@ function chip(role, name, changes, redraw, next) {
   return make("button", { type: "button", class: "chip", "aria-label": `${role}: ${name}. Take it away`, onclick: takeAway }, `${role}: ${name} ✕`);
 }
 
-const namesOf = ({ key, name }) => [key, name];
-const isNamed = (column, names) => namesOf(column).some((name) => names.includes(name));
-const without = (column, names) => names.filter((name) => !namesOf(column).includes(name));
-
-function chosenType({ key, name }) {
-  return entry(metadata.attributes, key) ?? entry(metadata.attributes, name);
-}
-
-function roleOf(column) {
-  if (isNamed(column, metadata.def_tar_att)) return "target";
-  if (isNamed(column, metadata.ignore_attribute)) return "ignore";
-  return isNamed(column, [metadata.row_id_attribute]) ? "id" : "";
-}
-
 async function saveType(column, type) {
   const attributes = { [column.key]: type };
   if (column.name !== column.key && Object.hasOwn(metadata.attributes, column.name)) attributes[column.name] = null;
-  await change({ attributes });
-  announce(`Saved: ${column.name} is ${type ? TYPES[type] : "as found"}.`);
+  await choose({ attributes }, `${column.name} is ${type ? TYPES[type] : "as found"}`);
 }
 
+const saveName = (column, name) =>
+  choose({ rename: { [column.key]: name === "" || name === column.file_name ? null : name } }, `${column.file_name} is ${name || "as in the file"}`);
+
+async function leaveOut(columns) {
+  for (const { key } of columns) ticked.delete(key);
+  await choose(withoutColumns(metadata, columns), `${columns.length === 1 ? `${columns[0].key} is` : `${count(columns.length)} columns are`} left out`);
+}
+
+async function setTypes(columns, type, others) {
+  const attributes = Object.fromEntries(columns.map(({ key }) => [key, type]));
+  const not = others ? `; ${count(others)} cannot be` : "";
+  await choose({ attributes }, `${count(columns.length)} ${columns.length === 1 ? "column is" : "columns are"} ${type ? TYPES[type] : "as found"}${not}`);
+}
+
+function tick(column, isTicked) {
+  if (isTicked) ticked.set(column.key, column);
+  else ticked.delete(column.key);
+  byId("many-which").value = ticked.size ? "ticked" : "found";
+  drawMany();
+}
+
+const drawMany = changeMany(path, { ticked, found: () => preview?.found ?? 0, leaveOut, setTypes });
+
 async function saveRole(column, role) {
-  const rowId = isNamed(column, [metadata.row_id_attribute]) ? "" : metadata.row_id_attribute;
-  const targets = without(column, metadata.def_tar_att);
-  const ignored = without(column, metadata.ignore_attribute);
-  if (role === "target") targets.push(column.key);
-  if (role === "ignore") ignored.push(column.key);
-  const changes = { def_tar_att: targets, ignore_attribute: ignored, row_id_attribute: role === "id" ? column.key : rowId };
-  await change(changes);
+  await choose(withRole(metadata, column, role), `${column.name} is ${ROLES[role]}`);
   showRoles();
-  announce(`Saved: ${column.name} is ${ROLES[role]}.`);
 }
 
 async function change(changes) {
-  const changed = await call("PATCH", path, changes);
-  metadata = changed.metadata;
+  const hadEnded = describe(upload.state).ended;
+  see(await call("PATCH", path, changes));
+  if (hadEnded && !describe(upload.state).ended) follow();
 }
 
 async function findColumn(name) {

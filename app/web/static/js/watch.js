@@ -7,7 +7,10 @@ const FIRST_EVENT = 8000; // Something on the way may hold a stream back until i
 const LONGEST_PAUSE = 5000;
 const FAILURES = 2; // So many streams without an event, and we ask instead.
 
-/** Call `see(upload)` whenever it has changed, until it has ended or `signal` calls it off. `lost(problem)` tells of a break. */
+/**
+ * Call `see(upload, step)` whenever it has changed, until it has ended or `signal` calls it off; `step` is the number of
+ * the last one that it has taken. `lost(problem)` tells of a break.
+ */
 export async function watch(id, see, { signal, lost = () => {} } = {}) {
   let last = "";
   let failures = 0;
@@ -16,7 +19,7 @@ export async function watch(id, see, { signal, lost = () => {} } = {}) {
   const told = (found) => {
     upload = found;
     pause = 500;
-    see(found);
+    see(found, Number(last));
   };
   while (!signal?.aborted) {
     try {
