@@ -44,6 +44,7 @@ OF_COLUMNS = (
 _NOTHING = "none"
 _DELIMITERS = {
     "tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "colon": ":", "space": " ", "blank": " ",
+    _NOTHING: "",
 }  # fmt: skip
 _QUOTES = {"double": '"', "single": "'", _NOTHING: ""}
 _ESCAPES = {'""': "double", '\\"': "backslash", "\\": "backslash"}
@@ -64,16 +65,13 @@ def _words(words: Mapping[str, str]) -> BeforeValidator:
     return BeforeValidator(read)
 
 
-def _sign(what: str, *, may_be_none: bool) -> Callable[[str], str]:
+def _sign(what: str) -> Callable[[str], str]:
     """Return a check that a text is one character that can separate cells, or begin comments."""
 
     def check(value: str) -> str:
-        if not value and may_be_none:
-            return value
         is_sign = len(value) == 1 and (value.isprintable() or value == "\t")
-        if not is_sign or value.isalnum() or value in "\"'":
-            nothing = ' or "" for none' if may_be_none else ""
-            raise ValueError(f"Give {what}: one character that is no letter, digit or quote{nothing}.")
+        if value and (not is_sign or value.isalnum() or value in "\"'"):
+            raise ValueError(f'Give {what}: one character that is no letter, digit or quote, or "" for none.')
         return value
 
     return check
@@ -169,11 +167,10 @@ class ReadingChoices(BaseModel):
     encoding: Annotated[str, AfterValidator(_encoding)] | None = Field(
         default=None, description="Of its text, by any usual name.", examples=["cp1252"]
     )
-    delimiter: (
-        Annotated[str, _words(_DELIMITERS), AfterValidator(_sign("the delimiter", may_be_none=False))] | None
-    ) = Field(
+    delimiter: Annotated[str, _words(_DELIMITERS), AfterValidator(_sign("the delimiter"))] | None = Field(
         default=None,
-        description="The character between cells; a blank stands for one or more blanks or tabs. "
+        description='The character between cells; a blank stands for one or more blanks or tabs, `""` (or `none`) for '
+        "a table of one column. "
         "`tab`, `comma`, `semicolon`, `pipe`, `colon` and `space` are taken as well.",
         examples=[";"],
     )
@@ -187,8 +184,8 @@ class ReadingChoices(BaseModel):
     skip_lines: Annotated[int, BeforeValidator(_is_no_flag), Field(ge=0, le=MOST_SKIPPED)] | None = Field(
         default=None, description="Lines (of a sheet: rows) before the header, or before the first row."
     )
-    comment: Annotated[str, _words(_COMMENTS), AfterValidator(_sign("the sign", may_be_none=True))] | None = (
-        Field(default=None, description='What lines begin with that are no rows; `""` (or `none`): nothing.')
+    comment: Annotated[str, _words(_COMMENTS), AfterValidator(_sign("the sign"))] | None = Field(
+        default=None, description='What lines begin with that are no rows; `""` (or `none`): nothing.'
     )
     decimal: Annotated[Literal[".", ","], _words(_DECIMALS)] | None = Field(
         default=None, description="The decimal mark of numbers."

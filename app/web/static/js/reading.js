@@ -15,7 +15,7 @@ const FIELDS = {
   array: { label: "Where the rows are" },
   orient: { label: "Layout", values: ["records", "columns", "index", "split", "table", "values"] },
   encoding: { label: "Encoding of the text", values: ENCODINGS },
-  delimiter: { label: "Between cells", values: [",", ";", "\t", "|", ":", " "], words: SIGNS },
+  delimiter: { label: "Between cells", values: [",", ";", "\t", "|", ":", " ", ""], words: { ...SIGNS, "": "nothing: one column" } },
   quote: { label: "Around quoted cells", values: ['"', "'", ""], words: SIGNS },
   escape: { label: "A quote inside quotes", values: ["double", "backslash"], words: { double: 'written twice ""', backslash: 'after a backslash \\"' } },
   header: { label: "The first row has the names", values: [true, false], words: YES_NO },
