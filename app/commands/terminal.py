@@ -9,6 +9,7 @@ from typing import Any, TextIO
 import click
 
 from app.commands.answers import Document
+from app.commands.upload_choices import options_that_would_do
 from app.core.hidden import printable
 from app.db.upload_states import UploadState
 
@@ -74,6 +75,8 @@ class Terminal:
             # Most details end with their hint.
             if problem.get(field) is not None and not (field == "hint" and problem[field] in detail):
                 self._print(plain(f"  {field}: {problem[field]}"))
+        for options in options_that_would_do(problem):
+            self._print(plain(f"  Say which, with: {options}"))
         if hint:
             self._print(hint)
 

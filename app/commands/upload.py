@@ -25,6 +25,7 @@ from app.commands.answers import (
 from app.commands.api_key import ApiKeyError, find_api_key
 from app.commands.source import STANDARD_INPUT, open_source
 from app.commands.terminal import Terminal, abandon, plain, say_if_heard
+from app.commands.upload_choices import choice_options, choices_of
 from app.commands.uploader import Uploader
 from app.db.upload_states import AT_OPENML, UploadState
 
@@ -66,6 +67,7 @@ class Exit(IntEnum):
 @click.option(
     "--type", "types", multiple=True, metavar="COLUMN=TYPE", help="A column's type; may be repeated."
 )
+@choice_options
 @click.option(
     "--metadata",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -105,6 +107,7 @@ def upload(
     as_json: bool,
     quiet: bool,
     insecure_http: bool,
+    **chosen: Any,  # noqa: ANN401 - the options of `choice_options`
 ) -> None:
     """Publish FILE as a dataset; started again after a break, it goes on where it was.
 
@@ -126,6 +129,7 @@ def upload(
         "licence": licence,
         "attributes": _types_of(types),
         "allow_duplicate": duplicate,
+        **choices_of(chosen),
     }
     described = {**_metadata_of(metadata), **{field: value for field, value in options.items() if value}}
     if not draft and not (described.get("dataset_name") and described.get("description")):

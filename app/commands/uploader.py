@@ -35,7 +35,7 @@ from app.commands.answers import (
 )
 from app.commands.source import Source
 from app.core.outgoing import open_http_for_command
-from app.db.upload_states import BEFORE_PUBLISH, ENDED, GIVEN_UP, HAS_OUTCOME, UploadState
+from app.db.upload_states import BEFORE_PUBLISH, CAN_CHANGE, ENDED, GIVEN_UP, HAS_OUTCOME, UploadState
 from app.openml.fields import NAME_RULE, is_name
 
 REQUEST_BYTES = 1 << 26
@@ -54,6 +54,8 @@ TRY_AGAIN = frozenset({408, 423, 425, 429, 500, 502, 503, 504, 507})
 ASK_AGAIN = frozenset({"mismatching-upload-offset", "upload-state", "completed-upload", "malformed-body"})
 """Problems of bytes that came late, twice, or not all: asking how the upload stands says where to go on."""
 DIGEST_MISMATCH = "digest-mismatch"
+CHOICES = ("reading", "rename", "leave_out")
+"""Fields of the metadata that may be another choice for the same upload."""
 
 
 class Display(Protocol):
@@ -173,7 +175,10 @@ class Uploader:
             RequestRefusedError: the server does not take it.
         """
         digest = base64.b64encode(source.sha256).decode()
-        body = {"file_name": source.name, "size": source.size, "metadata": metadata}
+        # How it is read may be corrected with the bytes that are there.
+        chosen = {field: metadata[field] for field in CHOICES if field in metadata}
+        described = {field: value for field, value in metadata.items() if field not in CHOICES}
+        body = {"file_name": source.name, "size": source.size, "metadata": described}
         for attempt in range(MOST_ENDED):
             facts = json.dumps([body, digest, attempt], sort_keys=True)
             headers = {
@@ -183,6 +188,9 @@ class Uploader:
             answer = self._ask("POST", "/uploads", json=body, headers=headers)
             upload = document_of(answer)
             self.began_before = answer.status_code == httpx.codes.OK and not self._patience.was_needed
+            changes = _changes(upload.get("metadata", {}), chosen)
+            if changes and upload["state"] in CAN_CHANGE and upload.get("dataset_id") is None:
+                upload = document_of(self._ask("PATCH", _path(upload), json=changes))
             if answer.status_code == httpx.codes.OK:
                 found = self._go_on_with(upload, metadata, publish=publish)
                 if found is None:
@@ -327,6 +335,17 @@ class Uploader:
                 continue
             require_taken(answer)
             return answer
+
+
+def _changes(known: Mapping[str, Any], chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the changes that make the choices of an upload those of this call."""
+    changes: dict[str, Any] = {}
+    for field in CHOICES:
+        before, wanted = known.get(field) or {}, chosen.get(field) or {}
+        if before != wanted:
+            taken_back = dict.fromkeys(before) if isinstance(before, dict) else {}
+            changes[field] = {**taken_back, **wanted} if isinstance(wanted, dict) else wanted
+    return changes
 
 
 def _rests(upload: Mapping[str, Any], *, publish: bool) -> bool:

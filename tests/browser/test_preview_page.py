@@ -15,7 +15,7 @@ from tests.forwarder import Forwarder
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-MOST_BYTES = 90_000
+MOST_BYTES = 100_000
 ROWS = "".join(
     f"{number:03},river {number},{number * 0.7 % 9:.1f},{'n/a?' if number == 17 else number % 4},"
     f"{['low', 'high', 'flood'][number % 3]},{2000 + number % 20}\n"
@@ -132,7 +132,7 @@ async def test_upload_when_it_failed_without_a_preview_then_what_was_said_of_col
     await page.get_by_role("button", name="Target: c. Take it away").click()
     await expect(page.locator("#announce")).to_have_text("Taken away: target c.")
     await expect(page.locator("#given")).to_be_hidden()
-    await page.get_by_role("button", name="Try again").click()
+    await page.get_by_role("button", name="Publish", exact=True).click()
     await expect(page.locator("#state")).to_contain_text("ublished")
 
 
@@ -157,7 +157,7 @@ async def test_upload_when_it_failed_then_corrected_and_tried_again_or_cancelled
     await page.get_by_label("Type of b").select_option("string")
     await expect(page.locator("#announce")).to_contain_text("Saved: b is text")
     await page.reload()
-    await page.get_by_role("button", name="Try again").click()
+    await page.get_by_role("button", name="Publish", exact=True).click()
     await expect(page.get_by_text("Your dataset is on OpenML")).to_be_visible()
 
     await page.goto("/auth/upload-dataset")

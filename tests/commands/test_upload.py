@@ -23,6 +23,7 @@ from app.cli import cli, commands_on
 from app.commands.answers import RequestRefusedError
 from app.commands.source import open_source
 from app.commands.terminal import progress_of
+from app.commands.upload_choices import options_that_would_do
 from app.db.tables import uploads as uploads_table
 from tests.conftest import eventually
 from tests.forwarder import Forwarder
@@ -212,6 +213,53 @@ def test_upload_when_refused_then_1_with_the_row_the_column_and_no_bytes_again(
     unreadable = run(str(bad), "--name", "no spaces allowed\u0007", "--description", "L.", **at(site))
     assert (unreadable.exit_code, "\u0007" in unreadable.output) == (1, False)
     assert "dataset_name" in unreadable.stderr
+
+
+def test_upload_when_it_is_not_sure_how_to_read_it_then_1_with_options_that_go_on_with_the_same_bytes(
+    run: Run, site: Site, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "trees.csv"
+    path.write_text("".join(f"tree {number},{['dry', 'wet'][number % 2]}\n" for number in range(30)))
+    arguments = [str(path), "--name", name, "--description", "Trees.", "--json"]
+
+    unsure = run(*arguments, "--target", "V2", **at(site))
+    assert unsure.exit_code == 1
+    assert "Say which, with: --header or --no-header" in unsure.stderr
+    assert json.loads(unsure.stdout)["problem"]["choices"] == {"header": [True, False]}
+
+    options = ["--no-header", "--rename", "V1=tree", "--target", "V2", "--missing", "-", "--missing", "NA"]
+    sure = run(*arguments, *options, **at(site))
+    assert sure.exit_code == 0, sure.output
+    upload = json.loads(sure.stdout)["upload"]
+    assert upload["id"] == json.loads(unsure.stdout)["upload"]["id"]
+    assert (upload["row_count"], upload["metadata"]["rename"]) == (30, {"V1": "tree"})
+    assert upload["metadata"]["reading"] == {"header": False, "missing": ["-", "NA"]}
+    for wrong in (["--reading", "header"], ["--rename", "=x"]):
+        assert run(*arguments, *wrong, **at(site)).exit_code == 2
+    mistyped = run(*arguments, "--duplicate", "--reading", "delimeter=;", **at(site))
+    assert (mistyped.exit_code, "did you mean 'delimiter'" in mistyped.stderr) == (1, True)
+
+
+def test_options_when_values_would_do_then_written_for_a_shell() -> None:
+    choices = {
+        "delimiter": [";", "\t", ""],
+        "header": [True, False],
+        "skip_lines": [1, 0],
+        "missing": [["NA", "n a"], []],
+        "quoted_missing": [True],
+        "attributes": ["nominal"],
+        "sheet": ["Sheet 1"],
+    }
+    assert options_that_would_do({"choices": choices, "column": "a b"}) == [
+        "--delimiter ';' or --delimiter tab or --delimiter none",
+        "--header or --no-header",
+        "--skip-lines 1 or --skip-lines 0",
+        "--missing NA --missing 'n a' or --reading missing=",
+        "--reading quoted_missing=true",
+        "--type 'a b=nominal'",
+        "--sheet 'Sheet 1'",
+    ]
+    assert options_that_would_do({"choices": "what another server says"}) == []
 
 
 def test_upload_when_nobody_is_signed_in_then_4_and_where_a_key_is_looked_for(

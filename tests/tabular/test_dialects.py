@@ -157,3 +157,21 @@ def test_a_dialect_when_previewed_then_it_is_read_as_it_will_be_published(tmp_pa
     assert [(column["name"], column["type"], column["missing"]) for column in page.columns] == [
         (column.name, column.kind, column.missing) for column in done.columns
     ]
+
+
+def test_a_reading_when_it_is_in_doubt_and_a_column_unknown_then_the_doubt_is_told(tmp_path: Path) -> None:
+    content = "".join(f"tree {number},{['dry', 'wet'][number % 2]}\n" for number in range(30))
+    source = tmp_path / "in"
+    source.write_text(content)
+    request = ConversionRequest(
+        source=source,
+        target=tmp_path / "out",
+        format="csv",
+        relation="t",
+        target_attributes=("V2",),
+        refuse_doubts=True,
+    )
+
+    with pytest.raises(TabularError) as refused:
+        convert(request)
+    assert (refused.value.slug, refused.value.choices) == ("unsure-reading", {"header": [True, False]})

@@ -17,7 +17,7 @@ from app.tabular.reading import Found, ReadingReport
 from app.tabular.schema.cells import BLANKS, BOOLEANS, DELIMITED, EXPLICIT, TYPED, Spelling
 from app.tabular.schema.declared import DeclaredNumber, declared
 from app.tabular.schema.inference import InferredType
-from app.tabular.schema.job import Job
+from app.tabular.schema.job import Job, refuse_doubts
 from app.tabular.schema.labels import target_labels
 from app.tabular.schema.names import label_fault
 from app.tabular.schema.naming import Naming, published_names
@@ -38,7 +38,8 @@ def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
     """Open the file of a request.
 
     Raises:
-        TabularError: the file contradicts its name, cannot be read, or has names that cannot be published.
+        TabularError: the file contradicts its name, cannot be read, or has names that cannot be published;
+            `unsure-reading` in place of the last two if that may be for how it is read.
     """
     if request.reading.format and request.format != "zip":
         request = replace(request, format=cast("Format", request.reading.format))
@@ -46,6 +47,16 @@ def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
     if rewrite := _rewriter(request):
         return _open_rewritten(rewrite(request), report)
     reading = ReadingReport(request.reading)
+    try:
+        return _open(request, reading, report)
+    except TabularError:
+        # Read otherwise, it may be right.
+        if request.refuse_doubts:
+            refuse_doubts(reading)
+        raise
+
+
+def _open(request: ConversionRequest, reading: ReadingReport, report: ProgressSink) -> Job:
     if request.format in {"parquet", "feather"}:
         return _open_columnar(request, reading)
     if request.format in {"json", "jsonl"}:

@@ -1,6 +1,7 @@
 // What became of an upload, in words, and what can be done about it.
 
-import { make, safeLink } from "./dom.js";
+import { count } from "./charts.js";
+import { make, moment, safeLink, size } from "./dom.js";
 import { BEFORE, pageOf } from "./states.js";
 
 /** Return what is said: kind, title, text and more; `[null]` where there is nothing. `on` does what its buttons say. */
@@ -47,4 +48,21 @@ function whatToDo(upload) {
 /** Whether the bytes that are here can still become a dataset. */
 export function canRetry({ error, dataset_id: published, sha256 }) {
   return published === null && sha256 !== null && error?.type.split("/").pop() !== "upload-gone" && error?.correct !== "file";
+}
+
+export function factsOf(upload) {
+  const parts = [
+    upload.size === null ? null : size(upload.size),
+    upload.row_count === null ? null : `${count(upload.row_count)} rows × ${count(upload.column_count)} columns`,
+    upload.format.toUpperCase(),
+  ].filter(Boolean);
+  return [moment(upload.created_at), ...parts.map((part) => ` · ${part}`)];
+}
+
+/** The step at which an upload ended, as far as its facts tell. */
+export function stoppedAt(upload) {
+  if (upload.state === "duplicate") return 3;
+  if (upload.dataset_id !== null) return 4;
+  if (upload.sha256 === null) return 0;
+  return upload.row_count === null ? 1 : 3;
 }

@@ -8,8 +8,8 @@ import { attempt, complain, inWords, settle } from "./failures.js";
 import { clear, onSubmit, say, show } from "./form.js";
 import { changeMany } from "./many.js";
 import { fillMetadata, readMetadata } from "./metadata.js";
-import { canRetry, outcomeOf } from "./outcome.js";
-import { showDoubts, showReading, wayBack } from "./reading.js";
+import { canRetry, factsOf, outcomeOf, stoppedAt } from "./outcome.js";
+import { isOther, showDoubts, showReading, wayBack } from "./reading.js";
 import { chosenType, givenOf, roleOf, withRole, withoutColumns } from "./roles.js";
 import { askToSignIn, framed, keepDraft, takeDraft, token } from "./session.js";
 import { describe, publishAgain } from "./states.js";
@@ -89,32 +89,15 @@ function see(found, taken = 0) {
   byId("file-title").textContent = upload.file_name;
   byId("state").textContent = text;
   byId("state").className = `badge ${kind ?? ""}`;
-  byId("facts").replaceChildren(...facts());
+  byId("facts").replaceChildren(...factsOf(upload));
   const stopped = ["failed", "cancelled", "duplicate"].includes(upload.state);
-  markSteps(STEPS, STEP_OF[upload.state] ?? (stopped ? stoppedAt() : 3), stopped ? "stopped" : "now");
+  markSteps(STEPS, STEP_OF[upload.state] ?? (stopped ? stoppedAt(upload) : 3), stopped ? "stopped" : "now");
   showProgress();
   const isAsBefore = before?.state === upload.state && before.publish === upload.publish;
   if (isAsBefore && (before.error === null) === (upload.error === null)) return;
   showOutcome();
   showParts();
   if (before && !preview) announce(`${upload.file_name}: ${text}`);
-}
-
-function facts() {
-  const parts = [
-    upload.size === null ? null : size(upload.size),
-    upload.row_count === null ? null : `${count(upload.row_count)} rows × ${count(upload.column_count)} columns`,
-    upload.format.toUpperCase(),
-  ].filter(Boolean);
-  return [moment(upload.created_at), ...parts.map((part) => ` · ${part}`)];
-}
-
-/** The step at which an upload ended, as far as its facts tell. */
-function stoppedAt() {
-  if (upload.state === "duplicate") return 3;
-  if (upload.dataset_id !== null) return 4;
-  if (upload.sha256 === null) return 0;
-  return upload.row_count === null ? 1 : 3;
 }
 
 function showProgress() {
@@ -131,7 +114,7 @@ function showProgress() {
 }
 
 function showOutcome() {
-  const canGoBack = preview && JSON.stringify(metadata.reading) !== JSON.stringify(ownReading());
+  const canGoBack = preview && isOther(preview.reading, metadata.reading);
   const [kind, title, text, ...more] = outcomeOf(upload, { again, find: findColumn, back: canGoBack && goBack });
   const place = byId("outcome");
   place.hidden = !kind;
@@ -146,9 +129,6 @@ const again = () =>
     const moved = await publishAgain(upload);
     if (moved) goOn(moved);
   });
-
-/** What its owner had chosen of the reading that the preview shows. */
-const ownReading = () => Object.fromEntries(Object.entries(preview.reading).filter(([, { by }]) => by === "owner").map(([field, { value }]) => [field, value]));
 
 const goBack = () =>
   attempt(byId("outcome"), async () => {
@@ -169,8 +149,13 @@ function showParts() {
   byId("expires").replaceChildren(...(state === "ready" && upload.expires_at ? ["It is kept for you until ", moment(upload.expires_at), "."] : []));
   byId("anew").textContent = isAnew ? "The table is read anew; until then you see what was found before." : "";
   if (isAnew) return;
+  const shows = state === "ready" || (state === "failed" && canRetry(upload));
+  if (!shows || !preview) hideParts(); // Else the focus would be lost.
+  if (shows) showPreview();
+}
+
+function hideParts() {
   for (const part of ["reading", "remarks", "columns", "given"]) byId(part).hidden = true;
-  if (state === "ready" || (state === "failed" && canRetry(upload))) showPreview();
 }
 
 // --- what was found
@@ -181,6 +166,7 @@ async function showPreview() {
       await showColumns();
     } catch (problem) {
       if (problem.kind !== "upload-state") throw problem;
+      hideParts();
       showGiven(); // Published without a stop, or no table.
       showHow(upload.reading ?? {}, []);
       return;

@@ -36,6 +36,11 @@ const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 const labelOf = (field) => entry(FIELDS, field)?.label ?? field;
 const said = (field, value) => (Array.isArray(value) ? value.join(", ") || "none" : (entry(FIELDS[field]?.words ?? {}, String(value)) ?? String(value)));
 
+/** Whether these choices are others than those of which a preview is. */
+export function isOther(reading, chosen) {
+  return Object.entries(wayBack(reading, chosen)).some(([field, value]) => !same(value, entry(chosen, field) ?? null));
+}
+
 /** The choices that lead back to how the file was read for a preview. */
 export function wayBack(reading, chosen) {
   const former = Object.entries(reading).map(([field, { value, by }]) => [field, by === "owner" ? value : null]);

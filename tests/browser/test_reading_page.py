@@ -1,0 +1,119 @@
+"""How a file is read, corrected on the page: questions answered, fields chosen, columns renamed and left out."""
+
+import httpx
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser.conftest import OpenPage, accessibility, picture
+from tests.browser.test_own_pages import open_signed_in
+from tests.browser.test_preview_page import send_and_look
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+HEADLESS = "".join(
+    f"tree {number},{['dry', 'wet', 'wetter', 'driest'][number % 4]}\n" for number in range(30)
+)
+
+
+async def rows_of(page: Page) -> list[str]:
+    """The cells of the first row that is shown."""
+    return await page.locator("#row-table tbody tr").first.locator("td").all_text_contents()
+
+
+async def test_file_without_a_header_when_its_question_is_answered_then_no_row_is_lost(
+    open_page: OpenPage, ada: str, sandbox_url: str
+) -> None:
+    page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
+    await send_and_look(page, HEADLESS.encode(), "trees.csv")
+    await page.get_by_text("The first rows, as").click()
+    assert await rows_of(page) == ["tree 1", "wet"]
+    question = page.get_by_role("group", name="The first row may have the names")
+    await expect(question).to_contain_text("'tree 0', 'dry'")
+    await picture(page, "reading-question")
+    assert await accessibility(page) == []
+
+    answer = question.get_by_role("button", name="The first row is data")
+    await answer.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="V1")).to_be_visible()
+    await expect(question).to_be_hidden()
+    await expect(page.get_by_label("The first row has the names")).to_have_value("false")
+    assert await rows_of(page) == ["tree 0", "dry"]
+    await expect(page.locator("#facts")).to_contain_text("30 rows")
+
+    await page.locator(".column").first.get_by_text("Rename or leave out").click()
+    name = page.get_by_label("Published as of V1")
+    await name.fill("tree")
+    await name.press("Tab")
+    await expect(page.locator("#row-table th").first).to_have_text("tree")
+    await expect(page.locator("#roles")).to_contain_text("Renamed: V1 to tree")
+    await picture(page, "reading-answered")
+    for width in (375, 320):
+        await page.set_viewport_size({"width": width, "height": 800})
+        hidden = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert await page.evaluate(hidden) == 0
+        await picture(page, f"reading-{width}")
+    assert await accessibility(page) == []
+
+    await page.get_by_label("Role of V2").select_option("target")
+    await page.get_by_label("Description").fill("Trees.")
+    await page.get_by_role("button", name="Publish", exact=True).click()
+    await expect(page.get_by_text("Your dataset is on OpenML")).to_be_visible()
+    assert await published_names(page, sandbox_url) == ["tree", "V2"]
+
+
+async def published_names(page: Page, sandbox_url: str) -> list[str]:
+    """The names of the columns of the dataset that the page links to, as OpenML has them."""
+    link = await page.get_by_role("link", name="Open dataset").get_attribute("href")
+    assert link is not None
+    async with httpx.AsyncClient(base_url=sandbox_url) as openml:
+        features = (await openml.get(f"/api/v1/json/data/features/{link.rpartition('/')[2]}")).json()
+    return [each["name"] for each in features["data_features"]["feature"]]
+
+
+@pytest.mark.long
+async def test_reading_when_it_makes_no_table_then_told_and_gone_back_from(
+    open_page: OpenPage, ada: str
+) -> None:
+    page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
+    await send_and_look(page, b"a;b\n1;x\n2;y\n", "small.csv")
+
+    lines = page.get_by_label("Lines before the table")
+    await lines.fill("100")
+    await lines.press("Tab")
+    await expect(page.get_by_text("It cannot be read so")).to_be_visible()
+    await expect(page.get_by_role("heading", name="a", exact=True)).to_be_visible()
+    await picture(page, "reading-impossible")
+    assert await accessibility(page) == []
+    await page.get_by_role("button", name="Go back to how it was read").click()
+    await expect(page.get_by_text("It cannot be read so")).to_be_hidden()
+    await expect(page.locator("#reading-title")).to_be_focused()
+    await expect(page.locator("#publish:enabled")).to_have_text("Publish")
+
+
+@pytest.mark.long
+async def test_columns_when_many_are_changed_at_once_then_those_found_or_ticked(
+    open_page: OpenPage, ada: str
+) -> None:
+    names = [f"{kind}{number}" for number in range(40) for kind in ("left", "code")]
+    page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
+    await send_and_look(page, "\n".join([",".join(names), *[",".join("1" * 80)] * 3]).encode(), "wide.csv")
+
+    await page.get_by_label("Find a column").fill("code")
+    await expect(page.locator("#many-found")).to_have_text("all 40 found")
+    await page.get_by_label("What becomes of them").select_option("nominal")
+    await page.get_by_role("button", name="Change them").click()
+    await expect(page.locator("#announce")).to_contain_text("40 columns are category")
+    await expect(page.get_by_label("Type of code39")).to_have_value("nominal")
+
+    await page.get_by_label("Find a column").fill("left1")
+    await expect(page.locator(".column")).to_have_count(11)
+    await page.get_by_label("Tick left1", exact=True).check()
+    await page.get_by_label("Tick left19", exact=True).check()
+    await page.get_by_label("What becomes of them").select_option("leave-out")
+    await page.get_by_role("button", name="Change them").click()
+    await expect(page.locator(".column")).to_have_count(9)
+    await expect(page.locator("#roles")).to_contain_text("Left out: left19")
+    await page.get_by_role("button", name="Left out: all 2").click()
+    await expect(page.locator(".column")).to_have_count(11)
+    assert await accessibility(page) == []
