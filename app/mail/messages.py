@@ -147,23 +147,25 @@ class MessageBuilder:
         return message
 
     def check(self) -> None:
-        """Write the head of a mail of each kind, and what all bodies name, so that wrong settings are known at start.
+        """Write what the mails of all kinds share, and each subject, so that wrong settings are known at start.
 
         Templates are left out: they depend on no setting.
 
         Raises:
             SettingsError: a mail cannot be written; the text says which setting to look at.
         """
-        for kind in MailKind:
-            try:
-                message = self._head(kind, self._sender.contact, 0, datetime(2000, 1, 1, tzinfo=UTC))
-                message.set_content(f"{self._sender.site_url} {self._sender.contact}")
-                bytes(message)
-            except Exception as error:
-                raise SettingsError(
-                    f"Mails cannot be written as they are configured ({kind}: {error}). "
-                    "Correct EMAIL_SENDER, CONTACT_EMAIL or PUBLIC_URL."
-                ) from error
+        kind, *others = MailKind
+        try:
+            message = self._head(kind, self._sender.contact, 0, datetime(2000, 1, 1, tzinfo=UTC))
+            message.set_content(f"{self._sender.site_url} {self._sender.contact}")
+            bytes(message)
+            for kind in others:
+                message.replace_header("Subject", SUBJECTS[kind])
+        except Exception as error:
+            raise SettingsError(
+                f"Mails cannot be written as they are configured ({kind}: {error}). "
+                "Correct EMAIL_SENDER, CONTACT_EMAIL or PUBLIC_URL."
+            ) from error
 
     def _render(self, name: str, context: Mapping[str, Any]) -> str:
         return _templates().get_template(name).render(context)
