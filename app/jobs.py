@@ -58,15 +58,17 @@ def mail_delivery(resources: Resources) -> MailDelivery:
 
 def _loops(resources: Resources, converter: Converter) -> list[Loop]:
     settings, database, notifications = resources.settings, resources.database, resources.notifications
-    owner = new_worker_name()
+    lease_owner = new_worker_name()
     scheduler = FairScheduler(per_user=CONVERSIONS_PER_USER)
     publisher = Publisher(database, resources.storage, resources.openml, settings, scheduler, converter)
     # Each has a name of its own: two conversions of one process must not share a lease.
-    publishers = [f"{owner}/{number}" for number in range(CONVERSIONS_AT_ONCE)]
+    publishers = [f"{lease_owner}/{number}" for number in range(CONVERSIONS_AT_ONCE)]
     # A topic belongs to one kind of loop: what a broker hands out wakes one of them, and it must be one that can do it.
     return [
         look_out(Lookout(database, notifications, resources.broker, QUEUES), notifications),
-        work_off_queue(notifications, OUTBOX, partial(mail_delivery(resources).deliver_one, owner=owner)),
+        work_off_queue(
+            notifications, OUTBOX, partial(mail_delivery(resources).deliver_one, lease_owner=lease_owner)
+        ),
         work_off_queue(
             notifications,
             PUBLISHED,
@@ -74,7 +76,7 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
                 watch_one,
                 database,
                 resources.openml,
-                owner=owner,
+                lease_owner=lease_owner,
                 lease_seconds=settings.timings.lease_seconds,
             ),
         ),
@@ -86,7 +88,7 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
                 database,
                 resources.openml,
                 resources.checks,
-                owner=owner,
+                lease_owner=lease_owner,
                 lease_seconds=settings.timings.lease_seconds,
             ),
         ),
@@ -115,7 +117,7 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
             first_after=CALM_SECONDS,
         ),
         *(
-            work_off_queue(notifications, UPLOADS, partial(publisher.publish_one, owner=each))
+            work_off_queue(notifications, UPLOADS, partial(publisher.publish_one, lease_owner=each))
             for each in publishers
         ),
     ]

@@ -54,12 +54,12 @@ PATIENCE_SECONDS = 120
 
 async def work(settings: Settings, log: Path) -> None:
     """Claim mails for ever, and write down which and when."""
-    owner = new_worker_name()
+    lease_owner = new_worker_name()
 
     async def run(resources: Resources) -> None:
         async def step() -> bool:
             now = resources.database.now()
-            mail = await outbox.claim_mail(resources.database, owner=owner, now=now, lease=LEASE)
+            mail = await outbox.claim_mail(resources.database, lease_owner=lease_owner, now=now, lease=LEASE)
             if mail is not None:
                 lines.write(f"{mail.recipient} {time.monotonic()}\n")
             return mail is not None

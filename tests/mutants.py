@@ -40,25 +40,28 @@ def _leases(*names: str) -> tuple[str, ...]:
 
 _TOO_LATE = "test_row_when_its_lease_has_ended_and_another_has_it_then_the_first_changes_nothing"
 _ONCE = "tests/uploads/test_once.py::test_upload_when_"
+_OF_THE_OWNER = (
+    "    if lease_owner is not None:\n        mine = sa.and_(mine, uploads.c.lease_owner == lease_owner)\n"
+)
 MUTANTS = [
     Mutant(
         "the lease's owner in set_state",
         "app/db/uploads.py",
-        "    if owner is not None:\n        mine = sa.and_(mine, uploads.c.lease_owner == owner)\n    changes",
+        f"{_OF_THE_OWNER}    changes",
         "    changes",
         _leases(f"{_TOO_LATE}[sqlite-publish]"),
     ),
     Mutant(
         "the lease's owner in set_values",
         "app/db/uploads.py",
-        "    if owner is not None:\n        mine = sa.and_(mine, uploads.c.lease_owner == owner)\n    return",
+        f"{_OF_THE_OWNER}    return",
         "    return",
         _leases(f"{_TOO_LATE}[sqlite-publish]"),
     ),
     Mutant(
         "the lease's owner in a queue",
         "app/db/queue.py",
-        "sa.and_(table.c.id == row_id, table.c.lease_owner == owner, self._in_state)",
+        "sa.and_(table.c.id == row_id, table.c.lease_owner == lease_owner, self._in_state)",
         "sa.and_(table.c.id == row_id, self._in_state)",
         _leases(f"{_TOO_LATE}[sqlite-mails]", f"{_TOO_LATE}[sqlite-tasks]"),
     ),
@@ -211,7 +214,7 @@ MUTANTS = [
     Mutant(
         "bytes of the latest writer only",
         "app/db/upload_bytes.py",
-        "uploads.c.id == upload_id, uploads.c.lease_owner == owner, uploads.c.state == UploadState.RECEIVING",
+        "uploads.c.lease_owner == lease_owner,\n",
         "uploads.c.id == upload_id, uploads.c.state == UploadState.RECEIVING",
         _leases("test_bytes_when_another_writer_has_come_then_they_do_not_count[sqlite]"),
     ),

@@ -42,14 +42,14 @@ class MailDelivery:
     messages: MessageBuilder
     transport: MailTransport
 
-    async def deliver_one(self, *, owner: str) -> bool:
+    async def deliver_one(self, *, lease_owner: str) -> bool:
         """Send the next mail that is due; False if there is none."""
         length = timedelta(seconds=self.settings.timings.lease_seconds)
         now = self.database.now()
-        mail = await outbox.claim_mail(self.database, owner=owner, now=now, lease=length)
+        mail = await outbox.claim_mail(self.database, lease_owner=lease_owner, now=now, lease=length)
         if mail is None:
             return False
-        lease = Lease(self.database, TO_SEND, mail.id, owner, length, until=now + length)
+        lease = Lease(self.database, TO_SEND, mail.id, lease_owner, length, until=now + length)
         work = self._answer_request if mail.kind in set(MailRequest) else self._deliver
         try:
             await lease.hold(work(mail, lease), grace_seconds=GRACE_SECONDS)
@@ -83,7 +83,7 @@ class MailDelivery:
             await _note_failure(mail, lease, str(error), given_up=given_up)
             return
         now = self.database.now
-        await lease.end(lambda session: outbox.set_sent(session, mail.id, owner=lease.owner, now=now()))
+        await lease.end(lambda session: outbox.set_sent(session, mail.id, lease_owner=lease.owner, now=now()))
         log.info("mail sent", mail=mail.id, kind=mail.kind)
 
     async def _answer_request(self, request: OutboxMail, lease: Lease) -> None:
@@ -92,7 +92,7 @@ class MailDelivery:
         async with self.database.session() as session:
             found = await mails.find_addressees(session, kind, address)
         if not found and kind is not MailRequest.EMAIL_CHANGE:
-            await lease.end(lambda session: outbox.delete_mail(session, request.id, owner=lease.owner))
+            await lease.end(lambda session: outbox.delete_mail(session, request.id, lease_owner=lease.owner))
             return
         account = Hit("mail-account", f"{kind} {found[0].email if found else address}")
         try:
@@ -103,7 +103,7 @@ class MailDelivery:
                 mail=request.id,
                 kind=kind,
             )
-            await lease.end(lambda session: outbox.delete_mail(session, request.id, owner=lease.owner))
+            await lease.end(lambda session: outbox.delete_mail(session, request.id, lease_owner=lease.owner))
             return
         try:
             # Only now: what is not sent uses up nothing of what all may have.
@@ -115,7 +115,7 @@ class MailDelivery:
 
         async def answer(session: AsyncSession) -> bool:
             # First: whoever comes second finds no row, and makes no link that would end the first one's.
-            if not await outbox.delete_mail(session, request.id, owner=lease.owner):
+            if not await outbox.delete_mail(session, request.id, lease_owner=lease.owner):
                 return False
             if kind is MailRequest.EMAIL_CHANGE and not await _is_latest(session, request):
                 return True
@@ -144,18 +144,18 @@ async def _postpone(request: OutboxMail, lease: Lease, *, seconds: int) -> None:
     at = lease.database.now() + timedelta(seconds=seconds)
     reason = "waits for the rate limit"
     await lease.end(
-        lambda session: outbox.set_retry(session, request.id, owner=lease.owner, at=at, error=reason)
+        lambda session: outbox.set_retry(session, request.id, lease_owner=lease.owner, at=at, error=reason)
     )
 
 
 async def _note_failure(mail: OutboxMail, lease: Lease, reason: str, *, given_up: bool) -> None:
     log.warning("mail not sent", mail=mail.id, kind=mail.kind, reason=reason, given_up=given_up)
     pause = back_off(mail.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS)
-    now, owner = lease.database.now(), lease.owner
+    now, lease_owner = lease.database.now(), lease.owner
 
     async def note(session: AsyncSession) -> bool:
         if given_up:
-            return await outbox.set_failed(session, mail.id, owner=owner, now=now, error=reason)
-        return await outbox.set_retry(session, mail.id, owner=owner, at=now + pause, error=reason)
+            return await outbox.set_failed(session, mail.id, lease_owner=lease_owner, now=now, error=reason)
+        return await outbox.set_retry(session, mail.id, lease_owner=lease_owner, at=now + pause, error=reason)
 
     await lease.end(note)

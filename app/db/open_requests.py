@@ -43,9 +43,9 @@ class Receivers:
         self._beating: asyncio.Task[None] | None = None
 
     @contextmanager
-    def hold(self, upload_id: str, *, owner: str) -> Iterator[None]:
+    def hold(self, upload_id: str, *, lease_owner: str) -> Iterator[None]:
         """Keep the owner's lease of an upload while the body runs, however slowly its bytes come."""
-        self._held[upload_id] = owner
+        self._held[upload_id] = lease_owner
         if self._beating is None or self._beating.done():
             self._beating = asyncio.create_task(self._beat())
         try:
@@ -71,7 +71,7 @@ class Receivers:
 
     async def _renew(self, held: Sequence[tuple[str, str]]) -> None:
         """Renew leases; who has lost theirs finds out with the last byte."""
-        mine = sa.or_(*(TO_RECEIVE.held(upload_id, owner) for upload_id, owner in held))
+        mine = sa.or_(*(TO_RECEIVE.held(upload_id, lease_owner) for upload_id, lease_owner in held))
         until = self._database.now() + RECEIVER_LEASE
         async with self._database.session() as session:
             await session.execute(sa.update(uploads).where(mine).values(available_at=until))

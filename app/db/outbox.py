@@ -65,13 +65,15 @@ async def queue_mail(session: AsyncSession, kind: str, recipient: str, **paramet
     notify_after_commit(session, OUTBOX)
 
 
-async def claim_mail(database: Database, *, owner: str, now: datetime, lease: timedelta) -> OutboxMail | None:
+async def claim_mail(
+    database: Database, *, lease_owner: str, now: datetime, lease: timedelta
+) -> OutboxMail | None:
     """Take the next mail that is due."""
     if not await TO_SEND.exists(database.reader, now):
         return None
 
     async def claim(session: AsyncSession) -> OutboxMail | None:
-        mail_id = await TO_SEND.claim(session, owner=owner, now=now, lease=lease)
+        mail_id = await TO_SEND.claim(session, lease_owner=lease_owner, now=now, lease=lease)
         if mail_id is None:
             return None
         columns = (outbox.c[name] for name in OutboxMail._fields)
@@ -81,29 +83,31 @@ async def claim_mail(database: Database, *, owner: str, now: datetime, lease: ti
     return await database.unit(claim)
 
 
-async def set_sent(session: AsyncSession, mail_id: int, *, owner: str, now: datetime) -> bool:
-    """Keep that the mail went out, and forget what was in it; False if `owner` has lost it."""
+async def set_sent(session: AsyncSession, mail_id: int, *, lease_owner: str, now: datetime) -> bool:
+    """Keep that the mail went out, and forget what was in it; False if `lease_owner` has lost it."""
     values = {"state": SENT, "finished_at": now, "last_error": None, "parameters": {}}
-    return await TO_SEND.finish(session, mail_id, owner=owner, values=values)
+    return await TO_SEND.finish(session, mail_id, lease_owner=lease_owner, values=values)
 
 
 async def set_failed(
-    session: AsyncSession, mail_id: int, *, now: datetime, error: str, owner: str | None = None
+    session: AsyncSession, mail_id: int, *, now: datetime, error: str, lease_owner: str | None = None
 ) -> bool:
-    """Give up on the mail; `error` is for the operator. False if it is not `owner`'s, or not nobody's."""
+    """Give up on the mail; `error` is for the operator. False if it is not `lease_owner`'s, or not nobody's."""
     values = {"state": FAILED, "finished_at": now, "last_error": error[:500]}
-    return await TO_SEND.finish(session, mail_id, owner=owner, values=values)
+    return await TO_SEND.finish(session, mail_id, lease_owner=lease_owner, values=values)
 
 
-async def set_retry(session: AsyncSession, mail_id: int, *, owner: str, at: datetime, error: str) -> bool:
-    """Try again at the given time; False if `owner` has lost the mail."""
+async def set_retry(
+    session: AsyncSession, mail_id: int, *, lease_owner: str, at: datetime, error: str
+) -> bool:
+    """Try again at the given time; False if `lease_owner` has lost the mail."""
     values = {"last_error": error[:500]}
-    return await TO_SEND.give_back(session, mail_id, owner=owner, at=at, values=values)
+    return await TO_SEND.give_back(session, mail_id, lease_owner=lease_owner, at=at, values=values)
 
 
-async def delete_mail(session: AsyncSession, mail_id: int, *, owner: str) -> bool:
-    """Drop a row that has done its work; False if `owner` has lost it."""
-    return await TO_SEND.remove(session, mail_id, owner=owner)
+async def delete_mail(session: AsyncSession, mail_id: int, *, lease_owner: str) -> bool:
+    """Drop a row that has done its work; False if `lease_owner` has lost it."""
+    return await TO_SEND.remove(session, mail_id, lease_owner=lease_owner)
 
 
 async def list_mails(session: AsyncSession, *, recipient: str, state: str, limit: int) -> list[MailRecord]:

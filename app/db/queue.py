@@ -75,12 +75,12 @@ class Queue:
         self,
         session: AsyncSession,
         *,
-        owner: str,
+        lease_owner: str,
         now: datetime,
         lease: timedelta,
         only: sa.ColumnElement[bool] | None = None,
     ) -> int | str | None:
-        """Give `owner` the row that is due for longest, or in a backlog one of those, and return its id, or None.
+        """Give `lease_owner` the row that is due for longest, or in a backlog one of those, and return its id, or None.
 
         The attempt is counted. Nothing may have been written in the session: it is rolled back between two tries.
         """
@@ -94,7 +94,7 @@ class Queue:
             taken = (
                 sa.update(table)
                 .where(table.c.id == candidate, due)
-                .values(lease_owner=owner, available_at=now + lease, attempts=table.c.attempts + 1)
+                .values(lease_owner=lease_owner, available_at=now + lease, attempts=table.c.attempts + 1)
             )
             if row_count(await session.execute(taken)) == 1:
                 found: int | str = candidate
@@ -103,50 +103,51 @@ class Queue:
             await session.rollback()
         return None
 
-    def held(self, row_id: int | str, owner: str | None) -> sa.ColumnElement[bool]:
-        """Return the condition that it is this row, and that `owner` still has it; None: that nobody does."""
+    def held(self, row_id: int | str, lease_owner: str | None) -> sa.ColumnElement[bool]:
+        """Return the condition that it is this row, and that `lease_owner` still has it; None: that nobody does."""
         table = self._table
-        return sa.and_(table.c.id == row_id, table.c.lease_owner == owner, self._in_state)
+        return sa.and_(table.c.id == row_id, table.c.lease_owner == lease_owner, self._in_state)
 
     async def renew(
         self,
         session: AsyncSession,
         row_id: int | str,
         *,
-        owner: str,
+        lease_owner: str,
         until: datetime,
         values: Mapping[str, Any] | None = None,
     ) -> bool:
         """Lengthen a lease, and change other columns beside; False if the row has gone to somebody else meanwhile."""
-        return await self._update(session, row_id, owner, {**(values or {}), "available_at": until})
+        return await self._update(session, row_id, lease_owner, {**(values or {}), "available_at": until})
 
     async def finish(
-        self, session: AsyncSession, row_id: int | str, *, owner: str | None, values: Mapping[str, Any]
+        self, session: AsyncSession, row_id: int | str, *, lease_owner: str | None, values: Mapping[str, Any]
     ) -> bool:
         """Write down how the work ended, and give the row up; False if it has gone to somebody else meanwhile."""
-        return await self._update(session, row_id, owner, {**values, "lease_owner": None})
+        return await self._update(session, row_id, lease_owner, {**values, "lease_owner": None})
 
     async def give_back(
         self,
         session: AsyncSession,
         row_id: int | str,
         *,
-        owner: str,
+        lease_owner: str,
         at: datetime,
         values: Mapping[str, Any] | None = None,
     ) -> bool:
         """Let anybody take the row from the given time on; False if it has gone to somebody else already."""
-        return await self.finish(session, row_id, owner=owner, values={**(values or {}), "available_at": at})
+        changes = {**(values or {}), "available_at": at}
+        return await self.finish(session, row_id, lease_owner=lease_owner, values=changes)
 
-    async def remove(self, session: AsyncSession, row_id: int | str, *, owner: str) -> bool:
+    async def remove(self, session: AsyncSession, row_id: int | str, *, lease_owner: str) -> bool:
         """Delete a row whose work is done; False if it has gone to somebody else meanwhile."""
-        statement = sa.delete(self._table).where(self.held(row_id, owner))
+        statement = sa.delete(self._table).where(self.held(row_id, lease_owner))
         return row_count(await session.execute(statement)) == 1
 
     async def _update(
-        self, session: AsyncSession, row_id: int | str, owner: str | None, values: Mapping[str, Any]
+        self, session: AsyncSession, row_id: int | str, lease_owner: str | None, values: Mapping[str, Any]
     ) -> bool:
-        statement = sa.update(self._table).where(self.held(row_id, owner)).values(values)
+        statement = sa.update(self._table).where(self.held(row_id, lease_owner)).values(values)
         return row_count(await session.execute(statement)) == 1
 
 

@@ -102,14 +102,14 @@ async def get_status(reader: Reader, request_id: str) -> TaskStatus | None:
 
 
 async def claim_request(
-    database: Database, *, owner: str, now: datetime, lease: timedelta
+    database: Database, *, lease_owner: str, now: datetime, lease: timedelta
 ) -> TaskRequestRow | None:
     """Take the next request that is due."""
     if not await TO_MAKE.exists(database.reader, now):
         return None
 
     async def claim(session: AsyncSession) -> TaskRequestRow | None:
-        request_id = await TO_MAKE.claim(session, owner=owner, now=now, lease=lease)
+        request_id = await TO_MAKE.claim(session, lease_owner=lease_owner, now=now, lease=lease)
         if request_id is None:
             return None
         row = (await session.execute(sa.select(*_COLUMNS).where(task_requests.c.id == request_id))).one()
@@ -122,24 +122,24 @@ async def set_ended(
     session: AsyncSession,
     request_id: str,
     *,
-    owner: str,
+    lease_owner: str,
     now: datetime,
     task_id: int | None = None,
     error: dict[str, Any] | None = None,
 ) -> bool:
-    """Write down the task that was made, or why there is none; False if `owner` has lost the row."""
+    """Write down the task that was made, or why there is none; False if `lease_owner` has lost the row."""
     values = {
         "state": TaskState.FAILED if error else TaskState.MADE,
         "task_id": task_id,
         "error": error,
         "finished_at": now,
     }
-    return await TO_MAKE.finish(session, request_id, owner=owner, values=values)
+    return await TO_MAKE.finish(session, request_id, lease_owner=lease_owner, values=values)
 
 
-async def set_retry(session: AsyncSession, request_id: str, *, owner: str, at: datetime) -> bool:
-    """Give the row back, to be taken up again at the given time; False if `owner` has lost it."""
-    return await TO_MAKE.give_back(session, request_id, owner=owner, at=at)
+async def set_retry(session: AsyncSession, request_id: str, *, lease_owner: str, at: datetime) -> bool:
+    """Give the row back, to be taken up again at the given time; False if `lease_owner` has lost it."""
+    return await TO_MAKE.give_back(session, request_id, lease_owner=lease_owner, at=at)
 
 
 async def set_due(session: AsyncSession, dataset_id: int, now: datetime) -> None:

@@ -63,9 +63,9 @@ async def set_reserved(
 
 
 async def take_writer(
-    session: AsyncSession, upload_id: str, *, owner: str, offset: int, now: datetime
+    session: AsyncSession, upload_id: str, *, lease_owner: str, offset: int, now: datetime
 ) -> bool:
-    """Make `owner` the only one whose bytes count, if the upload has `offset` of them and wants more.
+    """Make `lease_owner` the only one whose bytes count, if the upload has `offset` of them and wants more.
 
     Whoever wrote before finds out when it next records what it has.
     """
@@ -75,7 +75,7 @@ async def take_writer(
         uploads.c.received_bytes == offset,
         sa.or_(uploads.c.expires_at.is_(None), uploads.c.expires_at > now),
     )
-    taken = sa.update(uploads).where(wanted).values(lease_owner=owner)
+    taken = sa.update(uploads).where(wanted).values(lease_owner=lease_owner)
     return row_count(await session.execute(taken)) == 1
 
 
@@ -84,7 +84,7 @@ async def add_parts(
     upload_id: str,
     parts: Sequence[Part],
     *,
-    owner: str,
+    lease_owner: str,
     received_bytes: int,
     expires_at: datetime | None,
     available_at: datetime | None = None,
@@ -96,7 +96,9 @@ async def add_parts(
     if available_at is not None:
         changes["available_at"] = available_at
     mine = sa.and_(
-        uploads.c.id == upload_id, uploads.c.lease_owner == owner, uploads.c.state == UploadState.RECEIVING
+        uploads.c.id == upload_id,
+        uploads.c.lease_owner == lease_owner,
+        uploads.c.state == UploadState.RECEIVING,
     )
     if row_count(await session.execute(sa.update(uploads).where(mine).values(changes))) == 0:
         return False

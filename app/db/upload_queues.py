@@ -33,29 +33,29 @@ async def set_retry(
     session: AsyncSession,
     upload_id: str,
     *,
-    owner: str,
+    lease_owner: str,
     at: datetime,
     progress: UploadProgress | None = None,
     is_attempt: bool = True,
 ) -> bool:
-    """Give the row back, to be taken up again at the given time; False if `owner` has lost it.
+    """Give the row back, to be taken up again at the given time; False if `lease_owner` has lost it.
 
     `progress` says what it waits for; `is_attempt` is false where nothing has failed.
     """
     values: dict[str, Any] = {} if progress is None else {"progress": progress}
     values |= {} if is_attempt else {"attempts": 0}
-    return await IN_WORK.give_back(session, upload_id, owner=owner, at=at, values=values)
+    return await IN_WORK.give_back(session, upload_id, lease_owner=lease_owner, at=at, values=values)
 
 
 async def claim_upload(
-    database: Database, queue: Queue, *, owner: str, now: datetime, lease: timedelta
+    database: Database, queue: Queue, *, lease_owner: str, now: datetime, lease: timedelta
 ) -> Upload | None:
     """Take the next upload of the queue."""
     if not await queue.exists(database.reader, now):
         return None
 
     async def claim(session: AsyncSession) -> Upload | None:
-        upload_id = await queue.claim(session, owner=owner, now=now, lease=lease)
+        upload_id = await queue.claim(session, lease_owner=lease_owner, now=now, lease=lease)
         return await get_upload(session, str(upload_id)) if upload_id is not None else None
 
     return await database.unit(claim)
@@ -83,7 +83,7 @@ async def claim_upload_fairly(
     queue: Queue,
     choose: Callable[[Sequence[Waiting]], int | None],
     *,
-    owner: str,
+    lease_owner: str,
     now: datetime,
     lease: timedelta,
 ) -> Upload | None:
@@ -96,7 +96,7 @@ async def claim_upload_fairly(
         if user_id is None:
             return None
         only = uploads.c.user_id == user_id
-        upload_id = await queue.claim(session, owner=owner, now=now, lease=lease, only=only)
+        upload_id = await queue.claim(session, lease_owner=lease_owner, now=now, lease=lease, only=only)
         return await get_upload(session, str(upload_id)) if upload_id is not None else None
 
     return await database.unit(claim)

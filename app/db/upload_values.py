@@ -138,7 +138,7 @@ class NewUpload(NamedTuple):
     """What is known of an upload before its first byte.
 
     Attributes:
-        owner: who writes the bytes of an upload that comes in one request; None if it may come in many.
+        lease_owner: who writes the bytes of an upload that comes in one request; None if it may come in many.
         available_at: when the one request that writes it is given up.
         expires_at: when one that may come in many is.
         reserved_bytes: room that was found for it.
@@ -152,7 +152,7 @@ class NewUpload(NamedTuple):
     format: str
     created_at: datetime
     available_at: datetime
-    owner: str | None = None
+    lease_owner: str | None = None
     expires_at: datetime | None = None
     total_bytes: int | None = None
     reserved_bytes: int = 0

@@ -59,7 +59,7 @@ async def add_upload(session: AsyncSession, new: NewUpload) -> None:
     """Begin an upload whose bytes are about to come."""
     values = as_kept(new._asdict())
     # The name's end says what it is.
-    values |= {"lease_owner": values.pop("owner"), "file_name": new.file_name[-255:]}
+    values["file_name"] = new.file_name[-255:]
     await session.execute(sa.insert(uploads).values(state=UploadState.RECEIVING, received_bytes=0, **values))
     await _add_event(session, new.id, UploadState.RECEIVING, new.created_at)
 
@@ -99,13 +99,13 @@ async def set_values(
     values: Mapping[str, Any],
     *,
     only_in: Collection[UploadState],
-    owner: str | None = None,
+    lease_owner: str | None = None,
 ) -> bool:
-    """Change columns of the upload; False if it is in none of the states any more, or `owner` has lost it."""
+    """Change columns of the upload; False if it is in none of the states any more, or `lease_owner` has lost it."""
     _require_no_step(values)
     mine = sa.and_(uploads.c.id == upload_id, uploads.c.state.in_(only_in))
-    if owner is not None:
-        mine = sa.and_(mine, uploads.c.lease_owner == owner)
+    if lease_owner is not None:
+        mine = sa.and_(mine, uploads.c.lease_owner == lease_owner)
     return row_count(await session.execute(sa.update(uploads).where(mine).values(as_kept(values)))) == 1
 
 
@@ -139,12 +139,12 @@ async def set_state(
     *,
     by: Actor,
     now: datetime,
-    owner: str | None = None,
+    lease_owner: str | None = None,
     available_at: datetime | None = None,
     detail: str | None = None,
     values: Mapping[str, Any] | None = None,
 ) -> bool:
-    """Take a step of `TRANSITIONS` and write the event; False if the row does not allow it, or `owner` has lost it.
+    """Take a step of `TRANSITIONS` and write the event; False if the row does not allow it, or the lease is lost.
 
     Args:
         session: whose transaction it is part of.
@@ -152,7 +152,7 @@ async def set_state(
         state: where it goes.
         by: who takes the step.
         now: by the database's clock.
-        owner: the `lease_owner` of those that hold a lease.
+        lease_owner: of those that hold a lease.
         available_at: releases the row for the next step; without it the lease is kept.
         detail: what the event says of it.
         values: columns that change with it.
@@ -161,19 +161,19 @@ async def set_state(
         IllegalStepError: there is no such step, whatever the row says.
     """
     steps = steps_to(state, by)
-    if by.holds_lease != (owner is not None):
+    if by.holds_lease != (lease_owner is not None):
         raise IllegalStepError(f"{by} {'needs the owner of its' if by.holds_lease else 'has no'} lease")
     _require_no_step(values or {})
     mine = sa.and_(uploads.c.id == upload_id, sa.or_(*(_allows(step, now) for step in steps)))
-    if owner is not None:
-        mine = sa.and_(mine, uploads.c.lease_owner == owner)
+    if lease_owner is not None:
+        mine = sa.and_(mine, uploads.c.lease_owner == lease_owner)
     changes: dict[str, Any] = {"state": state, **as_kept(values or {})}
     if available_at is not None:
         changes |= {"available_at": available_at, "lease_owner": None, "attempts": 0}
     if state in ENDED:
         changes |= {"finished_at": now, "lease_owner": None}
     if row_count(await session.execute(sa.update(uploads).where(mine).values(changes))) == 0:
-        await _require_legal(session, upload_id, steps, owner)
+        await _require_legal(session, upload_id, steps, lease_owner)
         return False
     await _add_event(session, upload_id, state, now, detail)
     return True
@@ -191,12 +191,14 @@ def _allows(step: Transition, now: datetime) -> sa.ColumnElement[bool]:
 
 
 async def _require_legal(
-    session: AsyncSession, upload_id: str, steps: Sequence[Transition], owner: str | None
+    session: AsyncSession, upload_id: str, steps: Sequence[Transition], lease_owner: str | None
 ) -> None:
     """Complain of whoever still has the lease, and would go where no step leads from where the upload stands."""
-    if owner is None:
+    if lease_owner is None:
         return
-    statement = sa.select(uploads.c.state).where(uploads.c.id == upload_id, uploads.c.lease_owner == owner)
+    statement = sa.select(uploads.c.state).where(
+        uploads.c.id == upload_id, uploads.c.lease_owner == lease_owner
+    )
     stands = await session.scalar(statement)
     if stands is not None and stands not in {step.before for step in steps}:
         raise IllegalStepError(f"no step of {steps[0].actor} leads from {stands} to {steps[0].after}")

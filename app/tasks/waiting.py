@@ -36,15 +36,20 @@ PATIENCE = timedelta(days=30)
 
 
 async def make_one(
-    database: Database, openml: OpenMLClient, checks: BoundedExecutor, *, owner: str, lease_seconds: float
+    database: Database,
+    openml: OpenMLClient,
+    checks: BoundedExecutor,
+    *,
+    lease_owner: str,
+    lease_seconds: float,
 ) -> bool:
     """Try to make the next task that is due; False if there is none."""
     length = timedelta(seconds=lease_seconds)
     now = database.now()
-    request = await task_requests.claim_request(database, owner=owner, now=now, lease=length)
+    request = await task_requests.claim_request(database, lease_owner=lease_owner, now=now, lease=length)
     if request is None:
         return False
-    lease = Lease(database, TO_MAKE, request.id, owner, length, until=now + length)
+    lease = Lease(database, TO_MAKE, request.id, lease_owner, length, until=now + length)
     try:
         await lease.hold(_try(openml, checks, request, lease), grace_seconds=GRACE_SECONDS)
     except LeaseLostError:
@@ -65,7 +70,7 @@ async def _try(openml: OpenMLClient, checks: BoundedExecutor, request: TaskReque
         else:
             at = now + _pause(request)
             await lease.end(
-                lambda session: task_requests.set_retry(session, request.id, owner=lease.owner, at=at)
+                lambda session: task_requests.set_retry(session, request.id, lease_owner=lease.owner, at=at)
             )
     except ProblemError as problem:
         await _end(request, lease, problem=problem)
@@ -100,7 +105,7 @@ async def _end(
     now, error = lease.database.now(), problem.record() if problem else None
     await lease.end(
         lambda session: task_requests.set_ended(
-            session, request.id, owner=lease.owner, now=now, task_id=task_id, error=error
+            session, request.id, lease_owner=lease.owner, now=now, task_id=task_id, error=error
         )
     )
     log.info("task request ended", request=request.id, task=task_id, reason=problem and problem.detail)

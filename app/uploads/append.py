@@ -160,16 +160,16 @@ class Appender:
                 raise
 
     async def _take(self, upload: Upload, chunk: Chunk) -> int:
-        owner = secrets.token_hex(8)
+        lease_owner = secrets.token_hex(8)
         taken = await self.database.unit(
             lambda session: upload_bytes.take_writer(
-                session, upload.id, owner=owner, offset=chunk.offset, now=now_of(session)
+                session, upload.id, lease_owner=lease_owner, offset=chunk.offset, now=now_of(session)
             )
         )
         if not taken:
             raise await self.why_not_taken(upload.id, chunk)
         with self.active_writers.begin(_writer_name(upload.user_id, upload.id)) as active:
-            return await _Append(self, upload, chunk, active, owner=owner).run()
+            return await _Append(self, upload, chunk, active, lease_owner=lease_owner).run()
 
     async def _end_too_long(self, upload: Upload) -> None:
         """Give up an upload whose bytes went beyond its length: the draft trusts neither from then on."""
@@ -255,13 +255,13 @@ class _Append:
     """One request's bytes on their way into an upload."""
 
     def __init__(
-        self, appender: Appender, upload: Upload, chunk: Chunk, active: ActiveWriter, *, owner: str
+        self, appender: Appender, upload: Upload, chunk: Chunk, active: ActiveWriter, *, lease_owner: str
     ) -> None:
         self._appender = appender
         self._upload = upload
         self._chunk = chunk
         self._active = active
-        self._owner = owner
+        self._lease_owner = lease_owner
         largest = appender.settings.upload_max_bytes if upload.total_bytes is None else upload.total_bytes
         self._most = largest - chunk.offset
         self._room = Reservation(
@@ -365,7 +365,7 @@ class _Append:
             session,
             self._upload.id,
             parts,
-            owner=self._owner,
+            lease_owner=self._lease_owner,
             received_bytes=received,
             expires_at=expiry(self._appender.database.now()),
         )
@@ -380,7 +380,7 @@ class _Append:
                 UploadState.VERIFYING,
                 by=Actor.RECEIVER,
                 now=now,
-                owner=self._owner,
+                lease_owner=self._lease_owner,
                 available_at=now,
                 values={"total_bytes": received, "expires_at": None},
             )

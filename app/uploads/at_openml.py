@@ -179,14 +179,18 @@ def _description_xml(claimed: ClaimedUpload) -> bytes:
     )
 
 
-async def watch_one(database: Database, openml: OpenMLClient, *, owner: str, lease_seconds: float) -> bool:
+async def watch_one(
+    database: Database, openml: OpenMLClient, *, lease_owner: str, lease_seconds: float
+) -> bool:
     """Ask OpenML about the next dataset that is due; False if there is none."""
     length = timedelta(seconds=lease_seconds)
     now = database.now()
-    upload = await upload_queues.claim_upload(database, TO_WATCH, owner=owner, now=now, lease=length)
+    upload = await upload_queues.claim_upload(
+        database, TO_WATCH, lease_owner=lease_owner, now=now, lease=length
+    )
     if upload is None or upload.dataset_id is None:
         return False
-    lease = Lease(database, TO_WATCH, upload.id, owner, length, until=now + length)
+    lease = Lease(database, TO_WATCH, upload.id, lease_owner, length, until=now + length)
     try:
         await lease.hold(_look(openml, upload, upload.dataset_id, lease))
     except LeaseLostError:
@@ -211,7 +215,7 @@ async def _note(
     session: AsyncSession, openml: OpenMLClient, upload: Upload, info: DatasetInfo | None, lease: Lease
 ) -> bool:
     """Write down what was seen; False, and nothing must stay of it, if another worker has taken over."""
-    now, owner = lease.database.now(), lease.owner
+    now, lease_owner = lease.database.now(), lease.owner
     problem = _problem_of(upload, info) if info else None
     notify_after_commit(session, upload_topic(upload.id))
     if problem is not None:
@@ -222,7 +226,7 @@ async def _note(
             UploadState.FAILED,
             by=Actor.WATCHER,
             now=now,
-            owner=owner,
+            lease_owner=lease_owner,
             detail=problem.detail,
             values={"error": problem.record()},
         )
@@ -232,7 +236,7 @@ async def _note(
         url = openml.dataset_url(info.dataset_id)
         await tell_owner(session, upload, MailKind.DATASET_ACTIVE, dataset_url=url)
         return await uploads.set_state(
-            session, upload.id, UploadState.ACTIVE, by=Actor.WATCHER, now=now, owner=owner
+            session, upload.id, UploadState.ACTIVE, by=Actor.WATCHER, now=now, lease_owner=lease_owner
         )
     at = _next_look(upload, now)
     if upload.state == UploadState.PUBLISHED:
@@ -242,10 +246,10 @@ async def _note(
             UploadState.PROCESSING,
             by=Actor.WATCHER,
             now=now,
-            owner=owner,
+            lease_owner=lease_owner,
             available_at=at,
         )
-    return await upload_queues.set_retry(session, upload.id, owner=owner, at=at)
+    return await upload_queues.set_retry(session, upload.id, lease_owner=lease_owner, at=at)
 
 
 def _problem_of(upload: Upload, info: DatasetInfo) -> ProcessingFailedError | None:

@@ -43,7 +43,7 @@ class ClaimedUpload:
         self.settings = settings
         self.upload = upload
         self.lease = lease
-        self.owner = lease.owner
+        self.lease_owner = lease.owner
         self.progress: UploadProgress | None = None
         """How far the phase is that the upload is in, see `ProgressResponse`."""
 
@@ -81,7 +81,7 @@ class ClaimedUpload:
             LeaseLostError: another worker has taken it over.
         """
         upload = await uploads.get_upload(session, self.upload.id)
-        if upload is None or upload.lease_owner != self.owner:
+        if upload is None or upload.lease_owner != self.lease_owner:
             raise LeaseLostError
         return upload
 
@@ -116,7 +116,7 @@ class ClaimedUpload:
                 state,
                 by=Actor.PUBLISHER,
                 now=now,
-                owner=self.owner,
+                lease_owner=self.lease_owner,
                 available_at=now if end_lease else None,
                 detail=detail,
                 values=values,

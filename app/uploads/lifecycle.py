@@ -29,7 +29,7 @@ KEEP_HOURS = 24
 
 
 async def release(
-    session: AsyncSession, upload: Upload, *, now: datetime, owner: str | None = None
+    session: AsyncSession, upload: Upload, *, now: datetime, lease_owner: str | None = None
 ) -> UploadState | None:
     """Let a verified upload go to OpenML, unless its user published the same file under the same name before.
 
@@ -47,19 +47,21 @@ async def release(
     state = UploadState.DUPLICATE if is_published else UploadState.RECEIVED
     values = {"duplicate_of": duplicate.id if duplicate else None, "expires_at": None}
     look_at = now + DUPLICATE_PAUSE if duplicate else now
-    if upload.state == state and owner is not None:
+    if upload.state == state and lease_owner is not None:
         # It waits already: no step that anybody wants to see again and again, and no attempt that came to nothing.
         waits = await uploads.set_values(
-            session, upload.id, values, only_in={state}, owner=owner
-        ) and await upload_queues.set_retry(session, upload.id, owner=owner, at=look_at, is_attempt=False)
+            session, upload.id, values, only_in={state}, lease_owner=lease_owner
+        ) and await upload_queues.set_retry(
+            session, upload.id, lease_owner=lease_owner, at=look_at, is_attempt=False
+        )
         return state if waits else None
     moved = await uploads.set_state(
         session,
         upload.id,
         state,
-        by=Actor.OWNER if owner is None else Actor.PUBLISHER,
+        by=Actor.OWNER if lease_owner is None else Actor.PUBLISHER,
         now=now,
-        owner=owner,
+        lease_owner=lease_owner,
         available_at=None if is_published else look_at,
         values=values,
     )

@@ -182,12 +182,12 @@ class Publication(ClaimedUpload):
         upload = await self.mine(session)
         has_changed = choices_of(upload.description) != choices_of(self.description)
         if upload.publish_requested and (problem is None or has_changed):
-            state = await release(session, upload, now=self.now(), owner=self.owner)
+            state = await release(session, upload, now=self.now(), lease_owner=self.lease_owner)
         elif has_changed:
             # Looked at once more, when it is this user's turn again.
             notify_after_commit(session, UPLOADS)
             waits = await upload_queues.set_retry(
-                session, upload.id, owner=self.owner, at=self.now(), is_attempt=False
+                session, upload.id, lease_owner=self.lease_owner, at=self.now(), is_attempt=False
             )
             state = UploadState.VERIFYING if waits else None
         elif problem is None or (preview_version(upload) and not upload.publish_requested):
@@ -208,7 +208,7 @@ class Publication(ClaimedUpload):
             UploadState.READY,
             by=Actor.PUBLISHER,
             now=self.now(),
-            owner=self.owner,
+            lease_owner=self.lease_owner,
             available_at=self.now(),
             values={"expires_at": expiry(self.now()), "progress": None, "error": error},
         )
@@ -240,7 +240,7 @@ class Publication(ClaimedUpload):
     async def _set_values(self, values: Mapping[str, Any]) -> None:
         if not await self.database.unit(
             lambda session: uploads.set_values(
-                session, self.upload.id, values, only_in={UploadState.VERIFYING}, owner=self.owner
+                session, self.upload.id, values, only_in={UploadState.VERIFYING}, lease_owner=self.lease_owner
             )
         ):
             raise LeaseLostError
@@ -330,7 +330,7 @@ class Publication(ClaimedUpload):
         async def wait(session: AsyncSession) -> None:
             at, progress = self.now() + pause, waits if needs_room else None
             if not await upload_queues.set_retry(
-                session, self.upload.id, owner=self.owner, at=at, progress=progress
+                session, self.upload.id, lease_owner=self.lease_owner, at=at, progress=progress
             ):
                 raise LeaseLostError
             notify_after_commit(session, upload_topic(self.upload.id))
@@ -363,18 +363,20 @@ class Publisher:
     scheduler: FairScheduler
     converter: Converter
 
-    async def publish_one(self, *, owner: str) -> bool:
+    async def publish_one(self, *, lease_owner: str) -> bool:
         """Take the next upload that is due one or more states further; False if there is none."""
         length = timedelta(seconds=self.settings.timings.lease_seconds)
         now = self.database.now()
         upload = await upload_queues.claim_upload_fairly(
-            self.database, TO_PUBLISH, self.scheduler.choose, owner=owner, now=now, lease=length
+            self.database, TO_PUBLISH, self.scheduler.choose, lease_owner=lease_owner, now=now, lease=length
         )
         if upload is None:
             return False
         self.scheduler.served(upload.user_id)
         topic = upload_topic(upload.id)
-        lease = Lease(self.database, TO_PUBLISH, upload.id, owner, length, until=now + length, topic=topic)
+        lease = Lease(
+            self.database, TO_PUBLISH, upload.id, lease_owner, length, until=now + length, topic=topic
+        )
         publication = Publication(self, upload, lease)
         try:
             await lease.hold(publication.run(), news=publication.news)

@@ -79,7 +79,7 @@ class FormReceiver:
         self._user_id = user_id
         self._publish = publish
         self._idempotency = idempotency
-        self._owner = secrets.token_hex(8)
+        self._lease_owner = secrets.token_hex(8)
         self._declared = declared
         self._form = _Form()
 
@@ -112,7 +112,7 @@ class FormReceiver:
                 continue
             if event.name == "dataset" and event.file_name is not None:
                 upload_id = await self._begin(event.file_name)
-                leases.enter_context(self._receivers.hold(upload_id, owner=self._owner))
+                leases.enter_context(self._receivers.hold(upload_id, lease_owner=self._lease_owner))
                 await self._read_file(upload_id, events)
             elif event.name == "metadata":
                 content = await _read_small(events)
@@ -160,7 +160,7 @@ class FormReceiver:
             format=kind.format,
             created_at=now,
             available_at=now + RECEIVER_LEASE,
-            owner=self._owner,
+            lease_owner=self._lease_owner,
             reserved_bytes=self._declared or 0,
             publish_requested=self._publish,
             idempotency_key=key,
@@ -191,7 +191,7 @@ class FormReceiver:
                 session,
                 upload_id,
                 parts,
-                owner=self._owner,
+                lease_owner=self._lease_owner,
                 received_bytes=self._form.length,
                 expires_at=None,
             ) and await uploads.set_state(
@@ -200,7 +200,7 @@ class FormReceiver:
                 UploadState.VERIFYING,
                 by=Actor.RECEIVER,
                 now=now,
-                owner=self._owner,
+                lease_owner=self._lease_owner,
                 available_at=now,
                 values={
                     "total_bytes": self._form.length,
@@ -232,7 +232,7 @@ class FormReceiver:
                 UploadState.FAILED,
                 by=Actor.RECEIVER,
                 now=now_of(session),
-                owner=self._owner,
+                lease_owner=self._lease_owner,
                 detail=problem.detail,
                 # What broke off may be sent again under the same key.
                 values={"error": problem.record(), "idempotency_key": None},

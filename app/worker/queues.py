@@ -76,7 +76,9 @@ class Lease:
         async def renew(session: AsyncSession) -> bool:
             if self.topic is not None:
                 notify_after_commit(session, self.topic)
-            return await self.queue.renew(session, self.row_id, owner=self.owner, until=until, values=values)
+            return await self.queue.renew(
+                session, self.row_id, lease_owner=self.owner, until=until, values=values
+            )
 
         await self._record(renew)
         self.until = until
@@ -85,7 +87,7 @@ class Lease:
         """Let anybody take the row at once, if it is still ours: we are told to stop, and nothing was begun."""
         at = self.database.now()
         if not await self.database.unit(
-            lambda session: self.queue.give_back(session, self.row_id, owner=self.owner, at=at)
+            lambda session: self.queue.give_back(session, self.row_id, lease_owner=self.owner, at=at)
         ):
             log.info("nothing to give back", row=self.row_id)
 

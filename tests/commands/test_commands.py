@@ -92,7 +92,7 @@ def test_mail_retry_when_given_up_then_goes_out(run: Run, settings: Settings) ->
 
     async def deliver() -> None:
         async with running(settings) as app:
-            assert await mail_delivery(app.resources).deliver_one(owner="test")
+            assert await mail_delivery(app.resources).deliver_one(lease_owner="test")
 
     asyncio.run(deliver())
     assert "sent" in run("mail", "list").output
@@ -129,7 +129,7 @@ def test_user_when_created_by_an_operator_then_the_owner_chooses_the_password(
             for word in ("none", "", "x"):
                 login = await app.client.post("/login", json={"email": "ada@example.org", "password": word})
                 assert login.json() == {"msg": "Wrong username or password"}
-            assert await mail_delivery(app.resources).deliver_one(owner="test")
+            assert await mail_delivery(app.resources).deliver_one(lease_owner="test")
             text = next((settings.data_dir / "mail").glob("*.eml")).read_text()
             link = next(word for word in text.split() if "token=" in word)
             body = {"url": link, "password": PASSWORD}

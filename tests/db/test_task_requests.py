@@ -29,12 +29,14 @@ async def test_request_when_it_ended_then_asked_again_begins_anew(
     await add(app, person, start)
     async with app.resources.database.session() as session:
         assert (
-            await task_requests.TO_MAKE.claim(session, owner="me", now=start, lease=timedelta(minutes=1))
+            await task_requests.TO_MAKE.claim(
+                session, lease_owner="me", now=start, lease=timedelta(minutes=1)
+            )
             == "r"
         )
-        await task_requests.set_ended(session, "r", owner="somebody else", now=start, task_id=6)
+        await task_requests.set_ended(session, "r", lease_owner="somebody else", now=start, task_id=6)
         await task_requests.set_ended(
-            session, "r", owner="me", now=start, task_id=None if error else 7, error=error
+            session, "r", lease_owner="me", now=start, task_id=None if error else 7, error=error
         )
     reader = app.resources.database.reader
     found = await task_requests.get_status(reader, "r")
@@ -74,7 +76,7 @@ async def test_requests_when_their_dataset_is_ready_then_due_at_once_but_for_one
     async with database.session() as session:
         await task_requests.set_due(session, 1, now)
     assert await is_due()
-    taken = await task_requests.claim_request(database, owner="me", now=now, lease=LATER)
+    taken = await task_requests.claim_request(database, lease_owner="me", now=now, lease=LATER)
     assert taken is not None
     async with database.session() as session:
         await task_requests.set_due(session, 1, now)

@@ -81,9 +81,9 @@ async def attempt(
         lease_owner="mine" if actor.holds_lease else None, **{**columns, **times}
     )
     await session.execute(leased)
-    owner = "mine" if actor.holds_lease else None
+    lease_owner = "mine" if actor.holds_lease else None
     try:
-        return await uploads.set_state(session, ROW, after, by=actor, now=now, owner=owner)
+        return await uploads.set_state(session, ROW, after, by=actor, now=now, lease_owner=lease_owner)
     except IllegalStepError:
         return False
 
@@ -119,7 +119,7 @@ async def test_state_when_no_step_leads_there_then_whoever_asks_has_made_a_mista
     async with database.session() as session:
         for after, actor in {(after, actor) for after in UploadState for actor in Actor} - {*ASKED_FOR}:
             with pytest.raises(IllegalStepError, match=f"no step of {actor} ends in {after}"):
-                await uploads.set_state(session, ROW, after, by=actor, now=now, owner="mine")
+                await uploads.set_state(session, ROW, after, by=actor, now=now, lease_owner="mine")
 
 
 async def test_state_when_the_lease_is_not_named_or_there_is_none_then_a_mistake(database: Database) -> None:
@@ -129,7 +129,7 @@ async def test_state_when_the_lease_is_not_named_or_there_is_none_then_a_mistake
             await uploads.set_state(session, ROW, UploadState.VERIFYING, by=Actor.RECEIVER, now=now)
         with pytest.raises(IllegalStepError, match="has no lease"):
             await uploads.set_state(
-                session, ROW, UploadState.CANCELLED, by=Actor.OWNER, now=now, owner="mine"
+                session, ROW, UploadState.CANCELLED, by=Actor.OWNER, now=now, lease_owner="mine"
             )
 
 
@@ -140,7 +140,7 @@ async def test_state_when_the_worker_has_it_and_would_skip_one_then_a_mistake(da
         await session.execute(sa.update(table).values(lease_owner="mine"))
         with pytest.raises(IllegalStepError, match="from checked to sending"):
             await uploads.set_state(
-                session, ROW, UploadState.SENDING, by=Actor.PUBLISHER, now=now, owner="mine"
+                session, ROW, UploadState.SENDING, by=Actor.PUBLISHER, now=now, lease_owner="mine"
             )
 
 

@@ -155,7 +155,7 @@ async def test_mail_when_delivered_then_whole_and_its_content_forgotten(
 ) -> None:
     await queue_mail(resources)
 
-    assert await mail_delivery(resources).deliver_one(owner="worker")
+    assert await mail_delivery(resources).deliver_one(lease_owner="worker")
 
     ((sender, recipients, message),) = sink.taken
     assert (sender, recipients) == ("openml@example.org", ["ada@example.org"])
@@ -170,7 +170,7 @@ async def test_mail_when_delivered_then_whole_and_its_content_forgotten(
         assert f"token={'0123456789abcdef' * 4}" in body.get_content()
     kept = await row(resources)
     assert (kept["state"], kept["parameters"]) == ("sent", {})
-    assert not await mail_delivery(resources).deliver_one(owner="worker"), "a mail goes out once"
+    assert not await mail_delivery(resources).deliver_one(lease_owner="worker"), "a mail goes out once"
 
 
 async def test_mail_when_recipient_is_refused_then_failed_with_the_servers_words(
@@ -179,7 +179,7 @@ async def test_mail_when_recipient_is_refused_then_failed_with_the_servers_words
     sink.replies["ada@example.org"] = "550 no such user here"
     await queue_mail(resources)
 
-    await mail_delivery(resources).deliver_one(owner="worker")
+    await mail_delivery(resources).deliver_one(lease_owner="worker")
 
     kept = await row(resources)
     assert (kept["state"], kept["last_error"]) == ("failed", "550 no such user here")
@@ -191,16 +191,16 @@ async def test_mail_when_server_asks_for_patience_then_tried_again_later(
     sink.replies["ada@example.org"] = "451 greylisted"
     await queue_mail(resources)
 
-    await mail_delivery(resources).deliver_one(owner="worker")
+    await mail_delivery(resources).deliver_one(lease_owner="worker")
 
     kept = await row(resources)
     assert (kept["state"], kept["attempts"], kept["last_error"]) == ("pending", 1, "451 greylisted")
     assert kept["available_at"] > utc_now()
-    assert not await mail_delivery(resources).deliver_one(owner="worker"), "not before its time"
+    assert not await mail_delivery(resources).deliver_one(lease_owner="worker"), "not before its time"
     sink.replies.clear()
     async with resources.database.session() as session:
         await session.execute(sa.update(outbox).values(available_at=utc_now()))
-    await mail_delivery(resources).deliver_one(owner="worker")
+    await mail_delivery(resources).deliver_one(lease_owner="worker")
     assert (await row(resources))["state"] == "sent"
 
 
@@ -209,7 +209,7 @@ async def test_mail_when_server_is_away_then_tried_again_later(
 ) -> None:
     async with open_resources(mail_settings.model_copy(update={"smtp_port": free_port})) as resources:
         await queue_mail(resources)
-        await mail_delivery(resources).deliver_one(owner="worker")
+        await mail_delivery(resources).deliver_one(lease_owner="worker")
         kept = await row(resources)
     assert kept["state"] == "pending"
     assert kept["last_error"]
@@ -226,7 +226,7 @@ async def test_mail_when_tls_and_login_are_asked_for_then_both_happen(
     }
     async with open_resources(mail_settings.model_copy(update=changes)) as resources:
         await queue_mail(resources)
-        await mail_delivery(resources).deliver_one(owner="worker")
+        await mail_delivery(resources).deliver_one(lease_owner="worker")
         assert (await row(resources))["state"] == "sent"
     assert len(sink.taken) == 1
 
@@ -251,7 +251,7 @@ async def test_mail_when_the_port_speaks_tls_from_the_first_byte_then_delivered(
         changes = {"smtp_port": free_port, "smtp_use_tls": True}
         async with open_resources(mail_settings.model_copy(update=changes)) as resources:
             await queue_mail(resources)
-            await mail_delivery(resources).deliver_one(owner="worker")
+            await mail_delivery(resources).deliver_one(lease_owner="worker")
             assert (await row(resources))["state"] == "sent"
     finally:
         controller.stop()
@@ -273,7 +273,7 @@ async def test_mail_when_the_authority_is_our_own_then_its_file_makes_it_believe
         changes: dict[str, Any] = {"smtp_port": free_port, "smtp_use_tls": True}
         async with open_resources(mail_settings.model_copy(update=changes)) as resources:
             await queue_mail(resources)
-            await mail_delivery(resources).deliver_one(owner="worker")
+            await mail_delivery(resources).deliver_one(lease_owner="worker")
             assert "CERTIFICATE_VERIFY_FAILED" in (await row(resources))["last_error"]
             assert "OUTGOING_CA_FILE" in (await row(resources))["last_error"]
         assert not sink.taken
@@ -298,7 +298,7 @@ async def test_mail_when_login_is_refused_then_kept_and_the_password_in_no_messa
     }
     async with open_resources(mail_settings.model_copy(update=changes)) as resources:
         await queue_mail(resources)
-        await mail_delivery(resources).deliver_one(owner="worker")
+        await mail_delivery(resources).deliver_one(lease_owner="worker")
         kept = await row(resources)
     assert kept["state"] == "pending", "an operator's typing error must lose no mail"
     assert "wrong one" not in kept["last_error"]
@@ -311,7 +311,7 @@ async def test_mail_when_tls_is_asked_for_and_not_offered_then_nothing_is_said(
     changes = {"smtp_port": smtp_port, "smtp_use_tls": True}
     async with open_resources(mail_settings.model_copy(update=changes)) as resources:
         await queue_mail(resources)
-        await mail_delivery(resources).deliver_one(owner="worker")
+        await mail_delivery(resources).deliver_one(lease_owner="worker")
         assert (await row(resources))["state"] == "pending"
     assert not sink.taken
 
@@ -320,19 +320,19 @@ async def test_mail_when_two_workers_look_then_one_sends_it(resources: Resources
     await queue_mail(resources)
 
     await asyncio.gather(
-        *(mail_delivery(resources).deliver_one(owner=f"worker {number}") for number in range(8))
+        *(mail_delivery(resources).deliver_one(lease_owner=f"worker {number}") for number in range(8))
     )
 
     assert len(sink.taken) == 1
 
 
-async def deliver_for(mail_settings: Settings, seconds: float, *, owner: str) -> None:
+async def deliver_for(mail_settings: Settings, seconds: float, *, lease_owner: str) -> None:
     """A worker of its own, for so long."""
     async with open_resources(mail_settings) as resources:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while True:
-                    await mail_delivery(resources).deliver_one(owner=owner)
+                    await mail_delivery(resources).deliver_one(lease_owner=lease_owner)
                     await asyncio.sleep(0.1)
 
 
@@ -352,7 +352,7 @@ async def test_mail_when_the_server_takes_longer_than_a_lease_then_one_of_two_wo
         await queue_mail(resources)
 
         await asyncio.gather(
-            *(deliver_for(changed, seconds, owner=f"worker {number}") for number in range(2))
+            *(deliver_for(changed, seconds, lease_owner=f"worker {number}") for number in range(2))
         )
 
         kept = await row(resources)
@@ -368,7 +368,7 @@ async def test_mail_when_the_server_looks_at_it_for_longer_than_other_replies_ta
     changes = {"smtp_port": smtp_port}
     async with open_resources(mail_settings.model_copy(update=changes)) as resources:
         await queue_mail(resources)
-        await mail_delivery(resources).deliver_one(owner="worker")
+        await mail_delivery(resources).deliver_one(lease_owner="worker")
         assert (await row(resources))["state"] == "sent"
     assert len(sink.taken) == 1
 
@@ -386,7 +386,7 @@ async def test_mail_when_another_worker_has_it_by_the_time_it_would_go_out_then_
         async with resources.database.session() as session:
             await session.execute(sa.update(outbox).values(values))
 
-    await asyncio.gather(mail_delivery(resources).deliver_one(owner="worker"), take_over())
+    await asyncio.gather(mail_delivery(resources).deliver_one(lease_owner="worker"), take_over())
 
     kept = await row(resources)
     assert (kept["state"], kept["lease_owner"]) == ("pending", "another")
@@ -398,7 +398,7 @@ async def test_mail_when_the_worker_is_told_to_stop_while_it_goes_out_then_it_is
 ) -> None:
     sink.data_seconds = 1
     await queue_mail(resources)
-    delivery = asyncio.create_task(mail_delivery(resources).deliver_one(owner="worker"))
+    delivery = asyncio.create_task(mail_delivery(resources).deliver_one(lease_owner="worker"))
     await asyncio.sleep(0.6)
 
     delivery.cancel()
@@ -415,7 +415,7 @@ async def test_mail_when_the_sender_is_refused_then_kept_for_the_operator_to_men
     sink.replies["openml@example.org"] = reply
     await queue_mail(resources)
 
-    await mail_delivery(resources).deliver_one(owner="worker")
+    await mail_delivery(resources).deliver_one(lease_owner="worker")
 
     kept = await row(resources)
     assert (kept["state"], kept["last_error"]) == ("pending", reply)
@@ -427,7 +427,7 @@ async def test_mail_when_its_recipient_is_refused_by_policy_then_kept(
     sink.replies["ada@example.org"] = "554 5.7.1 Relay access denied"
     await queue_mail(resources)
 
-    await mail_delivery(resources).deliver_one(owner="worker")
+    await mail_delivery(resources).deliver_one(lease_owner="worker")
 
     assert (await row(resources))["state"] == "pending"
 
@@ -435,11 +435,11 @@ async def test_mail_when_its_recipient_is_refused_by_policy_then_kept(
 async def test_mail_when_its_worker_died_then_another_sends_it(resources: Resources, sink: Sink) -> None:
     await queue_mail(resources)
     claimed = await outbox_rows.claim_mail(
-        resources.database, owner="dead worker", now=utc_now(), lease=utc_now() - utc_now()
+        resources.database, lease_owner="dead worker", now=utc_now(), lease=utc_now() - utc_now()
     )
     assert claimed is not None
 
-    assert await mail_delivery(resources).deliver_one(owner="worker")
+    assert await mail_delivery(resources).deliver_one(lease_owner="worker")
 
     assert len(sink.taken) == 1
 
@@ -459,7 +459,7 @@ async def test_mail_when_the_sender_has_a_name_then_the_header_has_it_and_the_en
     changes = {"smtp_port": smtp_port, "email_sender": sender, "contact_email": "Team <team@example.org>"}
     async with open_resources(mail_settings.model_copy(update=changes)) as resources:
         await queue_mail(resources)
-        await mail_delivery(resources).deliver_one(owner="worker")
+        await mail_delivery(resources).deliver_one(lease_owner="worker")
 
     ((envelope, _, message),) = sink.taken
     assert (envelope, message["From"]) == ("noreply@example.org", header)
@@ -490,7 +490,7 @@ async def test_mail_when_it_cannot_be_written_then_it_waits_for_us_to_mend_that(
 
     kept = await row(resources)
     for attempt in range(1, 15):
-        await mail_delivery(resources).deliver_one(owner="worker")
+        await mail_delivery(resources).deliver_one(lease_owner="worker")
         kept = await row(resources)
         assert (kept["state"], kept["attempts"]) == ("pending", attempt)
         assert kept["available_at"] > utc_now()
@@ -513,7 +513,7 @@ async def test_feedback_when_its_address_is_none_then_it_arrives_all_the_same(
             session, kind="feedback", recipient="ada@example.org", parameters=parameters, now=utc_now()
         )
 
-    await mail_delivery(resources).deliver_one(owner="worker")
+    await mail_delivery(resources).deliver_one(lease_owner="worker")
 
     ((_, _, message),) = sink.taken
     assert message["Reply-To"] is None
@@ -534,8 +534,8 @@ async def test_mail_when_it_cannot_be_written_then_parked_and_the_next_goes_out(
     await queue_mail(resources, recipient)
     await queue_mail(resources, "ada@example.org")
 
-    await mail_delivery(resources).deliver_one(owner="worker")
-    await mail_delivery(resources).deliver_one(owner="worker")
+    await mail_delivery(resources).deliver_one(lease_owner="worker")
+    await mail_delivery(resources).deliver_one(lease_owner="worker")
 
     assert [recipients for _, recipients, _ in sink.taken] == [["ada@example.org"]]
 

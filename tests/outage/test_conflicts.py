@@ -225,7 +225,7 @@ async def test_claim_when_the_database_undoes_it_then_done_anew(quiet: Running, 
         content=b"a,b\n",
         headers={**person.headers, **OF_TUS, "Upload-Offset": "0"},
     )
-    claim = claim_upload(database, IN_WORK, owner="me", now=database.now(), lease=timedelta(minutes=2))
+    claim = claim_upload(database, IN_WORK, lease_owner="me", now=database.now(), lease=timedelta(minutes=2))
 
     claimed = await victimise(database, claim, first=IN_QUEUE, then=UPLOAD, upload_id=upload_id)
 

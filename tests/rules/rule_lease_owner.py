@@ -1,4 +1,4 @@
-"""Claim, renew and end through app.db.queue.Queue, or set_state with an owner: they ask whose the row is.
+"""Claim, renew and end through app.db.queue.Queue, or set_state with a lease_owner: they ask whose the row is.
 
 A statement that writes `lease_owner` or `available_at` by itself is a way around the lease.
 """

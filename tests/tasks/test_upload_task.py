@@ -419,4 +419,4 @@ async def test_requests_when_ended_long_ago_then_forgotten(app: Running, person:
 async def test_worker_when_nothing_is_due_then_it_says_so(app: Running) -> None:
     database, openml, checks = app.resources.database, app.resources.openml, app.resources.checks
 
-    assert await make_one(database, openml, checks, owner="test", lease_seconds=60) is False
+    assert await make_one(database, openml, checks, lease_owner="test", lease_seconds=60) is False

@@ -205,7 +205,7 @@ async def test_dataset_when_its_watcher_was_overtaken_then_no_mail_and_no_step_o
                 watch_one(
                     app.resources.database,
                     app.resources.openml,
-                    owner="late",
+                    lease_owner="late",
                     lease_seconds=app.resources.settings.timings.lease_seconds,
                 )
             )

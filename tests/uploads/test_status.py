@@ -117,7 +117,7 @@ async def insert(app: Running, person: Person, count: int) -> list[str]:
                     format="csv",
                     created_at=start + timedelta(microseconds=number // 2),
                     available_at=start + timedelta(hours=1),
-                    owner="test",
+                    lease_owner="test",
                 ),
             )
     return names

@@ -144,10 +144,10 @@ class Walks(RuleBasedStateMachine):
     def holds(self, step: Transition, row: Row) -> bool:
         return step.condition is None or HOLDS[step.condition](row)
 
-    def step(self, upload_id: str, after: UploadState, by: Actor, owner: str) -> bool:
+    def step(self, upload_id: str, after: UploadState, by: Actor, lease_owner: str) -> bool:
         """Ask for a step, and see that it is taken exactly if the table has it and the lease is there."""
         row, now = self.rows()[upload_id], self.database.now()
-        allowed = row["lease_owner"] == owner and any(
+        allowed = row["lease_owner"] == lease_owner and any(
             step[:3] == (row["state"], after, by) and self.holds(step, row) for step in TRANSITIONS
         )
         ends_claim = after in {UploadState.READY, UploadState.RECEIVED, UploadState.PUBLISHED}
@@ -161,7 +161,7 @@ class Walks(RuleBasedStateMachine):
                 after,
                 by=by,
                 now=now,
-                owner=owner,
+                lease_owner=lease_owner,
                 available_at=available_at,
                 values=values,
             )
@@ -265,14 +265,14 @@ class Walks(RuleBasedStateMachine):
     @rule(upload_id=st.one_of(ROWS, PARTS), ends=st.booleans())
     def take_over(self, *, upload_id: str, ends: bool) -> None:
         """Send bytes of an upload that another request sends bytes of; or be such a one, and end it."""
-        owner, row, now = f"request-{len(self.writers)}", self.rows()[upload_id], self.database.now()
+        lease_owner, row, now = f"request-{len(self.writers)}", self.rows()[upload_id], self.database.now()
         if not ends:
             taken = self.written(
                 lambda session: upload_bytes.take_writer(
-                    session, upload_id, owner=owner, offset=row["received_bytes"], now=now
+                    session, upload_id, lease_owner=lease_owner, offset=row["received_bytes"], now=now
                 )
             )
-            self.writers += [(upload_id, owner)] if taken else []
+            self.writers += [(upload_id, lease_owner)] if taken else []
         for written, writer in self.writers[-2:] if ends else ():
             after = UploadState.FAILED if row["received_bytes"] else UploadState.VERIFYING
             if self.step(written, after, Actor.RECEIVER, writer):
@@ -329,7 +329,7 @@ class Walks(RuleBasedStateMachine):
 
         async def claim() -> list[Upload | None]:
             claims = (
-                upload_queues.claim_upload(self.database, queue, owner=worker, now=now, lease=LEASE)
+                upload_queues.claim_upload(self.database, queue, lease_owner=worker, now=now, lease=LEASE)
                 for worker in WORKERS
             )
             return await asyncio.gather(*claims)
@@ -343,7 +343,7 @@ class Walks(RuleBasedStateMachine):
     def claim(self, worker: str, queue: Queue) -> None:
         before, now = self.rows(), self.database.now()
         claimed = self.run(
-            upload_queues.claim_upload(self.database, queue, owner=worker, now=now, lease=LEASE)
+            upload_queues.claim_upload(self.database, queue, lease_owner=worker, now=now, lease=LEASE)
         )
         due = [row for row in before.values() if row["state"] in queue.states and row["available_at"] <= now]
         assert (claimed is not None) == bool(due)
@@ -355,9 +355,9 @@ class Walks(RuleBasedStateMachine):
         """Do something with an upload; False if it is refused."""
         now = self.database.now()
         if aim == "renew":
-            return self.written(lambda s: queue.renew(s, upload_id, owner=worker, until=now + LEASE))
+            return self.written(lambda s: queue.renew(s, upload_id, lease_owner=worker, until=now + LEASE))
         if aim == "give back":
-            return self.written(lambda s: queue.give_back(s, upload_id, owner=worker, at=now))
+            return self.written(lambda s: queue.give_back(s, upload_id, lease_owner=worker, at=now))
         row, by = self.rows()[upload_id], Actor.WATCHER if queue is TO_WATCH else Actor.PUBLISHER
         is_verified = row["state"] == UploadState.VERIFYING and row["publish_requested"]
         has_waited = row["state"] == UploadState.RECEIVED and row["duplicate_of"] is not None
@@ -384,12 +384,12 @@ class Walks(RuleBasedStateMachine):
         async def go_on(session: AsyncSession) -> bool:
             await users.lock_user(session, self.user_id)
             if not await uploads.set_values(
-                session, upload_id, digest, only_in={*map(UploadState, TO_PUBLISH.states)}, owner=worker
+                session, upload_id, digest, only_in={*map(UploadState, TO_PUBLISH.states)}, lease_owner=worker
             ):
                 return False
             upload = await uploads.get_upload(session, upload_id)
             assert upload is not None
-            return await release(session, upload, now=self.database.now(), owner=worker) is not None
+            return await release(session, upload, now=self.database.now(), lease_owner=worker) is not None
 
         self.acting |= {Actor.PUBLISHER}
         return self.written(go_on)

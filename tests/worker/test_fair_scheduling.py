@@ -46,9 +46,14 @@ async def test_uploads_when_one_user_has_many_then_others_come_in_turn(app: Runn
     scheduler, database = FairScheduler(per_user=2), app.resources.database
     served = []
 
-    async def claim(owner: str) -> str | None:
+    async def claim(lease_owner: str) -> str | None:
         upload = await upload_queues.claim_upload_fairly(
-            database, TO_PUBLISH, scheduler.choose, owner=owner, now=utc_now(), lease=timedelta(minutes=5)
+            database,
+            TO_PUBLISH,
+            scheduler.choose,
+            lease_owner=lease_owner,
+            now=utc_now(),
+            lease=timedelta(minutes=5),
         )
         if upload is None:
             return None
@@ -56,11 +61,16 @@ async def test_uploads_when_one_user_has_many_then_others_come_in_turn(app: Runn
         served.append(upload.user_id)
         return upload.id
 
-    async def finish(upload_id: str | None, owner: str) -> None:
+    async def finish(upload_id: str | None, lease_owner: str) -> None:
         assert upload_id is not None
         async with database.session() as session:
             assert await uploads.set_state(
-                session, upload_id, UploadState.FAILED, by=Actor.PUBLISHER, now=utc_now(), owner=owner
+                session,
+                upload_id,
+                UploadState.FAILED,
+                by=Actor.PUBLISHER,
+                now=utc_now(),
+                lease_owner=lease_owner,
             )
 
     for _ in range(5):

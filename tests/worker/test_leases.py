@@ -80,7 +80,9 @@ def _upload_in(state: UploadState) -> Callable[[Running, Person, datetime], Awai
 def _move_to(
     state: UploadState, by: Actor, **options: Any
 ) -> Callable[[AsyncSession, Any, str, datetime], Awaitable[bool]]:
-    return lambda s, row, owner, now: uploads.set_state(s, row, state, by=by, now=now, owner=owner, **options)
+    return lambda s, row, lease_owner, now: uploads.set_state(
+        s, row, state, by=by, now=now, lease_owner=lease_owner, **options
+    )
 
 
 MAILS = Case(
@@ -88,10 +90,14 @@ MAILS = Case(
     outbox_table,
     _add_mail,
     {
-        "sent": lambda s, row, owner, now: outbox.set_sent(s, row, owner=owner, now=now),
-        "failed": lambda s, row, owner, now: outbox.set_failed(s, row, owner=owner, now=now, error="e"),
-        "retry": lambda s, row, owner, now: outbox.set_retry(s, row, owner=owner, at=now, error="e"),
-        "deleted": lambda s, row, owner, _: outbox.delete_mail(s, row, owner=owner),
+        "sent": lambda s, row, lease_owner, now: outbox.set_sent(s, row, lease_owner=lease_owner, now=now),
+        "failed": lambda s, row, lease_owner, now: outbox.set_failed(
+            s, row, lease_owner=lease_owner, now=now, error="e"
+        ),
+        "retry": lambda s, row, lease_owner, now: outbox.set_retry(
+            s, row, lease_owner=lease_owner, at=now, error="e"
+        ),
+        "deleted": lambda s, row, lease_owner, _: outbox.delete_mail(s, row, lease_owner=lease_owner),
     },
 )
 TASKS = Case(
@@ -99,8 +105,12 @@ TASKS = Case(
     requests_table,
     _add_request,
     {
-        "ended": lambda s, row, owner, now: task_requests.set_ended(s, row, owner=owner, now=now, task_id=1),
-        "retry": lambda s, row, owner, now: task_requests.set_retry(s, row, owner=owner, at=now),
+        "ended": lambda s, row, lease_owner, now: task_requests.set_ended(
+            s, row, lease_owner=lease_owner, now=now, task_id=1
+        ),
+        "retry": lambda s, row, lease_owner, now: task_requests.set_retry(
+            s, row, lease_owner=lease_owner, at=now
+        ),
     },
 )
 PUBLISH = Case(
@@ -110,10 +120,12 @@ PUBLISH = Case(
     {
         "moved": _move_to(UploadState.RECEIVED, Actor.PUBLISHER),
         "failed": _move_to(UploadState.FAILED, Actor.PUBLISHER, values={"error": {"slug": "s"}}),
-        "changed": lambda s, row, owner, _: uploads.set_values(
-            s, row, {"row_count": 1}, only_in=VERIFYING, owner=owner
+        "changed": lambda s, row, lease_owner, _: uploads.set_values(
+            s, row, {"row_count": 1}, only_in=VERIFYING, lease_owner=lease_owner
         ),
-        "retry": lambda s, row, owner, now: upload_queues.set_retry(s, row, owner=owner, at=now),
+        "retry": lambda s, row, lease_owner, now: upload_queues.set_retry(
+            s, row, lease_owner=lease_owner, at=now
+        ),
     },
 )
 WATCH = Case(
@@ -123,7 +135,9 @@ WATCH = Case(
     {
         "active": _move_to(UploadState.ACTIVE, Actor.WATCHER),
         "failed": _move_to(UploadState.FAILED, Actor.WATCHER),
-        "retry": lambda s, row, owner, now: upload_queues.set_retry(s, row, owner=owner, at=now),
+        "retry": lambda s, row, lease_owner, now: upload_queues.set_retry(
+            s, row, lease_owner=lease_owner, at=now
+        ),
     },
 )
 RECEIVE = Case(
@@ -154,9 +168,9 @@ async def everything(database: Database) -> list[Any]:
     return found
 
 
-async def claim(database: Database, case: Case, owner: str, now: datetime) -> Any:
+async def claim(database: Database, case: Case, lease_owner: str, now: datetime) -> Any:
     async with database.session() as session:
-        return await case.queue.claim(session, owner=owner, now=now, lease=LENGTH)
+        return await case.queue.claim(session, lease_owner=lease_owner, now=now, lease=LENGTH)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -177,7 +191,7 @@ async def test_row_when_its_lease_has_ended_and_another_has_it_then_the_first_ch
         async with database.session() as session:
             assert not await end(session, row, "A", late)
     async with database.session() as session:
-        assert not await case.queue.renew(session, row, owner="A", until=late + LENGTH)
+        assert not await case.queue.renew(session, row, lease_owner="A", until=late + LENGTH)
 
     assert await everything(database) == before
 
@@ -216,7 +230,7 @@ async def test_row_when_two_have_seen_it_and_one_has_taken_it_then_the_other_mov
     await case.add(app, person, now)
 
     async with database.session() as session:
-        row = await case.queue.claim(session, owner="A", now=now, lease=LENGTH)
+        row = await case.queue.claim(session, lease_owner="A", now=now, lease=LENGTH)
         # Sees the row as it was, and waits for this transaction with its UPDATE.
         second = asyncio.create_task(claim(database, case, "B", now))
         await asyncio.wait([second], timeout=0.3)
@@ -238,7 +252,7 @@ async def begin(app: Running, person: Person, case: Case, *, length: timedelta =
     now = database.now()
     await case.add(app, person, now)
     async with database.session() as session:
-        row = await case.queue.claim(session, owner="A", now=now, lease=length)
+        row = await case.queue.claim(session, lease_owner="A", now=now, lease=length)
     assert row is not None
     return lease_of(app, case, row, length=length)
 
@@ -333,7 +347,7 @@ async def test_work_when_its_end_cannot_be_written_down_then_tried_until_it_can(
         async with database.session() as session:
             await session.execute(sa.text("ALTER TABLE outbox RENAME TO outbox_away"))
         now = database.now()
-        await lease.end(lambda session: outbox.set_sent(session, int(lease.row_id), owner="A", now=now))
+        await lease.end(lambda session: outbox.set_sent(session, int(lease.row_id), lease_owner="A", now=now))
 
     async def come_back() -> None:
         await asyncio.sleep(3 * SHORT.total_seconds())
@@ -417,12 +431,14 @@ async def test_bytes_when_another_writer_has_come_then_they_do_not_count(
     part = Part(0, "one", 10)
 
     async with database.session() as session:
-        assert await take_writer(session, ROW, owner="one", offset=0, now=now)
-        assert await take_writer(session, ROW, owner="other", offset=0, now=now)
-        assert not await add_parts(session, ROW, [part], owner="one", received_bytes=10, expires_at=None)
-        assert await add_parts(session, ROW, [part], owner="other", received_bytes=10, expires_at=None)
-        assert not await take_writer(session, ROW, owner="third", offset=0, now=now), "ten bytes count"
-        assert await take_writer(session, ROW, owner="third", offset=10, now=now)
+        assert await take_writer(session, ROW, lease_owner="one", offset=0, now=now)
+        assert await take_writer(session, ROW, lease_owner="other", offset=0, now=now)
+        assert not await add_parts(
+            session, ROW, [part], lease_owner="one", received_bytes=10, expires_at=None
+        )
+        assert await add_parts(session, ROW, [part], lease_owner="other", received_bytes=10, expires_at=None)
+        assert not await take_writer(session, ROW, lease_owner="third", offset=0, now=now), "ten bytes count"
+        assert await take_writer(session, ROW, lease_owner="third", offset=10, now=now)
 
 
 async def test_account_rows_when_somebody_was_faster_then_refused(app: Running, person: Person) -> None:
