@@ -26,7 +26,7 @@ def violations(source: Source) -> Iterator[Violation]:
         return
     for name, call in source.calls():
         found = {keyword.arg for keyword in call.keywords} & COLUMNS
-        if found and name.endswith("values"):
+        if found and name.rpartition(".")[2] == "values":
             yield call.lineno, f"{', '.join(sorted(map(str, found)))} is written"
     for node in ast.walk(source.tree):
         if isinstance(node, ast.Dict):
