@@ -39,6 +39,7 @@ OF_THE_SERVER = frozenset(
         "conversion-failed",
         "interrupted",
         "no-room",
+        "not-installed",
         "out-of-memory",
         "over-quota",
         "storage-failed",

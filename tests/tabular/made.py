@@ -4,12 +4,17 @@ import bz2
 import gzip
 import io
 import lzma
+import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
+import pandas as pd
 import pyarrow as pa
+import pyreadstat
+import rdata
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 _DOCUMENT = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
@@ -98,3 +103,29 @@ def _cell(cell: Any) -> str:
     if isinstance(cell, int | float):
         return f"><v>{cell}</v>"
     return f't="inlineStr"><is><t xml:space="preserve">{escape(str(cell))}</t></is>'
+
+
+def written(ending: str, frame: pd.DataFrame, **options: Any) -> bytes:
+    """Return a file of SPSS, Stata, SAS or R that pyreadstat or rdata write of a data frame."""
+    writers: dict[str, Callable[..., Any]] = {
+        "sav": pyreadstat.write_sav,
+        "por": pyreadstat.write_por,
+        "dta": pyreadstat.write_dta,
+        "xpt": pyreadstat.write_xport,
+        "rds": lambda frame, path: rdata.write_rds(path, _for_r(frame)),
+        "rda": lambda frame, path: rdata.write_rda(path, {"table": _for_r(frame)}),
+    }
+    if ending == "zsav":
+        options["compress"] = True
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "table"
+        writers["sav" if ending == "zsav" else "rda" if ending == "rdata" else ending](
+            frame, str(path), **options
+        )
+        return path.read_bytes()
+
+
+def _for_r(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with texts of a type that rdata can write."""
+    texts = [name for name in frame.columns if isinstance(frame[name].dtype, pd.StringDtype)]
+    return frame.astype(dict.fromkeys(texts, "string[python]"))

@@ -6,17 +6,19 @@ import json
 from typing import Any
 
 import httpx
+import pandas as pd
 import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
-from app.tabular import UPLOAD_LIMITS
+from app.tabular import SUFFIXES, UPLOAD_LIMITS, format_of
 from tests.conftest import Person, Running
+from tests.tabular.made import archive, pack, workbook, written
 from tests.uploads.test_data_upload import description, form, openml, row  # noqa: F401 - a fixture among them
 
 pytestmark = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
-RECORDS = [
+RECORDS: list[dict[str, Any]] = [
     {"river": "Ouse", "level": 4.25, "flood": "yes"},
     {"river": "Aire", "level": 1.5, "flood": "no"},
     {"river": None, "level": None, "flood": "no"},
@@ -53,6 +55,26 @@ FILES = {
     "t.jsonl.gz": gzip.compress("\n".join(map(json.dumps, RECORDS)).encode(), mtime=0),
     "t.arff.gz": gzip.compress(ARFF.encode(), mtime=0),
 }
+FRAME = pd.DataFrame(RECORDS)
+CELLS = [list(RECORDS[0]), *(list(record.values()) for record in RECORDS)]
+BY_ENDING: dict[str, bytes] = {
+    **dict.fromkeys(("csv", "txt", "dat", "data"), CSV.encode()),
+    **dict.fromkeys(("tsv", "tab"), CSV.replace(",", "\t").encode()),
+    "psv": CSV.replace(",", "|").encode(),
+    "json": json.dumps(RECORDS).encode(),
+    **dict.fromkeys(("jsonl", "ndjson"), "\n".join(map(json.dumps, RECORDS)).encode()),
+    "arff": ARFF.encode(),
+    **dict.fromkeys(("parquet", "pq"), packed(pa.parquet.write_table)),
+    **dict.fromkeys(("feather", "arrow", "ipc"), packed(pa.feather.write_feather)),
+    **dict.fromkeys(("xlsx", "xlsm"), workbook({"t": CELLS})),
+    "zip": archive({"t.csv": CSV}),
+    **{
+        ending: written(ending, FRAME)
+        for ending in ("sav", "zsav", "por", "dta", "xpt", "rds", "rda", "rdata")
+    },
+}
+ELSEWHERE = {"svm", "libsvm", "svmlight", "xls", "xlsb", "ods", "sas7bdat"}
+"""Endings whose files have other columns, or that only other programs write (tests/tabular/test_programs.py)."""
 
 
 async def published(openml: httpx.AsyncClient, dataset_id: int) -> str:  # noqa: F811 - the fixture
@@ -70,6 +92,40 @@ async def test_table_when_in_any_format_then_published_alike(
         assert answer.status_code == 200, (name, answer.text)
         text = await published(openml, answer.json()["id"])
         assert text.replace("\n\n", "\n") == ARFF.replace("\n\n", "\n"), name
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("suffix", [suffix for suffix in SUFFIXES if suffix.split(".")[1] not in ELSEWHERE])
+async def test_table_when_its_name_has_any_ending_then_published_alike(
+    app: Running,
+    person: Person,
+    openml: httpx.AsyncClient,  # noqa: F811 - as above
+    suffix: str,
+) -> None:
+    name = format_of(f"t{suffix}")
+    assert name is not None
+    content = BY_ENDING[suffix.split(".")[1]]
+    content = pack(content, name.compression) if name.compression else content
+    files = form(content, f"t{suffix}", dataset_name="every-format")
+
+    answer = await app.client.post("/data-upload", files=files, headers=person.headers)
+
+    assert answer.status_code == 200, answer.text
+    text = await published(openml, answer.json()["id"])
+    assert text.replace("\n\n", "\n").upper() == ARFF.replace("\n\n", "\n").upper()
+
+
+async def test_file_when_it_cannot_be_read_then_415_with_what_to_do_and_the_spa_its_own_words(
+    app: Running, person: Person
+) -> None:
+    begun = await app.client.post("/uploads", json={"file_name": "t.mat", "size": 3}, headers=person.headers)
+    sent = await app.client.post("/data-upload", files=form(b"abc", "t.mat"), headers=person.headers)
+
+    assert begun.status_code == 415
+    assert begun.json()["type"].endswith("format-not-supported")
+    assert "writetable" in begun.json()["detail"]
+    assert ".xlsx" in begun.json()["detail"]
+    assert (sent.status_code, sent.text) == (200, '{"msg":"format not supported"}')
 
 
 async def test_names_when_openml_would_stick_on_them_then_repaired_told_and_used_everywhere(

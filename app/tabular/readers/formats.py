@@ -17,7 +17,8 @@ TEXTS: dict[str, Format] = {
 BINARIES: dict[str, Format] = {
     "parquet": "parquet", "pq": "parquet", "feather": "feather", "arrow": "feather", "ipc": "feather",
     "xlsx": "workbook", "xlsm": "workbook", "xls": "workbook", "xlsb": "workbook", "ods": "workbook",
-    "zip": "zip",
+    "sav": "sav", "zsav": "sav", "por": "por", "dta": "dta", "sas7bdat": "sas7bdat", "xpt": "xport",
+    "rds": "r", "rda": "r", "rdata": "r", "zip": "zip",
 }  # fmt: skip
 PACKED: dict[str, Compression] = {"gz": "gzip", "bz2": "bz2", "xz": "xz", "zst": "zstd"}
 SUFFIXES = (

@@ -68,25 +68,34 @@ def _open(request: ConversionRequest, reading: ReadingReport, report: ProgressSi
 
 def _rewriter(request: ConversionRequest) -> Callable[[ConversionRequest], Rewritten] | None:
     """Return what writes the file anew in a format that is read; None if it is in one."""
+    rewriter: Callable[[ConversionRequest], Rewritten] | None = None
     # A child process serves one file: what only some need is imported for them.
     match request.format:
         case "zip":
             from app.tabular.readers.archive import unpack_member  # noqa: PLC0415 - as above
 
-            return unpack_member
+            rewriter = unpack_member
         case "workbook":
             from app.tabular.readers.workbook import rewrite_workbook  # noqa: PLC0415 - as above
 
-            return rewrite_workbook
+            rewriter = rewrite_workbook
+        case "sav" | "por" | "dta" | "sas7bdat" | "xport":
+            from app.tabular.readers.statistics import rewrite_statistics  # noqa: PLC0415 - as above
+
+            rewriter = rewrite_statistics
+        case "r":
+            from app.tabular.readers.r_data import rewrite_r_data  # noqa: PLC0415 - as above
+
+            rewriter = rewrite_r_data
         case "svmlight":
             from app.tabular.readers.svmlight import rewrite_svmlight  # noqa: PLC0415 - as above
 
-            return rewrite_svmlight
+            rewriter = rewrite_svmlight
         case "feather" if is_arrow_stream(request.source):
             from app.tabular.readers.rewriting import rewrite_stream  # noqa: PLC0415 - as above
 
-            return rewrite_stream
-    return None
+            rewriter = rewrite_stream
+    return rewriter
 
 
 def _open_rewritten(made: Rewritten, report: ProgressSink) -> Job:

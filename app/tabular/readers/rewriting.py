@@ -1,9 +1,12 @@
 """Files that are read by writing them anew first, in a format that is read."""
 
+import importlib
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import ModuleType
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -113,3 +116,21 @@ def rewrite_stream(request: ConversionRequest) -> Rewritten:
         hint = "Save or upload it anew."
         raise TabularError("broken-file", "The Arrow stream is damaged or cut off.", hint=hint) from None
     return Rewritten(replace(request, source=path), ReadingReport(request.reading))
+
+
+def library(name: str) -> ModuleType:
+    """Import a library of the extra `tables`, which may need numpy.
+
+    Raises:
+        TabularError: `not-installed`.
+    """
+    if sys.modules.get("numpy", sys) is None:
+        del sys.modules["numpy"]  # app.tabular.__main__ keeps it from all who do not need it
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise TabularError(
+            "not-installed",
+            f"Such files are read by {name.partition('.')[0]}, which this server does not have.",
+            hint="Save the table as .csv or .parquet; or ask whoever runs the server to install openml-web[tables].",
+        ) from None

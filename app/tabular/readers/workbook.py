@@ -24,7 +24,7 @@ from app.tabular.readers.rewriting import BoundedFile, Rewritten, new_file
 from app.tabular.reading import Doubt, Found, ReadingReport
 from app.tabular.schema.cells import EXACT_INTEGER
 from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
-from app.tabular.wording import counted, shortened
+from app.tabular.wording import counted, duration_text, shortened
 
 _MOST_BYTES = 600 * MIB
 """Of a workbook, unpacked: a sheet is held in memory as a whole."""
@@ -209,21 +209,13 @@ def _spelled(cell: object) -> str:
         case float() if cell.is_integer() and abs(cell) <= EXACT_INTEGER:
             return str(int(cell))
         case timedelta():
-            return _duration(cell)
+            return duration_text(cell)
         case datetime() | time():
             text = cell.isoformat()
             return text.rstrip("0") if cell.microsecond else text
         case date():
             return cell.isoformat()
     return str(cell)
-
-
-def _duration(cell: timedelta) -> str:
-    sign = "-" if cell < timedelta() else ""
-    minutes, seconds = divmod(abs(cell), timedelta(minutes=1))
-    hours, minutes = divmod(minutes, 60)
-    rest = f"{seconds.total_seconds():.6f}".rstrip("0").rstrip(".")
-    return f"{sign}PT{hours}H{minutes}M{rest}S"
 
 
 def _listed(names: Sequence[str]) -> str:
