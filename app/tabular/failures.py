@@ -28,6 +28,7 @@ IN_THE_FILE = frozenset(
         "row-too-long",
         "too-many-columns",
         "unclosed-quote",
+        "unreadable-type",
         "unsupported-encoding",
     }
 )

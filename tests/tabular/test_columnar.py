@@ -2,11 +2,13 @@
 
 import datetime as dt
 import io
+import json
 import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, cast
+from uuid import UUID
 
 import pandas as pd
 import pyarrow as pa
@@ -17,6 +19,8 @@ import pytest
 
 from app.tabular import ConversionRequest, Limits, ProcessLimits, TabularError
 from app.tabular.process import convert_in_process
+from app.tabular.profile.run import profile
+from app.tabular.reading import Reading
 from app.tabular.types import Format
 
 Converter = Callable[..., Any]
@@ -89,6 +93,16 @@ TYPES: list[tuple[list[Any], pa.DataType | None, str, list[str]]] = [
      ['"2026-11-21T12:30:05"', '"1960-11-21T00:00:00"']),
     ([NOON.replace(microsecond=1000)], pa.timestamp("ns"), "string", ['"2026-11-21T12:30:05.001"']),
     ([NOON.replace(microsecond=1)], pa.timestamp("us"), "string", ['"2026-11-21T12:30:05.000001"']),
+    ([Decimal("1.10"), None], pa.decimal256(50, 2), "real", ["1.10", "?"]),
+    ([Decimal(10) ** 40, None], pa.decimal256(50, 0), "string", ["1" + "0" * 40, "?"]),
+    ([dt.timedelta(seconds=90), None], pa.duration("ns"), "integer", ["90", "?"]),
+    ([dt.timedelta(days=-1, milliseconds=1)], pa.duration("us"), "integer", ["-86399999"]),
+    ([b"caf\xc3\xa9", None], pa.binary(), "string", ['"caf\u00e9"', "?"]),
+    ([b"ab", b"cd"], pa.binary(2), "string", ["ab", "cd"]),
+    ([b"ab"], pa.binary_view(), "string", ["ab"]),
+    (['{"a": 1}', None], pa.json_(), "string", ['"{\\"a\\": 1}"', "?"]),
+    ([1, None], pa.bool8(), "nominal", ["True", "?"]),
+    ([UUID(int=255).bytes, None], pa.uuid(), "string", ["00000000-0000-0000-0000-0000000000ff", "?"]),
     ([NOON.replace(tzinfo=dt.UTC)], BERLIN, "string", ['"2026-11-21T12:30:05Z"']),
 ]  # fmt: skip
 
@@ -109,8 +123,6 @@ def test_a_column_when_typed_then_its_values_arrive(
         pa.list_(pa.int64()),
         pa.struct({"a": pa.int64()}),
         pa.map_(pa.string(), pa.int64()),
-        pa.binary(),
-        pa.duration("s"),
     ],
 )
 def test_a_column_when_its_type_has_no_counterpart_then_refused(
@@ -217,12 +229,186 @@ def test_an_index_when_it_has_a_name_then_it_is_the_first_column_and_the_row_id(
     assert done.rows == ["p,1", "q,2"]
 
 
-def test_an_index_when_it_has_no_name_then_left_out_and_reported(converter: Converter) -> None:
+def test_an_index_when_it_has_no_name_then_a_column_or_left_out_by_choice(converter: Converter) -> None:
     frame = pd.DataFrame({"x": [1, 2]}, index=["p", "q"])
     done = both(converter, frame)
-    assert done.rows == ["1", "2"]
-    assert len(done.conversion.repairs) == 1
-    assert refusal(converter, frame, repair=False).slug == "bad-column-name"
+    assert [each.name for each in done.conversion.columns] == ["row_name", "x"]
+    assert done.rows == ["p,1", "q,2"]
+    assert "row_name" in done.conversion.repairs[0].change
+    assert done.conversion.reading["row_names"]["value"] == "keep"
+    without = both(converter, frame, reading=Reading(row_names="leave-out"))
+    assert (without.rows, len(without.conversion.repairs)) == (["1", "2"], 1)
+    assert both(converter, frame, leave_out=("row_name",)).rows == ["1", "2"]
+    assert refusal(converter, frame, repair=False).choices == {"row_names": ["keep", "leave-out"]}
+
+
+@pytest.mark.parametrize(
+    ("labels", "rows"), [([0, 1, 2], ["7", "8", "9"]), ([2, 0, 1], ["2,7", "0,8", "1,9"])]
+)
+def test_an_index_of_numbers_when_they_are_those_of_the_rows_then_left_out(
+    converter: Converter, labels: list[int], rows: list[str]
+) -> None:
+    frame = pd.DataFrame({"x": [7, 8, 9]}, index=pd.Index(labels))
+    assert both(converter, frame).rows == rows
+
+
+FREQUENCIES = [
+    "Y-DEC", "Y-JUN", "Q-DEC", "Q-NOV", "Q-FEB", "M", "W-SUN", "W-MON", "W-THU", "W-FRI", "D", "B", "h", "min", "s",
+    "ms", "us", "ns",
+]  # fmt: skip
+MOMENTS = ["1955-03-04 05:06:07.123456789", "1970-01-01", "2020-02-29 23:59:59", "2026-12-31"]
+
+
+@pytest.mark.filterwarnings("ignore:Period")
+@pytest.mark.parametrize("frequency", FREQUENCIES)
+def test_periods_when_of_any_frequency_then_they_begin_where_pandas_says(
+    converter: Converter, frequency: str
+) -> None:
+    periods = [pd.Period(moment, freq=frequency) for moment in MOMENTS]
+    done = both(converter, pd.DataFrame({"p": pd.array(periods, dtype=pd.PeriodDtype(frequency))}))
+    kind, texts = done["p"]
+    assert kind == "STRING"
+    for text, period in zip(texts, periods, strict=True):
+        assert first_moment(text) == period.start_time, (text, period)
+    assert any("periods" in warning for warning in done.conversion.warnings)
+
+
+def first_moment(text: str) -> pd.Timestamp:
+    start = text.partition("/")[0]
+    if "-W" in start:
+        return pd.Timestamp(dt.date.fromisocalendar(int(start[:4]), int(start[6:]), 1))
+    if "-Q" in start:
+        return pd.Timestamp(int(start[:4]), int(start[6:]) * 3 - 2, 1)
+    return pd.Timestamp(start)
+
+
+async def test_periods_when_the_child_has_no_pandas_then_they_are_read_all_the_same(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"m": pd.period_range("2020-01", periods=3, freq="M")})
+    (tmp_path / "table.parquet").write_bytes(parquet(frame))
+    request = ConversionRequest(tmp_path / "table.parquet", tmp_path / "out.arff", "parquet", "table")
+    await convert_in_process(request, ProcessLimits())
+    assert (tmp_path / "out.arff").read_text().endswith("@DATA\n2020-01\n2020-02\n2020-03\n")
+
+
+def test_intervals_when_of_pandas_then_their_texts(converter: Converter) -> None:
+    frame = pd.DataFrame({"i": pd.arrays.IntervalArray.from_tuples([(0, 1), (1, 2), None], closed="left")})
+    assert both(converter, frame)["i"] == ("STRING", ["[0, 1)", "[1, 2)", None])
+
+
+@pytest.mark.parametrize("kind", SAVE)
+@pytest.mark.parametrize(
+    ("title", "parameters"), [("geoarrow.point", ""), ("pandas.period", '{"freq": "2M"}'), ("x.y", "[")]
+)
+def test_an_extension_when_its_meaning_is_not_known_then_refused_by_name(
+    converter: Converter, kind: str, title: str, parameters: str
+) -> None:
+    notes = {"ARROW:extension:name": title, "ARROW:extension:metadata": parameters}
+    fields = [pa.field("ok", pa.int64()), pa.field("x", pa.int64(), metadata=notes)]
+    data = SAVE[kind](pa.table([[1], [600]], schema=pa.schema(fields)))
+    with pytest.raises(TabularError, match=title) as caught:
+        converter(data, kind=kind)
+    assert (caught.value.slug, caught.value.column) == ("unusable-type", "x")
+    assert converter(data, kind=kind, leave_out=("x",)).rows == ["1"]
+
+
+# The Arrow schema of a table of an Int128 `i` and a string `y`, as polars writes it.
+WIDE = (
+    "/////6IAAAAEAAAA8v///xQAAAAEAAEAAAAKAAsACAAKAAQA+P///wwAAAAIAAgAAAAEAAIAAAAwAAAABAAAAMT///8cAAAAEAAAAAgAAAABFA"
+    "AAAAAAAPz///8EAAQAAQAAAHkAAADs////OAAAACAAAAAYAAAAAQIAABAAEgAEABAAEQAIAAAADAAAAAAA9P///4AAAAABAAAACAAJAAQACAAB"
+    "AAAAaQA="
+)
+
+
+def test_integers_of_128_bits_when_polars_wrote_them_then_read_with_all_digits(converter: Converter) -> None:
+    numbers = [5, -(2**127), None]
+    stored = [None if number is None else number.to_bytes(16, "little", signed=True) for number in numbers]
+    table = pa.table({"i": pa.array(stored, pa.binary(16)), "y": ["a", "b", "c"]})
+    done = converter(as_polars(table), kind="parquet")
+    assert done["i"] == ("STRING", ["5", str(-(2**127)), None])
+    assert f"row 2 has {-(2**127)}" in "".join(done.conversion.warnings)
+    assert converter(as_polars(table.slice(0, 1)), kind="parquet")["i"] == ("INTEGER", [5])
+
+
+def as_polars(table: pa.Table) -> bytes:
+    """Save a table with the schema that polars gives it; pyarrow writes none but its own under that name."""
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, table.schema, store_schema=False) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"ARROW_schema": WIDE})
+    return sink.getvalue().replace(b"ARROW_schema", b"ARROW:schema")
+
+
+@pytest.mark.parametrize(
+    ("values", "labels"),
+    [([10, 9, 10], ["9", "10"]), ([1.5, 0.5, 1.5], ["0.5", "1.5"]), (["b", "a", "b"], ["a", "b"])],
+)
+def test_categories_when_the_file_has_plain_values_then_the_notes_of_pandas_count(
+    converter: Converter, values: list[Any], labels: list[str]
+) -> None:
+    frame = pd.DataFrame({"x": pd.Categorical(values)})
+    notes = pa.Table.from_pandas(frame).schema.metadata
+    plain = pa.table({"x": values}).replace_schema_metadata(notes)
+    for table in (frame, plain):
+        assert both(converter, table)["x"] == (labels, [str(value) for value in values])
+
+
+def test_durations_when_stored_as_times_of_day_then_the_notes_of_pandas_count(converter: Converter) -> None:
+    notes = pa.Table.from_pandas(pd.DataFrame({"d": pd.to_timedelta([1, 2], unit="s")})).schema.metadata
+    table = pa.table(
+        {"d": pa.array([1_000_000, 90_000_000_000], pa.int64()).cast(pa.time64("us"), safe=False)}
+    )
+    done = both(converter, table.replace_schema_metadata(notes))
+    assert done["d"] == ("INTEGER", [1, 90_000])
+    assert "seconds" in done.conversion.warnings[-1]
+
+
+def test_what_a_column_is_published_as_when_it_is_not_obvious_then_told(converter: Converter) -> None:
+    table = pa.table(
+        {
+            "t": pa.array([NOON.replace(tzinfo=dt.UTC)] * 3, BERLIN),
+            "n": [1, 2**60, 2**61],
+            "b": pa.array([b"x"] * 3, pa.binary()),
+        }
+    )
+    told = "".join(both(converter, table).conversion.warnings)
+    assert "zone is Europe/Berlin" in told
+    assert f"row 3 has {2**61}" in told
+    assert "bytes" in told
+
+
+@pytest.mark.parametrize("bad", [b"\xff\xfe", b"a\0b"])
+def test_bytes_when_they_are_no_text_then_refused_with_the_row(converter: Converter, bad: bytes) -> None:
+    error = refusal(converter, column([b"ok"] * 20_000 + [bad], pa.binary()))
+    assert (error.slug, error.row, error.column) == ("unusable-type", 20_001, "x")
+
+
+@pytest.mark.parametrize("codec", ["snappy", "gzip", "brotli", "lz4", "zstd", "none"])
+def test_a_file_when_packed_with_any_codec_then_read(converter: Converter, codec: str) -> None:
+    table = pa.table({"x": [1, 2], "s": ["a", "b"]})
+    assert converter(parquet(table, compression=codec), kind="parquet").rows == ["1,a", "2,b"]
+
+
+def test_profiles_when_of_uncommon_types_then_as_the_conversion(tmp_path: Path, converter: Converter) -> None:
+    frame = pd.DataFrame(
+        {
+            "p": pd.period_range("2020-01", periods=3, freq="M"),
+            "d": pd.to_timedelta([1, 2, 3], unit="h"),
+            "c": pd.Categorical([10, 9, 10]),
+            "n": [1, 2, 2**60],
+        },
+        index=["u", "v", "w"],
+    )
+    done = both(converter, frame)
+    (tmp_path / "in.parquet").write_bytes(parquet(frame))
+    profile(ConversionRequest(tmp_path / "in.parquet", tmp_path / "profile", "parquet", "table"))
+    table, *columns = (json.loads(line) for line in (tmp_path / "profile").read_text().splitlines())
+    assert [(each["name"], each["type"]) for each in columns] == [
+        (each.name, each.kind) for each in done.conversion.columns
+    ]
+    assert [list(map(str, row)) for row in table["first_rows"]] == [
+        list(map(str, row)) for row in zip(*(done[each["name"]][1] for each in columns), strict=True)
+    ]
+    assert table["warnings"] == list(done.conversion.warnings)
 
 
 @pytest.mark.long

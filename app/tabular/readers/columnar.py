@@ -1,6 +1,7 @@
 """Parquet and Feather files, read in batches of rows; only the columns asked for are read."""
 
 import json
+import struct
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from app.tabular.readers.arrow_schema import without_arrow_schema
 from app.tabular.readers.formats import first_bytes
 from app.tabular.readers.typed import TypedColumn, typed_column
-from app.tabular.schema.naming import Naming, published_names
+from app.tabular.reading import Found, ReadingReport
+from app.tabular.schema.naming import ROW_NAME, Naming, published_names
 from app.tabular.table import Block
 from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
 from app.tabular.wording import counted, shortened
@@ -38,11 +41,13 @@ class _Fields:
 
     Attributes:
         positions: in the file's schema, in published order.
+        names: theirs, as the file has them; of an index without a name, the one that it is given.
         row_id: the name of a pandas index that is published as a column.
         repairs: columns left out or added.
     """
 
     positions: list[int]
+    names: list[str]
     row_id: str | None
     repairs: tuple[Repair, ...]
 
@@ -61,7 +66,7 @@ class ColumnarTable(ABC):
 
     title: str
 
-    def __init__(self, request: ConversionRequest) -> None:
+    def __init__(self, request: ConversionRequest, reading: ReadingReport) -> None:
         """Read the schema.
 
         Raises:
@@ -70,6 +75,9 @@ class ColumnarTable(ABC):
         """
         self._path = request.source
         self._size = request.source.stat().st_size
+        # Integers of 128 bits by name, and whether they are signed.
+        self._wide: dict[str, bool] = {}
+        self._durations: dict[str, pa.DataType] = {}
         with self._errors_translated():
             self._schema, rows = self._open(self._path)
             width = len(self._schema.names)  # Arrow has not looked yet whether these are texts
@@ -82,23 +90,37 @@ class ColumnarTable(ABC):
         if rows and rows * width * 2 > request.limits.max_unpacked_bytes:
             message = f"The table has {rows} rows of {counted(width, 'column')}, more than can be published."
             raise TabularError("file-too-large", message)
-        fields = _fields(self._schema, request)
+        self._most_rows = max(_PROBE_ROWS, min(_BATCH_ROWS, _BATCH_CELLS // width))
+        fields = self._fields(request, reading)
         self.repairs = fields.repairs
-        self.naming: Naming = _named(self._schema, fields, request)
+        self.naming: Naming = _named(fields, request)
         # What is left out is not read: its type may be one that has no counterpart.
         kept = [place for place in range(len(fields.positions)) if place not in self.naming.left_out]
         self._positions = [fields.positions[place] for place in kept]
         self.names = [self.naming.names[place] for place in kept]
-        self.file_types = [_type_name(self._schema.field(position).type) for position in self._positions]
-        self.file_names = [self._schema.field(position).name for position in self._positions]
-        categories = _pandas_categories(self._schema)
+        self.file_names = [fields.names[place] for place in kept]
+        notes = _pandas_notes(self._schema)
+        own = [self._schema.field(position) for position in self._positions]
+        # So fastparquet stores durations; as times of day, those of more than a day would be faults of the file.
+        is_duration = {
+            field.name: pa.types.is_time64(field.type) and notes.get(field.name) == "timedelta"
+            for field in own
+        }
+        own = [
+            field.with_type(pa.duration(field.type.unit)) if is_duration[field.name] else field
+            for field in own
+        ]
+        self._durations = {field.name: field.type for field in own if is_duration[field.name]}
+        self.file_types = [_type_name(field.type) for field in own]
         self.columns: list[TypedColumn] = [
             typed_column(
-                name, self._schema.field(at).type, is_ordered=self._schema.field(at).name in categories
+                name,
+                field,
+                is_category=notes.get(field.name) == "categorical",
+                is_signed=self._wide.get(field.name),
             )
-            for name, at in zip(self.names, self._positions, strict=True)
+            for name, field in zip(self.names, own, strict=True)
         ]
-        self._most_rows = max(_PROBE_ROWS, min(_BATCH_ROWS, _BATCH_CELLS // width))
 
     @abstractmethod
     def _open(self, path: Path) -> tuple[pa.Schema, int | None]:
@@ -138,6 +160,64 @@ class ColumnarTable(ABC):
             for index, name in zip(indices, names, strict=True)
         }
 
+    def _fields(self, request: ConversionRequest, reading: ReadingReport) -> _Fields:
+        """Put an index of pandas first, as openml-python does; one without a name by choice, if it holds something."""
+        schema = self._schema
+        if len({field.name for field in schema}) < len(schema):
+            # They are read by name.
+            hint = "Give each column a name of its own."
+            raise TabularError("duplicate-column", "Two columns have the same name.", hint=hint)
+        positions = {name: position for position, name in enumerate(schema.names)}
+        said = dict.fromkeys(name for name in _pandas_list(schema, "index_columns") if isinstance(name, str))
+        stored = [name for name in said if name in positions]
+        unnamed = [name for name in stored if name.startswith(_PANDAS_INDEX)]
+        named = [name for name in stored if name not in unnamed]
+        repairs = [
+            Repair(
+                column=name,
+                change=f"The row index {shortened(name)} became a column.",
+                reason="It has a name, and so openml-python publishes it.",
+            )
+            for name in named
+        ]
+        if unnamed and not request.repair and reading.chosen.row_names is None:
+            raise TabularError(
+                "bad-column-name",
+                "The table has a row index without a name.",
+                hint="Name it, or leave it out by reset_index(drop=True).",
+                choices={"row_names": ["keep", "leave-out"]},
+            )
+        kept: list[str] = []
+        if unnamed:
+            found = Found(
+                "keep", considered=("leave-out",), why="The row index has no name, and holds something."
+            )
+            if all(self._is_count(positions[name]) for name in unnamed):
+                found = Found(
+                    "leave-out", considered=("keep",), why="The row index holds the numbers of the rows."
+                )
+            kept = unnamed if reading.decide("row_names", found) == "keep" else []
+            change = f"became the column {ROW_NAME!r}" if kept else "was left out"
+            repairs.append(
+                Repair(ROW_NAME if kept else "", f"The row index, which had no name, {change}.", found.why)
+            )
+        first = [positions[name] for name in (*kept, *named)]
+        moved = {*first, *(positions[name] for name in unnamed)}
+        order = [*first, *(position for position in range(len(schema)) if position not in moved)]
+        names = [ROW_NAME if schema.names[position] in kept else schema.names[position] for position in order]
+        return _Fields(order, names, named[0] if len(named) == 1 and not kept else None, tuple(repairs))
+
+    def _is_count(self, position: int) -> bool:
+        """Return whether a column holds the numbers of the rows, from 0."""
+        for batch, first_row, _ in self._read([position]):
+            column = batch.column(0)
+            if not pa.types.is_integer(column.type):
+                return False
+            numbers = pa.array(range(first_row, first_row + len(column))).cast(column.type)
+            if not column.equals(numbers):
+                return False
+        return True
+
     def line_of(self, row: int) -> None:  # noqa: ARG002 - there are no lines
         """Return None."""
         return
@@ -148,10 +228,16 @@ class ColumnarTable(ABC):
             for large, share in self._batches(positions):
                 step = self._rows_of(large.nbytes / max(large.num_rows, 1))
                 for offset in range(0, large.num_rows, step):
-                    batch = large.slice(offset, step)
+                    batch = self._with_durations(large.slice(offset, step))
                     batch.validate(full=True)
                     yield batch, first_row, round(share * self._size)
                     first_row += batch.num_rows
+
+    def _with_durations(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        for name in self._durations.keys() & set(batch.schema.names):
+            place = batch.schema.get_field_index(name)
+            batch = batch.set_column(place, name, batch.column(place).view(self._durations[name]))
+        return batch
 
     def _rows_of(self, row_bytes: float) -> int:
         """Return how many rows of so many bytes make a batch."""
@@ -163,7 +249,13 @@ class ColumnarTable(ABC):
             yield
         except pa.ArrowMemoryError as error:
             raise MemoryError from error
-        except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
+        except pa.ArrowNotImplementedError as error:
+            raise TabularError(
+                "unreadable-type",
+                f"The {self.title} file has something that is not read here: {shortened(str(error), 100)}.",
+                hint="Save its columns as numbers of at most 64 bits or as text.",
+            ) from None
+        except (pa.ArrowException, OSError, ValueError, OverflowError, struct.error) as error:
             if "crypt" in str(error):
                 raise TabularError(
                     "encrypted-file",
@@ -179,15 +271,22 @@ class ParquetTable(ColumnarTable):
     """A Parquet file; row groups may be of any size, because they are read page by page."""
 
     title = "Parquet"
+    _metadata: pq.FileMetaData | None = None
 
     def _open(self, path: Path) -> tuple[pa.Schema, int]:
-        with pq.ParquetFile(path, pre_buffer=False) as file:
+        try:
+            with pq.ParquetFile(path, pre_buffer=False) as file:
+                return file.schema_arrow, file.metadata.num_rows
+        except pa.ArrowNotImplementedError:
+            self._metadata, self._wide = without_arrow_schema(path)
+        with pq.ParquetFile(path, metadata=self._metadata, pre_buffer=False) as file:
             return file.schema_arrow, file.metadata.num_rows
 
     def _batches(self, positions: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, float]]:
         names = [self._schema.field(position).name for position in positions]
         buffer_bytes = min(_BUFFER_BYTES, max(_SMALLEST_BUFFER_BYTES, _BUFFERS_BYTES // len(names)))
-        with pq.ParquetFile(self._path, pre_buffer=False, buffer_size=buffer_bytes) as file:
+        options = {"metadata": self._metadata, "pre_buffer": False, "buffer_size": buffer_bytes}
+        with pq.ParquetFile(self._path, **options) as file:
             total = file.metadata.num_rows
             rows = 0
             batch_rows = self._rows_of(self._row_bytes(file, names))
@@ -226,50 +325,10 @@ class FeatherTable(ColumnarTable):
                 yield file.get_batch(number), (number + 1) / file.num_record_batches
 
 
-def _fields(schema: pa.Schema, request: ConversionRequest) -> _Fields:
-    """Leave out a pandas index without a name, and put a named one first, as openml-python does."""
-    positions = {name: position for position, name in enumerate(schema.names)}
-    said = dict.fromkeys(name for name in _pandas_list(schema, "index_columns") if isinstance(name, str))
-    stored = [name for name in said if name in positions]
-    unnamed = [name for name in stored if name.startswith(_PANDAS_INDEX)]
-    named = [name for name in stored if name not in unnamed]
-    if unnamed and not request.repair:
-        raise TabularError(
-            "bad-column-name",
-            "The table has a row index without a name.",
-            hint="Name it, or leave it out by reset_index(drop=True).",
-        )
-    repairs = [
-        Repair(
-            column="",
-            change="The row index, which had no name, was left out.",
-            reason="It is no column of the data frame that was saved.",
-        )
-        for _ in unnamed[:1]
-    ]
-    repairs += [
-        Repair(
-            column=name,
-            change=f"The row index {shortened(name)} became a column.",
-            reason="It has a name, and so openml-python publishes it.",
-        )
-        for name in named
-    ]
-    first = [positions[name] for name in named]
-    left_out = {*first, *(positions[name] for name in unnamed)}
-    rest = [position for position in range(len(schema)) if position not in left_out]
-    return _Fields([*first, *rest], named[0] if len(named) == 1 else None, tuple(repairs))
-
-
-def _named(schema: pa.Schema, fields: _Fields, request: ConversionRequest) -> Naming:
-    names = [schema.field(position).name for position in fields.positions]
-    if len({field.name for field in schema}) < len(schema):
-        # They are read by name.
-        hint = "Give each column a name of its own."
-        raise TabularError("duplicate-column", "Two columns have the same name.", hint=hint)
+def _named(fields: _Fields, request: ConversionRequest) -> Naming:
     if fields.row_id and not request.row_id_attribute:
         request = replace(request, row_id_attribute=fields.row_id)
-    return published_names(names, request, positions=[position + 1 for position in fields.positions])
+    return published_names(fields.names, request, positions=[position + 1 for position in fields.positions])
 
 
 def _type_name(kind: pa.DataType) -> str:
@@ -289,7 +348,15 @@ def _pandas_list(schema: pa.Schema, field: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _pandas_categories(schema: pa.Schema) -> set[str]:
-    columns = [column for column in _pandas_list(schema, "columns") if isinstance(column, dict)]
-    names = [column.get("field_name") for column in columns if column.get("pandas_type") == "categorical"]
-    return {name for name in names if isinstance(name, str)}
+def _pandas_notes(schema: pa.Schema) -> dict[str, str]:
+    """Return what pandas notes of columns that their types in a file may not show: `categorical`, `timedelta`."""
+    notes: dict[str, str] = {}
+    for column in _pandas_list(schema, "columns"):
+        if not isinstance(column, dict):
+            continue
+        name, kind = column.get("field_name") or column.get("name"), column.get("numpy_type")
+        if isinstance(name, str) and column.get("pandas_type") == "categorical":
+            notes[name] = "categorical"
+        elif isinstance(name, str) and isinstance(kind, str) and kind.startswith("timedelta"):
+            notes[name] = "timedelta"
+    return notes

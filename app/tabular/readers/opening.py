@@ -177,7 +177,7 @@ def _open_columnar(request: ConversionRequest, reading: ReadingReport) -> Job:
     from app.tabular.readers.columnar import FeatherTable, ParquetTable  # noqa: PLC0415 - only for such files: it takes long
     from app.tabular.readers.typed import TextScan  # noqa: PLC0415 - only for such files: it takes long
 
-    table = (ParquetTable if request.format == "parquet" else FeatherTable)(request)
+    table = (ParquetTable if request.format == "parquet" else FeatherTable)(request, reading)
     attributes = table.naming.request.attributes
     # A declared type is checked against the texts of the column.
     scans = [

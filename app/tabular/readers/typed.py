@@ -1,20 +1,29 @@
 """Columns with Arrow types, from Parquet and Feather: their scans, and their conversion to text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import types as pt
 
-from app.tabular.schema.cells import BOOLEANS, EXACT_INTEGER, TYPED, does_not_fit
+from app.tabular.readers.extensions import (
+    by_value,
+    extension_of,
+    interval_texts,
+    is_text,
+    period_text,
+    storage_of,
+    uuid_text,
+)
+from app.tabular.readers.integers import IntegerRange, WideInteger
+from app.tabular.readers.times import Duration, Timestamp
+from app.tabular.schema.cells import BOOLEANS, TYPED
 from app.tabular.schema.labels import InferredLabels, target_labels
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import KnownType, Scan
 from app.tabular.types import ConversionRequest, Kind, Repair, TabularError
-
-_UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_DAY_SECONDS = 86_400
+from app.tabular.wording import shortened
 
 
 class TypedColumn(Protocol):
@@ -35,27 +44,64 @@ class TypedColumn(Protocol):
         ...
 
 
-def typed_column(name: str, kind: pa.DataType, *, is_ordered: bool = False) -> TypedColumn:
+def typed_column(
+    name: str, field: pa.Field, *, is_category: bool = False, is_signed: bool | None = None
+) -> TypedColumn:
     """Return the column of this name and type.
 
     Args:
         name: as published.
-        kind: its type in the file.
-        is_ordered: for categories, whether their order is part of the data.
+        field: the column in the file.
+        is_category: whether pandas notes that it has categories, whatever its type in the file.
+        is_signed: of integers of 128 bits in bytes, whether they are signed; None for anything else.
 
     Raises:
         TabularError: `unusable-type`.
     """
+    kind = field.type
+    if is_signed is not None:
+        return WideInteger(name, is_signed=is_signed)
+    if extension := extension_of(field):
+        return _extension(name, kind, *extension)
+    if pt.is_dictionary(kind) or is_category:
+        return _Category(name, kind, is_ordered=pt.is_dictionary(kind) and (is_category or kind.ordered))
+    return _plain_column(name, kind)
+
+
+def _plain_column(name: str, kind: pa.DataType) -> TypedColumn:
     for is_kind, column in _COLUMNS:
         if is_kind(kind):
             return column(name, kind)
-    if pt.is_dictionary(kind):
-        return _Category(name, kind, is_ordered=is_ordered or kind.ordered)
-    if isinstance(kind, pa.ExtensionType):
-        return typed_column(name, kind.storage_type, is_ordered=is_ordered)
     subject = "It holds lists or structures, which have" if pt.is_nested(kind) else f"Its type, {kind}, has"
-    message = f"{subject} no counterpart in ARFF."
-    raise TabularError("unusable-type", message, column=name, hint=_hint(kind))
+    nested = "Spread them over columns of their own, or leave the column out."
+    hint = nested if pt.is_nested(kind) else "Save the column as numbers or text, or leave it out."
+    raise TabularError("unusable-type", f"{subject} no counterpart in ARFF.", column=name, hint=hint)
+
+
+def _extension(name: str, kind: pa.DataType, title: str, parameters: Mapping[str, Any]) -> TypedColumn:
+    """Return the column of an extension type: never its raw storage, which means something else.
+
+    Raises:
+        TabularError: `unusable-type`.
+    """
+    storage = kind.storage_type if isinstance(kind, pa.BaseExtensionType) else kind
+    frequency = str(parameters.get("freq"))
+    if title == "arrow.json":
+        return _Stored(name, _Text(name, storage))
+    if title == "arrow.bool8":
+        return _Stored(name, _Boolean(name, storage))
+    if title == "arrow.uuid":
+        return _Converted(name, by_value(uuid_text))
+    if title == "pandas.period" and (period := period_text(frequency)):
+        advice = f"The periods of column {name!r} ({shortened(frequency)}) are published as text in ISO 8601."
+        return _Converted(name, by_value(period), advice)
+    if title == "pandas.interval" and pt.is_struct(storage):
+        ends = [_plain_column(name, storage.field(end).type) for end in ("left", "right")]
+        return _Converted(name, _Intervals(ends, str(parameters.get("closed"))))
+    of = f" ({shortened(frequency)})" if "freq" in parameters else ""
+    message = f"Its type is the extension {shortened(title)}{of}, and what its values mean is not known here."
+    hint = "Save the column as numbers or text, or leave it out."
+    raise TabularError("unusable-type", message, column=name, hint=hint)
 
 
 class TextScan:
@@ -99,6 +145,89 @@ class _Column:
 
     def text(self, column: pa.Array, first_row: int) -> pa.Array:  # noqa: ARG002 - others need it
         return column.cast(pa.string())
+
+
+class _Converted(_Column):
+    """Values that a function converts to texts."""
+
+    def __init__(self, name: str, convert: Callable[[pa.Array], pa.Array], advice: str = "") -> None:
+        super().__init__(name, pa.string())
+        self._convert = convert
+        self._advice = advice
+
+    def scan(self, request: ConversionRequest) -> Scan:
+        labels = target_labels(self.name, request, TYPED)
+        return (
+            TextScan(self, labels)
+            if labels
+            else KnownType(ColumnPlan(self.name, "string", advice=self._advice))
+        )
+
+    def text(self, column: pa.Array, first_row: int) -> pa.Array:
+        try:
+            return self._convert(column)
+        except (ValueError, OverflowError):
+            message = "A value of the column has no text, for it is beyond the years 1 to 9999."
+            raise TabularError("value-does-not-fit", message, row=first_row + 1, column=self.name) from None
+
+
+class _Intervals:
+    """Converts intervals of pandas to texts."""
+
+    def __init__(self, ends: Sequence[TypedColumn], closed: str) -> None:
+        self._ends = ends
+        self._closed = closed
+
+    def __call__(self, column: pa.Array) -> pa.Array:
+        left, right = storage_of(column).flatten()
+        texts = [end.text(each, 0) for end, each in zip(self._ends, (left, right), strict=True)]
+        return interval_texts(texts[0], texts[1], self._closed)
+
+
+class _Stored:
+    """An extension type whose storage means what it holds."""
+
+    def __init__(self, name: str, column: TypedColumn) -> None:
+        self.name = name
+        self._column = column
+
+    def scan(self, request: ConversionRequest) -> Scan:
+        scan = self._column.scan(request)
+        return (
+            scan
+            if isinstance(scan, KnownType)
+            else TextScan(self, target_labels(self.name, request, TYPED) or scan)
+        )
+
+    def text(self, column: pa.Array, first_row: int) -> pa.Array:
+        return self._column.text(storage_of(column), first_row)
+
+
+class _Bytes(_Column):
+    """Bytes without a type: text of writers that do not say so, if they are UTF-8 without NUL."""
+
+    def scan(self, request: ConversionRequest) -> Scan:
+        labels = target_labels(self.name, request, TYPED)
+        advice = f"Column {self.name!r} holds bytes, which were read as text in UTF-8."
+        return TextScan(self, labels) if labels else KnownType(ColumnPlan(self.name, "string", advice=advice))
+
+    def text(self, column: pa.Array, first_row: int) -> pa.Array:
+        values = column.cast(pa.large_binary())
+        try:
+            texts = values.cast(pa.large_string())
+            if not pc.any(pc.match_substring(texts, "\0")).as_py():
+                return texts.cast(pa.string())
+        except pa.ArrowInvalid:
+            pass
+        raise TabularError(
+            "unusable-type",
+            "The column holds bytes that are no text in UTF-8.",
+            row=first_row
+            + 1
+            + next(place for place, value in enumerate(values.to_pylist()) if not is_text(value)),
+            column=self.name,
+            hint="Save texts as strings, or leave the column out.",
+        )
 
 
 class _Text(_Column):
@@ -160,35 +289,16 @@ class _Integer(_Column):
 
     def scan(self, request: ConversionRequest) -> Scan:  # noqa: ARG002 - of no matter here
         is_narrow = pt.is_integer(self.type) and self.type.bit_width <= 32  # noqa: PLR2004 - bits
-        return KnownType(ColumnPlan(self.name, "integer")) if is_narrow else _IntegerRange(self.name)
-
-
-class _IntegerRange:
-    """Detects integers beyond 2**53, which a double cannot hold."""
-
-    needs_all_rows = True
-    expected_pattern = None
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.is_settled = False
-
-    def update(self, column: pa.Array, first_row: int) -> None:  # noqa: ARG002 - no row is at fault
-        found = pc.min_max(column).as_py()
-        if found["min"] is not None:
-            self.is_settled = found["min"] < -EXACT_INTEGER or found["max"] > EXACT_INTEGER
-
-    def plan(self) -> ColumnPlan:
-        return ColumnPlan(self.name, "string" if self.is_settled else "integer")
+        return KnownType(ColumnPlan(self.name, "integer")) if is_narrow else IntegerRange(self.name)
 
 
 class _Category(_Column):
-    """A dictionary; all its values are labels, whether they occur or not."""
+    """A dictionary, or what pandas notes to be categories; all its values are labels, whether they occur or not."""
 
     def __init__(self, name: str, kind: pa.DataType, *, is_ordered: bool) -> None:
         super().__init__(name, kind)
         self._is_ordered = is_ordered
-        self._values = typed_column(name, kind.value_type)
+        self._values = _plain_column(name, kind.value_type if pt.is_dictionary(kind) else kind)
 
     def scan(self, request: ConversionRequest) -> Scan:
         is_target = self.name in request.target_attributes
@@ -261,79 +371,6 @@ class _TimeOfDay(_Column):
         return pc.replace_substring_regex(super().text(column, first_row), r"\.0+$", "")
 
 
-class _Timestamp(_Column):
-    """Timestamps, in ISO 8601: dates if all are midnights, else in the coarsest unit that is exact for all."""
-
-    def __init__(self, name: str, kind: pa.DataType) -> None:
-        super().__init__(name, kind)
-        self.unit: str = kind.unit
-
-    def scan(self, request: ConversionRequest) -> Scan:  # noqa: ARG002 - of no matter here
-        return _TimestampResolution(self)
-
-    def text(self, column: pa.Array, first_row: int) -> pa.Array:
-        # Stored values are UTC; a cast to a type without a zone would not shift them, but is less explicit.
-        timestamps = column.view(pa.int64()).view(pa.timestamp(self.type.unit))
-        if self.unit == "day":
-            return _in_range(self.name, timestamps.cast(pa.date32()).cast(pa.string()), first_row)
-        texts = timestamps.cast(pa.timestamp(self.unit), safe=False).cast(pa.string())
-        texts = _in_range(self.name, texts, first_row)
-        texts = pc.binary_replace_slice(texts.view(pa.binary()), 10, 11, b"T").view(pa.string())
-        return pc.binary_join_element_wise(texts, "Z", "") if self.type.tz else texts
-
-
-class _TimestampResolution:
-    """Finds the coarsest exact unit of a column of timestamps, and sets it as `column.unit`."""
-
-    needs_all_rows = True
-    expected_pattern = None
-
-    def __init__(self, column: _Timestamp) -> None:
-        self._column = column
-        second = _UNITS[column.type.unit]
-        # From coarse to fine; a day has a different length elsewhere, so a zone needs the hours.
-        steps = {} if column.type.tz else {"day": _DAY_SECONDS * second}
-        steps |= {unit: second // per for unit, per in _UNITS.items() if per <= second}
-        self._steps = list(steps.items())
-
-    @property
-    def is_settled(self) -> bool:
-        return len(self._steps) == 1
-
-    def update(self, column: pa.Array, first_row: int) -> None:  # noqa: ARG002 - no row is at fault
-        ticks = column.view(pa.int64()).drop_null()
-        while len(self._steps) > 1 and not _divides(self._steps[0][1], ticks):
-            del self._steps[0]
-
-    def plan(self) -> ColumnPlan:
-        self._column.unit = self._steps[0][0]
-        return ColumnPlan(self._column.name, "string")
-
-
-def _divides(step: int, ticks: pa.Array) -> bool:
-    whole = pc.multiply(pc.divide(ticks, step), step)
-    return bool(pc.all(pc.equal(whole, ticks)).as_py() is not False)
-
-
-def _in_range(name: str, texts: pa.Array, first_row: int) -> pa.Array:
-    """Refuse years of more than four digits, which Arrow cannot format as ISO 8601."""
-    is_odd = pc.invert(pc.match_substring_regex(texts, r"^[0-9]{4}-"))
-    if is_odd.true_count:
-        position = pc.index(is_odd, value=True).as_py()
-        raise does_not_fit(name, texts[position].as_py(), "is beyond the year 9999", first_row + position)
-    return texts
-
-
-def _hint(kind: pa.DataType) -> str:
-    if pt.is_nested(kind):
-        return "Spread them over columns of their own."
-    if pt.is_binary(kind) or pt.is_large_binary(kind):
-        return "Save texts as strings, not as bytes."
-    if pt.is_duration(kind):
-        return "Save durations as numbers, for example of seconds."
-    return "Save the column as numbers or text."
-
-
 _COLUMNS: tuple[tuple[Callable[[Any], bool], Callable[[str, pa.DataType], TypedColumn]], ...] = (
     (pt.is_null, _Null),
     (pt.is_boolean, _Boolean),
@@ -342,7 +379,17 @@ _COLUMNS: tuple[tuple[Callable[[Any], bool], Callable[[str, pa.DataType], TypedC
     (lambda kind: pt.is_decimal(kind) and kind.scale <= 0, _Integer),
     (pt.is_decimal, _Decimal),
     (lambda kind: pt.is_string(kind) or pt.is_large_string(kind) or pt.is_string_view(kind), _Text),
-    (pt.is_timestamp, _Timestamp),
+    (pt.is_timestamp, Timestamp),
     (pt.is_date, _Column),
     (pt.is_time, _TimeOfDay),
+    (pt.is_duration, Duration),
+    (
+        lambda kind: (
+            pt.is_binary(kind)
+            or pt.is_large_binary(kind)
+            or pt.is_binary_view(kind)
+            or pt.is_fixed_size_binary(kind)
+        ),
+        _Bytes,
+    ),
 )
