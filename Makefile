@@ -13,7 +13,7 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
 PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-musl aarch64-unknown-linux-musl aarch64-apple-darwin
 
-.PHONY: help run test coverage test-long test-rest test-engines chaos outages uploads-1g mutants check format lock wheels audit docs bench clean
+.PHONY: help run test coverage test-long test-rest test-engines chaos outages uploads-1g corpus mutants check format lock wheels audit docs bench clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -55,6 +55,10 @@ outages: $(VENV)/.dev  ## Database, Redis, store and OpenML away beneath 200 cli
 # A gigabyte with each client over a line that breaks every 4 MB; prints what it took.
 uploads-1g: $(VENV)/.dev  ## A gigabyte with each client over a bad line
 	UPLOADS_BYTES=1000000000 UPLOADS_CUT_AFTER=4000000 $(BIN)/python -m pytest -q -s tests/uploads/test_clients.py tests/browser/test_sending.py
+
+# Tables that packages of the registries ship, each with its outcome and why it is right (tests/corpus.tsv).
+corpus: $(VENV)/.dev  ## Read 475 tables that packages ship, as they are
+	$(BIN)/python -m tests.corpus
 
 # Each guard of exactly-once is taken out in a copy of the tree, and the tests that hold it have to fail.
 # `make mutants SHORT=1` leaves out what needs MariaDB.
