@@ -148,7 +148,7 @@ def downloaded(package: str) -> Path:
 
 
 def differs(source: Path, target: Path) -> str:
-    """Return the first difference between an ARFF file and what pandas reads from the source; nothing if there is none."""
+    """Return the first difference between an ARFF file and what pandas reads from the source, or nothing."""
     try:
         theirs = read_by_pandas(source)
     except Exception as error:  # noqa: BLE001 - whatever stops pandas has to be judged
