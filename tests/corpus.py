@@ -17,9 +17,11 @@ import sys
 import tarfile
 import zipfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,7 +29,7 @@ from typing import Any
 import arff
 import pandas as pd
 
-from app.tabular import UPLOAD_LIMITS, ConversionRequest, TabularError, format_of
+from app.tabular import UPLOAD_LIMITS, Conversion, ConversionRequest, TabularError, format_of
 from app.tabular.convert import convert
 from app.tabular.schema.cells import NUMBER_MISSING
 
@@ -35,7 +37,9 @@ LIST = Path(__file__).with_name("corpus.tsv")
 FOLDER = Path(".corpus")
 FIELDS = ("package", "file", "outcome", "judged")
 NEEDS_NO_JUDGEMENT = frozenset({"read", "warned"})
-"""Outcomes in which every cell is as pandas has it."""
+"""Outcomes in which the table was read as pandas reads such a file, and every cell is as pandas has it."""
+TOLD_TO_PANDAS = ("header", "skip_lines", "delimiter", "comment", "encoding")
+"""Fields of the reading in which we may differ from what pandas takes for granted; the outcome names each that does."""
 
 
 @dataclass(slots=True)
@@ -94,7 +98,7 @@ def outcome_of(entry: Entry) -> tuple[str, str]:
             source=source,
             target=target,
             format=kind.format,
-            is_compressed=kind.is_compressed,
+            compression=kind.compression,
             relation="table",
             limits=UPLOAD_LIMITS,
             refuse_doubts=True,
@@ -104,11 +108,32 @@ def outcome_of(entry: Entry) -> tuple[str, str]:
         except TabularError as error:
             fields = ",".join(sorted(error.choices or ()))
             return (f"doubt:{fields}" if fields else f"refused:{error.slug}"), str(error)
-        difference = differs(source, target)
+        unusual = unusual_in(made, source.name)
+        difference = differs(source, target, unusual)
         if difference:
             return "differs", difference
         told = [text for text in made.warnings if "No default target" not in text]
-        return ("warned" if told else "read"), " ".join(told)
+        words = [f"{name}={value!r}" for name, value in unusual.items()]
+        return " ".join(["warned" if told else "read", *words]), " ".join(told)
+
+
+def unusual_in(made: Conversion, name: str) -> dict[str, Any]:
+    """Return what pandas has to be told to read the file as we did."""
+    usual = {
+        "header": True,
+        "skip_lines": 0,
+        "delimiter": separator_of(name) or ",",
+        "comment": "",
+        "encoding": "utf-8",
+    }
+    found = {field: made.reading[field]["value"] for field in TOLD_TO_PANDAS if field in made.reading}
+    return {field: value for field, value in found.items() if value != usual[field]}
+
+
+def separator_of(name: str) -> str | None:
+    """Return what is between cells by a file's name."""
+    name = name.lower()
+    return "," if ".csv" in name else "\t" if ".tsv" in name or ".tab" in name else None
 
 
 def content_of(entry: Entry) -> bytes:
@@ -147,18 +172,20 @@ def downloaded(package: str) -> Path:
     return next(folder.iterdir())
 
 
-def differs(source: Path, target: Path) -> str:
+def differs(source: Path, target: Path, told: Mapping[str, Any]) -> str:
     """Return the first difference between an ARFF file and what pandas reads from the source, or nothing."""
     try:
-        theirs = read_by_pandas(source)
+        theirs = read_by_pandas(source, told)
     except Exception as error:  # noqa: BLE001 - whatever stops pandas has to be judged
-        return f"pandas cannot read it: {type(error).__name__}"
+        return f"pandas cannot read it: {type(error).__name__}: {error}"
     document = arff.loads(target.read_text(encoding="utf-8"))
     names = [name for name, _ in document["attributes"]]
+    theirs = without_row_numbers(theirs) if theirs.shape[1] == len(names) + 1 else theirs
     if len(names) != theirs.shape[1] or len(document["data"]) != theirs.shape[0]:
         return f"{len(document['data'])} x {len(names)}, pandas has {theirs.shape[0]} x {theirs.shape[1]}"
-    odd = [(ours, name) for ours, name in zip(names, map(str, theirs.columns), strict=True) if ours != name]
-    if any(name.isascii() and "'" not in name and '"' not in name and len(name) <= 64 for _, name in odd):
+    known = [str(name).strip() for name in theirs.columns] if told.get("header", True) else names
+    odd = [(ours, name) for ours, name in zip(names, known, strict=True) if ours != name and is_a_name(name)]
+    if odd:
         return f"names {odd[:3]}"
     columns = [theirs.iloc[:, index].tolist() for index in range(theirs.shape[1])]
     for number, row in enumerate(document["data"]):
@@ -168,25 +195,44 @@ def differs(source: Path, target: Path) -> str:
     return ""
 
 
-def read_by_pandas(source: Path) -> pd.DataFrame:
+def is_a_name(name: str) -> bool:
+    """Say whether OpenML takes a column's name as it is; pandas calls those that have none "Unnamed"."""
+    return (
+        name.isascii()
+        and not set(name) & set("'\"\\")
+        and len(name) <= 64
+        and not name.startswith("Unnamed: ")
+    )
+
+
+def without_row_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table without a first column that has no name and counts the rows from 0 or 1."""
+    name, first = str(table.columns[0]), table.iloc[:, 0].tolist()
+    counted = [list(map(str, range(start, start + len(first)))) for start in (0, 1)]
+    return table.iloc[:, 1:] if name.startswith("Unnamed: ") and first in counted else table
+
+
+def read_by_pandas(source: Path, told: Mapping[str, Any]) -> pd.DataFrame:
     """Read a file as its users do, with texts as they stand."""
     name = source.name.lower()
-    if (
-        ".csv" in name
-        or ".tsv" in name
-        or name.endswith((".tab", ".txt", ".dat", ".data", ".txt.gz", ".dat.gz"))
-    ):
-        separator = "," if ".csv" in name else "\t" if name.endswith((".tsv", ".tab")) else None
-        options: dict[str, Any] = (
-            {"sep": separator, "engine": "python"} if separator is None else {"sep": separator}
-        )
-        for encoding in ("utf-8-sig", "cp1252"):
-            with suppress(UnicodeDecodeError):
-                return pd.read_csv(source, dtype=str, keep_default_na=False, encoding=encoding, **options)
     if ".json" in name:
-        return pd.read_json(source, dtype=False, convert_dates=False, lines=False)
-    readers = {".parquet": pd.read_parquet, ".dta": pd.read_stata, ".sav": pd.read_spss}
-    return readers[source.suffix](source)
+        return pd.read_json(source, dtype=False, convert_dates=False, precise_float=True)
+    readers = {
+        ".parquet": pd.read_parquet, ".dta": pd.read_stata, ".sav": pd.read_spss,
+        ".xls": partial(pd.read_excel, engine="calamine"), ".xlsx": partial(pd.read_excel, engine="calamine"),
+    }  # fmt: skip
+    if source.suffix in readers:
+        return readers[source.suffix](source)
+    separator = told.get("delimiter") or separator_of(name) or ","
+    options: dict[str, Any] = {
+        "sep": r"\s+" if separator == " " else separator,
+        "header": 0 if told.get("header", True) else None,
+        "skiprows": told.get("skip_lines", 0),
+        "comment": told.get("comment") or None,
+        "encoding": told.get("encoding", "utf-8-sig"),
+        "skipinitialspace": True,
+    }
+    return pd.read_csv(source, dtype=str, keep_default_na=False, index_col=False, **options)
 
 
 def is_same(ours: Any, theirs: Any) -> bool:
@@ -200,6 +246,8 @@ def is_same(ours: Any, theirs: Any) -> bool:
         return text.strip() in NUMBER_MISSING
     if str(ours) in {text, text.strip()}:
         return True
+    if isinstance(theirs, datetime):
+        return datetime.fromisoformat(str(ours)).replace(tzinfo=None) == theirs.replace(tzinfo=None)
     with suppress(ValueError):
         return float(ours) == float(text)
     return False

@@ -214,10 +214,10 @@ async def test_upload_when_a_part_is_missing_or_wrong_then_said_so(
 
 
 async def test_upload_when_metadata_is_no_json_then_said_where(app: Running, person: Person) -> None:
-    files = {"dataset": ("river.csv", CSV), "metadata": ("blob", b'{\n  "dataset_name": "x", }')}
+    files = {"dataset": ("river.csv", CSV), "metadata": ("blob", b'{\n  "dataset_name": x}')}
     answer = await app.client.post("/data-upload", files=files, headers=person.headers)
 
-    assert answer.json()["detail"].startswith("The metadata is not valid JSON (line 2, column 24")
+    assert answer.json()["detail"].startswith("The metadata is not valid JSON (line 2, column 19")
 
 
 async def test_upload_when_no_form_then_said_so(app: Running, person: Person) -> None:

@@ -1,6 +1,7 @@
 """What a file is served as, and who a key belongs to."""
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -74,9 +75,8 @@ def test_key_when_renewed_then_its_user_keeps_what_is_theirs(serve: Serve, tmp_p
             int(httpx.get(f"{server.url}/api/v1/json/data/list/data_id/{number}/status/all").status_code)
             for number in (known, after)
         }
-        owners = (
-            sqlite3.connect(tmp_path / "sandbox.sqlite3").execute("SELECT uploader FROM datasets").fetchall()
-        )
+        with closing(sqlite3.connect(tmp_path / "sandbox.sqlite3")) as database:
+            owners = database.execute("SELECT uploader FROM datasets").fetchall()
 
     assert (deleted.status_code, listed, len({*owners})) == (200, {200}, 1)
 
@@ -85,7 +85,7 @@ def test_store_when_it_is_of_an_older_version_then_brought_up_to_date(serve: Ser
     with serve(tmp_path) as server:
         dataset_id = server.publish(describe(default_target_attribute="class"))
         server.wait_until_processed(dataset_id)
-    with sqlite3.connect(tmp_path / "sandbox.sqlite3") as connection:
+    with closing(sqlite3.connect(tmp_path / "sandbox.sqlite3")) as connection, connection:
         connection.executescript(
             "ALTER TABLE files DROP COLUMN media_type;"
             "CREATE TABLE other (dataset INTEGER NOT NULL, name TEXT NOT NULL, value REAL NOT NULL,"

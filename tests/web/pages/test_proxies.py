@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -216,9 +216,8 @@ def test_address_when_browser_claims_another_then_the_real_one_is_kept(deploymen
         }
         answer = client.post("/signup", json={**ADA, "email": "bob@example.org"}, headers=headers)
         assert answer.json() == {"msg": "User created"}
-    with sqlite3.connect(deployment.database) as database:
+    with closing(sqlite3.connect(deployment.database)) as database:
         row = database.execute("SELECT ip_address FROM users WHERE email = 'bob@example.org'").fetchone()
-    database.close()
     assert row == (SOMEBODY,)
 
 
