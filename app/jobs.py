@@ -12,7 +12,7 @@ from app.resources import Resources
 from app.tasks.waiting import make_one
 from app.uploads.at_openml import watch_one
 from app.uploads.conversion import Converter
-from app.uploads.janitor import clean_up
+from app.uploads.lifecycle import clean_up
 from app.uploads.pipeline import Publisher
 from app.worker.heartbeat import new_worker_name
 from app.worker.janitor import forget_the_past, purge_unconfirmed, remove_orphaned_pictures

@@ -1,4 +1,6 @@
-"""HTTP clients of ours: made here, so that none of them keeps a cookie, and all take the way out that is set.
+"""HTTP clients of ours, and the certificates that servers we call are checked against.
+
+Clients are made here, so that none of them keeps a cookie, and all take the way out that is set.
 
 One client serves all users. A cookie that it kept would make one session of them all, and servers like OpenML's (PHP)
 serve the requests of a session one after the other: a slow download would hold up everybody.
@@ -8,13 +10,12 @@ import asyncio
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx
 import structlog
 
-from app.core.certificates import trusted_certificates, with_advice
 from app.core.way_out import STRAIGHT, Proxy, WayOut
 
 log = structlog.get_logger(__name__)
@@ -148,3 +149,43 @@ def open_http_for_command(
 
 def _no_cookies() -> CookieJar:
     return CookieJar(DefaultCookiePolicy(allowed_domains=()))
+
+
+@cache
+def trusted_certificates(ca_file: str = "") -> ssl.SSLContext:
+    """Return the system's, read once a process, which takes longer than to import a library.
+
+    Raises:
+        SettingsError: see `read_certificates`.
+    """
+    return read_certificates(ca_file)
+
+
+def read_certificates(ca_file: str = "") -> ssl.SSLContext:
+    """Return the system's certificates (or those of `SSL_CERT_FILE`, in their place), and beside them those of a file.
+
+    Raises:
+        SettingsError: the file cannot be read, or holds no certificate.
+    """
+    context = ssl.create_default_context()
+    if ca_file:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except ssl.SSLError:
+            from app.core.settings import SettingsError  # noqa: PLC0415 - clients of the service have no settings
+
+            raise SettingsError(
+                "OUTGOING_CA_FILE holds no certificates. Name a file in PEM format."
+            ) from None
+        except OSError as error:
+            from app.core.settings import SettingsError  # noqa: PLC0415 - clients of the service have no settings
+
+            raise SettingsError(f"OUTGOING_CA_FILE cannot be read: {error.strerror}") from None
+    return context
+
+
+def with_advice(reason: str) -> str:
+    """Return why a connection failed, and what to set where it is for a certificate."""
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        return f"{reason}; if its authority is your own, name the authority's file in OUTGOING_CA_FILE"
+    return reason

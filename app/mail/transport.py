@@ -12,8 +12,8 @@ import aiosmtplib
 from aiosmtplib import SMTPResponse
 from aiosmtplib.typing import Default
 
-from app.core.certificates import read_certificates, with_advice
 from app.core.clock import utc_now
+from app.core.outgoing import read_certificates, with_advice
 from app.core.settings import SMTPS_PORT, Settings, SettingsError
 from app.core.way_out import Proxy
 from app.mail.tunnel import open_tunnel

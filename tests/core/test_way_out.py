@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from app.core.certificates import read_certificates
+from app.core.outgoing import read_certificates
 from app.core.settings import SettingsError, load_settings
 
 PROXY = "http://proxy.example:3128"

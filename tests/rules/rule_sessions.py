@@ -41,7 +41,6 @@ SEVERAL = {
     "app/uploads/concatenation.py": "nothing is held while metadata is judged",
     "app/uploads/conversion.py": "room is counted while a child process writes",
     "app/uploads/creation.py": "nothing is held while metadata is judged",
-    "app/uploads/janitor.py": "bytes go once it is certain that no row names them",
     "app/uploads/lifecycle.py": "bytes go once it is certain that no row names them",
     "app/uploads/pipeline.py": STEP,
     "app/uploads/receive.py": "nothing is held while bytes come",

@@ -80,7 +80,7 @@ BREAKS: dict[str, list[tuple[str, str]]] = {
     ],
     "rule_upload_steps": [
         (
-            "app/uploads/janitor.py",
+            "app/uploads/lifecycle.py",
             "sa.update(uploads).where(uploads.c.id == one).values(state=UploadState.FAILED)",
         ),
         ("app/db/upload_bytes.py", "sa.insert(tables.uploads).values({'state': state, 'id': one})"),

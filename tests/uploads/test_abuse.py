@@ -12,7 +12,7 @@ from app.core.settings import Settings
 from app.db import uploads as statements
 from app.db.tables import upload_events, upload_parts, uploads
 from app.db.upload_states import UploadState
-from app.uploads.janitor import clean_up
+from app.uploads.lifecycle import clean_up
 from app.uploads.metadata import METADATA_BYTES, MOST_WARNINGS
 from tests.conftest import Person, Running, insert_person, running
 from tests.upload_rows import put_in

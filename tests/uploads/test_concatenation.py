@@ -15,7 +15,7 @@ from app.db import upload_bytes
 from app.db import uploads as statements
 from app.db.tables import upload_parts
 from app.db.upload_states import UploadState
-from app.uploads.janitor import clean_up
+from app.uploads.lifecycle import clean_up
 from tests.conftest import MakePerson, Person, Running, insert_person, running
 from tests.uploads.test_data_upload import CSV, spool
 from tests.uploads.test_resources import (

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.db.tables import upload_events, uploads
-from app.uploads.janitor import clean_up
+from app.uploads.lifecycle import clean_up
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, MakePerson, Person, Running, eventually
 
 CSV = b"station,level,flood\nOuse,4.20,yes\nAire,1.05,no\nWharfe,,no\n"

@@ -16,7 +16,7 @@ from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db.tables import upload_parts, uploads
 from app.db.upload_states import UploadState
-from app.uploads.janitor import clean_up
+from app.uploads.lifecycle import clean_up
 from tests.conftest import MakePerson, Person, Running, eventually, insert_person, running
 from tests.engines import ENGINES
 from tests.uploads.test_data_upload import CSV, form, spool

@@ -49,8 +49,7 @@ from app.uploads import service
 from app.uploads.append import Appender, Chunk
 from app.uploads.concatenation import join_parts
 from app.uploads.creation import Creation, begin_upload
-from app.uploads.janitor import clean_up
-from app.uploads.lifecycle import release
+from app.uploads.lifecycle import clean_up, release
 from tests.conftest import LONG, Running, insert_person
 
 T = TypeVar("T")
