@@ -38,7 +38,7 @@ def refusal(converter: Converter, cells: list[str], **fields: Any) -> TabularErr
         (["9007199254740993", "1"], "string", ["9007199254740993", "1"]),
         (["12345678901234567890"], "string", ["12345678901234567890"]),
         (["12345678901234567890", "0.5"], "real", ["12345678901234567890", "0.5"]),
-        (["1" * 5000, "1"], "string", [f"'{'1' * 5000}'", "1"]),
+        (["1" * 5000, "1"], "string", [f'"{"1" * 5000}"', "1"]),
         (["007", "12"], "string", ["007", "12"]),
         (["-01.5", "2"], "string", ["-01.5", "2"]),
         ([" 1", "2 ", "\t3"], "integer", ["1", "2", "3"]),
@@ -231,9 +231,8 @@ def test_a_nominal_column_when_it_has_no_value_then_refused(converter: Converter
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        (["1,71", "2,5"], "decimal comma"),
-        (["1.234,00", "5"], "decimal comma"),
-        (["1,234", "1,234,567.5"], "decimal comma"),
+        (["1,234", "5"], "decimal comma"),
+        (["1,5", "2.5"], "decimal comma"),
         (["007", "12"], "leading zeros"),
         (["9007199254740993", "1"], "beyond 2^53"),
         (["2024-01-01", "x"], ""),

@@ -74,7 +74,7 @@ class DenseRows:
             # Columns of labels, or of texts that one dictionary should not mix, stand alone; so do long ones.
             is_long = block.rows > LONG_COLUMN
             alone = index if plan.labels or is_repetitive or is_long else None
-            key = (alone, plan.kind == "string", plan.is_plain, plan.missing_words)
+            key = (alone, plan.kind == "string", plan.is_plain, plan.missing_words, plan.notation)
             self._groups.setdefault(key, []).append(index)
 
     def _encode(self, stack: Stack) -> pa.Array:
@@ -132,7 +132,9 @@ def _encoder(plan: ColumnPlan, cells: pa.Array) -> Callable[[pa.Array, ColumnPla
 
 
 def _numbers(cells: pa.Array, plan: ColumnPlan) -> pa.Array:
-    return cells if plan.is_plain else without(plan.missing_words, pc.utf8_trim(cells, BLANKS))
+    if plan.is_verbatim:
+        return cells
+    return plan.notation.plain_cells(without(plan.missing_words, pc.utf8_trim(cells, BLANKS)))
 
 
 def _texts(cells: pa.Array, plan: ColumnPlan) -> pa.Array:

@@ -167,7 +167,9 @@ class TableProfiler:
             return text
         plan = self._plans[index]
         value = text if plan.kind == "string" or plan.is_plain else text.strip(BLANKS)
-        return None if value in plan.missing_words else value
+        if value in plan.missing_words:
+            return None
+        return value if plan.notation.is_plain else plan.notation.plain(value)
 
     def _refuse(self, index: int, fault: TypeViolation) -> None:
         """Treat a column as text from here on, in which no word is a missing value."""

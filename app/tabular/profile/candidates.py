@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 from app.tabular.profile.alternatives import CHOICES, NUMBER_CHOICES, Choice, TypeAlternative, TypeViolation
 from app.tabular.profile.stats import shortened_value
-from app.tabular.schema.cells import spelling_of
+from app.tabular.schema.cells import Spelling
 from app.tabular.schema.declared import declared_as
 from app.tabular.schema.labels import InferredLabels
 from app.tabular.schema.plan import ColumnPlan
@@ -66,10 +66,15 @@ class TypeCandidates:
     """The other types of all columns of a dense table."""
 
     def __init__(
-        self, request: ConversionRequest, plans: Mapping[int, ColumnPlan], faulty: Mapping[int, TypeViolation]
+        self,
+        request: ConversionRequest,
+        plans: Mapping[int, ColumnPlan],
+        faulty: Mapping[int, TypeViolation],
+        spelling: Spelling,
     ) -> None:
         """Prepare to check what is not known already; a column of integers is known to be one of reals."""
         self._request = request
+        self._spelling = spelling
         self._plans = plans
         self._faults: dict[tuple[Choice, int], TypeViolation] = {}
         self._unknown: set[tuple[Choice, int]] = set()
@@ -89,7 +94,7 @@ class TypeCandidates:
                     self._add_candidate(kind, index)
 
     def _declared(self, kind: Choice, index: int) -> Scan:
-        return declared_as(kind, self._plans[index].name, self._request, spelling_of(self._request.format))
+        return declared_as(kind, self._plans[index].name, self._request, self._spelling)
 
     def _add_candidate(self, kind: Choice, index: int) -> None:
         candidate = CandidateScan(self._declared(kind, index), self._plans[index].name)

@@ -16,6 +16,7 @@ from app.tabular.schema.cells import BLANKS
 from app.tabular.schema.inference import InferredType
 from app.tabular.schema.job import Job, check_sizes
 from app.tabular.schema.names import not_a_label
+from app.tabular.schema.numbers import Notation
 from app.tabular.schema.scans import KnownType, LeftOutColumn, Scan, UnnamedColumn, update_scans
 from app.tabular.table import LONG_COLUMN, Block, Stack, prefetched
 from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
@@ -34,6 +35,7 @@ class _Reading(NamedTuple):
 
     is_plain: bool
     words: frozenset[str]
+    notation: Notation
     alone: int | None
 
 
@@ -57,7 +59,7 @@ class DenseProfiler(TableProfiler):
         self._label_sets: dict[int, pa.Array] = {}
         for index in self._refused():
             self._kinds[index] = _asked(job.request, self._plans[index].name, self._faults[index])
-        self._candidates = TypeCandidates(job.request, self._plans, self._faults)
+        self._candidates = TypeCandidates(job.request, self._plans, self._faults, job.spelling)
         inferred = {
             index
             for index, candidate in self._candidate_scans.items()
@@ -159,7 +161,8 @@ class DenseProfiler(TableProfiler):
         for key, indices in self._groups(some, block).items():
             stack = Stack(block, indices)
             cells = stack.cells if key.is_plain else pc.utf8_trim(stack.cells, BLANKS)
-            values.update(stack.split(without(key.words, cells)))
+            cells = without(key.words, cells)
+            values.update(stack.split(cells if key.notation.is_plain else key.notation.plain_cells(cells)))
         for index in some:
             labels = self._plans[index].labels
             if labels and isinstance(self._candidate_scans[index].scan, KnownType):
@@ -172,7 +175,9 @@ class DenseProfiler(TableProfiler):
         for index in some:
             plan = self._plans[index]
             alone = index if block.rows > LONG_COLUMN else None
-            reading = _Reading(plan.is_plain or plan.kind == "string", plan.missing_words, alone)
+            reading = _Reading(
+                plan.is_plain or plan.kind == "string", plan.missing_words, plan.notation, alone
+            )
             groups.setdefault(reading, []).append(index)
         return groups
 

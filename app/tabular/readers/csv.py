@@ -37,6 +37,7 @@ class CsvTable:
         dialect: how it is written.
         has_header: whether the names are those of the file; if not, they are `V1`, `V2` …
         sample: the values of its first rows, which may be of different lengths.
+        rows: the same rows, each cell as it is written, with quotes.
         null_words: words that are null where they stand without quotes.
     """
 
@@ -71,6 +72,7 @@ class CsvTable:
         )
         body = found[1:] if self.has_header else found
         self.sample = values[self.has_header :]
+        self.rows = [row.cells for row in body]
         self.names = _names(values, has_header=self.has_header)
         if len(self.names) > limits.max_columns:
             message = f"The table has {len(self.names)} columns; {limits.max_columns} are allowed."

@@ -13,8 +13,9 @@ from app.tabular.readers.json_values import listed_labels
 from app.tabular.readers.rewriting import Rewritten
 from app.tabular.readers.text import TextFile, open_text
 from app.tabular.readers.unnamed import name_columns
+from app.tabular.readers.values import Values
 from app.tabular.reading import Found, ReadingReport
-from app.tabular.schema.cells import BLANKS, BOOLEANS, DELIMITED, EXPLICIT, TYPED, Spelling
+from app.tabular.schema.cells import BLANKS, BOOLEANS, EXPLICIT, TYPED, Spelling
 from app.tabular.schema.declared import DeclaredNumber, declared
 from app.tabular.schema.inference import InferredType
 from app.tabular.schema.job import Job, refuse_doubts
@@ -133,16 +134,27 @@ def _open_csv(text: TextFile, request: ConversionRequest, reading: ReadingReport
         names[position - 1] = name
     table.names = names
     left_out = {positions[place] - 1 for place in naming.left_out}
+    values = Values(table.rows, table.dialect, reading)
+    table.null_words = values.null_words
+    if request.reading.missing is None:
+        published = {index: name for index, name in enumerate(names) if name and index not in left_out}
+        asked = (
+            values.doubt_about(index, name)
+            for index, name in published.items()
+            if naming.request.attributes.get(name, "nominal") in ("nominal", "boolean")
+        )
+        reading.doubts += [doubt for doubt in asked if doubt]
     return Job(
         naming.request,
         table,
         text.size,
-        _csv_scans(names, left_out, naming.request),
+        _csv_scans(names, left_out, naming.request, values.spelling),
         file_names,
         request.relation,
         repairs=(*repairs, *naming.repairs),
         remarks=text.remarks,
         reading=reading,
+        spelling=values.spelling,
     )
 
 
@@ -169,6 +181,7 @@ def _open_arff(text: TextFile, request: ConversionRequest, reading: ReadingRepor
         [attribute.type for attribute in attributes],
         remarks=text.remarks,
         reading=reading,
+        spelling=EXPLICIT,
     )
 
 
@@ -223,7 +236,9 @@ def _open_json(request: ConversionRequest, reading: ReadingReport, report: Progr
     )
 
 
-def _csv_scans(names: Sequence[str], left_out: Collection[int], request: ConversionRequest) -> list[Scan]:
+def _csv_scans(
+    names: Sequence[str], left_out: Collection[int], request: ConversionRequest, spelling: Spelling
+) -> list[Scan]:
     """Return a scan for each column of a delimited file, as it is published, left out, or without a name.
 
     Raises:
@@ -232,7 +247,7 @@ def _csv_scans(names: Sequence[str], left_out: Collection[int], request: Convers
     return [
         LeftOutColumn()
         if index in left_out
-        else _scan_of(name, request, DELIMITED)
+        else _scan_of(name, request, spelling)
         if name
         else UnnamedColumn(index + 1, request.reading.row_names)
         for index, name in enumerate(names)
@@ -302,7 +317,7 @@ def _arff_scan(attribute: Attribute, request: ConversionRequest) -> Scan:
         hint = UNUSABLE_TYPES[attribute.type]
         raise TabularError("unusable-type", message, line=attribute.line, column=name, hint=hint)
     if attribute.type in NUMBER_TYPES:
-        return DeclaredNumber(name, cast("Kind", attribute.type), EXPLICIT.in_numbers)
+        return DeclaredNumber(name, cast("Kind", attribute.type), EXPLICIT)
     return KnownType(ColumnPlan(name, cast("Kind", attribute.type), attribute.labels))
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from app.tabular.types import Format, Kind, TabularError
+from app.tabular.schema.numbers import MOST_FOR_SQUARES, PLAIN, Notation
+from app.tabular.types import Kind, TabularError
 from app.tabular.wording import shortened
 
 # What pandas.read_csv takes as missing, apart from the empty cell.
@@ -26,12 +27,16 @@ class Spelling:
         in_texts: those in a column of text.
         in_labels: those among labels.
         has_booleans: whether `true` and `false` are booleans, not text.
+        notation: how numbers are written.
+        listed: those of the words that a sample has, to name beside others.
     """
 
     in_numbers: frozenset[str] = frozenset()
     in_texts: frozenset[str] = frozenset()
     in_labels: frozenset[str] = frozenset()
     has_booleans: bool = False
+    notation: Notation = PLAIN
+    listed: tuple[str, ...] = ()
 
 
 DELIMITED = Spelling(NUMBER_MISSING, MISSING_WORDS, LABEL_MISSING, has_booleans=True)
@@ -52,20 +57,7 @@ _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _BOOLEANS = frozenset({"False", "FALSE", "false", "True", "TRUE", "true"})
 _BOOLEAN_PAIRS = (("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y"), ("0", "1"))
 
-# The patterns end below 2**53 and 1e308, so that what they match needs no further check.
-INTEGER_PATTERN = r"^[+-]?(?:0|[1-9][0-9]{0,14})$"
-WHOLE_PATTERN = r"^[+-]?(?:0|[1-9][0-9]{0,14})\.0*$"
-NUMBER_PATTERN = (
-    r"^[+-]?(?:(?:0|[1-9][0-9]{0,14})(?:\.[0-9]*)?|\.[0-9]+)"
-    r"(?:[eE][+-]?(?:[01]?[0-9]{1,2}|2[0-8][0-9]))?$"
-)
-
 CellClass = Literal["missing", "boolean", "infinite", "text", "code", "long", "whole", "real"]
-
-
-def spelling_of(kind: Format) -> Spelling:
-    """Return how cells of a format are spelled."""
-    return DELIMITED if kind in {"csv", "tsv"} else EXPLICIT if kind == "arff" else TYPED
 
 
 def classify(cell: str, spelling: Spelling = DELIMITED) -> CellClass:
@@ -78,13 +70,20 @@ def classify(cell: str, spelling: Spelling = DELIMITED) -> CellClass:
     text = cell.strip(BLANKS)
     if text in spelling.in_numbers:
         return "missing"
-    if not _NUMBER.fullmatch(text):
+    number = spelling.notation.plain(text)
+    if number is None:
         return "infinite" if _INFINITE.fullmatch(text) else "text"
+    text = number
     if _LEADING_ZERO.match(text):
         return "code"
     if text.lstrip("+-").isdigit():
         return "whole" if _is_exact(text) else "long"
     return "infinite" if _is_infinite(text) else "real"
+
+
+def has_infinite_square(number: str) -> bool:
+    """Return whether the square of a number, as ARFF has it, is no finite double."""
+    return MOST_FOR_SQUARES < abs(float(number)) < float("inf")
 
 
 def number_fault(text: str, kind: Kind) -> str | None:
@@ -143,4 +142,13 @@ def does_not_fit(column: str, value: str, fault: str, row: int) -> TabularError:
         row=row + 1,
         column=column,
         hint="Change the value, or declare another type for the column.",
+    )
+
+
+def too_large(name: str, row: int, value: str) -> str:
+    """Return the remark on a number whose square is not finite; `row` counts from 0."""
+    return (
+        f"Column {name!r} has {shortened(value)} in row {row + 1}, whose square is too large for OpenML's statistics: "
+        "the dataset would never become active. Leave the cell empty, use a larger unit, or declare the column "
+        '"string".'
     )

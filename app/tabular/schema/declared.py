@@ -1,6 +1,7 @@
 """Scans of columns whose type the owner declared."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import cast
 
 import pyarrow as pa
@@ -8,19 +9,19 @@ import pyarrow.compute as pc
 
 from app.tabular.schema.cells import (
     BLANKS,
-    INTEGER_PATTERN,
-    NUMBER_PATTERN,
-    WHOLE_PATTERN,
     Spelling,
     does_not_fit,
+    has_infinite_square,
     number_fault,
+    too_large,
 )
 from app.tabular.schema.labels import InferredLabels
 from app.tabular.schema.names import check_labels
+from app.tabular.schema.numbers import MINUS, unsigned
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import KnownType, Scan
 from app.tabular.table import position_of, without_matches
-from app.tabular.types import AttributeType, ConversionRequest, Kind, TabularError
+from app.tabular.types import AttributeType, ConversionRequest, Kind, Repair, TabularError
 from app.tabular.wording import shortened
 
 
@@ -29,14 +30,26 @@ class DeclaredNumber:
 
     is_settled = False
 
-    def __init__(self, name: str, kind: Kind, missing_words: frozenset[str]) -> None:
+    def __init__(self, name: str, kind: Kind, spelling: Spelling) -> None:
         self.name = name
         # Without words for missing values, a cell is a number as it stands or an error.
-        self.needs_all_rows = bool(missing_words)
+        self.needs_all_rows = bool(spelling.in_numbers)
         self._kind = kind
-        self._missing_words = missing_words
+        self._missing_words = spelling.in_numbers
+        self._notation = spelling.notation
         self._is_plain = True
-        self.expected_pattern = INTEGER_PATTERN if kind == "integer" else NUMBER_PATTERN
+        self._overflow: tuple[int, str] | None = None
+        # Signs that are no part of numbers, each with the first cell that has it; and whether other cells have none.
+        self._signs: dict[str, tuple[int, str]] = {}
+        self._has_bare = False
+        self._next_row = 0
+
+    @property
+    def expected_pattern(self) -> str | None:
+        """The pattern of numbers that need no look; once there are signs, it matters which cells have none."""
+        if self._signs:
+            return None
+        return self._notation.integer_pattern if self._kind == "integer" else self._notation.number_pattern
 
     def update(self, column: pa.Array, first_row: int) -> None:
         """Take the next block.
@@ -44,21 +57,70 @@ class DeclaredNumber:
         Raises:
             TabularError: `value-does-not-fit`.
         """
-        rest = without_matches(column.drop_null(), self.expected_pattern)
-        if self._kind == "integer":
-            rest = without_matches(rest, WHOLE_PATTERN)
+        cells = column.drop_null()
+        is_whole = self._kind == "integer"
+        notation = self._notation
+        rest = without_matches(cells, notation.integer_pattern if is_whole else notation.number_pattern)
+        rest = without_matches(rest, notation.whole_pattern) if is_whole else rest
+        self._has_bare = self._has_bare or len(rest) < len(cells) or first_row > self._next_row
+        self._next_row = first_row + len(column)
         for value in pc.unique(rest).to_pylist():
             text = value.strip(BLANKS) if self._missing_words else value
             is_missing = text in self._missing_words
             self._is_plain = self._is_plain and not is_missing and text == value
-            fault = None if is_missing else number_fault(text, self._kind)
+            fault = None if is_missing else self._fault(text, column, value, first_row)
             if fault:
                 raise does_not_fit(self.name, value, fault, first_row + position_of(column, value))
 
+    def _fault(self, text: str, column: pa.Array, value: str, first_row: int) -> str | None:
+        """Record a number, and return why it is none."""
+        number = self._notation.plain(text)
+        signed = unsigned(text, self._notation) if number is None and self._missing_words else None
+        if signed:
+            number = signed.number
+            for sign in signed.signs:
+                self._signs.setdefault(sign, (first_row + position_of(column, value), value))
+        self._has_bare = self._has_bare or signed is None
+        fault = number_fault(text if number is None else number, self._kind)
+        if not fault and number is not None and has_infinite_square(number) and not self._overflow:
+            self._overflow = (first_row + position_of(column, value), value)
+        return fault
+
     def plan(self) -> ColumnPlan:
-        """Return the plan."""
+        """Return the plan.
+
+        Raises:
+            TabularError: `value-does-not-fit`, if a sign makes numbers of different kinds.
+        """
+        self._check_signs()
         words = frozenset[str]() if self._is_plain else self._missing_words
-        return ColumnPlan(self.name, self._kind, missing_words=words, is_plain=self._is_plain)
+        return ColumnPlan(
+            self.name,
+            self._kind,
+            missing_words=words,
+            is_plain=self._is_plain,
+            repairs=tuple(_without_sign(self.name, sign, value) for sign, (_, value) in self._signs.items()),
+            advice=too_large(self.name, *self._overflow) if self._overflow else "",
+            notation=replace(self._notation, has_signs=True) if self._signs else self._notation,
+        )
+
+    def _check_signs(self) -> None:
+        units = [sign for sign in self._signs if sign not in {"()", MINUS}]
+        if len(units) > 1 or ("%" in units and self._has_bare):
+            row, value = self._signs[units[-1]]
+            fault = "has a sign that other values of the column do not have"
+            raise does_not_fit(self.name, value, fault, row)
+
+
+def _without_sign(name: str, sign: str, value: str) -> Repair:
+    done = {
+        "()": "numbers in parentheses are published as less than zero",
+        MINUS: "the sign \u2212 is published as -",
+    }
+    change = done.get(sign, f"the sign {sign} was left out")
+    return Repair(
+        name, f"In column {name!r}, {change}, as in {shortened(value)}.", "It is declared to hold numbers."
+    )
 
 
 def declared(name: str, request: ConversionRequest, spelling: Spelling) -> Scan:
@@ -83,7 +145,7 @@ def declared_as(kind: AttributeType, name: str, request: ConversionRequest, spel
     if kind == "string":
         return KnownType(ColumnPlan(name, "string"))
     if kind in {"integer", "real"}:
-        return DeclaredNumber(name, cast("Kind", kind), spelling.in_numbers)
+        return DeclaredNumber(name, cast("Kind", kind), spelling)
     if kind in {"boolean", "nominal"}:
         is_boolean = kind == "boolean"
         return InferredLabels(

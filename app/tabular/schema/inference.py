@@ -4,7 +4,9 @@ Vectorised regular expressions drop simple numbers from a block of a column; the
 are few unless the column is text, are classified one by one in Python.
 """
 
+import json
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 import pyarrow as pa
@@ -12,21 +14,27 @@ import pyarrow.compute as pc
 
 from app.tabular.schema.cells import (
     BLANKS,
-    INTEGER_PATTERN,
-    NUMBER_PATTERN,
     CellClass,
     Spelling,
     boolean_labels,
     classify,
+    has_infinite_square,
+    too_large,
 )
 from app.tabular.schema.labels import InferredLabels
+from app.tabular.schema.numbers import unsigned
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.table import position_of, without_matches
 from app.tabular.types import TabularError
-from app.tabular.wording import shortened
+from app.tabular.wording import counted, shortened
 
 # 1,5 and 1.234,5 and 1,234 and 1,234.5: whoever wrote it meant a number.
-_LOCAL_NUMBER = re.compile(r"[+-]?\d+,\d+|[+-]?\d{1,3}(\.\d{3})+(,\d+)?|[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_LOCAL_NUMBER = re.compile(
+    r"[+-]?\d+,\d+|[+-]?\d{1,3}(\.\d{3})+(,\d+)?|[+-]?\d{1,3}(,\d{3})+(\.\d+)?"
+    r"|[+-]?\d{1,3}([ '\u2019\u00a0\u202f]\d{3})+([.,]\d+)?"
+)
+_MOST_ODD = 8
+"""Different texts in a column of numbers; with more, it is one of text."""
 
 
 class InferredType:
@@ -46,6 +54,9 @@ class InferredType:
         self._is_plain = True
         self._seen: set[CellClass] = set()
         self._booleans: set[str] = set()
+        # Texts in a column that is numbers otherwise, with their counts.
+        self._odd: dict[str, int] = {}
+        self._overflow: tuple[int, str] | None = None
         self.evidence: dict[CellClass, tuple[int, str]] = {}
 
     @property
@@ -56,9 +67,12 @@ class InferredType:
     @property
     def expected_pattern(self) -> str | None:
         """The pattern of the simple numbers found so far."""
-        if self._labels or self._booleans:
+        if self._labels or self._booleans or self._odd:
             return None
-        return NUMBER_PATTERN if "real" in self._seen else INTEGER_PATTERN if "whole" in self._seen else None
+        notation = self._spelling.notation
+        if "real" in self._seen:
+            return notation.number_pattern
+        return notation.integer_pattern if "whole" in self._seen else None
 
     def update(self, column: pa.Array, first_row: int) -> None:
         """Take the next block."""
@@ -66,10 +80,16 @@ class InferredType:
             self._labels.update(column, first_row)
         if self._is_text:
             return
-        for value in pc.unique(self._without_numbers(column.drop_null())).to_pylist():
-            self._is_text = self._record(value, column, first_row)
-            if self._is_text:
+        cells = column.drop_null()
+        rest = self._without_numbers(cells)
+        is_mostly_numbers = len(rest) * 2 <= len(cells)
+        for value in pc.unique(rest).to_pylist():
+            if not self._record(value, column, first_row):
+                continue
+            if self._booleans or not is_mostly_numbers or len(self._odd) >= _MOST_ODD:
+                self._is_text = True
                 return
+            self._odd[value] = self._odd.get(value, 0) + pc.sum(pc.equal(rest, value)).as_py()
 
     def _without_numbers(self, column: pa.Array) -> pa.Array:
         """Return the cells that are not simple numbers, and record which of these there are."""
@@ -77,22 +97,26 @@ class InferredType:
             return column
         rest = column
         if "real" not in self._seen:
-            rest = without_matches(column, INTEGER_PATTERN)
+            rest = without_matches(column, self._spelling.notation.integer_pattern)
             if len(rest) < len(column):
                 self._seen.add("whole")
-        left = without_matches(rest, NUMBER_PATTERN)
+        left = without_matches(rest, self._spelling.notation.number_pattern)
         if len(left) < len(rest):
             self._seen.add("real")
         return left
 
     def _record(self, value: str, column: pa.Array, first_row: int) -> bool:
-        """Record one value, and return whether the column is text."""
+        """Record one value, and return whether the column is text for it."""
         cell_class = classify(value, self._spelling)
         self._seen.add(cell_class)
         if cell_class not in self.evidence:
             self.evidence[cell_class] = (first_row + position_of(column, value), value)
         if cell_class == "boolean":
             self._booleans.add(value)
+        if cell_class in {"real", "long"} and not self._overflow:
+            number = self._spelling.notation.plain(value.strip(BLANKS))
+            if number and has_infinite_square(number):
+                self._overflow = (first_row + position_of(column, value), value)
         self._is_plain = self._is_plain and cell_class != "missing" and value.strip(BLANKS) == value
         is_mixed = bool(self._booleans) and not self._seen <= {"boolean", "missing"}
         return cell_class == "text" or is_mixed
@@ -119,17 +143,35 @@ class InferredType:
             )
             return self._labels.plan() if self._labels else text
         words = frozenset[str]() if self._is_plain else self._spelling.in_numbers
-        return ColumnPlan(self.name, kind, missing_words=words, is_plain=self._is_plain)
+        return ColumnPlan(
+            self.name,
+            kind,
+            missing_words=words,
+            is_plain=self._is_plain,
+            advice=too_large(self.name, *self._overflow) if self._overflow else "",
+            notation=self._spelling.notation,
+        )
 
     def _advice(self) -> str:
         """Return a remark on a column of text that may have been meant as numbers, or nothing."""
         if self._is_text:
-            _, text = self.evidence.get("text", (0, ""))
-            if not _LOCAL_NUMBER.fullmatch(text):
+            row, text = self.evidence.get("text", (0, ""))
+            remedy = self._remedy([text])
+            if not remedy:
                 return ""
+            return f"Column {self.name!r} is published as text: row {row + 1} has {shortened(text)}. {remedy}"
+        if self._odd:
+            shown = ", ".join(
+                f"{shortened(text)} ({counted(count, 'cell')})" for text, count in self._odd.items()
+            )
+            row, _ = self.evidence["text"]
+            words = json.dumps([*self._odd, *self._spelling.listed], ensure_ascii=False)
+            remedy = self._remedy(list(self._odd)) or (
+                f"If they mean that there is no value, say in `reading` that `missing` is {words}."
+            )
             return (
-                f"Column {self.name!r} is published as text: {shortened(text)} has a decimal comma or "
-                "separators between thousands. Write 1234.5 to have numbers."
+                f"Column {self.name!r} is published as text, for beside numbers it has, from row {row + 1} on, "
+                f"{shown}. {remedy}"
             )
         if "code" in self._seen:
             return (
@@ -143,8 +185,20 @@ class InferredType:
             )
         return ""
 
+    def _remedy(self, texts: Sequence[str]) -> str:
+        """Return what makes numbers of texts that are written as people do, or nothing if they are not."""
+        notation = self._spelling.notation
+        if all(unsigned(text.strip(BLANKS), notation) for text in texts):
+            return 'Declare it "real" to have numbers; what stands beside them is left out then.'
+        if all(_LOCAL_NUMBER.fullmatch(text.strip(BLANKS)) for text in texts):
+            return (
+                "That may be a decimal comma or have separators between thousands: to have numbers, say in `reading` "
+                "what `decimal` and `thousands` are, or write 1234.5."
+            )
+        return ""
+
     def _kind(self) -> Literal["integer", "real", "boolean", "string"]:
-        if self._is_text or "code" in self._seen:
+        if self._is_text or self._odd or "code" in self._seen:
             return "string"
         if self._booleans:
             return "boolean" if boolean_labels(self._booleans) else "string"

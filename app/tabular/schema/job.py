@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import pyarrow.compute as pc
 
 from app.tabular.reading import Reading, ReadingReport, settled
+from app.tabular.schema.cells import TYPED, Spelling
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import LeftOutColumn, Scan, update_scans
 from app.tabular.schema.warnings import warnings_for
@@ -39,6 +40,7 @@ class Job:
         remarks: what the owner should know of how the file was read, as sentences.
         has_lines: whether the table's lines are those of the file.
         reading: how the file is read.
+        spelling: which texts stand for missing values and booleans, and how numbers are written.
     """
 
     request: ConversionRequest
@@ -55,6 +57,7 @@ class Job:
     remarks: tuple[str, ...] = ()
     has_lines: bool = True
     reading: ReadingReport = field(default_factory=lambda: ReadingReport(Reading()))
+    spelling: Spelling = TYPED
 
     @property
     def needs_all_rows(self) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from app.tabular.reading import Doubt
+from app.tabular.schema.numbers import PLAIN, Notation
 from app.tabular.types import Kind, Repair
 
 
@@ -20,6 +21,7 @@ class ColumnPlan:
         repairs: changes to the column.
         advice: a remark for the owner, as a sentence.
         doubts: guesses about its values.
+        notation: how its numbers are written in the file.
     """
 
     name: str
@@ -30,6 +32,12 @@ class ColumnPlan:
     repairs: tuple[Repair, ...] = ()
     advice: str = ""
     doubts: tuple[Doubt, ...] = ()
+    notation: Notation = PLAIN
+
+    @property
+    def is_verbatim(self) -> bool:
+        """Whether the cells of a column of numbers are written as they stand."""
+        return self.is_plain and self.notation.is_plain
 
 
 class RowCounts:

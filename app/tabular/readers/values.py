@@ -1,0 +1,125 @@
+"""How the values of delimited text are spelled: words that mean a missing value, and marks in numbers."""
+
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+from app.tabular.readers.records import Dialect
+from app.tabular.readers.shapes import shape_of
+from app.tabular.reading import Doubt, Found, ReadingReport
+from app.tabular.schema.cells import BLANKS, DELIMITED, LABEL_MISSING, MISSING_WORDS, Spelling
+from app.tabular.schema.numbers import find_notation, shown_by
+from app.tabular.wording import counted, shortened
+
+_NAMES_OF_CLASSES = ("None", "null")
+"""Words for a missing value that people use as a category as well."""
+_FEWEST, _SHARE, _MOST_CATEGORIES = 2, 0.05, 10
+_MOST_COLUMNS = 500
+_POINTED = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
+
+
+class Values:
+    """How the values of a file are spelled, found from the first rows.
+
+    Attributes:
+        spelling: of its cells.
+        null_words: words that are missing values where they stand without quotes, and values within.
+    """
+
+    def __init__(self, rows: Sequence[Sequence[str]], dialect: Dialect, report: ReadingReport) -> None:
+        """Take rows of cells as they are written, with quotes; report what is found."""
+        self._dialect = dialect
+        self._columns = [[row[index] for row in rows if index < len(row)] for index in range(_width(rows))]
+        chosen = report.chosen
+        words = MISSING_WORDS if chosen.missing is None else frozenset(chosen.missing)
+        report.decide("missing", Found(tuple(sorted(words)), "default"))
+        self.null_words = self._words_without_quotes(words, report)
+        in_texts = frozenset[str]() if self.null_words else words
+        self.spelling = Spelling(
+            DELIMITED.in_numbers | words,
+            in_texts,
+            in_texts | {""},
+            has_booleans=True,
+            listed=tuple(sorted(words & {cell for column in self._columns for cell in column})),
+        )
+        self._find_notation(report)
+
+    def _words_without_quotes(self, words: frozenset[str], report: ReadingReport) -> Collection[str]:
+        """Return the words that are missing without quotes only; none, if quotes make no difference."""
+        quote = self._dialect.quote
+        quoted = [cell for column in self._columns for cell in column if quote and cell.startswith(quote)]
+        bare = [
+            cell
+            for column in self._columns
+            for cell in column
+            if cell and not (quote and cell.startswith(quote))
+        ]
+        has_quoted_words = any(cell[1:-1] in words - {""} for cell in quoted)
+        quotes_texts = all(cell in words or shape_of(cell) != "text" for cell in bare)
+        # Where all is in quotes, or nothing is, they say nothing.
+        has_quoted_texts = any(shape_of(cell[1:-1]) == "text" for cell in quoted)
+        is_told_apart = bool(bare) and (has_quoted_words or (has_quoted_texts and quotes_texts))
+        why = "Texts are in quotes, and other cells are not." if is_told_apart else ""
+        counts = report.decide(
+            "quoted_missing", Found(not is_told_apart, "file" if is_told_apart else "default", why=why)
+        )
+        return () if counts else sorted(words)
+
+    def _find_notation(self, report: ReadingReport) -> None:
+        missing = self.spelling.in_numbers
+        columns = (
+            [value for cell in column if (value := self._dialect.value(cell).strip(BLANKS)) not in missing]
+            for column in self._columns
+        )
+        found = find_notation(values := list(columns))
+        if found.is_plain and report.chosen.thousands == ".":
+            found = replace(found, decimal=",")
+        decimal = report.decide("decimal", Found(found.decimal, "default" if found.is_plain else "file"))
+        thousands = found.thousands if found.thousands != decimal else ""
+        doubt = self._about_points(values) if found.is_plain and report.chosen.decimal is None else None
+        thousands = report.decide("thousands", Found(thousands, "file" if thousands else "default"), doubt)
+        notation = replace(found, decimal=decimal, thousands=thousands if thousands != decimal else "")
+        self.spelling = replace(self.spelling, notation=notation)
+
+    def _about_points(self, columns: Sequence[Sequence[str]]) -> Doubt | None:
+        """Return the question what points in numbers are, where semicolons leave the comma to be the decimal mark."""
+        if self._dialect.delimiter != ";" or any(
+            (shown := shown_by(values)) and shown.decimal for values in columns
+        ):
+            return None
+        pointed = [values for values in columns if values and all(map(_POINTED.fullmatch, values))]
+        if not pointed:
+            return None
+        message = f"{shortened(pointed[0][0])} may be more than a thousand, or less: each such number has three digits."
+        return Doubt("thousands", message, ("", "."))
+
+    def doubt_about(self, index: int, name: str) -> Doubt | None:
+        """Return the question whether words in a column of text are a category of it."""
+        if index >= len(self._columns):
+            return None
+        quote = self._dialect.quote if self.null_words else ""
+        column = [
+            cell if quote and cell.startswith(quote) else self._dialect.value(cell)
+            for cell in self._columns[index]
+        ]
+        words = LABEL_MISSING if self.null_words else self.spelling.in_labels
+        counts = Counter(column)
+        texts = [cell for cell in counts if cell not in words and shape_of(cell) == "text"]
+        lost = {word: counts[word] for word in _NAMES_OF_CLASSES if word in words and counts[word] >= _FEWEST}
+        few = max(_MOST_CATEGORIES, len(column) // 2)
+        if not texts or len(texts) > few or sum(lost.values()) < _SHARE * len(column):
+            return None
+        shown = " and ".join(
+            f"{counted(count, 'cell')} with {shortened(word)}" for word, count in lost.items()
+        )
+        others = ", ".join(shortened(text) for text, _ in counts.most_common(4) if text in texts)
+        message = (
+            f"Column {name!r} has {shown} among its first {len(column)}, beside {others}: are they values?"
+        )
+        kept = tuple(sorted(MISSING_WORDS - set(lost)))
+        return Doubt("missing", message, (kept, tuple(sorted(MISSING_WORDS))), name)
+
+
+def _width(rows: Sequence[Sequence[str]]) -> int:
+    return min(max(map(len, rows), default=0), _MOST_COLUMNS)

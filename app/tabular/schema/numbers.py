@@ -1,0 +1,184 @@
+"""Numbers as people write them: decimal and thousands marks, currency, percent, parentheses for less than zero."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MINUS = "\u2212"
+_ALIKE = ("\u00a0\u202f ", "'\u2019")
+"""Marks between thousands that look alike: which of them it is, people do not see."""
+_CURRENCY = "[$\u00a2-\u00a5\u0e3f\u20a0-\u20c0]"
+_SIGNED = re.compile(
+    rf"(?P<open>\(?)(?P<sign>[+\-{MINUS}]?)(?P<before>{_CURRENCY}?)[ \u00a0]?(?P<second>[+\-{MINUS}]?)"
+    rf"(?P<number>[0-9.,](?:[0-9.,'\u2019 \u00a0\u202f]*[0-9.,])?(?:[eE][+-]?[0-9]+)?)"
+    rf"[ \u00a0\u202f]?(?P<after>%|{_CURRENCY}|)(?P<close>\)?)"
+)
+_GROUPS = re.compile(r"[+-]?[0-9]{1,3}(?:([.,' \u2019\u00a0\u202f])[0-9]{3})(?:\1[0-9]{3})*")
+_EXPONENT = r"(?:[eE](?:\+?(?:0?[0-9]{1,2}|1[0-2][0-9])|-(?:[01]?[0-9]{1,2}|2[0-8][0-9])))?"
+
+
+@dataclass(frozen=True)
+class Notation:
+    """How numbers are written.
+
+    Attributes:
+        decimal: the decimal mark.
+        thousands: the mark between thousands, or nothing.
+        has_signs: whether they have signs that are no part of them, which `unsigned` takes off.
+    """
+
+    decimal: str = "."
+    thousands: str = ""
+    has_signs: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether numbers are written as ARFF has them."""
+        return self.decimal == "." and not self.thousands and not self.has_signs
+
+    @cached_property
+    def marks(self) -> str:
+        """The characters that stand for the thousands mark."""
+        return next((signs for signs in _ALIKE if self.thousands and self.thousands in signs), self.thousands)
+
+    @cached_property
+    def _whole(self) -> str:
+        # At most 15 digits: less than 2**53.
+        grouped = f"|[1-9][0-9]{{0,2}}(?:[{re.escape(self.marks)}][0-9]{{3}}){{1,4}}" if self.marks else ""
+        return f"(?:0|[1-9][0-9]{{0,14}}{grouped})"
+
+    @cached_property
+    def integer_pattern(self) -> str:
+        """Whole numbers that need no further check."""
+        return f"^[+-]?{self._whole}$"
+
+    @cached_property
+    def whole_pattern(self) -> str:
+        """The same with a decimal mark."""
+        return rf"^[+-]?{self._whole}{re.escape(self.decimal)}0*$"
+
+    @cached_property
+    def number_pattern(self) -> str:
+        """Numbers that need no further check; their squares are finite, as OpenML's statistics need them."""
+        mark = re.escape(self.decimal)
+        return rf"^[+-]?(?:{self._whole}(?:{mark}[0-9]*)?|{mark}[0-9]+){_EXPONENT}$"
+
+    @cached_property
+    def _number(self) -> re.Pattern[str]:
+        mark = re.escape(self.decimal)
+        groups = (
+            f"|[0-9]{{1,3}}(?:([{re.escape(self.marks)}])[0-9]{{3}})(?:\\1[0-9]{{3}})*"
+            if self.marks
+            else "|(?!)()"
+        )
+        return re.compile(rf"[+-]?(?:(?:[0-9]+{groups})(?:{mark}[0-9]*)?|{mark}[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+    def plain(self, text: str) -> str | None:
+        """Return a number as ARFF has it, or None if the text is none in this notation."""
+        if self.has_signs and (signed := unsigned(text, self)):
+            return signed.number
+        if not self._number.fullmatch(text):
+            return None
+        for mark in self.marks:
+            text = text.replace(mark, "")
+        return text.replace(self.decimal, ".")
+
+    def plain_cells(self, cells: pa.Array) -> pa.Array:
+        """Return cells as ARFF has them, all of which are numbers in this notation or null."""
+        if self.has_signs:
+            encoded = cells.dictionary_encode()
+            numbers = [self.plain(text) for text in encoded.dictionary.to_pylist()]
+            return pa.array(numbers, pa.string()).take(encoded.indices)
+        for mark in self.marks:
+            cells = pc.replace_substring(cells, mark, "")
+        return cells if self.decimal == "." else pc.replace_substring(cells, self.decimal, ".")
+
+
+PLAIN = Notation()
+MOST_FOR_SQUARES = 1.3407807929942596e154
+"""The largest number whose square is finite: with a larger one a dataset never becomes active."""
+
+
+class Signed(NamedTuple):
+    """A number as ARFF has it, and the signs that were around it."""
+
+    number: str
+    signs: frozenset[str]
+
+
+def unsigned(text: str, notation: Notation) -> Signed | None:
+    """Return the number in a text with a currency, percent, parentheses or a typographic minus, or None."""
+    match = _SIGNED.fullmatch(text)
+    if match is None or bool(match["open"]) != bool(match["close"]):
+        return None
+    number = Notation(notation.decimal, notation.thousands).plain(match["number"])
+    sign = match["sign"] + match["second"]
+    if number is None or len(sign) + len(match["open"]) > 1 or (match["before"] and match["after"]):
+        return None
+    signs = {
+        match["before"],
+        match["after"],
+        "()" if match["open"] else "",
+        MINUS if sign == MINUS else "",
+    } - {""}
+    if not signs:
+        return None
+    return Signed(f"-{number}" if match["open"] or sign in {"-", MINUS} else number, frozenset(signs))
+
+
+def find_notation(columns: Iterable[Sequence[str]]) -> Notation:
+    """Return the notation that whole columns of values show; the plain one if none does, or they disagree."""
+    decimals: set[str] = set()
+    marks: set[str] = set()
+    for values in columns:
+        shown = shown_by(values)
+        if shown:
+            decimals |= {shown.decimal} - {""}
+            marks |= {shown.thousands} - {""}
+    if len(decimals) > 1 or len(marks) > 1 or decimals & marks:
+        return PLAIN
+    mark = next(iter(marks), "")
+    return Notation(next(iter(decimals), "," if mark == "." else "."), mark)
+
+
+class Shown(NamedTuple):
+    """The marks of a column; nothing where it does not show which."""
+
+    decimal: str
+    thousands: str
+
+
+def shown_by(values: Sequence[str]) -> Shown | None:
+    """Return the marks that a column shows, or None if it has other values than numbers.
+
+    1,200 may be one thousand two hundred or one and a fifth; 1,5 and 1,200,000 and 1.200,5 can be one thing only.
+    """
+    fitting = [
+        notation
+        for decimal in ".,"
+        for notation in (Notation(decimal), *(Notation(decimal, mark) for mark in ",. '" if mark != decimal))
+        if values and all(notation.plain(value) is not None for value in values)
+    ]
+    if not fitting:
+        return None
+    # With fewer marks first: what needs none between thousands has none.
+    best = fitting[0] if not fitting[0].thousands else min(fitting, key=lambda each: _needs(each, values))
+    simple = [notation for notation in fitting if not notation.thousands]
+    text = "".join(values)
+    if simple:
+        decimal = simple[0].decimal
+        if len(simple) > 1 or decimal not in text:
+            return Shown("", "")
+        is_open = all(_GROUPS.fullmatch(value) for value in values if decimal in value)
+        return Shown("", "") if is_open else Shown(decimal, "")
+    return Shown(best.decimal if best.decimal in text else "", best.thousands)
+
+
+def _needs(notation: Notation, values: Sequence[str]) -> bool:
+    """Return whether a notation has a decimal mark that no value has."""
+    return not any(notation.decimal in value for value in values)
