@@ -137,12 +137,9 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
             kept["email_server"] = f"https://{kept['email_server']}"
         settings = make(kept)
         settings._given = kept  # noqa: SLF001 - its own
-        if settings.environment == "production":
-            complaints = list(production_complaints(settings))
-            if complaints:
-                raise SettingsError(
-                    "This configuration is not fit for production.\n- " + "\n- ".join(complaints)
-                )
+        complaints = list(production_complaints(settings)) if settings.environment == "production" else []
+        if complaints:
+            raise SettingsError("This configuration is not fit for production.\n- " + "\n- ".join(complaints))
         return settings
 
     def model_post_init(self, context: Any, /) -> None:  # noqa: ANN401 - pydantic's signature

@@ -65,7 +65,7 @@ async def test_ready_when_asked_for_everything_then_each_check_is_listed(app: Ru
         ([], "No worker is running"),
         ([{}], None),
         ([{"age": 0}], None),
-        ([{"silence": 14}], None),
+        ([{"silence": 10}], None),
         ([{"silence": 40}], "No worker was heard of for 4"),
         ([{"silence": 3000}], "No worker is running"),
         ([{"fault": "KeyError"}], "(KeyError)"),

@@ -91,6 +91,22 @@ async def test_start_when_the_address_is_of_another_server_then_not_called_a_mis
         await open_s3(Settings(_env_file=None, **values))  # type: ignore[arg-type]  # as above
 
 
+async def test_start_when_the_address_says_where_the_bucket_stands_then_asked_for_there(
+    settings: Settings, s3: dict[str, str]
+) -> None:
+    # In the host it would need a name server; in the path the store would look for tests/tests, were it added again.
+    values = {**s3, "aws_endpoint_url": f"{s3['aws_endpoint_url']}/{{bucket}}"}
+    plain = Settings(_env_file=None, data_dir=settings.data_dir, **s3)  # type: ignore[arg-type]  # as above
+    there = Settings(_env_file=None, data_dir=settings.data_dir, **values)  # type: ignore[arg-type]  # as above
+
+    storage, _ = await open_s3(there)
+    async with storage.writer(A, 0) as writer:
+        await writer.write(b"1,2")
+        await writer.flush()
+
+    assert await (await open_s3(plain))[0].upload_ids() == [A]
+
+
 async def test_start_when_the_store_is_right_then_it_leaves_nothing_there(storage: S3Storage) -> None:
     assert await storage.upload_ids() == []
     assert await obstore.list(storage._store).collect_async() == []
