@@ -19,6 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -70,6 +71,8 @@ def to_first_answer(command: list[str], folder: str, port: int) -> Cost:
     began = time.perf_counter()
     with start(command, folder, PORT=str(port)) as process:
         while True:
+            if process.poll() is not None:
+                raise SystemExit(f"{' '.join(command)} ended with {process.returncode}")
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5):
                     cost = Cost(time.perf_counter() - began, processor_seconds(process.pid))
@@ -109,6 +112,16 @@ def version(commands: Path) -> Callable[[str], Cost]:
     return measure
 
 
+def migrate(commands: Path, folder: str) -> None:
+    subprocess.run(
+        [str(commands / "openml-web"), "migrate"],
+        env={**os.environ, "DATA_DIR": folder},
+        cwd=folder,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+
+
 def worker_memory(commands: Path, folder: str) -> float:
     """Return the megabytes of an idle worker."""
     with start([str(commands / "openml-web"), "worker"], folder) as process:
@@ -126,27 +139,26 @@ def main() -> None:
     sides = {"": COMMANDS}
     if chosen.before:
         sides[", before"] = (chosen.before / ".venv/bin").resolve()
-    measures: dict[str, Callable[[str], Cost]] = {"bare FastAPI, first answer": bare}
-    for side, commands in sides.items():
-        measures[f"openml-web serve, first answer{side}"] = serve(commands)
-        measures[f"openml-web --version{side}"] = version(commands)
-    found: dict[str, list[Cost]] = {name: [] for name in measures}
-    with tempfile.TemporaryDirectory() as folder:
-        migrate = [str(COMMANDS / "openml-web"), "migrate"]
-        subprocess.run(
-            migrate, env={**os.environ, "DATA_DIR": folder}, cwd=folder, check=True, stdout=subprocess.DEVNULL
-        )
+    with tempfile.TemporaryDirectory() as root:
+        folders = {side: tempfile.mkdtemp(dir=root) for side in sides}
+        measures: dict[str, Callable[[], Cost]] = {"bare FastAPI, first answer": partial(bare, root)}
+        for side, commands in sides.items():
+            # Each has a database of its own: an earlier commit refuses that of a later one.
+            migrate(commands, folders[side])
+            measures[f"openml-web serve, first answer{side}"] = partial(serve(commands), folders[side])
+            measures[f"openml-web --version{side}"] = partial(version(commands), folders[side])
+        found: dict[str, list[Cost]] = {name: [] for name in measures}
         for measure in measures.values():
-            measure(folder)  # compiles what is not compiled, and reads it into the page cache
+            measure()  # compiles what is not compiled, and reads it into the page cache
         for _ in range(chosen.starts):
             for name, measure in measures.items():
-                found[name].append(measure(folder))
+                found[name].append(measure())
         print(f"{'medians':45}  clock  processor")
         for name, costs in found.items():
             clock, processor = (statistics.median(column) for column in zip(*costs, strict=True))
             print(f"{name:45} {clock:6.3f} {processor:6.3f} s")
         for side, commands in sides.items():
-            print(f"{f'idle worker{side}':45} {worker_memory(commands, folder):6.0f} MB")
+            print(f"{f'idle worker{side}':45} {worker_memory(commands, folders[side]):6.0f} MB")
 
 
 if __name__ == "__main__":
