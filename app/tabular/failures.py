@@ -63,7 +63,8 @@ def out_of_memory() -> TabularError:
     return TabularError(
         "out-of-memory",
         "The conversion needed more memory than it may use.",
-        hint="Very long rows or cells are the usual cause.",
+        hint="Very long rows or cells are the usual cause; of a workbook or an R data file it is its size, for it is "
+        "held in memory as a whole: save it as .csv or .parquet.",
     )
 
 

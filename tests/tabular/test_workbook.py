@@ -133,3 +133,27 @@ def test_a_workbook_when_too_large_unpacked_then_refused_before_it_is_read(conve
     error = refusal(converter, workbook({"s": TABLE}), limits=Limits(max_unpacked_bytes=500))
     assert error.slug == "file-too-large"
     assert ".csv" in str(error)
+
+
+def test_error_cells_when_in_a_sheet_then_told_which(converter: Converter) -> None:
+    error = 't="e"><v>#DIV/0!</v>'
+    book = workbook({"s": [["a", "b"], [1, error], [error, 2]], "other": [[error]]}, hidden=["other"])
+    done = converter(book, kind="xlsx")
+    assert done.rows == ["1,?", "?,2"]
+    told = [warning for warning in done.conversion.warnings if "error" in warning]
+    assert told == ["2 cells with an error such as #DIV/0! became missing: 'B2', 'A3'."]
+
+
+@pytest.mark.parametrize("cell", ["XFD1048576", "CZ1048576"])
+def test_a_sheet_when_a_cell_stands_far_away_then_refused_before_it_is_loaded(
+    converter: Converter, cell: str
+) -> None:
+    far = f't="n"><v>1</v></c></row><row r="1048576"><c r="{cell}"><v>1</v>'
+    error = refusal(converter, workbook({"s": [["a", "b"], [1, far]]}))
+    assert error.slug == "file-too-large"
+    assert "row 1048576" in error.message
+
+
+def test_a_sheet_when_cells_far_away_only_look_like_something_then_read(converter: Converter) -> None:
+    looks = 't="n"><v>1</v></c></row><row r="1048576"><c r="XFD1048576" s="1"/><c r="B3" s="1">'
+    assert converter(workbook({"s": [["a", "b"], [1, looks]]}), kind="xlsx").rows == ["1,1"]

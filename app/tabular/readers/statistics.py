@@ -5,7 +5,7 @@ Two passes over the rows, some at a time: the first finds what the columns hold,
 
 import codecs
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ _BYTES_AT_ONCE = 128 * MIB
 _ENCODINGS = ["utf-8", "cp1252", "cp1250", "cp1251", "gbk", "shift_jis"]
 """Offered where the texts are not in the encoding that the file names."""
 _SHOWN = 20
+_UNREADABLE = "\ufffd"
 _FIRST_UTF8_RELEASE = 118
 """Of Stata's files (Stata 14)."""
 _TRANSPORT_BYTES = 80
@@ -88,11 +89,6 @@ class _File:
         if request.reading.encoding and request.format != "por":
             options["encoding"] = _iconv_name(request.reading.encoding)
         _, meta = self._read(metadataonly=True, **options)
-        if request.format != "por":
-            self._encoding: str = report.decide("encoding", Found(_encoding_of(request, meta.file_encoding)))
-            # ReadStat drops half a character at the end of a text, so that texts are taken byte by byte.
-            self._read = partial(self._read, encoding="ISO-8859-1")
-        self._has_encoding = request.format != "por"
         if not meta.column_names or meta.number_rows == 0:
             raise TabularError.no_rows()
         width = len(meta.column_names)
@@ -110,17 +106,26 @@ class _File:
         self.variables: dict[str, Variable] = {
             name: variable_of(name, meta, request.format) for name in meta.column_names
         }
+        self._encoding: str | None = None
+        if request.format != "por":
+            # ReadStat drops half a character at the end of a text, so that texts are taken byte by byte.
+            self._read = partial(self._read, encoding="ISO-8859-1")
+            self._encoding = report.decide("encoding", self._found_encoding(request, meta.file_encoding))
 
     def chunks(self, *, with_tags: bool = False) -> Iterator[_Chunk]:
         """Yield all rows, some at a time; with tags, numbers that are missing for a reason are its letter."""
-        options = {"user_missing": True} if with_tags and self._has_tags else {}
+        for chunk in self._raw_chunks(**({"user_missing": True} if with_tags and self._has_tags else {})):
+            texts = {name: [self._text(name, value) for value in chunk[name]] for name in self._widths}
+            yield {**chunk, **texts}
+
+    def _raw_chunks(self, **options: Any) -> Iterator[_Chunk]:  # noqa: ANN401 - of pyreadstat
         first = 0
         while self._rows is None or first < self._rows:
             chunk, _ = self._read(row_offset=first, row_limit=self._most_rows, **options)
             rows = max(map(len, chunk.values()), default=0)
             if not rows:
                 break
-            yield self._decoded(chunk)
+            yield chunk
             first += rows
             if rows < self._most_rows:
                 break
@@ -129,17 +134,35 @@ class _File:
         if self._rows is not None and first < self._rows:
             raise _broken(f"it has {first} of {self._rows} rows")
 
-    def _decoded(self, chunk: _Chunk) -> _Chunk:
-        """Return the same rows, with their texts read by the encoding of the file."""
-        if not self._has_encoding:
-            return chunk
-        texts = {
-            name: [self._text(name, value) for value in chunk[name]] for name in self._widths if name in chunk
-        }
-        return {**chunk, **texts}
+    def _found_encoding(self, request: ConversionRequest, said: str | None) -> Found:
+        """Return the encoding that a file names, or else that of the programs that wrote such files."""
+        if request.format != "dta":
+            return Found(codecs.lookup(said or "utf-8").name)
+        release = first_bytes(request.source)[28:31]
+        if release.isdigit() and int(release) >= _FIRST_UTF8_RELEASE:
+            return Found("utf-8")
+        is_utf8 = False
+        with suppress(UnicodeDecodeError):
+            for text in self._odd_texts() if request.reading.encoding is None else ():
+                text.encode("latin-1").decode()
+                is_utf8 = True
+        # Texts in Windows-1252 are hardly ever UTF-8 by accident, and never all of them.
+        return Found("utf-8", considered=("cp1252",)) if is_utf8 else Found("cp1252")
+
+    def _odd_texts(self) -> Iterator[str]:
+        """Yield the texts that are not in ASCII, a character for each byte."""
+        for chunk in self._raw_chunks() if self._widths else ():
+            for name in self._widths:
+                yield from (text for text in chunk[name] if text and not text.isascii())
 
     def _text(self, name: str, value: str | None) -> str | None:
         if value is None or value.isascii():
+            return value
+        if self._encoding is None:
+            if _UNREADABLE in value:
+                hint = "Save it as .sav: a portable file has a place for letters without accents only."
+                message = "A text has letters that cannot be read of a portable file."
+                raise TabularError("unsupported-encoding", message, column=name, hint=hint)
             return value
         data = value.encode("latin-1")
         try:
@@ -149,14 +172,6 @@ class _File:
             if error.end == len(data) >= self._widths[name] and error.start > len(data) - 4:
                 return data[: error.start].decode(self._encoding)
             raise
-
-
-def _encoding_of(request: ConversionRequest, said: str | None) -> str:
-    """Return the encoding that a file names, or else that of the programs that wrote such files."""
-    if request.format == "dta":
-        release = first_bytes(request.source)[28:31]
-        return "utf-8" if release.isdigit() and int(release) >= _FIRST_UTF8_RELEASE else "cp1252"
-    return codecs.lookup(said or "utf-8").name
 
 
 def _iconv_name(encoding: str) -> str:

@@ -3,7 +3,7 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, datetime, time, timedelta
@@ -21,6 +21,7 @@ from python_calamine import (
 )
 
 from app.tabular.readers.rewriting import BoundedFile, Rewritten, new_file
+from app.tabular.readers.sheet_xml import SheetExtent, sheet_extents
 from app.tabular.reading import Doubt, Found, ReadingReport
 from app.tabular.schema.cells import EXACT_INTEGER
 from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
@@ -46,9 +47,11 @@ def rewrite_workbook(request: ConversionRequest) -> Rewritten:
     report = ReadingReport(request.reading)
     with _errors_translated(), request.source.open("rb") as file:
         _check_size(request)
+        extents = sheet_extents(request.source)
+        _check_extents(extents)
         workbook = CalamineWorkbook.from_filelike(file)
         sheet = _sheet(workbook, report)
-        remarks = _remarks(workbook, sheet)
+        remarks = _remarks(workbook, sheet, extents.get(sheet.name))
         layout = _Layout(sheet, report)
         with new_file(request, "csv") as (path, target):
             layout.write(target)
@@ -83,6 +86,18 @@ def _check_size(request: ConversionRequest) -> None:
         )
 
 
+def _check_extents(extents: Mapping[str, SheetExtent]) -> None:
+    """Refuse a sheet that would not fit into memory: empty cells between others take as much as those."""
+    for name, extent in extents.items():
+        if extent.last_row * extent.last_column > _MOST_CELLS:
+            message = (
+                f"The sheet {shortened(name)} extends to row {extent.last_row} and column {extent.last_column}; "
+                f"{_MOST_CELLS} cells are the most that can be read, empty ones included."
+            )
+            hint = "Remove what stands far from the table; or save the sheet as .csv, which may be of any length."
+            raise TabularError("file-too-large", message, hint=hint)
+
+
 def _sheet(workbook: CalamineWorkbook, report: ReadingReport) -> CalamineSheet:
     """Return the sheet that its owner chose, or else the first that is visible and not empty."""
     sheets = [each for each in workbook.sheets_metadata if each.typ is SheetTypeEnum.WorkSheet]
@@ -102,18 +117,14 @@ def _sheet(workbook: CalamineWorkbook, report: ReadingReport) -> CalamineSheet:
     message = f"The workbook has {counted(len(filled), 'sheet')} with something in them: {_listed(filled)}."
     doubt = Doubt("sheet", message, tuple(filled)) if others else None
     name = report.decide("sheet", Found(first, considered=tuple(others)), doubt)
-    sheet = workbook.get_sheet_by_name(name)
-    if sheet.total_height * sheet.total_width > _MOST_CELLS:
-        message = f"The sheet has more than {_MOST_CELLS} cells, which is the most that can be read of one."
-        raise TabularError("file-too-large", message, hint="Save it as .csv, which may be of any length.")
-    return sheet
+    return workbook.get_sheet_by_name(name)
 
 
 def _is_empty(sheet: CalamineSheet) -> bool:
     return not sheet.height or all(cell == "" for row in sheet.iter_rows() for cell in row)
 
 
-def _remarks(workbook: CalamineWorkbook, sheet: CalamineSheet) -> tuple[str, ...]:
+def _remarks(workbook: CalamineWorkbook, sheet: CalamineSheet, extent: SheetExtent | None) -> tuple[str, ...]:
     hidden = [
         each.name
         for each in workbook.sheets_metadata
@@ -125,6 +136,9 @@ def _remarks(workbook: CalamineWorkbook, sheet: CalamineSheet) -> tuple[str, ...
         remarks.append(
             f"The sheet has {count} of merged cells: the value counts for the first cell, and the others are empty."
         )
+    if extent and extent.errors:
+        count = counted(extent.errors, "cell")
+        remarks.append(f"{count} with an error such as #DIV/0! became missing: {_listed(extent.examples)}.")
     return tuple(remarks)
 
 
