@@ -227,7 +227,9 @@ class _Run:
         self, uploader: Uploader, file: Path, file_name: str, metadata: Mapping[str, Any]
     ) -> None:
         if self._publish and not metadata.get("def_tar_att"):
-            self._terminal.say("Note: without --target, OpenML may be unable to process the dataset.")
+            self._terminal.say(
+                "Note: without --target, OpenML's engine gives up on the dataset, which never becomes active."
+            )
         uploader.check(file_name, _size_of(file), metadata)
         with open_source(file, file_name, self._terminal.hashed) as source:
             found = self._upload = uploader.begin(source, metadata, publish=self._publish)

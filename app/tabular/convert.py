@@ -100,7 +100,7 @@ def _conversion(
         arff_bytes=writer.size,
         arff_md5=writer.md5.hexdigest(),
         arff_format="Sparse_ARFF" if job.sparse else "ARFF",
-        warnings=warnings_of(job, plans, columns, words, counts.rows),
+        warnings=warnings_of(job, plans, columns, words, counts),
         repairs=repairs_of(job, plans, left_out),
         target_attributes=job.request.target_attributes,
         row_id_attribute=job.request.row_id_attribute,

@@ -219,7 +219,11 @@ async def _note(
     problem = _problem_of(upload, info) if info else None
     notify_after_commit(session, upload_topic(upload.id))
     if problem is not None:
-        await tell_owner(session, upload, MailKind.DATASET_FAILED, reason=problem.detail)
+        # Without a target this is what is to be expected, and whoever used a form does not come back to look.
+        has_target = bool((upload.description or {}).get("def_tar_att"))
+        await tell_owner(
+            session, upload, MailKind.DATASET_FAILED, by_default=not has_target, reason=problem.detail
+        )
         return await uploads.set_state(
             session,
             upload.id,

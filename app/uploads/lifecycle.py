@@ -148,10 +148,15 @@ async def end_interrupted(database: Database, storage: UploadStorage, upload_id:
     return ended
 
 
-async def tell_owner(session: AsyncSession, upload: Upload, kind: MailKind, **parameters: str) -> None:
-    """Queue a mail to the owner, if they asked for it with the upload."""
+async def tell_owner(
+    session: AsyncSession, upload: Upload, kind: MailKind, *, by_default: bool = False, **parameters: str
+) -> None:
+    """Queue a mail to the owner, if they asked for it with the upload; or `by_default`, if they did not say."""
     description = upload.description or {}
-    if description.get("notify") and (address := await users.get_email(session, upload.user_id)):
+    asked = description.get("notify")
+    if (by_default if asked is None else asked) and (
+        address := await users.get_email(session, upload.user_id)
+    ):
         parameters["name"] = description["dataset_name"] or ""
         await queue_mail(session, kind, address, **parameters)
 

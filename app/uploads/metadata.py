@@ -149,8 +149,10 @@ class DraftMetadata(BaseModel):
         default=True,
         description="Change what OpenML would stick on and has one safe reading, and say so; `false` refuses it.",
     )
-    notify: bool = Field(
-        default=False, description="Mail me when OpenML has processed the dataset, or could not."
+    notify: bool | None = Field(
+        default=None,
+        description="Mail me when OpenML has processed the dataset, or could not; if it is not said, only of one "
+        "without a default target that OpenML could not process.",
     )
     allow_duplicate: bool = Field(
         default=False,

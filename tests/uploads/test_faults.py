@@ -172,6 +172,24 @@ async def test_upload_when_the_engine_fails_then_the_record_and_a_mail_say_so(
 
 
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+async def test_upload_when_it_has_no_target_and_sticks_then_a_mail_unless_it_is_not_wanted(
+    app: Running, person: Person, openml: httpx.AsyncClient
+) -> None:
+    assert (await openml.get("/")).is_success
+    for name, more in (("unwanted", {"notify": False}), ("stuck", {})):
+        answer = await app.client.post(
+            "/data-upload", files=form(dataset_name=name, def_tar_att="", **more), headers=person.headers
+        )
+        assert answer.status_code == 200
+        assert any("never becomes active" in warning for warning in answer.json()["warnings"])
+
+    message = (await mail_to(app, person.email, subject="could not be published")).get_body(("plain",))
+
+    assert message is not None
+    assert "stuck" in message.get_content()
+
+
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 async def test_upload_when_active_then_a_mail_to_who_asked_for_it(
     app: Running, person: Person, openml: httpx.AsyncClient
 ) -> None:

@@ -88,6 +88,7 @@ class SparseRows:
             return self._tokens[index][value]
         if fault := number_fault(value, plan.kind):
             raise does_not_fit(plan.name, value, fault, row)
+        self.counts.squares.add_number(index, row, value)
         return value
 
 

@@ -12,9 +12,11 @@ import pyarrow.compute as pc
 from app.tabular.schema.cells import BLANKS
 from app.tabular.schema.names import not_a_label
 from app.tabular.schema.plan import ColumnPlan, RowCounts
+from app.tabular.schema.squares import may_be_large
 from app.tabular.table import LONG_COLUMN, Block, Stack
 
 MISSING = "?"
+NUMBERS = frozenset({"integer", "real", "numeric"})
 # liac-arff gives up on bare tokens beyond 131 072 characters; quoted ones of any length are fine.
 _LONGEST_BARE = 1000
 
@@ -60,9 +62,12 @@ class DenseRows:
         for indices in self._groups.values():
             stack = Stack(block, indices)
             cells = self._encode(stack)
+            is_large = self._plans[indices[0]].kind in NUMBERS and may_be_large(cells)
             for index, part in stack.split(cells):
                 self.counts.missing[index] += part.null_count
                 self.counts.words[index] += part.null_count - block.columns[index].null_count
+                if is_large:
+                    self.counts.squares.add(part, index, block.first_row)
             tokens.update(stack.split(pc.fill_null(cells, MISSING) if cells.null_count else cells))
         self.counts.rows += block.rows
         return [tokens[index] for index in self._plans]

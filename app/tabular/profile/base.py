@@ -8,7 +8,7 @@ from app.tabular.profile.alternatives import TypeAlternative, TypeViolation
 from app.tabular.profile.numbers import Numbers
 from app.tabular.profile.reasons import Evidence, reason
 from app.tabular.profile.report import write_report
-from app.tabular.profile.stats import Detail, Lengths, Values, shortened_value
+from app.tabular.profile.stats import LONGEST_VALUE, Detail, Lengths, Values, shortened_value
 from app.tabular.schema.cells import BLANKS
 from app.tabular.schema.inference import InferredType
 from app.tabular.schema.job import Job, plan_columns, repairs_of, warnings_of
@@ -72,7 +72,7 @@ class TableProfiler:
         ]
         words = {plan.name: counts.words[index] for index, plan in sound.items() if counts.words[index]}
         repairs = repairs_of(job, sound, self._left_out)
-        warnings = warnings_of(job, sound, columns, words, self.rows)
+        warnings = warnings_of(job, sound, columns, words, counts)
         table = {
             "rows": self.rows,
             "repair": job.request.repair,
@@ -159,7 +159,10 @@ class TableProfiler:
         values = {self._value(index, text) for text in texts} - {None}
         if self._has_commonest(index):
             return len(values)
-        return len({float(value) for value in values if value is not None})
+        # A number that is too long to be kept is known by its first digits and a digest.
+        return len(
+            {value if len(value) > LONGEST_VALUE else float(value) for value in values if value is not None}
+        )
 
     def _value(self, index: int, text: str) -> str | None:
         """Return the published value of a text, or None if it is missing."""

@@ -18,6 +18,7 @@ from app.tabular.schema.job import Job, check_sizes
 from app.tabular.schema.names import not_a_label
 from app.tabular.schema.numbers import Notation
 from app.tabular.schema.scans import KnownType, LeftOutColumn, Scan, UnnamedColumn, update_scans
+from app.tabular.schema.squares import may_be_large
 from app.tabular.table import LONG_COLUMN, Block, Stack, prefetched
 from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
 
@@ -129,6 +130,7 @@ class DenseProfiler(TableProfiler):
         for start in range(0, len(indices), _COLUMNS_AT_ONCE):
             self._update_columns(indices[start : start + _COLUMNS_AT_ONCE], block)
         self.rows += block.rows
+        self._counts.rows = self.rows
 
     def _update_columns(self, some: Sequence[int], block: Block) -> None:
         values = self._published(some, block)
@@ -152,6 +154,8 @@ class DenseProfiler(TableProfiler):
         sound = {index: self._plans[index].kind for index in values if index not in self._faults}
         for cells in Cells.stacked({index: values[index] for index in sound if sound[index] in NUMBERS}):
             self._numbers.update(cells)
+            for index in pc.unique(cells.columns).to_pylist() if may_be_large(cells.cells) else ():
+                self._counts.squares.add(values[index], index, block.first_row)
         for cells in Cells.stacked({index: values[index] for index in sound if sound[index] == "string"}):
             self._lengths.update(cells)
 

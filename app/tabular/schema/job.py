@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from app.tabular.reading import Reading, ReadingReport, settled
 from app.tabular.schema.cells import TYPED, Spelling
-from app.tabular.schema.plan import ColumnPlan
+from app.tabular.schema.plan import ColumnPlan, RowCounts
 from app.tabular.schema.scans import LeftOutColumn, Scan, update_scans
 from app.tabular.schema.warnings import warnings_for
 from app.tabular.table import Block, SparseTable, Table, prefetched
@@ -151,12 +151,13 @@ def warnings_of(
     plans: Mapping[int, ColumnPlan],
     columns: Sequence[Column],
     words: Mapping[str, int],
-    rows: int,
+    counts: RowCounts,
 ) -> tuple[str, ...]:
     """Return warnings and advice about the columns as they are published; arguments as `warnings_for`."""
+    beyond = {plans[index].name: found for index, found in counts.squares.beyond.items() if index in plans}
     return (
         *job.remarks,
-        *warnings_for(job.request, columns, words, rows),
+        *warnings_for(job.request, columns, words, counts.rows, beyond),
         *[plan.advice for plan in plans.values() if plan.advice][:MOST_ADVICE],
     )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from app.tabular.reading import Doubt
 from app.tabular.schema.numbers import PLAIN, Notation
+from app.tabular.schema.squares import Squares
 from app.tabular.types import Kind, Repair
 
 
@@ -47,9 +48,11 @@ class RowCounts:
         rows: number of rows.
         missing: missing values, by column of the table.
         words: those of them that were spelled, such as NA.
+        squares: the sums of squares of columns of numbers.
     """
 
     def __init__(self, columns: Iterable[int]) -> None:
         self.rows = 0
         self.missing = dict.fromkeys(columns, 0)
         self.words = dict.fromkeys(self.missing, 0)
+        self.squares = Squares()

@@ -1,0 +1,48 @@
+"""Numbers that OpenML's engine cannot square: it sums the squares of a column, and gives up if that is infinite."""
+
+import math
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# What a number beyond `_LEAST` has: an exponent of three digits, or many digits.
+_MARKS = b"eE"
+_LONG = 130
+_CANDIDATE = r"[eE]\+?0*[1-9][0-9]{2}|[0-9]{130}"
+_LEAST = 1e149
+"""Smaller numbers do not count beside the largest square there is, however many they are."""
+
+
+def may_be_large(cells: pa.Array) -> bool:
+    """Return whether there may be numbers whose squares count; for a slice, anywhere in its parent."""
+    data = cells.buffers()[2]
+    text = data.to_pybytes() if data is not None else b""
+    has_exponents = len(text.translate(None, _MARKS)) < len(text)
+    return has_exponents or (pc.max(pc.binary_length(cells)).as_py() or 0) >= _LONG
+
+
+class Squares:
+    """Sums of the squares of columns of numbers, as far as they come near the largest number.
+
+    Attributes:
+        beyond: columns by index whose sum is infinite: the row (from 0) of the number at which it became so, and its
+            text.
+    """
+
+    def __init__(self) -> None:
+        self.beyond: dict[int, tuple[int, str]] = {}
+        self._sums: dict[int, float] = {}
+
+    def add(self, cells: pa.Array, index: int, first_row: int) -> None:
+        """Add numbers of a column as they are spelled, and nulls; the first is of row `first_row`, from 0."""
+        for position in pc.indices_nonzero(pc.match_substring_regex(cells, _CANDIDATE)).to_pylist():
+            self.add_number(index, first_row + position, cells[position].as_py())
+
+    def add_number(self, index: int, row: int, text: str) -> None:
+        """Add one number of a column."""
+        number = float(text)
+        if index in self.beyond or abs(number) < _LEAST:
+            return
+        self._sums[index] = self._sums.get(index, 0.0) + number * number
+        if math.isinf(self._sums[index]):
+            self.beyond[index] = (row, text)
