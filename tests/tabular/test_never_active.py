@@ -102,3 +102,13 @@ def test_a_target_when_its_labels_are_too_many_for_the_engine_then_told(
         content, target_attributes=("c",), limits=Limits(max_labels=100_000)
     ).conversion.warnings
     assert any("labels" in warning for warning in warnings) is is_told
+
+
+def test_squares_when_numbers_have_decimal_commas_then_told_all_the_same(
+    tmp_path: Path, converter: Converter
+) -> None:
+    content = "x;c\n1,5;p\n1,35e154;p\n"
+    done = converter(content, target_attributes=("c",))
+    assert done["x"][0] == "REAL"
+    assert any("row 2 has" in warning for warning in done.conversion.warnings)
+    assert warnings_of_preview(tmp_path, content, "csv", ("c",)) == list(done.conversion.warnings)
