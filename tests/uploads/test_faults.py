@@ -176,7 +176,8 @@ async def test_upload_when_it_has_no_target_and_sticks_then_a_mail_unless_it_is_
     app: Running, person: Person, openml: httpx.AsyncClient
 ) -> None:
     assert (await openml.get("/")).is_success
-    for name, more in (("unwanted", {"notify": False}), ("stuck", {})):
+    cases: list[tuple[str, dict[str, Any]]] = [("unwanted", {"notify": False}), ("stuck", {})]
+    for name, more in cases:
         answer = await app.client.post(
             "/data-upload", files=form(dataset_name=name, def_tar_att="", **more), headers=person.headers
         )
