@@ -1,6 +1,6 @@
 """A thousand clients at once on a slow line, on one web process and one worker.
 
-    .venv/bin/python benchmarks/clients.py [--clients 1000] [--kilobytes 1000] [--seconds 60]
+    .venv/bin/python -m benchmarks.clients [--clients 1000] [--kilobytes 1000] [--seconds 60]
 
 Each client begins an upload of a table and sends it with one PATCH (tus), spread over the given time, all at the same
 time; the uploads belong to twenty users. Meanwhile `GET /health/live` is asked fifty times a second on a connection of
@@ -24,7 +24,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from upload import SECRET, free_port, memory_mb, start
 
 from app.core.clock import utc_now
 from app.core.settings import Settings
@@ -32,6 +31,8 @@ from app.core.tokens import TokenSigner
 from app.db import users
 from app.db.engine import Database
 from app.db.migrations import migrate
+from benchmarks.upload import SECRET, memory_mb, start
+from tests.conftest import find_free_port
 
 USERS = 20
 PIECES = 20
@@ -201,7 +202,7 @@ def main() -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory() as folder:
-        port, sandbox_port = free_port(), free_port()
+        port, sandbox_port = find_free_port(), find_free_port()
         url = f"http://127.0.0.1:{port}"
         environment = {
             "DATA_DIR": f"{folder}/var", "JWT_SECRET_KEY": SECRET, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port),

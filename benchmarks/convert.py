@@ -1,7 +1,7 @@
 """What a conversion to ARFF costs, beside the Flask backend's way and polars, in one run.
 
     .venv/bin/pip install polars
-    .venv/bin/python benchmarks/convert.py [--megabytes 100] [--large-megabytes 2000] [--folder /tmp]
+    .venv/bin/python -m benchmarks.convert [--megabytes 100] [--large-megabytes 2000] [--folder /tmp]
 
 Every line is a process of its own: time, processor time and peak memory are what the system counted for it. `read`
 and `write` of polars are given for comparison only: what it writes is CSV. Peak memory above idle is above that of a

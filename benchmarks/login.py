@@ -1,6 +1,6 @@
 """Logins: throughput beside bare argon2, what they do to the event loop, and whether their time tells who exists.
 
-    .venv/bin/python benchmarks/login.py [--database mysql://root@127.0.0.1/bench] [--users 20000] [--tries 1000]
+    .venv/bin/python -m benchmarks.login [--database mysql://root@127.0.0.1/bench] [--users 20000] [--tries 1000]
 
 The server is a process of its own that watches its event loop: a task wakes every millisecond and notes how late it
 was. Bare argon2 verifies the same hash in as many threads as there are processors, in the same run.
@@ -13,7 +13,6 @@ import os
 import random
 import secrets
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -32,6 +31,7 @@ from app.core.settings import Settings
 from app.db import tables
 from app.db.engine import Database
 from app.db.migrations import migrate
+from tests.conftest import find_free_port
 
 CONCURRENT = 200
 PASSWORD = "seven rivers flow north"
@@ -65,11 +65,6 @@ async def main(port):
 import uvloop
 uvloop.run(main(int(sys.argv[1])))
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 async def prepare(settings: Settings, count: int, stored: str) -> None:
@@ -175,7 +170,8 @@ async def rush(port: int, users: int, seconds: float) -> tuple[float, list[float
 
 async def timing(url: str, users: int, tries: int) -> tuple[list[float], list[float]]:
     """Return how long wrong logins take for known and for unknown names, in milliseconds, in random order."""
-    known, unknown = [], []
+    known: list[float] = []
+    unknown: list[float] = []
     async with httpx.AsyncClient(base_url=url) as client:
         for _ in range(tries):
             for is_known in random.sample([True, False], 2):
@@ -206,7 +202,7 @@ def main() -> None:
         }
         settings = Settings(_env_file=None, data_dir=Path(folder), database_uri=environment["DATABASE_URI"])
         asyncio.run(prepare(settings, options.users, stored))
-        port = free_port()
+        port = find_free_port()
         server = subprocess.Popen(
             [sys.executable, "-c", WATCHED_SERVER, str(port)],
             env={**os.environ, **environment},

@@ -1,6 +1,6 @@
 """Server CPU of reading HTTP/1.1 with h11, with httptools, and with httptools below our own protocol, in one run.
 
-    .venv/bin/python benchmarks/parsers.py [--seconds 3] [--rounds 3]
+    .venv/bin/python -m benchmarks.parsers [--seconds 3] [--rounds 3]
 
 Each server is a process of its own (one worker, uvloop) with a bare ASGI application that reads the body and says how long
 it was, so that what differs is the protocol. Requests are as browsers send them, over four kept connections.

@@ -1,6 +1,6 @@
 """Server CPU and requests per second of `GET /profile`, beside a bare FastAPI route, in one run.
 
-    .venv/bin/python benchmarks/profile.py [--database mysql://root@127.0.0.1/test_bench] [--seconds 5]
+    .venv/bin/python -m benchmarks.profile [--database mysql://root@127.0.0.1/test_bench] [--seconds 5]
 
 Both servers run as their own process (one worker, uvloop, httptools); the load comes from this process over 8
 kept connections. CPU is the server's user and system time, from /proc, divided by the requests it answered.
@@ -9,7 +9,6 @@ kept connections. CPU is the server's user and system time, from /proc, divided 
 import argparse
 import asyncio
 import os
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from app.core.tokens import TokenSigner
 from app.db import users
 from app.db.engine import Database
 from app.db.migrations import migrate
+from tests.conftest import find_free_port
 
 CONNECTIONS = 8
 SECRET = "a secret of thirty-two bytes or more"
@@ -35,11 +35,6 @@ app = FastAPI()
 async def profile() -> dict[str, str | int]:
     return {"username": "ada", "bio": "", "first_name": "Ada", "last_name": "L", "email": "a@b.org", "image": "", "id": 1}
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def cpu_seconds(process: "subprocess.Popen[bytes]") -> float:
@@ -133,7 +128,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "bare.py").write_text(BARE)
-        port = free_port()
+        port = find_free_port()
         bare, started = start(["bare:app", "--app-dir", folder], {}, port)
         base = measure("bare FastAPI route", bare, port, "x", options.seconds, started)
         bare.kill()
@@ -145,7 +140,7 @@ def main() -> None:
             "JWT_SECRET_KEY": SECRET,
             "LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO"),
         }
-        port = free_port()
+        port = find_free_port()
         ours, started = start(["--factory", "app.main:create_app"], environment, port)
         cost = measure(
             "GET /profile, " + ("MariaDB" if options.database else "SQLite"),

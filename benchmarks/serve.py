@@ -10,7 +10,6 @@ import os
 import random
 import re
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,6 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+
+from tests.conftest import find_free_port
 
 BUILD = Path(__file__).parents[1] / "tests/web/pages/build"
 SCRIPT = "/static/js/big.12345678.js"
@@ -36,11 +37,6 @@ http {{
 """
 DEBIAN = "access_log {folder}/access.log;"
 TUNED = "access_log off; open_file_cache max=1000; keepalive_requests 1000000;"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def family(pid: int) -> list[int]:
@@ -80,7 +76,7 @@ def start(command: list[str], url: str, **environment: str) -> "subprocess.Popen
 
 def nginx(folder: Path, build: Path, tuning: str) -> "tuple[subprocess.Popen[bytes], str]":
     folder.mkdir()
-    port = free_port()
+    port = find_free_port()
     text = NGINX.format(folder=folder, port=port, build=build, tuning=tuning.format(folder=folder))
     (folder / "nginx.conf").write_text(text)
     url = f"http://127.0.0.1:{port}"
@@ -89,7 +85,7 @@ def nginx(folder: Path, build: Path, tuning: str) -> "tuple[subprocess.Popen[byt
 
 def ours(folder: Path, build: Path) -> "tuple[subprocess.Popen[bytes], str]":
     folder.mkdir()
-    port = free_port()
+    port = find_free_port()
     environment = {
         "DATA_DIR": str(folder),
         "SPA_DIR": str(build),
@@ -111,7 +107,9 @@ def load(url: str, seconds: int) -> float:
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert "Non-2xx" not in printed, printed
     assert "Socket errors" not in printed, printed
-    return float(re.search(r"(\d+) requests in", printed).group(1))
+    found = re.search(r"(\d+) requests in", printed)
+    assert found, printed
+    return float(found[1])
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """How long starts take, beside a bare FastAPI application and an earlier commit, and what idle processes hold.
 
-    .venv/bin/python benchmarks/start.py [--before CHECKOUT] [--starts 9]
+    .venv/bin/python -m benchmarks.start [--before CHECKOUT] [--starts 9]
 
 Every figure is the median of starts that take turns, so that a busy machine is busy for all of them. CHECKOUT is another
 checkout of this project with its own `.venv`. What counts is an environment of `requirements.txt` alone, as production
@@ -10,7 +10,6 @@ has it: libraries of the tests (rich among them) are imported by others where th
 import argparse
 import os
 import resource
-import socket
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+
+from tests.conftest import find_free_port
 
 COMMANDS = Path(sys.executable).parent
 BARE = """
@@ -43,11 +44,6 @@ class Cost(NamedTuple):
 
     clock: float
     processor: float
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def start(command: list[str], folder: str, **settings: str) -> "subprocess.Popen[bytes]":
@@ -76,11 +72,11 @@ def to_first_answer(command: list[str], folder: str, port: int) -> Cost:
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5):
                     cost = Cost(time.perf_counter() - began, processor_seconds(process.pid))
-                    break
             except (urllib.error.URLError, OSError):
                 time.sleep(0.002)
-        process.terminate()
-    return cost
+                continue
+            process.terminate()
+            return cost
 
 
 def processor_seconds(pid: int) -> float:
@@ -91,13 +87,13 @@ def processor_seconds(pid: int) -> float:
 
 def bare(folder: str) -> Cost:
     Path(folder, "bare.py").write_text(BARE)
-    port = free_port()
+    port = find_free_port()
     command = [sys.executable, "-m", "uvicorn", "bare:app", f"--port={port}", "--log-level=warning"]
     return to_first_answer(command, folder, port)
 
 
 def serve(commands: Path) -> Callable[[str], Cost]:
-    return lambda folder: to_first_answer([str(commands / "openml-web"), "serve"], folder, free_port())
+    return lambda folder: to_first_answer([str(commands / "openml-web"), "serve"], folder, find_free_port())
 
 
 def version(commands: Path) -> Callable[[str], Cost]:

@@ -1,6 +1,6 @@
 """What other people notice of a large upload, and the memory it takes, from the request to the dataset on OpenML.
 
-    .venv/bin/python benchmarks/upload.py [--megabytes 1000] [--folder /tmp]
+    .venv/bin/python -m benchmarks.upload [--megabytes 1000] [--folder /tmp]
 
 The service (one web process with its worker) and the sandbox run as processes of their own. `GET /profile` is asked
 every ten milliseconds, first with nothing else to do, then while a CSV file is received, converted and sent. Memory is
@@ -13,7 +13,6 @@ import csv
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -31,13 +30,9 @@ from app.core.tokens import TokenSigner
 from app.db import users
 from app.db.engine import Database
 from app.db.migrations import migrate
+from tests.conftest import find_free_port
 
 SECRET = "a secret of thirty-two bytes or more"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 def write_table(path: Path, megabytes: int) -> None:
@@ -168,7 +163,7 @@ def main() -> None:
         small, large = Path(folder, "small.csv"), Path(folder, "large.csv")
         write_table(small, 10)
         write_table(large, options.megabytes)
-        port, sandbox_port = free_port(), free_port()
+        port, sandbox_port = find_free_port(), find_free_port()
         url = f"http://127.0.0.1:{port}"
         environment = {
             "DATA_DIR": f"{folder}/var", "JWT_SECRET_KEY": SECRET, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port),

@@ -57,6 +57,8 @@ async def work(settings: Settings, log: Path) -> None:
     lease_owner = new_worker_name()
 
     async def run(resources: Resources) -> None:
+        notifications, broker = resources.notifications, resources.broker
+
         async def step() -> bool:
             now = resources.database.now()
             mail = await outbox.claim_mail(resources.database, lease_owner=lease_owner, now=now, lease=LEASE)
@@ -64,19 +66,18 @@ async def work(settings: Settings, log: Path) -> None:
                 lines.write(f"{mail.recipient} {time.monotonic()}\n")
             return mail is not None
 
-        broker = resources.broker
         lines.write("ready 0\n")
         await run_side_by_side(
             [
-                look_out(Lookout(resources, QUEUES), resources),
-                work_off_queue(resources, OUTBOX, step),
-                *(broker.hand_out(topic) for topic in (broker.topics if broker else ())),
+                look_out(Lookout(resources.database, notifications, broker, QUEUES), notifications),
+                work_off_queue(notifications, OUTBOX, step),
+                *([broker.hand_out(topic) for topic in broker.topics] if broker else []),
             ]
         )
 
     with log.open("a", buffering=1) as lines:
         async with open_resources(settings) as resources:
-            await run_worker_process(resources, run)
+            await run_worker_process(resources.database, resources.notifications, lambda: run(resources))
 
 
 @contextmanager
