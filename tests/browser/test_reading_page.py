@@ -1,5 +1,7 @@
 """How a file is read, corrected on the page: questions answered, fields chosen, columns renamed and left out."""
 
+from typing import Any
+
 import httpx
 import pytest
 from playwright.async_api import Page, expect
@@ -7,11 +9,19 @@ from playwright.async_api import Page, expect
 from tests.browser.conftest import OpenPage, accessibility, picture
 from tests.browser.test_own_pages import open_signed_in
 from tests.browser.test_preview_page import send_and_look
+from tests.tabular.made import workbook
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 HEADLESS = "".join(
     f"tree {number},{['dry', 'wet', 'wetter', 'driest'][number % 4]}\n" for number in range(30)
+)
+
+
+STREETS = ["Müllerweg", "Östergasse", "Allee", "Gäßchen"]
+GERMAN = "Straße;Preis;Menge\n" + "".join(
+    f"{street} {number};{number},{number % 10};{number % 4 + 1}.{number * 37 % 1000:03}\n"
+    for number, street in enumerate(STREETS * 6)
 )
 
 
@@ -60,6 +70,59 @@ async def test_file_without_a_header_when_its_question_is_answered_then_no_row_i
     await page.get_by_role("button", name="Publish", exact=True).click()
     await expect(page.get_by_text("Your dataset is on OpenML")).to_be_visible()
     assert await published_names(page, sandbox_url) == ["tree", "V2"]
+
+
+@pytest.mark.long
+async def test_german_table_when_its_marks_and_its_encoding_are_chosen_by_clicks_then_numbers_and_words(
+    open_page: OpenPage, ada: str
+) -> None:
+    page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
+    await send_and_look(page, GERMAN.encode("cp1252"), "preise.csv")
+    await expect(page.get_by_label("Between cells")).to_have_value("")
+    await expect(page.get_by_label("Between cells").locator("option:checked")).to_have_text(
+        "as found: semicolon ;"
+    )
+    await expect(page.locator("#remarks")).to_contain_text("'Menge' is published as text")
+    await page.get_by_text("The first rows, as").click()
+
+    await page.get_by_label("Encoding of the text").select_option("mac-roman")
+    await expect(page.locator("#row-table th").first).not_to_have_text("Strasse")
+    await page.get_by_label("Encoding of the text").select_option("cp1252")
+    await expect(page.locator("#row-table th").first).to_have_text("Strasse")
+    await page.get_by_label("Mark between thousands").select_option("point .")
+    amount = page.locator(".column").filter(has=page.get_by_role("heading", name="Menge"))
+    await expect(amount).to_contain_text("whole number (integer)")
+    assert await rows_of(page) == ["Müllerweg 0", "0.0", "1000"]
+    await expect(page.locator("#remarks")).not_to_contain_text("'Menge' is published as text")
+    await picture(page, "reading-german")
+    assert await accessibility(page) == []
+
+
+@pytest.mark.long
+async def test_workbook_when_another_sheet_is_chosen_then_its_rows_are_shown(
+    open_page: OpenPage, ada: str
+) -> None:
+    sheets: dict[str, list[list[Any]]] = {
+        "Notes": [["who", "when"], ["Ada", "today"]],
+        "Levels": [["Rivers of 2020", None], ["gauge", "level"], ["Ouse", 4.2], ["Aire", 1]],
+    }
+    page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
+    await send_and_look(page, workbook(sheets), "rivers.xlsx")
+    await page.get_by_text("The first rows, as").click()
+    assert await rows_of(page) == ["Ada", "today"]
+    question = page.get_by_role("group").filter(has=page.get_by_role("button", name="Sheet: Levels"))
+    await picture(page, "reading-sheets")
+    assert await accessibility(page) == []
+
+    await question.get_by_role("button", name="Sheet: Levels").click()
+    await expect(page.locator("#row-table th").first).not_to_have_text("who")
+    lines = page.get_by_label("Lines before the table")
+    await lines.fill("1")
+    await lines.press("Tab")
+    await expect(page.locator("#row-table th").first).to_have_text("gauge")
+    assert await rows_of(page) == ["Ouse", "4.2"]
+    await expect(page.get_by_label("Sheet", exact=True)).to_have_value('"Levels"')
+    await picture(page, "reading-sheet-chosen")
 
 
 async def published_names(page: Page, sandbox_url: str) -> list[str]:

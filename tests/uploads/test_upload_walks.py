@@ -47,9 +47,12 @@ from app.db.upload_values import Upload
 from app.resources import Resources, open_resources
 from app.uploads import service
 from app.uploads.append import Appender, Chunk
+from app.uploads.choices import digest_choices
 from app.uploads.concatenation import join_parts
 from app.uploads.creation import Creation, begin_upload
 from app.uploads.lifecycle import clean_up, release
+from app.uploads.pipeline import Publication, Publisher
+from app.worker.queues import Lease
 from tests.conftest import LONG, Running, insert_person
 
 T = TypeVar("T")
@@ -108,6 +111,8 @@ class Walks(RuleBasedStateMachine):
         self.claimed_by: dict[str, str] = {}
         """Of each upload: who claimed it last."""
         self.told: dict[str, list[UploadState]] = {}
+        self.seen: dict[str, Upload] = {}
+        """Of each worker: the upload as it was when the worker began to look at it."""
         self.acting: AbstractSet[Actor] = frozenset()
         """Who may take steps in the rule that runs."""
 
@@ -279,10 +284,13 @@ class Walks(RuleBasedStateMachine):
 
     @rule(
         upload_id=st.one_of(ROWS, ROWS, PARTS),
-        wish=st.sampled_from(["publish", "publish", "retry", "retry", "retry", "describe", "cancel"]),
+        wish=st.sampled_from(
+            ["publish", "publish", "retry", "retry", "retry", "describe", "choose", "choose", "cancel"]
+        ),
         again=st.booleans(),
+        skipped=st.sampled_from([None, 1, 2]),
     )
-    def wish(self, *, upload_id: str, wish: str, again: bool) -> None:
+    def wish(self, *, upload_id: str, wish: str, again: bool, skipped: int | None) -> None:
         which: dict[str, Any] = {"user_id": self.user_id, "upload_id": upload_id}
         changes = {"allow_duplicate": True} if again else {}
         shared = self.resources
@@ -293,6 +301,9 @@ class Walks(RuleBasedStateMachine):
             self.asked(service.retry_upload(judging, **which, changes=changes))
         elif wish == "describe":
             self.asked(service.change_metadata(judging, **which, changes={"licence": "CC0"}))
+        elif wish == "choose":
+            changes = {"reading": {"skip_lines": skipped}}
+            self.asked(service.change_metadata(judging, **which, changes=changes))
         else:
             self.asked(service.cancel_upload(shared.database, shared.storage, **which))
 
@@ -337,7 +348,7 @@ class Walks(RuleBasedStateMachine):
         assert len({one.id for one in claimed.values() if one}) == sum(map(bool, claimed.values()))
         for worker, one in claimed.items():
             if one is not None:
-                self.claims[worker], self.claimed_by[one.id] = (one.id, queue), worker
+                self.note_claim(worker, one, queue)
 
     def claim(self, worker: str, queue: Queue) -> None:
         before, now = self.rows(), self.database.now()
@@ -348,7 +359,22 @@ class Walks(RuleBasedStateMachine):
         assert (claimed is not None) == bool(due)
         if claimed is not None:
             assert claimed.id in {row["id"] for row in due}, "it is somebody else's"
-            self.claims[worker], self.claimed_by[claimed.id] = (claimed.id, queue), worker
+            self.note_claim(worker, claimed, queue)
+
+    @rule(worker=st.sampled_from(WORKERS), skipped=st.lists(st.sampled_from([None, 1, 2]), max_size=3))
+    def choose_while_looked_at(self, worker: str, skipped: list[int | None]) -> None:
+        """Let a worker take an upload to look at, its owner choose otherwise meanwhile, and the worker move it on."""
+        if worker not in self.claims:
+            self.claim(worker, TO_PUBLISH)
+        if worker in self.claims:
+            upload_id, queue = self.claims[worker]
+            for lines in skipped:
+                self.wish(upload_id=upload_id, wish="choose", again=False, skipped=lines)
+            self.work_on(worker, upload_id, queue, "on")
+
+    def note_claim(self, worker: str, upload: Upload, queue: Queue) -> None:
+        self.claims[worker], self.claimed_by[upload.id] = (upload.id, queue), worker
+        self.seen[worker] = upload
 
     def work_on(self, worker: str, upload_id: str, queue: Queue, aim: int | str) -> bool:
         """Do something with an upload; False if it is refused."""
@@ -374,7 +400,32 @@ class Walks(RuleBasedStateMachine):
         after = (
             UploadState(aim) if aim in order else min(onwards, key=order.index, default=UploadState.FAILED)
         )
+        is_looked_at = row["state"] == UploadState.VERIFYING and not row["publish_requested"]
+        if after == UploadState.READY and is_looked_at and row["lease_owner"] == worker:
+            return self.look(worker, upload_id)
         return self.step(upload_id, after, by, worker)
+
+    def look(self, worker: str, upload_id: str) -> bool:
+        """Move on what was looked at as it was described then, as the pipeline does."""
+        shared, seen = self.resources, self.seen[worker]
+        nobody: Any = None  # A converter and a scheduler, which this does not need.
+        publisher = Publisher(shared.database, shared.storage, shared.openml, shared.settings, nobody, nobody)
+        lease = Lease(self.database, TO_PUBLISH, upload_id, worker, LEASE, until=self.database.now() + LEASE)
+        publication = Publication(publisher, seen, lease)
+        shown = digest_choices(seen.description or {})
+
+        async def look() -> None:
+            known = {"fields": {}, "doubts": [], **shown._asdict()}
+            await publication._set_values({"reading": known})
+            await publication._release()
+
+        self.acting |= {Actor.PUBLISHER}
+        self.run(look())
+        row = self.rows()[upload_id]
+        is_shown = digest_choices(row["description"] or {}) == shown
+        assert row["state"] == (UploadState.READY if is_shown else UploadState.VERIFYING)
+        assert row["lease_owner"] is None
+        return True
 
     def let_go(self, worker: str, upload_id: str) -> bool:
         """Note what the file is, and let it go to OpenML unless it is a duplicate, as the pipeline does."""
@@ -419,6 +470,12 @@ class Walks(RuleBasedStateMachine):
         )
 
     # --- what always holds
+
+    @invariant()
+    def what_waits_for_its_owner_shows_what_was_chosen(self) -> None:
+        for upload_id, row in self.rows().items():
+            if row["state"] == UploadState.READY:
+                assert row["reading"]["choices"] == digest_choices(row["description"]).choices, upload_id
 
     @invariant()
     def each_step_is_of_the_table_and_is_told(self) -> None:
