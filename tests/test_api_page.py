@@ -16,6 +16,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 WALKS = [
     pytest.param("api.md", "What describes a dataset, tasks, collections", marks=pytest.mark.long),
     pytest.param("uploads.md", "Begin, send, look, publish", marks=pytest.mark.long),
+    ("uploads.md", "How a file is read"),
     ("uploads.md", "From a script"),
 ]
 
