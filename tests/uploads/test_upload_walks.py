@@ -292,7 +292,7 @@ class Walks(RuleBasedStateMachine):
     )
     def wish(self, *, upload_id: str, wish: str, again: bool, skipped: int | None) -> None:
         which: dict[str, Any] = {"user_id": self.user_id, "upload_id": upload_id}
-        changes = {"allow_duplicate": True} if again else {}
+        changes: dict[str, Any] = {"allow_duplicate": True} if again else {}
         shared = self.resources
         judging = service.Judging(shared.database, shared.storage, shared.checks, shared.changes)
         if wish == "publish":
