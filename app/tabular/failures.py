@@ -54,6 +54,8 @@ def where_to_correct(error: TabularError, *, repair: bool) -> Literal["file", "m
     """Return what the owner has to change before another attempt can succeed."""
     if error.slug in OF_THE_SERVER:
         return "nothing"
+    if error.choices:
+        return "metadata"
     is_of_file = error.slug in IN_THE_FILE or (repair and error.slug in REPAIRABLE)
     return "file" if is_of_file else "metadata"
 

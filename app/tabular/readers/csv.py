@@ -23,7 +23,7 @@ from app.tabular.wording import counted, shortened
 
 TOO_MANY_CELLS = "Put text that holds the delimiter or a line break into double quotes."
 TOO_FEW_CELLS = "Add the cells that are missing; an empty one means a missing value."
-_SAMPLE_ROWS, _SAMPLE_CELLS, _SAMPLE_LINES = 1000, 50_000, 5
+_SAMPLE_ROWS, _SAMPLE_CELLS, _SAMPLE_LINES = 500, 20_000, 5
 # Beyond this, counting lines to locate a row would take longer than the conversion.
 _LAST_ROW_TO_PLACE = 2_000_000
 _BLOCK_BYTES_PER_COLUMN = 1024

@@ -95,7 +95,9 @@ def find_dialect(sample: Sequence[str], report: ReadingReport, *, expected: str 
         "file" if skipped + titles else "default",
         why=f"They are no rows: {shortened(''.join(sample[: skipped + titles]).strip())}." if skipped + titles else "",
     )  # fmt: skip
-    report.decide("skip_lines", found)
+    report.decide(
+        "skip_lines", found, _about_title(best, shortened(sample[skipped].strip())) if not titles else None
+    )
     return replace(best.dialect, comment=comment.value, skip_lines=skipped + titles)
 
 
@@ -266,21 +268,21 @@ def _about_one_column(best: _Fit, lines: Sequence[str]) -> Doubt | None:
 
 def _has_numbers(fit: _Fit) -> bool:
     """Return whether a column has numbers in all rows but the first."""
-    columns = zip(*(row.cells[-(fit.width - 1) :] for row in fit.rows[1:]), strict=False)
+    columns = zip(*(row.cells for row in fit.rows[1:] if len(row.cells) == fit.width), strict=True)
     return any(all(shape_of(fit.dialect.value(cell)) == "number" for cell in column) for column in columns)
 
 
 def _report_escape(best: _Fit, lines: Sequence[str], report: ReadingReport) -> None:
     escape = best.dialect.escape
     text = "".join(lines)
-    pairs = re.findall(r"\\+", text)
-    is_unclear = escape == "double" and pairs and all(len(run) % 2 == 0 for run in pairs)
+    # Each backslash stands before what it would be the escape of.
+    is_unclear = escape == "double" and "\\" in text and _has_pairs(text, best.dialect)
     doubt = None
     if is_unclear:
         shown = next(line for line in lines if "\\" in line).rstrip("\r\n")
         message = (
-            f"Backslashes stand in pairs, as where one escapes the other: {shortened(shown, 80)}. "
-            "With `double` both are kept, with `backslash` each pair is one."
+            f"Backslashes may be a part of the text, or escape what is behind them: {shortened(shown, 80)}. "
+            "With `double` they are kept, with `backslash` they are not."
         )
         doubt = Doubt("escape", message, ("double", "backslash"))
     report.decide("escape", Found(escape, "default" if escape == "double" else "file"), doubt)
@@ -330,6 +332,14 @@ def _title_lines(lines: Sequence[str], comment: str, fit: _Fit) -> int:
         if number == fit.rows[before].line:
             return at - 1
     return 0
+
+
+def _about_title(fit: _Fit, shown: str) -> Doubt | None:
+    """Return the question what a single cell above two columns is."""
+    if fit.width != _PAIR or len(fit.rows[0].cells) != 1 or len(fit.rows) < _PAIR:
+        return None
+    message = f"The first line may be a title, or the name of one of two columns: {shown}."
+    return Doubt("skip_lines", message, (0, fit.rows[1].line - 1))
 
 
 def _is_title_of_pairs(fit: _Fit) -> bool:

@@ -17,6 +17,7 @@ _MOST_CELLS, _LONGEST_CELL = 2_000, 200
 CELL_OUTSIDE_ASCII = re.compile(rb'[^,;\t\r\n"]*[\x80-\xff][^,;\t\r\n"]*')
 _CLOSE, _CLOSE_IF_SECONDED = 0.3, 0.1
 """How near another encoding may come to the best one without a doubt; nearer if the library agrees."""
+_FEWEST_SIGNS, _CLOSE_FOR_FEW = 3, 1.5
 _POOR = 0.7
 _BEFORE_NUL = 4096
 
@@ -111,7 +112,10 @@ def likely(cells: Sequence[bytes]) -> list[Guess]:
     if len(ranked) < 2:  # noqa: PLR2004 - nothing to choose from
         return ranked
     best = ranked[0]
-    margin = _CLOSE_IF_SECONDED if _library_reads(cells) == best.cells else _CLOSE
+    if sum(not sign.isascii() for cell in best.cells for sign in cell) < _FEWEST_SIGNS:
+        margin = _CLOSE_FOR_FEW
+    else:
+        margin = _CLOSE_IF_SECONDED if _library_reads(cells) == best.cells else _CLOSE
     return [guess for guess in ranked if guess.penalty <= best.penalty + margin or best.penalty > _POOR]
 
 

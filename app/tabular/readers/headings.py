@@ -13,7 +13,7 @@ _SEQUENCE = 3
 """Numbers from which on an order of them says something."""
 _REPEATED = 0.5
 """The share of different values below which those of a column repeat."""
-_FEW = 4
+_FEW, _MANY = 4, 8
 _YEARS = range(1700, 2200)
 
 
@@ -41,7 +41,6 @@ class _Evidence:
         alike: numbers or dates above such.
         repeated: a text that stands further down as well.
         distinct: a text above others that repeat.
-        unlike: a text of another form than all below it.
         open: any other text.
     """
 
@@ -49,7 +48,6 @@ class _Evidence:
     alike: list[int] = field(default_factory=list)
     repeated: list[int] = field(default_factory=list)
     distinct: list[int] = field(default_factory=list)
-    unlike: list[int] = field(default_factory=list)
     open: list[int] = field(default_factory=list)
 
 
@@ -99,36 +97,25 @@ def _add_text(found: _Evidence, index: int, cell: str, column: Sequence[str]) ->
         found.repeated.append(index)
     elif len(column) >= _FEW and len(values) <= len(column) * _REPEATED:
         found.distinct.append(index)
-    elif all(_form(cell) != _form(value) for value in values):
-        found.unlike.append(index)
     else:
         found.open.append(index)
 
 
-def _form(text: str) -> tuple[bool, bool, bool, bool]:
-    """Return what distinguishes names from values: capitals, digits, blanks, other signs."""
-    word = text.replace("_", "")
-    return (
-        word[:1].isupper(), any(map(str.isdigit, word)), " " in word.strip(),
-        any(not (sign.isalnum() or sign == " ") for sign in word),
-    )  # fmt: skip
-
-
 def _of_texts(evidence: _Evidence, rows: int) -> Heading:
     """Judge a table whose first row has nothing but texts above texts."""
-    others = len(evidence.distinct) + len(evidence.unlike) + len(evidence.open)
+    others = len(evidence.distinct) + len(evidence.open)
     if evidence.repeated:
         is_clear = len(evidence.repeated) > others and rows >= _FEW
         return Heading(not is_clear, is_clear, "Its values stand further down in the same columns as well.")
-    is_clear = bool(evidence.distinct or evidence.unlike) or not evidence.open
-    return Heading(has_names=True, is_sure=is_clear)
+    is_clear = bool(evidence.distinct) and rows >= _MANY
+    return Heading(has_names=True, is_sure=is_clear or others == 0)
 
 
 def _of_numbers(first: Sequence[str], body: Sequence[Sequence[str]], evidence: _Evidence) -> Heading:
     """Judge a table whose first row has numbers above numbers."""
     numbers = [number for index in evidence.alike if (number := _number(first[index])) is not None]
     is_whole = all(number.is_integer() for number in numbers)
-    texts = len(evidence.named) + len(evidence.distinct) + len(evidence.unlike)
+    texts = len(evidence.named) + len(evidence.distinct)
     if evidence.repeated:
         is_sure = not evidence.named
         return Heading(not is_sure, is_sure, "Its texts stand further down in the same columns as well.")

@@ -104,6 +104,8 @@ class Values:
             for cell in self._columns[index]
         ]
         words = LABEL_MISSING if self.null_words else self.spelling.in_labels
+        if not words.intersection(_NAMES_OF_CLASSES, column):
+            return None
         counts = Counter(column)
         texts = [cell for cell in counts if cell not in words and shape_of(cell) == "text"]
         lost = {word: counts[word] for word in _NAMES_OF_CLASSES if word in words and counts[word] >= _FEWEST}

@@ -158,27 +158,24 @@ def shown_by(values: Sequence[str]) -> Shown | None:
 
     1,200 may be one thousand two hundred or one and a fifth; 1,5 and 1,200,000 and 1.200,5 can be one thing only.
     """
-    fitting = [
-        notation
-        for decimal in ".,"
-        for notation in (Notation(decimal), *(Notation(decimal, mark) for mark in ",. '" if mark != decimal))
-        if values and all(notation.plain(value) is not None for value in values)
-    ]
+    simple = [notation for notation in _SIMPLE if _fits(notation, values)]
+    text = "".join(values)
+    if len(simple) == 1 and simple[0].decimal in text:
+        decimal = simple[0].decimal
+        is_open = all(_GROUPS.fullmatch(value) for value in values if decimal in value)
+        return Shown("" if is_open else decimal, "")
+    if simple:
+        return Shown("", "")
+    fitting = [notation for notation in _GROUPED if _fits(notation, values)]
     if not fitting:
         return None
-    # With fewer marks first: what needs none between thousands has none.
-    best = fitting[0] if not fitting[0].thousands else min(fitting, key=lambda each: _needs(each, values))
-    simple = [notation for notation in fitting if not notation.thousands]
-    text = "".join(values)
-    if simple:
-        decimal = simple[0].decimal
-        if len(simple) > 1 or decimal not in text:
-            return Shown("", "")
-        is_open = all(_GROUPS.fullmatch(value) for value in values if decimal in value)
-        return Shown("", "") if is_open else Shown(decimal, "")
+    best = next((notation for notation in fitting if notation.decimal in text), fitting[0])
     return Shown(best.decimal if best.decimal in text else "", best.thousands)
 
 
-def _needs(notation: Notation, values: Sequence[str]) -> bool:
-    """Return whether a notation has a decimal mark that no value has."""
-    return not any(notation.decimal in value for value in values)
+_SIMPLE = (Notation("."), Notation(","))
+_GROUPED = tuple(Notation(decimal, mark) for decimal in ".," for mark in ",. '" if mark != decimal)
+
+
+def _fits(notation: Notation, values: Sequence[str]) -> bool:
+    return bool(values) and all(notation.plain(value) is not None for value in values)
