@@ -16,6 +16,7 @@ import pytest
 from app.tabular import SUFFIXES, FileFormat, Limits, TabularError, format_of, what_to_do
 from app.tabular.readers.formats import TEXTS
 from app.tabular.readers.unsupported import _BY_ENDING
+from app.tabular.reading import Reading
 from tests.tabular.made import archive, pack, workbook, written
 
 Converter = Callable[..., Any]
@@ -324,3 +325,34 @@ def test_a_name_when_not_supported_then_told_what_to_do(name: str, said: str) ->
 
 def test_advice_when_listed_then_for_no_ending_that_is_read() -> None:
     assert not [name for name in _BY_ENDING if format_of(f"t.{name}")]
+
+
+@pytest.mark.parametrize(
+    ("content", "named", "chosen", "expected"),
+    [
+        (LINES, "txt", "jsonl", ARFF),
+        ("1 1:2\n-1 2:0.5\n", "txt", "svmlight", SVM_ARFF),
+        (archive({"t.txt": LINES}), "zip", "jsonl", ARFF),
+    ],
+)
+def test_a_format_when_chosen_then_whatever_the_name_says(
+    converter: Converter, content: str | bytes, named: str, chosen: Any, expected: str
+) -> None:
+    done = converter(content, kind=named, reading=Reading(format=chosen))
+    assert done.text == expected
+    assert (done.conversion.reading["format"]["value"], done.conversion.reading["format"]["by"]) == (
+        chosen,
+        "owner",
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"), [("csv", "csv"), ("xlsx", "workbook"), ("zip", "csv"), ("svm", "svmlight")]
+)
+def test_a_format_when_not_chosen_then_the_one_of_the_name_is_told(
+    converter: Converter, kind: str, found: str
+) -> None:
+    name = format_of(f"t.{kind}")
+    assert name is not None
+    reading = converter({**CONTENT, **OTHERS}[name.format], kind=kind).conversion.reading
+    assert (reading["format"]["value"], reading["format"]["by"]) == (found, "default")

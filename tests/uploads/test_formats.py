@@ -73,8 +73,8 @@ BY_ENDING: dict[str, bytes] = {
         for ending in ("sav", "zsav", "por", "dta", "xpt", "rds", "rda", "rdata")
     },
 }
-ELSEWHERE = {"svm", "libsvm", "svmlight", "xls", "xlsb", "ods", "sas7bdat"}
-"""Endings whose files have other columns, or that only other programs write (tests/tabular/test_programs.py)."""
+ELSEWHERE = {"svm", "libsvm", "svmlight", "por", "xls", "xlsb", "ods", "sas7bdat"}
+"""Endings whose files have other columns or names, or that only other programs write (tabular/test_programs.py)."""
 
 
 async def published(openml: httpx.AsyncClient, dataset_id: int) -> str:  # noqa: F811 - the fixture

@@ -49,7 +49,7 @@ def unpack_member(request: ConversionRequest) -> Rewritten:
         compression=kind.compression,
         reading=replace(request.reading, member=None),
     )
-    return Rewritten(inner, report, keeps_lines=True)
+    return Rewritten(inner, report, hidden=frozenset(), keeps_lines=True)
 
 
 def _member(members: Sequence[zipfile.ZipInfo], report: ReadingReport) -> zipfile.ZipInfo:

@@ -14,7 +14,7 @@ from app.tabular.readers.rewriting import Rewritten
 from app.tabular.readers.text import TextFile, open_text
 from app.tabular.readers.unnamed import name_columns
 from app.tabular.readers.values import Values
-from app.tabular.reading import Found, ReadingReport
+from app.tabular.reading import Decider, Found, ReadingReport
 from app.tabular.schema.cells import BLANKS, BOOLEANS, EXPLICIT, TYPED, Spelling
 from app.tabular.schema.declared import DeclaredNumber, declared
 from app.tabular.schema.inference import InferredType
@@ -42,12 +42,19 @@ def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
         TabularError: the file contradicts its name, cannot be read, or has names that cannot be published;
             `unsure-reading` in place of the last two if that may be for how it is read.
     """
+    by: Decider = "default"
+    # Of an archive, its owner means the file in it.
     if request.reading.format and request.format != "zip":
-        request = replace(request, format=cast("Format", request.reading.format))
+        kind = cast("Format", request.reading.format)
+        request = replace(request, format=kind, reading=replace(request.reading, format=None))
+        by = "owner"
     check_content(request)
     if rewrite := _rewriter(request):
-        return _open_rewritten(rewrite(request), report)
+        job = _open_rewritten(rewrite(request), report)
+        job.reading.found.setdefault("format", Found(request.format, by))
+        return job
     reading = ReadingReport(request.reading)
+    reading.found["format"] = Found(request.format, by)
     try:
         return _open(request, reading, report)
     except TabularError:
@@ -104,6 +111,8 @@ def _open_rewritten(made: Rewritten, report: ProgressSink) -> Job:
         job = open_job(made.request, report)
     except TabularError as error:
         error.line = error.line if made.keeps_lines else None
+        if made.request.refuse_doubts:
+            refuse_doubts(made.reading)
         raise
     reading = job.reading
     reading.found = {

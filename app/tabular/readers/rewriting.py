@@ -21,7 +21,7 @@ class Rewritten:
     """A file that was written anew.
 
     Attributes:
-        request: for the file that was written.
+        request: for the file that was written; of an archive, for the one that was in it.
         reading: how the file before it was read.
         repairs: what was changed.
         remarks: what its owner should know, as sentences.
@@ -35,7 +35,7 @@ class Rewritten:
     repairs: tuple[Repair, ...] = ()
     remarks: tuple[str, ...] = ()
     comments: tuple[str, ...] = field(default=())
-    hidden: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset({"format"})
     keeps_lines: bool = False
 
 

@@ -23,7 +23,7 @@ from app.tabular.wording import counted
 _READERS = {
     "sav": "read_sav", "por": "read_por", "dta": "read_dta", "sas7bdat": "read_sas7bdat", "xport": "read_xport",
 }  # fmt: skip
-_CELLS_AT_ONCE = 4_000_000
+_CELLS_AT_ONCE = 2_000_000
 _BYTES_AT_ONCE = 128 * MIB
 _ENCODINGS = ["utf-8", "cp1252", "cp1250", "cp1251", "gbk", "shift_jis"]
 """Offered where the texts are not in the encoding that the file names."""

@@ -31,7 +31,7 @@ _MOST_BYTES = 600 * MIB
 """Of a workbook, unpacked: a sheet is held in memory as a whole."""
 _MOST_CELLS = 10_000_000
 """Of a sheet, empty ones included."""
-_HIDDEN = frozenset({"delimiter", "quote", "escape", "encoding", "comment"})
+_HIDDEN = frozenset({"format", "delimiter", "quote", "escape", "encoding", "comment"})
 _SAMPLE_ROWS = 100
 _SHOWN = 5
 
@@ -57,7 +57,6 @@ def rewrite_workbook(request: ConversionRequest) -> Rewritten:
             layout.write(target)
     reading = replace(
         request.reading,
-        format=None,
         delimiter=",",
         quote='"',
         escape="double",
