@@ -78,6 +78,7 @@ class Condition(StrEnum):
     UNREQUESTED = "its owner has not said that it is to be published"
     NOT_SENT = "OpenML cannot have it"
     MAYBE_SENT = "OpenML may have it"
+    ARRIVED = "OpenML has it"
     UNWANTED = "its owner wants it no more"
     WANTED = "its owner has not cancelled it"
     INTERRUPTED = "its one request is over by its lease"
@@ -140,6 +141,8 @@ TRANSITIONS: tuple[Transition, ...] = (
     # Tried again. What may have arrived is looked for before it is sent.
     *_steps("failed duplicate", _S.VERIFYING, [_A.OWNER], _C.NOT_SENT),
     *_steps("failed", _S.SENDING, [_A.OWNER], _C.MAYBE_SENT),
+    # Its description was mended at OpenML.
+    *_steps("failed", _S.PROCESSING, [_A.OWNER], _C.ARRIVED),
 )
 """Every step that there is. `docs/architecture.md` has the same table, and a test compares."""
 

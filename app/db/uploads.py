@@ -237,6 +237,7 @@ HOLDS: dict[Condition, Callable[[datetime], sa.ColumnElement[bool]]] = {
     Condition.UNREQUESTED: lambda _: uploads.c.publish_requested.is_(sa.false()),
     Condition.NOT_SENT: lambda _: sa.and_(uploads.c.sent_at.is_(None), uploads.c.dataset_id.is_(None)),
     Condition.MAYBE_SENT: lambda _: sa.and_(uploads.c.sent_at.is_not(None), uploads.c.dataset_id.is_(None)),
+    Condition.ARRIVED: lambda _: uploads.c.dataset_id.is_not(None),
     Condition.UNWANTED: lambda _: uploads.c.cancel_requested.is_(sa.true()),
     Condition.WANTED: lambda _: uploads.c.cancel_requested.is_(sa.false()),
     Condition.INTERRUPTED: is_interrupted,

@@ -211,6 +211,12 @@ class OpenMLClient:
         body = MultipartBody({"api_key": _sendable(api_key), "data_id": str(dataset_id)}, [part])
         await self._connection.write("data/edit", "data_edit", body)
 
+    async def reset_dataset(self, dataset_id: int, *, api_key: str) -> None:
+        """Have a dataset of one's own processed once more; a second time does no harm."""
+        await self._connection.submit(
+            f"data/reset/{dataset_id}", "data_reset", {"api_key": _sendable(api_key)}
+        )
+
     async def tag_dataset(self, dataset_id: int, tag: str, *, api_key: str) -> None:
         """Tag a dataset, if it is not tagged so."""
         await self._set_tag("data/tag", dataset_id, tag, api_key, TAGGED_ALREADY)

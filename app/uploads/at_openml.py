@@ -267,12 +267,13 @@ def _problem_of(upload: Upload, info: DatasetInfo) -> ProcessingFailedError | No
     if "class is not set" in info.error.lower():
         return ProcessingFailedError(
             f"OpenML's engine could not process dataset {number}, for it has no target. It stays in preparation there; "
-            "upload the table again and name a column in `def_tar_att` (default target)."
+            "try this upload again with a column named in `def_tar_att` (default target)."
         )
     if info.error:
         return ProcessingFailedError(
             f"OpenML's engine could not process dataset {number}: {info.error[:ERROR_LENGTH]} "
-            "It stays in preparation there; correct the table and upload it again."
+            "It stays in preparation there. Is its description at fault, try this upload again with another one; is the "
+            "table, correct it and upload it again."
         )
     return None
 

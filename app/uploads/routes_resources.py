@@ -8,9 +8,12 @@ from fastapi.sse import EventSourceResponse
 
 from app.core.bodies import BoundedRoute, reads_body
 from app.core.errors import (
+    ApiKeyMissingError,
     BytesLostError,
     MalformedBodyError,
     NotFoundError,
+    OpenMLRefusedError,
+    OpenMLUnreachableError,
     StorageUnavailableError,
     TooBusyError,
     TooManyRequestsError,
@@ -28,6 +31,7 @@ from app.uploads import status as upload_status
 from app.uploads.bodies import HEADER_PROBLEMS, read_json, require_understood
 from app.uploads.described import CHANGE, EVENTS, FOLLOW
 from app.uploads.event_stream import last_seen, look, stream_events
+from app.uploads.mending import mend
 from app.uploads.preview import show_preview
 from app.uploads.schemas import (
     PreviewResponse,
@@ -116,6 +120,9 @@ async def publish_upload(
         *HEADER_PROBLEMS,
         MalformedBodyError,
         ValidationFailedError,
+        ApiKeyMissingError,
+        OpenMLRefusedError,
+        OpenMLUnreachableError,
     ),
 )
 @reads_body
@@ -124,15 +131,13 @@ async def retry_upload(
 ) -> UploadDetailResponse:
     """Try a failed upload again with the bytes that are here, and perhaps another description.
 
-    So goes on, with `allow_duplicate` or another name, what its owner looked at and then was a duplicate.
+    So goes on, with `allow_duplicate` or another name, what its owner looked at and then was a duplicate. Where OpenML
+    has it and could not process it, the dataset's description is changed there, and it is processed once more.
     """
     changes = await read_json(request)
-    await service.retry_upload(
-        _judging(resources),
-        user_id=uploader.id,
-        upload_id=upload_id,
-        changes=changes,
-    )
+    judging = _judging(resources)
+    if not await mend(judging, resources.openml, uploader, upload_id=upload_id, changes=changes):
+        await service.retry_upload(judging, user_id=uploader.id, upload_id=upload_id, changes=changes)
     return await describe_changed(resources, user_id=uploader.id, upload_id=upload_id)
 
 

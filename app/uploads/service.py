@@ -256,11 +256,6 @@ async def retry_upload(judging: Judging, *, user_id: int, upload_id: str, change
             return
         if upload.state not in CAN_RETRY:
             raise UploadStateError("The upload has not failed; there is nothing to try again.")
-        if upload.dataset_id is not None:
-            raise UploadStateError(
-                f"OpenML has this upload as dataset {upload.dataset_id} and could not process it; send the corrected "
-                "file as a new upload."
-            )
         if upload.sent_at is not None:
             await _look_again(session, upload, judged, now=now)
             return

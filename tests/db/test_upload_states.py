@@ -31,6 +31,7 @@ FULFILLED: dict[Condition | None, dict[str, Any]] = {
     Condition.UNREQUESTED: {"publish_requested": False},
     Condition.NOT_SENT: {"sent_at": None, "dataset_id": None},
     Condition.MAYBE_SENT: {"sent_at": PAST, "dataset_id": None},
+    Condition.ARRIVED: {"sent_at": PAST, "dataset_id": 1},
     Condition.UNWANTED: {"cancel_requested": True},
     Condition.WANTED: {"cancel_requested": False},
     Condition.INTERRUPTED: {"expires_at": None, "available_at": PAST},
@@ -44,6 +45,7 @@ MISSED: dict[Condition, list[dict[str, Any]]] = {
     Condition.UNREQUESTED: [{"publish_requested": True}],
     Condition.NOT_SENT: [{"sent_at": PAST, "dataset_id": None}, {"sent_at": None, "dataset_id": 1}],
     Condition.MAYBE_SENT: [{"sent_at": None, "dataset_id": None}, {"sent_at": PAST, "dataset_id": 1}],
+    Condition.ARRIVED: [{"sent_at": PAST, "dataset_id": None}],
     Condition.UNWANTED: [{"cancel_requested": False}],
     Condition.WANTED: [{"cancel_requested": True}],
     Condition.INTERRUPTED: [

@@ -191,6 +191,47 @@ async def test_upload_when_it_has_no_target_and_sticks_then_a_mail_unless_it_is_
 
 
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+async def test_upload_when_its_description_was_at_fault_then_mended_in_place(
+    app: Running, person: Person, openml: httpx.AsyncClient
+) -> None:
+    answer = await app.client.post(
+        "/data-upload", files=form(dataset_name="mended", def_tar_att=""), headers=person.headers
+    )
+    dataset_id = answer.json()["id"]
+
+    async def stands(state: str) -> Any:
+        async def look() -> Any:
+            found = await row(app)
+            return found if found["state"] == state else None
+
+        return await eventually(look)
+
+    record = await stands("failed")
+    path = f"/uploads/{record['id']}/retry"
+    fixed = await app.client.post(path, json={"attributes": {"level": "string"}}, headers=person.headers)
+    assert (fixed.status_code, fixed.json()["dataset_id"]) == (409, dataset_id)
+    assert "attributes" in fixed.json()["detail"]
+    emptied = await app.client.post(path, json={"collection_date": ""}, headers=person.headers)
+    assert (emptied.status_code, "collection_date" in emptied.json()["detail"]) == (409, True)
+    stranger = await app.client.post(path, json={})
+    assert stranger.status_code == 401
+    assert (await row(app))["state"] == "failed"
+
+    mended = await app.client.post(
+        path, json={"def_tar_att": "flood", "description": "Now with a target."}, headers=person.headers
+    )
+    assert mended.status_code == 202
+
+    record = await stands("active")
+    assert (record["dataset_id"], record["error"]) == (dataset_id, None)
+    assert record["description"]["def_tar_att"] == ["flood"]
+    document = (await openml.get(f"/api/v1/json/data/{dataset_id}")).json()["data_set_description"]
+    assert document["default_target_attribute"] == "flood"
+    assert document["description"] == "Now with a target."
+    assert await published(openml, "mended") == [dataset_id]
+
+
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 async def test_upload_when_active_then_a_mail_to_who_asked_for_it(
     app: Running, person: Person, openml: httpx.AsyncClient
 ) -> None:
