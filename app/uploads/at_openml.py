@@ -272,8 +272,8 @@ def _problem_of(upload: Upload, info: DatasetInfo) -> ProcessingFailedError | No
     if info.error:
         return ProcessingFailedError(
             f"OpenML's engine could not process dataset {number}: {info.error[:ERROR_LENGTH]} "
-            "It stays in preparation there. Is its description at fault, try this upload again with another one; is the "
-            "table, correct it and upload it again."
+            "It stays in preparation there. Is its description at fault, try this upload again with another one; is "
+            "the table, correct it and upload it again."
         )
     return None
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import UploadStateError
 from app.db import uploads
@@ -53,8 +54,10 @@ async def mend(
         ValidationFailedError: the description is wrong.
         ProblemError: OpenML refuses the edit, or does not answer.
     """
-    async with judging.database.session() as session:
-        upload = await find_upload(session, user_id=account.id, upload_id=upload_id)
+    database = judging.database
+    upload = await database.unit(
+        lambda session: find_upload(session, user_id=account.id, upload_id=upload_id)
+    )
     if upload.state != UploadState.FAILED or upload.dataset_id is None:
         return False
     wanted = await judging.checks.run_for(account.id, check_draft, merge(upload.description, changes))
@@ -65,8 +68,9 @@ async def mend(
             await openml.edit_dataset(upload.dataset_id, edits, api_key=api_key)
         await openml.reset_dataset(upload.dataset_id, api_key=api_key)
     log.info("dataset processed anew", upload=upload.id, dataset=upload.dataset_id, fields=sorted(edits))
-    async with judging.database.session() as session:
-        now = judging.database.now()
+
+    async def go_on(session: AsyncSession) -> bool:
+        now = database.now()
         moved = await uploads.set_state(
             session,
             upload.id,
@@ -84,6 +88,9 @@ async def mend(
         )
         notify_after_commit(session, PUBLISHED)
         notify_after_commit(session, upload_topic(upload.id))
+        return moved
+
+    moved = await database.unit(go_on)
     if not moved:
         raise UploadStateError("The upload has changed in this moment; look at it again.")
     return True

@@ -42,6 +42,7 @@ SEVERAL = {
     "app/uploads/conversion.py": "room is counted while a child process writes",
     "app/uploads/creation.py": "nothing is held while metadata is judged",
     "app/uploads/lifecycle.py": "bytes go once it is certain that no row names them",
+    "app/uploads/mending.py": "nothing is held while OpenML is asked",
     "app/uploads/pipeline.py": STEP,
     "app/uploads/receive.py": "nothing is held while bytes come",
     "app/uploads/service.py": "nothing is held while metadata is judged",
