@@ -180,6 +180,22 @@ HAVEN_ROWS = [
     "high,5,?,?,?,?",
     '?,3,-2,"ü",1960-05-06,"2021-06-07T00:00:00"',
 ]
+
+
+@pytest.mark.parametrize("ending", ["dta", "sav"])
+def test_a_text_when_it_is_long_then_it_arrives_whole(
+    converter: Converter, tmp_path: Path, ending: str
+) -> None:
+    script = (
+        "long <- paste(rep('\\u00e4b', 2000), collapse = ''); "
+        f"haven::write_{ending}(data.frame(s = c(long, 'x'), stringsAsFactors = FALSE), 'table.{ending}')"
+    )
+    (tmp_path / "save.R").write_text(script, encoding="utf-8")
+    run(tmp_path, "Rscript", "--encoding=UTF-8", "save.R")
+    done = converter((tmp_path / f"table.{ending}").read_bytes(), kind=ending)
+    assert done.rows == [f'"{"äb" * 2000}"', "x"]
+
+
 LESS = "frame$rate <- frame$mark <- NULL;"
 # haven writes no labels into files of SAS, and labels of Stata belong to whole numbers.
 HAVEN_SAVES = [
@@ -201,3 +217,29 @@ def test_a_file_when_haven_wrote_it_then_its_values_arrive(
     run(tmp_path, "Rscript", "--encoding=UTF-8", "save.R")
     done = converter((tmp_path / f"table.{ending}").read_bytes(), kind=ending)
     assert done.rows == [",".join(row.split(",")[first:]) for row in HAVEN_ROWS]
+
+
+def test_a_data_frame_when_its_columns_are_of_other_classes_then_as_r_means_them(
+    converter: Converter, tmp_path: Path
+) -> None:
+    script = """
+    frame <- data.frame(o = factor(c("b", "a", NA), levels = c("b", "a"), ordered = TRUE))
+    frame$day <- structure(c(1L, NA, 3L), class = "Date")
+    frame$at <- as.POSIXct(c(0.25, NA, 1), origin = "1970-01-01", tz = "Europe/Berlin")
+    frame$span <- as.difftime(c(90, NA, 1.5), units = "mins")
+    saveRDS(frame, "table.rds")
+    frame$m <- matrix(1:6, 3)
+    saveRDS(frame, "matrix.rds")
+    """
+    (tmp_path / "save.R").write_text(script, encoding="utf-8")
+    run(tmp_path, "Rscript", "save.R")
+    done = converter((tmp_path / "table.rds").read_bytes(), kind="rds")
+    assert "'o' {b,a}" in done.text
+    assert done.rows == [
+        'b,1970-01-02,"1970-01-01T00:00:00.250Z",PT1H30M0S',
+        "a,?,?,?",
+        '?,1970-01-04,"1970-01-01T00:00:01.000Z",PT0H1M30S',
+    ]
+    with pytest.raises(TabularError) as caught:
+        converter((tmp_path / "matrix.rds").read_bytes(), kind="rds")
+    assert (caught.value.slug, caught.value.column) == ("unusable-type", "m")

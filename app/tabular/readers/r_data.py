@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -38,17 +39,18 @@ def rewrite_r_data(request: ConversionRequest) -> Rewritten:
             `no-rows`.
     """
     report = ReadingReport(request.reading)
-    frame = _chosen(_tables(_parsed(request)), report)
-    attributes = _attributes(frame)
-    names = _texts(attributes["names"]) if "names" in attributes else []
-    if not names:
-        raise TabularError.no_rows()
-    variables = [_Vector(name or "", value) for name, value in zip(names, frame.value, strict=True)]
-    columns = [each.array for each in variables]
-    row_names = _row_names(attributes.get("row.names"), report)
-    if row_names:
-        names, columns = [ROW_NAMES, *names], [pa.array(row_names, pa.string()), *columns]
-    table = pa.table(columns, names=[name or "" for name in names])
+    with _errors_translated():
+        frame = _chosen(_tables(_parsed(request)), report)
+        attributes = _attributes(frame)
+        names = _texts(attributes["names"]) if "names" in attributes else []
+        if not names:
+            raise TabularError.no_rows()
+        variables = [_Vector(name or "", value) for name, value in zip(names, frame.value, strict=True)]
+        columns = [each.array for each in variables]
+        row_names = _row_names(attributes.get("row.names"), report)
+        if row_names:
+            names, columns = [ROW_NAMES, *names], [pa.array(row_names, pa.string()), *columns]
+        table = pa.table(columns, names=[name or "" for name in names])
     with new_arrow_file(request, table.schema) as (path, writer):
         writer.write_table(table, max_chunksize=_BATCH_ROWS)
     inner = replace(request, source=path, format="feather")
@@ -72,10 +74,16 @@ def _parsed(request: ConversionRequest) -> _Object:
                     f"Unpacked, the file has more than {limit} bytes, which is the most that is read at once."
                 )
                 raise TabularError("file-too-large", message, hint=_SMALLER)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a file without the mark of `save`, which is one of `saveRDS`
+        return parser.parse_data(bytes(data)).object
+
+
+@contextmanager
+def _errors_translated() -> Iterator[None]:
+    """Turn what comes of a damaged file, or of one that is too large, into errors of a table."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a file without the mark of `save`, which is one of `saveRDS`
-            return parser.parse_data(bytes(data)).object
+        yield
     except MemoryError:
         message = "The data of the file take more memory than there is for one table."
         raise TabularError("file-too-large", message, hint=_SMALLER) from None
@@ -170,6 +178,9 @@ class _Vector:
         self.remark, self.comments = "", list[str]()
         title = next(iter(_texts(self._attributes["label"])), None) if "label" in self._attributes else None
         kind = _type(value)
+        if "dim" in self._attributes:
+            hint = "In R, make a column of each of its columns."
+            raise TabularError("unusable-type", "The column is a matrix.", column=name, hint=hint)
         if kind in {"INT", "REAL"} and "factor" in classes:
             self.array = self._factor(value)
         elif kind in {"INT", "REAL", "STR"} and "labels" in self._attributes and "haven_labelled" in classes:

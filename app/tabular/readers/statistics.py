@@ -156,7 +156,8 @@ class _File:
                 yield from (text for text in chunk[name] if text and not text.isascii())
 
     def _text(self, name: str, value: str | None) -> str | None:
-        if value is None or value.isascii():
+        # Stata's texts of any length (strL) have no width; ReadStat gives them as UTF-8 whatever is asked.
+        if value is None or value.isascii() or not self._widths[name]:
             return value
         if self._encoding is None:
             if _UNREADABLE in value:
