@@ -257,7 +257,9 @@ class Publication(ClaimedUpload):
         await self._fetch()
         conversion = await self._converter.convert(self.upload, self.report)
         known = [repair for repair in self.upload.repairs or [] if not repair["column"]]
-        repairs = [*known, *(made for repair in conversion.repairs if (made := asdict(repair)) not in known)]
+        # What is of no single column must not pass for the description's, which outlives a conversion.
+        made = [{**asdict(repair), "column": repair.column or "…"} for repair in conversion.repairs]
+        repairs = [*known, *(repair for repair in made if repair not in known)]
         self._require_ignorable(conversion)
         await self.move(
             UploadState.CONVERTED,

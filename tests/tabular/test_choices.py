@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from app.tabular import ConversionRequest, TabularError, read_profile
 from app.tabular.convert import convert
+from app.tabular.profile.base import MOST_ROWS
 from app.tabular.profile.run import profile
 from app.tabular.reading import Doubt, Reading
 from tests.conftest import LONG
@@ -100,7 +101,7 @@ def require_as_published(request: ConversionRequest) -> None:
     assert [
         [as_read(cell, column) for cell, column in zip(row, columns, strict=True)]
         for row in table["first_rows"]
-    ] == rows
+    ] == rows[:MOST_ROWS]
     assert (table["rows"], table["errors"]) == (len(rows), 0)
     assert table["warnings"] == list(done.warnings)
     assert table["repairs"] == [asdict(repair) for repair in done.repairs]

@@ -170,3 +170,118 @@ async def test_upload_when_cancelled_while_it_is_looked_at_anew_then_nothing_is_
 
     assert (await state_of(app, person, path))["state"] == "cancelled"
     assert (await app.client.get(f"{path}/preview", headers=person.headers)).status_code == 410
+
+
+UNSURE = "".join(f"tree {number},{['dry', 'wet'][number % 2]}\n" for number in range(30)).encode()
+"""A table of which nobody can say whether its first row has names."""
+NUMBERS = b"a;b\n1;1,5\n2;2,5\n3;3,5\n"
+
+
+async def test_form_when_it_is_not_sure_how_to_read_it_then_refused_with_choices_and_gone_on_with(
+    app: Running, person: Person
+) -> None:
+    answer = await app.client.post(
+        "/data-upload", files=form(content=UNSURE, def_tar_att="V2"), headers=person.headers
+    )
+    problem = answer.json()
+    assert (answer.status_code, problem["reason"], problem["correct"]) == (422, "unsure-reading", "metadata")
+    assert problem["choices"] == {"header": [True, False]}
+    assert "'tree 0', 'dry'" in problem["detail"]
+    assert "`header` as true or false" in problem["hint"]
+
+    path = f"/uploads/{problem['upload_id']}"
+    again = await app.client.post(
+        f"{path}/retry", json={"reading": {"header": False}}, headers=person.headers
+    )
+    assert again.status_code == 202
+    found = await reach(app, person, path, "active")
+    assert (found["row_count"], found["reading"]["header"]["by"]) == (30, "owner")
+
+
+async def test_draft_when_it_is_not_sure_how_to_read_it_then_shown_and_published_as_its_owner_saw_it(
+    app: Running, person: Person
+) -> None:
+    path = await ready(app, person, UNSURE, metadata=SPA_METADATA | {"def_tar_att": ""})
+
+    for shown in (await preview(app, person, path), await state_of(app, person, path)):
+        assert (shown["reading"]["header"]["value"], shown["reading"]["header"]["sure"]) == (True, False)
+        (doubt,) = shown["doubts"]
+        assert (doubt["field"], doubt["choices"], shown["doubt_count"]) == ("header", [True, False], 1)
+    published = await app.client.post(f"{path}/publish", json={"def_tar_att": "dry"}, headers=person.headers)
+    assert published.status_code == 202
+    assert (await reach(app, person, path, "active"))["row_count"] == 29
+
+
+async def test_draft_when_published_with_a_reading_that_nobody_has_seen_then_its_doubts_are_refused(
+    app: Running, person: Person
+) -> None:
+    path = await ready(
+        app, person, UNSURE, metadata=SPA_METADATA | {"def_tar_att": "", "reading": {"header": True}}
+    )
+
+    await app.client.post(f"{path}/publish", json={"reading": {"header": None}}, headers=person.headers)
+
+    failed = await reach(app, person, path, "failed")
+    assert failed["error"]["reason"] == "unsure-reading"
+
+
+async def test_choice_when_it_makes_no_table_then_the_draft_stays_with_the_preview_before(
+    app: Running, person: Person
+) -> None:
+    path = await ready(app, person, NUMBERS, metadata={})
+
+    found = await choose(app, person, path, reading={"skip_lines": 100})
+    assert found["error"]["correct"] == "metadata"
+    shown = await preview(app, person, path)
+    assert (shown["is_current"], shown["row_count"], found["expires_at"] is not None) == (False, 3, True)
+    described = await app.client.patch(path, json={"description": "Numbers."}, headers=person.headers)
+    assert (described.json()["state"], described.json()["error"]["reason"]) == (
+        "ready",
+        found["error"]["reason"],
+    )
+    back = await app.client.patch(path, json={"reading": {"skip_lines": None}}, headers=person.headers)
+    assert (back.json()["state"], back.json()["error"]) == ("ready", None)
+    assert (await preview(app, person, path))["is_current"]
+
+    await choose(app, person, path, reading={"skip_lines": 100})
+    blind = {"dataset_name": "no-table", "description": "None."}
+    assert (await app.client.post(f"{path}/publish", json=blind, headers=person.headers)).status_code == 202
+    assert (await reach(app, person, path, "failed"))["error"]["correct"] == "metadata"
+
+
+async def test_file_when_read_otherwise_then_columns_that_are_gone_are_named_and_the_rest_counts(
+    app: Running, person: Person
+) -> None:
+    metadata = {"def_tar_att": "a", "attributes": {"b": "string"}}
+    path = await ready(app, person, NUMBERS, metadata=metadata)
+    assert types_of(await preview(app, person, path)) == {"a": "integer", "b": "string"}
+
+    await choose(app, person, path, reading={"header": False}, leave_out=["V1"])
+    found = await preview(app, person, path)
+    assert [(each["field"], each["column"]) for each in found["unknown"]] == [
+        ("def_tar_att", "a"),
+        ("attributes.b", "b"),
+    ]
+    assert [column["name"] for column in found["columns"]] == ["V2"]
+    whole = {"dataset_name": "gone", "description": "Numbers."}
+    refused = await app.client.post(f"{path}/publish", json=whole, headers=person.headers)
+    assert refused.status_code == 422
+
+
+async def test_column_when_renamed_or_left_out_then_previewed_and_published_so(
+    app: Running, person: Person
+) -> None:
+    path = await ready(app, person, MESSY)
+    wrong = await app.client.patch(path, json={"leave_out": ["levle"]}, headers=person.headers)
+    assert (wrong.status_code, wrong.json()["errors"][0]["field"]) == (422, "leave_out")
+
+    await choose(app, person, path, rename={"when": "year"}, leave_out=["level", "Höhe"], def_tar_att="year")
+    found = await preview(app, person, path)
+    assert [column["name"] for column in found["columns"]] == ["station", "year"]
+    assert found["unknown"] == []
+    again = await choose(app, person, path, leave_out=["level"])
+    assert again["metadata"]["leave_out"] == ["level"]
+    await app.client.post(f"{path}/publish", headers=person.headers)
+    active = await reach(app, person, path, "active")
+    assert (active["column_count"], active["metadata"]["rename"]) == (3, {"when": "year"})
+    assert all(repair["column"] for repair in active["repairs"])
