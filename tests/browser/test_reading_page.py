@@ -7,9 +7,10 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenPage, accessibility, picture
-from tests.browser.test_own_pages import open_signed_in
+from tests.browser.test_own_pages import TOKEN, open_signed_in
 from tests.browser.test_preview_page import send_and_look
 from tests.tabular.made import workbook
+from tests.uploads.test_data_upload import form
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -122,6 +123,26 @@ async def test_workbook_when_another_sheet_is_chosen_then_its_rows_are_shown(
     assert await rows_of(page) == ["Ouse", "4.2"]
     await expect(page.get_by_label("Sheet", exact=True)).to_have_value('"Levels"')
     await picture(page, "reading-sheet-chosen")
+
+
+@pytest.mark.long
+async def test_upload_when_it_was_refused_for_a_doubt_then_answered_looked_at_and_published(
+    open_page: OpenPage, ada: str, http: httpx.AsyncClient
+) -> None:
+    page = await open_signed_in(open_page, ada, "/auth/my-uploads")
+    auth = {"Authorization": f"Bearer {await page.evaluate(TOKEN)}"}
+    refused = await http.post("/data-upload", files=form(HEADLESS.encode(), def_tar_att="V2"), headers=auth)
+    assert refused.json()["reason"] == "unsure-reading"
+    await page.goto(f"/dashboard/data-upload?uuid={refused.json()['upload_id']}")
+    await expect(page.get_by_text("It was not published")).to_be_visible()
+    await picture(page, "reading-refused")
+    assert await accessibility(page) == []
+
+    await page.get_by_role("button", name="The first row is data").click()
+    await expect(page.get_by_role("heading", name="V1")).to_be_visible()
+    await expect(page.get_by_label("Role of V2")).to_have_value("target")
+    await page.get_by_role("button", name="Publish", exact=True).click()
+    await expect(page.get_by_text("Your dataset is on OpenML")).to_be_visible()
 
 
 async def published_names(page: Page, sandbox_url: str) -> list[str]:
