@@ -202,8 +202,7 @@ class JsonTable:
         block: list[Any] = []
         begin = scanner.consumed
         scanner.watch()
-        for row in rows:
-            number = self._spool.rows + len(block) + 1
+        for number, row in enumerate(rows, start=1):
             expected = expected or (list if isinstance(row, list) else dict)
             if not isinstance(row, expected):
                 title = "an array of values" if expected is list else "an object with names"
