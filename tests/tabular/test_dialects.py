@@ -1,5 +1,6 @@
 """Delimited text in the forms in which programs and people write it: read as they meant it, asked about, or refused."""
 
+import gzip
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -175,3 +176,21 @@ def test_a_reading_when_it_is_in_doubt_and_a_column_unknown_then_the_doubt_is_to
     with pytest.raises(TabularError) as refused:
         convert(request)
     assert (refused.value.slug, refused.value.choices) == ("unsure-reading", {"header": [True, False]})
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp1252"])
+@pytest.mark.parametrize(
+    ("content", "kind", "row", "line"),
+    [
+        ("é,y\n1,2\ninf,3\n", "csv.gz", 2, 3),
+        ("# c\n\né,y\n1,2\n3\n", "csv.gz", 2, 5),
+        ("é\ty\n1\t2\n3\n", "tsv.gz", 2, 3),
+        ('é,y\n1,"a\\"b"\n2,"c\n3,4\n', "csv.gz", 2, 3),
+    ],
+)
+def test_a_packed_file_when_a_row_is_refused_then_its_line_is_named(  # noqa: PLR0917 - a table's columns
+    converter: Converter, content: str, kind: str, row: int, line: int, encoding: str
+) -> None:
+    with pytest.raises(TabularError) as caught:
+        converter(gzip.compress(content.encode(encoding)), kind=kind)
+    assert (caught.value.row, caught.value.line) == (row, line)

@@ -27,6 +27,8 @@ _SAMPLE_ROWS, _SAMPLE_CELLS, _SAMPLE_LINES = 500, 20_000, 5
 # Beyond this, counting lines to locate a row would take longer than the conversion.
 _LAST_ROW_TO_PLACE = 2_000_000
 _BLOCK_BYTES_PER_COLUMN = 1024
+_AROUND = 4
+"""Bytes on each side of the end of a chunk in which a quote is looked at."""
 
 
 class CsvTable:
@@ -241,8 +243,9 @@ class _Rows(io.RawIOBase):
         chunk = self._source.read(size)
         if self._stray and not self.is_suspect and self._quote in chunk:
             # What stands on both sides of a quote may be in different chunks.
-            self.is_suspect = bool(self._stray.search(self._last + chunk))
-        self._last = chunk[-2:] or self._last
+            parts = (self._last + chunk[:_AROUND], chunk)
+            self.is_suspect = any(map(self._stray.search, parts))
+        self._last = chunk[-_AROUND:] or self._last
         return chunk
 
     def position(self) -> int:

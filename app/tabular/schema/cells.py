@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from app.tabular.schema.numbers import MOST_FOR_SQUARES, PLAIN, Notation
+from app.tabular.schema.numbers import PLAIN, Notation
 from app.tabular.types import Kind, TabularError
 from app.tabular.wording import shortened
 
@@ -81,11 +81,6 @@ def classify(cell: str, spelling: Spelling = DELIMITED) -> CellClass:
     return "infinite" if _is_infinite(text) else "real"
 
 
-def has_infinite_square(number: str) -> bool:
-    """Return whether the square of a number, as ARFF has it, is no finite double."""
-    return MOST_FOR_SQUARES < abs(float(number)) < float("inf")
-
-
 def number_fault(text: str, kind: Kind) -> str | None:
     """Return why a text is not a number that all readers of ARFF read alike, or None."""
     if not _NUMBER.fullmatch(text):
@@ -142,13 +137,4 @@ def does_not_fit(column: str, value: str, fault: str, row: int) -> TabularError:
         row=row + 1,
         column=column,
         hint="Change the value, or declare another type for the column.",
-    )
-
-
-def too_large(name: str, row: int, value: str) -> str:
-    """Return the remark on a number whose square is not finite; `row` counts from 0."""
-    return (
-        f"Column {name!r} has {shortened(value)} in row {row + 1}, whose square is too large for OpenML's statistics: "
-        "the dataset would never become active. Leave the cell empty, use a larger unit, or declare the column "
-        '"string".'
     )

@@ -11,9 +11,7 @@ from app.tabular.schema.cells import (
     BLANKS,
     Spelling,
     does_not_fit,
-    has_infinite_square,
     number_fault,
-    too_large,
 )
 from app.tabular.schema.labels import InferredLabels
 from app.tabular.schema.names import check_labels
@@ -38,7 +36,6 @@ class DeclaredNumber:
         self._missing_words = spelling.in_numbers
         self._notation = spelling.notation
         self._is_plain = True
-        self._overflow: tuple[int, str] | None = None
         # Signs that are no part of numbers, each with the first cell that has it; and whether other cells have none.
         self._signs: dict[str, tuple[int, str]] = {}
         self._has_bare = False
@@ -81,10 +78,7 @@ class DeclaredNumber:
             for sign in signed.signs:
                 self._signs.setdefault(sign, (first_row + position_of(column, value), value))
         self._has_bare = self._has_bare or signed is None
-        fault = number_fault(text if number is None else number, self._kind)
-        if not fault and number is not None and has_infinite_square(number) and not self._overflow:
-            self._overflow = (first_row + position_of(column, value), value)
-        return fault
+        return number_fault(text if number is None else number, self._kind)
 
     def plan(self) -> ColumnPlan:
         """Return the plan.
@@ -100,7 +94,6 @@ class DeclaredNumber:
             missing_words=words,
             is_plain=self._is_plain,
             repairs=tuple(_without_sign(self.name, sign, value) for sign, (_, value) in self._signs.items()),
-            advice=too_large(self.name, *self._overflow) if self._overflow else "",
             notation=replace(self._notation, has_signs=True) if self._signs else self._notation,
         )
 

@@ -18,8 +18,6 @@ from app.tabular.schema.cells import (
     Spelling,
     boolean_labels,
     classify,
-    has_infinite_square,
-    too_large,
 )
 from app.tabular.schema.labels import InferredLabels
 from app.tabular.schema.numbers import unsigned
@@ -56,7 +54,6 @@ class InferredType:
         self._booleans: set[str] = set()
         # Texts in a column that is numbers otherwise, with their counts.
         self._odd: dict[str, int] = {}
-        self._overflow: tuple[int, str] | None = None
         self.evidence: dict[CellClass, tuple[int, str]] = {}
 
     @property
@@ -113,10 +110,6 @@ class InferredType:
             self.evidence[cell_class] = (first_row + position_of(column, value), value)
         if cell_class == "boolean":
             self._booleans.add(value)
-        if cell_class in {"real", "long"} and not self._overflow:
-            number = self._spelling.notation.plain(value.strip(BLANKS))
-            if number and has_infinite_square(number):
-                self._overflow = (first_row + position_of(column, value), value)
         self._is_plain = self._is_plain and cell_class != "missing" and value.strip(BLANKS) == value
         is_mixed = bool(self._booleans) and not self._seen <= {"boolean", "missing"}
         return cell_class == "text" or is_mixed
@@ -148,7 +141,6 @@ class InferredType:
             kind,
             missing_words=words,
             is_plain=self._is_plain,
-            advice=too_large(self.name, *self._overflow) if self._overflow else "",
             notation=self._spelling.notation,
         )
 

@@ -19,7 +19,8 @@ _SIGNED = re.compile(
     rf"[ \u00a0\u202f]?(?P<after>%|{_CURRENCY}|)(?P<close>\)?)"
 )
 _GROUPS = re.compile(r"[+-]?[0-9]{1,3}(?:([.,' \u2019\u00a0\u202f])[0-9]{3})(?:\1[0-9]{3})*")
-_EXPONENT = r"(?:[eE](?:\+?(?:0?[0-9]{1,2}|1[0-2][0-9])|-(?:[01]?[0-9]{1,2}|2[0-8][0-9])))?"
+# Below 1e308: what matches is a finite double.
+_EXPONENT = r"(?:[eE][+-]?(?:[01]?[0-9]{1,2}|2[0-8][0-9]))?"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Notation:
 
     @cached_property
     def number_pattern(self) -> str:
-        """Numbers that need no further check; their squares are finite, as OpenML's statistics need them."""
+        """Numbers that need no further check."""
         mark = re.escape(self.decimal)
         return rf"^[+-]?(?:{self._whole}(?:{mark}[0-9]*)?|{mark}[0-9]+){_EXPONENT}$"
 
@@ -100,8 +101,6 @@ class Notation:
 
 
 PLAIN = Notation()
-MOST_FOR_SQUARES = 1.3407807929942596e154
-"""The largest number whose square is finite: with a larger one a dataset never becomes active."""
 
 
 class Signed(NamedTuple):
