@@ -29,8 +29,8 @@ from app.tabular.wording import counted, duration_text, shortened
 
 _MOST_BYTES = 600 * MIB
 """Of a workbook, unpacked: a sheet is held in memory as a whole."""
-_MOST_CELLS = 10_000_000
-"""Of a sheet, empty ones included."""
+_MOST_CELLS = 5_000_000
+"""Of a sheet, empty ones included; a million takes 250 MiB."""
 _HIDDEN = frozenset({"format", "delimiter", "quote", "escape", "encoding", "comment"})
 _SAMPLE_ROWS = 100
 _SHOWN = 5
