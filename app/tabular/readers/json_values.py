@@ -89,7 +89,7 @@ def check_names(text: str, rows: Sequence[Any], first_row: int, *, others: int =
     Raises:
         TabularError: `duplicate-key`.
     """
-    kept = others + sum(len(row) for row in rows if isinstance(row, dict))
+    kept = others + (sum(map(len, rows)) if isinstance(rows[0], dict) else 0)
     most = text.count('":')
     if any(spaced in text for spaced in _SPACED):
         most = sum(1 for _ in _NAME_END.finditer(text))
