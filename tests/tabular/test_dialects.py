@@ -194,3 +194,9 @@ def test_a_packed_file_when_a_row_is_refused_then_its_line_is_named(  # noqa: PL
     with pytest.raises(TabularError) as caught:
         converter(gzip.compress(content.encode(encoding)), kind=kind)
     assert (caught.value.row, caught.value.line) == (row, line)
+
+
+def test_all_lines_when_skipped_then_refused_with_the_choice(converter: Converter) -> None:
+    with pytest.raises(TabularError) as caught:
+        converter("a,b\n1,2\n", reading=Reading(skip_lines=100))
+    assert (caught.value.slug, caught.value.choices) == ("empty-file", {"skip_lines": [0]})

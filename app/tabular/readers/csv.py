@@ -63,7 +63,7 @@ class CsvTable:
         self.dialect = find_dialect(lines, report, expected=expected)
         found, end = self._sample_rows(lines)
         if not any(cell.strip() for row in found for cell in row.cells):
-            raise TabularError.empty_file("The file holds nothing but blank lines.")
+            raise _nothing(self.dialect.skip_lines if report.chosen.skip_lines else 0)
         values = [[self.dialect.value(cell) for cell in row.cells] for row in found]
         heading = heading_of(values)
         doubt = Doubt("header", in_doubt(values[0]), (heading.has_names, not heading.has_names))
@@ -354,6 +354,19 @@ class _InvalidRows:
             hint=TOO_MANY_CELLS if row.actual_columns > row.expected_columns else TOO_FEW_CELLS,
         )
         return "error"
+
+
+def _nothing(skipped: int) -> TabularError:
+    """Return the error for a file without a row behind the lines that its owner skips."""
+    if not skipped:
+        return TabularError.empty_file("The file holds nothing but blank lines.")
+    hint = "Skip fewer lines: say so in `reading` as `skip_lines`."
+    return TabularError(
+        "empty-file",
+        f"Behind {counted(skipped, 'line')} there is nothing.",
+        hint=hint,
+        choices={"skip_lines": [0]},
+    )
 
 
 def _misquoted(error: MisquotedError, dialect: Dialect, rows_before: int) -> TabularError:

@@ -95,9 +95,7 @@ def find_dialect(sample: Sequence[str], report: ReadingReport, *, expected: str 
         "file" if skipped + titles else "default",
         why=f"They are no rows: {shortened(''.join(sample[: skipped + titles]).strip())}." if skipped + titles else "",
     )  # fmt: skip
-    report.decide(
-        "skip_lines", found, _about_title(best, shortened(sample[skipped].strip())) if not titles else None
-    )
+    report.decide("skip_lines", found, None if titles else _about_title(best, lines))
     return replace(best.dialect, comment=comment.value, skip_lines=skipped + titles)
 
 
@@ -334,10 +332,11 @@ def _title_lines(lines: Sequence[str], comment: str, fit: _Fit) -> int:
     return 0
 
 
-def _about_title(fit: _Fit, shown: str) -> Doubt | None:
+def _about_title(fit: _Fit, lines: Sequence[str]) -> Doubt | None:
     """Return the question what a single cell above two columns is."""
-    if fit.width != _PAIR or len(fit.rows[0].cells) != 1 or len(fit.rows) < _PAIR:
+    if fit.width != _PAIR or len(fit.rows) < _PAIR or len(fit.rows[0].cells) != 1:
         return None
+    shown = shortened(lines[0].strip())
     message = f"The first line may be a title, or the name of one of two columns: {shown}."
     return Doubt("skip_lines", message, (0, fit.rows[1].line - 1))
 
