@@ -128,7 +128,7 @@ async def test_upload_when_arff_then_published(
     assert (await openml.get(published["url"])).text.partition("@DATA")[2] == ARFF.partition("@DATA")[2]
 
 
-@pytest.mark.parametrize("name", ["x.xlsx", "x.pkl", "x.parquet.gz", "x", ".csv.exe", "csv"])
+@pytest.mark.parametrize("name", ["x.docx", "x.pkl", "x.parquet.gz", "x", ".csv.exe", "csv"])
 async def test_upload_when_format_is_unknown_then_the_spas_text_and_no_row(
     app: Running, person: Person, name: str
 ) -> None:

@@ -13,7 +13,7 @@ from app.tabular.readers.json_values import listed_labels
 from app.tabular.readers.rewriting import Rewritten
 from app.tabular.readers.text import TextFile, open_text
 from app.tabular.readers.unnamed import name_columns
-from app.tabular.readers.values import Values
+from app.tabular.readers.values import ValueSpelling
 from app.tabular.reading import Decider, Found, ReadingReport
 from app.tabular.schema.cells import BLANKS, BOOLEANS, EXPLICIT, TYPED, Spelling
 from app.tabular.schema.declared import DeclaredNumber, declared
@@ -143,7 +143,7 @@ def _open_csv(text: TextFile, request: ConversionRequest, reading: ReadingReport
         names[position - 1] = name
     table.names = names
     left_out = {positions[place] - 1 for place in naming.left_out}
-    values = Values(table.rows, table.dialect, reading)
+    values = ValueSpelling(table.rows, table.dialect, reading)
     table.null_words = values.null_words
     if request.reading.missing is None:
         published = {index: name for index, name in enumerate(names) if name and index not in left_out}

@@ -19,7 +19,7 @@ _MOST_COLUMNS = 500
 _POINTED = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 
 
-class Values:
+class ValueSpelling:
     """How the values of a file are spelled, found from the first rows.
 
     Attributes:
