@@ -54,10 +54,10 @@ def test_a_delimiter_when_not_the_comma_then_it_is_found_out(converter: Converte
     assert done["b"] == ("STRING", ["x,y;z|\t", "plain"])
 
 
-def test_a_decimal_comma_when_the_delimiter_is_a_semicolon_then_the_column_is_text(
+def test_a_decimal_comma_when_the_delimiter_is_a_semicolon_then_the_column_is_numbers(
     converter: Converter,
 ) -> None:
-    assert converter("a;b\n1,5;2\n2,5;3\n")["a"] == ("STRING", ["1,5", "2,5"])
+    assert converter("a;b\n1,5;2\n2,5;3\n")["a"] == ("REAL", [1.5, 2.5])
 
 
 def test_one_column_when_its_text_has_commas_in_quotes_then_it_stays_one(converter: Converter) -> None:

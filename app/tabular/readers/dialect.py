@@ -38,6 +38,7 @@ class _Fit:
         share: of the rows that have it.
         quality: how much the cells look like values, from 0 to 1.
         fault: why reading ended, if it did.
+        is_cut: whether more lines may follow, so that a quote that is open may be closed there.
     """
 
     dialect: Dialect
@@ -46,10 +47,12 @@ class _Fit:
     share: float
     quality: float
     fault: MisquotedError | None
+    is_cut: bool
 
     @property
     def rank(self) -> tuple[bool, float, float]:
-        return self.fault is None or self.fault.is_open, self.share, self.quality
+        is_readable = self.fault is None or (self.fault.is_open and self.is_cut)
+        return is_readable, self.share, self.quality
 
 
 class _Sign(NamedTuple):
@@ -185,12 +188,13 @@ def _read(lines: Sequence[str], dialect: Dialect) -> _Fit:
             found.append(row)  # noqa: PERF402 - what is read before a fault counts
     except MisquotedError as error:
         fault = error
+    is_cut = len(lines) >= _LINES or sum(map(len, lines)) > _CHARACTERS // 2
     widths = Counter(len(row.cells) for row in found)
     if not widths:
-        return _Fit(dialect, found, 1, 0.0, 0.0, fault)
+        return _Fit(dialect, found, 1, 0.0, 0.0, fault, is_cut)
     first = len(found[0].cells)
     width = max(widths, key=lambda each: (widths[each], each == first, each))
-    return _Fit(dialect, found, width, widths[width] / len(found), _quality(found, dialect), fault)
+    return _Fit(dialect, found, width, widths[width] / len(found), _quality(found, dialect), fault, is_cut)
 
 
 def _quality(found: Sequence[Row], dialect: Dialect) -> float:

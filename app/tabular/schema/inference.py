@@ -19,11 +19,13 @@ from app.tabular.schema.cells import (
     boolean_labels,
     classify,
 )
-from app.tabular.schema.labels import InferredLabels
+from app.tabular.schema.declared import declared
+from app.tabular.schema.labels import InferredLabels, target_labels
 from app.tabular.schema.numbers import unsigned
 from app.tabular.schema.plan import ColumnPlan
+from app.tabular.schema.scans import Scan
 from app.tabular.table import position_of, without_matches
-from app.tabular.types import TabularError
+from app.tabular.types import ConversionRequest, TabularError
 from app.tabular.wording import counted, shortened
 
 # 1,5 and 1.234,5 and 1,234 and 1,234.5: whoever wrote it meant a number.
@@ -211,3 +213,14 @@ class InferredType:
                 column=self.name,
                 hint='Leave the cell empty (missing), or declare the column as "string".',
             )
+
+
+def scan_of(name: str, request: ConversionRequest, spelling: Spelling) -> Scan:
+    """Return the scan of a column of cells whose type is not known, unless the owner declared it.
+
+    Raises:
+        TabularError: `unknown-type`, `bad-label`, `duplicate-label`, `too-many-labels`.
+    """
+    if name in request.attributes:
+        return declared(name, request, spelling)
+    return InferredType(name, target_labels(name, request, spelling), spelling)
