@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from app.core.child_limits import begin, leave, say
+from app.tabular.disk import is_of_disk
 from app.tabular.failures import no_room, out_of_memory, storage_failed
 from app.tabular.types import ConversionRequest, Progress, TabularError
 
@@ -24,6 +25,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
+        if not is_of_disk(error):
+            raise
         say(error=_storage_error(error, request).to_json())
 
 

@@ -1,5 +1,6 @@
 """Limits on the bytes that one file may take, checked before each block is written."""
 
+import errno
 import os
 import shutil
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ class DiskBudget:
     Attributes:
         file: its descriptor.
         limits: of the request.
-        is_kept: whether the file outlives the process, and so counts towards the owner's quota.
+        is_kept: whether the file has a name, so that it may outlive the process, and counts towards the owner's quota.
         size: bytes spent so far.
     """
 
@@ -43,6 +44,14 @@ class DiskBudget:
             disk = os.fstatvfs(self.file)
             if disk.f_bavail * disk.f_frsize - more < self.limits.min_free_bytes:
                 raise no_room("the reserve would be used")
+
+
+def is_of_disk(error: BaseException) -> bool:
+    """Return whether an error is the disk's; libraries raise OSError for damaged files as well.
+
+    Those have no errno, or that of a place in the file that cannot be.
+    """
+    return isinstance(error, OSError) and error.errno not in {None, 0, errno.EINVAL}
 
 
 def remove_workspace(request: ConversionRequest) -> None:

@@ -124,6 +124,8 @@ async def _ask_twice(
     """Ask, and retry once if the child died: memory that other processes use may be the cause the first time."""
 
     async def ask() -> Any:  # noqa: ANN401 - any JSON
+        # One that was killed before left it.
+        await asyncio.to_thread(remove_workspace, request)
         return await child.ask(
             command, request.to_json(), limits, on_progress=report, max_line_bytes=_MAX_LINE_BYTES
         )

@@ -6,7 +6,8 @@ Standard library only, because the web process checks choices.
 import codecs
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
+from itertools import islice
 from typing import Any, Literal, Self
 
 Decider = Literal["owner", "file", "default"]
@@ -34,6 +35,10 @@ def encoding_named(name: str) -> str | None:
 
 
 _LONGEST_NAME = 40
+LONGEST_CHOICE = 1000
+"""Characters of a sheet, or of anything else that is chosen by its name."""
+MOST_OFFERED = 50
+"""Values that are offered for one field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +142,10 @@ class ReadingReport:
         """Return the owner's choice of a field, if there is one, else what was found; record which, and the doubt."""
         choice = getattr(self.chosen, field)
         if choice is not None:
-            self.found[field] = Found(choice, "owner", (found.value, *found.considered))
+            self.found[field] = Found(choice, "owner", offered((found.value, *found.considered)))
             return choice
-        self.found[field] = found
-        self.doubts += [doubt] if doubt else []
+        self.found[field] = replace(found, considered=offered(found.considered))
+        self.doubts += [replace(doubt, choices=offered(doubt.choices))] if doubt else []
         return found.value
 
     def to_json(self) -> dict[str, Any]:
@@ -151,6 +156,12 @@ class ReadingReport:
         }
         lists: dict[str, Any] = json.loads(json.dumps(as_json))
         return lists
+
+
+def offered(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Return those values that are offered as choices: a file may have any number of names, of any length."""
+    may_be_chosen = (value for value in values if not isinstance(value, str) or len(value) <= LONGEST_CHOICE)
+    return tuple(islice(may_be_chosen, MOST_OFFERED))
 
 
 def settled(doubts: Iterable[Doubt]) -> dict[str, list[Any]]:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from app.tabular.reading import Doubt, Reading
+from app.tabular.reading import Doubt, Reading, offered
 
 Format = Literal[
     "csv", "tsv", "json", "jsonl", "arff", "svmlight", "parquet", "feather",
@@ -56,7 +56,7 @@ class TabularError(Exception):
         self.column = column
         self.hint = hint
         self.fault = fault
-        self.choices = choices
+        self.choices = choices and {field: list(offered(values)) for field, values in choices.items()}
 
     @classmethod
     def empty_file(cls, message: str = "The file is empty.") -> Self:

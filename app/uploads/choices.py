@@ -20,12 +20,12 @@ from pydantic import (
 from app.core.suggestions import NAMES_HELPED, suggest
 from app.db.upload_values import Upload
 from app.openml.fields import none_if_empty
-from app.tabular.reading import encoding_named
+from app.tabular.reading import LONGEST_CHOICE, encoding_named
 from app.tabular.types import UPLOAD_LIMITS, Format
 
 MOST_ITEMS = 200
 """In a list; of names of columns, those that are wrong."""
-LONGEST_NAME = 1000
+LONGEST_NAME = LONGEST_CHOICE
 MOST_WORDS = 100
 """Words that mean a missing value."""
 MOST_SKIPPED = 1_000_000

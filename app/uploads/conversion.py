@@ -5,10 +5,9 @@ What a child writes is bounded: it ends where the disk's reserve, or its owner's
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -133,7 +132,7 @@ class Converter:
             self._storage,
             self._settings,
             upload=upload,
-            target=request.target,
+            request=request,
             kept_bytes=(upload.received_bytes or 0) + await asyncio.to_thread(size_of, profile),
         )
         async with self._machine.take():
@@ -217,7 +216,7 @@ class WorkingFile:
         settings: Settings,
         *,
         upload: Upload,
-        target: Path,
+        request: ConversionRequest,
         kept_bytes: int,
     ) -> None:
         """`kept_bytes` is what the upload has on the disk beside the file."""
@@ -225,7 +224,7 @@ class WorkingFile:
         self._storage = storage
         self._settings = settings
         self._upload = upload
-        self._target = target
+        self._request = request
         self._kept = kept_bytes
 
     async def quota_left(self) -> int:
@@ -261,7 +260,7 @@ class WorkingFile:
         try:
             while not (await asyncio.wait({task}, timeout=WATCH_SECONDS))[0]:
                 await require_working_room(self._database, self._storage, self._settings)
-                await self.count(await asyncio.to_thread(size_of, self._target))
+                await self.count(await asyncio.to_thread(_bytes_made, self._request))
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -283,6 +282,13 @@ class WorkingFile:
             raise self.over_quota()
         if not await upload_bytes.set_reserved(session, self._upload.id, self._kept + size):
             raise LeaseLostError
+
+
+def _bytes_made(request: ConversionRequest) -> int:
+    """Return how many bytes a conversion under way has on the disk."""
+    with suppress(FileNotFoundError):
+        return size_of(request.target) + sum(map(size_of, request.workspace.iterdir()))
+    return size_of(request.target)
 
 
 _NOTHING_CHOSEN: dict[str, Any] = {

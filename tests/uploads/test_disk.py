@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from app.core.errors import StorageFullError
 from app.core.settings import Settings
 from app.db import upload_bytes, uploads
+from app.tabular import ConversionRequest
 from app.uploads import conversion, pipeline
 from tests.conftest import PATIENCE_SECONDS, Person, Running, eventually, insert_person, running
 from tests.mailbox import mail_to
@@ -179,7 +180,12 @@ async def test_work_when_its_room_is_promised_to_others_meanwhile_then_ended(
         async with app.resources.database.session() as session:
             upload = await uploads.get_upload(session, path.rpartition("/")[2])
         assert upload is not None
-        target = app.resources.storage.path(upload.id, "arff")
+        request = ConversionRequest(
+            source=app.resources.storage.path(upload.id, "source"),
+            target=app.resources.storage.path(upload.id, "arff"),
+            format="csv",
+            relation="one",
+        )
         ended_with: list[BaseException] = []
 
         async def endless() -> None:
@@ -194,7 +200,7 @@ async def test_work_when_its_room_is_promised_to_others_meanwhile_then_ended(
             app.resources.storage,
             app.resources.settings,
             upload=upload,
-            target=target,
+            request=request,
             kept_bytes=0,
         )
         work = asyncio.create_task(file.watch(endless()))

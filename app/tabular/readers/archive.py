@@ -1,18 +1,19 @@
 """ZIP archives: the one table in them, or the one that their owner names, unpacked to the disk within bounds."""
 
+import lzma
 import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from app.tabular.disk import is_of_disk
 from app.tabular.readers.formats import ACCEPTED, format_of
 from app.tabular.readers.rewriting import Rewritten, new_file
 from app.tabular.reading import Doubt, Found, ReadingReport
 from app.tabular.types import MIB, ConversionRequest, TabularError
 from app.tabular.wording import counted, shortened
 
-_MOST_CHOICES = 50
 _SHOWN = 5
 
 
@@ -32,7 +33,17 @@ def unpack_member(request: ConversionRequest) -> Rewritten:
             with new_file(request, kind.format) as (path, target), archive.open(member) as source:
                 while chunk := source.read(MIB):
                     target.write(chunk)
-    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError, OverflowError):
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        lzma.LZMAError,
+        EOFError,
+        ValueError,
+        OverflowError,
+        OSError,
+    ) as error:
+        if is_of_disk(error):
+            raise
         raise TabularError(
             "broken-file", "The ZIP archive is damaged or cut off.", hint="Pack it anew."
         ) from None
@@ -61,7 +72,7 @@ def _member(members: Sequence[zipfile.ZipInfo], report: ReadingReport) -> zipfil
     tables = [name for name in names if (kind := format_of(name)) and kind.format != "zip"]
     chosen = report.chosen.member
     if chosen is not None and chosen not in tables:
-        choices = {"member": tables[:_MOST_CHOICES]}
+        choices = {"member": tables}
         message = f"The archive has no table {shortened(chosen)}."
         raise TabularError("unknown-member", message, hint=f"It has {_listed(tables)}.", choices=choices)
     if not tables:
@@ -72,11 +83,11 @@ def _member(members: Sequence[zipfile.ZipInfo], report: ReadingReport) -> zipfil
     doubt = Doubt(
         "member",
         f"The archive holds {counted(len(tables), 'table')}: {_listed(tables)}.",
-        tuple(tables[:_MOST_CHOICES]),
+        tuple(tables),
     )
     found = Found(
         tables[0],
-        considered=tuple(tables[1:_MOST_CHOICES]),
+        considered=tuple(tables[1:]),
         why=f"The archive has {counted(len(files), 'file')}, {len(tables)} of them tables.",
     )
     name = report.decide("member", found, doubt if len(tables) > 1 else None)

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from app.tabular.disk import is_of_disk
 from app.tabular.readers.arrow_schema import without_arrow_schema
 from app.tabular.readers.formats import first_bytes
 from app.tabular.readers.typed import TypedColumn, typed_column
@@ -256,6 +257,8 @@ class ColumnarTable(ABC):
                 hint="Save its columns as numbers of at most 64 bits or as text.",
             ) from None
         except (pa.ArrowException, OSError, ValueError, OverflowError, struct.error) as error:
+            if is_of_disk(error):
+                raise
             if "crypt" in str(error):
                 raise TabularError(
                     "encrypted-file",

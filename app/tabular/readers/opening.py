@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import cast
 
 from app.tabular.readers.formats import check_content, is_arrow_stream
-from app.tabular.readers.rewriting import Rewritten
+from app.tabular.readers.rewriting import Rewritten, rewritten
 from app.tabular.reading import Decider, Found, ReadingReport
 from app.tabular.schema.job import Job, refuse_doubts
 from app.tabular.types import (
@@ -31,7 +31,7 @@ def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
         by = "owner"
     check_content(request)
     if rewrite := _rewriter(request):
-        job = _open_rewritten(rewrite(request), report)
+        job = _open_rewritten(rewritten(rewrite, request), report)
         job.reading.found.setdefault("format", Found(request.format, by))
         return job
     reading = ReadingReport(request.reading)

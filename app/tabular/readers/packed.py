@@ -11,6 +11,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
+from app.tabular.disk import is_of_disk
 from app.tabular.types import MIB, Compression, TabularError
 
 _CHUNK_BYTES = 256 * 1024
@@ -107,8 +108,8 @@ def _errors_translated(compression: Compression) -> Iterator[None]:
     try:
         yield
     except (EOFError, OSError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise  # of the disk
+        if is_of_disk(error):
+            raise
         if "emory usage limit" in str(error):
             raise TabularError(
                 "broken-file",

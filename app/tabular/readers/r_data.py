@@ -88,6 +88,7 @@ def _errors_translated() -> Iterator[None]:
         message = "The data of the file take more memory than there is for one table."
         raise TabularError("file-too-large", message, hint=_SMALLER) from None
     except (
+        AssertionError,
         ValueError,
         NotImplementedError,
         EOFError,

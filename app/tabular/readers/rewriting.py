@@ -2,7 +2,8 @@
 
 import importlib
 import sys
-from collections.abc import Iterator
+import traceback
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from app.tabular.disk import DiskBudget
+from app.tabular.disk import DiskBudget, is_of_disk
 from app.tabular.reading import ReadingReport
 from app.tabular.types import ConversionRequest, Repair, TabularError
 
@@ -39,6 +40,28 @@ class Rewritten:
     keeps_lines: bool = False
 
 
+def rewritten(rewriter: Callable[[ConversionRequest], Rewritten], request: ConversionRequest) -> Rewritten:
+    """Have a file written anew.
+
+    The libraries that read such files raise whatever comes up where one is damaged; a panic of Rust is not even an
+    `Exception`. It may be a fault of ours as well, so that it is in the log.
+
+    Raises:
+        TabularError: `broken-file`, and what the rewriter raises.
+    """
+    try:
+        return rewriter(request)
+    except (TabularError, MemoryError, KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        if is_of_disk(error):
+            raise
+        traceback.print_exception(error)
+        message = "The file is damaged, or has something that is not read here."
+        hint = "Open it in the program that made it, and save it anew, or as .csv."
+        raise TabularError("broken-file", message, hint=hint) from None
+
+
 class BoundedFile:
     """A file that is written within what a request may take of the disk."""
 
@@ -62,7 +85,7 @@ def new_file(request: ConversionRequest, ending: str) -> Iterator[tuple[Path, Bo
     request.workspace.mkdir(exist_ok=True)
     path = request.workspace / f"{len(list(request.workspace.iterdir()))}.{ending}"
     with path.open("wb") as file:
-        yield path, BoundedFile(file, DiskBudget(file.fileno(), request.limits, is_kept=False))
+        yield path, BoundedFile(file, DiskBudget(file.fileno(), request.limits))
 
 
 @contextmanager
@@ -111,8 +134,8 @@ def rewrite_stream(request: ConversionRequest) -> Rewritten:
     except pa.ArrowMemoryError as error:
         raise MemoryError from error
     except (pa.ArrowException, OSError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise  # of the disk
+        if is_of_disk(error):
+            raise
         hint = "Save or upload it anew."
         raise TabularError("broken-file", "The Arrow stream is damaged or cut off.", hint=hint) from None
     return Rewritten(replace(request, source=path), ReadingReport(request.reading))

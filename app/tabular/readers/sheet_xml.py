@@ -1,4 +1,7 @@
-"""What python-calamine does not say of an `.xlsx` sheet: how far it extends before it is loaded, and its errors."""
+"""What python-calamine does not say of an `.xlsx` sheet: how far it extends before it is loaded, errors, merged cells.
+
+python-calamine lists merged cells as well, in a time that grows with the square of their number.
+"""
 
 import re
 import zipfile
@@ -12,6 +15,7 @@ from app.tabular.types import MIB
 
 # A cell that holds anything; those that only look like something have no end of their own.
 _CELL = re.compile(rb'<c [^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"([^>]*)(?<!/)>')
+_MERGED = b"<mergeCell "
 _OVERLAP = 1024
 _MOST_PART_BYTES = 16 * MIB
 _SHOWN = 3
@@ -26,12 +30,14 @@ class SheetExtent:
         last_column: the last column, from 1.
         errors: how many cells are errors such as `#DIV/0!`.
         examples: the names of some of those.
+        merged: how many groups of cells are merged.
     """
 
     last_row: int = 0
     last_column: int = 0
     errors: int = 0
     examples: list[str] = field(default_factory=list)
+    merged: int = 0
 
 
 def sheet_extents(path: Path) -> dict[str, SheetExtent]:
@@ -82,6 +88,7 @@ def _extent(archive: zipfile.ZipFile, part: str) -> SheetExtent:
             # A cell that is cut off is looked at with the next chunk.
             end = text.rfind(b"<")
             text, rest = (text[:end], text[end:]) if end > 0 else (b"", text[-_OVERLAP:])
+            found.merged += text.count(_MERGED)
             cells = _CELL.findall(text + b"<")
             if not cells:
                 continue

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from app.tabular.schema.cells import EXACT_INTEGER
-from app.tabular.types import Format
+from app.tabular.types import Format, TabularError
 from app.tabular.wording import duration_text
 
 _DAY = 86_400
@@ -84,7 +84,11 @@ class Variable:
         return pa.field(self.name, self.column([]).type)
 
     def column(self, values: Sequence[Any]) -> pa.Array:
-        """Return values as Arrow has them; what is missing is null, and so is an empty text."""
+        """Return values as Arrow has them; what is missing is null, and so is an empty text.
+
+        Raises:
+            TabularError: `value-does-not-fit`.
+        """
         if self._has_all_labels:
             order = sorted(self._labels, key=lambda value: (isinstance(value, str), value))
             positions = {value: position for position, value in enumerate(order)}
@@ -92,7 +96,14 @@ class Variable:
             labels = pa.array([self._labels[value] for value in order], pa.string())
             return pa.DictionaryArray.from_arrays(pa.array(indices, pa.int32()), labels, ordered=True)
         kind, convert = self._form()
-        return pa.array([None if value in {None, ""} else convert(value) for value in values], kind)
+        try:
+            return pa.array([None if value in {None, ""} else convert(value) for value in values], kind)
+        except (OverflowError, ValueError):
+            message = (
+                f"A value of the column is too large for what its format means ({self._measure.meaning})."
+            )
+            hint = "Correct it, or save the column without its format."
+            raise TabularError("value-does-not-fit", message, column=self.name, hint=hint) from None
 
     def _form(self) -> tuple[pa.DataType, Callable[[Any], Any]]:
         """Return the type of the values, and what makes such a value of one of the file."""

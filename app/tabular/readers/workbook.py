@@ -3,6 +3,7 @@
 import csv
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -130,8 +131,9 @@ def _remarks(workbook: CalamineWorkbook, sheet: CalamineSheet, extent: SheetExte
         if each.visible is not SheetVisibleEnum.Visible and each.name != sheet.name
     ]
     remarks = [f"The workbook has hidden sheets, which were not read: {_listed(hidden)}."] if hidden else []
-    if sheet.merged_cell_ranges:
-        count = counted(len(sheet.merged_cell_ranges), "group")
+    merged = extent.merged if extent else len(sheet.merged_cell_ranges or ())
+    if merged:
+        count = counted(merged, "group")
         remarks.append(
             f"The sheet has {count} of merged cells: the value counts for the first cell, and the others are empty."
         )
@@ -244,6 +246,8 @@ def _errors_translated() -> Iterator[None]:
     except PasswordError:
         hint = "Save it without a password."
         raise TabularError("encrypted-file", "The workbook is encrypted.", hint=hint) from None
-    except (CalamineError, ZipError, zipfile.BadZipFile) as error:
+    except (CalamineError, ZipError, zipfile.BadZipFile, zlib.error) as error:
         hint = "Open it in a spreadsheet program, and save it anew as .xlsx."
-        raise TabularError("broken-file", f"The workbook cannot be read: {error}.", hint=hint) from None
+        raise TabularError(
+            "broken-file", f"The workbook cannot be read: {shortened(str(error), 200)}.", hint=hint
+        ) from None
