@@ -57,6 +57,31 @@ SURE: dict[str, tuple[str, dict[str, list[Any]]]] = {
     "an escaped quote beside lone backslashes": ('x,y\n"a\\"b",1\n"C:\\\\x\\d",2\n', {"x": ['a"b', "C:\\\\x\\d"]}),
     "an escaped delimiter": ("x,y\na\\,b,1\nc,2\nd,3\n", {"x": ["a,b", "c", "d"]}),
     "single quotes": ("x,y\n1,'a,b'\n2,'it''s'\n", {"y": ["a,b", "it's"]}),
+    "blanks behind delimiters": (
+        "5.1, 3.5, Iris-setosa\n4.9, 3.0, Iris-setosa\n7.0, 3.2, Iris-versicolor\n6.3, 3.3, NA\n5.9, 3.0, \n",
+        {"V1": [5.1, 4.9, 7.0, 6.3, 5.9], "V3": ["Iris-setosa", "Iris-setosa", "Iris-versicolor", None, None]},
+    ),
+    "blanks before names": ("a, b c\n1, x y\n2, z\n", {"a": [1, 2], "b c": ["x y", "z"]}),
+    "names above countries": (
+        "Country,Group,ID\n" + "".join(f"{name},{'South' if name < 'K' else 'North'},{name[:2].upper()}\n" for name in (
+            "Angola", "Benin", "Chad", "Gabon", "Idaho", "Kenya", "Libya", "Mali", "Niger")),
+        {"ID": ["AN", "BE", "CH", "GA", "ID", "KE", "LI", "MA", "NI"]},
+    ),
+    "a name above codes": ("image\n" + "".join(f"scan-{n}.png\n" for n in range(9)), {"image": [f"scan-{n}.png" for n in range(9)]}),
+    "header-less times": (
+        "".join(f"{'Sat' if day % 2 else 'Sun'}, {day} Apr 2017 15:11:58\n" for day in range(11, 21)),
+        {"V2": [f"{day} Apr 2017 15:11:58" for day in range(11, 21)]},
+    ),
+    "header-less falling numbers": (
+        "5.1,3.5,1.4,0.2,0\n4.9,3.0,1.4,0.2,0\n7.0,3.2,4.7,1.4,1\n6.3,3.6,6.0,2.5,2\n4.7,3.2,1.3,0.2,0\n",
+        {"V1": [5.1, 4.9, 7.0, 6.3, 4.7], "V5": [0, 0, 1, 2, 0]},
+    ),
+    "header-less negative numbers": (
+        "1.14,-0.114,-1.0\n-1.52,-1.15,1.0\n-1.05,0.72,-1.0\n1.5,0.397,1.0\n1.2,-3.0,-1.0\n",
+        {"V3": [-1, 1, -1, 1, -1]},
+    ),
+    "comments with bars": ("|1x3 Cross validator\n1, a, 3\n2, b, 4\n3, a, 5\n", {"V2": ["a", "b", "a"]}),
+    "a null of databases": ("a,b\n1,x\n\\N,\\N\n3,y\n", {"a": [1, None, 3], "b": ["x", None, "y"]}),
     "a mark of inches": ('x,y\n1,5" pipe\n2,q\n', {"y": ['5" pipe', "q"]}),
 }  # fmt: skip
 
@@ -200,3 +225,19 @@ def test_all_lines_when_skipped_then_refused_with_the_choice(converter: Converte
     with pytest.raises(TabularError) as caught:
         converter("a,b\n1,2\n", reading=Reading(skip_lines=100))
     assert (caught.value.slug, caught.value.choices) == ("empty-file", {"skip_lines": [0]})
+
+
+def test_blanks_when_each_text_begins_with_one_then_left_out_and_told(converter: Converter) -> None:
+    done = converter("n, s\n" + "1, x\n" * 600).conversion
+    assert any("'s'" in repair.change and "began with one" in repair.change for repair in done.repairs)
+    assert converter("n, s\n1, x\n2, y\n", attributes={"s": "string"})["s"][1] == [" x", " y"]
+
+
+@pytest.mark.parametrize("far", [1, 200_000])
+def test_blanks_when_only_some_texts_begin_with_one_then_kept_and_told(
+    converter: Converter, far: int
+) -> None:
+    done = converter("n,s\n" + "1, x\n" * far + "2,y\n")
+    assert done["s"][1] == [" x"] * far + ["y"]
+    assert any("begin with a blank" in each for each in done.conversion.warnings)
+    assert not done.conversion.repairs

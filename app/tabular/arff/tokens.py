@@ -143,7 +143,7 @@ def _numbers(cells: pa.Array, plan: ColumnPlan) -> pa.Array:
 
 
 def _texts(cells: pa.Array, plan: ColumnPlan) -> pa.Array:
-    return tokens(without(plan.missing_words, cells))
+    return tokens(without(plan.missing_words, cells if plan.is_plain else pc.utf8_trim(cells, BLANKS)))
 
 
 def _repetitive_texts(cells: pa.Array, plan: ColumnPlan) -> pa.Array:

@@ -169,7 +169,7 @@ class TableProfiler:
         if index in self._faults:
             return text
         plan = self._plans[index]
-        value = text if plan.kind == "string" or plan.is_plain else text.strip(BLANKS)
+        value = text if plan.is_plain else text.strip(BLANKS)
         if value in plan.missing_words:
             return None
         return value if plan.notation.is_plain else plan.notation.plain(value)

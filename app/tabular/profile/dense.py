@@ -179,9 +179,7 @@ class DenseProfiler(TableProfiler):
         for index in some:
             plan = self._plans[index]
             alone = index if block.rows > LONG_COLUMN else None
-            reading = _Reading(
-                plan.is_plain or plan.kind == "string", plan.missing_words, plan.notation, alone
-            )
+            reading = _Reading(plan.is_plain, plan.missing_words, plan.notation, alone)
             groups.setdefault(reading, []).append(index)
         return groups
 

@@ -16,7 +16,7 @@ from app.tabular.wording import counted, shortened
 DELIMITERS = ",;\t|"
 _WEAK = ": "
 """Characters that texts have as well: they separate cells only where every line agrees."""
-_COMMENTS = "#%"
+_COMMENTS = "#%|"
 _SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _LINES, _CHARACTERS, _FEWEST_LINES = 300, 256 * 1024, 5
 _TYPED, _TEXT, _MIXED = 1.0, 0.9, 0.5
@@ -276,7 +276,9 @@ def _has_numbers(fit: _Fit) -> bool:
 
 def _report_escape(best: _Fit, lines: Sequence[str], report: ReadingReport) -> None:
     escape = best.dialect.escape
-    text = "".join(lines)
+    ends = re.escape(best.dialect.delimiter) + "\r\n"
+    # A cell that is \N is a missing value: the backslash is no escape.
+    text = re.sub(rf"(?<![^{ends}])\\N(?![^{ends}])", "", "".join(lines))
     # Each backslash stands before what it would be the escape of.
     is_unclear = escape == "double" and "\\" in text and _has_pairs(text, best.dialect)
     doubt = None

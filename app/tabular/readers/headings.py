@@ -1,5 +1,6 @@
 """Whether the first row of a table has the names of its columns, judged by all columns of a sample."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -14,7 +15,10 @@ _SEQUENCE = 3
 _REPEATED = 0.5
 """The share of different values below which those of a column repeat."""
 _FEW, _MANY = 4, 8
+_DIGITS = 4
+"""Digits from which on two texts of one form are values of one kind, not a name and a value."""
 _YEARS = range(1700, 2200)
+_DIGIT, _LETTERS = re.compile("[0-9]"), re.compile(r"[^\W\d_]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,8 @@ class _Evidence:
     """Columns by what their first cell is beside the others.
 
     Attributes:
-        named: text above numbers or dates.
-        alike: numbers or dates above such.
+        named: text above numbers, dates or codes.
+        alike: numbers, dates or codes above such.
         repeated: a text that stands further down as well.
         distinct: a text above others that repeat.
         open: any other text.
@@ -83,17 +87,36 @@ def _evidence(first: Sequence[str], body: Sequence[Sequence[str]]) -> _Evidence:
         shape = shape_of(cell)
         if not shapes or shape == "missing":
             continue
-        if "text" in shapes:
-            _add_text(found, index, cell, column)
-        else:
+        if "text" not in shapes:
             (found.named if shape == "text" else found.alike).append(index)
+        elif (is_code := _is_code(cell, column)) is not None:
+            (found.alike if is_code else found.named).append(index)
+        else:
+            _add_text(found, index, cell, column)
     return found
+
+
+def _is_code(cell: str, column: Sequence[str]) -> bool | None:
+    """Return whether a text is one of those with digits that a column has; None if that is not clear."""
+    texts = [text for text in column if text]
+    if len(texts) < _MANY or not all(map(_DIGIT.search, texts)):
+        return None
+    if not _DIGIT.search(cell):
+        return False
+    form = _form(cell)
+    return True if form.count("0") >= _DIGITS and any(_form(text) == form for text in texts) else None
+
+
+def _form(text: str) -> str:
+    """Return a text with 0 for each digit and a for each run of letters."""
+    return _LETTERS.sub("a", _DIGIT.sub("0", text))
 
 
 def _add_text(found: _Evidence, index: int, cell: str, column: Sequence[str]) -> None:
     """Add a column of text."""
     values = set(column)
-    if cell in values:
+    # Where no value stands twice, the first row's is none of them.
+    if cell in values and not len(values) == len(column) >= _MANY:
         found.repeated.append(index)
     elif len(column) >= _FEW and len(values) <= len(column) * _REPEATED:
         found.distinct.append(index)
@@ -119,6 +142,8 @@ def _of_numbers(first: Sequence[str], body: Sequence[Sequence[str]], evidence: _
     if evidence.repeated:
         is_sure = not evidence.named
         return Heading(not is_sure, is_sure, "Its texts stand further down in the same columns as well.")
+    if not texts and not _is_rising(numbers) and _lies_within(numbers, body, evidence.alike):
+        return Heading(has_names=False, why="Its numbers are in no order, and like those of the other rows.")
     if _is_sequence(numbers) and not _are_sequences(body, evidence.alike):
         steps = {round(after - before, 9) for before, after in pairwise(numbers)}
         return Heading(
@@ -149,8 +174,12 @@ def _is_sequence(numbers: Sequence[float]) -> bool:
     """Return whether numbers rise or fall throughout."""
     if len(numbers) < _SEQUENCE:
         return False
-    pairs = list(pairwise(numbers))
-    return all(before < after for before, after in pairs) or all(before > after for before, after in pairs)
+    return _is_rising(numbers) or _is_rising(numbers[::-1])
+
+
+def _is_rising(numbers: Sequence[float]) -> bool:
+    """Return whether each number is larger than the one before, as positions, years and wavelengths are."""
+    return all(before < after for before, after in pairwise(numbers))
 
 
 def _are_sequences(body: Sequence[Sequence[str]], columns: Sequence[int]) -> bool:
@@ -170,6 +199,19 @@ def _are_years(numbers: Sequence[float]) -> bool:
 
 def _have_years(body: Sequence[Sequence[str]], columns: Sequence[int]) -> bool:
     return any(number in _YEARS for row in body for number in _numbers(row, columns))
+
+
+def _lies_within(numbers: Sequence[float], body: Sequence[Sequence[str]], columns: Sequence[int]) -> bool:
+    """Return whether each of some numbers lies among the others of its column."""
+    if len(numbers) != len(columns) or len(body) < _FEW:
+        return False
+    others = [_numbers(row, columns) for row in body]
+    if any(len(row) != len(numbers) for row in others):
+        return False
+    return all(
+        min(column) <= number <= max(column)
+        for number, column in zip(numbers, zip(*others, strict=True), strict=True)
+    )
 
 
 def _are_apart(numbers: Sequence[float], body: Sequence[Sequence[str]], columns: Sequence[int]) -> bool:

@@ -1,6 +1,7 @@
 """Opening of delimited text: its columns' names, and a scan of each."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from app.tabular.readers.csv import CsvTable
 from app.tabular.readers.text import open_text
@@ -36,6 +37,7 @@ def open_csv(request: ConversionRequest, reading: ReadingReport) -> Job:
     table.names = names
     left_out = {positions[place] - 1 for place in naming.left_out}
     values = ValueSpelling(table.rows, table.dialect, reading)
+    spelling = replace(values.spelling, trims_texts=request.repair)
     table.null_words = values.null_words
     if request.reading.missing is None:
         published = {index: name for index, name in enumerate(names) if name and index not in left_out}
@@ -49,13 +51,13 @@ def open_csv(request: ConversionRequest, reading: ReadingReport) -> Job:
         naming.request,
         table,
         text.size,
-        _scans(names, left_out, naming.request, values.spelling),
+        _scans(names, left_out, naming.request, spelling),
         file_names,
         request.relation,
         repairs=(*repairs, *naming.repairs),
         remarks=text.remarks,
         reading=reading,
-        spelling=values.spelling,
+        spelling=spelling,
     )
 
 

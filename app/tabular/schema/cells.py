@@ -9,10 +9,10 @@ from app.tabular.schema.numbers import PLAIN, Notation
 from app.tabular.types import Kind, TabularError
 from app.tabular.wording import shortened
 
-# What pandas.read_csv takes as missing, apart from the empty cell.
+# What pandas.read_csv takes as missing, apart from the empty cell; and what MySQL, PostgreSQL, Hive and Spark write.
 MISSING_WORDS = frozenset({
     "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN",
-    "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+    "<NA>", r"\N", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 })  # fmt: skip
 LABEL_MISSING = MISSING_WORDS | {""}
 NUMBER_MISSING = MISSING_WORDS | {"", "?"}
@@ -29,6 +29,7 @@ class Spelling:
         has_booleans: whether `true` and `false` are booleans, not text.
         notation: how numbers are written.
         listed: those of the words that a sample has, to name beside others.
+        trims_texts: whether blanks around the texts of a column are left out if each of them begins with one.
     """
 
     in_numbers: frozenset[str] = frozenset()
@@ -37,6 +38,7 @@ class Spelling:
     has_booleans: bool = False
     notation: Notation = PLAIN
     listed: tuple[str, ...] = ()
+    trims_texts: bool = False
 
 
 DELIMITED = Spelling(NUMBER_MISSING, MISSING_WORDS, LABEL_MISSING, has_booleans=True)

@@ -25,7 +25,7 @@ from app.tabular.schema.numbers import unsigned
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import Scan
 from app.tabular.table import position_of, without_matches
-from app.tabular.types import ConversionRequest, TabularError
+from app.tabular.types import ConversionRequest, Repair, TabularError
 from app.tabular.wording import counted, shortened
 
 # 1,5 and 1.234,5 and 1,234 and 1,234.5: whoever wrote it meant a number.
@@ -56,12 +56,16 @@ class InferredType:
         self._booleans: set[str] = set()
         # Texts in a column that is numbers otherwise, with their counts.
         self._odd: dict[str, int] = {}
+        # Whether each cell so far begins with a blank, as where a writer puts one behind each delimiter; and how many.
+        self._is_padded = spelling.trims_texts
+        self._padded = 0
+        self._next_row = 0
         self.evidence: dict[CellClass, tuple[int, str]] = {}
 
     @property
     def is_settled(self) -> bool:
-        """Whether the column is text, and its labels are not collected."""
-        return self._is_text and self._labels is None
+        """Whether the column is text as it stands, and its labels are not collected."""
+        return self._is_text and self._labels is None and not self._is_padded
 
     @property
     def expected_pattern(self) -> str | None:
@@ -77,9 +81,12 @@ class InferredType:
         """Take the next block."""
         if self._labels:
             self._labels.update(column, first_row)
+        cells = column.drop_null()
+        if self._is_padded:
+            self._look_at_blanks(cells, first_row)
+            self._next_row = first_row + len(column)
         if self._is_text:
             return
-        cells = column.drop_null()
         rest = self._without_numbers(cells)
         is_mostly_numbers = len(rest) * 2 <= len(cells)
         for value in pc.unique(rest).to_pylist():
@@ -89,6 +96,12 @@ class InferredType:
                 self._is_text = True
                 return
             self._odd[value] = self._odd.get(value, 0) + pc.sum(pc.equal(rest, value)).as_py()
+
+    def _look_at_blanks(self, cells: pa.Array, first_row: int) -> None:
+        begins = pc.sum(pc.starts_with(cells, " ")).as_py() or 0
+        self._padded += begins
+        # What matched the pattern of numbers did not come here: it had no blanks.
+        self._is_padded = begins == len(cells) and first_row == self._next_row
 
     def _without_numbers(self, column: pa.Array) -> pa.Array:
         """Return the cells that are not simple numbers, and record which of these there are."""
@@ -133,10 +146,7 @@ class InferredType:
                 is_plain=self._is_plain,
             )
         if kind == "string":
-            text = ColumnPlan(
-                self.name, "string", missing_words=self._spelling.in_texts, advice=self._advice()
-            )
-            return self._labels.plan() if self._labels else text
+            return self._labels.plan() if self._labels else self._plan_of_text()
         words = frozenset[str]() if self._is_plain else self._spelling.in_numbers
         return ColumnPlan(
             self.name,
@@ -144,6 +154,27 @@ class InferredType:
             missing_words=words,
             is_plain=self._is_plain,
             notation=self._spelling.notation,
+        )
+
+    def _plan_of_text(self) -> ColumnPlan:
+        words = self._spelling.in_texts
+        if not (self._padded and self._is_padded):
+            advice = f"{self._about_blanks()} {self._advice()}".strip()
+            return ColumnPlan(self.name, "string", missing_words=words, advice=advice)
+        repair = Repair(
+            self.name,
+            f"Blanks around the texts of {self.name!r} were left out: each of them began with one.",
+            'They stand behind the delimiters; declare the column as "string" to keep them.',
+        )
+        return ColumnPlan(self.name, "string", missing_words=words | {""}, is_plain=False, repairs=(repair,))
+
+    def _about_blanks(self) -> str:
+        """Return a remark on blanks that only some of the texts begin with, or nothing."""
+        if not self._padded:
+            return ""
+        return (
+            f"Column {self.name!r} has {counted(self._padded, 'text')} or more that begin with a blank, beside others "
+            "that do not; they are published as they stand."
         )
 
     def _advice(self) -> str:

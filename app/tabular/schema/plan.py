@@ -18,7 +18,7 @@ class ColumnPlan:
         kind: its ARFF type.
         labels: the values of a nominal column, in order.
         missing_words: texts that stand for a missing value, besides null cells.
-        is_plain: whether every cell is null or a value without blanks around it; ignored for text.
+        is_plain: whether cells are written as they stand; if not, without the blanks around them.
         repairs: changes to the column.
         advice: a remark for the owner, as a sentence.
         doubts: guesses about its values.
