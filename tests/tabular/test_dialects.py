@@ -67,7 +67,7 @@ SURE: dict[str, tuple[str, dict[str, list[Any]]]] = {
             "Angola", "Benin", "Chad", "Gabon", "Idaho", "Kenya", "Libya", "Mali", "Niger")),
         {"ID": ["AN", "BE", "CH", "GA", "ID", "KE", "LI", "MA", "NI"]},
     ),
-    "a name above codes": ("image\n" + "".join(f"scan-{n}.png\n" for n in range(9)), {"image": [f"scan-{n}.png" for n in range(9)]}),
+    "a name above codes": ("image\n" + "scan-1.png\nscan-20.png\n" * 4, {"image": ["scan-1.png", "scan-20.png"] * 4}),
     "header-less times": (
         "".join(f"{'Sat' if day % 2 else 'Sun'}, {day} Apr 2017 15:11:58\n" for day in range(11, 21)),
         {"V2": [f"{day} Apr 2017 15:11:58" for day in range(11, 21)]},
@@ -81,6 +81,10 @@ SURE: dict[str, tuple[str, dict[str, list[Any]]]] = {
         {"V3": [-1, 1, -1, 1, -1]},
     ),
     "comments with bars": ("|1x3 Cross validator\n1, a, 3\n2, b, 4\n3, a, 5\n", {"V2": ["a", "b", "a"]}),
+    "blanks and tabs": (
+        "STATE\tEXEC  INCOME\nTexas    37\t 34453\nVirginia\t 9   41534\nOhio\t1\t20\n",
+        {"STATE": ["Texas", "Virginia", "Ohio"], "EXEC": [37, 9, 1]},
+    ),
     "a null of databases": ("a,b\n1,x\n\\N,\\N\n3,y\n", {"a": [1, None, 3], "b": ["x", None, "y"]}),
     "a mark of inches": ('x,y\n1,5" pipe\n2,q\n', {"y": ['5" pipe', "q"]}),
 }  # fmt: skip
@@ -99,6 +103,11 @@ def test_a_dialect_when_certain_then_read_as_meant_and_without_a_question(
 DOUBTFUL: dict[str, tuple[str, str, dict[str, list[Any]]]] = {
     "sentences": ("text\nhello world\nfoo bar\n", "delimiter", {"text": ["hello world", "foo bar"]}),
     "sentences with commas": ("review\nGood, nice\nBad, ugly\n", "delimiter", {"review": ["Good, nice", "Bad, ugly"]}),
+    "counts and labels": (
+        "4,3,malignant,benign,other\n" + "17.9,10.3,122.8\n20.5,17.7,132.9\n11.4,20.3,77.5\n20.2,14.3,135.1\n",
+        "skip_lines", {"V1": [17.9, 20.5, 11.4, 20.2]},
+    ),
+    "counts above names": ('10,2\n"id","z"\n1,2.24\n2,3.1\n3,4.5\n', "skip_lines", {"z": [2.24, 3.1, 4.5]}),
     "names or values": ("John,Smith\nJane,Doe\nAnn,Lee\n", "header", {"John": ["Jane", "Ann"]}),
     "spectrum or values": ("400.5,401.0,402.5\n.1,.3,.2\n.5,.2,.3\n", "header", {"400.5": [0.1, 0.5]}),
     "backslashes in pairs": ("x,y\n1,a\\\\b\n2,x\n", "escape", {"y": ["a\\\\b", "x"]}),

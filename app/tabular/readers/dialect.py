@@ -23,6 +23,7 @@ _TYPED, _TEXT, _MIXED = 1.0, 0.9, 0.5
 """What a cell says for a delimiter: a number, a text, a text with another delimiter in it."""
 _AS_GOOD = 0.02
 _PAIR = 2
+_FEWEST_ROWS = 3
 _TITLE_WIDTH = 3
 """Columns from which on a row with one cell is a title."""
 
@@ -84,22 +85,18 @@ def find_dialect(sample: Sequence[str], report: ReadingReport, *, expected: str 
     comment = _comment(lines, chosen, expected)
     uncommented = [line for line in lines if not (comment.value and line.startswith(comment.value))]
     fits = _fits(uncommented, chosen, expected)
-    fit = max(fits, key=lambda each: each.rank)
-    best = fit
-    if chosen.delimiter is None and (fit.width == 1 or _may_be_one_column(fit)):
-        best = _one_column(uncommented, chosen, fit)
+    best = max(fits, key=lambda each: each.rank)
+    if chosen.delimiter is None and (best.width == 1 or _may_be_one_column(best)):
+        best = _one_column(uncommented, chosen, best)
     report.decide("delimiter", *_about_delimiter(best, fits, expected, uncommented))
     report.decide("quote", Found(best.dialect.quote, "file" if best.dialect.quote != '"' else "default"))
     _report_escape(best, uncommented, report)
     report.decide("comment", comment.found, comment.doubt)
-    titles = 0 if chosen.skip_lines is not None else _title_lines(lines, comment.value, best)
-    found = Found(
-        skipped + titles,
-        "file" if skipped + titles else "default",
-        why=f"They are no rows: {shortened(''.join(sample[: skipped + titles]).strip())}." if skipped + titles else "",
-    )  # fmt: skip
-    report.decide("skip_lines", found, None if titles else _about_title(best, lines))
-    return replace(best.dialect, comment=comment.value, skip_lines=skipped + titles)
+    titles, doubt = (0, None) if chosen.skip_lines is not None else _before(lines, comment.value, best)
+    skipped += titles
+    why = f"They are no rows: {shortened(''.join(sample[:skipped]).strip())}." if skipped else ""
+    report.decide("skip_lines", Found(skipped, "file" if skipped else "default", why=why), doubt)
+    return replace(best.dialect, comment=comment.value, skip_lines=skipped)
 
 
 def _first_lines(lines: Sequence[str]) -> list[str]:
@@ -124,9 +121,12 @@ def _fits(lines: Sequence[str], chosen: Reading, expected: str | None) -> list[_
         if named.width > 1 and len(named.rows[0].cells) > 1:
             return [named]
     known = [fit for fit in strong if fit.width > 1]
-    if any(fit.share >= 0.5 for fit in known):  # noqa: PLR2004 - most of the rows
+    good = [fit for fit in known if fit.share >= 0.5]  # noqa: PLR2004 - most of the rows
+    # Some align columns with blanks and tabs.
+    are_tabs = {fit.dialect.delimiter for fit in good} == {"\t"} and good[0].share < 1
+    if good and not are_tabs:
         return known
-    weak = [_fit(lines, delimiter, chosen) for delimiter in _WEAK]
+    weak = [_fit(lines, delimiter, chosen) for delimiter in (" " if are_tabs else _WEAK)]
     return known + [fit for fit in weak if _is_sure(fit)] or strong
 
 
@@ -136,7 +136,8 @@ def _is_sure(fit: _Fit) -> bool:
         return False
     widths = [len(row.cells) for row in fit.rows]
     is_short = fit.dialect.has_blanks and widths[0] == fit.width - 1
-    return all(width == fit.width for width in widths[is_short:])
+    is_below = widths[0] == 1 and fit.width >= _TITLE_WIDTH and len(widths) >= _FEWEST_LINES
+    return all(width == fit.width for width in widths[is_short or is_below :])
 
 
 def _fit(lines: Sequence[str], delimiter: str, chosen: Reading) -> _Fit:
@@ -315,6 +316,15 @@ def _comment(lines: Sequence[str], chosen: Reading, expected: str | None) -> _Si
     return _Sign(mark, Found(mark, considered=("",)), Doubt("comment", message, (mark, "")))
 
 
+def _before(lines: Sequence[str], comment: str, fit: _Fit) -> tuple[int, Doubt | None]:
+    """Return how many lines stand before the table, and the doubt about them."""
+    if titles := _title_lines(lines, comment, fit):
+        return titles, None
+    if others := _other_lines(lines, comment, fit):
+        return others, _about_others(fit, lines[:others])
+    return 0, _about_title(fit, lines)
+
+
 def _title_lines(lines: Sequence[str], comment: str, fit: _Fit) -> int:
     """Return how many lines stand before the table."""
     before = 0
@@ -327,15 +337,48 @@ def _title_lines(lines: Sequence[str], comment: str, fit: _Fit) -> int:
         if not is_title:
             break
         before += 1
-    if not before or before == len(fit.rows):
+    return _lines_before(before, lines, comment, fit)
+
+
+def _lines_before(row: int, lines: Sequence[str], comment: str, fit: _Fit) -> int:
+    """Return how many lines stand before a row; 0 if there is no such row."""
+    if not row or row == len(fit.rows):
         return 0
     # Lines with comments, which are left out anyway, count among those before the header.
     number = 0
     for at, line in enumerate(lines, start=1):
         number += not (comment and line.startswith(comment))
-        if number == fit.rows[before].line:
+        if number == fit.rows[row].line:
             return at - 1
     return 0
+
+
+def _other_lines(lines: Sequence[str], comment: str, fit: _Fit) -> int:
+    """Return how many lines stand before the table that are none of its rows by their width, or by what they hold."""
+    widths = [len(row.cells) for row in fit.rows]
+    before = next((at for at, width in enumerate(widths) if width == fit.width), 0)
+    is_header = before == 1 and abs(widths[0] - fit.width) == 1
+    is_alike = all(width == fit.width for width in widths[before:])
+    if before and (is_header or not is_alike or len(widths) < before * 2 + _FEWEST_ROWS):
+        return 0
+    return _lines_before(before or int(_has_counts(fit)), lines, comment, fit)
+
+
+def _has_counts(fit: _Fit) -> bool:
+    """Return whether the first row has numbers above names, such as how many rows and columns there are."""
+    if len(fit.rows) < _FEWEST_ROWS:
+        return False
+    shapes = [{shape_of(fit.dialect.value(cell)) for cell in row.cells} for row in fit.rows[:2]]
+    return shapes == [{"number"}, {"text"}] and _has_numbers(replace(fit, rows=fit.rows[1:]))
+
+
+def _about_others(fit: _Fit, lines: Sequence[str]) -> Doubt:
+    """Return the question what lines are that look different from all that follow."""
+    named = "The first line looks" if len(lines) == 1 else f"The first {len(lines)} lines look"
+    shown = shortened("".join(lines).strip(), 80)
+    message = f"{named} different from those below, as counts or a description of the table do: {shown}."
+    is_as_wide = len(fit.rows[0].cells) == fit.width
+    return Doubt("skip_lines", message, (len(lines), 0) if is_as_wide else (len(lines),))
 
 
 def _about_title(fit: _Fit, lines: Sequence[str]) -> Doubt | None:
