@@ -257,16 +257,14 @@ def _about_one_column(best: _Fit, lines: Sequence[str]) -> Doubt | None:
     """Return the doubt whether lines are one cell each, unless none of them could be more."""
     quote = best.dialect.quote
     bare = [cell for row in best.rows for cell in row.cells if not (quote and cell.startswith(quote))]
-    present = {sign for sign in (*DELIMITERS, ":", " ") for cell in bare if sign in cell.strip(" ")}
+    signs = (*DELIMITERS, ":", " ")
+    present = {sign for sign in signs for cell in bare if sign in cell.strip(" ")}
     are_values = all(shape_of(cell) != "text" for cell in bare[1:]) and not present & set(";\t|")
     if not present or (are_values and present <= {":", "-", " "}):
         return None
-    choices = ("", *(sign for sign in (*DELIMITERS, ":", " ") if sign in present))
     shown = " and ".join(shortened(line.rstrip("\r\n")) for line in lines[:2])
-    message = (
-        f"No character separates the lines into as many cells each, so that each line would be one: {shown}."
-    )
-    return Doubt("delimiter", message, choices)
+    message = f"No character makes as many cells of each line, so that each line would be one: {shown}."
+    return Doubt("delimiter", message, ("", *(sign for sign in signs if sign in present)))
 
 
 def _has_numbers(fit: _Fit) -> bool:
@@ -366,17 +364,16 @@ def _other_lines(lines: Sequence[str], comment: str, fit: _Fit) -> int:
 
 def _has_counts(fit: _Fit) -> bool:
     """Return whether the first row has numbers above names, such as how many rows and columns there are."""
-    if len(fit.rows) < _FEWEST_ROWS:
-        return False
-    shapes = [{shape_of(fit.dialect.value(cell)) for cell in row.cells} for row in fit.rows[:2]]
-    return shapes == [{"number"}, {"text"}] and _has_numbers(replace(fit, rows=fit.rows[1:]))
+    shapes = [{shape_of(fit.dialect.value(cell)) for cell in row.cells} for row in fit.rows[:_FEWEST_ROWS]]
+    return shapes[:-1] == [{"number"}, {"text"}] and _has_numbers(replace(fit, rows=fit.rows[1:]))
 
 
 def _about_others(fit: _Fit, lines: Sequence[str]) -> Doubt:
     """Return the question what lines are that look different from all that follow."""
-    named = "The first line looks" if len(lines) == 1 else f"The first {len(lines)} lines look"
-    shown = shortened("".join(lines).strip(), 80)
-    message = f"{named} different from those below, as counts or a description of the table do: {shown}."
+    message = (
+        f"{counted(len(lines), 'line')} at the beginning may be counts or a description, for what is below looks "
+        f"different: {shortened(''.join(lines).strip(), 80)}."
+    )
     is_as_wide = len(fit.rows[0].cells) == fit.width
     return Doubt("skip_lines", message, (len(lines), 0) if is_as_wide else (len(lines),))
 
