@@ -153,6 +153,7 @@ def test_dev_when_the_worker_falls_again_and_again_then_a_sentence_instead_of_re
     assert "OpenML is not ready. The service says: The worker of this process ends by a fault" in seen
 
 
+@pytest.mark.long
 def test_dev_when_killed_then_the_sandbox_goes_too(tmp_path: Path) -> None:
     port, sandbox_port = find_free_port(), find_free_port()
     with dev(tmp_path, port, sandbox_port) as process:

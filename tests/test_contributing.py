@@ -36,6 +36,7 @@ def run(command: str, folder: Path) -> None:
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
 
 
+@pytest.mark.long
 def test_route_when_added_as_written_then_its_test_passes(checkout: Path) -> None:
     run("make --question .venv/.dev", checkout)
     for block in BLOCKS[:2]:

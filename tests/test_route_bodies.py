@@ -121,7 +121,10 @@ def test_routes_when_sent_twice_what_they_take_then_refused_and_memory_is_flat(s
     assert story["state"] in {"receiving", "failed"}, story["events"]
 
 
-@pytest.mark.parametrize("kind", ["none", "tus", "the draft", "a deletion"])
+@pytest.mark.parametrize(
+    "kind",
+    ["tus", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("none", "the draft", "a deletion"))],
+)
 async def test_routes_when_a_body_drips_then_each_gives_it_up_whatever_the_headers_say(
     app: Running, person: Person, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:

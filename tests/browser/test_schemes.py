@@ -101,6 +101,7 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", SCHEMES)
 async def test_sandbox_pages_when_shown_in_either_scheme_then_axe_finds_nothing(
     open_page: OpenPage, sandbox: Server, seen: Seen, scheme: str

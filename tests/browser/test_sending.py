@@ -68,7 +68,7 @@ async def test_upload_when_the_line_dies_without_a_word_then_given_up_and_goes_o
     ("name", "metadata", "answer"),
     [
         ("levels.csv", "{}", [422, "Some fields need another value"]),
-        ("levels.xlsx", '{"dataset_name": "levels", "description": "d"}', [200, "format not supported"]),
+        ("levels.docx", '{"dataset_name": "levels", "description": "d"}', [200, "format not supported"]),
     ],
 )
 async def test_form_when_refused_long_before_its_end_then_the_browser_is_told_why(

@@ -257,7 +257,7 @@ async def test_dataset_when_uploaded_then_edited_and_made_a_task_and_a_part_of_c
 
     await page.get_by_role("link", name="Upload").click()
     await fill(page, datasetname="rivers", description="Daily river levels.", def_tar_att="flood")
-    await choose(page, "rivers.xlsx", b"PK")
+    await choose(page, "rivers.docx", b"PK")
     await press(page, "Upload dataset")
     await expect(page.get_by_role("alert")).to_have_text("Data format not supported")
     await expect(page.get_by_text("Your Dataset is uploading")).to_be_visible()

@@ -50,6 +50,7 @@ async def test_start_when_database_is_behind_then_the_command_to_run(tmp_path: P
             pass
 
 
+@pytest.mark.long
 async def test_start_when_database_is_ahead_then_said_so(tmp_path: Path, empty_mariadb: str) -> None:
     database = database_at(empty_mariadb, tmp_path)
     await migrate(database.engine)
@@ -93,6 +94,7 @@ async def test_migration_when_many_start_at_once_then_one_does_it(empty_mariadb:
         await database.close()
 
 
+@pytest.mark.long
 async def test_openmls_tables_when_they_exist_then_adopted_untouched(
     empty_mariadb: str, tmp_path: Path
 ) -> None:

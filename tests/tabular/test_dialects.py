@@ -167,6 +167,7 @@ def test_something_beside_quotes_when_anywhere_then_refused_with_the_row(
     assert caught.value.choices == {"quote": [""], "escape": ["backslash"]}
 
 
+@pytest.mark.long
 def test_a_header_when_longer_than_a_block_then_read(converter: Converter) -> None:
     names = [f"{'n' * 50}{number}" for number in range(50_000)]
     done = converter(",".join(names) + "\n" + ",".join("1" * 50_000) + "\n")

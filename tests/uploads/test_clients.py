@@ -24,6 +24,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path, sandbo
         yield found
 
 
+@pytest.mark.long
 async def test_tuspy_when_the_line_is_cut_again_and_again_then_published_once(
     site: Site, tmp_path: Path
 ) -> None:

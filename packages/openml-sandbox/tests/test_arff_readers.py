@@ -29,6 +29,7 @@ def test_engine_when_it_reads_a_file_then_it_says_what_weka_says(arff: str, verd
     assert read(arff) == verdict or (verdict == "error" and read(arff).startswith("error"))
 
 
+@pytest.mark.long
 def test_engine_when_a_file_spans_many_blocks_then_counts_and_line_numbers_are_of_the_whole() -> None:
     header = "@relation r\n@attribute n numeric\n@attribute s string\n@data\n"
     plain, quoted = "1,abcdefgh\n", "?,'some text'\n"

@@ -38,6 +38,7 @@ def test_walk_when_run_as_printed_then_it_prints_what_it_says(serve: Serve, tmp_
     assert (done.returncode, done.stdout) == (0, printed), done.stderr
 
 
+@pytest.mark.long
 def test_python_when_run_as_printed_then_openml_python_reads_from_the_sandbox(
     serve: Serve, tmp_path: Path
 ) -> None:

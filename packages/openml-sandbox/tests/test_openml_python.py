@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from sandbox_server import WRITER, Server, describe
 
 START = """
@@ -135,6 +137,7 @@ def test_openml_python_when_it_publishes_a_frame_then_it_reads_the_same_back(
     run(server.url, tmp_path, PUBLISH)
 
 
+@pytest.mark.long
 def test_openml_python_when_it_makes_tasks_and_suites_then_it_reads_the_same_back(
     server: Server, tmp_path: Path
 ) -> None:

@@ -229,6 +229,7 @@ def test_dataset_when_deactivated_before_processing_then_it_is_not_activated(ser
     assert answer.status_code == 200
 
 
+@pytest.mark.long
 def test_server_when_a_large_file_is_processed_then_other_calls_are_answered_meanwhile(
     server: Server,
 ) -> None:

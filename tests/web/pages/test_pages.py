@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import httpx
+import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
@@ -115,6 +116,7 @@ async def test_health_when_all_is_well_then_ok(app: Running) -> None:
     assert (await app.client.get("/health/ready")).json() == {"status": "ok"}
 
 
+@pytest.mark.long
 async def test_readiness_when_database_is_away_then_503_and_well_again_when_it_is_back(
     empty_mariadb: str, tmp_path: Path, sandbox_url: str
 ) -> None:

@@ -275,6 +275,7 @@ async def test_site_when_there_is_no_build_then_our_own_pages_and_404(site_setti
         assert (await site.client.get("/search?q=a&id=1")).headers["location"] == f"{openml}search?q=a&id=1"
 
 
+@pytest.mark.long
 def test_start_when_build_is_broken_then_one_sentence(tmp_path: Path) -> None:
     environment = {
         **os.environ,
