@@ -170,6 +170,23 @@ def test_merged_cells_when_there_are_very_many_then_counted_in_no_time(converter
     assert time.process_time() - started < 5
 
 
+@pytest.mark.parametrize("start", [b"<c ", b'<c r="A1"', b'<c r="A1" <c r="'])
+def test_a_sheet_when_of_cells_without_an_end_then_refused_in_no_time(
+    converter: Converter, start: bytes
+) -> None:
+    content = rewritten_part(
+        workbook({"s": [["a"], [1]]}),
+        "xl/worksheets/sheet1.xml",
+        b"<sheetData>",
+        b"<sheetData>" + start * 2_000_000,
+    )
+    started = time.process_time()
+    with pytest.raises(TabularError) as refused:
+        converter(content, kind="xlsx")
+    assert refused.value.slug == "broken-file"
+    assert time.process_time() - started < 10
+
+
 @pytest.mark.parametrize("ending", ["sav", "dta"])
 def test_a_date_when_beyond_all_years_then_refused_with_its_column(converter: Converter, ending: str) -> None:
     days = pd.DataFrame({"n": [1.0, 2.0], "day": pd.to_datetime(["2020-01-01", "2021-01-01"])})

@@ -14,7 +14,7 @@ from defusedxml.ElementTree import ParseError, fromstring
 from app.tabular.types import MIB
 
 # A cell that holds anything; those that only look like something have no end of their own.
-_CELL = re.compile(rb'<c [^>]*?\br="([A-Z]{1,3})([0-9]{1,7})"([^>]*)(?<!/)>')
+_CELL = re.compile(rb'<c [^<>]{0,200}?\br="([A-Z]{1,3})([0-9]{1,7})"([^<>]{0,200})(?<!/)>')
 _MERGED = b"<mergeCell "
 _OVERLAP = 1024
 _MOST_PART_BYTES = 16 * MIB
