@@ -246,9 +246,9 @@ def is_same(ours: Any, theirs: Any) -> bool:
         return text.strip() in NUMBER_MISSING
     if str(ours) in {text, text.strip()}:
         return True
-    if isinstance(theirs, datetime):
-        return datetime.fromisoformat(str(ours)).replace(tzinfo=None) == theirs.replace(tzinfo=None)
     with suppress(ValueError):
+        if isinstance(theirs, datetime):
+            return datetime.fromisoformat(str(ours)).replace(tzinfo=None) == theirs.replace(tzinfo=None)
         return float(ours) == float(text)
     return False
 

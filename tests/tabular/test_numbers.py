@@ -255,3 +255,24 @@ def test_numbers_when_previewed_then_those_that_will_be_published(
     assert [(each["name"], each["type"], each["missing"]) for each in page.columns] == [
         (each.name, each.kind, each.missing) for each in done.columns
     ]
+
+
+@pytest.mark.parametrize("declared", [{}, {"y": "nominal"}])
+def test_a_word_when_it_is_a_frequent_category_in_late_rows_only_then_asked(
+    converter: Converter, declared: dict[str, Any]
+) -> None:
+    content = "x,y\n" + "1,Brick\n2,Stone\n" * 2000 + "3,None\n" * 150
+    with pytest.raises(TabularError) as caught:
+        converter(content, attributes=declared, refuse_doubts=True)
+    assert "150 cells with 'None'" in caught.value.message
+    assert list(caught.value.choices or ()) == ["missing"]
+
+
+def test_a_decimal_mark_when_late_rows_contradict_it_then_asked(converter: Converter) -> None:
+    content = "x;y\n" + "1,5;1,200\n2,25;3,400\n" * 500 + "3,5;1,200,000\n"
+    with pytest.raises(TabularError) as caught:
+        converter(content, refuse_doubts=True)
+    assert "'1,200,000' in row 1001" in caught.value.message
+    assert caught.value.choices == {"decimal": [",", "."]}
+    sure = converter(content.replace("1,200,000", "1,2"), refuse_doubts=True)
+    assert sure["y"][1][-1] == 1.2

@@ -39,14 +39,6 @@ def open_csv(request: ConversionRequest, reading: ReadingReport) -> Job:
     values = ValueSpelling(table.rows, table.dialect, reading)
     spelling = replace(values.spelling, trims_texts=request.repair)
     table.null_words = values.null_words
-    if request.reading.missing is None:
-        published = {index: name for index, name in enumerate(names) if name and index not in left_out}
-        asked = (
-            values.doubt_about(index, name)
-            for index, name in published.items()
-            if naming.request.attributes.get(name, "nominal") in ("nominal", "boolean")
-        )
-        reading.doubts += [doubt for doubt in asked if doubt]
     return Job(
         naming.request,
         table,

@@ -1,20 +1,17 @@
 """How the values of delimited text are spelled: words that mean a missing value, and marks in numbers."""
 
 import re
-from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from app.tabular.readers.records import Dialect
 from app.tabular.readers.shapes import shape_of
 from app.tabular.reading import Doubt, Found, ReadingReport
-from app.tabular.schema.cells import BLANKS, DELIMITED, LABEL_MISSING, MISSING_WORDS, Spelling
+from app.tabular.schema.categories import WORDS
+from app.tabular.schema.cells import BLANKS, DELIMITED, MISSING_WORDS, Spelling
 from app.tabular.schema.numbers import find_notation, shown_by
-from app.tabular.wording import counted, shortened
+from app.tabular.wording import shortened
 
-_NAMES_OF_CLASSES = ("None", "null")
-"""Words for a missing value that people use as a category as well."""
-_FEWEST, _SHARE, _MOST_CATEGORIES = 2, 0.05, 10
 _MOST_COLUMNS = 500
 _POINTED = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 
@@ -41,6 +38,8 @@ class ValueSpelling:
             in_texts,
             in_texts | {""},
             has_booleans=True,
+            # A word without quotes is none where the file quotes its texts; a word that its owner named is none either.
+            categories=WORDS if chosen.missing is None and not self.null_words else (),
             listed=tuple(sorted(words & {cell for column in self._columns for cell in column})),
         )
         self._find_notation(report)
@@ -93,34 +92,6 @@ class ValueSpelling:
             return None
         message = f"{shortened(pointed[0][0])} may be more than a thousand, or less: each such number has three digits."
         return Doubt("thousands", message, ("", "."))
-
-    def doubt_about(self, index: int, name: str) -> Doubt | None:
-        """Return the question whether words in a column of text are a category of it."""
-        if index >= len(self._columns):
-            return None
-        quote = self._dialect.quote if self.null_words else ""
-        column = [
-            cell if quote and cell.startswith(quote) else self._dialect.value(cell)
-            for cell in self._columns[index]
-        ]
-        words = LABEL_MISSING if self.null_words else self.spelling.in_labels
-        if not words.intersection(_NAMES_OF_CLASSES, column):
-            return None
-        counts = Counter(column)
-        texts = [cell for cell in counts if cell not in words and shape_of(cell) == "text"]
-        lost = {word: counts[word] for word in _NAMES_OF_CLASSES if word in words and counts[word] >= _FEWEST}
-        few = max(_MOST_CATEGORIES, len(column) // 2)
-        if not texts or len(texts) > few or sum(lost.values()) < _SHARE * len(column):
-            return None
-        shown = " and ".join(
-            f"{counted(count, 'cell')} with {shortened(word)}" for word, count in lost.items()
-        )
-        others = ", ".join(shortened(text) for text, _ in counts.most_common(4) if text in texts)
-        message = (
-            f"Column {name!r} has {shown} among its first {len(column)}, beside {others}: are they values?"
-        )
-        kept = tuple(sorted(MISSING_WORDS - set(lost)))
-        return Doubt("missing", message, (kept, tuple(sorted(MISSING_WORDS))), name)
 
 
 def _width(rows: Sequence[Sequence[str]]) -> int:

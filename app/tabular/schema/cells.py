@@ -29,6 +29,7 @@ class Spelling:
         has_booleans: whether `true` and `false` are booleans, not text.
         notation: how numbers are written.
         listed: those of the words that a sample has, to name beside others.
+        categories: those of the words that may be values, if they are frequent in a column.
         trims_texts: whether blanks around the texts of a column are left out if each of them begins with one.
     """
 
@@ -39,6 +40,7 @@ class Spelling:
     notation: Notation = PLAIN
     listed: tuple[str, ...] = ()
     trims_texts: bool = False
+    categories: tuple[str, ...] = ()
 
 
 DELIMITED = Spelling(NUMBER_MISSING, MISSING_WORDS, LABEL_MISSING, has_booleans=True)

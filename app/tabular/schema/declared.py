@@ -142,7 +142,12 @@ def declared_as(kind: AttributeType, name: str, request: ConversionRequest, spel
     if kind in {"boolean", "nominal"}:
         is_boolean = kind == "boolean"
         return InferredLabels(
-            name, limit, spelling.in_labels, is_boolean=is_boolean, repair=request.repair and not is_boolean
+            name,
+            limit,
+            spelling.in_labels,
+            is_boolean=is_boolean,
+            repair=request.repair and not is_boolean,
+            categories=spelling.categories,
         )
     raise _unknown_type(name, kind)
 

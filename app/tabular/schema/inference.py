@@ -7,11 +7,14 @@ are few unless the column is text, are classified one by one in Python.
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.tabular.reading import Doubt
+from app.tabular.schema.categories import Categories
 from app.tabular.schema.cells import (
     BLANKS,
     CellClass,
@@ -21,7 +24,7 @@ from app.tabular.schema.cells import (
 )
 from app.tabular.schema.declared import declared
 from app.tabular.schema.labels import InferredLabels, target_labels
-from app.tabular.schema.numbers import unsigned
+from app.tabular.schema.numbers import PLAIN, unsigned
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import Scan
 from app.tabular.table import position_of, without_matches
@@ -60,12 +63,14 @@ class InferredType:
         self._is_padded = spelling.trims_texts
         self._padded = 0
         self._next_row = 0
+        self._categories = Categories(name, spelling.categories)
         self.evidence: dict[CellClass, tuple[int, str]] = {}
 
     @property
     def is_settled(self) -> bool:
         """Whether the column is text as it stands, and its labels are not collected."""
-        return self._is_text and self._labels is None and not self._is_padded
+        is_open = self._labels is not None or self._is_padded or self._categories.are_open
+        return self._is_text and not is_open
 
     @property
     def expected_pattern(self) -> str | None:
@@ -81,6 +86,7 @@ class InferredType:
         """Take the next block."""
         if self._labels:
             self._labels.update(column, first_row)
+        self._categories.update(column)
         cells = column.drop_null()
         if self._is_padded:
             self._look_at_blanks(cells, first_row)
@@ -146,7 +152,8 @@ class InferredType:
                 is_plain=self._is_plain,
             )
         if kind == "string":
-            return self._labels.plan() if self._labels else self._plan_of_text()
+            plan = self._labels.plan() if self._labels else self._plan_of_text()
+            return replace(plan, doubts=(*self._categories.doubts(), *self._about_marks()))
         words = frozenset[str]() if self._is_plain else self._spelling.in_numbers
         return ColumnPlan(
             self.name,
@@ -167,6 +174,19 @@ class InferredType:
             'They stand behind the delimiters; declare the column as "string" to keep them.',
         )
         return ColumnPlan(self.name, "string", missing_words=words | {""}, is_plain=False, repairs=(repair,))
+
+    def _about_marks(self) -> tuple[Doubt, ...]:
+        """Return the doubt whether numbers are written as the first rows show, if later ones contradict that."""
+        row, text = self.evidence.get("text", (0, ""))
+        is_number = _LOCAL_NUMBER.fullmatch(text.strip(BLANKS)) or PLAIN.plain(text.strip(BLANKS))
+        if self._spelling.notation.is_plain or not is_number or not self._seen & {"whole", "real"}:
+            return ()
+        mark = self._spelling.notation.decimal
+        message = (
+            f"The first rows show that {mark} is the decimal mark, but column {self.name!r} has {shortened(text)} in "
+            f"row {row + 1}."
+        )
+        return (Doubt("decimal", message, (mark, "," if mark == "." else "."), self.name),)
 
     def _about_blanks(self) -> str:
         """Return a remark on blanks that only some of the texts begin with, or nothing."""

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.tabular.schema.categories import Categories
 from app.tabular.schema.cells import BLANKS, Spelling, boolean_labels, does_not_fit, in_order
 from app.tabular.schema.names import label_fault, too_many_labels
 from app.tabular.schema.plan import ColumnPlan
@@ -28,6 +29,7 @@ class InferredLabels:
         is_boolean: bool = False,
         is_ordered: bool = False,
         repair: bool = True,
+        categories: tuple[str, ...] = (),
     ) -> None:
         """Expect at most `limit` labels.
 
@@ -38,6 +40,7 @@ class InferredLabels:
             is_boolean: whether they must be a pair such as true and false.
             is_ordered: whether they keep the order in which they are added.
             repair: whether blanks around them may be trimmed.
+            categories: words for a missing value that may be labels.
         """
         self.name = name
         self._limit = limit
@@ -49,6 +52,7 @@ class InferredLabels:
         self._labels: dict[str, str] = {}
         self._has_blanks = False
         self._fault: TabularError | None = None
+        self._categories = Categories(name, categories)
 
     @property
     def is_settled(self) -> bool:
@@ -57,6 +61,7 @@ class InferredLabels:
 
     def update(self, column: pa.Array, first_row: int) -> None:
         """Take the next block."""
+        self._categories.update(column)
         value = self.add(pc.unique(column.drop_null()).to_pylist())
         if value is not None and self._fault:
             self._fault.row = first_row + position_of(column, value) + 1
@@ -101,6 +106,7 @@ class InferredLabels:
             missing_words=self._missing_words,
             is_plain=not self._has_blanks,
             repairs=(_without_blanks(self.name),) if self._has_blanks else (),
+            doubts=self._categories.doubts(),
         )
 
     def _take(self, label: str, value: str) -> TabularError | None:
