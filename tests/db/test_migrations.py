@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.engine import Connection, make_url
 
 from app.core.settings import Settings
+from app.db import migrations
 from app.db.engine import Database
 from app.db.migrations import migrate
 from app.db.revisions import REVISIONS, VERSION_TABLE, MigrationError, require_current
 from app.db.tables import OPENML_TABLES, metadata
+from app.db.upload_states import UploadState
 from tests.conftest import running
 
 ROOT = Path(__file__).parents[2]
@@ -82,6 +86,36 @@ async def test_tables_when_migrated_then_as_the_code_describes_them(
     await database.close()
 
     assert found == []
+
+
+async def test_uploads_when_in_every_state_then_kept_by_each_way_through_the_last_migration(
+    empty_mariadb: str, tmp_path: Path
+) -> None:
+    def move(connection: Connection, how: Callable[[Config, str], None], revision: str) -> None:
+        config = migrations._config()
+        config.attributes["connection"] = connection
+        how(config, revision)
+        connection.commit()
+
+    before, newest = REVISIONS[-2:]
+    database = database_at(empty_mariadb, tmp_path)
+    async with database.engine.connect() as connection:
+        await connection.run_sync(move, command.upgrade, before)
+        for state in UploadState:
+            statement = (
+                "INSERT INTO uploads (id, user_id, state, file_name, format, created_at, available_at) "
+                "VALUES (:id, 1, :id, 't.csv', 'csv', now(), now())"
+            )
+            await connection.execute(sa.text(statement), {"id": state.value})
+        await connection.commit()
+        ways = [(command.upgrade, newest), (command.downgrade, before), (command.upgrade, newest)]
+        for how, revision in ways:
+            await connection.run_sync(move, how, revision)
+            found = await connection.execute(sa.text("SELECT id FROM uploads WHERE state = id"))
+            assert sorted(row[0] for row in found) == sorted(UploadState)
+        reading = await connection.execute(sa.text("SELECT count(*) FROM uploads WHERE reading IS NULL"))
+        assert reading.scalar() == len(UploadState)
+    await database.close()
 
 
 async def test_migration_when_many_start_at_once_then_one_does_it(empty_mariadb: str, tmp_path: Path) -> None:
