@@ -75,7 +75,11 @@ class Terminal:
             # Most details end with their hint.
             if problem.get(field) is not None and not (field == "hint" and problem[field] in detail):
                 self._print(plain(f"  {field}: {problem[field]}"))
-        for options in options_that_would_do(problem):
+        asked = options_that_would_do(problem)
+        # Each doubt needs an answer; of another refusal one choice is enough.
+        for options in (
+            asked if problem.get("reason") == "unsure-reading" else [" or ".join(asked)] * bool(asked)
+        ):
             self._print(plain(f"  Say which, with: {options}"))
         if hint:
             self._print(hint)

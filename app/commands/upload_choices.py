@@ -84,6 +84,8 @@ def options_that_would_do(problem: Mapping[str, Any]) -> list[str]:
 def _as_option(field: str, value: object, column: str) -> str:
     if field == "attributes":
         return shlex.join(["--type", f"{column}={value}"])
+    if field == "leave_out":
+        return shlex.join(["--leave-out", str(value)])
     if field == "header":
         return "--header" if value else "--no-header"
     if isinstance(value, list):

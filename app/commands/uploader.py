@@ -162,6 +162,8 @@ class Uploader:
             return
         endings, most = limits
         if not file_name.lower().endswith(endings):
+            # The server says what to make of such a file.
+            self._ask("POST", "/uploads", json={"file_name": file_name, "size": 1})
             raise refused(
                 f"{file_name} is of no kind that the server reads; names end with {', '.join(endings)}."
             )

@@ -106,5 +106,5 @@ def _conversion(
         row_id_attribute=job.request.row_id_attribute,
         ignore_attributes=job.request.ignore_attributes,
         reading=job.reading.to_json(),
-        doubts=tuple(job.reading.doubts),
+        doubts=job.reading.questions,
     )

@@ -148,6 +148,12 @@ class ReadingReport:
         self.doubts += [replace(doubt, choices=offered(doubt.choices))] if doubt else []
         return found.value
 
+    @property
+    def questions(self) -> tuple[Doubt, ...]:
+        """The doubts to ask about: where it is not sure which table is read, that alone; others are of the guess."""
+        which = tuple(doubt for doubt in self.doubts if doubt.field in _WHICH_TABLE)
+        return which or tuple(self.doubts)
+
     def to_json(self) -> dict[str, Any]:
         """Return what was found as JSON values, by field, with whether it is sure."""
         in_doubt = {doubt.field for doubt in self.doubts}
@@ -162,6 +168,10 @@ def offered(values: Iterable[Any]) -> tuple[Any, ...]:
     """Return those values that are offered as choices: a file may have any number of names, of any length."""
     may_be_chosen = (value for value in values if not isinstance(value, str) or len(value) <= LONGEST_CHOICE)
     return tuple(islice(may_be_chosen, MOST_OFFERED))
+
+
+_WHICH_TABLE = frozenset({"member", "sheet", "array"})
+"""Fields that say which table of a file is read."""
 
 
 def settled(doubts: Iterable[Doubt]) -> dict[str, list[Any]]:

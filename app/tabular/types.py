@@ -33,7 +33,8 @@ class TabularError(Exception):
         column: the attribute's name.
         hint: what to change.
         fault: the system's error and the file concerned; for the log, never for the owner.
-        choices: values that would do, by field of the reading (`app.tabular.reading`).
+        choices: values that would do, by field of the reading (`app.tabular.reading`), or of the request:
+            types of the column (`attributes`), columns to leave out (`leave_out`).
     """
 
     def __init__(

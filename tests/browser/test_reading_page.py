@@ -99,12 +99,18 @@ async def test_german_table_when_its_marks_and_its_encoding_are_chosen_by_clicks
 
 
 @pytest.mark.long
-async def test_workbook_when_another_sheet_is_chosen_then_its_rows_are_shown(
+async def test_workbook_when_its_sheet_and_its_first_row_are_chosen_by_clicks_then_its_rows_are_shown(
     open_page: OpenPage, ada: str
 ) -> None:
     sheets: dict[str, list[list[Any]]] = {
         "Notes": [["who", "when"], ["Ada", "today"]],
-        "Levels": [["Rivers of 2020", None], ["gauge", "level"], ["Ouse", 4.2], ["Aire", 1]],
+        "Levels": [
+            ["Rivers of 2020", None, None],
+            ["read by", "Ada", None],
+            ["gauge", "level", "flood"],
+            ["Ouse", 4.2, "yes"],
+            ["Aire", 1, "no"],
+        ],
     }
     page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
     await send_and_look(page, workbook(sheets), "rivers.xlsx")
@@ -115,14 +121,25 @@ async def test_workbook_when_another_sheet_is_chosen_then_its_rows_are_shown(
     assert await accessibility(page) == []
 
     await question.get_by_role("button", name="Sheet: Levels").click()
-    await expect(page.locator("#row-table th").first).not_to_have_text("who")
-    lines = page.get_by_label("Lines before the table")
-    await lines.fill("1")
-    await lines.press("Tab")
     await expect(page.locator("#row-table th").first).to_have_text("gauge")
-    assert await rows_of(page) == ["Ouse", "4.2"]
-    await expect(page.get_by_label("Sheet", exact=True)).to_have_value('"Levels"')
+    assert await rows_of(page) == ["Ouse", "4.2", "yes"]
+    begins = page.get_by_role("group", name="The table seems to begin in row 3")
+    await expect(begins).to_contain_text("'Rivers of 2020'")
     await picture(page, "reading-sheet-chosen")
+    assert await accessibility(page) == []
+
+    # Another row that was considered, and back, by the keyboard.
+    other = page.get_by_role("button", name="1 Lines before the table")
+    await other.focus()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#row-table th").first).to_have_text("read by")
+    await expect(begins).to_be_hidden()
+    await page.get_by_role("button", name="2 Lines before the table").click()
+    await expect(page.locator("#row-table th").first).to_have_text("gauge")
+    await expect(page.get_by_label("Sheet", exact=True)).to_have_value('"Levels"')
+    await expect(page.locator("#facts")).to_contain_text("2 rows")
+    await picture(page, "reading-sheet-begins")
+    assert await accessibility(page) == []
 
 
 @pytest.mark.long

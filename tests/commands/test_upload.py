@@ -249,6 +249,7 @@ def test_options_when_values_would_do_then_written_for_a_shell() -> None:
         "quoted_missing": [True],
         "attributes": ["nominal"],
         "sheet": ["Sheet 1"],
+        "leave_out": ["no good"],
     }
     assert options_that_would_do({"choices": choices, "column": "a b"}) == [
         "--delimiter ';' or --delimiter tab or --delimiter none",
@@ -258,6 +259,7 @@ def test_options_when_values_would_do_then_written_for_a_shell() -> None:
         "--reading quoted_missing=true",
         "--type 'a b=nominal'",
         "--sheet 'Sheet 1'",
+        "--leave-out 'no good'",
     ]
     assert options_that_would_do({"choices": "what another server says"}) == []
 
@@ -524,7 +526,7 @@ def test_upload_when_key_server_ending_or_name_are_wrong_then_said_before_the_fi
             3,
             "broke",
         ),
-        "ending": (["--file-name", "levels.exe"], right, 1, "names end with"),
+        "ending": (["--file-name", "levels.exe"], right, 1, "It is a program"),
         "name": (["--name", "two words"], right, 1, "dataset_name"),
     }
     for what, (options, environment, code, words) in wrong.items():

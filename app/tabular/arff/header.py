@@ -11,10 +11,12 @@ from app.tabular.wording import shortened
 NUMBER_TYPES = ("integer", "real", "numeric")
 UNUSABLE_TYPES = {
     "date": 'Declare the column as "string", or allow the repair, to publish its dates as text.',
-    "relational": "OpenML cannot read tables within tables.",
+    "relational": "OpenML cannot read tables within tables: leave the column out.",
     "boolean": 'ARFF has no such type: write the labels, such as {false,true}, or declare the column as "boolean".',
-    "binary": "ARFF has no such type: write the labels, such as {0,1}.",
+    "binary": 'ARFF has no such type: write the labels, such as {0,1}, or declare the column as "nominal".',
 }
+PUBLISHED_AS = {"date": "string", "boolean": "boolean", "binary": "nominal"}
+"""The types that columns of those can be declared to have."""
 
 _KEYWORD = re.compile(r"@([A-Za-z]*)[ \t]*(.*)")
 _NAME = re.compile(rf"""({QUOTED}|[^\s{{}},%'"\\]+)([ \t]*)([A-Za-z]*)(.*)""")

@@ -41,7 +41,8 @@ class SparseRows:
             if plan.kind == "string":
                 message = "OpenML refuses sparse rows that state a text."
                 hint = "Save the table as dense rows, or leave the column out."
-                raise TabularError("sparse-text", message, column=plan.name, hint=hint)
+                choices = {"leave_out": [plan.name]}
+                raise TabularError("sparse-text", message, column=plan.name, hint=hint, choices=choices)
             if plan.labels:
                 self._tokens[index] = tokens_of(plan.labels)
         self._first_labels = {index: next(iter(tokens.values())) for index, tokens in self._tokens.items()}

@@ -87,7 +87,7 @@ class TableProfiler:
             "warnings": warnings[:MOST_REMARKS],
             "first_rows": self._first_rows,
             "reading": job.reading.to_json(),
-            "doubts": [asdict(doubt) for doubt in job.reading.doubts],
+            "doubts": [asdict(doubt) for doubt in job.reading.questions],
         }
         write_report(
             job.request.target, table, (self._column(index) for index in self._plans), job.request.limits

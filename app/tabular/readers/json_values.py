@@ -35,6 +35,7 @@ def texts_of(name: str, values: Sequence[Any], first_row: int) -> tuple[pa.Array
             row=first_row + row,
             column=name,
             hint="Spread it over columns of its own, or leave the column out.",
+            choices={"leave_out": [name]},
         )
     if bool in kinds:
         values = [BOOLEANS[not value] if isinstance(value, bool) else value for value in values]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import cast
 
-from app.tabular.arff.header import NUMBER_TYPES, UNUSABLE_TYPES, Attribute
+from app.tabular.arff.header import NUMBER_TYPES, PUBLISHED_AS, UNUSABLE_TYPES, Attribute
 from app.tabular.readers.arff import ArffTable
 from app.tabular.readers.text import open_text
 from app.tabular.reading import Found, ReadingReport
@@ -72,7 +72,11 @@ def _scan(attribute: Attribute, request: ConversionRequest) -> Scan:
     if attribute.type in UNUSABLE_TYPES:
         message = f"The type {attribute.type} cannot be published."
         hint = UNUSABLE_TYPES[attribute.type]
-        raise TabularError("unusable-type", message, line=attribute.line, column=name, hint=hint)
+        kind = PUBLISHED_AS.get(attribute.type)
+        choices = {"attributes": [kind]} if kind else {"leave_out": [name]}
+        raise TabularError(
+            "unusable-type", message, line=attribute.line, column=name, hint=hint, choices=choices
+        )
     if attribute.type in NUMBER_TYPES:
         return DeclaredNumber(name, cast("Kind", attribute.type), EXPLICIT)
     return KnownType(ColumnPlan(name, cast("Kind", attribute.type), attribute.labels))

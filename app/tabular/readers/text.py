@@ -31,6 +31,8 @@ _MARKS = {
 }  # fmt: skip
 """Byte order marks; that of UTF-32 begins like that of UTF-16."""
 _MOST_RIVALS = 4
+_WESTERN = ("cp1252", "iso8859-1")
+"""Encodings that may be chosen for a text of which no encoding can be told."""
 _END_OF_DOS_FILE = b"\x1a"
 """Ctrl-Z, with which programs of DOS end a text."""
 
@@ -204,10 +206,18 @@ class _Inspection:
             "The text is not UTF-8, nor in any other usual encoding.", self._first_broken_line()
         )
 
-    @staticmethod
-    def _undecodable(message: str, line: int | None = None) -> TabularError:
+    def _undecodable(self, message: str, line: int | None = None) -> TabularError:
         hint = "Save it as UTF-8, or say in `reading` which `encoding` it has."
-        return TabularError("unsupported-encoding", message, line=line, hint=hint)
+        readable = [encoding for encoding in _WESTERN if self._can_be_read(encoding)]
+        choices = {"encoding": readable} if readable else None
+        return TabularError("unsupported-encoding", message, line=line, hint=hint, choices=choices)
+
+    def _can_be_read(self, encoding: str) -> bool:
+        try:
+            self._check(encoding)
+        except (UnicodeDecodeError, TabularError):
+            return False
+        return True
 
     def _check(self, encoding: str) -> None:
         """Decode the whole file; refuse NUL, and lines longer than the limit."""

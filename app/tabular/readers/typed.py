@@ -75,7 +75,8 @@ def _plain_column(name: str, kind: pa.DataType) -> TypedColumn:
     subject = "It holds lists or structures, which have" if pt.is_nested(kind) else f"Its type, {kind}, has"
     nested = "Spread them over columns of their own, or leave the column out."
     hint = nested if pt.is_nested(kind) else "Save the column as numbers or text, or leave it out."
-    raise TabularError("unusable-type", f"{subject} no counterpart in ARFF.", column=name, hint=hint)
+    message = f"{subject} no counterpart in ARFF."
+    raise TabularError("unusable-type", message, column=name, hint=hint, choices={"leave_out": [name]})
 
 
 def _extension(name: str, kind: pa.DataType, title: str, parameters: Mapping[str, Any]) -> TypedColumn:
@@ -101,7 +102,7 @@ def _extension(name: str, kind: pa.DataType, title: str, parameters: Mapping[str
     of = f" ({shortened(frequency)})" if "freq" in parameters else ""
     message = f"Its type is the extension {shortened(title)}{of}, and what its values mean is not known here."
     hint = "Save the column as numbers or text, or leave it out."
-    raise TabularError("unusable-type", message, column=name, hint=hint)
+    raise TabularError("unusable-type", message, column=name, hint=hint, choices={"leave_out": [name]})
 
 
 class TextScan:
@@ -227,6 +228,7 @@ class _Bytes(_Column):
             + next(place for place, value in enumerate(values.to_pylist()) if not is_text(value)),
             column=self.name,
             hint="Save texts as strings, or leave the column out.",
+            choices={"leave_out": [self.name]},
         )
 
 

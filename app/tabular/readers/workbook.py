@@ -204,16 +204,31 @@ def _first_row(sample: Sequence[_Row]) -> tuple[Found, Doubt | None]:
     filled = [sum(cell != "" for cell in row) for row in sample]
     fullest = max(filled, default=0)
     first = next((number for number, count in enumerate(filled) if count), 0)
-    skip = next((number for number, count in enumerate(filled) if count > fullest / 2), 0)
+    half_full = next((number for number, count in enumerate(filled) if count > fullest / 2), 0)
+    skip = _fuller_names(sample, filled, half_full)
     above = [filled[number] for number in range(skip) if filled[number]]
+    considered = tuple(number for number in dict.fromkeys((half_full, first)) if number != skip)
     if max(above, default=0) <= 1:
-        return Found(skip, considered=(first,) if above else ()), None
+        return Found(skip, considered=considered), None
     cells = [cell for cell in sample[first] if cell != ""]
     message = (
         f"The table seems to begin in row {skip + 1} of the sheet; above stand {counted(len(above), 'row')} with fewer "
         f"cells, such as {_listed([str(cell) for cell in cells])}."
     )
-    return Found(skip, considered=(first,)), Doubt("skip_lines", message, (skip, first))
+    return Found(skip, considered=considered), Doubt("skip_lines", message, (skip, *considered))
+
+
+def _fuller_names(sample: Sequence[_Row], filled: Sequence[int], first: int) -> int:
+    """Return the row that may have the names below a row of several titles: a fuller one, with texts alone to there.
+
+    A row whose first cell is empty stands above names of rows, and is a header.
+    """
+    for number in range(first, len(sample) if sample and sample[first][0] != "" else 0):
+        if not all(isinstance(cell, str) for cell in sample[number]):
+            break
+        if filled[number] > filled[first]:
+            return number
+    return first
 
 
 def _spelled(cell: object) -> str:

@@ -263,6 +263,7 @@ class InferredType:
                 row=row + 1,
                 column=self.name,
                 hint='Leave the cell empty (missing), or declare the column as "string".',
+                choices={"attributes": ["string"]},
             )
 
 

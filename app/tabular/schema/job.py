@@ -110,9 +110,9 @@ def refuse_doubts(reading: ReadingReport) -> None:
     Raises:
         TabularError: `unsure-reading`.
     """
-    if not reading.doubts:
+    shown = reading.questions[:MOST_DOUBTS]
+    if not shown:
         return
-    shown = reading.doubts[:MOST_DOUBTS]
     choices = settled(shown)
     named = "; ".join(
         f"`{name}` as {' or '.join(json.dumps(value, ensure_ascii=False) for value in values)}"

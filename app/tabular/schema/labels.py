@@ -128,6 +128,7 @@ class InferredLabels:
             f"{shortened(value)} cannot be a label on OpenML: it {fault}.",
             column=self.name,
             hint='Change it, or declare the column as "string".',
+            choices={"attributes": ["string"]},
         )
 
 

@@ -180,11 +180,11 @@ async function showPreview() {
 
 /** Show how the file is read, what is not sure in it, and what would do where it cannot be read. */
 function showHow(reading, doubts) {
-  const { column, choices = {} } = upload.error ?? {};
-  const asked = Object.entries(choices).map(([field, values]) => ({ field, choices: values, column }));
+  const asked = Object.entries(upload.error?.choices ?? {}).map(([field, choices]) => ({ field, choices, column: upload.error.column }));
   const saveType = (name, type) => choose({ attributes: { [name]: type } }, `${name} is ${TYPES[type] ?? "a category"}`);
   keepingFocus(() => {
-    showDoubts(byId("doubts"), [...doubts, ...asked], { reading: saveReading, type: saveType });
+    const leaveOut = (name) => choose({ leave_out: [...(metadata.leave_out ?? []), name] }, `${name} is left out`);
+    showDoubts(byId("doubts"), [...doubts, ...asked], { reading: saveReading, type: saveType, leaveOut });
     const chosen = metadata.reading ?? {};
     byId("reading").hidden = !showReading(byId("reading-fields"), reading, chosen, saveReading) && byId("doubts").hidden;
   });

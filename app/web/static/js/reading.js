@@ -32,8 +32,10 @@ const ANSWERS = {
   row_names: { keep: "Keep the names of the rows as a column", "leave-out": "Leave them out" },
 };
 
+const LABELS = { attributes: "Type of the column", leave_out: "Columns to leave out" };
+
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
-const labelOf = (field) => entry(FIELDS, field)?.label ?? field;
+const labelOf = (field) => entry(FIELDS, field)?.label ?? entry(LABELS, field) ?? field;
 const said = (field, value) => (Array.isArray(value) ? value.join(", ") || "none" : (entry(FIELDS[field]?.words ?? {}, String(value)) ?? String(value)));
 
 /** Whether these choices are others than those of which a preview is. */
@@ -47,22 +49,24 @@ export function wayBack(reading, chosen) {
   return { ...Object.fromEntries(Object.keys(chosen).map((field) => [field, null])), ...Object.fromEntries(former) };
 }
 
-/** Ask what is not sure, with a button for each answer; `on.reading` and `on.type` save one. */
+/** Ask what is not sure, with a button for each answer; `on.reading`, `on.type` and `on.leaveOut` save one. */
 export function showDoubts(place, doubts, on) {
   place.replaceChildren(
     ...doubts.map(({ field, message, choices, column }, index) => {
       const id = `doubt-${index}`;
-      const answer = (value) => (field === "attributes" ? on.type(column, value) : on.reading({ [field]: value }));
+      const others = { attributes: (value) => on.type(column, value), leave_out: on.leaveOut };
+      const answer = entry(others, field) ?? ((value) => on.reading({ [field]: value }));
       const buttons = choices.map((value) =>
         make("button", { type: "button", onclick: () => attempt(place, () => answer(value)) }, answerOf(field, value)),
       );
-      return make("div", { class: "note warn", role: "group", "aria-labelledby": id }, make("p", { id }, message || `Not sure: ${labelOf(field)}?`), make("div", { class: "actions" }, ...buttons));
+      return make("div", { class: "note warn", role: "group", "aria-labelledby": id }, make("p", { id }, message || `What would do: ${labelOf(field)}`), make("div", { class: "actions" }, ...buttons));
     }),
   );
   place.hidden = !doubts.length;
 }
 
 function answerOf(field, value) {
+  if (field === "leave_out") return `Leave out ${value}`;
   return entry(ANSWERS[field] ?? {}, String(value)) ?? (field === "attributes" ? `It is ${typeof value === "string" ? value : "a category"}` : `${labelOf(field)}: ${said(field, value)}`);
 }
 
@@ -86,8 +90,10 @@ function control(field, found, choice, save) {
     }),
   );
   const sure = isChosen ? "You have chosen this." : found.sure ? found.why : `Not sure. ${found.why}`;
+  const offered = type === "number" ? [found.value, ...found.considered].filter((value) => value !== Number(input.value)) : [];
+  const offers = offered.map((value) => make("button", { type: "button", class: "chip", onclick: () => attempt(input, () => save({ [field]: value }, `${label}: ${value}`)) }, String(value), make("span", { class: "visually-hidden" }, ` ${label}`)));
   const back = type && isChosen && make("button", { type: "button", class: "chip", onclick: () => attempt(input, () => save({ [field]: null }, `${label}: as found`)) }, "As found", make("span", { class: "visually-hidden" }, ` ${label}`));
-  return make("div", { class: "field" }, make("label", { for: id }, label), input, make("p", { class: "hint", id: `${id}-why` }, sure), back);
+  return make("div", { class: "field" }, make("label", { for: id }, label), input, make("p", { class: "hint", id: `${id}-why` }, sure), ...offers, back);
 }
 
 function select(id, field, found, choice) {
