@@ -159,6 +159,49 @@ async def test_a_workbook_when_its_reader_panics_then_refused_as_damaged(tmp_pat
     assert refused.value.slug == "broken-file"
 
 
+def test_a_text_of_a_workbook_when_it_has_changed_on_the_way_then_refused(converter: Converter) -> None:
+    texts = (
+        b'<sst xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><si><t>low</t></si></sst>'
+    )
+    content = as_stored(
+        workbook({"s": [["a", "b"], [1, 't="s"><v>0</v>']]}), **{"xl/sharedStrings.xml": texts}
+    )
+    assert converter(content, kind="xlsx").rows == ["1,low"]
+    with pytest.raises(TabularError) as refused:
+        converter(content.replace(b"<t>low<", b"<t>lot<"), kind="xlsx")
+    assert refused.value.slug == "broken-file"
+    assert "sharedStrings" in refused.value.message
+
+
+@pytest.mark.parametrize("has_sums", [True, False])
+def test_a_page_of_parquet_when_it_has_changed_on_the_way_then_refused_if_its_sum_says_so(
+    converter: Converter,
+    has_sums: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    sink = pa.BufferOutputStream()
+    table = pa.table({"a": ["low", "high"]})
+    options = {"compression": "none", "use_dictionary": False, "write_statistics": False}
+    pyarrow.parquet.write_table(table, sink, write_page_checksum=has_sums, **options)
+    content = bytes(sink.getvalue()).replace(b"low", b"lot")
+    if not has_sums:
+        assert converter(content, kind="parquet").rows == ["lot", "high"]
+        return
+    with pytest.raises(TabularError) as refused:
+        converter(content, kind="parquet")
+    assert refused.value.slug == "broken-file"
+
+
+def as_stored(content: bytes, **more: bytes) -> bytes:
+    """Return a workbook that is not compressed, with more parts."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as before, zipfile.ZipFile(sink, "w") as after:
+        for name in before.namelist():
+            after.writestr(name, before.read(name))
+        for name, part in more.items():
+            after.writestr(name, part)
+    return sink.getvalue()
+
+
 def test_merged_cells_when_there_are_very_many_then_counted_in_no_time(converter: Converter) -> None:
     merged = b"</sheetData><mergeCells>" + b'<mergeCell ref="A1:B2"/>' * 200_000 + b"</mergeCells>"
     content = rewritten_part(

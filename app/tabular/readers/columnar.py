@@ -288,7 +288,12 @@ class ParquetTable(ColumnarTable):
     def _batches(self, positions: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, float]]:
         names = [self._schema.field(position).name for position in positions]
         buffer_bytes = min(_BUFFER_BYTES, max(_SMALLEST_BUFFER_BYTES, _BUFFERS_BYTES // len(names)))
-        options = {"metadata": self._metadata, "pre_buffer": False, "buffer_size": buffer_bytes}
+        options = {
+            "metadata": self._metadata,
+            "pre_buffer": False,
+            "buffer_size": buffer_bytes,
+            "page_checksum_verification": True,
+        }
         with pq.ParquetFile(self._path, **options) as file:
             total = file.metadata.num_rows
             rows = 0

@@ -50,6 +50,7 @@ def rewrite_workbook(request: ConversionRequest) -> Rewritten:
         _check_size(request)
         extents = sheet_extents(request.source)
         _check_extents(extents)
+        _check_sums(request)
         workbook = CalamineWorkbook.from_filelike(file)
         sheet = _sheet(workbook, report)
         remarks = _remarks(workbook, sheet, extents.get(sheet.name))
@@ -84,6 +85,18 @@ def _check_size(request: ConversionRequest) -> None:
         raise TabularError(
             "file-too-large", message, hint="Save the sheet as .csv, which may be of any length."
         )
+
+
+def _check_sums(request: ConversionRequest) -> None:
+    """Refuse a workbook with a part that is damaged: python-calamine reads parts without looking at their sums.
+
+    Raises:
+        zipfile.BadZipFile: there is one.
+    """
+    if zipfile.is_zipfile(request.source):
+        with zipfile.ZipFile(request.source) as archive:
+            if damaged := archive.testzip():
+                raise zipfile.BadZipFile(f"{damaged} is damaged")
 
 
 def _check_extents(extents: Mapping[str, SheetExtent]) -> None:
