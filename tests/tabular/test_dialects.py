@@ -85,6 +85,11 @@ SURE: dict[str, tuple[str, dict[str, list[Any]]]] = {
         "STATE\tEXEC  INCOME\nTexas    37\t 34453\nVirginia\t 9   41534\nOhio\t1\t20\n",
         {"STATE": ["Texas", "Virginia", "Ohio"], "EXEC": [37, 9, 1]},
     ),
+    "types and flags of Orange": (
+        "y\tlevel\tid\nd\tc\tstring\nclass\t\tmeta\na\t1.5\tp1\nb\t2.5\tp2\n",
+        {"y": ["a", "b"], "level": [1.5, 2.5], "id": ["p1", "p2"]},
+    ),
+    "types of Orange, no flags": ("id\tstate\nd\ts\n\n1\tUK\n2\tRussia\n", {"id": [1, 2], "state": ["UK", "Russia"]}),
     "a null of databases": ("a,b\n1,x\n\\N,\\N\n3,y\n", {"a": [1, None, 3], "b": ["x", None, "y"]}),
     "a mark of inches": ('x,y\n1,5" pipe\n2,q\n', {"y": ['5" pipe', "q"]}),
 }  # fmt: skip
@@ -250,4 +255,39 @@ def test_blanks_when_only_some_texts_begin_with_one_then_kept_and_told(
     done = converter("n,s\n" + "1, x\n" * far + "2,y\n")
     assert done["s"][1] == [" x"] * far + ["y"]
     assert any("begin with a blank" in each for each in done.conversion.warnings)
+    assert not done.conversion.repairs
+
+
+@pytest.mark.parametrize("far", [2, 300_000])
+@pytest.mark.parametrize(
+    ("row", "field", "shown"),
+    [('3,"NA"\n', "quoted_missing", "'NA'"), ("3,a\\\\b\n", "escape", "a\\\\")],
+)
+def test_a_sign_when_only_a_late_row_shows_it_then_asked_and_the_choice_settles_it(
+    converter: Converter, far: int, row: str, field: str, shown: str
+) -> None:
+    content = "n,s\n" + "1,low\n" * far + row + "2,high\n" * far
+    if far > 2 or field == "escape":
+        with pytest.raises(TabularError) as caught:
+            converter(content, refuse_doubts=True)
+        assert list(caught.value.choices or ()) == [field]
+        assert shown in caught.value.message
+        for choice in (caught.value.choices or {})[field]:
+            assert doubts_of(converter, content, **{field: choice}) == []
+    else:
+        assert table_of(converter, content)["s"] == ["low", "low", "NA", "high", "high"]
+
+
+def test_a_null_of_databases_or_a_lone_backslash_when_late_then_no_question(converter: Converter) -> None:
+    content = "n,s\n" + "1,low\n" * 300_000 + "3,\\N\n"
+    assert doubts_of(converter, content) == []
+    assert doubts_of(converter, content + "4,C:\\dir\n5,a\\\\b\n") == []
+
+
+@pytest.mark.parametrize("rows", ["d\tc\nc\tc\nc\td\nd\td\n", "d\tc\n\nc\td\nd\tc\nd\td\n"])
+def test_letters_when_they_are_values_then_not_taken_for_types_of_orange(
+    converter: Converter, rows: str
+) -> None:
+    done = converter("x\ty\n" + rows)
+    assert done.conversion.rows == 4
     assert not done.conversion.repairs

@@ -1,9 +1,6 @@
 """Delimited text: how it is written is found or chosen, cells are read verbatim, ragged rows are refused."""
 
-import codecs
 import csv
-import io
-import re
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -13,13 +10,15 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from app.tabular.readers.dialect import find_dialect, lines_of
-from app.tabular.readers.headings import heading_of, in_doubt
+from app.tabular.readers.headings import Heading, heading_of, in_doubt
+from app.tabular.readers.orange import lines_of_orange
 from app.tabular.readers.records import SEPARATOR, Dialect, MisquotedError, Row, rows
+from app.tabular.readers.row_streams import CanonicalRows, Rows, Watch, misquoted, unclosed_quote
 from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream
 from app.tabular.reading import Doubt, Found, ReadingReport
 from app.tabular.table import Block
 from app.tabular.types import MIB, Limits, TabularError
-from app.tabular.wording import counted, shortened
+from app.tabular.wording import counted
 
 TOO_MANY_CELLS = "Put text that holds the delimiter or a line break into double quotes."
 TOO_FEW_CELLS = "Add the cells that are missing; an empty one means a missing value."
@@ -27,8 +26,6 @@ _SAMPLE_ROWS, _SAMPLE_CELLS, _SAMPLE_LINES = 500, 20_000, 5
 # Beyond this, counting lines to locate a row would take longer than the conversion.
 _LAST_ROW_TO_PLACE = 2_000_000
 _BLOCK_BYTES_PER_COLUMN = 1024
-_AROUND = 4
-"""Bytes on each side of the end of a chunk in which a quote is looked at."""
 
 
 class CsvTable:
@@ -38,9 +35,11 @@ class CsvTable:
         names: of the columns, in order, as the header has them; nothing for a column without one.
         dialect: how it is written.
         has_header: whether the names are those of the file; if not, they are `V1`, `V2` …
+        described: how many lines below the names describe the columns.
         sample: the values of its first rows, which may be of different lengths.
         rows: the same rows, each cell as it is written, with quotes.
         null_words: words that are null where they stand without quotes.
+        asked_words: words that mean a missing value, and may be values where they stand in quotes.
     """
 
     def __init__(
@@ -58,21 +57,28 @@ class CsvTable:
             TabularError: `empty-file`, `too-many-columns`, `misquoted-cell`.
         """
         self._text = text
+        self._report = report
+        self._was_watched = False
         self.null_words: Collection[str] = ()
+        self.asked_words: Collection[str] = ()
         lines = _sample(text)
         self.dialect = find_dialect(lines, report, expected=expected)
         found, end = self._sample_rows(lines)
         if not any(cell.strip() for row in found for cell in row.cells):
             raise _nothing(self.dialect.skip_lines if report.chosen.skip_lines else 0)
         values = [[self.dialect.value(cell) for cell in row.cells] for row in found]
-        heading = heading_of(values)
+        described = lines_of_orange(values, [row.line for row in found])
+        heading = Heading(has_names=True) if described else heading_of(values)
         doubt = Doubt("header", in_doubt(values[0]), (heading.has_names, not heading.has_names))
         self.has_header = bool(
             report.decide(
                 "header", Found(heading.has_names, why=heading.why), None if heading.is_sure else doubt
             )
         )
-        body = found[1:] if self.has_header else found
+        self.described = described if self.has_header else 0
+        # The values begin below the names, and below what describes the columns.
+        self._head = self.has_header + self.described
+        body, values[1 : 1 + self.described] = found[self._head :], []
         self.sample = values[self.has_header :]
         self.rows = [row.cells for row in body]
         self.names = _names(values, has_header=self.has_header)
@@ -102,7 +108,7 @@ class CsvTable:
                     break
         except MisquotedError as error:
             if not found:
-                raise _misquoted(error, self.dialect, 0) from None
+                raise misquoted(error, self.dialect, 0) from None
             return found, error.line
         return found, len(lines) + 1
 
@@ -117,7 +123,8 @@ class CsvTable:
         delimiter = self._delimiter
         ending = f"\n{delimiter.join([seal] * len(self.names))}\n".encode()
         found = 0
-        with closing(self._stream(ending)) as stream:
+        watch = None if self._was_watched else self._watch()
+        with closing(self._stream(ending, watch)) as stream:
             for batch in self._batches(stream, _InvalidRows(seal, delimiter)):
                 is_last = batch.num_rows > 0 and batch.column(batch.num_columns - 1)[-1].as_py() == seal
                 end = batch.num_rows - is_last
@@ -127,20 +134,26 @@ class CsvTable:
                 found += end
                 if is_last:
                     self._check_quotes(is_suspect=stream.is_suspect)
+                    self._was_watched = True
+                    self._report.doubts += watch.doubts() if watch else ()
                     return
-        raise _unclosed_quote(found)
+        raise unclosed_quote(found)
 
     @property
     def _delimiter(self) -> str:
         return self.dialect.delimiter if self.dialect.is_plain and self.dialect.delimiter else SEPARATOR
 
-    def _stream(self, ending: bytes) -> "_Rows":
+    def _watch(self) -> Watch:
+        """Return what looks for what only later rows show."""
+        is_asked = any(doubt.field == "escape" for doubt in self._report.doubts)
+        asks_escape = self._report.chosen.escape is None and self.dialect.escape == "double" and not is_asked
+        return Watch(self.dialect, self.asked_words, asks_escape=asks_escape)
+
+    def _stream(self, ending: bytes, watch: Watch | None) -> Rows:
         if not self.dialect.is_plain:
-            return _CanonicalRows(Utf8Stream(self._text, skip=self._begin), ending, self._rest)
-        return _Rows(
-            Utf8Stream(self._text, ending, skip=self._begin),
-            None if self._has_checked_quotes else self.dialect,
-        )
+            return CanonicalRows(Utf8Stream(self._text, skip=self._begin), ending, self._rest, watch)
+        checked = None if self._has_checked_quotes else self.dialect
+        return Rows(Utf8Stream(self._text, ending, skip=self._begin), checked, watch)
 
     @property
     def _rest(self) -> Dialect:
@@ -163,9 +176,9 @@ class CsvTable:
                 for _ in rows(lines, self.dialect):
                     pass
             except MisquotedError as error:
-                raise _misquoted(error, self.dialect, 1 - self.has_header) from None
+                raise misquoted(error, self.dialect, 1 - self._head) from None
 
-    def _batches(self, stream: "_Rows", invalid_rows: "_InvalidRows") -> Iterator[pa.RecordBatch]:
+    def _batches(self, stream: "Rows", invalid_rows: "_InvalidRows") -> Iterator[pa.RecordBatch]:
         names = [str(number) for number in range(len(self.names))]
         found = 0
         try:
@@ -209,7 +222,7 @@ class CsvTable:
         """Return the physical line on which data row `row` (from 1) begins, or None beyond row 2 000 000."""
         if row > _LAST_ROW_TO_PLACE:
             return None
-        at = row - 1 + self.has_header
+        at = row - 1 + self._head
         with self._text.lines() as lines:
             if self.dialect.is_plain and self.dialect.quote:
                 return _line_of(lines, self.dialect, at)
@@ -218,81 +231,6 @@ class CsvTable:
             except MisquotedError as error:
                 return error.line if error.row == at else None
             return found.line if found else None
-
-
-class _Rows(io.RawIOBase):
-    """The rows of a file as pyarrow reads them.
-
-    Attributes:
-        is_suspect: whether quotes stand where they do in no file that is written by the rules.
-    """
-
-    def __init__(self, source: Utf8Stream, dialect: Dialect | None = None) -> None:
-        """Take the file's bytes; with a dialect, look at the quotes."""
-        super().__init__()
-        self.is_suspect = False
-        self._source = source
-        self._quote = dialect.quote.encode() if dialect else b""
-        self._stray = _stray_quotes(dialect) if dialect else None
-        self._last = b"\n"
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        chunk = self._source.read(size)
-        if self._stray and not self.is_suspect and self._quote in chunk:
-            # What stands on both sides of a quote may be in different chunks.
-            parts = (self._last + chunk[:_AROUND], chunk)
-            self.is_suspect = any(map(self._stray.search, parts))
-        self._last = chunk[-_AROUND:] or self._last
-        return chunk
-
-    def position(self) -> int:
-        """Return how many bytes of the file were read."""
-        return self._source.position()
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
-
-
-class _CanonicalRows(_Rows):
-    """The rows of a file that pyarrow cannot read as they stand, written anew."""
-
-    def __init__(self, source: Utf8Stream, ending: bytes, dialect: Dialect) -> None:
-        super().__init__(source)
-        self._pieces = self._written(_lines(source), dialect, ending)
-
-    def read(self, size: int = -1) -> bytes:
-        pieces, length = [], 0
-        for piece in self._pieces:
-            pieces.append(piece)
-            length += len(piece)
-            if length >= size >= 0:
-                break
-        return b"".join(pieces)
-
-    @staticmethod
-    def _written(lines: Iterator[str], dialect: Dialect, ending: bytes) -> Iterator[bytes]:
-        try:
-            for row in rows(lines, dialect):
-                yield dialect.canonical(row).encode()
-        except MisquotedError as error:
-            raise _misquoted(error, dialect, 1) from None
-        yield ending
-
-
-def _lines(source: Utf8Stream) -> Iterator[str]:
-    """Yield the lines of a stream, with their ends."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    rest = ""
-    while chunk := source.read(BLOCK_BYTES):
-        # The last line may go on, even if it ends: in the second half of a line end.
-        *lines, rest = lines_of(rest + decoder.decode(chunk)) or [""]
-        yield from lines
-    if rest:
-        yield rest
 
 
 def _line_of(lines: Iterable[str], dialect: Dialect, row: int) -> int | None:
@@ -315,20 +253,6 @@ def _line_of(lines: Iterable[str], dialect: Dialect, row: int) -> int | None:
     return begins if found == row - 1 else None
 
 
-def _stray_quotes(dialect: Dialect) -> re.Pattern[bytes]:
-    """Return a pattern of quotes that neither begin nor end a cell, nor are doubled within one.
-
-    Doubled quotes at the beginning of a part of a quoted cell match as well.
-    """
-    quote = re.escape(dialect.quote.encode())
-    end = re.escape(dialect.delimiter.encode()) + b"\r\n"
-    other = b"[^%b%b]" % (end, quote)
-    return re.compile(
-        b"%(q)b(?:(?<=%(x)b%(q)b)(?:%(q)b%(q)b)*|(?<=[%(end)b]%(q)b)%(q)b(?:%(q)b%(q)b)*)%(x)b"
-        % {b"q": quote, b"x": other, b"end": end}
-    )
-
-
 class _InvalidRows:
     """Callback of pyarrow that keeps the error about the first ragged row, and skips blank lines."""
 
@@ -345,7 +269,7 @@ class _InvalidRows:
         # pyarrow counts the rows that were skipped.
         number = row.number - self._skipped
         if self._seal in row.text:
-            self.error = _unclosed_quote(number)
+            self.error = unclosed_quote(number)
             return "error"
         self.error = TabularError(
             "ragged-row",
@@ -366,34 +290,6 @@ def _nothing(skipped: int) -> TabularError:
         f"Behind {counted(skipped, 'line')} there is nothing.",
         hint=hint,
         choices={"skip_lines": [0]},
-    )
-
-
-def _misquoted(error: MisquotedError, dialect: Dialect, rows_before: int) -> TabularError:
-    """Return the error for a row whose quotes cannot be read; `rows_before` of it are no header."""
-    row = error.row + rows_before
-    if error.is_open:
-        return _unclosed_quote(row)
-    quote, other = dialect.quote, "backslash" if dialect.escape == "double" else "double"
-    return TabularError(
-        "misquoted-cell",
-        f"Something stands beside the quotation marks of a cell: {shortened(error.text)}.",
-        row=row or None,
-        line=None if row else error.line,
-        hint=f"Write {quote} inside a quoted cell twice; or say in `reading` that `quote` is nothing, so that it is "
-        f"text, or that `escape` is {other}.",
-        choices={"quote": [""], "escape": [other]},
-    )
-
-
-def _unclosed_quote(row: int) -> TabularError:
-    return TabularError(
-        "unclosed-quote",
-        "A quotation mark is opened and never closed, so that the rest of the file became one cell.",
-        row=max(row, 1),
-        hint='Close it, or write a quotation mark inside a quoted cell twice (""); or say in `reading` that `quote` is '
-        "nothing, if it is a part of the text.",
-        choices={"quote": [""]},
     )
 
 

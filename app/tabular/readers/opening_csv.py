@@ -13,7 +13,7 @@ from app.tabular.schema.inference import scan_of
 from app.tabular.schema.job import Job
 from app.tabular.schema.naming import published_names
 from app.tabular.schema.scans import LeftOutColumn, Scan, UnnamedColumn
-from app.tabular.types import ConversionRequest
+from app.tabular.types import ConversionRequest, Repair
 
 
 def open_csv(request: ConversionRequest, reading: ReadingReport) -> Job:
@@ -38,7 +38,7 @@ def open_csv(request: ConversionRequest, reading: ReadingReport) -> Job:
     left_out = {positions[place] - 1 for place in naming.left_out}
     values = ValueSpelling(table.rows, table.dialect, reading)
     spelling = replace(values.spelling, trims_texts=request.repair)
-    table.null_words = values.null_words
+    table.null_words, table.asked_words = values.null_words, values.asked_words
     return Job(
         naming.request,
         table,
@@ -46,10 +46,20 @@ def open_csv(request: ConversionRequest, reading: ReadingReport) -> Job:
         _scans(names, left_out, naming.request, spelling),
         file_names,
         request.relation,
-        repairs=(*repairs, *naming.repairs),
+        repairs=(*_about_description(table), *repairs, *naming.repairs),
         remarks=text.remarks,
         reading=reading,
         spelling=spelling,
+    )
+
+
+def _about_description(table: CsvTable) -> tuple[Repair, ...]:
+    """Return what is told of lines below the names that describe the columns."""
+    if not table.described:
+        return ()
+    lines = "One line" if table.described == 1 else f"{table.described} lines"
+    return (
+        Repair("", f"{lines} below the names were left out.", "They describe the columns, as Orange does."),
     )
 
 

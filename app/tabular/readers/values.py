@@ -22,6 +22,7 @@ class ValueSpelling:
     Attributes:
         spelling: of its cells.
         null_words: words that are missing values where they stand without quotes, and values within.
+        asked_words: words that are missing values in quotes as well, which later rows may contradict.
     """
 
     def __init__(self, rows: Sequence[Sequence[str]], dialect: Dialect, report: ReadingReport) -> None:
@@ -63,6 +64,7 @@ class ValueSpelling:
         counts = report.decide(
             "quoted_missing", Found(not is_told_apart, "file" if is_told_apart else "default", why=why)
         )
+        self.asked_words = words if counts and bare and report.chosen.quoted_missing is None else frozenset()
         return () if counts else sorted(words)
 
     def _find_notation(self, report: ReadingReport) -> None:
