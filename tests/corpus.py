@@ -127,7 +127,9 @@ def unusual_in(made: Conversion, name: str) -> dict[str, Any]:
         "encoding": "utf-8",
     }
     found = {field: made.reading[field]["value"] for field in TOLD_TO_PANDAS if field in made.reading}
-    return {field: value for field, value in found.items() if value != usual[field]}
+    below = [repair.change for repair in made.repairs if "below the names" in repair.change]
+    unusual = {field: value for field, value in found.items() if value != usual[field]}
+    return unusual | ({"lines_below": 1 if below[0].startswith("One") else 2} if below else {})
 
 
 def separator_of(name: str) -> str | None:
@@ -227,7 +229,7 @@ def read_by_pandas(source: Path, told: Mapping[str, Any]) -> pd.DataFrame:
     options: dict[str, Any] = {
         "sep": r"\s+" if separator == " " else separator,
         "header": 0 if told.get("header", True) else None,
-        "skiprows": told.get("skip_lines", 0),
+        "skiprows": range(1, 1 + told["lines_below"]) if "lines_below" in told else told.get("skip_lines", 0),
         "comment": told.get("comment") or None,
         "encoding": told.get("encoding", "utf-8-sig"),
         "skipinitialspace": True,
