@@ -101,6 +101,29 @@ def test_a_file_when_damaged_at_random_then_a_table_or_a_refusal_of_the_file(
     assert not [error for error in refused if str(tmp_path) in str(error) or "Traceback" in str(error)]
 
 
+@pytest.mark.long
+def test_a_feather_file_when_any_number_in_it_is_as_large_as_can_be_then_no_memory_is_read_beyond_its_end(
+    converter: Converter,
+) -> None:
+    sink = pa.BufferOutputStream()
+    labels = pa.array(["x", "y", "z"] * 9).dictionary_encode()
+    table = pa.table({"number": [1.5, None, 3.0] * 9, "text": ["a", "bb", "é"] * 9, "label": labels})
+    with pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    content = bytes(sink.getvalue())
+    slugs = set()
+    for place in range(8, len(content) - 4, 4):
+        data = content[:place] + b"\xff\xff\xff\xff" + content[place + 4 :]
+        try:
+            converter(data, kind="feather")
+        except TabularError as error:
+            slugs.add(error.slug)
+        except MemoryError:
+            slugs.add("out-of-memory")
+    assert "broken-file" in slugs
+    assert not slugs & (OF_THE_SERVER - {"out-of-memory"})
+
+
 def with_offset(content: bytes, offset: int) -> bytes:
     """Return an archive whose only file is said, in its 64-bit field, to begin elsewhere."""
     entry, end = content.rfind(b"PK\1\2"), content.rfind(b"PK\5\6")

@@ -227,6 +227,7 @@ class ColumnarTable(ABC):
         first_row = 0
         with self._errors_translated():
             for large, share in self._batches(positions):
+                large.validate()  # to measure one that is damaged would look beyond its memory
                 step = self._rows_of(large.nbytes / max(large.num_rows, 1))
                 for offset in range(0, large.num_rows, step):
                     batch = self._with_durations(large.slice(offset, step))

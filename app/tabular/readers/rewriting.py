@@ -130,6 +130,7 @@ def rewrite_stream(request: ConversionRequest) -> Rewritten:
             new_arrow_file(request, stream.schema) as (path, writer),
         ):
             for batch in stream:
+                batch.validate()
                 writer.write_batch(batch)
     except pa.ArrowMemoryError as error:
         raise MemoryError from error
