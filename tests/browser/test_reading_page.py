@@ -162,6 +162,31 @@ async def test_upload_when_it_was_refused_for_a_doubt_then_answered_looked_at_an
     await expect(page.get_by_text("Your dataset is on OpenML")).to_be_visible()
 
 
+@pytest.mark.long
+async def test_upload_when_it_was_refused_for_a_column_then_left_out_by_the_keyboard_and_published(
+    open_page: OpenPage, ada: str, http: httpx.AsyncClient, sandbox_url: str
+) -> None:
+    page = await open_signed_in(open_page, ada, "/auth/my-uploads")
+    auth = {"Authorization": f"Bearer {await page.evaluate(TOKEN)}"}
+    lists = b'[{"n": 1, "kind": "u", "parts": [1, 2]}, {"n": 2, "kind": "v", "parts": []}]'
+    refused = await http.post(
+        "/data-upload", files=form(lists, "parts.json", def_tar_att="kind"), headers=auth
+    )
+    assert refused.json()["reason"] == "nested-value"
+    await page.goto(f"/dashboard/data-upload?uuid={refused.json()['upload_id']}")
+    await expect(page.get_by_text("It was not published")).to_be_visible()
+    await picture(page, "reading-refused-column")
+    assert await accessibility(page) == []
+
+    await page.get_by_role("button", name="Leave out parts").focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("heading", name="kind")).to_be_visible()
+    await expect(page.locator("#roles")).to_contain_text("Left out: parts")
+    await page.get_by_role("button", name="Publish", exact=True).click()
+    await expect(page.get_by_text("Your dataset is on OpenML")).to_be_visible()
+    assert await published_names(page, sandbox_url) == ["n", "kind"]
+
+
 async def published_names(page: Page, sandbox_url: str) -> list[str]:
     """The names of the columns of the dataset that the page links to, as OpenML has them."""
     link = await page.get_by_role("link", name="Open dataset").get_attribute("href")

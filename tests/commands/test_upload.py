@@ -240,6 +240,28 @@ def test_upload_when_it_is_not_sure_how_to_read_it_then_1_with_options_that_go_o
     assert (mistyped.exit_code, "did you mean 'delimiter'" in mistyped.stderr) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("file_name", "content", "said"),
+    [
+        ("far.csv", "x,n,flood\n1.5,1,yes\ninf,2,no\n", "--type x=string"),
+        ("parts.json", '[{"flood": "yes", "parts": [1]}, {"flood": "no", "parts": []}]', "--leave-out parts"),
+        ("two.csv", 'n,x,flood\n1,"a\\"b,yes\n2,"c",no\n', "--quote none or --escape backslash"),
+        ("cut.csv", 'x,flood\n"a"b,yes\n"c",no\n', "--quote none"),
+    ],
+)
+def test_upload_when_one_choice_would_do_then_1_with_an_option_that_publishes_it(  # noqa: PLR0917 - fixtures
+    run: Run, site: Site, tmp_path: Path, name: str, file_name: str, content: str, said: str
+) -> None:
+    path = tmp_path / file_name
+    path.write_text(content)
+    arguments = [str(path), "--name", name, "--description", "L.", "--target", "flood"]
+
+    refused = run(*arguments, **at(site))
+    assert (refused.exit_code, f"Say which, with: {said}\n" in refused.stderr) == (1, True), refused.stderr
+    done = run(*arguments, *said.partition(" or ")[0].split(), **at(site))
+    assert done.exit_code == 0, done.output
+
+
 def test_options_when_values_would_do_then_written_for_a_shell() -> None:
     choices = {
         "delimiter": [";", "\t", ""],

@@ -169,7 +169,16 @@ def test_something_beside_quotes_when_anywhere_then_refused_with_the_row(
     with pytest.raises(TabularError) as caught:
         converter(header + "\n" + '0,"q"\n' * far + rest)
     assert (caught.value.slug, caught.value.row) == ("misquoted-cell", far + 1)
+    assert caught.value.choices == {"quote": [""]}
+
+
+def test_something_beside_quotes_when_there_is_a_backslash_then_another_escape_is_offered(
+    converter: Converter,
+) -> None:
+    with pytest.raises(TabularError) as caught:
+        converter('x,y\n"a\\"b",1\n"c"d,2\n', reading=Reading(escape="double"))
     assert caught.value.choices == {"quote": [""], "escape": ["backslash"]}
+    assert "`escape` is backslash" in str(caught.value)
 
 
 @pytest.mark.long

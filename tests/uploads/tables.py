@@ -220,7 +220,7 @@ ASKED = [
         'says,n\n1,"one"two\n2,"x"\n',
         "says INTEGER, n STRING",
         [[1, '"one"two'], [2, '"x"']],
-        {"quote": [""], "escape": ["backslash"]},
+        {"quote": [""]},
         {"reading": {"quote": "none"}},
     ),
     Table(

@@ -181,14 +181,16 @@ def misquoted(error: MisquotedError, dialect: Dialect, rows_before: int) -> Tabu
     if error.is_open:
         return unclosed_quote(row)
     quote, other = dialect.quote, "backslash" if dialect.escape == "double" else "double"
+    # Another escape reads the row otherwise only if it has a backslash.
+    is_escaped = "\\" in error.text
     return TabularError(
         "misquoted-cell",
         f"Something stands beside the quotation marks of a cell: {shortened(error.text)}.",
         row=row or None,
         line=None if row else error.line,
         hint=f"Write {quote} inside a quoted cell twice; or say in `reading` that `quote` is nothing, so that it is "
-        f"text, or that `escape` is {other}.",
-        choices={"quote": [""], "escape": [other]},
+        f"text{f', or that `escape` is {other}' if is_escaped else ''}.",
+        choices={"quote": [""], **({"escape": [other]} if is_escaped else {})},
     )
 
 
