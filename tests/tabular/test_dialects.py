@@ -51,6 +51,7 @@ SURE: dict[str, tuple[str, dict[str, list[Any]]]] = {
     "names of rows": ('"","mpg"\n"Mazda RX4",21\n"Datsun",22.8\n', {"row_name": ["Mazda RX4", "Datsun"]}),
     "a header one short": ("mpg,cyl\nMazda,21,6\nDatsun,22.8,4\n", {"row_name": ["Mazda", "Datsun"]}),
     "a header one short, blanks": ('mpg cyl\n"Mazda RX4" 21 6\n"Datsun" 22 4\n', {"row_name": ["Mazda RX4", "Datsun"]}),
+    "blanks behind a quote at the end": ('x,"y"  \n1,2\n3,4\n', {"x": [1, 3], "y": [2, 4]}),
     "a quote behind a blank": ('x, y\n1, "c"\n2, "d, e"\n', {"x": [1, 2], "y": ["c", "d, e"]}),
     "an escaped quote": ('x,y\n"a\\"b",1\n"c",2\n', {"x": ['a"b', "c"], "y": [1, 2]}),
     "escaped quotes and backslashes": ('x,y\n"a\\"b\\\\",1\n"c, d",2\n', {"x": ['a"b\\', "c, d"]}),

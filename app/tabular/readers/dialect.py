@@ -177,7 +177,7 @@ def _has_padding(text: str, dialect: Dialect) -> bool:
     """Return whether blanks stand between a delimiter and a quote."""
     quote, delimiter = re.escape(dialect.quote), re.escape(dialect.delimiter)
     return bool(delimiter.strip()) and bool(
-        re.search(rf"{delimiter}[ ]+{quote}|{quote}[ ]+{delimiter}", text)
+        re.search(rf"{delimiter}[ ]+{quote}|{quote}[ ]+[{delimiter}\r\n]", text)
     )
 
 
@@ -255,15 +255,19 @@ def _about_delimiter(
 
 def _about_one_column(best: _Fit, lines: Sequence[str]) -> Doubt | None:
     """Return the doubt whether lines are one cell each, unless none of them could be more."""
-    quote = best.dialect.quote
-    bare = [cell for row in best.rows for cell in row.cells if not (quote and cell.startswith(quote))]
+    bare = [
+        cell for row in best.rows for cell in row.cells if not cell.startswith(best.dialect.quote or "\0")
+    ]
     signs = (*DELIMITERS, ":", " ")
     present = {sign for sign in signs for cell in bare if sign in cell.strip(" ")}
     are_values = all(shape_of(cell) != "text" for cell in bare[1:]) and not present & set(";\t|")
     if not present or (are_values and present <= {":", "-", " "}):
         return None
     shown = " and ".join(shortened(line.rstrip("\r\n")) for line in lines[:2])
-    message = f"No character makes as many cells of each line, so that each line would be one: {shown}."
+    fixed = (
+        all("  " in line.strip() for line in lines[:2]) and " Columns of fixed width need a delimiter first."
+    )
+    message = f"No character makes as many cells of each line, so that each line would be one: {shown}.{fixed or ''}"
     return Doubt("delimiter", message, ("", *(sign for sign in signs if sign in present)))
 
 
