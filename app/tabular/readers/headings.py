@@ -153,7 +153,8 @@ def _of_numbers(first: Sequence[str], body: Sequence[Sequence[str]], evidence: _
         )
     if evidence.named:
         # A name above numbers speaks for names; those that are numbers would be years, sizes or such.
-        is_sure = is_whole and len(set(numbers)) == len(numbers)
+        is_distinct = len(set(numbers)) == len(numbers) and not _lies_within(numbers, body, evidence.alike)
+        is_sure = is_whole and is_distinct and (len(body) >= _FEW or _are_years(numbers))
         return Heading(is_sure or texts > len(numbers), is_sure, "")
     if is_whole and _are_years(numbers) and not _have_years(body, evidence.alike):
         return Heading(
