@@ -115,6 +115,7 @@ DOUBTFUL: dict[str, tuple[str, str, dict[str, list[Any]]]] = {
     ),
     "counts above names": ('10,2\n"id","z"\n1,2.24\n2,3.1\n3,4.5\n', "skip_lines", {"z": [2.24, 3.1, 4.5]}),
     "a number above the same, a text above a time": ("0,low\n0,12:30\n", "header", {}),
+    "a text as below, and one above a time": ("low,low\nlow,12:30\n", "header", {}),
     "names or values": ("John,Smith\nJane,Doe\nAnn,Lee\n", "header", {"John": ["Jane", "Ann"]}),
     "spectrum or values": ("400.5,401.0,402.5\n.1,.3,.2\n.5,.2,.3\n", "header", {"400.5": [0.1, 0.5]}),
     "backslashes in pairs": ("x,y\n1,a\\\\b\n2,x\n", "escape", {"y": ["a\\\\b", "x"]}),

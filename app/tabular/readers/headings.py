@@ -68,7 +68,8 @@ def heading_of(table: Sequence[Sequence[str]]) -> Heading:
     if evidence.alike:
         return _of_numbers(first, body, evidence)
     if evidence.named:
-        return Heading(has_names=True)
+        # A text of few rows may be an odd value of its column.
+        return Heading(has_names=True, is_sure=not evidence.repeated or len(body) >= _MANY)
     return _of_texts(evidence, len(body))
 
 
