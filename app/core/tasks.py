@@ -8,7 +8,8 @@ whether it was told to end, and whoever ends one must not wait for ever.
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
 
 AGAIN_SECONDS = 1.0
 
@@ -58,3 +59,22 @@ async def in_background(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None
         yield
     finally:
         await end(*tasks)
+
+
+async def open_file(path: Path, mode: Literal["rb", "r+b"] = "rb") -> BinaryIO:
+    """Open a file in a thread; where the task is cancelled meanwhile, it is closed again and not left to the collector.
+
+    Raises:
+        OSError: it cannot be opened.
+    """
+    opening: asyncio.Task[BinaryIO] = asyncio.ensure_future(asyncio.to_thread(path.open, mode))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        opening.add_done_callback(_close_opened)
+        raise
+
+
+def _close_opened(opening: "asyncio.Task[BinaryIO]") -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

@@ -5,12 +5,13 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import TypeVar
 from xml.etree.ElementTree import Element
 
 import httpx
 
 from app.core.concurrency import BoundedExecutor
+from app.core.tasks import open_file
 from app.openml import xml
 from app.openml.errors import (
     SETTLED,
@@ -300,7 +301,7 @@ def _text(content: bytes) -> str:
 
 
 async def _read_file(path: Path) -> AsyncIterator[bytes]:
-    file: BinaryIO = await asyncio.to_thread(path.open, "rb")
+    file = await open_file(path)
     try:
         while chunk := await asyncio.to_thread(file.read, FILE_CHUNK_BYTES):
             yield chunk

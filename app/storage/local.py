@@ -15,6 +15,7 @@ from typing import BinaryIO
 from app.core.concurrency import BoundedExecutor
 from app.core.errors import StorageError, StorageFullError, StorageUnavailableError
 from app.core.system import write_through
+from app.core.tasks import open_file
 from app.storage.faults import disk_faults, log_fault
 from app.storage.parts import Digests, Part, Stage
 
@@ -149,8 +150,8 @@ class LocalStorage:
         if await asyncio.to_thread(_is_in, growing, at + length, part):
             return
         with (
-            await asyncio.to_thread(part.open, "rb") as source,
-            await asyncio.to_thread(growing.open, "r+b") as target,
+            await open_file(part) as source,
+            await open_file(growing, "r+b") as target,
         ):
             target.seek(at)
             left = length
@@ -164,7 +165,7 @@ class LocalStorage:
     async def _hash(self, path: Path, on_progress: Callable[[int], None]) -> Digests:
         md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
         length = 0
-        with await asyncio.to_thread(path.open, "rb") as file:
+        with await open_file(path) as file:
             while step := await self._whole_files.run(_hash_step, file, (md5, sha256)):
                 length += step
                 on_progress(length)

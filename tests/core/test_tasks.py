@@ -2,7 +2,9 @@
 
 import asyncio
 import gc
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import aiomysql
 import aiosmtplib
@@ -12,7 +14,8 @@ import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from app.core.tasks import end, heed_cancellation, in_background, side_by_side
+from app.core.tasks import end, heed_cancellation, in_background, open_file, side_by_side
+from tests.conftest import eventually
 
 
 async def forgetful(told: asyncio.Event) -> None:
@@ -148,3 +151,27 @@ async def test_library_when_it_gives_up_then_our_task_does_not_count_as_cancelle
     with pytest.raises((TimeoutError, httpx.TimeoutException, redis.TimeoutError)):
         await ask(silent)
     heed_cancellation()
+
+
+async def test_file_when_its_task_is_cancelled_while_it_is_opened_then_closed(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    task = asyncio.create_task(open_file(fifo))
+    await asyncio.sleep(0.1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    # To open the other end lets the thread go on; once its file is closed nobody reads.
+    writer = await asyncio.to_thread(os.open, fifo, os.O_WRONLY)
+    try:
+
+        async def is_closed() -> bool | None:
+            try:
+                os.write(writer, b"x")
+            except BrokenPipeError:
+                return True
+            return None
+
+        await eventually(is_closed)
+    finally:
+        os.close(writer)

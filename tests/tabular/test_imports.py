@@ -7,7 +7,7 @@ from pathlib import Path
 import app.tabular
 
 FOLDER = Path(app.tabular.__file__).parent
-MOST_FLOORS = 10
+MOST_FLOORS = 12
 
 
 @cache

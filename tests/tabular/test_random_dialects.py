@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import arff
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from app.tabular import TabularError
@@ -135,6 +135,8 @@ def is_value(found: Any, cell: Any) -> bool:
 def test_a_table_when_in_any_dialect_then_read_back_equal_or_in_doubt(
     converter: Converter, table: list[list[Any]], how: Written
 ) -> None:
+    # A text above a number or a time is a name, if no other row says what it is.
+    assume(how.has_header or len(table) > 3 or not any(isinstance(cell, str) for cell in table[0]))
     if not how.encoding.startswith("utf"):
         # Words say which encoding a text has, letters at random do not.
         table = [[_in_ascii(cell) for cell in row] for row in table]

@@ -88,7 +88,9 @@ def find_dialect(sample: Sequence[str], report: ReadingReport, *, expected: str 
     best = max(fits, key=lambda each: each.rank)
     if chosen.delimiter is None and (best.width == 1 or _may_be_one_column(best)):
         best = _one_column(uncommented, chosen, best)
-    report.decide("delimiter", *_about_delimiter(best, fits, expected, uncommented))
+    with_commas = [line for line in uncommented if "," in line]
+    rivals = _decimal_commas(with_commas, chosen) if best.dialect.delimiter == "," else []
+    report.decide("delimiter", *_about_delimiter(best, [*fits, *rivals], expected, uncommented))
     report.decide("quote", Found(best.dialect.quote, "file" if best.dialect.quote != '"' else "default"))
     _report_escape(best, uncommented, report)
     report.decide("comment", comment.found, comment.doubt)
@@ -128,6 +130,18 @@ def _fits(lines: Sequence[str], chosen: Reading, expected: str | None) -> list[_
         return known
     weak = [_fit(lines, delimiter, chosen) for delimiter in (" " if are_tabs else _WEAK)]
     return known + [fit for fit in weak if _is_sure(fit)] or strong
+
+
+def _decimal_commas(lines: Sequence[str], chosen: Reading) -> list[_Fit]:
+    """Return how colons or blanks separate the lines into nothing but values, some of which have commas."""
+    fits = [_fit(lines, delimiter, chosen) for delimiter in _WEAK] if chosen.delimiter is None else []
+    return [
+        fit
+        for fit in fits
+        if _is_sure(fit)
+        and fit.quality == _TYPED
+        and all(cell.strip(",") == cell for row in fit.rows for cell in row.cells)
+    ]
 
 
 def _is_sure(fit: _Fit) -> bool:
@@ -235,7 +249,8 @@ def _about_delimiter(
         fit.dialect.delimiter
         for fit in fits
         if fit is not best and fit.width > 1 and fit.share == 1 and not fit.fault
-        and fit.share >= best.share and fit.quality >= best.quality - _AS_GOOD
+        and fit.share >= best.share
+        and (fit.quality >= best.quality - _AS_GOOD or {fit.dialect.delimiter, delimiter} == set(_WEAK))
     )  # fmt: skip
     found = Found(delimiter, considered=rivals)
     if delimiter == "":

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from app.tabular.readers.shapes import Shape, shape_of
@@ -69,8 +69,18 @@ def heading_of(table: Sequence[Sequence[str]]) -> Heading:
         return _of_numbers(first, body, evidence)
     if evidence.named:
         # A text of few rows may be an odd value of its column.
-        return Heading(has_names=True, is_sure=not evidence.repeated or len(body) >= _MANY)
-    return _of_texts(evidence, len(body))
+        is_sure = not evidence.repeated and (len(body) >= _FEW or _are_like_names(first, body))
+        return Heading(has_names=True, is_sure=is_sure or len(body) >= _MANY)
+    found = _of_texts(evidence, len(body))
+    return replace(found, is_sure=found.is_sure and (len(body) >= _FEW or _are_like_names(first, body)))
+
+
+def _are_like_names(first: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
+    """Return whether the cells of a first row are words, each once in the table; of few rows one has to look there."""
+    cells = [cell for cell in first if cell]
+    elsewhere = {cell for row in body for cell in row}
+    are_words = all(any(map(str.isalnum, cell)) for cell in cells)
+    return are_words and len(set(cells)) == len(cells) and not elsewhere & set(cells)
 
 
 def in_doubt(first: Sequence[str]) -> str:
