@@ -32,6 +32,7 @@ def published(sandbox_url: str, name: str) -> list[int]:
     return [dataset["did"] for dataset in listed.get("data", {}).get("dataset", [])]
 
 
+@pytest.mark.long
 def test_logout_when_done_on_one_worker_then_refused_by_all_and_after_a_restart(service: Service) -> None:
     service.start(workers=2)
     headers = service.sign_up_and_log_in()
@@ -83,6 +84,7 @@ def test_upload_when_killed_halfway_then_a_row_says_so_and_nothing_else_is_left(
     assert published(sandbox_url, "killed-halfway") == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["mariadb"], indirect=True)
 def test_form_when_its_process_was_killed_then_its_key_says_when_and_is_free_in_seconds(
     service: Service,

@@ -136,6 +136,7 @@ def test_web_process_when_it_hangs_then_ended_and_said(tmp_path: Path, migrated_
         assert other in service.children()
 
 
+@pytest.mark.long
 def test_web_processes_when_their_parent_is_killed_then_they_end_and_the_port_is_free(
     tmp_path: Path, migrated_sqlite: Path
 ) -> None:

@@ -34,6 +34,7 @@ async def send_and_look(page: Page, content: bytes, name: str = "river levels.cs
     await expect(page.locator("#publish:enabled")).to_have_text("Publish")
 
 
+@pytest.mark.long
 async def test_messy_table_when_its_types_are_corrected_then_published_with_them(
     open_page: OpenPage, ada: str, sandbox_url: str
 ) -> None:

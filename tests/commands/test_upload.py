@@ -142,6 +142,10 @@ def test_upload_when_it_has_no_target_then_told_before_it_is_sent(
     assert "without --target" in done.stderr
 
 
+ELSEWHERE = 1_000_007
+"""A dataset that the sandbox has not."""
+
+
 @pytest.mark.parametrize("ending", ["failed", "active"])
 async def test_upload_when_another_one_of_its_file_is_under_way_then_it_waits_for_that(
     run: Run, site: Site, table: Path, name: str, ending: str
@@ -159,14 +163,14 @@ async def test_upload_when_another_one_of_its_file_is_under_way_then_it_waits_fo
     await eventually(lambda: waits_for(site, later["id"], earlier["id"]))
     await asyncio.sleep(0.5)
     assert not command.done(), "nothing is published yet"
-    values = {"error": error} if fails else {"dataset_id": 7}
+    values = {"error": error} if fails else {"dataset_id": ELSEWHERE}
     set_columns(site, earlier["id"], state=ending, **values)
     done = await command
 
     now, _ = uploads(site, name)
     assert done.exit_code == 0, done.output
     assert (now["id"], now["state"]) == (later["id"], "active" if fails else "duplicate")
-    assert (now["dataset_id"] == 7, now["duplicate_of"]) == (
+    assert (now["dataset_id"] == ELSEWHERE, now["duplicate_of"]) == (
         (False, None) if fails else (True, earlier["id"])
     )
     assert ("before" in done.stderr) is not fails

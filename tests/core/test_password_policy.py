@@ -68,6 +68,7 @@ def hasher() -> Iterator[PasswordHasher]:
     hasher.close()
 
 
+@pytest.mark.long
 @settings(max_examples=10, deadline=None)
 @given(password=TEXT, other=TEXT)
 def test_hash_when_any_text_then_it_verifies_in_every_spelling_and_no_other_text_does(

@@ -34,6 +34,7 @@ def test_a_canonical_file_when_converted_then_not_a_byte_changes(converter: Conv
     assert [column.missing for column in done.conversion.columns] == [1, 1, 0, 1, 1]
 
 
+@pytest.mark.long
 def test_a_canonical_file_when_long_then_the_fast_way_gives_the_same(converter: Converter) -> None:
     head, rows = CANONICAL.split("@DATA\n")
     text = head + "@DATA\n" + rows * 40_000
@@ -42,6 +43,7 @@ def test_a_canonical_file_when_long_then_the_fast_way_gives_the_same(converter: 
     assert done.conversion.columns[4].missing == 40_000
 
 
+@pytest.mark.long
 def test_a_long_file_when_its_blocks_are_not_canonical_then_the_values_are_the_same(
     converter: Converter,
 ) -> None:
@@ -184,6 +186,7 @@ def test_a_relation_when_no_reader_can_read_it_then_refused(converter: Converter
     assert refusal(converter, text, relation=name).slug == "bad-relation"
 
 
+@pytest.mark.long
 def test_a_line_when_longer_than_a_block_then_it_is_one_row_all_the_same(converter: Converter) -> None:
     value = "x" * 5_000_000
     done = converter(HEAD + f"1,a,{value}\n2,a,y\n", kind="arff", limits=Limits(max_cell_bytes=len(value)))

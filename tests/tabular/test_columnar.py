@@ -465,6 +465,7 @@ def test_a_limit_when_passed_then_refused(converter: Converter, limits: Limits, 
     assert refusal(converter, table, limits=limits).slug == slug
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", SAVE)
 def test_bytes_when_changed_anywhere_then_refused_or_read_but_never_a_crash(
     converter: Converter, kind: str

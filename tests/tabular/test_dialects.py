@@ -163,6 +163,7 @@ def test_a_choice_when_made_then_it_holds_and_is_reported_as_the_owners(
         assert (reported[field]["value"], reported[field]["by"]) == (value, "owner")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("content", ['x,y\n1,"abc"def\n2,"g"\n', 'x,y\n1,""a\n', 'x,y\n1,"a"""b\n'])
 @pytest.mark.parametrize("far", [0, 200_000])
 def test_something_beside_quotes_when_anywhere_then_refused_with_the_row(
@@ -260,6 +261,7 @@ def test_blanks_when_each_text_begins_with_one_then_left_out_and_told(converter:
     assert converter("n, s\n1, x\n2, y\n", attributes={"s": "string"})["s"][1] == [" x", " y"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("far", [1, 200_000])
 def test_blanks_when_only_some_texts_begin_with_one_then_kept_and_told(
     converter: Converter, far: int
@@ -270,6 +272,7 @@ def test_blanks_when_only_some_texts_begin_with_one_then_kept_and_told(
     assert not done.conversion.repairs
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("far", [2, 300_000])
 @pytest.mark.parametrize(
     ("row", "field", "shown"),

@@ -264,6 +264,7 @@ def test_a_packed_file_when_damaged_then_refused(
     assert converter(halves, kind=f"csv.{ending}").text == ARFF
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("ending", ["bz2", "xz", "zst"])
 def test_a_packed_bomb_when_unpacked_then_stopped_at_the_limit(converter: Converter, ending: str) -> None:
     compression = "zstd" if ending == "zst" else ending

@@ -180,6 +180,7 @@ def test_a_document_when_its_types_tell_the_layout_then_it_is_read_so(
     assert done.conversion.reading["orient"]["value"] == orient
 
 
+@pytest.mark.long
 def test_an_index_when_longer_than_a_window_then_it_is_read_as_one(converter: Converter) -> None:
     document = {f"key {n}": {"name": f"name {n}" * 10, "n": n} for n in range(40_000)}
     done = converter(json.dumps(document), kind="json")
@@ -385,6 +386,7 @@ def files_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.long
 def test_a_number_when_a_window_ends_within_it_then_it_is_whole(converter: Converter) -> None:
     # Windows end every two mebibytes; numbers of 18 characters and a comma meet the end in each of their parts.
     numbers = [f"-1{n:06}.25e+{n % 100:02}" for n in range(250_000)]

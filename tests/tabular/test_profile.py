@@ -191,7 +191,14 @@ def test_an_arff_file_when_profiled_then_it_says_what_the_conversion_does(
     require_agreement(request_for(tmp_path, content, kind, target_attributes=("d",)))
 
 
-@pytest.mark.parametrize("kind", ["csv", "tsv", "json", "jsonl", "parquet", "feather"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "csv",
+        "parquet",
+        *(pytest.param(kind, marks=pytest.mark.long) for kind in ("tsv", "json", "jsonl", "feather")),
+    ],
+)
 def test_a_type_when_said_to_be_possible_then_it_converts_and_else_it_does_not(
     tmp_path: Path, kind: str
 ) -> None:

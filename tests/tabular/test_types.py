@@ -68,6 +68,7 @@ def test_a_column_when_inferred_then_its_type_keeps_every_value(
     assert kind_of(converter, cells) == (kind, written)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("late", "kind"),
     [("1.5", "real"), ("x", "string"), ("NA", "integer"), ("007", "string"), ("90071992547409930", "string")],

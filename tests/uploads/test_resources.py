@@ -480,6 +480,7 @@ async def test_upload_when_same_file_and_name_come_again_then_the_earlier_one(
     assert len({first["id"], *(answer.json()["id"] for answer in answers)}) == 4
 
 
+@pytest.mark.long
 async def test_upload_when_a_duplicate_was_looked_at_then_retry_publishes_it_all_the_same(
     app: Running, person: Person
 ) -> None:

@@ -50,6 +50,7 @@ def test_curl_when_asked_for_http2_then_it_uploads(site: Site, tmp_path: Path, r
     assert (status, answer["msg"]) == (200, "dataset uploaded")
 
 
+@pytest.mark.long
 def test_java_when_its_client_is_as_by_default_then_it_logs_in_and_uploads(
     site: Site, tmp_path: Path
 ) -> None:

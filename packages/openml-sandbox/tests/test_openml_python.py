@@ -131,6 +131,7 @@ def run(url: str, folder: Path, script: str) -> None:
     assert finished.stdout.splitlines()[-1:] == ["done"], finished.stderr
 
 
+@pytest.mark.long
 def test_openml_python_when_it_publishes_a_frame_then_it_reads_the_same_back(
     server: Server, tmp_path: Path
 ) -> None:
