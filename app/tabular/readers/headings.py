@@ -76,10 +76,10 @@ def heading_of(table: Sequence[Sequence[str]]) -> Heading:
 
 
 def _are_like_names(first: Sequence[str], body: Sequence[Sequence[str]]) -> bool:
-    """Return whether the cells of a first row are words, each once in the table; of few rows one has to look there."""
+    """Return whether a first row has words, and each of its cells stands once in the table; of few rows that counts."""
     cells = [cell for cell in first if cell]
     elsewhere = {cell for row in body for cell in row}
-    are_words = all(any(map(str.isalnum, cell)) for cell in cells)
+    are_words = any(any(map(str.isalnum, cell)) for cell in cells)
     return are_words and len(set(cells)) == len(cells) and not elsewhere & set(cells)
 
 
