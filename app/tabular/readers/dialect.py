@@ -2,58 +2,32 @@
 
 import io
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
-from app.tabular.readers.records import Dialect, MisquotedError, Row, rows
+from app.tabular.readers.fits import (
+    DELIMITERS,
+    TITLE_WIDTH,
+    WEAK_DELIMITERS,
+    Fit,
+    decimal_commas,
+    first_lines,
+    fit_with,
+    fits_of,
+    has_pairs,
+    read_with,
+)
+from app.tabular.readers.records import Dialect
 from app.tabular.readers.shapes import shape_of
 from app.tabular.reading import Doubt, Found, Reading, ReadingReport
 from app.tabular.wording import counted, shortened
 
-DELIMITERS = ",;\t|"
-_WEAK = ": "
-"""Characters that texts have as well: they separate cells only where every line agrees."""
 _COMMENTS = "#%|"
 _SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
-_LINES, _CHARACTERS, _FEWEST_LINES = 300, 256 * 1024, 5
-_TYPED, _TEXT, _MIXED = 1.0, 0.9, 0.5
-"""What a cell says for a delimiter: a number, a text, a text with another delimiter in it."""
 _AS_GOOD = 0.02
 _PAIR = 2
 _FEWEST_ROWS = 3
-_TITLE_WIDTH = 3
-"""Columns from which on a row with one cell is a title."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    """How well a dialect fits some lines.
-
-    Attributes:
-        dialect: with the lines to skip.
-        rows: all of them.
-        width: the usual number of cells.
-        share: of the rows that have it.
-        quality: how much the cells look like values, from 0 to 1.
-        fault: why reading ended, if it did.
-        is_cut: whether more lines may follow, so that a quote that is open may be closed there.
-    """
-
-    dialect: Dialect
-    rows: list[Row]
-    width: int
-    share: float
-    quality: float
-    fault: MisquotedError | None
-    is_cut: bool
-
-    @property
-    def rank(self) -> tuple[bool, float, float]:
-        is_readable = self.fault is None or (self.fault.is_open and self.is_cut)
-        return is_readable, self.share, self.quality
 
 
 class _Sign(NamedTuple):
@@ -77,19 +51,19 @@ def find_dialect(sample: Sequence[str], report: ReadingReport, *, expected: str 
     """
     chosen = report.chosen
     skipped = chosen.skip_lines or 0
-    lines = _first_lines(sample[skipped:])
+    lines = first_lines(sample[skipped:])
     separator = _SEP_LINE.fullmatch(lines[0]) if lines and chosen.skip_lines is None else None
     if separator:
         skipped, lines = 1, lines[1:]
         expected = separator[1]
     comment = _comment(lines, chosen, expected)
     uncommented = [line for line in lines if not (comment.value and line.startswith(comment.value))]
-    fits = _fits(uncommented, chosen, expected)
+    fits = fits_of(uncommented, chosen, expected)
     best = max(fits, key=lambda each: each.rank)
     if chosen.delimiter is None and (best.width == 1 or _may_be_one_column(best)):
         best = _one_column(uncommented, chosen, best)
     with_commas = [line for line in uncommented if "," in line]
-    rivals = _decimal_commas(with_commas, chosen) if best.dialect.delimiter == "," else []
+    rivals = decimal_commas(with_commas, chosen) if best.dialect.delimiter == "," else []
     report.decide("delimiter", *_about_delimiter(best, [*fits, *rivals], expected, uncommented))
     report.decide("quote", Found(best.dialect.quote, "file" if best.dialect.quote != '"' else "default"))
     _report_escape(best, uncommented, report)
@@ -101,131 +75,7 @@ def find_dialect(sample: Sequence[str], report: ReadingReport, *, expected: str 
     return replace(best.dialect, comment=comment.value, skip_lines=skipped)
 
 
-def _first_lines(lines: Sequence[str]) -> list[str]:
-    """Return as many lines as a dialect is found from."""
-    size = 0
-    some: list[str] = []
-    for line in islice(lines, _LINES):
-        size += len(line)
-        if size > _CHARACTERS and len(some) >= _FEWEST_LINES:
-            break
-        some.append(line)
-    return some
-
-
-def _fits(lines: Sequence[str], chosen: Reading, expected: str | None) -> list[_Fit]:
-    """Return how well the lines are read with each delimiter."""
-    if chosen.delimiter is not None:
-        return [_fit(lines, chosen.delimiter, chosen)]
-    strong = [_fit(lines, delimiter, chosen) for delimiter in DELIMITERS]
-    if expected:
-        named = _fit(lines, expected, chosen)
-        if named.width > 1 and len(named.rows[0].cells) > 1:
-            return [named]
-    known = [fit for fit in strong if fit.width > 1]
-    good = [fit for fit in known if fit.share >= 0.5]  # noqa: PLR2004 - most of the rows
-    # Some align columns with blanks and tabs.
-    are_tabs = {fit.dialect.delimiter for fit in good} == {"\t"} and good[0].share < 1
-    if good and not are_tabs:
-        return known
-    weak = [_fit(lines, delimiter, chosen) for delimiter in (" " if are_tabs else _WEAK)]
-    return known + [fit for fit in weak if _is_sure(fit)] or strong
-
-
-def _decimal_commas(lines: Sequence[str], chosen: Reading) -> list[_Fit]:
-    """Return how colons or blanks separate the lines into nothing but values, some of which have commas."""
-    fits = [_fit(lines, delimiter, chosen) for delimiter in _WEAK] if chosen.delimiter is None else []
-    return [
-        fit
-        for fit in fits
-        if _is_sure(fit)
-        and fit.quality == _TYPED
-        and all(cell.strip(",") == cell for row in fit.rows for cell in row.cells)
-    ]
-
-
-def _is_sure(fit: _Fit) -> bool:
-    """Return whether blanks or colons separate cells in every line."""
-    if fit.width == 1 or fit.fault or len(fit.rows) < 2:  # noqa: PLR2004 - a header and a row
-        return False
-    widths = [len(row.cells) for row in fit.rows]
-    is_short = fit.dialect.has_blanks and widths[0] == fit.width - 1
-    is_below = widths[0] == 1 and fit.width >= _TITLE_WIDTH and len(widths) >= _FEWEST_LINES
-    return all(width == fit.width for width in widths[is_short or is_below :])
-
-
-def _fit(lines: Sequence[str], delimiter: str, chosen: Reading) -> _Fit:
-    """Return how well lines are read with a delimiter, and the quotes that fit best."""
-    fits = [_read(lines, dialect) for dialect in _quotings(lines, delimiter, chosen)]
-    # The first of those that are as good: it is the usual one.
-    return max(fits, key=lambda fit: fit.rank[:2])
-
-
-def _quotings(lines: Sequence[str], delimiter: str, chosen: Reading) -> Iterator[Dialect]:
-    text = "".join(lines)
-    quotes = ['"'] if chosen.quote is None else [chosen.quote]
-    single = re.compile(
-        rf"(?:^|[{re.escape(delimiter or ',')}\n\r])'[^'\n\r]*'(?:$|[{re.escape(delimiter or ',')}\n\r])"
-    )
-    if chosen.quote is None and single.search(text) and '"' not in text:
-        quotes = ["'", '"']
-    for quote in quotes:
-        plain = Dialect(delimiter, quote)
-        escaped = replace(plain, escape="backslash", has_pairs=_has_pairs(text, plain))
-        is_padded = bool(quote) and _has_padding(text, plain)
-        for dialect in (plain, escaped):
-            if chosen.escape in {None, dialect.escape} and (
-                dialect is plain or "\\" in text or chosen.escape
-            ):
-                yield replace(dialect, is_padded=is_padded)
-
-
-def _has_pairs(text: str, dialect: Dialect) -> bool:
-    """Return whether a backslash is written twice: none stands alone before what needs no escape."""
-    rest = re.sub(r"\\\\", "", text)
-    signs = re.escape(dialect.quote + dialect.delimiter)
-    return not re.search(rf"\\(?![{signs}\r\nN])", rest)
-
-
-def _has_padding(text: str, dialect: Dialect) -> bool:
-    """Return whether blanks stand between a delimiter and a quote."""
-    quote, delimiter = re.escape(dialect.quote), re.escape(dialect.delimiter)
-    return bool(delimiter.strip()) and bool(
-        re.search(rf"{delimiter}[ ]+{quote}|{quote}[ ]+[{delimiter}\r\n]", text)
-    )
-
-
-def _read(lines: Sequence[str], dialect: Dialect) -> _Fit:
-    found: list[Row] = []
-    fault = None
-    try:
-        for row in rows(lines, dialect):
-            found.append(row)  # noqa: PERF402 - what is read before a fault counts
-    except MisquotedError as error:
-        fault = error
-    is_cut = len(lines) >= _LINES or sum(map(len, lines)) > _CHARACTERS // 2
-    widths = Counter(len(row.cells) for row in found)
-    if not widths:
-        return _Fit(dialect, found, 1, 0.0, 0.0, fault, is_cut)
-    first = len(found[0].cells)
-    width = max(widths, key=lambda each: (widths[each], each == first, each))
-    return _Fit(dialect, found, width, widths[width] / len(found), _quality(found, dialect), fault, is_cut)
-
-
-def _quality(found: Sequence[Row], dialect: Dialect) -> float:
-    """Return how much the cells below the first row look like values."""
-    others = re.compile(f"[{re.escape(DELIMITERS.replace(dialect.delimiter, ''))}]")
-    cells = list(islice((cell for row in found[1:] for cell in row.cells), 10_000))
-    if not cells:
-        return 0.0
-    return sum(
-        _TYPED if shape_of(dialect.value(cell)) != "text" else
-        _MIXED if not cell.startswith(dialect.quote or "\0") and others.search(cell) else _TEXT
-        for cell in cells
-    ) / len(cells)  # fmt: skip
-
-
-def _may_be_one_column(fit: _Fit) -> bool:
+def _may_be_one_column(fit: Fit) -> bool:
     """Return whether lines of two cells below a header of one may be texts, or numbers, with a delimiter in them."""
     if fit.width != _PAIR or len(fit.rows[0].cells) != 1 or _is_title_of_pairs(fit):
         return False
@@ -233,14 +83,14 @@ def _may_be_one_column(fit: _Fit) -> bool:
     return not all(pair == ["text", "number"] for pair in pairs)
 
 
-def _one_column(lines: Sequence[str], chosen: Reading, fit: _Fit) -> _Fit:
+def _one_column(lines: Sequence[str], chosen: Reading, fit: Fit) -> Fit:
     """Return the fit of lines that are one cell each."""
-    best = _fit(lines, "", chosen)
+    best = fit_with(lines, "", chosen)
     return best if best.fault is None or fit.fault is not None else fit
 
 
 def _about_delimiter(
-    best: _Fit, fits: Sequence[_Fit], expected: str | None, lines: Sequence[str]
+    best: Fit, fits: Sequence[Fit], expected: str | None, lines: Sequence[str]
 ) -> tuple[Found, Doubt | None]:
     delimiter = best.dialect.delimiter
     if delimiter == expected:
@@ -250,7 +100,7 @@ def _about_delimiter(
         for fit in fits
         if fit is not best and fit.width > 1 and fit.share == 1 and not fit.fault
         and fit.share >= best.share
-        and (fit.quality >= best.quality - _AS_GOOD or {fit.dialect.delimiter, delimiter} == set(_WEAK))
+        and (fit.quality >= best.quality - _AS_GOOD or {fit.dialect.delimiter, delimiter} == set(WEAK_DELIMITERS))
     )  # fmt: skip
     found = Found(delimiter, considered=rivals)
     if delimiter == "":
@@ -259,7 +109,7 @@ def _about_delimiter(
     if rivals:
         message = f"The cells may be separated by {_named((delimiter, *rivals))}: the first line is {shown}."
         return found, Doubt("delimiter", message, (delimiter, *rivals))
-    if delimiter in _WEAK and not _has_numbers(best):
+    if delimiter in WEAK_DELIMITERS and not _has_numbers(best):
         message = (
             f"Each line has {best.width} parts with {_named((delimiter,))} between them, as sentences may have: "
             f"the first is {shown}."
@@ -268,7 +118,7 @@ def _about_delimiter(
     return found, None
 
 
-def _about_one_column(best: _Fit, lines: Sequence[str]) -> Doubt | None:
+def _about_one_column(best: Fit, lines: Sequence[str]) -> Doubt | None:
     """Return the doubt whether lines are one cell each, unless none of them could be more."""
     bare = [
         cell for row in best.rows for cell in row.cells if not cell.startswith(best.dialect.quote or "\0")
@@ -286,19 +136,19 @@ def _about_one_column(best: _Fit, lines: Sequence[str]) -> Doubt | None:
     return Doubt("delimiter", message, ("", *(sign for sign in signs if sign in present)))
 
 
-def _has_numbers(fit: _Fit) -> bool:
+def _has_numbers(fit: Fit) -> bool:
     """Return whether a column has numbers in all rows but the first."""
     columns = zip(*(row.cells for row in fit.rows[1:] if len(row.cells) == fit.width), strict=True)
     return any(all(shape_of(fit.dialect.value(cell)) == "number" for cell in column) for column in columns)
 
 
-def _report_escape(best: _Fit, lines: Sequence[str], report: ReadingReport) -> None:
+def _report_escape(best: Fit, lines: Sequence[str], report: ReadingReport) -> None:
     escape = best.dialect.escape
     ends = re.escape(best.dialect.delimiter) + "\r\n"
     # A cell that is \N is a missing value: the backslash is no escape.
     text = re.sub(rf"(?<![^{ends}])\\N(?![^{ends}])", "", "".join(lines))
     # Each backslash stands before what it would be the escape of.
-    is_unclear = escape == "double" and "\\" in text and _has_pairs(text, best.dialect)
+    is_unclear = escape == "double" and "\\" in text and has_pairs(text, best.dialect)
     doubt = None
     if is_unclear:
         shown = next(line for line in lines if "\\" in line).rstrip("\r\n")
@@ -318,9 +168,9 @@ def _comment(lines: Sequence[str], chosen: Reading, expected: str | None) -> _Si
     others = [line for line in lines if not line.startswith(mark)] if mark else []
     if not others:
         return _Sign("", Found("", "default"))
-    fit = max(_fits(others, chosen, expected), key=lambda each: each.rank)
+    fit = max(fits_of(others, chosen, expected), key=lambda each: each.rank)
     marked = [(number, line) for number, line in enumerate(lines) if line.startswith(mark)]
-    widths = [len(row.cells) for _, line in marked for row in _read([line], fit.dialect).rows]
+    widths = [len(row.cells) for _, line in marked for row in read_with([line], fit.dialect).rows]
     as_wide = sum(width == fit.width for width in widths)
     if fit.width > 1 and not as_wide:
         return _Sign(mark, Found(mark, why=f"{counted(len(marked), 'line')} with other contents begin so."))
@@ -333,7 +183,7 @@ def _comment(lines: Sequence[str], chosen: Reading, expected: str | None) -> _Si
     return _Sign(mark, Found(mark, considered=("",)), Doubt("comment", message, (mark, "")))
 
 
-def _before(lines: Sequence[str], comment: str, fit: _Fit) -> tuple[int, Doubt | None]:
+def _before(lines: Sequence[str], comment: str, fit: Fit) -> tuple[int, Doubt | None]:
     """Return how many lines stand before the table, and the doubt about them."""
     if titles := _title_lines(lines, comment, fit):
         return titles, None
@@ -342,13 +192,13 @@ def _before(lines: Sequence[str], comment: str, fit: _Fit) -> tuple[int, Doubt |
     return 0, _about_title(fit, lines)
 
 
-def _title_lines(lines: Sequence[str], comment: str, fit: _Fit) -> int:
+def _title_lines(lines: Sequence[str], comment: str, fit: Fit) -> int:
     """Return how many lines stand before the table."""
     before = 0
     for row in fit.rows:
         filled = sum(bool(fit.dialect.value(cell).strip()) for cell in row.cells)
         is_title = filled <= 1 and (
-            len(row.cells) == 1 < fit.width - 1 or (len(row.cells) == fit.width >= _TITLE_WIDTH) or not filled
+            len(row.cells) == 1 < fit.width - 1 or (len(row.cells) == fit.width >= TITLE_WIDTH) or not filled
         )
         is_title = is_title or (len(row.cells) == 1 < fit.width and _is_title_of_pairs(fit))
         if not is_title:
@@ -357,7 +207,7 @@ def _title_lines(lines: Sequence[str], comment: str, fit: _Fit) -> int:
     return _lines_before(before, lines, comment, fit)
 
 
-def _lines_before(row: int, lines: Sequence[str], comment: str, fit: _Fit) -> int:
+def _lines_before(row: int, lines: Sequence[str], comment: str, fit: Fit) -> int:
     """Return how many lines stand before a row; 0 if there is no such row."""
     if not row or row == len(fit.rows):
         return 0
@@ -370,7 +220,7 @@ def _lines_before(row: int, lines: Sequence[str], comment: str, fit: _Fit) -> in
     return 0
 
 
-def _other_lines(lines: Sequence[str], comment: str, fit: _Fit) -> int:
+def _other_lines(lines: Sequence[str], comment: str, fit: Fit) -> int:
     """Return how many lines stand before the table that are none of its rows by their width, or by what they hold."""
     widths = [len(row.cells) for row in fit.rows]
     before = next((at for at, width in enumerate(widths) if width == fit.width), 0)
@@ -381,13 +231,13 @@ def _other_lines(lines: Sequence[str], comment: str, fit: _Fit) -> int:
     return _lines_before(before or int(_has_counts(fit)), lines, comment, fit)
 
 
-def _has_counts(fit: _Fit) -> bool:
+def _has_counts(fit: Fit) -> bool:
     """Return whether the first row has numbers above names, such as how many rows and columns there are."""
     shapes = [{shape_of(fit.dialect.value(cell)) for cell in row.cells} for row in fit.rows[:_FEWEST_ROWS]]
     return shapes[:-1] == [{"number"}, {"text"}] and _has_numbers(replace(fit, rows=fit.rows[1:]))
 
 
-def _about_others(fit: _Fit, lines: Sequence[str]) -> Doubt:
+def _about_others(fit: Fit, lines: Sequence[str]) -> Doubt:
     """Return the question what lines are that look different from all that follow."""
     message = (
         f"{counted(len(lines), 'line')} at the beginning may be counts or a description, for what is below looks "
@@ -397,7 +247,7 @@ def _about_others(fit: _Fit, lines: Sequence[str]) -> Doubt:
     return Doubt("skip_lines", message, (len(lines), 0) if is_as_wide else (len(lines),))
 
 
-def _about_title(fit: _Fit, lines: Sequence[str]) -> Doubt | None:
+def _about_title(fit: Fit, lines: Sequence[str]) -> Doubt | None:
     """Return the question what a single cell above two columns is."""
     if fit.width != _PAIR or len(fit.rows) < _PAIR or len(fit.rows[0].cells) != 1:
         return None
@@ -406,9 +256,9 @@ def _about_title(fit: _Fit, lines: Sequence[str]) -> Doubt | None:
     return Doubt("skip_lines", message, (0, fit.rows[1].line - 1))
 
 
-def _is_title_of_pairs(fit: _Fit) -> bool:
+def _is_title_of_pairs(fit: Fit) -> bool:
     """Return whether the line above two columns is a title: names of both stand below it."""
-    if fit.width != _PAIR or len(fit.rows) < _TITLE_WIDTH:
+    if fit.width != _PAIR or len(fit.rows) < TITLE_WIDTH:
         return False
     names = [shape_of(fit.dialect.value(cell)) for cell in fit.rows[1].cells]
     return names == ["text", "text"] and _has_numbers(replace(fit, rows=fit.rows[1:]))
