@@ -393,13 +393,14 @@ class Walks(RuleBasedStateMachine):
             for step in TRANSITIONS
             if (step.before, step.actor) == (row["state"], by) and self.holds(step, row)
         ]
-        if isinstance(aim, int) and ways:
-            return self.step(upload_id, ways[aim % len(ways)], by, worker)
         order = list(UploadState)
         onwards = [after for after in ways if order.index(after) > order.index(row["state"])]
-        after = (
-            UploadState(aim) if aim in order else min(onwards, key=order.index, default=UploadState.FAILED)
-        )
+        if isinstance(aim, int) and ways:
+            after = ways[aim % len(ways)]
+        elif aim in order:
+            after = UploadState(aim)
+        else:
+            after = min(onwards, key=order.index, default=UploadState.FAILED)
         is_looked_at = row["state"] == UploadState.VERIFYING and not row["publish_requested"]
         if after == UploadState.READY and is_looked_at and row["lease_owner"] == worker:
             return self.look(worker, upload_id)
