@@ -117,6 +117,21 @@ async def has_bytes(session: AsyncSession, upload: Upload) -> bool:
     return upload.total_bytes is not None and sum(part.length for part in parts) == upload.total_bytes
 
 
+async def _give_up(
+    session: AsyncSession, upload_id: str, problem: ProblemError, now: datetime, *, cleared: str
+) -> bool:
+    """End an upload as the janitor does; False if it goes on or has ended in this very moment: its bytes are needed."""
+    return await uploads.set_state(
+        session,
+        upload_id,
+        UploadState.FAILED,
+        by=Actor.JANITOR,
+        now=now,
+        detail=problem.detail,
+        values={"error": problem.record(), cleared: None},
+    )
+
+
 async def end_interrupted(database: Database, storage: UploadStorage, upload_id: str) -> bool:
     """Give up a form whose receiver's lease is over, key and bytes included; False if it is not, or the form has ended.
 
@@ -126,16 +141,7 @@ async def end_interrupted(database: Database, storage: UploadStorage, upload_id:
     problem = MalformedBodyError("The upload broke off before its last byte; send it again.")
 
     async def end(session: AsyncSession) -> bool:
-        ended = await uploads.set_state(
-            session,
-            upload_id,
-            UploadState.FAILED,
-            # It may go on or have ended in this very moment; then its bytes are needed.
-            by=Actor.JANITOR,
-            now=now,
-            detail=problem.detail,
-            values={"error": problem.record(), "idempotency_key": None},
-        )
+        ended = await _give_up(session, upload_id, problem, now, cleared="idempotency_key")
         if ended:
             await upload_bytes.delete_parts(session, [upload_id])
             notify_after_commit(session, upload_topic(upload_id))
@@ -237,16 +243,7 @@ async def end_expired_uploads(database: Database, storage: UploadStorage) -> Non
         expired = [
             upload_id
             for upload_id in await uploads.get_ids(session, uploads.is_expired(now))
-            if await uploads.set_state(
-                session,
-                upload_id,
-                UploadState.FAILED,
-                # Its owner may have come back in this very moment; then its bytes are needed.
-                by=Actor.JANITOR,
-                now=now,
-                detail=problem.detail,
-                values={"error": problem.record(), "expires_at": None},
-            )
+            if await _give_up(session, upload_id, problem, now, cleared="expires_at")
         ]
         for upload_id in expired:
             notify_after_commit(session, upload_topic(upload_id))

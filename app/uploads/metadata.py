@@ -302,11 +302,6 @@ def merge(known: Mapping[str, Any] | None, changes: Mapping[str, Any]) -> dict[s
     return merged
 
 
-def is_complete(description: Mapping[str, Any] | None) -> bool:
-    """Say whether nothing is missing that publishing needs."""
-    return all((description or {}).get(field) for field in COMPLETE)
-
-
 def _check(kind: type[DraftMetadata], document: Mapping[str, Any]) -> Checked:
     repairs = Repairs()
     # A draft keeps what is not known yet as null; to publishing it is missing.
