@@ -65,6 +65,10 @@ corpus: $(VENV)/.dev  ## Read 475 tables that packages ship, as they are
 mutants: $(VENV)/.dev  ## Take each guard of exactly-once out; its tests have to fail
 	$(BIN)/python -m tests.mutants $(if $(SHORT),--short)
 
+# Each line beside its rival in the same run; ratios that became worse by over 15 % are shown, and fail nothing.
+bench: $(VENV)/.bench  ## What it costs, beside others: writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks
+
 check: $(VENV)/.dev  ## Layout, types, imports and rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -95,6 +99,8 @@ lock:  ## Compile the locked requirements anew (needs uv)
 	    --upgrade $(COOL_DOWN) --extra tables --output-file requirements-tables.txt --constraint requirements.txt pyproject.toml
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --upgrade $(COOL_DOWN) --output-file requirements-dev.txt --constraint requirements-tables.txt --group build --group dev pyproject.toml
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --upgrade $(COOL_DOWN) --output-file requirements-bench.txt --constraint requirements-dev.txt --group bench
 	$(MAKE) wheels
 
 # Every locked requirement has a wheel for each platform that docs/deploy.md names (needs uv); the extra `tables` has none
@@ -143,4 +149,10 @@ $(VENV)/.sandbox: $(VENV)/.runtime packages/openml-sandbox/pyproject.toml
 $(VENV)/.dev: $(VENV)/.sandbox requirements-dev.txt
 	@echo "Installing the locked requirements of the tests (once)"
 	@$(PIP) --require-hashes -r requirements-dev.txt || { $(UNFETCHED); }
+	@touch $@
+
+# The rivals of the benchmarks.
+$(VENV)/.bench: $(VENV)/.dev requirements-bench.txt
+	@echo "Installing what the benchmarks compare with (once)"
+	@$(PIP) --require-hashes -r requirements-bench.txt || { $(UNFETCHED); }
 	@touch $@

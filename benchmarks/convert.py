@@ -1,6 +1,6 @@
 """What a conversion to ARFF costs, beside the Flask backend's way and polars, in one run.
 
-    .venv/bin/pip install polars
+    make .venv/.bench
     .venv/bin/python -m benchmarks.convert [--megabytes 100] [--large-megabytes 2000] [--folder /tmp]
 
 Every line is a process of its own: time, processor time and peak memory are what the system counted for it. `read`
@@ -10,16 +10,16 @@ openml-python's create_dataset, which writes with liac-arff and reads what it wr
 """
 
 import argparse
-import importlib.util
 import json
-import os
 import random
 import subprocess
 import sys
 import tempfile
-import time
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
+
+from benchmarks.lines import Aim, Line
+from benchmarks.processes import Cost, in_turns, run
 
 # pyarrow loads pandas and numpy if they are there, for a quarter of a second; where the service runs they are not.
 OURS = """
@@ -52,26 +52,6 @@ path = sys.argv[1]
 table = polars.read_parquet(path) if path.endswith("parquet") else polars.read_csv(path, infer_schema_length=None)
 table.write_csv(path + ".out")
 """
-
-
-@dataclass(frozen=True)
-class Cost:
-    """Seconds, processor seconds, and mebibytes at the peak."""
-
-    wall: float
-    cpu: float
-    peak: float
-
-
-def measure(program: str, *arguments: str, home: Path) -> Cost:
-    environment = {"PATH": os.environ["PATH"], "HOME": str(home), "MIMALLOC_ARENA_EAGER_COMMIT": "0"}
-    began = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program, *arguments], env=environment)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - began
-    if status:
-        raise SystemExit(f"failed: {' '.join(arguments)}")
-    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def tell(name: str, cost: Cost) -> None:
@@ -144,46 +124,53 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=None)
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
-        run(Path(name), options.megabytes, options.large_megabytes)
+        report(Path(name), options.megabytes, options.large_megabytes)
 
 
-def run(folder: Path, megabytes: int, large: int) -> None:
-    has_polars = importlib.util.find_spec("polars") is not None
-    idle = measure(OURS, home=folder)
+def report(folder: Path, megabytes: int, large: int) -> None:
+    idle = run(OURS)
     tell("idle", idle)
+    for line in beside_polars(folder, megabytes, rounds=1):
+        print(line, flush=True)
     table = folder / "table.csv"
-    write_mixed(table, megabytes)
-    ours = measure(OURS, str(table), "csv", "class", home=folder)
-    tell(f"CSV, {megabytes} MB", ours)
-    if has_polars:
-        polars = measure(POLARS, str(table), home=folder)
-        tell("  polars, read and write", polars)
-        print(
-            f"  ratio of time to polars: {ours.wall / polars.wall:.2f}, of CPU: {ours.cpu / polars.cpu:.2f}"
-        )
-    original = measure(ORIGINAL, str(table), home=folder)
-    tell("  pandas and openml-python", original)
-    print(f"  ratio of CPU to pandas and openml-python: {ours.cpu / original.cpu:.3f}")
-    parquet = as_parquet(table)
-    ours_parquet = measure(OURS, str(parquet), "parquet", "class", home=folder)
-    tell("the same as Parquet", ours_parquet)
-    if has_polars:
-        polars = measure(POLARS, str(parquet), home=folder)
-        tell("  polars, read and write", polars)
-        print(f"  ratio of time to polars: {ours_parquet.wall / polars.wall:.2f}")
+    ours, original = run(OURS, str(table), "csv", "class"), run(ORIGINAL, str(table), HOME=str(folder))
+    tell("pandas and openml-python", original)
+    print(f"ratio of CPU to pandas and openml-python: {ours.cpu / original.cpu:.3f}")
     for size in (megabytes // 4, megabytes):
-        lines = as_json_lines(table, size)
-        tell(f"JSON lines, {size} MB", measure(OURS, str(lines), "jsonl", "class", home=folder))
+        json_lines = as_json_lines(table, size)
+        tell(f"JSON lines, {size} MB", run(OURS, str(json_lines), "jsonl", "class"))
     for rows in (250, 500):
         write_wide(folder / "wide.csv", rows)
-        tell(f"20 000 columns, {rows} rows", measure(OURS, str(folder / "wide.csv"), "csv", home=folder))
+        tell(f"20 000 columns, {rows} rows", run(OURS, str(folder / "wide.csv"), "csv"))
     for rows in (500_000, 1_000_000):
         write_labels(folder / "labels.csv", rows)
-        tell(f"{rows} labels", measure(OURS, str(folder / "labels.csv"), "csv", "label", home=folder))
+        tell(f"{rows} labels", run(OURS, str(folder / "labels.csv"), "csv", "label"))
     write_mixed(table, large)
-    largest = measure(OURS, str(table), "csv", "class", home=folder)
+    largest = run(OURS, str(table), "csv", "class")
     tell(f"CSV, {large} MB", largest)
     print(f"peak above idle: {ours.peak - idle.peak:.0f} MB and {largest.peak - idle.peak:.0f} MB")
+
+
+def beside_polars(folder: Path, megabytes: int, *, rounds: int) -> Iterator[Line]:
+    """Measure CSV and the same table as Parquet."""
+    table = folder / "table.csv"
+    write_mixed(table, megabytes)
+    for kind, path, most in (("csv", table, 0.5), ("parquet", as_parquet(table), 1.1)):
+        ours, polars = in_turns(
+            lambda path=path, kind=kind: run(OURS, str(path), kind, "class"),  # type: ignore[misc]
+            lambda path=path: run(POLARS, str(path)),  # type: ignore[misc]
+            rounds=rounds,
+        )
+        name = {"csv": "CSV", "parquet": "Parquet"}[kind]
+        yield Line(f"{name} → ARFF, CPU", ours.cpu, "s CPU", polars.cpu, "polars", Aim(most))
+        if kind == "csv":
+            yield Line("CSV → ARFF, time", ours.wall, "s", polars.wall, "polars", Aim(0.6))
+
+
+def lines(*, short: bool) -> Iterator[Line]:
+    """Measure the conversion of a table, as CSV and as Parquet, beside polars."""
+    with tempfile.TemporaryDirectory() as name:
+        yield from beside_polars(Path(name), 50 if short else 200, rounds=3)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """Logins: throughput beside bare argon2, what they do to the event loop, and whether their time tells who exists.
 
-    .venv/bin/python -m benchmarks.login [--database mysql://root@127.0.0.1/bench] [--users 20000] [--tries 1000]
+    .venv/bin/python -m benchmarks.login [--users 20000] [--tries 1000]
 
-The server is a process of its own that watches its event loop: a task wakes every millisecond and notes how late it
-was. Bare argon2 verifies the same hash in as many threads as there are processors, in the same run.
+For SQLite and for a MariaDB that is started for it. The server is a process of its own that watches its event loop: a
+task wakes every millisecond and notes how late it was. Bare argon2 verifies the same hash in as many threads as there are
+processors, before and after. The client and MariaDB share the processors with the server, so the ratio is one of
+processor time: of a bare verification to all that the server's process takes for a login. What the client and MariaDB
+take for each stands beside it, and the ratio by the clock, which they lower.
 """
 
 import argparse
@@ -12,14 +15,15 @@ import json
 import os
 import random
 import secrets
-import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import argon2
 import httpx
@@ -31,7 +35,10 @@ from app.core.settings import Settings
 from app.db import tables
 from app.db.engine import Database
 from app.db.migrations import migrate
+from benchmarks.lines import Aim, Line
+from benchmarks.processes import cpu_seconds, started
 from tests.conftest import find_free_port
+from tests.mariadb_server import own_mariadb
 
 CONCURRENT = 200
 PASSWORD = "seven rivers flow north"
@@ -97,8 +104,15 @@ async def prepare(settings: Settings, count: int, stored: str) -> None:
     await database.close()
 
 
-def bare_argon2(stored: str, seconds: float) -> float:
-    """Return verifications per second with one thread a processor."""
+class Rate(NamedTuple):
+    """How many a second, and the processor milliseconds for each."""
+
+    per_second: float
+    cpu: float
+
+
+def bare_argon2(stored: str, seconds: float) -> Rate:
+    """Verify with one thread a processor."""
     threads = os.cpu_count() or 1
     end = time.perf_counter() + seconds
 
@@ -109,10 +123,10 @@ def bare_argon2(stored: str, seconds: float) -> float:
             done += 1
         return done
 
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     with ThreadPoolExecutor(threads) as pool:
         done = sum(pool.map(verify, range(threads)))
-    return done / (time.perf_counter() - began)
+    return Rate(done / (time.perf_counter() - began), (time.process_time() - cpu) / done * 1000)
 
 
 async def log_in(client: httpx.AsyncClient, login: str, password: str) -> float:
@@ -146,16 +160,16 @@ def login_request(login: str) -> bytes:
     return f"{head}\r\n\r\n{body}".encode()
 
 
-async def rush(port: int, users: int, seconds: float) -> tuple[float, list[float]]:
-    """Return logins per second with 200 at once, and how long /health/live took meanwhile, in milliseconds."""
+async def rush(port: int, users: int, seconds: float) -> tuple[int, list[float]]:
+    """Return how many logins there were with 200 at once, and how long /health/live took meanwhile, in milliseconds."""
     latencies: list[float] = []
     watching = asyncio.create_task(probe(port, latencies))
-    began = time.perf_counter()
+    end = time.perf_counter() + seconds
 
     async def one(number: int) -> int:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         done = 0
-        while time.perf_counter() - began < seconds:
+        while time.perf_counter() < end:
             login = f"user{(number + done * CONCURRENT) % users}@example.org"
             await ask(reader, writer, login_request(login))
             done += 1
@@ -163,9 +177,8 @@ async def rush(port: int, users: int, seconds: float) -> tuple[float, list[float
         return done
 
     done = sum(await asyncio.gather(*(one(number) for number in range(CONCURRENT))))
-    elapsed = time.perf_counter() - began
     watching.cancel()
-    return done / elapsed, latencies
+    return done, latencies
 
 
 async def timing(url: str, users: int, tries: int) -> tuple[list[float], list[float]]:
@@ -182,89 +195,152 @@ async def timing(url: str, users: int, tries: int) -> tuple[list[float], list[fl
     return known, unknown
 
 
+class Served(NamedTuple):
+    """A server on a database with accounts."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    port: int
+    users: int
+    database_pid: int | None
+
+    def worst_stall(self) -> float:
+        """Return the event loop's worst stall since the last time this was asked, in milliseconds."""
+        assert self.process.stdin
+        assert self.process.stdout
+        self.process.stdin.write(b"\n")
+        self.process.stdin.flush()
+        return float(self.process.stdout.readline())
+
+
+class Rush(NamedTuple):
+    """What 200 logins at once took: of the server, the client and MariaDB processor milliseconds for each login."""
+
+    per_second: float
+    server: float
+    client: float
+    database: float
+    stall: float
+    health: list[float]
+
+
+@contextmanager
+def serving(name: str, users: int, stored: str) -> Iterator[Served]:
+    with tempfile.TemporaryDirectory() as folder:
+        if name == "SQLite":
+            with serving_on("", None, Path(folder), users, stored) as served:
+                yield served
+        else:
+            with (
+                own_mariadb(Path(folder)) as mariadb,
+                serving_on(mariadb.address, mariadb.pid, Path(folder), users, stored) as served,
+            ):
+                yield served
+
+
+@contextmanager
+def serving_on(
+    database: str, database_pid: int | None, folder: Path, users: int, stored: str
+) -> Iterator[Served]:
+    environment = {
+        "DATA_DIR": str(folder),
+        "DATABASE_URI": database or f"sqlite:///{folder}/bench.db",
+        "OPENML_SERVER": "http://127.0.0.1:9/",
+        "EMBEDDED_WORKER": "false",
+        "RATE_LIMITS": ",".join(f"{name}=100000000/hour" for name in LIMITS),
+    }
+    settings = Settings(_env_file=None, data_dir=folder, database_uri=environment["DATABASE_URI"])
+    asyncio.run(prepare(settings, users, stored))
+    port = find_free_port()
+    url = f"http://127.0.0.1:{port}/health/live"
+    with started(["-c", WATCHED_SERVER, str(port)], environment, url, talks=True) as process:
+        served = Served("MariaDB" if database else "SQLite", process, port, users, database_pid)
+        asyncio.run(rush(port, users, 1))  # warm
+        yield served
+
+
+def measure(served: Served, seconds: float) -> Rush:
+    def spent() -> tuple[float, float, float]:
+        database = cpu_seconds(served.database_pid) if served.database_pid else 0.0
+        return cpu_seconds(served.process.pid), time.process_time(), database
+
+    served.worst_stall()
+    before, began = spent(), time.perf_counter()
+    done, health = asyncio.run(rush(served.port, served.users, seconds))
+    elapsed = time.perf_counter() - began
+    server, client, database = (
+        (after - earlier) / done * 1000 for after, earlier in zip(spent(), before, strict=True)
+    )
+    return Rush(done / elapsed, server, client, database, served.worst_stall(), sorted(health))
+
+
+def lines(*, short: bool) -> Iterator[Line]:
+    """Measure both databases; rounds of bare argon2 and of logins take turns."""
+    seconds, rounds = (4, 2) if short else (10, 3)
+    stored = HASHER.hash(PASSWORD)
+    for name in ("SQLite", "MariaDB"):
+        bare, logins = [bare_argon2(stored, seconds / 2)], []
+        with serving(name, 2000 if short else 20_000, stored) as served:
+            for _ in range(rounds):
+                logins.append(measure(served, seconds))
+                bare.append(bare_argon2(stored, seconds / 2))
+        hash_cpu = statistics.mean(rate.cpu for rate in bare)
+        server_cpu = statistics.mean(each.server for each in logins)
+        yield Line(
+            f"login, 200 at once, {name}",
+            hash_cpu,
+            "ms CPU",
+            server_cpu,
+            "server, all in all",
+            Aim(0.92, at_least=True),
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--database", default="")
     parser.add_argument("--users", type=int, default=20_000)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--tries", type=int, default=1000)
     options = parser.parse_args()
     stored = HASHER.hash(PASSWORD)
-    with tempfile.TemporaryDirectory() as folder:
-        environment = {
-            "DATA_DIR": folder,
-            "DATABASE_URI": options.database or f"sqlite:///{folder}/bench.db",
-            "OPENML_SERVER": "http://127.0.0.1:9/",
-            "EMBEDDED_WORKER": "false",
-            "RATE_LIMITS": ",".join(f"{name}=100000000/hour" for name in LIMITS),
-        }
-        settings = Settings(_env_file=None, data_dir=Path(folder), database_uri=environment["DATABASE_URI"])
-        asyncio.run(prepare(settings, options.users, stored))
-        port = find_free_port()
-        server = subprocess.Popen(
-            [sys.executable, "-c", WATCHED_SERVER, str(port)],
-            env={**os.environ, **environment},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        url = f"http://127.0.0.1:{port}"
-        try:
-            wait_until_up(url)
-            report(server, port, options, stored)
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait()
+    for name in ("SQLite", "MariaDB"):
+        with serving(name, options.users, stored) as served:
+            report(served, options, stored)
 
 
-def wait_until_up(url: str) -> None:
-    while True:
-        try:
-            httpx.get(f"{url}/health/live")
-        except httpx.HTTPError:
-            time.sleep(0.05)
-        else:
-            return
-
-
-def worst_stall(server: "subprocess.Popen[str]") -> float:
-    """Return the event loop's worst stall since the last time this was asked, in milliseconds."""
-    assert server.stdin
-    assert server.stdout
-    server.stdin.write("\n")
-    server.stdin.flush()
-    return float(server.stdout.readline())
-
-
-def report(server: "subprocess.Popen[str]", port: int, options: argparse.Namespace, stored: str) -> None:
-    asyncio.run(rush(port, options.users, 1))  # warm
-    ceilings = [bare_argon2(stored, options.seconds / 2)]
-    worst_stall(server)
+def report(served: Served, options: argparse.Namespace, stored: str) -> None:
+    bare = [bare_argon2(stored, options.seconds / 2)]
+    served.worst_stall()
     time.sleep(2)
-    idle = worst_stall(server)
-    rate, latencies = asyncio.run(rush(port, options.users, options.seconds))
-    busy = worst_stall(server)
-    ceilings.append(bare_argon2(stored, options.seconds / 2))
-    ceiling = statistics.mean(ceilings)
-    latencies.sort()
-    kind = "MariaDB" if options.database else "SQLite"
-    print(f"{kind}, {options.users} accounts, {os.cpu_count()} processors")
+    idle = served.worst_stall()
+    busy = measure(served, options.seconds)
+    bare.append(bare_argon2(stored, options.seconds / 2))
+    rate, cpu = (statistics.mean(column) for column in zip(*bare, strict=True))
+    print(f"{served.name}, {served.users} accounts, {os.cpu_count()} processors")
     print(
-        f"bare argon2                 {ceiling:6.1f} /s  ({ceilings[0]:.1f} before, {ceilings[1]:.1f} after)"
+        f"bare argon2                 {rate:6.1f} /s  ({bare[0].per_second:.1f} before, {bare[1].per_second:.1f} after), {cpu:.2f} ms CPU each"
     )
-    print(f"logins, {CONCURRENT} at once        {rate:6.1f} /s   ratio {rate / ceiling:.2f}")
-    print(f"worst stall of the loop     {busy:6.1f} ms  (idle {idle:.1f} ms)")
-    p50, p99 = latencies[len(latencies) // 2], latencies[int(len(latencies) * 0.99)]
-    print(f"/health/live meanwhile      p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {latencies[-1]:.1f} ms")
-    known, unknown = asyncio.run(timing(f"http://127.0.0.1:{port}", options.users, options.tries))
-    p_value = mannwhitneyu(known, unknown).pvalue
     print(
-        f"wrong password, {options.tries} each   known {statistics.median(known):.2f} ms, unknown "
-        f"{statistics.median(unknown):.2f} ms (medians), p = {p_value:.2f} that the two are one"
+        f"logins, {CONCURRENT} at once        {busy.per_second:6.1f} /s   ratio by the clock {busy.per_second / rate:.2f}"
     )
+    print(
+        f"CPU for each                server {busy.server:.2f} ms, client {busy.client:.2f} ms, MariaDB {busy.database:.2f} ms"
+    )
+    print(
+        f"ratio of CPU                {cpu / busy.server:.2f}, with MariaDB's {cpu / (busy.server + busy.database):.2f}"
+    )
+    print(f"worst stall of the loop     {busy.stall:6.1f} ms  (idle {idle:.1f} ms)")
+    p50, p99 = busy.health[len(busy.health) // 2], busy.health[int(len(busy.health) * 0.99)]
+    print(f"/health/live meanwhile      p50 {p50:.1f} ms, p99 {p99:.1f} ms, max {busy.health[-1]:.1f} ms")
+    if options.tries:
+        known, unknown = asyncio.run(timing(f"http://127.0.0.1:{served.port}", served.users, options.tries))
+        p_value = mannwhitneyu(known, unknown).pvalue
+        print(
+            f"wrong password, {options.tries} each   known {statistics.median(known):.2f} ms, unknown "
+            f"{statistics.median(unknown):.2f} ms (medians), p = {p_value:.2f} that the two are one"
+        )
 
 
 if __name__ == "__main__":

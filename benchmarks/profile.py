@@ -1,22 +1,22 @@
-"""Server CPU and requests per second of `GET /profile`, beside a bare FastAPI route, in one run.
+"""Server CPU of `GET /profile` on SQLite and on MariaDB, beside a bare FastAPI route, in one run.
 
-    .venv/bin/python -m benchmarks.profile [--database mysql://root@127.0.0.1/test_bench] [--seconds 5]
+    .venv/bin/python -m benchmarks.profile [--seconds 5]
 
-Both servers run as their own process (one worker, uvloop, httptools); the load comes from this process over 8
-kept connections. CPU is the server's user and system time, from /proc, divided by the requests it answered.
+Each server is a process of its own (one worker, uvloop, httptools) and they take turns; the load comes from this process
+over 8 kept connections. CPU is the server's user and system time, from /proc, divided by the requests it answered. Ours
+logs a line for each request, as it does in production. MariaDB is started for it.
 """
 
 import argparse
 import asyncio
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-
-import httpx
+from typing import NamedTuple
 
 from app.core.clock import utc_now
 from app.core.settings import Settings
@@ -24,9 +24,13 @@ from app.core.tokens import TokenSigner
 from app.db import users
 from app.db.engine import Database
 from app.db.migrations import migrate
+from benchmarks.lines import Aim, Line
+from benchmarks.processes import cpu_seconds, memory_mb, started
 from tests.conftest import find_free_port
+from tests.mariadb_server import own_mariadb
 
 CONNECTIONS = 8
+ROUNDS = 5
 SECRET = "a secret of thirty-two bytes or more"
 BARE = """
 from fastapi import FastAPI
@@ -37,32 +41,27 @@ async def profile() -> dict[str, str | int]:
 """
 
 
-def cpu_seconds(process: "subprocess.Popen[bytes]") -> float:
-    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+class Measured(NamedTuple):
+    """Requests a second, milliseconds of the server's processor for each, and the 99th percentile in milliseconds."""
+
+    rate: float
+    cpu: float
+    p99: float
 
 
-def memory_mb(process: "subprocess.Popen[bytes]") -> float:
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+class Side(NamedTuple):
+    """A server, and the request that it is asked."""
 
+    port: int
+    pid: int
+    request: bytes
 
-def start(
-    arguments: list[str], environment: dict[str, str], port: int
-) -> "tuple[subprocess.Popen[bytes], float]":
-    began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", *arguments, "--port", str(port), "--no-access-log"],
-        env={**os.environ, **environment},
-        stderr=subprocess.DEVNULL,
-    )
-    while True:
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/profile", timeout=1)
-        except httpx.HTTPError:
-            time.sleep(0.005)
-        else:
-            return process, time.perf_counter() - began
+    def measure(self, seconds: float) -> Measured:
+        """Ask for so long."""
+        before = cpu_seconds(self.pid)
+        latencies = sorted(asyncio.run(load(self.port, self.request, seconds)))
+        cpu = (cpu_seconds(self.pid) - before) / len(latencies) * 1000
+        return Measured(len(latencies) / seconds, cpu, latencies[int(len(latencies) * 0.99)])
 
 
 async def load(port: int, request: bytes, seconds: float) -> list[float]:
@@ -100,58 +99,68 @@ async def prepare(settings: Settings) -> str:
     return TokenSigner(SECRET, lifetime=utc_now() - utc_now().replace(year=2020)).issue(user_id)[0]
 
 
-def measure(
-    name: str, process: "subprocess.Popen[bytes]", port: int, token: str, seconds: float, started: float
-) -> float:
+@contextmanager
+def serving(application: list[str], environment: dict[str, str], token: str) -> Iterator[Side]:
+    port = find_free_port()
+    command = ["-m", "uvicorn", *application, f"--port={port}", "--no-access-log"]
     request = f"GET /profile HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    idle = memory_mb(process)
-    asyncio.run(load(port, request, 1))
-    costs, rates, p99 = [], [], []
-    for _ in range(3):
-        before = cpu_seconds(process)
-        latencies = sorted(asyncio.run(load(port, request, seconds)))
-        costs.append((cpu_seconds(process) - before) / len(latencies) * 1000)
-        rates.append(len(latencies) / seconds)
-        p99.append(latencies[int(len(latencies) * 0.99)])
-    cost = statistics.median(costs)
-    print(
-        f"{name:24} {statistics.median(rates):7.0f} requests/s   {cost:.3f} ms CPU   p99 {statistics.median(p99):.1f} ms"
-        f"   idle {idle:.0f} MB   first answer after {started:.2f} s"
-    )
-    return cost
+    with started(command, environment, f"http://127.0.0.1:{port}/profile") as process:
+        yield Side(port, process.pid, request)
+
+
+@contextmanager
+def ours(folder: Path, database: str) -> Iterator[Side]:
+    folder.mkdir()
+    token = asyncio.run(prepare(Settings(_env_file=None, data_dir=folder, database_uri=database)))
+    environment = {"DATA_DIR": str(folder), "DATABASE_URI": database, "JWT_SECRET_KEY": SECRET}
+    environment["LOG_LEVEL"] = os.environ.get("LOG_LEVEL", "INFO")
+    with serving(["--factory", "app.main:create_app"], environment, token) as side:
+        yield side
+
+
+@contextmanager
+def sides(folder: Path) -> Iterator[dict[str, Side]]:
+    (folder / "bare.py").write_text(BARE)
+    with ExitStack() as stack:
+        mariadb = stack.enter_context(own_mariadb(folder))
+        yield {
+            "bare route": stack.enter_context(serving(["bare:app", f"--app-dir={folder}"], {}, "x")),
+            "SQLite": stack.enter_context(ours(folder / "sqlite", "")),
+            "MariaDB": stack.enter_context(ours(folder / "ours", mariadb.address)),
+        }
+
+
+def measure(found: dict[str, Side], seconds: float) -> dict[str, Measured]:
+    """Return medians of rounds that take turns."""
+    for side in found.values():
+        side.measure(1)
+    rounds = [{name: side.measure(seconds) for name, side in found.items()} for _ in range(ROUNDS)]
+    return {
+        name: Measured(*map(statistics.median, zip(*(each[name] for each in rounds), strict=True)))
+        for name in found
+    }
+
+
+def lines(*, short: bool) -> Iterator[Line]:
+    """Measure both databases."""
+    with tempfile.TemporaryDirectory() as folder, sides(Path(folder)) as found:
+        costs = measure(found, 1.5 if short else 5)
+    bare = costs["bare route"].cpu
+    for name, most in (("SQLite", 2.0), ("MariaDB", 2.6)):
+        yield Line(f"GET /profile, {name}", costs[name].cpu, "ms CPU", bare, "bare route", Aim(most))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--database", default="", help="empty: SQLite")
     parser.add_argument("--seconds", type=float, default=5)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "bare.py").write_text(BARE)
-        port = find_free_port()
-        bare, started = start(["bare:app", "--app-dir", folder], {}, port)
-        base = measure("bare FastAPI route", bare, port, "x", options.seconds, started)
-        bare.kill()
-        settings = Settings(_env_file=None, data_dir=Path(folder), database_uri=options.database)
-        token = asyncio.run(prepare(settings))
-        environment = {
-            "DATA_DIR": folder,
-            "DATABASE_URI": options.database,
-            "JWT_SECRET_KEY": SECRET,
-            "LOG_LEVEL": os.environ.get("LOG_LEVEL", "INFO"),
-        }
-        port = find_free_port()
-        ours, started = start(["--factory", "app.main:create_app"], environment, port)
-        cost = measure(
-            "GET /profile, " + ("MariaDB" if options.database else "SQLite"),
-            ours,
-            port,
-            token,
-            options.seconds,
-            started,
-        )
-        ours.kill()
-        print(f"ratio of CPU: {cost / base:.1f}")
+    with tempfile.TemporaryDirectory() as folder, sides(Path(folder)) as found:
+        idle = {name: memory_mb(side.pid) for name, side in found.items()}
+        for name, cost in (costs := measure(found, options.seconds)).items():
+            print(
+                f"{name:12} {cost.rate:7.0f} requests/s   {cost.cpu:.3f} ms CPU   p99 {cost.p99:.1f} ms"
+                f"   idle {idle[name]:.0f} MB   ratio {cost.cpu / costs['bare route'].cpu:.2f}"
+            )
 
 
 if __name__ == "__main__":

@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-LOCKED = ("requirements-engines.txt", "requirements-tables.txt", "requirements-dev.txt")
+LOCKED = (
+    "requirements-engines.txt",
+    "requirements-tables.txt",
+    "requirements-dev.txt",
+    "requirements-bench.txt",
+)
 """The first two have what production has, and every extra."""
 SECONDS = 300
 

@@ -44,6 +44,12 @@ class OwnMariaDB:
         if os.geteuid() == 0:
             self._command.append("--user=root")
 
+    @property
+    def pid(self) -> int:
+        """The process that runs now."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self._process = subprocess.Popen(

@@ -1,0 +1,97 @@
+"""Processes that are measured: what they took of the processor, and what they hold."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+
+
+class Cost(NamedTuple):
+    """Seconds by the clock, seconds of the processor, and mebibytes at the peak."""
+
+    wall: float
+    cpu: float
+    peak: float
+
+
+def run(program: str, *arguments: str, **environment: str) -> Cost:
+    """Run a Python program as a process of its own, and return its cost and that of its children.
+
+    Nothing of this process's environment but the search path reaches it.
+    """
+    given = {"PATH": os.environ["PATH"], "MIMALLOC_ARENA_EAGER_COMMIT": "0", **environment}
+    began = time.perf_counter()
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program, *arguments], env=given)
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if status:
+        raise SystemExit(f"failed: {' '.join(arguments)}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def in_turns(*sides: Callable[[], Cost], rounds: int = 3) -> list[Cost]:
+    """Run the sides in turns, so that a busy machine is busy for all; return of each the least it took."""
+    costs = [[side() for side in sides] for _ in range(rounds)]
+    return [Cost(*map(min, zip(*of_one, strict=True))) for of_one in zip(*costs, strict=True)]
+
+
+def family(pid: int) -> list[int]:
+    """Return a process and all that descend from it."""
+    found = [pid]
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid:
+            found += family(int(path.parent.name))
+    return found
+
+
+def cpu_seconds(pid: int, *, with_ended_children: bool = False) -> float:
+    """Return what one process took of the processor so far, and its children that have ended if asked."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    counted = fields[11:15] if with_ended_children else fields[11:13]
+    return sum(map(int, counted)) / os.sysconf("SC_CLK_TCK")
+
+
+def memory_mb(pid: int) -> float:
+    """Return the resident memory of one process in mebibytes."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0) / 1024
+
+
+@contextmanager
+def started(
+    command: list[str], environment: dict[str, str], url: str, *, talks: bool = False
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """Start a Python program that serves, wait until it answers there, whatever it answers, and end it.
+
+    One that `talks` is spoken to over its standard input and output.
+    """
+    with subprocess.Popen(
+        [sys.executable, *command],
+        env={**os.environ, **environment},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE if talks else None,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            while True:
+                try:
+                    httpx.get(url, timeout=1)
+                    break
+                except httpx.HTTPError:
+                    if process.poll() is not None:
+                        raise SystemExit(f"{' '.join(command)} ended with {process.returncode}") from None
+                    time.sleep(0.02)
+            yield process
+        finally:
+            process.terminate()
