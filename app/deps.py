@@ -168,6 +168,11 @@ async def get_viewer_id(request: Request) -> int | None:
         return None
 
 
+async def is_signed_in(request: Request, account: Account) -> bool:
+    """Say whether the token or API key of a request that may have begun minutes ago still opens the account."""
+    return await get_viewer_id(request) == account.id
+
+
 _signed_in_or_key = SignedInOrKey(tokenUrl="token", scheme_name="SignedIn")
 
 

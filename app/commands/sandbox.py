@@ -26,7 +26,7 @@ def sandbox() -> None:
     settings = load_settings()
     _require_sandbox()
     with listening(settings.host, settings.sandbox_port, port_setting="SANDBOX_PORT") as listener:
-        command = _command(settings, listener)
+        command = _command(settings, listener, log_level=settings.log_level)
         os.execve(command[0], command, _environment(settings))  # noqa: S606 - our own program
 
 
@@ -41,7 +41,8 @@ def sandbox_beside(settings: Settings) -> Iterator[Settings]:
     with listening(settings.host, settings.sandbox_port, port_setting="SANDBOX_PORT") as listener:
         settings = _with_port_of(listener, settings)
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [*_command(settings, listener), "--stop-with-stdin"],
+            # The greeting says where it is, and Ctrl-C that it stops.
+            [*_command(settings, listener, log_level="WARNING"), "--stop-with-stdin"],
             pass_fds=[listener.fileno()],
             stdin=subprocess.PIPE,
             env=_environment(settings),
@@ -65,13 +66,13 @@ def _with_port_of(listener: socket.socket, settings: Settings) -> Settings:
     return settings.model_copy(update={"sandbox_port": listener.getsockname()[1]})
 
 
-def _command(settings: Settings, listener: socket.socket) -> list[str]:
+def _command(settings: Settings, listener: socket.socket, *, log_level: str) -> list[str]:
     options = {
         "fd": listener.fileno(),
         "base-url": _with_port_of(listener, settings).sandbox_url,
         "data-dir": settings.data_dir / "sandbox",
         "accounts": ACCOUNTS,
-        "log-level": settings.log_level,
+        "log-level": log_level,
     }
     return [sys.executable, "-m", MODULE, *(f"--{name}={value}" for name, value in options.items())]
 

@@ -69,7 +69,12 @@ def dev() -> None:
         warn_of_removed_settings()
         asyncio.run(_with_database(settings, bring_up_to_date=True))
         asyncio.run(look_at_servers(settings))
-        run(create_app(settings), listener, announce=partial(greet_when_ready, settings))
+        run(
+            create_app(settings),
+            listener,
+            announce=partial(greet_when_ready, settings),
+            log_level="warning",  # The greeting says that it has started.
+        )
 
 
 @click.command()

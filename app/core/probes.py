@@ -86,7 +86,7 @@ class Probes:
         """Keep what a task found, unless somebody who waited for it as well has done so."""
         if known.running is not task:
             return
-        wrong = _outcome(name, task) if task.done() else f"It takes longer than {CHECK_SECONDS:g} seconds."
+        wrong = _outcome(name, task) if task.done() else _late(name)
         before, known.finding = known.finding, Finding(name, wrong is None, wrong or "")
         known.found_at = time.monotonic()
         if task.done():
@@ -95,6 +95,13 @@ class Probes:
             log.warning("not ready", check=name, reason=wrong)
         elif before is not None and not before.ok and wrong is None:
             log.info("ready again", check=name)
+
+
+def _late(name: str) -> str:
+    return (
+        f"What the check `{name}` asks has not answered within {CHECK_SECONDS:g} seconds. See that it runs, has not "
+        "too much to do, and can be reached from here."
+    )
 
 
 def _outcome(name: str, task: "asyncio.Task[str | None]") -> str | None:

@@ -94,9 +94,17 @@ def run(
     listener: socket.socket,
     *,
     announce: Announce | None = None,
+    log_level: str | None = None,
 ) -> None:
-    """Serve an application in this process until it is told to stop; exit with 1 if it cannot start."""
-    server = _Server(configure(application), announce)
+    """Serve an application in this process until it is told to stop; exit with 1 if it cannot start.
+
+    Args:
+        application: what answers.
+        listener: where.
+        announce: what runs beside the server once it takes requests.
+        log_level: least level of what uvicorn itself logs, in its spelling (`warning`); None leaves it as it is.
+    """
+    server = _Server(configure(application, log_level=log_level), announce)
     # uvicorn raises the signal again that stopped it.
     with suppress(KeyboardInterrupt):
         server.run([listener])

@@ -1,6 +1,7 @@
 """Connections: sessions for units that write, a reader for the single SELECT of a hot route; results, and upserts."""
 
 import asyncio
+import json
 import random
 import sqlite3
 import time
@@ -256,6 +257,18 @@ async def _charset(connection: AsyncConnection) -> str:
     return "utf8mb3" if found & {"utf8", "utf8mb3"} else "utf-8"
 
 
+def load_json(text: str) -> Any:  # noqa: ANN401 - any JSON
+    """Return what a JSON column holds, with U+FFFD for each half of a surrogate pair.
+
+    Earlier versions wrote such halves, which no answer can carry: they have no UTF-8.
+    """
+    value = json.loads(text)
+    if "\\ud" not in text.lower():
+        return value
+    raw = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass")
+    return json.loads(raw.decode("utf-16", "replace"))
+
+
 class _SQLiteConnection(sqlite3.Connection):
     """Closed with its last reference: aiosqlite drops the connection of a task that is cancelled while it connects."""
 
@@ -275,6 +288,7 @@ def _sqlite_engine(url: URL, *, seconds: float) -> AsyncEngine:
         connect_args={"timeout": seconds, "factory": _SQLiteConnection, "check_same_thread": False},
         # Error texts go to the log; the values would be hashes, keys and mail links.
         hide_parameters=True,
+        json_deserializer=load_json,
     )
     sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     sa.event.listen(engine.sync_engine, "begin", _begin_immediate)
@@ -285,7 +299,11 @@ def _sqlite_engine(url: URL, *, seconds: float) -> AsyncEngine:
 def _mysql_engine(url: URL, connections: Connections) -> AsyncEngine:
     # What SQLAlchemy takes for connecting and closing takes from our pool and gives back to it.
     return create_async_engine(
-        url, async_creator=connections.take, poolclass=sa.NullPool, hide_parameters=True
+        url,
+        async_creator=connections.take,
+        poolclass=sa.NullPool,
+        hide_parameters=True,
+        json_deserializer=load_json,
     )
 
 

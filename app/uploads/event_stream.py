@@ -2,12 +2,12 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from app.core.concurrency import ConcurrencyLimit
-from app.core.errors import DatabaseUnavailableError, NotFoundError
+from app.core.errors import DatabaseUnavailableError, NotFoundError, TooManyRequestsError
 from app.db.engine import Database
 from app.db.open_requests import WatchedUploads
 from app.db.upload_states import ENDED
@@ -32,11 +32,13 @@ async def stream_events(
     user_id: int,
     upload_id: str,
     after: int,
+    is_signed_in: Callable[[], Awaitable[bool]],
 ) -> AsyncIterator[bytes]:
     """Yield an event `state` for each step after the given one, and `upload` whenever anything has changed.
 
     The id of a `state` is the step's number: a client that lost the connection names the last one it saw. Ends when
-    nothing more will happen, or after ten minutes.
+    nothing more will happen, at the first look (every 15 seconds, or at an event) that `is_signed_in` denies, or after
+    ten minutes.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LONGEST_SECONDS
@@ -44,9 +46,11 @@ async def stream_events(
     with stream_limit.take(user_id), watched.listen(upload_id) as listener:
         while loop.time() < deadline:
             try:
+                if not await is_signed_in():
+                    return
                 upload, events = await look(database, openml, user_id=user_id, upload_id=upload_id)
-            except NotFoundError:
-                return  # The account was deleted meanwhile.
+            except (NotFoundError, TooManyRequestsError):
+                return  # The account was deleted meanwhile, or its API key cannot be looked at now.
             except DatabaseUnavailableError:
                 yield KEEPALIVE_COMMENT  # The answer has begun; it goes on when the database is back.
                 await listener.wait(seconds=RETRY_MILLISECONDS / 1000)

@@ -50,8 +50,9 @@ router = APIRouter(tags=["datasets"], route_class=BoundedRoute)
 FORM_BYTES = METADATA_BYTES + (1 << 20)
 """What a form may hold beside the file."""
 ALREADY_THERE = (
-    "You have published this very file under this name before, and this is that dataset; send `allow_duplicate` in the "
-    "metadata to publish it once more."
+    "You have published this very file under this name before, and this is that dataset, as you described it then: "
+    "nothing of the metadata that came this time was used, types of columns included. Send `allow_duplicate` in the "
+    "metadata to publish it once more, with them."
 )
 ACCEPTED: dict[int | str, dict[str, Any]] = {
     status.HTTP_202_ACCEPTED: {

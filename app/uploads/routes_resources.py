@@ -1,6 +1,7 @@
 """Uploads as resources: listed, shown, published, tried again, previewed, watched."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response, status
@@ -24,7 +25,7 @@ from app.core.errors import (
 )
 from app.core.http import declare
 from app.db.upload_states import ENDED, UploadState
-from app.deps import CountedUploaderDep, ResourcesDep, SessionDep
+from app.deps import CountedUploaderDep, ResourcesDep, SessionDep, is_signed_in
 from app.resources import Resources
 from app.uploads import service
 from app.uploads import status as upload_status
@@ -200,6 +201,7 @@ async def watch_upload(
         user_id=uploader.id,
         upload_id=upload_id,
         after=after,
+        is_signed_in=partial(is_signed_in, request, uploader),
     )
     # The first event is made before the answer begins: whoever is one too many is told so properly.
     first = await anext(story)

@@ -16,6 +16,7 @@ from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db.tables import upload_parts, uploads
 from app.db.upload_states import UploadState
+from app.uploads import event_stream
 from app.uploads.lifecycle import clean_up
 from tests.conftest import MakePerson, Person, Running, eventually, insert_person, running
 from tests.engines import ENGINES
@@ -628,6 +629,36 @@ async def test_events_when_followed_then_every_step_and_resumed_after_the_last_o
     ] == steps[3:]
     ended = await app.client.get(f"{path}/events", headers={**person.headers, "Last-Event-ID": steps[-1]})
     assert ended.status_code == 204
+
+
+async def test_events_when_the_session_is_ended_then_the_stream_ends(
+    app: Running, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "LOOK_SECONDS", 0.1)
+    path = await begin(app, person)
+
+    async def follow() -> bytes:
+        async with app.client.stream("GET", f"{path}/events", headers=person.headers) as answer:
+            return await answer.aread()
+
+    following = asyncio.create_task(follow())
+    await asyncio.sleep(0.3)
+    assert not following.done()
+    assert (await app.client.post("/logout", headers=person.headers)).status_code == 200
+    assert b"event: upload" in await asyncio.wait_for(following, 5)
+
+
+async def test_uploads_when_a_row_holds_half_a_surrogate_pair_then_listed_with_a_replacement(
+    app: Running, person: Person
+) -> None:
+    path = await begin(app, person)
+    async with app.resources.database.session() as session:
+        await session.execute(sa.update(uploads).values(warnings=["Read as \ud83d.", "\\ud83d \U0001f30a é"]))
+
+    page = await app.client.get("/uploads", headers=person.headers)
+
+    assert page.json()["uploads"][0]["warnings"] == ["Read as \ufffd.", "\\ud83d \U0001f30a é"]
+    assert (await app.client.get(path, headers=person.headers)).status_code == 200
 
 
 async def test_uploads_when_listed_by_state_then_only_those(app: Running, person: Person) -> None:

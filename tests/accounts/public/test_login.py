@@ -21,6 +21,23 @@ async def test_login_when_right_then_a_token_that_opens_the_profile(app: Running
     assert (await app.client.get("/profile", headers=headers)).json()["id"] == person.id
 
 
+@pytest.mark.parametrize("spelled", ["zoë", "zo%C3%AB"])
+async def test_token_when_the_form_is_utf8_then_it_is_read_so_escaped_or_not(
+    app: Running, make_person: MakePerson, spelled: str
+) -> None:
+    await make_person()
+    async with app.resources.database.session() as session:
+        await session.execute(sa.update(users).values(username="zoë"))
+
+    answer = await app.client.post(
+        "/token",
+        content=f"username={spelled}&password={PASSWORD.replace(' ', '+')}".encode(),
+        headers={"Content-Type": "application/x-www-form-urlencoded"},
+    )
+
+    assert answer.status_code == 200, answer.text
+
+
 @pytest.mark.parametrize("login", ["bob", "BOB", "bob@example.org", "Bob@Example.org"])
 async def test_login_when_name_and_address_differ_then_both_work(
     app: Running, make_person: MakePerson, login: str
