@@ -1,6 +1,5 @@
 """Mails of the outbox go out, each until it is taken or refused for good."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,7 +16,7 @@ from app.db.engine import Database
 from app.db.outbox import TO_SEND, OutboxMail
 from app.mail.messages import MessageBuilder
 from app.mail.transport import DeliveryError, MailTransport
-from app.worker.queues import Lease, LeaseLostError, back_off
+from app.worker.queues import Lease, back_off
 
 log = structlog.get_logger(__name__)
 
@@ -51,13 +50,7 @@ class MailDelivery:
             return False
         lease = Lease(self.database, TO_SEND, mail.id, lease_owner, length, until=now + length)
         work = self._answer_request if mail.kind in set(MailRequest) else self._deliver
-        try:
-            await lease.hold(work(mail, lease), grace_seconds=GRACE_SECONDS)
-        except LeaseLostError:
-            log.warning("mail taken over by another worker", mail=mail.id, kind=mail.kind)
-        except asyncio.CancelledError:
-            await asyncio.shield(lease.give_back())
-            raise
+        await lease.work(work(mail, lease), grace_seconds=GRACE_SECONDS)
         return True
 
     async def _deliver(self, mail: OutboxMail, lease: Lease) -> None:

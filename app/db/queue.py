@@ -36,6 +36,7 @@ class Queue:
     """The rows of one table that are in one of some states and due."""
 
     def __init__(self, table: sa.Table, states: Sequence[str]) -> None:
+        self.name = table.name
         self._table = table
         self.states = states
         self._in_state = table.c.state.in_(states)

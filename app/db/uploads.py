@@ -9,6 +9,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.errors import ProblemError
 from app.db.engine import row_count
 from app.db.reader import Reader, ReadStatement
 from app.db.tables import upload_events, uploads, users
@@ -177,6 +178,29 @@ async def set_state(
         return False
     await _add_event(session, upload_id, state, now, detail)
     return True
+
+
+async def set_failed(
+    session: AsyncSession,
+    upload_id: str,
+    problem: ProblemError,
+    *,
+    by: Actor,
+    now: datetime,
+    lease_owner: str | None = None,
+    values: Mapping[str, Any] | None = None,
+) -> bool:
+    """Take the step to `failed` as `set_state` does; the row keeps the problem, and the event its text."""
+    return await set_state(
+        session,
+        upload_id,
+        UploadState.FAILED,
+        by=by,
+        now=now,
+        lease_owner=lease_owner,
+        detail=problem.detail,
+        values={**(values or {}), "error": problem.record()},
+    )
 
 
 def _require_no_step(values: Mapping[str, Any]) -> None:

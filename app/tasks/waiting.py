@@ -1,6 +1,5 @@
 """Tasks that wait for their dataset: made as soon as OpenML has processed it."""
 
-import asyncio
 from datetime import timedelta
 
 import structlog
@@ -23,7 +22,7 @@ from app.openml.client import OpenMLClient
 from app.openml.fields import is_api_key
 from app.tasks import service
 from app.tasks.schemas import UploadTaskRequest
-from app.worker.queues import Lease, LeaseLostError, back_off
+from app.worker.queues import Lease, back_off
 
 log = structlog.get_logger(__name__)
 
@@ -50,13 +49,7 @@ async def make_one(
     if request is None:
         return False
     lease = Lease(database, TO_MAKE, request.id, lease_owner, length, until=now + length)
-    try:
-        await lease.hold(_try(openml, checks, request, lease), grace_seconds=GRACE_SECONDS)
-    except LeaseLostError:
-        log.warning("task taken over by another worker", request=request.id)
-    except asyncio.CancelledError:
-        await asyncio.shield(lease.give_back())
-        raise
+    await lease.work(_try(openml, checks, request, lease), grace_seconds=GRACE_SECONDS)
     return True
 
 

@@ -176,14 +176,13 @@ class Appender:
         problem = InconsistentLengthError("More bytes came than were announced; begin a new upload.")
 
         async def end(session: AsyncSession) -> Sequence[str]:
-            ended = await uploads.set_state(
+            ended = await uploads.set_failed(
                 session,
                 upload.id,
-                UploadState.FAILED,
+                problem,
                 by=Actor.OWNER,
                 now=now_of(session),
-                detail=problem.detail,
-                values={"error": problem.record(), "expires_at": None},
+                values={"expires_at": None},
             )
             notify_after_commit(session, upload_topic(upload.id))
             return await upload_bytes.delete_parts(session, [upload.id]) if ended else []

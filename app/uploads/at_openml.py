@@ -191,14 +191,7 @@ async def watch_one(
     if upload is None or upload.dataset_id is None:
         return False
     lease = Lease(database, TO_WATCH, upload.id, lease_owner, length, until=now + length)
-    try:
-        await lease.hold(_look(openml, upload, upload.dataset_id, lease))
-    except LeaseLostError:
-        log.warning("dataset watched by another worker", upload=upload.id)
-    except asyncio.CancelledError:
-        # We are shutting down, and nothing was begun: whoever is there may look at once.
-        await asyncio.shield(lease.give_back())
-        raise
+    await lease.work(_look(openml, upload, upload.dataset_id, lease))
     return True
 
 
@@ -224,15 +217,8 @@ async def _note(
         await tell_owner(
             session, upload, MailKind.DATASET_FAILED, by_default=not has_target, reason=problem.detail
         )
-        return await uploads.set_state(
-            session,
-            upload.id,
-            UploadState.FAILED,
-            by=Actor.WATCHER,
-            now=now,
-            lease_owner=lease_owner,
-            detail=problem.detail,
-            values={"error": problem.record()},
+        return await uploads.set_failed(
+            session, upload.id, problem, by=Actor.WATCHER, now=now, lease_owner=lease_owner
         )
     if info and info.status == "active":
         await task_requests.set_due(session, info.dataset_id, now)

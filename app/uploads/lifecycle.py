@@ -121,14 +121,8 @@ async def _give_up(
     session: AsyncSession, upload_id: str, problem: ProblemError, now: datetime, *, cleared: str
 ) -> bool:
     """End an upload as the janitor does; False if it goes on or has ended in this very moment: its bytes are needed."""
-    return await uploads.set_state(
-        session,
-        upload_id,
-        UploadState.FAILED,
-        by=Actor.JANITOR,
-        now=now,
-        detail=problem.detail,
-        values={"error": problem.record(), cleared: None},
+    return await uploads.set_failed(
+        session, upload_id, problem, by=Actor.JANITOR, now=now, values={cleared: None}
     )
 
 

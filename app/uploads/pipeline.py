@@ -380,15 +380,5 @@ class Publisher:
             self.database, TO_PUBLISH, upload.id, lease_owner, length, until=now + length, topic=topic
         )
         publication = Publication(self, upload, lease)
-        try:
-            await lease.hold(publication.run(), news=publication.news)
-        except LeaseLostError:
-            log.warning("upload taken over by another worker", upload=upload.id)
-        except asyncio.CancelledError:
-            # We are shutting down: whoever starts next need not wait for the lease to end.
-            try:
-                await asyncio.shield(lease.give_back())
-            except Exception:
-                log.exception("upload cannot be given back", upload=upload.id)
-            raise
+        await lease.work(publication.run(), news=publication.news)
         return True

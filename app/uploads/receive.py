@@ -226,16 +226,15 @@ class FormReceiver:
             return
 
         async def give_up(session: AsyncSession) -> bool:
-            was_ours = await uploads.set_state(
+            was_ours = await uploads.set_failed(
                 session,
                 upload_id,
-                UploadState.FAILED,
+                problem,
                 by=Actor.RECEIVER,
                 now=now_of(session),
                 lease_owner=self._lease_owner,
-                detail=problem.detail,
                 # What broke off may be sent again under the same key.
-                values={"error": problem.record(), "idempotency_key": None},
+                values={"idempotency_key": None},
             )
             if was_ours:
                 await upload_bytes.delete_parts(session, [upload_id])

@@ -65,6 +65,29 @@ class Lease:
     is_ending: bool = False
     topic: str | None = None
 
+    async def work(
+        self,
+        work: Coroutine[Any, Any, None],
+        *,
+        news: Callable[[], Mapping[str, Any] | None] = lambda: None,
+        grace_seconds: float = 0,
+    ) -> None:
+        """Do what a claimed row wants, as `hold` does, and leave the row to others where that cannot go on.
+
+        One that another worker has taken over is theirs. When we are told to stop, the row is given back: whoever
+        starts next need not wait for the lease to end.
+        """
+        try:
+            await self.hold(work, news=news, grace_seconds=grace_seconds)
+        except LeaseLostError:
+            log.warning("row taken over by another worker", queue=self.queue.name, row=self.row_id)
+        except asyncio.CancelledError:
+            try:
+                await asyncio.shield(self.give_back())
+            except Exception:
+                log.exception("row cannot be given back", queue=self.queue.name, row=self.row_id)
+            raise
+
     async def renew(self, values: Mapping[str, Any] | None = None) -> None:
         """Renew the lease, and write other columns of the row.
 
