@@ -58,7 +58,7 @@ REDIS_SECONDS = 5
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """Everything with a life of its own that routes and the worker share."""
+    """The long-lived objects of a process, which routes and the worker share."""
 
     settings: Settings
     database: Database
@@ -86,7 +86,7 @@ class Resources:
     messages: MessageBuilder
     mail: MailTransport
     vitals: Vitals
-    """How this process' own worker fares, if it has one."""
+    """State of the worker inside this process, if there is one."""
     probes: Probes
     """What was found when it was last asked whether all is well."""
 

@@ -25,8 +25,8 @@ ATTEMPTS = 12
 PATIENCE = timedelta(days=30)
 """How long a mail that we cannot write waits for a version of us that can."""
 GRACE_SECONDS = 5.0
-"""How long a mail may take to go out when we are told to stop: a talk with a mail server that is cut off leaves nobody
-knowing whether it did."""
+"""Seconds that a mail may take when the worker stops: after an interrupted SMTP session it is not known whether it was
+sent."""
 FIRST_PAUSE_SECONDS = 10
 LONGEST_PAUSE_SECONDS = 6 * 3600
 

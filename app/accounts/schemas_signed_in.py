@@ -64,7 +64,7 @@ class ApiKeyRegeneratedResponse(ApiKeyChangedResponse):
 
 
 class LogoutResponse(BaseModel):
-    """The token is dead."""
+    """The token was revoked."""
 
     msg: Literal["Successfully logged out"] = "Successfully logged out"
 

@@ -23,7 +23,7 @@ class Fault(NamedTuple):
 
     Attributes:
         sentence: what, and where to look.
-        is_lasting: whether waiting is in vain: who had our socket has gone with it.
+        is_lasting: whether waiting does not help: the process that had the socket has ended.
     """
 
     sentence: str

@@ -1,6 +1,6 @@
 """`openml-web sandbox`, and the sandbox beside `dev`: the package openml-sandbox, run as a process of its own.
 
-Nothing of it is imported: it is told where its things are, as anybody would tell its command.
+Nothing of it is imported: it gets options, as its command takes them.
 """
 
 import os

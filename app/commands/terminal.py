@@ -14,7 +14,7 @@ from app.core.hidden import printable
 from app.db.upload_states import UploadState
 
 LINE_SECONDS = 15.0
-"""How often a log is told of bytes; a terminal is told at once."""
+"""Seconds between progress lines in a log; a terminal is updated at once."""
 REDRAW_SECONDS = 0.1
 _UNITS = ((1_000_000_000, "GB"), (1_000_000, "MB"), (1000, "kB"), (1, "bytes"))
 
@@ -67,7 +67,7 @@ class Terminal:
             self.say("The bytes are safe, and the rest goes on by itself. See how it fares here:")
 
     def complain(self, problem: Mapping[str, Any], hint: str) -> None:
-        """Say what is wrong, where, and what to do; this is said even by a quiet command."""
+        """Say what is wrong, where, and what to do; printed also with `--quiet`."""
         self._end_line()
         detail = str(problem.get("detail") or problem.get("title"))
         self._print(plain(f"Not published: {detail}"))

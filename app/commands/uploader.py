@@ -108,12 +108,12 @@ class _Patience:
 
 
 class Uploader:
-    """Sends files to one server, in the name of one key.
+    """Sends files to one server with one API key.
 
     Args:
         server: the root of the service, as `require_server` returns it.
         api_key: the key; it goes into one header of requests to that very server.
-        display: what is told how it goes.
+        display: what shows the progress.
         patience_seconds: how long to try again while no byte gets through.
     """
 

@@ -45,7 +45,7 @@ def worker(*, check: bool) -> None:
 
 
 async def _check_worker(settings: Settings) -> tuple[bool, str]:
-    """Return whether it works, and a sentence about it; after `CHECK_SECONDS` at the latest."""
+    """Return whether it works, and a sentence that says so, within `CHECK_SECONDS`."""
     database = Database(settings)
     try:
         async with asyncio.timeout(CHECK_SECONDS):

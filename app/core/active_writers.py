@@ -1,7 +1,7 @@
 """The request that may append to an upload in this process: one at a time, and a later one ends an earlier one.
 
-A client whose line broke is back before we know that it is gone. What its first request brought must count before the
-second is told where to go on, or it would be sent, and lost, again and again.
+A client whose connection broke may send a second request before the first is known to have ended. The bytes of the
+first are recorded before the second gets its offset, or they would be sent again each time.
 """
 
 import asyncio

@@ -180,7 +180,7 @@ async def _unstalled(stream: AsyncIterator[bytes], seconds: float) -> AsyncItera
 
 @dataclass(frozen=True, slots=True)
 class PartStart:
-    """A part begins. `file_name` is None for a plain field; it is what the client wrote, so trust nothing in it."""
+    """A part begins. `file_name` is None for a plain field; it comes from the client as it is, unchecked."""
 
     name: str
     file_name: str | None

@@ -54,7 +54,7 @@ class ConcurrencyLimit:
 
 
 class BoundedExecutor:
-    """Threads of one purpose. Whoever fills their queue delays nothing else, and is told to come back."""
+    """Threads of one purpose, with a bounded queue: a call beyond it raises `TooBusyError`."""
 
     def __init__(self, name: str, *, threads: int, queue: int, per_user: int | None = None) -> None:
         """Take what the threads are called, and the limits.

@@ -1,8 +1,8 @@
 """Access tokens that were logged out, as this process knows them: refused without asking the database.
 
 Only what the database says is binding: a token that is not known here is looked up there, with its user, in any case.
-What is known spares the database those who go on with a dead token, and refuses them while it is away. Where there is a
-Redis, processes tell each other (app/events/denylist.py).
+Known tokens are refused without a query, also while the database is away. With Redis, processes announce them to each
+other (app/events/denylist.py).
 """
 
 from collections import OrderedDict

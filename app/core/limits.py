@@ -74,9 +74,9 @@ LOCAL = frozenset(
         "chunk-account",
     }
 )
-"""Counted in memory by each worker: they blunt a rush, and being exact across workers is not worth a write."""
+"""Counted in the memory of each process, and so not exact across processes: an exact count would cost a write each."""
 MODEST = 5
-"""Attempts of one network that are never part of a rush on the whole site."""
+"""Attempts of one network that are not counted against the whole site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +120,9 @@ class RateLimiter:
                 await self._refuse(hit)
 
     async def hit_site(self, limit: str, network: str) -> None:
-        """Count an attempt of somebody in that network against what the whole site bears.
+        """Count an attempt of a network against the limit of the whole site.
 
-        The second half of it is kept for networks that have asked for little: one that asks for all there is takes
-        nothing from the others.
+        Half of that limit is reserved for networks with few attempts, so that one network cannot use all of it.
 
         Raises:
             TooManyRequestsError: it is used up.
@@ -143,8 +142,8 @@ class RateLimiter:
     async def trying(self, *hits: Hit) -> AsyncIterator[None]:
         """Let the body try something that counts only if it fails (`note`), and no more at once than may still fail.
 
-        Nothing is written for those that succeed. A rush of attempts cannot pass before the first is counted, for those
-        under way in this process count as failed.
+        Nothing is written for those that succeed. Attempts under way in this process count as failed, so that
+        simultaneous ones cannot pass before the first is counted.
 
         Raises:
             TooManyRequestsError: some limit is reached, or would be if all under way failed.

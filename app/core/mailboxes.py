@@ -20,7 +20,7 @@ _parse = HeaderRegistry()
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """Whose mail it is, and the address alone, which is what mail servers are told."""
+    """A display name and a bare address, which is what SMTP takes."""
 
     name: str
     address: str

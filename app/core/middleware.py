@@ -1,4 +1,4 @@
-"""What surrounds every request: an id, one log line, the headers of a careful site, and a cap on its body."""
+"""What every request gets: an id, one log line, security headers, and a limit on its body."""
 
 import asyncio
 import itertools

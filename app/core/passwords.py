@@ -53,7 +53,7 @@ class Verification:
 
 
 class PasswordHasher:
-    """Hashes and verifies in a bounded pool of threads, so that a rush of logins never stalls the loop.
+    """Hashes and verifies in a bounded pool of threads, so that many logins at once do not block the event loop.
 
     argon2id with 19 MiB, two passes and one lane is OWASP's minimum; it costs about as much as the Flask
     backend's 16 MiB with four passes on two lanes, on one processor instead of two. argon2 and bcrypt release the
@@ -138,9 +138,9 @@ class PasswordHasher:
 
 
 def is_affordable(stored_hash: str) -> bool:
-    """Say whether a hash is of a kind that we verify, and costs no more than a careful server asks for.
+    """Say whether a hash is of a kind, and within the costs, that we verify.
 
-    Every server that writes the table chooses the costs of its hashes; each check is paid for by ours.
+    Other servers write the table with costs of their own, and each check is computed by ours.
     """
     scheme = _CONTEXT.identify(stored_hash)
     if scheme == "bcrypt":

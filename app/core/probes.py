@@ -14,7 +14,7 @@ from app.core.tasks import end
 log = structlog.get_logger(__name__)
 
 KEEP_SECONDS = 1.0
-"""How old a finding may be: so a flood of questions costs what one question a second does."""
+"""Seconds for which a finding is kept, so that any number of requests costs at most one check a second."""
 CHECK_SECONDS = 3.0
 """How long a check may take; what hangs longer is out of order."""
 

@@ -13,7 +13,7 @@ PUBLISHED_SECRETS = frozenset({"abcd", "changethis", "change-me", "changeme", "s
 
 
 def production_complaints(settings: "Settings") -> Iterator[str]:
-    """Yield a sentence for each; it says what to set."""
+    """Yield one sentence for each fault, with the setting that mends it."""
     yield from _secret_complaints(settings)
     if not settings.openml_server:
         yield "OPENML_SERVER is not set. Set it to the OpenML server, e.g. https://www.openml.org/"

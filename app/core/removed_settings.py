@@ -1,4 +1,4 @@
-"""What were settings once, and what holds now: who still sets one is told so when the service starts."""
+"""Settings that were removed, and what holds instead: one that is still set is logged as a warning at start."""
 
 import structlog
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource

@@ -6,7 +6,7 @@ from difflib import SequenceMatcher
 from itertools import islice
 
 LONGEST = 256
-"""Characters; a longer name is nobody's slip of the finger, and comparing grows with the square of them."""
+"""Characters of a name; longer ones are not compared, because the time grows with the square of the length."""
 LOOKED_AT = 100_000
 """Candidates that are looked at for one that differs in case or blanks only."""
 COMPARED = 2000

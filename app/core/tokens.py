@@ -40,7 +40,7 @@ class TokenSigner:
     """Issues and verifies access tokens with one secret."""
 
     def __init__(self, secret: str, *, lifetime: timedelta, now: Callable[[], datetime] = utc_now) -> None:
-        """Take the secret, how long tokens live, and the clock that all who verify them share."""
+        """Take the secret, the lifetime of tokens, and the clock that all processes share."""
         self._now = now
         self._secret = secret
         self._lifetime = lifetime

@@ -1,4 +1,4 @@
-"""How the worker inside a web process fares: written by the worker, read by whoever asks whether all is well."""
+"""State of the worker inside a web process: written by the worker, read by `/health/ready`."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""`DATABASE_URI`, taken apart and judged before anything connects, so that a slip is told as one."""
+"""`DATABASE_URI`, parsed and checked before anything connects, so that a mistake in it is reported as one."""
 
 import inspect
 import os

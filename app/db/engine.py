@@ -203,12 +203,12 @@ class Database:
             action()
 
     async def unit(self, work: Callable[[AsyncSession], Awaitable[T]]) -> T:
-        """Do `work` in a session, and commit it; do it anew if that was rolled back through no fault of its own.
+        """Do `work` in a session, and commit it; once more, in a new session, where a conflict rolled it back.
 
-        `work` may be called several times: what it does elsewhere than in its session has to bear that.
+        `work` may be called several times: effects outside of its session must be repeatable.
 
         Raises:
-            DatabaseUnavailableError: the database is away, in trouble or full, or others were always faster.
+            DatabaseUnavailableError: the database is away, in trouble or full, or each attempt conflicted.
         """
         for pause in UNIT_PAUSES:
             try:

@@ -123,7 +123,7 @@ def _mysql_reason(error: aiomysql.Error) -> str | None:
 
 
 def sentence_of(error: DatabaseUnavailableError) -> str:
-    """Return what an operator is told who has started a command: the driver's words, and what to change."""
+    """Return the message for a command line: the driver's reason, and what to change."""
     cause = error.__cause__ or error
     words = getattr(cause, "orig", cause)
     said = words.args[-1] if words.args else error.reason

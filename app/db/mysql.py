@@ -247,7 +247,7 @@ class Connections:
         return None
 
     async def _open(self) -> MySqlConnection:
-        """Connect. While the server is away, one tries, and the others are told at once."""
+        """Connect. While the server is away, one caller tries, and the others fail at once."""
         if self._outage.is_on and self._asking:
             raise NoAnswerError(CR.CR_CONN_HOST_ERROR, "the server is away")
         connection = MySqlConnection(self._options, seconds=self._seconds)

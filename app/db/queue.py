@@ -1,11 +1,11 @@
-"""Claiming rows that are work: a lease, so that of many workers one has a row, and a dead one loses it.
+"""Claiming rows that are work: by a lease, so that one worker has a row at a time, and loses it if its process ends.
 
 A table that is a queue has the columns `id`, `state`, `attempts`, `available_at` and `lease_owner`. A claimed row's
 `available_at` is the end of its lease: nobody else takes it before, and everybody may afterwards. The UPDATE
 repeats the condition, so no lock is needed, and every database that OpenML runs on can do it.
 
-Whatever ends a claim names its owner and says whether it was still theirs: who was slower than the lease has been
-overtaken, and must leave no trace. Times are those of the database (`Database.now`).
+Whatever ends a claim names its owner and says whether it was still theirs: a worker whose lease has ended may not write
+anything. Times are those of the database (`Database.now`).
 """
 
 import random

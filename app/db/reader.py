@@ -1,4 +1,4 @@
-"""The short road for hot routes: one SELECT, straight through the driver, outside any transaction.
+"""Reads for frequent routes: one SELECT through the driver, without a session or a transaction.
 
 An ORM session costs a route two milliseconds, most of them in pool checkout, BEGIN/COMMIT and one thread hop a
 call (benchmarks/README.md). Statements are still written with SQLAlchemy, compiled once for the dialect.

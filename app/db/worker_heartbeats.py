@@ -1,6 +1,6 @@
 """Statements on `worker_heartbeats`: which `openml-web worker` processes work, by the database's clock.
 
-A process that is told to stop removes its row. One that dies or falls leaves it, and so shows that it did.
+A process that stops in order removes its row; the row of one that crashed stays, and shows that it did.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,10 @@ from app.db.tables import worker_heartbeats
 BEAT_SECONDS = 5.0
 """How often a worker process says that it works."""
 SILENCE = timedelta(seconds=15)
-"""A process that was not heard of for so long has died, stands still, or cannot reach the database."""
+"""Time without a heartbeat after which a process counts as ended, suspended, or without its database."""
 CRASH_WINDOW = timedelta(minutes=10)
-"""Processes that died within it count as falling one after another; what starts them anew waits up to five minutes."""
+"""Processes that ended within this period count as crashing repeatedly; supervisors restart after up to five
+minutes."""
 CRASHES = 2
 STEADY = timedelta(seconds=30)
 """Where workers fall one after another, one counts once it has worked for so long."""
@@ -97,7 +98,7 @@ def find_working(heartbeats: Sequence[Heartbeat], now: datetime) -> list[Heartbe
 
 
 def describe_absence(heartbeats: Sequence[Heartbeat], now: datetime) -> str:
-    """Return a sentence about why none of the processes works."""
+    """Return one sentence that says why no process works."""
     if any(each.is_fresh(now) for each in heartbeats):
         return f"Workers end soon after their start{_last_fault(heartbeats)}; their log says why."
     if not heartbeats:

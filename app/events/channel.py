@@ -71,10 +71,10 @@ class RedisChannel:
 
 
 async def next_message(subscription: "redis.client.PubSub") -> str | None:
-    """Wait for what the channel says next; None if that was nothing for a while, but Redis is there.
+    """Wait for the next message of the channel; None if none came in time, but Redis answers.
 
     Raises:
-        ConnectionError: it is not: a connection that died without a word looks like silence.
+        ConnectionError: Redis does not answer: a connection that was lost without an error looks like an idle one.
     """
     message = await subscription.get_message(timeout=SILENCE_SECONDS)
     if message is None:

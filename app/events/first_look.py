@@ -1,4 +1,4 @@
-"""A look at Redis and RabbitMQ before anything starts: who is refused there has made a mistake, and is told so.
+"""Checks Redis and RabbitMQ before anything starts: refused credentials or names end the start with a message.
 
 One that is merely away is no reason not to start: everything it does for us, the database does more slowly.
 """

@@ -16,8 +16,8 @@ READ_SECONDS = 5
 class RedisLists:
     """A list for each topic: pushed to its end, and popped from its front.
 
-    No streams: a message is acknowledged when it is taken, so nothing has to be kept of it afterwards, and what a
-    reader that died did not acknowledge would have to be looked for.
+    No streams: a message is acknowledged when it is taken, so none has to be kept, and with a stream the unacknowledged
+    ones of a reader that ended would have to be claimed.
     """
 
     def __init__(self, client: Redis, names: Mapping[str, str], *, length: int) -> None:

@@ -1,4 +1,4 @@
-"""Is the process alive, and can it work?"""
+"""`/health/live` (the process answers) and `/health/ready` (it can work)."""
 
 from typing import Annotated, Literal
 

@@ -91,7 +91,7 @@ class PictureRedrawer:
 
 
 def _checked(result: Any) -> Redrawn:  # noqa: ANN401 - any JSON
-    """Believe nothing that a process says which has read a stranger's bytes."""
+    """Check every field that the child process returned: it has read untrusted bytes."""
     suffix, content = result["suffix"], base64.b64decode(result["content"], validate=True)
     if not content.startswith(_MAGIC[suffix]):
         raise ValueError("the content is not what its suffix says")

@@ -113,7 +113,7 @@ def _scalable(picture: Image.Image) -> Image.Image:
 
 
 def _in_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """Return the picture in the colours that a browser shows when it is told nothing."""
+    """Return the picture in sRGB, which browsers assume for a picture without a colour profile."""
     if not profile or picture.mode not in {"RGB", "RGBA", "CMYK"}:
         return picture
     mode = "RGB" if picture.mode == "CMYK" else picture.mode

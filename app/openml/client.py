@@ -37,7 +37,7 @@ NO_ACCESS = frozenset({112, 275})
 NO_STUDY = 601
 TAGGED_ALREADY, NOT_TAGGED = 473, 475
 _MAY_WRITE = 135
-"""An upload without a description: nobody else is told so."""
+"""Error code of an upload without a description, which OpenML returns only for keys that may write."""
 _TASK_EXISTS = 614
 NEWEST_TASKS = 20
 """Tasks whose inputs are compared; what was just made is among the newest."""
@@ -132,7 +132,8 @@ class OpenMLClient:
     ) -> int:
         """Publish a dataset and return its id.
 
-        `file_name` should be unique and end in `.arff`; `on_progress` is told how many bytes of the file are sent.
+        `file_name` should be unique and end in `.arff`; `on_progress` is called with the bytes of the file that are
+        sent.
         """
         body = MultipartBody(
             {"api_key": _sendable(api_key)},

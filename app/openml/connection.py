@@ -138,7 +138,7 @@ class Connection:
         """Return a list, read while it arrives.
 
         Raises:
-            HalfAnswerError: it did not come to its end.
+            HalfAnswerError: it is cut off.
             ListTooLargeError: it is larger than such lists are.
         """
         reader = ListReader(kind)

@@ -210,7 +210,7 @@ class RepairResponse(BaseModel):
 
 
 class Repairs:
-    """Collects what was changed; each change of a field is told once."""
+    """Collects the changes of a description's texts; each change of a field is kept once."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, str], dict[str, str]] = {}

@@ -92,7 +92,7 @@ class ListReader(Generic[T]):
         """Return the entries.
 
         Raises:
-            HalfAnswerError: the list did not come to its end.
+            HalfAnswerError: the list is cut off.
         """
         if self._parser is not None and not self._is_whole:
             self._parse_rest(self._parser)
@@ -251,7 +251,7 @@ MEASURES = ListKind(
 
 
 def read_info(dataset_id: int, document: Element) -> DatasetInfo:
-    """Return how a dataset fares."""
+    """Return a dataset's status, MD5 and processing error."""
     return DatasetInfo(
         dataset_id=dataset_id,
         name=xml.child_text(document, "name") or "",

@@ -29,7 +29,7 @@ class ListedDataset:
 class DatasetDescription:
     """A dataset as its owner described it. `texts` holds the fields that OpenML has, by its own names.
 
-    `private` says that it is told to those only whom OpenML lets see it.
+    `private` says that OpenML shows it to some users only.
     """
 
     dataset_id: int

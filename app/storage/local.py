@@ -261,7 +261,7 @@ def _begin_growing(growing: Path, first: Sequence[tuple[Path, Part]]) -> None:
 
 
 def _is_in(growing: Path, end: int, part: Path) -> bool:
-    """Say whether a worker that died has added the part already: only then is it gone."""
+    """Say whether an earlier worker has appended the part already: only then is its file gone."""
     return not part.exists() and growing.stat().st_size >= end
 
 

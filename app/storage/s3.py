@@ -1,8 +1,9 @@
 """Upload bytes in S3-compatible storage, which several machines share.
 
 A part of a source is an object `uploads/{id}/{start}-{random}`, written once and never changed. Bytes gather in a file
-without a name in `DATA_DIR`, so that a thousand writers need little memory; whoever dies leaves at most objects that
-no row names. Working files (the composed source, its ARFF) are local to the machine that works on the upload.
+without a name in `DATA_DIR`, so that a thousand writers need little memory; a process that crashes leaves at most
+objects that no row names. Working files (the composed source, its ARFF) are local to the machine that works on the
+upload.
 """
 
 import asyncio

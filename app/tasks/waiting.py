@@ -29,7 +29,7 @@ log = structlog.get_logger(__name__)
 FIRST_PAUSE_SECONDS = 1
 LONGEST_PAUSE_SECONDS = 600
 GRACE_SECONDS = 5.0
-"""How long a call to OpenML may take to end when we are told to stop."""
+"""Seconds that a call to OpenML may take when the worker stops."""
 PATIENCE = timedelta(days=30)
 """How long a dataset may stay in preparation, or OpenML away."""
 

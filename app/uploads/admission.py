@@ -66,7 +66,7 @@ async def require_room(
 async def require_room_for_length(
     session: AsyncSession, storage: UploadStorage, settings: Settings, *, upload: Upload, size: int
 ) -> None:
-    """Reserve room for a length that is told only after the upload began, as its beginning would have done.
+    """Reserve room for a length that was not known when the upload began.
 
     Args:
         session: where the length will be written; it has locked the user.

@@ -84,7 +84,7 @@ class Chunk:
 
 
 async def let_earlier_end(active_writers: ActiveWriters, *, user_id: int, upload_id: str) -> None:
-    """Let what an earlier request of this process brought count, before somebody is told how much does."""
+    """End an earlier request of this process and record its bytes, before an offset is returned."""
     await active_writers.finish(_writer_name(user_id, upload_id))
 
 

@@ -108,7 +108,7 @@ async def find_by_form_key(database: Database, storage: UploadStorage, key: Form
 
     Raises:
         IdempotencyKeyReusedError: it came with another form.
-        UploadStateError: that form is still coming; `Retry-After` says when a receiver that died is known to have.
+        UploadStateError: that form is still coming; `Retry-After` says when its lease ends.
     """
     async with database.session() as session:
         found = await open_requests.get_key_holder(session, key.key)

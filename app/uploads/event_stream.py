@@ -1,4 +1,4 @@
-"""An upload's story as server-sent events, from whichever process somebody asks."""
+"""The steps and the state of an upload as server-sent events, from any process."""
 
 import asyncio
 import re
@@ -75,7 +75,7 @@ async def stream_events(
 async def look(
     database: Database, openml: OpenMLClient, *, user_id: int, upload_id: str
 ) -> tuple[UploadStatusResponse, list[UploadEventResponse]]:
-    """Return how an upload fares, and its steps.
+    """Return the state of an upload, and its steps.
 
     Raises:
         NotFoundError: there is none, or it is somebody else's.

@@ -218,7 +218,7 @@ async def clean_up(database: Database, storage: UploadStorage, *, lease_seconds:
 async def end_interrupted_uploads(
     database: Database, storage: UploadStorage, *, lease_seconds: float
 ) -> None:
-    """Say of uploads whose receiver died that they broke off; one that may only have slept has a while more."""
+    """End uploads whose receiver's lease is over; a process that was suspended has some more time."""
     slept = timedelta(seconds=lease_seconds)
     async with database.session() as session:
         lost = uploads.is_interrupted(database.now() - slept)

@@ -5,8 +5,8 @@
                                                  ^           |
                                                  `- resend --+--> sending (the answer was lost: look, then decide)
 
-Uploads are taken from the queue, and worked on for as long as their lease can be renewed. A worker that dies in a step
-loses it, and the next one takes the upload up at the state it reached.
+Uploads are taken from the queue, and worked on for as long as their lease can be renewed. A worker that ends in a step
+loses the lease, and the next one continues from the recorded state.
 """
 
 import asyncio

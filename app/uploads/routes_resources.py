@@ -65,7 +65,7 @@ async def list_uploads(
         Query(max_length=len(UploadState), description="Only those in these states."),
     ] = None,
 ) -> UploadsResponse:
-    """List one's uploads and how each fares, newest first."""
+    """List one's uploads with their states, newest first."""
     return await upload_status.list_uploads(
         session, resources.openml, user_id=uploader.id, limit=limit, before=before, states=state or []
     )
@@ -75,7 +75,7 @@ async def list_uploads(
 async def get_upload(
     upload_id: str, uploader: CountedUploaderDep, resources: ResourcesDep, session: SessionDep
 ) -> UploadDetailResponse:
-    """Say how one of one's uploads fares, what is said of it, and every step so far."""
+    """Return one upload: its state, its description, and every step so far."""
     return await upload_status.describe_upload(
         session, resources.openml, user_id=uploader.id, upload_id=upload_id
     )

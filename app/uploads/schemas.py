@@ -116,7 +116,7 @@ class ProgressResponse(BaseModel):
 
 
 class UploadStatusResponse(BaseModel):
-    """How one of one's uploads fares."""
+    """The state of an upload."""
 
     id: str
     state: UploadState
@@ -180,7 +180,7 @@ class DoubtResponse(BaseModel):
 
 
 class UploadDetailResponse(UploadStatusResponse):
-    """How one of one's uploads fares, what is said of it, and every step so far."""
+    """An upload: its state, its description, and every step so far."""
 
     metadata: dict[str, Any] = Field(description="The dataset's description so far.")
     reading: dict[str, ReadingFieldResponse] = Field(

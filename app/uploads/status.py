@@ -1,4 +1,4 @@
-"""How one's uploads fare: read only, and only one's own."""
+"""The state of a user's uploads: read only, and only their own."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -70,7 +70,7 @@ async def describe_upload(
 async def follow_upload(
     session: AsyncSession, openml: OpenMLClient, *, user_id: int, upload_id: str
 ) -> tuple[UploadStatusResponse, list[UploadEventResponse]]:
-    """Return how one of the user's uploads fares, and its steps: what may be asked every second.
+    """Return the state of one of the user's uploads, and its steps: cheap enough to be asked every second.
 
     Raises:
         NotFoundError: there is none, or it is somebody else's.

@@ -121,7 +121,7 @@ async def preview_page(mailbox: MailboxDep) -> HTMLResponse:
 @router.get("/auth/my-uploads")
 @router.get("/auth/my-uploads/")
 async def uploads_page(mailbox: MailboxDep) -> HTMLResponse:
-    """Show one's uploads and how each fares."""
+    """Show one's uploads with their states."""
     return await render("uploads.html", title="My uploads", mailbox=mailbox)
 
 

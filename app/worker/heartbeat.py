@@ -65,7 +65,7 @@ async def _say(farewell: Coroutine[Any, Any, None]) -> None:
 
 
 async def examine_host(database: Database) -> tuple[bool, str]:
-    """Say whether the worker processes of this machine, or container, work, and a sentence about it.
+    """Return whether the worker processes of this machine (or container) work, and a sentence that says so.
 
     Raises:
         DatabaseUnavailableError: the database is away, in trouble or full.

@@ -34,7 +34,7 @@ PICTURE_GRACE_SECONDS = 3600
 
 
 async def remove_orphaned_pictures(database: Database, pictures: PictureStorage) -> None:
-    """Remove pictures that no user's row names: whoever wrote or replaced them died before the end."""
+    """Remove pictures that no user's row names: left by processes that ended while they wrote or replaced one."""
     found = await pictures.older_than(PICTURE_GRACE_SECONDS)
     if not found:
         return

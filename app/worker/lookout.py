@@ -22,10 +22,9 @@ TOLD_SECONDS = 5.0
 
 
 class Lookout:
-    """Wakes this worker's loops when a row of theirs is due: new ones, put off ones, and those of workers that died.
+    """Notifies this worker's loops when a row of theirs is due: a new one, a postponed one, or one whose lease ended.
 
-    The loops themselves ask nothing while there is nothing, so that an idle worker costs one statement every now and
-    then, whatever it is told to do at once.
+    The loops do not poll, so an idle worker costs one statement a look, however many loops it has.
     """
 
     def __init__(

@@ -107,7 +107,7 @@ class Lease:
         self.until = until
 
     async def give_back(self) -> None:
-        """Let anybody take the row at once, if it is still ours: we are told to stop, and nothing was begun."""
+        """Give the row up at once, if it is still ours, so that another worker may claim it."""
         at = self.database.now()
         if not await self.database.unit(
             lambda session: self.queue.give_back(session, self.row_id, lease_owner=self.owner, at=at)

@@ -1,4 +1,4 @@
-"""Running a worker: its loops side by side until it is told to stop, alone or beside a web process."""
+"""Running a worker: its loops concurrently until they are cancelled, in a process of its own or in a web process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence

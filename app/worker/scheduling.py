@@ -1,7 +1,7 @@
-"""What a worker may begin: the row of the user whose turn it is, and no more at once than the machine can bear.
+"""Which row a worker begins, and how many at once.
 
-Users take turns, so that a thousand rows of one person do not make the others wait. All processes of a machine
-share its places, whichever of them are workers.
+Users take turns (fair scheduling), so that a thousand rows of one user do not delay the others. The limit of
+conversions is that of the machine, shared by its processes.
 """
 
 import asyncio
@@ -56,7 +56,7 @@ class FairScheduler:
 
 
 class HostSemaphore:
-    """Places that are locks on files: the system gives back those of a process that died."""
+    """A semaphore of file locks, which the system releases when a process ends."""
 
     def __init__(self, files: list[int]) -> None:
         self._files = files
