@@ -36,7 +36,7 @@ from app.storage.pictures import PictureStorage, name_in
 
 
 class AccountExistsError(Exception):
-    """Somebody has this e-mail address already."""
+    """The e-mail address belongs to another account."""
 
 
 class AccountDeletedError(Exception):
@@ -45,7 +45,7 @@ class AccountDeletedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """What somebody who signs up tells us; the password is hashed already."""
+    """The fields of a new account; the password is already hashed."""
 
     username: str
     email: str
@@ -116,7 +116,7 @@ async def free_username(session: AsyncSession, email: str, *, always_random: boo
 async def confirm(session: AsyncSession, token: str, client: Client) -> None:
     """Confirm the address that the link went to: that of a new account, or the new one of an old account.
 
-    The SPA posts each link twice; the second time finds nothing to do and says so kindly.
+    The SPA posts each link twice; the second request changes nothing and succeeds.
 
     Raises:
         LinkNotValidError: the token confirms nothing.
@@ -135,10 +135,10 @@ async def confirm(session: AsyncSession, token: str, client: Client) -> None:
 async def request_email_change(
     session: AsyncSession, *, user_id: int, old: str, new: str, client: Client
 ) -> None:
-    """Let the worker ask at the new address whether it wants to be this account's, and tell the old one.
+    """Queue the mail that asks the new address for confirmation, and the notice to the old one.
 
-    Whoever asks cannot tell from the answer, nor from mails, whether somebody has the address; its owner hears of it.
-    Only the latest change counts, and none once the account is closed or its password reset.
+    Neither the answer nor the mails show the requester whether another account has the address; that account's owner
+    gets a mail. Only the latest change counts, and none once the account is closed or its password reset.
     """
     change = secrets.token_hex(16)
     await _forget_email_changes(session, user_id, latest=change)

@@ -86,7 +86,7 @@ async def require(session: AsyncSession, token: str, purpose: LinkPurpose) -> Ac
 
 
 async def redeem(session: AsyncSession, token: str, purpose: LinkPurpose) -> AccountToken:
-    """Use the token up and return whose it was.
+    """Mark the token as used, and return its row.
 
     Raises:
         LinkNotValidError: as `require`, or somebody else used it in this moment.

@@ -1,4 +1,4 @@
-"""Queueing the mails of accounts; each goes out if the transaction does."""
+"""Queues the mails of accounts, each in the transaction of what it is about."""
 
 from enum import StrEnum
 
@@ -81,7 +81,7 @@ async def answer(
 
 
 async def offer_address(session: AsyncSession, settings: Settings, *, user_id: int, email: str) -> None:
-    """Queue the mail that asks at a new address whether it wants to be this account's."""
+    """Queue the mail that asks a new address for confirmation."""
     link = await links.create_link(
         session, settings, user_id=user_id, purpose=LinkPurpose.CHANGE_EMAIL, email=email
     )

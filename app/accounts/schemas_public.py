@@ -9,7 +9,7 @@ from app.core.validated_strings import PLAIN, AnyAddress, Email, NoEmail, Passwo
 
 
 class SignupRequest(BaseModel):
-    """Somebody who wants an account."""
+    """A request for an account."""
 
     first_name: PersonName = Field(examples=["Ada"])
     last_name: PersonName = Field(examples=["Lovelace"])
@@ -18,7 +18,7 @@ class SignupRequest(BaseModel):
 
 
 class SignupResponse(BaseModel):
-    """How the sign-up went. The SPA reads the text, so that a taken address is a 200 as well."""
+    """Result of a sign-up. The SPA reads the text, so that a taken address is a 200 as well."""
 
     msg: Literal["User created", "User already exists"]
 
@@ -150,7 +150,7 @@ class TokenFailure(BaseModel):
 
 
 class FeedbackRequest(BaseModel):
-    """What a client wants to tell the team."""
+    """A message to the team."""
 
     email: NoEmail = Field(
         "", description="Where an answer may go; may be empty.", examples=["ada@example.org"]

@@ -60,9 +60,9 @@ def checked_registration(body: RegisterRequest) -> SignupRequest:
 
 
 async def create_account(database: Database, settings: Settings, account: NewAccount, client: Client) -> bool:
-    """Create the account; False if somebody has the address and may be told so.
+    """Create the account; False if the address is taken and the answer may say so.
 
-    Where nobody may be, its owner hears of it by mail.
+    Where it may not (`SIGNUP_HIDES_ACCOUNTS`), the address's owner gets a mail instead.
     """
     try:
         await database.unit(lambda session: lifecycle.create_account(session, account, settings, client))

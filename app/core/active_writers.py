@@ -25,7 +25,7 @@ class ActiveWriter:
         self._wait: asyncio.Timeout | None = None
 
     async def read(self, stream: AsyncIterator[T]) -> AsyncIterator[T]:
-        """Yield what comes, until the end or until another request takes over."""
+        """Yield the chunks, until the end or until a later request becomes the active writer."""
         while not self.is_stopped:
             try:
                 async with asyncio.timeout(None) as self._wait:

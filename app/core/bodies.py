@@ -93,7 +93,7 @@ def reads_body(endpoint: Endpoint) -> Endpoint:
 
 
 class BoundedRoute(APIRoute):
-    """A route that reads what nobody wants of it before its function runs, within the limits of every body.
+    """A route that reads an unused body before its function runs, within the limits of every body.
 
     So a body that is too large is refused by each route, also by one that takes none, before anything is done.
     """
@@ -155,7 +155,7 @@ async def _bounded(stream: AsyncIterator[bytes], most: int, limit_bytes: int) ->
 
 
 async def _unstalled(stream: AsyncIterator[bytes], seconds: float) -> AsyncIterator[bytes]:
-    """Pass the body on for as long as it comes: a byte now and then would keep a place for nothing."""
+    """Yield the body's chunks; end with `BodyStalledError` where fewer than `LEAST_BYTES` arrive in `seconds`."""
     arrived, left = 0, seconds
     while True:
         # What is done with the bytes in between is not the client's time.

@@ -142,7 +142,7 @@ async def _message(stdout: asyncio.StreamReader) -> dict[str, Any] | None:
 
 
 async def _end(child: Process) -> None:
-    """Make sure that the child and whatever it started are gone."""
+    """Kill the child and every process of its group, and wait for it."""
     # On macOS a group whose processes have all ended may not be signalled.
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)

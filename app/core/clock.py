@@ -14,7 +14,7 @@ def utc_now() -> datetime:
 
 
 class Clock:
-    """Somebody else's clock, known from one look at it; a step of our own does not move it."""
+    """The clock of another machine, kept by the local monotonic clock: steps of the local wall clock do not move it."""
 
     def __init__(self) -> None:
         self._seen: tuple[datetime, float] | None = None

@@ -1,4 +1,4 @@
-"""How much of something one process does at once, in all and for each user; whoever comes beyond that is refused.
+"""Limits of how much a process does at once, in all and for each user; beyond them `TooBusyError` is raised.
 
 `ConcurrencyLimit` is for what takes long and little else; `BoundedExecutor` has threads of its own for what is
 computed, whose size somebody else chose.
@@ -19,7 +19,7 @@ RETRY_SECONDS = 5
 
 
 class ConcurrencyLimit:
-    """Places for something that takes long and little else: a body that comes slowly, a stream of events."""
+    """A limit for what takes long and computes little: a body that arrives slowly, a stream of events."""
 
     def __init__(self, *, total: int, per_user: int) -> None:
         self._total = total

@@ -123,14 +123,14 @@ async def _on_http_exception(_request: Request, error: Exception) -> JSONRespons
 
 
 def problem_of(error: HTTPException) -> ProblemError:
-    """Return the problem that stands for what the framework itself raises."""
+    """Return the problem for an exception of the framework."""
     problem = BY_STATUS.get(error.status_code, BadRequestError)()
     problem.headers.update(error.headers or {})
     return problem
 
 
 async def _on_broken_line(_request: Request, _error: Exception) -> JSONResponse:
-    """Answer nobody: over a bad line this happens all the time, and is no fault of ours to be logged as one."""
+    """Return an answer for a client that has disconnected; nothing is logged, because it is no fault of the service."""
     return problem_response(MalformedBodyError("The body breaks off before its end."))
 
 

@@ -93,7 +93,7 @@ def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any])
 
 @cache
 def _is_secret(name: str) -> bool:
-    """Judge a name of ours once; there are a few dozen."""
+    """Return whether a field's name says that it is a secret; cached, for there are a few dozen names."""
     return any(secret in name.lower() for secret in SECRET_NAMES)
 
 

@@ -36,7 +36,7 @@ CREDENTIALS = {b"authorization", b"x-api-key"}
 CLIENT_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 """UUIDs, trace ids and the like; nothing that a log or a page could take for more than a word."""
 NO_STORE = (b"cache-control", b"no-store")
-"""For answers to somebody, and all that say nothing else and cannot be asked about by a tag."""
+"""For answers to signed-in requests, and those without a `Cache-Control` and an `ETag` of their own."""
 STOPPING = "The service stops or starts anew. Send the same again: an upload that was received goes on, once."
 
 

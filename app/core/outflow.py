@@ -1,7 +1,7 @@
-"""What goes out, whatever it is: in pieces, to readers who take it in time, and not too much of it in memory.
+"""Bodies of answers: sent in pieces, at a least rate, with a bound on what they hold in memory.
 
-A reader who takes nothing, or a byte now and then, holds whatever the answer holds: a connection to another server, an
-open file, memory. So each has to take a least rate, over a window that lets a bad line recover.
+A client that reads slowly keeps what the answer holds: a connection to another server, an open file, memory. So each
+has to read at a least rate, measured over a window that allows for short interruptions.
 """
 
 import array

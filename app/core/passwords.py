@@ -37,7 +37,7 @@ _CONTEXT = CryptContext(
 
 
 def _dummy_hash() -> str:
-    """Return a hash that no password has, made anew in each process: random bytes, with the costs of those we write."""
+    """Return a hash that no password matches: random bytes, new in each process, with the costs that we write."""
     salt, digest = (
         b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (SALT_BYTES, DIGEST_BYTES)
     )

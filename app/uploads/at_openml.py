@@ -47,7 +47,7 @@ LONGEST_PAUSE_SECONDS = 3600
 
 
 async def send(claimed: ClaimedUpload) -> None:
-    """Send the ARFF file, or have it made again if another machine made it, and is gone."""
+    """Send the ARFF file; if it is not on this machine, go back to `checked`, so that it is converted again."""
     openml, upload = claimed.openml, claimed.upload
     if not await asyncio.to_thread(claimed.storage.path(upload.id, "arff").exists):
         await claimed.move(UploadState.CHECKED)

@@ -146,14 +146,14 @@ def _read_chunk(request: Request, settings: Settings, dialect: Dialect, *, offse
 
 
 def status_headers(upload: Upload, dialect: Dialect, settings: Settings, now: datetime) -> dict[str, str]:
-    """Return the headers that say how the upload stands."""
+    """Return the headers that describe the upload's state."""
     if dialect == "tus":
         return tus.status_headers(upload)
     return ietf.status_headers(upload, largest_bytes=settings.upload_max_bytes, now=now)
 
 
 def location_of(request: Request, settings: Settings, upload_id: str) -> str:
-    """Return the upload's address, as whoever asked reaches us."""
+    """Return the upload's URL, by the host that the request was sent to."""
     # A proxy in front of us may end TLS without saying so, but we know how people reach the site.
     is_site = urlsplit(settings.site_url).netloc == request.url.netloc
     root = settings.site_url if is_site else str(request.base_url).rstrip("/")

@@ -66,7 +66,7 @@ class ClaimedUpload:
 
     @property
     def dataset_name(self) -> str:
-        """Its name on OpenML: nothing goes there without one."""
+        """Its name on OpenML, which every upload that is published has."""
         return self.description["dataset_name"] or ""
 
     async def reload(self) -> None:

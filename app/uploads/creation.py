@@ -67,7 +67,7 @@ class Creation:
     partial_ids: Sequence[str] = ()
 
     def digest(self) -> str:
-        """Return what tells this request from another one with the same key."""
+        """Return a digest of the request, to detect another one with the same key."""
         facts: list[object] = [self.file_name, self.size, self.metadata, self.publish, self.sha256]
         if self.is_partial or self.partial_ids:
             facts.append("partial" if self.is_partial else list(self.partial_ids))
@@ -82,7 +82,7 @@ class Created(NamedTuple):
 
 
 def key_digest(user_id: int, key: str) -> str:
-    """Return what the database keeps of somebody's `Idempotency-Key`."""
+    """Return the stored form of a user's `Idempotency-Key`."""
     if len(key) > LONGEST_KEY:
         raise ValidationFailedError.for_fields(
             [{"field": "Idempotency-Key", "message": f"Give at most {LONGEST_KEY} characters."}]

@@ -1,4 +1,4 @@
-"""How clients speak of bytes that come in many requests: tus 1.0 and the IETF's draft on resumable uploads.
+"""The two protocols for uploads in many requests: tus 1.0 and the IETF's draft on resumable uploads.
 
 https://tus.io/protocols/resumable-upload/1.0.0 and draft-ietf-httpbis-resumable-upload-11. Both mean the same: how
 much is there, and where do these bytes go. Here is what they share and what tells them apart; `tus.py` and `ietf.py`

@@ -13,10 +13,10 @@ from app.uploads.digests import read_repr_digest, repr_digest
 
 
 def read_creation(fields: Fields) -> Creation:
-    """Return what a client says of an upload: the file's name stands in `Content-Disposition`.
+    """Return the upload that a request declares; the file's name is read from `Content-Disposition`.
 
     Raises:
-        InconsistentLengthError: it tells two lengths.
+        InconsistentLengthError: it declares two lengths.
         ValidationFailedError: the file's name is missing.
     """
     _, options = parse_options_header(fields.get("content-disposition", ""))

@@ -120,7 +120,7 @@ async def has_bytes(session: AsyncSession, upload: Upload) -> bool:
 async def _give_up(
     session: AsyncSession, upload_id: str, problem: ProblemError, now: datetime, *, cleared: str
 ) -> bool:
-    """End an upload as the janitor does; False if it goes on or has ended in this very moment: its bytes are needed."""
+    """Fail an upload as the janitor; False if it has moved on in the meantime, and its bytes are still needed."""
     return await uploads.set_failed(
         session, upload_id, problem, by=Actor.JANITOR, now=now, values={cleared: None}
     )
@@ -176,7 +176,7 @@ async def forget_bytes(database: Database, storage: UploadStorage, upload_id: st
 
 
 async def bytes_to_keep(database: Database, storage: UploadStorage, upload: Upload) -> int:
-    """Return how many bytes a failed upload counts for, until another attempt or the janitor comes."""
+    """Return the bytes that a failed upload counts for, until it is tried again or its bytes are removed."""
     profile = storage.path(upload.id, "profile", preview_version(upload))
     parts = await get_parts(database, upload.id)
     return sum(part.length for part in parts) + await asyncio.to_thread(size_of, profile)

@@ -97,7 +97,7 @@ async def mend(
 
 
 def _edits(upload: Upload, wanted: Mapping[str, Any], dataset_id: int) -> dict[str, str]:
-    """Return what differs, as OpenML takes it.
+    """Return the changed fields, in OpenML's spelling.
 
     Raises:
         UploadStateError: it cannot be changed there.

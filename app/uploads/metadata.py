@@ -182,7 +182,7 @@ class UploadMetadata(DraftMetadata):
 
 
 class Checked(NamedTuple):
-    """Metadata as a row keeps it, what was changed in it, and what its author may want to know."""
+    """Metadata in its stored form, the repairs of it, and the warnings for its author."""
 
     values: Description
     repairs: list[dict[str, str]]
@@ -244,7 +244,9 @@ class Judged(NamedTuple):
 
 
 def judge(document: Mapping[str, Any]) -> Judged:
-    """Return what may become of a description. It may hold a mebibyte: call it in a thread.
+    """Return both results of checking a description, as a draft and as complete.
+
+    The description may hold a mebibyte: call it in a thread.
 
     Raises:
         ValidationFailedError: some field is not what OpenML takes.
@@ -257,7 +259,7 @@ def judge(document: Mapping[str, Any]) -> Judged:
 
 
 def check_draft(document: Mapping[str, Any]) -> Checked:
-    """Return what is there of a description; a field may be missing, but none may be wrong.
+    """Return a checked draft: fields may be missing, but none may be wrong.
 
     Raises:
         ValidationFailedError: some field is not what OpenML takes.

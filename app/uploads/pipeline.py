@@ -65,7 +65,7 @@ log = structlog.get_logger(__name__)
 
 ATTEMPTS = 30
 ROOM_ATTEMPTS = 6
-"""Where the disk is full: about a minute. Whoever waits for room holds bytes that others need."""
+"""Attempts where the disk is full, about a minute: an upload that waits for room occupies disk itself."""
 FIRST_PAUSE_SECONDS = 2
 LONGEST_PAUSE_SECONDS = 3600
 LARGE_BYTES = 1_000_000

@@ -25,11 +25,11 @@ LONGEST_NAME = 200
 async def show_preview(
     storage: UploadStorage, checks: BoundedExecutor, upload: Upload, *, first: int, columns: int, search: str
 ) -> PreviewResponse:
-    """Return what the table is like, and some of its columns.
+    """Return a page of the preview: facts of the table, and some of its columns.
 
     Raises:
         UploadStateError: the table is not profiled yet, or never will be.
-        UploadGoneError: the preview went with the bytes.
+        UploadGoneError: the preview was removed with the bytes.
     """
     if upload.state == UploadState.RECEIVING or (
         upload.state == UploadState.VERIFYING and not preview_version(upload)

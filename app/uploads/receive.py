@@ -1,4 +1,4 @@
-"""One form with a whole file: what it brings goes to storage as it comes; waiting for what becomes of it."""
+"""Receives a form with a whole file, streaming its bytes to storage; waits for the outcome of its upload."""
 
 import asyncio
 import secrets

@@ -103,7 +103,7 @@ BYTES_PROBLEMS = (
 
 
 def _declare(*kinds: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
-    """Declare the problems of a route that takes bytes: `UploadsMiddleware` tells who sends too much."""
+    """Declare the problems of a route that takes bytes; `UploadsMiddleware` answers bodies that are too large."""
     answers = declare(*kinds)
     answers[BodyTooLargeError.status]["headers"] |= headers("Upload-Limit")
     return answers

@@ -27,7 +27,7 @@ class UploadRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _name_some_unknown(cls, document: Any) -> Any:  # noqa: ANN401 - any JSON
-        """Leave as many unknown fields as a refusal names; to complain of each of 100 000 takes seconds."""
+        """Keep only as many unknown fields as a refusal names: to report each of 100 000 takes seconds."""
         if not isinstance(document, dict):
             return document
         unknown = [name for name in document if name not in cls.model_fields]

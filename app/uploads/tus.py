@@ -30,17 +30,17 @@ _FINAL = "final;"
 _UPLOAD = re.compile(r"(?:^|/)uploads/([0-9a-f]{32})/?$")
 _LISTS = frozenset({"creator", "contributor"})
 _UNRELATED = ("name", "type", "filetype", "relativePath", "caption")
-"""What Uppy tells of every file; it says nothing of the dataset."""
+"""Fields that Uppy sends with every file; they do not describe the dataset."""
 
 
 def read_creation(fields: Fields) -> Creation:
-    """Return what a client says of an upload.
+    """Return the upload that a request declares.
 
     `Upload-Metadata` holds the file's name (`filename`, or `name`) and any field of the dataset's description;
     or all of it as JSON under `metadata`; `publish` is `true` for an upload that needs no preview.
 
     Raises:
-        BadRequestError: the length is missing, told twice, or none.
+        BadRequestError: the length is missing, declared twice, or invalid.
         ValidationFailedError: the metadata lacks the file's name, or cannot be read.
     """
     concat = _read_concat(fields)

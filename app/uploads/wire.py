@@ -1,4 +1,4 @@
-"""What surrounds every request for `/uploads`, whoever answers it: its method, and the headers that no answer lacks."""
+"""ASGI middleware of all requests below `/uploads`: method overrides, and the headers that every answer has."""
 
 import re
 
@@ -13,9 +13,9 @@ _METHOD = re.compile(r"[A-Z]{1,20}")
 
 
 class UploadsMiddleware:
-    """Lets clients name their method in a header, and gives each answer the headers of both dialects.
+    """Reads `X-HTTP-Method-Override`, and adds the headers of both protocols to each answer.
 
-    It stands around everything, so that refusals of other middleware and faults have those headers, too.
+    It wraps the application and its middleware, so that their refusals and faults have those headers, too.
     """
 
     def __init__(self, app: ASGIApp, *, largest_bytes: int) -> None:

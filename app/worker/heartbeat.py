@@ -18,11 +18,11 @@ from app.worker.queues import work_off
 
 TOPIC = "heartbeat"
 FAREWELL_SECONDS = 2.0
-"""How long a process that ends takes to write that down; else its silence says so."""
+"""Seconds that a stopping process may take to remove its row; otherwise the missing heartbeats show that it ended."""
 
 
 def new_worker_name() -> str:
-    """Return a name that no other worker has, and that tells an operator where to look."""
+    """Return a unique name of a worker, with its host and process id."""
     return f"{_host()[:32]}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
@@ -58,7 +58,7 @@ async def _remove(database: Database, heartbeat: Heartbeat) -> None:
 
 
 async def _say(farewell: Coroutine[Any, Any, None]) -> None:
-    """Give it a moment, in a task of its own: the one that we are in has been told to end."""
+    """Run it in a task of its own for a bounded time, because the current task was cancelled."""
     task = asyncio.create_task(farewell)
     await asyncio.wait({task}, timeout=FAREWELL_SECONDS)
     await end(task)

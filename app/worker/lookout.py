@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from app.events.queue import WorkBroker
 
 ALONE_SECONDS = 1.0
-"""Pause between two looks where nobody tells this process what others have committed."""
+"""Seconds between two looks without Redis or a broker, which would announce what other processes commit."""
 TOLD_SECONDS = 5.0
 """Pause where Redis or a broker does: they may lose a message, and go at any time."""
 
@@ -52,7 +52,7 @@ class Lookout:
         return TOLD_SECONDS if is_told else ALONE_SECONDS
 
     async def look(self) -> bool:
-        """Look once, and see to it that loops are woken when their rows are due; False, for it is no work."""
+        """Look once, and schedule the notification of loops for when their rows are due; always False (not work)."""
         row = await self._database.reader.first(self._earliest, {})
         until_next = self.pause_seconds
         for topic, due_at in zip(self._topics, row or (), strict=True):

@@ -1,4 +1,4 @@
-"""How a queue is worked off, the same for every queue: rows are claimed, held by a lease, and waited for.
+"""How rows of any queue are processed: claimed, held by a lease, and waited for.
 
 A row that is claimed is held by a lease. `Lease.hold` renews it while the work goes on and stops the work when the
 row has gone to somebody else, or may have: what the database cannot be told of before the lease ends, another worker
@@ -29,7 +29,7 @@ T = TypeVar("T")
 INSIST_SECONDS = 600
 """How long the end of some work is tried to be written down while the database is away."""
 INSIST_PAUSE_SECONDS = 0.5
-"""Shorter than others wait after a fault, so that whoever did the work comes first when the database is back."""
+"""Shorter than `FAULT_SECONDS`, so that finished work is recorded first when the database is back."""
 NEWS_SECONDS = 1.0
 """How often `hold` asks for the columns to write with a renewal."""
 RENEWALS = 3
@@ -72,10 +72,9 @@ class Lease:
         news: Callable[[], Mapping[str, Any] | None] = lambda: None,
         grace_seconds: float = 0,
     ) -> None:
-        """Do what a claimed row wants, as `hold` does, and leave the row to others where that cannot go on.
+        """Run the work of a claimed row as `hold` does; a lost lease is logged, and not an error.
 
-        One that another worker has taken over is theirs. When we are told to stop, the row is given back: whoever
-        starts next need not wait for the lease to end.
+        On cancellation the row is given back, so that another worker need not wait for the lease to end.
         """
         try:
             await self.hold(work, news=news, grace_seconds=grace_seconds)
@@ -115,7 +114,9 @@ class Lease:
             log.info("nothing to give back", row=self.row_id)
 
     async def end(self, record: Callable[[AsyncSession], Awaitable[bool]]) -> None:
-        """Write down what was done outside, however long the database is away: forgotten, it would be done again.
+        """Record what was done outside of the database: unrecorded, it would be done again.
+
+        While the database is away, this is tried for up to `INSIST_SECONDS`.
 
         Raises:
             LeaseLostError: `record` says that the row has gone to somebody else; nothing of its transaction stays.
@@ -155,7 +156,7 @@ class Lease:
         Args:
             work: what is done with the row.
             news: returns the columns that tell how far it is; they are written when they change.
-            grace_seconds: how long the work may take to end when we are told to stop.
+            grace_seconds: how long the work may take to end on cancellation.
 
         Raises:
             LeaseLostError: the lease could not be renewed in time; the work was stopped.

@@ -63,7 +63,7 @@ async def embedded_worker(vitals: Vitals, work: Work) -> AsyncIterator[None]:
 
 
 async def _run_again_and_again(vitals: Vitals, work: Work) -> None:
-    """Start the worker anew when it falls: nobody else does, as long as requests are answered."""
+    """Restart the worker after a fault: no supervisor does while the process answers requests."""
     while True:
         try:
             await work()
@@ -81,7 +81,7 @@ async def work_off_queue(
 
 
 async def look_out(lookout: Lookout, notifications: Notifications) -> None:
-    """Notify the loops of this worker when rows of theirs are due, for ever."""
+    """Notify the loops of this worker when rows of theirs are due, until cancelled."""
     await work_off(notifications, LOOKOUT, lookout.look, idle_seconds=lambda: lookout.pause_seconds)
 
 
@@ -92,7 +92,7 @@ async def repeat(
     seconds: float,
     first_after: float = 0,
 ) -> None:
-    """Do the chore every `seconds`, for ever; a fault is logged, and the next time comes."""
+    """Run a chore every `seconds`, until cancelled; a fault is logged and does not end it."""
 
     async def step() -> bool:
         await chore()

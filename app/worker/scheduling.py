@@ -23,11 +23,11 @@ CONVERSIONS_PER_USER = 2
 """That all workers together do at once: who has a thousand files gets through while others are served."""
 CACHED_AT_MOST = 10_000
 LOOK_SECONDS = 0.2
-"""Pause between two looks for a free place; a conversion takes longer."""
+"""Seconds between two attempts to take the semaphore; a conversion takes longer."""
 
 
 class FairScheduler:
-    """What one worker knows of who had a turn; it forgets those who had theirs longest ago."""
+    """Chooses whose row is claimed next; it remembers the last turn of `CACHED_AT_MOST` users."""
 
     def __init__(self, *, per_user: int) -> None:
         self._per_user = per_user
@@ -65,7 +65,7 @@ class HostSemaphore:
 
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
-        """Hold a place while the body runs; wait for one as long as it takes."""
+        """Hold the semaphore while the body runs; wait for it without a limit."""
         while (file := self._free()) is None:  # noqa: ASYNC110 - no event comes from other processes
             await asyncio.sleep(LOOK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
         self._taken.add(file)
