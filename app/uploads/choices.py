@@ -69,7 +69,8 @@ def _sign(what: str) -> Callable[[str], str]:
     """Return a check that a text is one character that can separate cells, or begin comments."""
 
     def check(value: str) -> str:
-        is_sign = len(value) == 1 and (value.isprintable() or value == "\t")
+        # Hive writes \x01 between cells.
+        is_sign = len(value) == 1 and (value.isprintable() or value in "\t\x01\x02\x1e\x1f")
         if value and (not is_sign or value.isalnum() or value in "\"'"):
             raise ValueError(f'Give {what}: one character that is no letter, digit or quote, or "" for none.')
         return value

@@ -92,6 +92,18 @@ SURE: dict[str, tuple[str, dict[str, list[Any]]]] = {
     ),
     "types of Orange, no flags": ("id\tstate\nd\ts\n\n1\tUK\n2\tRussia\n", {"id": [1, 2], "state": ["UK", "Russia"]}),
     "a null of databases": ("a,b\n1,x\n\\N,\\N\n3,y\n", {"a": [1, None, 3], "b": ["x", None, "y"]}),
+    "texts in quotes, blanks between them": (
+        '"a" "b"\n' + '"p q" "x"\n"r" "y z"\n' * 4, {"a": ["p q", "r"] * 4, "b": ["x", "y z"] * 4},
+    ),
+    "numbers with blanks, a tab, a name": (
+        "".join(f"{n}.0   8   307.0      130.0  1\t\"chevrolet {n}\"\n" for n in range(9)),
+        {"V1": list(range(9)), "V6": [f"chevrolet {n}" for n in range(9)]},
+    ),
+    "numbers of columns, numbers of rows": (",0,1\n0,7,a\n1,3,b\n2,5,a\n3,1,b\n", {"0": [7, 3, 5, 1]}),
+    "header-less, the first value missing": (
+        ",3.5,a\n1.5,0.1,a\n2.5,7.1,b\n0.5,4.1,a\n2.5,2.1,b\n", {"V1": [None, 1.5, 2.5, 0.5, 2.5], "V3": list("aabab")},
+    ),
+    "a row of two lines that begins like a comment": ('a,b\n%,"x\ny"\n', {"a": ["%"], "b": ["x\ny"]}),
     "a mark of inches": ('x,y\n1,5" pipe\n2,q\n', {"y": ['5" pipe', "q"]}),
 }  # fmt: skip
 
@@ -120,6 +132,20 @@ DOUBTFUL: dict[str, tuple[str, str, dict[str, list[Any]]]] = {
     "spectrum or values": ("400.5,401.0,402.5\n.1,.3,.2\n.5,.2,.3\n", "header", {"400.5": [0.1, 0.5]}),
     "backslashes in pairs": ("x,y\n1,a\\\\b\n2,x\n", "escape", {"y": ["a\\\\b", "x"]}),
     "two delimiters": ("a;b,c\nx;y,z\np;q,r\n", "delimiter", {}),
+    "a title with a comma": ("Sales, 2024\nx,y,z\n1,a,4\n2,b,5\n3,c,6\n4,d,7\n", "skip_lines", {}),
+    "a word above words": ("text\n" + "hello you 1\nbye me 2\n" * 3, "delimiter", {}),
+    "columns of fixed width": (
+        "id    full name  n\n1     New York   5\n2     Old Town   7\n3     Big Rock   8\n", "delimiter", {},
+    ),
+    "colons between decimal commas and words": ("a:b:c\n1,5:x:2,0\n2,5:y:3,5\n3,5:z:4,5\n", "delimiter", {}),
+    "texts with a comma": ("id,name\n1,Doe, Jane\n2,Roe, Ann\n3,Poe, Ed\n", "row_names", {}),
+    "numbers with a comma": ("name,level\nOuse,1,5\nAire,2,25\nNidd,3,0\n", "row_names", {}),
+    "an unusual delimiter": ("id^name\n1^a\n2^b\n3^c\n", "delimiter", {"id^name": ["1^a", "2^b", "3^c"]}),
+    "a control character": ("id\x01name\n1\x01a\n2\x01b\n3\x01c\n", "delimiter", {}),
+    "whole lines in quotes": ('"id,name"\n"1,a"\n"2,b"\n"3,c"\n', "delimiter", {"id,name": ["1,a", "2,b", "3,c"]}),
+    "points below a thousand": (
+        "id;level\nr1;1.200\nr2;12.500\nr3;950\nr4;0\n", "thousands", {"level": [1.2, 12.5, 950, 0]},
+    ),
     "comments as wide as rows": ("#a,b\n#c,d\n1,2\n3,4\n", "comment", {}),
 }  # fmt: skip
 
@@ -151,6 +177,7 @@ def test_a_dialect_when_it_may_be_another_then_asked(converter: Converter, name:
         ("#x,y\n1,2\n", {"comment": ""}, {"#x": [1]}),
         ("x,y\n;c\n1,2\n", {"comment": ";"}, {"x": [1]}),
         ("x~y\n1~2\n", {"delimiter": "~"}, {"x": [1], "y": [2]}),
+        ("x\u00a7y\n1\u00a72\n", {"delimiter": "\u00a7"}, {"x": [1], "y": [2]}),
     ],
 )
 def test_a_choice_when_made_then_it_holds_and_is_reported_as_the_owners(

@@ -232,8 +232,10 @@ def test_a_nominal_column_when_it_has_no_value_then_refused(converter: Converter
 @pytest.mark.parametrize(
     ("cells", "said"),
     [
-        (["1,234", "5"], "decimal comma"),
-        (["1,5", "2.5"], "decimal comma"),
+        (["1,234", "5"], '`thousands` is "," or that `decimal` is ","'),
+        (["1,5", "2.5"], '`decimal` is ","'),
+        (["$1,234.5", "$1"], '`thousands` is ",", and declare it "real"'),
+        (["1 234,5", "x"], '`decimal` is "," and `thousands` is " "'),
         (["007", "12"], "leading zeros"),
         (["9007199254740993", "1"], "beyond 2^53"),
         (["2024-01-01", "x"], ""),

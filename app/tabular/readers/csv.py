@@ -15,6 +15,7 @@ from app.tabular.readers.orange import lines_of_orange
 from app.tabular.readers.records import SEPARATOR, Dialect, MisquotedError, Row, rows
 from app.tabular.readers.row_streams import CanonicalRows, Rows, Watch, misquoted, unclosed_quote
 from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream
+from app.tabular.readers.unnamed import about_row_names
 from app.tabular.reading import Doubt, Found, ReadingReport
 from app.tabular.table import Block
 from app.tabular.types import MIB, Limits, TabularError
@@ -82,6 +83,8 @@ class CsvTable:
         self.sample = values[self.has_header :]
         self.rows = [row.cells for row in body]
         self.names = _names(values, has_header=self.has_header)
+        if self.has_header and self.names == ["", *values[0]] and report.chosen.row_names is None:
+            report.doubts += about_row_names(self.rows, self.dialect)
         if len(self.names) > limits.max_columns:
             message = f"The table has {len(self.names)} columns; {limits.max_columns} are allowed."
             raise TabularError("too-many-columns", message)

@@ -2,8 +2,10 @@
 
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 from app.tabular.readers.fits import (
@@ -11,12 +13,12 @@ from app.tabular.readers.fits import (
     TITLE_WIDTH,
     WEAK_DELIMITERS,
     Fit,
-    decimal_commas,
     first_lines,
     fit_with,
     fits_of,
     has_pairs,
     read_with,
+    weak_rivals,
 )
 from app.tabular.readers.records import Dialect
 from app.tabular.readers.shapes import shape_of
@@ -25,9 +27,13 @@ from app.tabular.wording import counted, shortened
 
 _COMMENTS = "#%|"
 _SEP_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_GAP = re.compile(r"(?<=\S)[ \t]+(?=\S)")
+_NO_DELIMITER = "\"'.-_\r\n"
+"""Signs that values have, so that as many of them in each line say nothing."""
 _AS_GOOD = 0.02
 _PAIR = 2
 _FEWEST_ROWS = 3
+_LINES_OF_ROW = 10
 
 
 class _Sign(NamedTuple):
@@ -62,9 +68,8 @@ def find_dialect(sample: Sequence[str], report: ReadingReport, *, expected: str 
     best = max(fits, key=lambda each: each.rank)
     if chosen.delimiter is None and (best.width == 1 or _may_be_one_column(best)):
         best = _one_column(uncommented, chosen, best)
-    with_commas = [line for line in uncommented if "," in line]
-    rivals = decimal_commas(with_commas, chosen) if best.dialect.delimiter == "," else []
-    report.decide("delimiter", *_about_delimiter(best, [*fits, *rivals], expected, uncommented))
+    rivals = weak_rivals(uncommented, chosen, best)
+    report.decide("delimiter", *_about_delimiter(best, fits, rivals, expected, uncommented))
     report.decide("quote", Found(best.dialect.quote, "file" if best.dialect.quote != '"' else "default"))
     _report_escape(best, uncommented, report)
     report.decide("comment", comment.found, comment.doubt)
@@ -90,7 +95,7 @@ def _one_column(lines: Sequence[str], chosen: Reading, fit: Fit) -> Fit:
 
 
 def _about_delimiter(
-    best: Fit, fits: Sequence[Fit], expected: str | None, lines: Sequence[str]
+    best: Fit, fits: Sequence[Fit], others: Sequence[Fit], expected: str | None, lines: Sequence[str]
 ) -> tuple[Found, Doubt | None]:
     delimiter = best.dialect.delimiter
     if delimiter == expected:
@@ -102,6 +107,7 @@ def _about_delimiter(
         and fit.share >= best.share
         and (fit.quality >= best.quality - _AS_GOOD or {fit.dialect.delimiter, delimiter} == set(WEAK_DELIMITERS))
     )  # fmt: skip
+    rivals = tuple(dict.fromkeys((*rivals, *(fit.dialect.delimiter for fit in others))))
     found = Found(delimiter, considered=rivals)
     if delimiter == "":
         return found, _about_one_column(best, lines)
@@ -109,13 +115,38 @@ def _about_delimiter(
     if rivals:
         message = f"The cells may be separated by {_named((delimiter, *rivals))}: the first line is {shown}."
         return found, Doubt("delimiter", message, (delimiter, *rivals))
-    if delimiter in WEAK_DELIMITERS and not _has_numbers(best):
+    if delimiter in WEAK_DELIMITERS and _may_be_text(best, lines):
         message = (
-            f"Each line has {best.width} parts with {_named((delimiter,))} between them, as sentences may have: "
-            f"the first is {shown}."
+            f"Most lines have {best.width} parts with {_named((delimiter,))} between them, as sentences or columns of "
+            f"fixed width may have: the first is {shown}."
         )
         return found, Doubt("delimiter", message, (delimiter, ""))
     return found, None
+
+
+def _may_be_text(fit: Fit, lines: Sequence[str]) -> bool:
+    """Return whether blanks or colons may be a part of the cells as well."""
+    cells = [cell for row in fit.rows for cell in row.cells]
+    quoted = [cell for cell in cells if cell.startswith(fit.dialect.quote or "\0")]
+    if quoted and all(cell in quoted or shape_of(cell) != "text" for cell in cells):
+        # The writer quotes texts.
+        return False
+    has_word_above = len(fit.rows[0].cells) == 1 and any(shape_of(cell) == "text" for cell in cells[1:])
+    return has_word_above or not _has_numbers(fit) or (fit.dialect.has_blanks and _has_fixed_width(lines))
+
+
+def _has_fixed_width(lines: Sequence[str]) -> bool:
+    """Return whether some columns have more than a blank between them in each line, and a text has one in each."""
+    rows = [line.split() for line in lines[1:]]
+    gaps = [_GAP.findall(line.strip()) for line in lines[1:] if line.strip()]
+    if len({len(row) for row in rows if row}) != 1 or len(gaps) < _FEWEST_ROWS:
+        return False
+    single = [all(gap == " " for gap in column) for column in zip(*gaps, strict=True)]
+    is_wide = any(all(len(gap) > 1 for gap in column) for column in zip(*gaps, strict=True))
+    texts = [
+        all(shape_of(cell) == "text" for cell in column) for column in zip(*filter(None, rows), strict=True)
+    ]
+    return is_wide and any(each and any(ends) for each, ends in zip(single, pairwise(texts), strict=True))
 
 
 def _about_one_column(best: Fit, lines: Sequence[str]) -> Doubt | None:
@@ -123,10 +154,16 @@ def _about_one_column(best: Fit, lines: Sequence[str]) -> Doubt | None:
     bare = [
         cell for row in best.rows for cell in row.cells if not cell.startswith(best.dialect.quote or "\0")
     ]
-    signs = (*DELIMITERS, ":", " ")
+    are_values = all(shape_of(cell) != "text" for cell in bare[1:])
+    in_each = _in_each_line(lines)
+    signs = tuple(dict.fromkeys((*DELIMITERS, ":", " ", *(() if are_values else in_each))))
     present = {sign for sign in signs for cell in bare if sign in cell.strip(" ")}
-    are_values = all(shape_of(cell) != "text" for cell in bare[1:]) and not present & set(";\t|")
-    if not present or (are_values and present <= {":", "-", " "}):
+    if not bare and (inside := [sign for sign in in_each if sign in DELIMITERS]):
+        message = (
+            f"Each line is one cell in quotes with {_named(inside)} in it: {shortened(lines[0].strip())}."
+        )
+        return Doubt("delimiter", f"{message} Most often a program quoted whole lines.", ("",))
+    if not present or (are_values and not present & set(";\t|") and present <= {":", "-", " "}):
         return None
     shown = " and ".join(shortened(line.rstrip("\r\n")) for line in lines[:2])
     fixed = (
@@ -134,6 +171,17 @@ def _about_one_column(best: Fit, lines: Sequence[str]) -> Doubt | None:
     )
     message = f"No character makes as many cells of each line, so that each line would be one: {shown}.{fixed or ''}"
     return Doubt("delimiter", message, ("", *(sign for sign in signs if sign in present)))
+
+
+def _in_each_line(lines: Sequence[str]) -> list[str]:
+    """Return the signs that each line has as many of."""
+    counts = [Counter(sign for sign in line if not sign.isalnum()) for line in lines if line.strip()]
+    first = counts[0] if counts else Counter[str]()
+    return [
+        sign
+        for sign, number in first.items()
+        if sign not in _NO_DELIMITER and all(each[sign] == number for each in counts)
+    ]
 
 
 def _has_numbers(fit: Fit) -> bool:
@@ -170,7 +218,9 @@ def _comment(lines: Sequence[str], chosen: Reading, expected: str | None) -> _Si
         return _Sign("", Found("", "default"))
     fit = max(fits_of(others, chosen, expected), key=lambda each: each.rank)
     marked = [(number, line) for number, line in enumerate(lines) if line.startswith(mark)]
-    widths = [len(row.cells) for _, line in marked for row in read_with([line], fit.dialect).rows]
+    # A cell in quotes may go on in the next lines.
+    read = [read_with(lines[number : number + _LINES_OF_ROW], fit.dialect).rows for number, _ in marked]
+    widths = [len(found[0].cells) for found in read if found]
     as_wide = sum(width == fit.width for width in widths)
     if fit.width > 1 and not as_wide:
         return _Sign(mark, Found(mark, why=f"{counted(len(marked), 'line')} with other contents begin so."))
@@ -224,7 +274,7 @@ def _other_lines(lines: Sequence[str], comment: str, fit: Fit) -> int:
     """Return how many lines stand before the table that are none of its rows by their width, or by what they hold."""
     widths = [len(row.cells) for row in fit.rows]
     before = next((at for at, width in enumerate(widths) if width == fit.width), 0)
-    is_header = before == 1 and abs(widths[0] - fit.width) == 1
+    is_header = before == 1 and abs(widths[0] - fit.width) == 1 and not _has_names_below(fit)
     is_alike = all(width == fit.width for width in widths[before:])
     if before and (is_header or not is_alike or len(widths) < before * 2 + _FEWEST_ROWS):
         return 0
@@ -258,10 +308,15 @@ def _about_title(fit: Fit, lines: Sequence[str]) -> Doubt | None:
 
 def _is_title_of_pairs(fit: Fit) -> bool:
     """Return whether the line above two columns is a title: names of both stand below it."""
-    if fit.width != _PAIR or len(fit.rows) < TITLE_WIDTH:
+    return fit.width == _PAIR and _has_names_below(fit)
+
+
+def _has_names_below(fit: Fit) -> bool:
+    """Return whether the second row has the names of all columns."""
+    if len(fit.rows) < TITLE_WIDTH or len(fit.rows[1].cells) != fit.width:
         return False
-    names = [shape_of(fit.dialect.value(cell)) for cell in fit.rows[1].cells]
-    return names == ["text", "text"] and _has_numbers(replace(fit, rows=fit.rows[1:]))
+    are_texts = all(shape_of(fit.dialect.value(cell)) == "text" for cell in fit.rows[1].cells)
+    return are_texts and _has_numbers(replace(fit, rows=fit.rows[1:]))
 
 
 def _named(signs: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import dropwhile, islice
 
 from app.tabular.readers.records import Dialect, MisquotedError, Row, rows
 from app.tabular.readers.shapes import shape_of
@@ -16,6 +16,7 @@ WEAK_DELIMITERS = ": "
 TITLE_WIDTH = 3
 """Columns from which on a row with one cell is a title."""
 _LINES, _CHARACTERS, _FEWEST_LINES = 300, 256 * 1024, 5
+_FEWEST_NUMBERS = 3
 _TYPED, _TEXT, _MIXED = 1.0, 0.9, 0.5
 """What a cell says for a delimiter: a number, a text, a text with another delimiter in it."""
 
@@ -73,23 +74,53 @@ def fits_of(lines: Sequence[str], chosen: Reading, expected: str | None) -> list
     known = [fit for fit in strong if fit.width > 1]
     good = [fit for fit in known if fit.share >= 0.5]  # noqa: PLR2004 - most of the rows
     # Some align columns with blanks and tabs.
-    are_tabs = {fit.dialect.delimiter for fit in good} == {"\t"} and good[0].share < 1
+    are_tabs = {fit.dialect.delimiter for fit in good} == {"\t"} and (
+        not _is_even(good[0]) or _has_lists(good[0])
+    )
     if good and not are_tabs:
         return known
     weak = [fit_with(lines, delimiter, chosen) for delimiter in (" " if are_tabs else WEAK_DELIMITERS)]
     return known + [fit for fit in weak if _is_sure(fit)] or strong
 
 
-def decimal_commas(lines: Sequence[str], chosen: Reading) -> list[Fit]:
-    """Return how colons or blanks separate the lines into nothing but values, some of which have commas."""
-    fits = (
-        [fit_with(lines, delimiter, chosen) for delimiter in WEAK_DELIMITERS]
-        if chosen.delimiter is None
-        else []
+def _is_even(fit: Fit) -> bool:
+    """Return whether all rows have as many cells, but for titles above them."""
+    widths = [len(row.cells) for row in fit.rows]
+    return set(dropwhile(lambda width: width == 1, widths)) == {fit.width}
+
+
+def _has_lists(fit: Fit) -> bool:
+    """Return whether a column has several numbers in each cell, with blanks between them."""
+    columns = zip(*(row.cells for row in fit.rows[1:]), strict=True) if fit.share == 1 else ()
+    return any(all(_is_list(fit.dialect.value(cell)) for cell in column) for column in columns)
+
+
+def _is_list(text: str) -> bool:
+    numbers = text.split()
+    return (
+        len(numbers) >= _FEWEST_NUMBERS
+        and shape_of(text) == "text"
+        and all(shape_of(number) in {"number", "missing"} for number in numbers)
     )
-    return [
+
+
+def weak_rivals(lines: Sequence[str], chosen: Reading, best: Fit) -> list[Fit]:
+    """Return how colons or blanks separate lines that the best fit may divide within their cells.
+
+    That is so where all lines have as many cells with them, and the first, which would be a title, too; or where they
+    separate nothing but values, some of which have decimal commas.
+    """
+    delimiter = best.dialect.delimiter
+    if chosen.delimiter is not None or delimiter not in DELIMITERS or best.width == 1:
+        return []
+    is_below_title = len(best.rows[0].cells) == 1
+    divided = [line for line in lines if delimiter in line]
+    weak = [sign for sign in WEAK_DELIMITERS if sign != delimiter]
+    as_wide = [fit_with(lines, sign, chosen) for sign in weak] if is_below_title else []
+    of_values = [fit_with(divided, sign, chosen) for sign in weak] if delimiter == "," else []
+    return [fit for fit in as_wide if _is_sure(fit) and fit.width == len(fit.rows[0].cells)] + [
         fit
-        for fit in fits
+        for fit in of_values
         if _is_sure(fit)
         and fit.quality == _TYPED
         and all(cell.strip(",") == cell for row in fit.rows for cell in row.cells)

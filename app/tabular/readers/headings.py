@@ -60,11 +60,11 @@ def heading_of(table: Sequence[Sequence[str]]) -> Heading:
     first, body = table[0], table[1:]
     if not body:
         return Heading(has_names=True)
+    evidence = _evidence(first, body)
     is_short = all(len(row) == len(first) + 1 for row in body)
-    if is_short or (not first[0] and all(first[1:]) and len(first) > 1 and any(row[0] for row in body)):
+    if is_short or _has_corner(first, body, evidence):
         # Names of rows have none themselves.
         return Heading(has_names=True)
-    evidence = _evidence(first, body)
     if evidence.alike:
         return _of_numbers(first, body, evidence)
     if evidence.named:
@@ -73,6 +73,15 @@ def heading_of(table: Sequence[Sequence[str]]) -> Heading:
         return Heading(has_names=True, is_sure=is_sure or len(body) >= _MANY)
     found = _of_texts(evidence, len(body))
     return replace(found, is_sure=found.is_sure and (len(body) >= _FEW or _are_like_names(first, body)))
+
+
+def _has_corner(first: Sequence[str], body: Sequence[Sequence[str]], evidence: _Evidence) -> bool:
+    """Return whether a first row has a name for each column but the first, and none of those looks like a value."""
+    if first[0] or len(first) == 1 or not all(first[1:]) or not any(row[0] for row in body):
+        return False
+    numbers = [_number(first[index]) for index in evidence.alike]
+    whole = [number for number in numbers if number is not None and number.is_integer()]
+    return not evidence.repeated and len(whole) == len(numbers) and _is_rising(whole)
 
 
 def _are_like_names(first: Sequence[str], body: Sequence[Sequence[str]]) -> bool:

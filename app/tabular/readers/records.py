@@ -38,7 +38,10 @@ class Dialect:
     @property
     def is_plain(self) -> bool:
         """Whether pyarrow reads its rows as they stand."""
-        return not (self.comment or self.is_padded or self.has_blanks or self.escape == "backslash")
+        is_ascii = self.delimiter.isascii()  # pyarrow knows no other delimiters
+        return is_ascii and not (
+            self.comment or self.is_padded or self.has_blanks or self.escape == "backslash"
+        )
 
     @property
     def after_header(self) -> "Dialect":

@@ -1,12 +1,52 @@
 """Names for the columns of delimited text that have none in the file."""
 
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 
-from app.tabular.reading import Found, ReadingReport
+from app.tabular.readers.records import Dialect
+from app.tabular.readers.shapes import shape_of
+from app.tabular.reading import Doubt, Found, ReadingReport
 from app.tabular.schema.cells import BLANKS
 from app.tabular.schema.naming import ROW_NAME
 from app.tabular.types import Repair
 from app.tabular.wording import shortened
+
+_WHOLE = re.compile("[+-]?[0-9]+")
+
+
+def about_row_names(rows: Sequence[Sequence[str]], dialect: Dialect) -> tuple[Doubt, ...]:
+    """Return the doubt about a header that is one short, unless the first column does name the rows.
+
+    Args:
+        rows: the cells as they are written, with quotes.
+        dialect: how they are written.
+    """
+    if dialect.has_blanks or not any(_may_be_one(pair) for pair in _pairs(rows, dialect.quote)):
+        return ()
+    message = (
+        f"Each row has one cell more than the header: the first may name the rows, as {shortened(rows[0][0])}, or some "
+        f"cells have {dialect.delimiter} in them: {shortened(dialect.delimiter.join(rows[0]))}. If they do, put such "
+        "cells into double quotes."
+    )
+    return (Doubt("row_names", message, ("keep", "leave-out")),)
+
+
+def _pairs(rows: Sequence[Sequence[str]], quote: str) -> list[list[tuple[str, str]]]:
+    """Return neighbouring cells, by column; the numbers of the rows are a part of none, and quoted cells neither."""
+    columns = list(zip(*rows, strict=True))
+    columns = columns[_are_row_numbers(columns[0]) :]
+    return [
+        list(zip(left, right, strict=True))
+        for left, right in pairwise(columns)
+        if not (quote and any(cell.startswith(quote) for cell in (*left, *right)))
+    ]
+
+
+def _may_be_one(pairs: Sequence[tuple[str, str]]) -> bool:
+    """Return whether two columns may be one that has the delimiter in its cells: texts, or whole numbers and digits."""
+    are_texts = all(shape_of(cell) == "text" for pair in pairs for cell in pair)
+    return are_texts or all(_WHOLE.fullmatch(left) and right.isdecimal() for left, right in pairs)
 
 
 def name_columns(
@@ -38,14 +78,17 @@ def _name_of(index: int, column: Sequence[str], report: ReadingReport) -> str:
         return ""
     if index:
         return f"V{index + 1}"
-    numbers = range(len(column))
-    is_index = list(column) in ([str(number) for number in numbers], [str(number + 1) for number in numbers])
     found = Found("leave-out", considered=("keep",), why="They are the numbers of the rows.")
-    if not is_index:
+    if not _are_row_numbers(column):
         found = Found(
             "keep", considered=("leave-out",), why=f"The first column has no name: {shortened(column[0])} …"
         )
     return ROW_NAME if report.decide("row_names", found) == "keep" else ""
+
+
+def _are_row_numbers(column: Sequence[str]) -> bool:
+    numbers = range(len(column))
+    return list(column) in ([str(number) for number in numbers], [str(number + 1) for number in numbers])
 
 
 def _naming(index: int, name: str) -> Repair:

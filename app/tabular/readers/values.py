@@ -14,6 +14,8 @@ from app.tabular.wording import shortened
 
 _MOST_COLUMNS = 500
 _POINTED = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
+# Below a thousand there is no mark.
+_MAY_BE_POINTED = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,2}(?:\.[0-9]{3})?)")
 
 
 class ValueSpelling:
@@ -89,10 +91,15 @@ class ValueSpelling:
             (shown := shown_by(values)) and shown.decimal for values in columns
         ):
             return None
-        pointed = [values for values in columns if values and all(map(_POINTED.fullmatch, values))]
+        pointed = [
+            values[0]
+            for column in columns
+            if all(map(_MAY_BE_POINTED.fullmatch, column))
+            and (values := list(filter(_POINTED.fullmatch, column)))
+        ]
         if not pointed:
             return None
-        message = f"{shortened(pointed[0][0])} may be more than a thousand, or less: each such number has three digits."
+        message = f"{shortened(pointed[0])} may be more than a thousand, or less: each such number has three digits."
         return Doubt("thousands", message, ("", "."))
 
 

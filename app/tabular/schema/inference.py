@@ -24,7 +24,7 @@ from app.tabular.schema.cells import (
 )
 from app.tabular.schema.declared import declared
 from app.tabular.schema.labels import InferredLabels, target_labels
-from app.tabular.schema.numbers import PLAIN, unsigned
+from app.tabular.schema.numbers import PLAIN, marked, notations_for, unsigned
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import Scan
 from app.tabular.table import position_of, without_matches
@@ -235,11 +235,17 @@ class InferredType:
         notation = self._spelling.notation
         if all(unsigned(text.strip(BLANKS), notation) for text in texts):
             return 'Declare it "real" to have numbers; what stands beside them is left out then.'
-        if all(_LOCAL_NUMBER.fullmatch(text.strip(BLANKS)) for text in texts):
-            return (
-                "That may be a decimal comma or have separators between thousands: to have numbers, say in `reading` "
-                "what `decimal` and `thousands` are, or write 1234.5."
+        stripped = [text.strip(BLANKS) for text in texts]
+        if marks := notations_for(stripped, notation):
+            named = " or that ".join(
+                " and ".join(f"`{field}` is {json.dumps(mark)}" for field, mark in each.items())
+                for each in marks
             )
+            is_signed = any(unsigned(text, marked(notation, marks[0])) for text in stripped)
+            declare = ', and declare it "real"; what stands beside them is left out then' if is_signed else ""
+            return f"To have numbers, say in `reading` that {named}{declare}."
+        if all(map(_LOCAL_NUMBER.fullmatch, stripped)):
+            return "To have numbers, write all of them as 1234.5."
         return ""
 
     def _kind(self) -> Literal["integer", "real", "boolean", "string"]:

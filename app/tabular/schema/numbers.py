@@ -1,7 +1,7 @@
 """Numbers as people write them: decimal and thousands marks, currency, percent, parentheses for less than zero."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -128,6 +128,34 @@ def unsigned(text: str, notation: Notation) -> Signed | None:
     if not signs:
         return None
     return Signed(f"-{number}" if match["open"] or sign in {"-", MINUS} else number, frozenset(signs))
+
+
+def notations_for(texts: Sequence[str], notation: Notation) -> list[dict[str, str]]:
+    """Return the marks, as fields of a reading, with each of which texts that are no numbers in a notation would be.
+
+    Where the decimal mark is known, it stays; signs around the numbers do not matter.
+    """
+    shown = "".join(texts)
+    decimals = ".," if notation.is_plain else notation.decimal
+    found: list[dict[str, str]] = []
+    for other in (
+        Notation(decimal, mark) for decimal in decimals for mark in ("", *",. '") if mark != decimal
+    ):
+        is_other = (other.decimal, other.thousands) != (notation.decimal, notation.thousands)
+        if is_other and all(other.plain(text) or unsigned(text, other) for text in texts):
+            marks = {"decimal": other.decimal, "thousands": other.thousands}
+            marks = {
+                field: mark
+                for field, mark in marks.items()
+                if mark != getattr(notation, field) and set(mark) & set(shown)
+            }
+            found += [marks] if marks not in found else []
+    return found
+
+
+def marked(notation: Notation, marks: Mapping[str, str]) -> Notation:
+    """Return a notation with other marks, by the fields of a reading."""
+    return Notation(marks.get("decimal", notation.decimal), marks.get("thousands", notation.thousands))
 
 
 def find_notation(columns: Iterable[Sequence[str]]) -> Notation:
