@@ -1,13 +1,16 @@
 """Run migrations on the connection that `openml-web migrate` hands over, or on the settings' database."""
 
 import asyncio
+from collections.abc import Iterable
 
 from alembic import context
+from alembic.migration import MigrationContext
+from alembic.operations.ops import MigrationScript
 from sqlalchemy.engine import Connection
 
 from app.core.settings import load_settings
 from app.db.engine import Database
-from app.db.revisions import VERSION_TABLE
+from app.db.revisions import REVISIONS, VERSION_TABLE
 from app.db.tables import OPENML_TABLES, metadata
 
 OURS = {table.name for table in metadata.tables.values()} - {table.name for table in OPENML_TABLES}
@@ -23,6 +26,15 @@ def include_object(_item: object, name: str | None, type_: str, _reflected: obje
     return type_ != "table" or name in OURS
 
 
+def give_number(
+    _context: MigrationContext,
+    _revisions: str | Iterable[str | None] | Iterable[str],
+    made: list[MigrationScript],
+) -> None:
+    """Give a revision that `alembic revision --autogenerate` makes the number after the newest."""
+    made[0].rev_id = f"{int(REVISIONS[-1]) + 1:04}"
+
+
 def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
@@ -31,6 +43,7 @@ def run(connection: Connection) -> None:
         include_name=include_name,
         include_object=include_object,
         compare_type=False,
+        process_revision_directives=give_number,
         transactional_ddl=connection.dialect.name == "sqlite",
     )
     with context.begin_transaction():

@@ -27,7 +27,6 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def run(command: str, folder: Path) -> None:
-    # Before the editable install, which leads to the other checkout.
     # Before the editable install, which leads elsewhere; and of the tests, the one that is asked for.
     environment = {**os.environ, "PYTHONPATH": str(folder), "TEST_LONG": ""}
     done = subprocess.run(
