@@ -3,20 +3,20 @@
 It is read once, value by value, and spooled as columns of text, from which the types are inferred and the rows written.
 """
 
-import gc
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
 
 from app.tabular.readers.json_labels import LabelDigest, LabelReader, RowLabels
-from app.tabular.readers.json_layout import Layout, layout_of
-from app.tabular.readers.json_scanner import JsonScanner
+from app.tabular.readers.json_layout import Layout, header_of, layout_of
+from app.tabular.readers.json_records import read_alike
+from app.tabular.readers.json_scanner import JsonScanner, without_collector
 from app.tabular.readers.json_values import check_names, name_of, require_writable, texts_of
 from app.tabular.readers.spool import ColumnSpool
 from app.tabular.readers.text import BLOCK_BYTES, TextFile
-from app.tabular.reading import Doubt, Found, ReadingReport
+from app.tabular.reading import Found, ReadingReport
 from app.tabular.schema.naming import ROW_NAME
 from app.tabular.table import Block
 from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
@@ -24,6 +24,9 @@ from app.tabular.wording import counted, shortened
 
 _MOST_ROWS = 16_384
 _MOST_CELLS = 2_000_000
+# Of the first, which show whether the rows are alike, and of which types their values are.
+_SAMPLE_ROWS = 100
+_RUN_ROWS = 256
 # Of one column in an object of columns.
 _COLUMN_ROWS = 4096
 _COLUMN_BYTES = 64 * MIB
@@ -71,6 +74,7 @@ class JsonTable:
         self._first_kinds: list[set[type]] = []
         self._has_header = False
         self._given_names: list[str] | None = None
+        self._row_kind: type[Any] | None = {"values": list, "records": dict}.get(reading.chosen.orient or "")
         self._index_key: str | None = None
         # Names in the rows that are to come that are labels, not columns.
         self._unkept = 0
@@ -78,7 +82,7 @@ class JsonTable:
         self.row_id: str | None = None
         self.kinds: list[set[type]] = []
         self.repairs: tuple[Repair, ...] = ()
-        with closing(JsonScanner(text)) as scanner, _without_collector():
+        with closing(JsonScanner(text)) as scanner, without_collector():
             self._read(scanner, is_lines=request.format == "jsonl")
         if not self._spool.rows or not self._indices:
             raise TabularError.no_rows()
@@ -127,7 +131,7 @@ class JsonTable:
                 hint = "Choose `records` or `values` as its `orient`, or nothing."
                 raise TabularError("unsuitable-reading", message, hint=hint)
             is_array = first == "[" and not scanner.has_lines()
-            self._read_rows(scanner, scanner.items() if is_array else scanner.lines())
+            self._read_rows(scanner, "," if is_array else "")
             self._reading.decide("orient", Found("records" if self._first is None else "values"))
         elif first:
             raise scanner.error("The file is neither an array nor an object nor lines of objects.")
@@ -138,11 +142,11 @@ class JsonTable:
         if layout.orient == "columns":
             self._read_columns(scanner)
         elif layout.orient == "index":
-            self._read_rows(scanner, self._labelled(scanner))
+            self._read_rows(scanner, None)
         elif layout.path:
             self._read_members(scanner, layout, 0)
         else:
-            self._read_rows(scanner, scanner.lines())
+            self._read_rows(scanner, "")
 
     def _read_members(self, scanner: JsonScanner, layout: Layout, depth: int) -> None:
         """Read the array at the path of a layout, and what pandas writes beside it."""
@@ -155,7 +159,7 @@ class JsonTable:
             if name == wanted and depth + 1 < len(layout.path):
                 self._read_members(scanner, layout, depth + 1)
             elif name == wanted:
-                self._read_rows(scanner, scanner.items())
+                self._read_rows(scanner, ",")
             elif not self._took_part(scanner, layout, name):
                 others.append(name)
                 scanner.skip()
@@ -164,9 +168,8 @@ class JsonTable:
             message = f"The document has no array {shortened('.'.join(layout.path))}."
             raise TabularError("unsuitable-reading", message, hint="Choose another `array`, or none.")
         if others:
-            shown = ", ".join(map(shortened, others[:_MOST_NAMED])) + (
-                " …" if len(others) > _MOST_NAMED else ""
-            )
+            more = " …" if len(others) > _MOST_NAMED else ""
+            shown = ", ".join(map(shortened, others[:_MOST_NAMED])) + more
             change = f"What the document has beside its rows was left out: {shown}."
             self.repairs += (Repair("", change, "It is no part of the table."),)
 
@@ -196,36 +199,67 @@ class JsonTable:
 
     # --- rows
 
-    def _read_rows(self, scanner: JsonScanner, rows: Iterator[Any]) -> None:
-        kinds: dict[str, type] = {"values": list, "records": dict}
-        expected = kinds.get(self._reading.chosen.orient or "")
+    def _read_rows(self, scanner: JsonScanner, sign: str | None) -> None:
+        """Read rows: by columns where they are alike, else in runs of them.
+
+        Args:
+            scanner: the document.
+            sign: `,` for the items of an array, nothing for lines, None for the members of an object.
+        """
+        items = scanner.items() if sign else scanner.lines()
         block: list[Any] = []
         begin = scanner.consumed
         scanner.watch()
-        for number, row in enumerate(rows, start=1):
-            expected = expected or (list if isinstance(row, list) else dict)
-            if not isinstance(row, expected):
-                title = "an array of values" if expected is list else "an object with names"
-                raise TabularError("invalid-json", f"The row is not {title}.", row=number, hint=_RECORDS)
-            # Nearly every row is like those before it; a call for each costs a twentieth.
-            is_usual = (
-                isinstance(row, dict) and self._index_key is None and row.keys() <= self._indices.keys()
-            )
-            if not is_usual:
-                self._take_row(row, number)
-            block.append(row)
-            is_full = len(block) == _MOST_ROWS or len(block) * len(self._indices) > _MOST_CELLS
-            if is_full or number == 1 or scanner.consumed - begin > BLOCK_BYTES:
+        for row in self._labelled(scanner) if sign is None else items:
+            run = [row]
+            # The first may be a header; those after it show whether they are alike, and their types.
+            most = (1, _SAMPLE_ROWS, _MOST_ROWS)[min(self._spool.blocks, 2)]
+            if sign is not None:
+                run += scanner.run(sign, min(most - len(block), _RUN_ROWS) - 1)
+            self._take_rows(run, self._spool.rows + len(block) + 1)
+            block += run
+            is_full = len(block) >= most or len(block) * len(self._indices) > _MOST_CELLS
+            if is_full or scanner.consumed - begin > BLOCK_BYTES:
                 self._flush(scanner, block)
+                if sign is not None and most > 1:
+                    self._take_alike(scanner, sign)
                 block, begin = [], scanner.consumed
         self._flush(scanner, block)
         scanner.unwatch()
+
+    def _take_alike(self, scanner: JsonScanner, sign: str) -> None:
+        """Take what can be read by columns."""
+        names = [key for key in self._indices if isinstance(key, str)]
+        for columns in read_alike(scanner, sign, names, self.kinds):
+            rows = len(columns[0].texts)
+            self._require_room(rows)
+            for kinds, column in zip(self.kinds, columns, strict=True):
+                kinds.update(column.kinds)
+            kept = {
+                place: columns[place].texts for place, name in enumerate(names) if name not in self._left_out
+            }
+            self._spool.add(self._spool.blocks, kept, rows)
+            self._progress(scanner.position())
 
     def _labelled(self, scanner: JsonScanner) -> Iterator[Any]:
         for label, row in scanner.pairs():
             self._labels.add(label)
             self._unkept += 1
             yield row
+
+    def _take_rows(self, rows: Sequence[Any], first: int) -> None:
+        """Check rows, the first of which has this number, and add the columns that they have."""
+        if self._row_kind is None:
+            self._row_kind = list if isinstance(rows[0], list) else dict
+        # Nearly every row is like those before it; a call for each costs a twentieth.
+        known = self._indices.keys() if self._index_key is None else set[str]()
+        for number, row in enumerate(rows, start=first):
+            if self._row_kind is dict and isinstance(row, dict) and row.keys() <= known:
+                continue
+            if not isinstance(row, self._row_kind):
+                title = "an array of values" if self._row_kind is list else "an object with names"
+                raise TabularError("invalid-json", f"The row is not {title}.", row=number, hint=_RECORDS)
+            self._take_row(row, number)
 
     def _take_row(self, row: Any, number: int) -> None:  # noqa: ANN401 - an array or an object
         if isinstance(row, list):
@@ -244,21 +278,20 @@ class JsonTable:
     def _flush(self, scanner: JsonScanner, rows: Sequence[Any]) -> None:
         if not rows:
             return
+        self._require_room(len(rows))
         first_row = self._spool.rows
-        count = first_row + len(rows)
-        # Each value and the comma behind it will take two bytes at the least.
-        if count * len(self._indices) * 2 > self._limits.max_unpacked_bytes:
-            message = (
-                f"The table has {count} rows of {len(self._indices)} columns, more than can be published."
-            )
-            raise TabularError("file-too-large", message)
         values: dict[_Key, Sequence[Any]]
         if self._first is None:
             stated = sorted(set[str]().union(*rows), key=self._indices.__getitem__)
-            values = {key: [row.get(key) for row in rows] for key in stated if key not in self._left_out}
+            values = {key: [row.get(key) for row in rows] for key in stated}
         else:
             values = dict(enumerate(zip(*rows, strict=True)))
-        columns = {self._indices[key]: self._texts(key, values[key], first_row) for key in values}
+        columns = {}
+        for key, cells in values.items():
+            if key in self._left_out:
+                self.kinds[self._indices[key]] |= {*map(type, cells)} - {type(None)}
+            else:
+                columns[self._indices[key]] = self._texts(key, cells, first_row)
         check_names(scanner.taken(), rows, first_row, others=self._unkept)
         self._unkept = 0
         self._spool.add(self._spool.blocks, columns, len(rows))
@@ -266,6 +299,14 @@ class JsonTable:
         if not first_row:
             # They count only if the row is no header.
             self._first_kinds, self.kinds = self.kinds, [set() for _ in self.kinds]
+
+    def _require_room(self, rows: int) -> None:
+        """Refuse more rows than fit: each value and the comma behind it will take two bytes at the least."""
+        count = self._spool.rows + rows
+        if count * len(self._indices) * 2 > self._limits.max_unpacked_bytes:
+            columns = len(self._indices)
+            message = f"The table has {count} rows of {columns} columns, more than can be published."
+            raise TabularError("file-too-large", message)
 
     # --- columns
 
@@ -335,36 +376,19 @@ class JsonTable:
         """Decide whether the first row has the names, and return these."""
         given = self._given_names
         if self._first is not None and given is None:
-            self._has_header, names = self._header(self._first)
+            self._has_header, names = header_of(self._first, self.kinds, self._reading)
             if self._has_header and self._spool.rows == 1:
                 raise TabularError.no_rows()
         else:
             names = list(map(str, self._indices)) if given is None else given
         if len(names) != len(self._indices):
-            message = (
-                f"The document names {counted(len(names), 'column')}; its rows have {len(self._indices)}."
-            )
+            own = len(self._indices)
+            message = f"The document names {counted(len(names), 'column')}; its rows have {own}."
             raise TabularError("ragged-column", message, hint=_RECORDS)
         if not self._has_header:
             for place, kinds in enumerate(self._first_kinds):
                 self.kinds[place] |= kinds
         return names
-
-    def _header(self, first: list[Any]) -> tuple[bool, list[str]]:
-        """Return whether the first row is a header, and the names."""
-        are_names = all(isinstance(value, str) and value for value in first) and len(
-            {*map(str, first)}
-        ) == len(first)
-        is_other = any(kinds and str not in kinds for kinds in self.kinds)
-        found = Found(are_names, considered=(not are_names,) if are_names else ())
-        doubt = None
-        if are_names and not is_other:
-            shown = ", ".join(map(shortened, first[:_MOST_NAMED]))
-            message = f"The first row, {shown}, may be the names of the columns, or values as those below it."
-            doubt = Doubt("header", message, (True, False))
-        has_header = self._reading.decide("header", found, doubt)
-        names = [name_of(value) for value in first]
-        return has_header, names if has_header else [f"V{place}" for place in range(1, len(first) + 1)]
 
     def _wants_labels(self) -> bool:
         why = "The labels of the rows are other than their numbers."
@@ -374,15 +398,3 @@ class JsonTable:
             change, why = "The labels of the rows were left out.", "Their owner chose so."
         self.repairs += (Repair(ROW_NAME if choice == "keep" else "", change, why),)
         return bool(choice == "keep")
-
-
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Switch the garbage collector off: records have no cycles, and the search for them takes half of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from app.tabular.readers.json_values import name_of
 from app.tabular.reading import Doubt, Found, ReadingReport
 from app.tabular.types import TabularError
 from app.tabular.wording import shortened
@@ -17,6 +18,7 @@ _SPLIT = {"columns", "index", "data", "index_names", "column_names"}
 # A table so much longer than it is wide has its rows along the longer side.
 _LONGER = 10
 _ABSENT = object()
+_MOST_NAMED = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,31 @@ def _transposed(mappings: Collection[Mapping[Any, Any]]) -> list[dict[int, Any]]
 def _counts(names: Mapping[str, Any]) -> bool:
     """Return whether names are 0, 1, 2 …, or begin with 1."""
     return any(all(name == str(number) for number, name in enumerate(names, start=start)) for start in (0, 1))
+
+
+def header_of(
+    first: Sequence[Any], kinds: Sequence[Collection[type]], reading: ReadingReport
+) -> tuple[bool, list[str]]:
+    """Decide whether the first of some arrays is a header, and return that and the names.
+
+    Args:
+        first: the array.
+        kinds: the types in each column of the others.
+        reading: has the owner's choice, and gets what is found.
+    """
+    are_names = all(isinstance(value, str) and value for value in first)
+    are_names = are_names and len({*map(str, first)}) == len(first)
+    is_other = any(each and str not in each for each in kinds)
+    found = Found(are_names, considered=(not are_names,) if are_names else ())
+    doubt = None
+    if are_names and not is_other:
+        shown = ", ".join(map(shortened, first[:_MOST_NAMED]))
+        message = f"The first row, {shown}, may be the names of the columns, or values as those below it."
+        doubt = Doubt("header", message, (True, False))
+    has_header: bool = reading.decide("header", found, doubt)
+    return has_header, [*map(name_of, first)] if has_header else [
+        f"V{place}" for place in range(1, len(first) + 1)
+    ]
 
 
 # --- the beginning of a document

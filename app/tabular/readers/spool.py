@@ -12,7 +12,11 @@ from app.tabular.types import Limits
 
 
 class ColumnSpool:
-    """Columns of text, written once in any order, and read block by block any number of times."""
+    """Columns of text, written once in any order, and read block by block any number of times.
+
+    Attributes:
+        rows: of all blocks.
+    """
 
     def __init__(self, folder: Path, limits: Limits) -> None:
         self._file = tempfile.TemporaryFile(dir=folder, buffering=0)  # noqa: SIM115 - closed at the end
@@ -21,6 +25,7 @@ class ColumnSpool:
         # Offset and length, in bytes, of the pieces of each block, and its rows.
         self._pieces: list[list[tuple[int, int]]] = []
         self._rows: list[int] = []
+        self.rows = 0
 
     def __del__(self) -> None:
         # The last reader need not close it.
@@ -31,6 +36,7 @@ class ColumnSpool:
         if block == len(self._rows):
             self._pieces.append([])
             self._rows.append(rows)
+            self.rows += rows
         if not columns:
             return
         batch = pa.record_batch(list(columns.values()), names=[str(index) for index in columns])
@@ -52,11 +58,6 @@ class ColumnSpool:
     def blocks(self) -> int:
         """Return how many blocks there are."""
         return len(self._rows)
-
-    @property
-    def rows(self) -> int:
-        """Return how many rows all blocks have."""
-        return sum(self._rows)
 
     def read(self) -> Iterator[tuple[dict[int, pa.Array], int, float]]:
         """Yield each block: its columns by index, its rows, and the share of the file read so far (0 to 1)."""
