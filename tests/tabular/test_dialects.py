@@ -103,7 +103,9 @@ SURE: dict[str, tuple[str, dict[str, list[Any]]]] = {
     "header-less, the first value missing": (
         ",3.5,a\n1.5,0.1,a\n2.5,7.1,b\n0.5,4.1,a\n2.5,2.1,b\n", {"V1": [None, 1.5, 2.5, 0.5, 2.5], "V3": list("aabab")},
     ),
-    "a row of two lines that begins like a comment": ('a,b\n%,"x\ny"\n', {"a": ["%"], "b": ["x\ny"]}),
+    "a row of two lines that begins like a comment": (
+        'a,b,n\n%,"x\ny",1\nz,w,2\nz,v,3\nz,u,4\n', {"a": ["%", "z", "z", "z"], "b": ["x\ny", "w", "v", "u"]},
+    ),
     "a mark of inches": ('x,y\n1,5" pipe\n2,q\n', {"y": ['5" pipe', "q"]}),
 }  # fmt: skip
 
