@@ -10,6 +10,8 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core import metrics
+from app.core.access import note_user
 from app.core.clients import Client, ProxyNetwork, is_trusted
 from app.core.errors import UnauthorizedError
 from app.core.limits import Hit, RateLimiter, hits_from
@@ -80,6 +82,7 @@ class SignedIn(OAuth2PasswordBearer):
             raise _revoked()
         if not account.active:
             raise UnauthorizedError("This account is not active", error="invalid_token")
+        note_user(request.scope, account.id)
         now = resources.database.now()
         if state.last_seen_at and now - state.last_seen_at > SEEN_EVERY:
             async with resources.database.session() as session:
@@ -104,6 +107,7 @@ class SignedInOrKey(SignedIn):
         if found is None or not found.active:
             raise UnauthorizedError("This API key opens no account; GET /api-key shows yours")
         await resources.limits.give_back(*guess)
+        note_user(request.scope, found.id)
         return found
 
 
@@ -155,6 +159,7 @@ def _say_untrusted() -> None:
 def _warn_of_a_proxy(request: Request, trusted: Sequence[ProxyNetwork]) -> None:
     peer = request.client.host if request.client else ""
     if "x-forwarded-for" in request.headers and not is_trusted(peer, trusted):
+        metrics.UNTRUSTED_PROXIES.add()
         _say_untrusted()
 
 

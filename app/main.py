@@ -43,6 +43,7 @@ from app.core.outflow import LEAST_RATE, STALL_SECONDS, LeastRateMiddleware, Who
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.supervisor import end_with_parent
 from app.jobs import run_worker
+from app.metrics import measuring
 from app.resources import Resources, open_resources
 from app.uploads.described import ANSWER_HEADERS, REQUEST_HEADERS
 from app.uploads.metadata import DraftMetadata, UploadMetadata
@@ -80,7 +81,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application; without `settings` they are read from the environment."""
     if settings is None:
         settings = _settings_or_exit()
-        configure_logging(settings)
+        configure_logging(settings, "web")
         end_with_parent()
     application = DescribedApp(
         models=[DraftMetadata, UploadMetadata, UploadRequest, UploadEventResponse, UploadStatusResponse],
@@ -122,7 +123,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # In front of even FastAPI's own middleware, which answers faults: those need their number most of all. And a file
     # is a look-up, and half of all requests are for files.
     numbered = RequestMiddleware(
-        application.build_middleware_stack(), https=settings.site_url.startswith("https://")
+        application.build_middleware_stack(),
+        https=settings.site_url.startswith("https://"),
+        trusted_proxies=settings.trusted_proxies,
     )
     stack = UploadsMiddleware(numbered, largest_bytes=settings.upload_max_bytes)
     rated = LeastRateMiddleware(
@@ -169,6 +172,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         async with AsyncExitStack() as stack:
             build = await open_files(settings)
             resources = await stack.enter_async_context(open_resources(settings))
+            await stack.enter_async_context(measuring(resources, "web"))
             upstreams = await stack.enter_async_context(open_upstreams(settings))
             if settings.embedded_worker:
                 await stack.enter_async_context(

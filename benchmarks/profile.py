@@ -1,4 +1,4 @@
-"""Server CPU of `GET /profile` on SQLite and on MariaDB, beside a bare FastAPI route, in one run.
+"""Server CPU of `GET /profile` on SQLite and on MariaDB, and with metrics, beside a bare FastAPI route, in one run.
 
     .venv/bin/python -m benchmarks.profile [--seconds 5]
 
@@ -109,10 +109,10 @@ def serving(application: list[str], environment: dict[str, str], token: str) -> 
 
 
 @contextmanager
-def ours(folder: Path, database: str) -> Iterator[Side]:
+def ours(folder: Path, database: str, **more: str) -> Iterator[Side]:
     folder.mkdir()
     token = asyncio.run(prepare(Settings(_env_file=None, data_dir=folder, database_uri=database)))
-    environment = {"DATA_DIR": str(folder), "DATABASE_URI": database, "JWT_SECRET_KEY": SECRET}
+    environment = {"DATA_DIR": str(folder), "DATABASE_URI": database, "JWT_SECRET_KEY": SECRET, **more}
     environment["LOG_LEVEL"] = os.environ.get("LOG_LEVEL", "INFO")
     with serving(["--factory", "app.main:create_app"], environment, token) as side:
         yield side
@@ -126,6 +126,9 @@ def sides(folder: Path) -> Iterator[dict[str, Side]]:
         yield {
             "bare route": stack.enter_context(serving(["bare:app", f"--app-dir={folder}"], {}, "x")),
             "SQLite": stack.enter_context(ours(folder / "sqlite", "")),
+            "SQLite, measured": stack.enter_context(
+                ours(folder / "measured", "", METRICS_LISTEN=f"127.0.0.1:{find_free_port()}")
+            ),
             "MariaDB": stack.enter_context(ours(folder / "ours", mariadb.address)),
         }
 
@@ -148,6 +151,8 @@ def lines(*, short: bool) -> Iterator[Line]:
     bare = costs["bare route"].cpu
     for name, most in (("SQLite", 2.0), ("MariaDB", 2.6)):
         yield Line(f"GET /profile, {name}", costs[name].cpu, "ms CPU", bare, "bare route", Aim(most))
+    plain, measured = costs["SQLite"].cpu, costs["SQLite, measured"].cpu
+    yield Line("GET /profile, with METRICS_LISTEN", measured, "ms CPU", plain, "without", Aim(1.05))
 
 
 def main() -> None:
@@ -158,7 +163,7 @@ def main() -> None:
         idle = {name: memory_mb(side.pid) for name, side in found.items()}
         for name, cost in (costs := measure(found, options.seconds)).items():
             print(
-                f"{name:12} {cost.rate:7.0f} requests/s   {cost.cpu:.3f} ms CPU   p99 {cost.p99:.1f} ms"
+                f"{name:16} {cost.rate:7.0f} requests/s   {cost.cpu:.3f} ms CPU   p99 {cost.p99:.1f} ms"
                 f"   idle {idle[name]:.0f} MB   ratio {cost.cpu / costs['bare route'].cpu:.2f}"
             )
 

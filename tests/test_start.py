@@ -13,6 +13,7 @@ TEMPLATES = {"jinja2"}
 MIGRATIONS = {"alembic", "mako"}
 TABLES_AND_PICTURES = {"pyarrow", "PIL"}
 REQUESTS = {"fastapi", "uvicorn", "app.main", "app.web"}
+METRICS = {"prometheus_client", "app.metrics.process"}
 EVERYTHING = {"asyncio", "structlog", "pydantic", "sqlalchemy", "importlib.metadata", "app.core.settings"}
 START_WORKER = """
 import asyncio
@@ -50,9 +51,9 @@ def run(script: str, folder: Path) -> set[str]:
     ("module", "unwanted"),
     [
         ("app.cli", EVERYTHING | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES | REQUESTS),
-        ("app.main", TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES),
-        ("app.commands.service", TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES),
-        ("app.commands.worker", TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES | REQUESTS),
+        ("app.main", METRICS | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES),
+        ("app.commands.service", METRICS | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES),
+        ("app.commands.worker", METRICS | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES | REQUESTS),
     ],
 )
 def test_imports_when_something_starts_then_what_it_may_never_use_is_not_among_them(

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import mails
 from app.accounts.mails import MailRequest
+from app.core import metrics
 from app.core.errors import TooManyRequestsError
 from app.core.limits import Hit, RateLimiter
 from app.core.settings import Settings
@@ -77,6 +78,7 @@ class MailDelivery:
             return
         now = self.database.now
         await lease.end(lambda session: outbox.set_sent(session, mail.id, lease_owner=lease.owner, now=now()))
+        metrics.MAILS.add("sent")
         log.info("mail sent", mail=mail.id, kind=mail.kind)
 
     async def _answer_request(self, request: OutboxMail, lease: Lease) -> None:
@@ -142,6 +144,7 @@ async def _postpone(request: OutboxMail, lease: Lease, *, seconds: int) -> None:
 
 
 async def _note_failure(mail: OutboxMail, lease: Lease, reason: str, *, given_up: bool) -> None:
+    metrics.MAILS.add("given_up" if given_up else "retried")
     log.warning("mail not sent", mail=mail.id, kind=mail.kind, reason=reason, given_up=given_up)
     pause = back_off(mail.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS)
     now, lease_owner = lease.database.now(), lease.owner

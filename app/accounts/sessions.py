@@ -1,6 +1,7 @@
 """Logging in and out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import partial
 
@@ -8,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit
 from app.accounts.audit import AuditKind
+from app.core import metrics
 from app.core.clients import Client
 from app.core.denylist import Denylist
-from app.core.errors import NotConfirmedError, WrongCredentialsError
+from app.core.errors import NotConfirmedError, TooManyRequestsError, WrongCredentialsError
 from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.passwords import PasswordHasher
 from app.core.tokens import AccessToken, TokenSigner
@@ -43,20 +45,40 @@ async def log_in(
         TooManyRequestsError: too many attempts.
         TooBusyError: too many logins wait.
     """
-    login = login.strip()
-    await _limit_attempts(limits, login, client)
-    candidates = await logins.find_logins(database, login)
-    failures = await _counters_of_failure(database.reader, login, candidates, client)
-    async with limits.trying(*failures):
-        found = await _matching(passwords, login, candidates, password)
-        if found is None:
-            await limits.note(*failures)
-            await database.unit(lambda session: _note_failure(session, candidates, client))
-            raise WrongCredentialsError
-    credentials, new_hash = found
-    if not credentials.active:
-        raise NotConfirmedError
-    return await database.unit(lambda session: _open_session(tokens, session, credentials, new_hash, client))
+    with _counted():
+        login = login.strip()
+        await _limit_attempts(limits, login, client)
+        candidates = await logins.find_logins(database, login)
+        failures = await _counters_of_failure(database.reader, login, candidates, client)
+        async with limits.trying(*failures):
+            found = await _matching(passwords, login, candidates, password)
+            if found is None:
+                await limits.note(*failures)
+                await database.unit(lambda session: _note_failure(session, candidates, client))
+                raise WrongCredentialsError
+        credentials, new_hash = found
+        if not credentials.active:
+            raise NotConfirmedError
+        return await database.unit(
+            lambda session: _open_session(tokens, session, credentials, new_hash, client)
+        )
+
+
+@contextmanager
+def _counted() -> Iterator[None]:
+    """Count an attempt by what came of it."""
+    try:
+        yield
+    except WrongCredentialsError:
+        metrics.LOGINS.add("wrong")
+        raise
+    except NotConfirmedError:
+        metrics.LOGINS.add("unconfirmed")
+        raise
+    except TooManyRequestsError:
+        metrics.LOGINS.add("refused")
+        raise
+    metrics.LOGINS.add("ok")
 
 
 async def _matching(

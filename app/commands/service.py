@@ -10,6 +10,7 @@ import click
 from app.commands.greeting import greet_when_ready
 from app.commands.sandbox import sandbox_beside
 from app.core.logging import configure_logging
+from app.core.metrics_reference import metrics_as_markdown
 from app.core.reference import as_env_example, as_markdown
 from app.core.removed_settings import warn_of_removed_settings
 from app.core.serving import listening, run
@@ -42,7 +43,7 @@ def serve(workers: int) -> None:
     """Answer requests on HOST:PORT."""
     settings = load_settings()
     create_messages(settings)
-    configure_logging(settings)
+    configure_logging(settings, "web" if workers == 1 else "service")
     warn_of_removed_settings()
     with listening(settings.host, settings.port, port_setting="PORT") as listener:
         asyncio.run(_with_database(settings, bring_up_to_date=False))
@@ -65,7 +66,7 @@ def dev() -> None:
         settings = settings.model_copy(update={"port": listener.getsockname()[1]})
         if settings.uses_sandbox:
             settings = stack.enter_context(sandbox_beside(settings))
-        configure_logging(settings)
+        configure_logging(settings, "web")
         warn_of_removed_settings()
         asyncio.run(_with_database(settings, bring_up_to_date=True))
         asyncio.run(look_at_servers(settings))
@@ -80,9 +81,12 @@ def dev() -> None:
 @click.command()
 @click.option("--markdown", is_flag=True, help="As docs/configuration.md.")
 @click.option("--env-example", is_flag=True, help="As .env.example.")
-def config(*, markdown: bool, env_example: bool) -> None:
-    """Describe every setting."""
-    if env_example and not markdown:
+@click.option("--metrics", is_flag=True, help="The metrics, as docs/metrics.md.")
+def config(*, markdown: bool, env_example: bool, metrics: bool) -> None:
+    """Describe every setting, or every metric."""
+    if metrics:
+        click.echo(metrics_as_markdown(), nl=False)
+    elif env_example and not markdown:
         click.echo(as_env_example(), nl=False)
     else:
         click.echo(as_markdown(), nl=False)

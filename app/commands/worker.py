@@ -19,6 +19,7 @@ from app.db.engine import Database
 from app.db.revisions import MigrationError, require_current
 from app.events.first_look import look_at_servers
 from app.jobs import run_worker
+from app.metrics import measuring
 from app.resources import open_resources
 from app.worker.heartbeat import examine_host
 from app.worker.run import run_worker_process
@@ -38,7 +39,7 @@ def worker(*, check: bool) -> None:
         works, sentence = asyncio.run(_check_worker(settings))
         click.echo(sentence, err=not works)
         raise click.exceptions.Exit(0 if works else 1)
-    configure_logging(settings)
+    configure_logging(settings, "worker")
     warn_of_removed_settings()
     asyncio.run(look_at_servers(settings))
     asyncio.run(_until_signalled(_work(settings)))
@@ -62,7 +63,7 @@ async def _check_worker(settings: Settings) -> tuple[bool, str]:
 
 
 async def _work(settings: Settings) -> None:
-    async with open_resources(settings) as resources:
+    async with open_resources(settings) as resources, measuring(resources, "worker"):
         log.info("worker started", conversions_at_once=CONVERSIONS_AT_ONCE)
         try:
             await run_worker_process(

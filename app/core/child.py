@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from app.core import metrics
 from app.core.child_limits import MIB, STOP_SIGNALS, ProcessLimits
 
 log = structlog.get_logger(__name__)
@@ -122,11 +123,20 @@ async def _answer(child: Process, on_progress: Callable[[Any], None] | None) -> 
             results.append(message["result"])
         elif "progress" in message and on_progress:
             on_progress(message["progress"])
+        elif "peak_bytes" in message:
+            _note_memory(message["peak_bytes"])
     status = await child.wait()
     if status == 0 and results:
         return results[-1]
     log.warning("a child process ended without an answer", status=status)
     raise ChildEndedError(_ending(status))
+
+
+def _note_memory(found: Any) -> None:  # noqa: ANN401 - any JSON
+    """Note what a child says that it used, if it says so as ours do."""
+    match found:
+        case {"task": "convert" | "profile" | "redraw" as task, "bytes": int() as peak}:
+            metrics.CHILD_MEMORY.observe(peak, task)
 
 
 async def _message(stdout: asyncio.StreamReader) -> dict[str, Any] | None:

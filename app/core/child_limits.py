@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NoReturn
 
 MIB = 1024 * 1024
@@ -60,6 +61,17 @@ def say(**message: Any) -> None:  # noqa: ANN401 - any JSON
     """Send `progress=…`, `result=…` or `error=…` to whoever asked."""
     sys.stdout.write(json.dumps(message) + "\n")
     sys.stdout.flush()
+
+
+def say_memory(task: str) -> None:
+    """Send the most memory that this process had."""
+    try:
+        # What `getrusage` says is also of the process that started this one (Linux).
+        status = Path("/proc/self/status").read_text(encoding="ascii")
+        peak = int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) * 1024
+    except (OSError, ValueError, IndexError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    say(peak_bytes={"task": task, "bytes": peak})
 
 
 def leave() -> NoReturn:

@@ -27,6 +27,11 @@ class ConcurrencyLimit:
         self._taken: Counter[int] = Counter()
         self._count = 0
 
+    @property
+    def count(self) -> int:
+        """How many places are taken."""
+        return self._count
+
     @contextmanager
     def take(self, user_id: int) -> Iterator[None]:
         """Hold a place while the body runs.
@@ -66,9 +71,10 @@ class BoundedExecutor:
             per_user: how many calls of one user may run and wait; by default as many as of all.
         """
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
-        self._limit = threads + queue
-        self._calls = 0
-        self._slots = ConcurrencyLimit(total=self._limit, per_user=per_user or self._limit)
+        self.limit = threads + queue
+        self.calls = 0
+        """How many run and wait."""
+        self._slots = ConcurrencyLimit(total=self.limit, per_user=per_user or self.limit)
 
     async def run(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Call the function in a thread.
@@ -76,10 +82,10 @@ class BoundedExecutor:
         Raises:
             TooBusyError: as many calls run and wait as may.
         """
-        if self._calls >= self._limit:
+        if self.calls >= self.limit:
             raise TooBusyError(retry_after_seconds=2)
         call = self._threads.submit(function, *args, **kwargs)
-        self._calls += 1
+        self.calls += 1
         loop = asyncio.get_running_loop()
         # A call that runs goes on though nobody waits for it any more, and counts until it ends.
         call.add_done_callback(lambda _: loop.is_closed() or loop.call_soon_threadsafe(self._count_down))
@@ -100,4 +106,4 @@ class BoundedExecutor:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _count_down(self) -> None:
-        self._calls -= 1
+        self.calls -= 1

@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
+from app.core import metrics
 from app.core.components import component, headers
 from app.core.errors import (
     ApiKeyMissingError,
@@ -48,6 +49,7 @@ BY_STATUS: Mapping[int, type[ProblemError]] = {
 
 def problem_response(problem: ProblemError) -> JSONResponse:
     """Return the problem+json answer."""
+    metrics.HTTP_PROBLEMS.add(problem.slug)
     return JSONResponse(
         problem.document(), status_code=problem.status, headers=problem.headers, media_type=PROBLEM_JSON
     )

@@ -20,6 +20,7 @@ from limits.aio.storage import MemoryStorage, Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 
+from app.core import metrics
 from app.core.clients import Client
 from app.core.errors import DatabaseConflictError, TooManyRequestsError
 
@@ -179,6 +180,7 @@ class RateLimiter:
     async def _refuse(self, hit: Hit) -> NoReturn:
         item, key = self._counter(hit)
         log.warning("rate limit", limit=hit.limit)
+        metrics.LIMITS_HIT.add(hit.limit)
 
         async def ends_at(limiter: FixedWindowRateLimiter) -> float:
             return (await limiter.get_window_stats(item, key)).reset_time

@@ -2,14 +2,18 @@
 
 import json
 import logging
+import os
+import socket
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import structlog
 
+from app.core.rotated_file import RotatedFile
 from app.core.settings import Settings
 
 REQUESTS = "app.requests"
@@ -18,8 +22,12 @@ REFUSALS = ("SettingsError", "BuildError", "MigrationError")
 SECRET_NAMES = ("password", "token", "secret", "api_key", "apikey", "authorization", "cookie", "smtp_pass")
 
 
-def configure_logging(settings: Settings) -> None:
-    """Send structlog's and the standard library's records through one renderer to stdout."""
+Role = Literal["web", "worker", "service"]
+"""What a process does; `service` starts those that answer requests, and looks after them."""
+
+
+def configure_logging(settings: Settings, role: Role) -> None:
+    """Send structlog's and the standard library's records through one renderer to standard error, and to `LOG_FILE`."""
     as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -28,6 +36,10 @@ def configure_logging(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         hide_secrets,
     ]
+    # A terminal shows one machine, and one process or few.
+    origin: dict[str, str | int] = (
+        {} if as_text else {"host": socket.gethostname(), "process": os.getpid(), "worker": role}
+    )
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -44,41 +56,57 @@ def configure_logging(settings: Settings) -> None:
         else structlog.processors.JSONRenderer()
     )
     lines: list[structlog.typing.Processor] = [] if as_text else [structlog.processors.format_exc_info]
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *lines,
-                renderer,
-            ],
-        )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            lambda _logger, _method, event: {**event, **origin},
+            *lines,
+            renderer,
+        ],
     )
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = _handlers(settings, formatter)
     root.setLevel(settings.log_level)
     if not as_text:
-        _log_requests_cheaply()
+        requests = logging.getLogger(REQUESTS)
+        requests.handlers = _handlers(settings, RequestFormatter(origin))
+        requests.propagate = False
     _quieten_libraries()
+
+
+def _handlers(settings: Settings, formatter: logging.Formatter) -> list[logging.Handler]:
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if settings.log_file:
+        handlers.append(
+            RotatedFile(Path(settings.log_file), most_bytes=settings.log_file_bytes, files=settings.log_files)
+        )
+    for handler in handlers:
+        handler.setFormatter(formatter)
+    return handlers
 
 
 class RequestFormatter(logging.Formatter):
     """Writes the one line of a request, a fixed dictionary of ours, at a tenth of what the processors cost."""
 
+    def __init__(self, origin: Mapping[str, str | int]) -> None:
+        """Take what every line of this process says."""
+        super().__init__()
+        self._same = {"event": "request", "level": "info", "logger": REQUESTS, **origin}
+
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
         moment = datetime.fromtimestamp(record.created, UTC).isoformat()
-        line: dict[str, Any] = {
-            "event": "request",
-            "level": "info",
-            "logger": record.name,
-            "timestamp": moment,
-        }
-        return json.dumps({**line, **record.args} if isinstance(record.args, dict) else line)
+        fields = record.args if isinstance(record.args, dict) else {}
+        return json.dumps({**self._same, "timestamp": moment, **fields})
 
 
-def log_request(**fields: str | float) -> None:
+def logs_requests() -> bool:
+    """Say whether lines of requests are written."""
+    return logging.getLogger(REQUESTS).isEnabledFor(logging.INFO)
+
+
+def log_request(**fields: str | float | None) -> None:
     """Log that a request was answered."""
     logging.getLogger(REQUESTS).info("%(method)s %(path)s %(status)s %(milliseconds)s ms", fields)
 
@@ -95,14 +123,6 @@ def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any])
 def _is_secret(name: str) -> bool:
     """Return whether a field's name says that it is a secret; cached, for there are a few dozen names."""
     return any(secret in name.lower() for secret in SECRET_NAMES)
-
-
-def _log_requests_cheaply() -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(RequestFormatter())
-    requests = logging.getLogger(REQUESTS)
-    requests.handlers = [handler]
-    requests.propagate = False
 
 
 def keep_the_sentence(record: logging.LogRecord) -> bool:

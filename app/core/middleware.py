@@ -5,16 +5,17 @@ import itertools
 import re
 import secrets
 import time
+from collections.abc import Sequence
 
 import structlog
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core.access import Answered, note_answer
+from app.core.clients import ProxyNetwork
 from app.core.errors import BadRequestError, NotReadyError
-from app.core.hidden import printable
 from app.core.http import problem_response
-from app.core.logging import log_request
 
 BODY_BYTES = 1 << 20
 """Largest body that does not stream to disk."""
@@ -43,9 +44,10 @@ STOPPING = "The service stops or starts anew. Send the same again: an upload tha
 class RequestMiddleware:
     """Pure ASGI, so that bodies stream through untouched and context variables travel."""
 
-    def __init__(self, app: ASGIApp, *, https: bool) -> None:
-        """Take the application; `https` says that people reach it over TLS only."""
+    def __init__(self, app: ASGIApp, *, https: bool, trusted_proxies: Sequence[ProxyNetwork] = ()) -> None:
+        """Take the application, and whose `X-Forwarded-For` counts; `https`: people reach it over TLS only."""
         self._app = app
+        self._trusted = trusted_proxies
         self._headers = (*SECURITY_HEADERS, HSTS) if https else SECURITY_HEADERS
         self._process = secrets.token_hex(4)
         self._numbers = itertools.count()
@@ -61,12 +63,12 @@ class RequestMiddleware:
             ids["client_request_id"] = theirs
         answered_id = (theirs or ids["request_id"]).encode()
         started = time.perf_counter()
-        status, has_begun = 500, False
+        status, has_begun, sent = 500, False, 0
         # What somebody's credentials brought forth is nobody else's, whatever stands in between.
         private = any(name in CREDENTIALS for name, _ in scope["headers"])
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status, has_begun
+            nonlocal status, has_begun, sent
             if message["type"] == "http.response.start":
                 status, has_begun = message["status"], True
                 headers = message["headers"]
@@ -76,6 +78,7 @@ class RequestMiddleware:
                 if b"cache-control" not in present and (private or b"etag" not in present):
                     headers.append(NO_STORE)
             await send(message)
+            sent += len(message.get("body", b""))
 
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(**ids)
@@ -86,14 +89,10 @@ class RequestMiddleware:
             if not has_begun:
                 await problem_response(NotReadyError(STOPPING))(scope, receive, send_with_headers)
         finally:
-            # The path alone: query strings carry the tokens of mail links.
-            log_request(
-                **ids,
-                method=scope["method"],
-                path=printable(scope["path"]),
-                status=status,
-                milliseconds=round((time.perf_counter() - started) * 1000, 1),
-            )
+            body: IncomingBody | None = scope.get(_BODY)
+            received = body.received if body else 0
+            answer = Answered(status, time.perf_counter() - started, received, sent)
+            note_answer(scope, ids, answer, trusted=self._trusted)
 
 
 def _client_request_id(scope: Scope) -> str | None:
@@ -134,6 +133,7 @@ class IncomingBody:
     Attributes:
         limit_bytes: `BODY_BYTES`, or `SMALL_FORM_BYTES` for a route that takes a form.
         declared: its length in bytes, if the client says so.
+        received: bytes that came so far.
         has_ended: nothing more will come.
         is_bounded: these limits hold. They do for every `BoundedRoute` until a reader with limits of its own takes over
             or the answer begins. Files are sent by applications that read nothing, and wait here for the client to go.
@@ -147,7 +147,7 @@ class IncomingBody:
         self.limit_bytes = BODY_BYTES
         self.is_bounded = False
         self._receive = receive
-        self._received = 0
+        self.received = 0
         self._deadline = asyncio.get_running_loop().time() + BODY_SECONDS
 
     async def receive(self) -> Message:
@@ -164,8 +164,8 @@ class IncomingBody:
                 message = await self._receive()
         except TimeoutError:
             raise HTTPException(408, headers={"Connection": "close"}) from None
-        self._received += len(message.get("body", b""))
-        if is_bounded and self._received > self.limit_bytes:
+        self.received += len(message.get("body", b""))
+        if is_bounded and self.received > self.limit_bytes:
             raise HTTPException(413)
         # Later calls only wait for the client to go away.
         self.has_ended = not message.get("more_body", False)

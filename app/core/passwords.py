@@ -63,7 +63,7 @@ class PasswordHasher:
     def __init__(self, *, threads: int = 0, queue: int = 256) -> None:
         self._context = _CONTEXT
         workers = threads or os.cpu_count() or 1
-        self._executor = BoundedExecutor("password", threads=workers, queue=queue)
+        self.executor = BoundedExecutor("password", threads=workers, queue=queue)
         self._dummy_hash = _dummy_hash()
         self._dummies: Sequence[str] = [self._dummy_hash]
 
@@ -86,7 +86,7 @@ class PasswordHasher:
         Raises:
             TooBusyError: more hashes wait than the queue holds.
         """
-        return await self._executor.run(self._hash, password)
+        return await self.executor.run(self._hash, password)
 
     async def verify(self, password: str, stored_hash: str | None) -> Verification:
         """Check `password`; with nothing to check it against spend the same time and say no.
@@ -94,11 +94,11 @@ class PasswordHasher:
         Raises:
             TooBusyError: more hashes wait than the queue holds.
         """
-        return await self._executor.run(self._verify, password, stored_hash)
+        return await self.executor.run(self._verify, password, stored_hash)
 
     def close(self) -> None:
         """Let the running hashes end and drop those that wait."""
-        self._executor.close()
+        self.executor.close()
 
     def _hash(self, password: str) -> str:
         stored: str = self._context.hash(normalised(password))

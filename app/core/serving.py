@@ -15,6 +15,8 @@ GRACEFUL_SECONDS = 30
 """How long running requests may take to end when a server is told to stop."""
 BACKLOG = 2048
 """Connections that wait while all processes are busy, or are starting."""
+BACKGROUND_REQUESTS = 20
+"""Connections of a `BackgroundServer`; more are answered 503."""
 REASONS = {
     errno.EADDRINUSE: "another program listens there",
     errno.EACCES: "the system reserves the port for its administrator",
@@ -87,6 +89,23 @@ class _Server(uvicorn.Server):
         """Serve until told to stop."""
         async with in_background(*([self._announce()] if self._announce else [])):
             await super().main_loop()
+
+
+class BackgroundServer:
+    """A server in a thread of its own, beside the one of the process, which signals are for."""
+
+    def __init__(self, application: Any) -> None:  # noqa: ANN401 - any ASGI application
+        self._server = uvicorn.Server(
+            configure(application, lifespan="off", limit_concurrency=BACKGROUND_REQUESTS)
+        )
+
+    def serve(self, listener: socket.socket) -> None:
+        """Serve until `stop` is called; never on the main thread."""
+        self._server.run([listener])
+
+    def stop(self) -> None:
+        """Have `serve` return; from any thread."""
+        self._server.should_exit = True
 
 
 def run(

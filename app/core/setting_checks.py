@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from app.core.mailboxes import HOST
 
 MINIMUM_SECRET_BYTES = 32
+LAST_PORT = 65_535
 MOST = 2**53
 """Larger numbers fit neither the database nor the limits of the system."""
 TEN_YEARS_OF_SECONDS = 10 * 365 * 86_400
@@ -87,6 +88,24 @@ def require_server_url(text: str) -> None:
             "write scheme://user:password@host:port/…, with a port from 1 to 65535; in user and password write "
             "@ as %40, / as %2F, : as %3A, # as %23, ? as %3F and % as %25"
         )
+
+
+def read_listen_address(text: str) -> tuple[str, int]:
+    """Return the host and the port that are written there.
+
+    Raises:
+        ValueError: they are not; the text says what to write.
+    """
+    host, _, port = text.rpartition(":")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    try:
+        require_host(host.strip("[]") if is_bracketed else host)
+        is_whole = is_bracketed or ":" not in host
+    except ValueError:
+        is_whole = False
+    if not is_whole or not port.isdecimal() or not 0 < int(port) <= LAST_PORT:
+        raise ValueError("write host:port, e.g. 127.0.0.1:9464 or [::1]:9464")
+    return host.strip("[]"), int(port)
 
 
 def require_host(text: str) -> None:

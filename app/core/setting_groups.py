@@ -14,6 +14,7 @@ from app.core.setting_types import (
     Commas,
     Endpoint,
     Host,
+    ListenAddress,
     MailboxText,
     Networks,
     Origins,
@@ -113,6 +114,11 @@ class LargerSitesSettings(BaseSettings):
         default=True,
         description="Deliver mail and publish uploads inside each web process; "
         "set it to `false` where `openml-web worker` runs on its own.",
+    )
+    metrics_listen: ListenAddress = Field(
+        "",
+        description="Address where Prometheus reads the metrics of all processes of this machine, e.g. "
+        "`127.0.0.1:9464` (docs/metrics.md). It has no password: let nobody else reach it. Empty: nothing is measured.",
     )
     database_pool_size: int = Field(
         5,
@@ -216,6 +222,19 @@ class RareSettings(BaseSettings):
 
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="`auto` writes text to a terminal and JSON lines elsewhere."
+    )
+    log_file: str = Field(
+        "",
+        description="File that log lines are written to as well, beside standard error; all processes of a machine "
+        "write to the same one. Empty: none.",
+    )
+    log_file_bytes: int = Field(
+        100_000_000,
+        ge=100_000,
+        description="Size at which `LOG_FILE` is put aside, as `LOG_FILE.1`, and begun anew.",
+    )
+    log_files: int = Field(
+        5, ge=1, le=1000, description="How many files are kept that were put aside; the oldest goes."
     )
     cors_origins: Origins = Field(
         ("http://localhost:3000", "http://localhost:3050", "http://localhost:8000", "https://www.openml.org"),

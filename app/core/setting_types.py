@@ -7,7 +7,13 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 from app.core.mailboxes import parse_mailbox
-from app.core.setting_checks import read_network, require_host, require_http_url, require_server_url
+from app.core.setting_checks import (
+    read_listen_address,
+    read_network,
+    require_host,
+    require_http_url,
+    require_server_url,
+)
 from app.core.timings import Timings, read_timings
 
 BUCKET = "{bucket}"
@@ -54,6 +60,12 @@ def _check_host(text: str) -> str:
     return text
 
 
+def _check_listen_address(text: str) -> str:
+    if text:
+        read_listen_address(text)
+    return text
+
+
 def _check_mailbox(text: str) -> str:
     parse_mailbox(text)
     return text
@@ -84,5 +96,7 @@ Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 ServerAddress = Annotated[SecretStr, AfterValidator(_check_server)]
 """Of a server with a scheme of its own, perhaps with a password."""
 Host = Annotated[str, AfterValidator(_check_host)]
+ListenAddress = Annotated[str, AfterValidator(_check_listen_address)]
+"""Of this machine, `host:port`; empty: none."""
 MailboxText = Annotated[str, AfterValidator(_check_mailbox)]
 TimingsText = Annotated[Timings, NoDecode, BeforeValidator(read_timings)]

@@ -109,26 +109,26 @@ class Database:
         self.url = parse_address(settings.database_url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._outage = Outage()
-        self._pools: list[Connections] = []
+        self.pools: dict[str, Connections] = {}
+        """Those of MySQL; SQLite has one connection that writes."""
         seconds = settings.timings.database_timeout_seconds
         if self.is_sqlite:
             self.engine = _sqlite_engine(self.url, seconds=seconds)
             self.reader: Reader = SQLiteReader(str(self.url.database), seconds=seconds, outage=self._outage)
         else:
             # Two pools: a unit that has a connection may have to read beside it, and must not wait for its like.
-            self._pools = [
-                Connections(
+            self.pools = {
+                name: Connections(
                     self.url,
                     size=settings.database_pool_size,
                     seconds=seconds,
                     outage=self._outage,
-                    autocommit=autocommit,
+                    autocommit=name == "read",
                 )
-                for autocommit in (False, True)
-            ]
-            writers, readers = self._pools
-            self.engine = _mysql_engine(self.url, writers)
-            self.reader = MySQLReader(readers, self._outage)
+                for name in ("write", "read")
+            }
+            self.engine = _mysql_engine(self.url, self.pools["write"])
+            self.reader = MySQLReader(self.pools["read"], self._outage)
         # What statements on OpenML's tables have to know of this installation's; `learn` looks.
         self._facts: dict[str, Any] = {
             "charset": "utf-8",
@@ -136,6 +136,11 @@ class Database:
             "clock": self._clock,
         }
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info=self._facts)
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the last attempt to connect failed."""
+        return self._outage.is_on
 
     def now(self) -> datetime:
         """Return the moment by the database's clock, which all machines share: leases must not depend on theirs."""
@@ -241,7 +246,7 @@ class Database:
         """Close every connection."""
         await self.reader.close()
         await self.engine.dispose()
-        for pool in self._pools:
+        for pool in self.pools.values():
             pool.close()
 
 

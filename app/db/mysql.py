@@ -187,6 +187,8 @@ class Connections:
         self._options = {**connect_options(url), "autocommit": autocommit}
         self._seconds = seconds
         self._outage = outage
+        self.size = size
+        self.in_use = self.waiting = 0
         self._places = asyncio.Semaphore(size)
         self._resting: deque[Resting] = deque()
         self._asking = 0
@@ -201,17 +203,21 @@ class Connections:
             aiomysql.Error: the server cannot be reached, does not answer, or does not let us in.
         """
         if self._places.locked():
+            self.waiting += 1
             try:
                 async with asyncio.timeout(self._seconds / 2):
                     await self._places.acquire()
             except TimeoutError:
                 raise NoConnectionLeftError from None
+            finally:
+                self.waiting -= 1
         else:
             await self._places.acquire()
+        self.in_use += 1
         try:
             connection = await self._rested() or await self._open()
         except BaseException:
-            self._places.release()
+            self._release()
             raise
         connection.give_back, connection.is_untouched = self._take_back, True
         return connection
@@ -262,9 +268,13 @@ class Connections:
         self._outage.is_over()
         return connection
 
+    def _release(self) -> None:
+        self.in_use -= 1
+        self._places.release()
+
     def _take_back(self, connection: MySqlConnection) -> None:
         connection.give_back = None
-        self._places.release()
+        self._release()
         if self._is_closed or not connection.is_reusable:
             connection.quit()
             return

@@ -17,10 +17,12 @@ class Overdue(NamedTuple):
     """What has been due for longest in a queue.
 
     Attributes:
+        name: of the queue.
         queue: what waits, in words.
         seconds: for how long.
     """
 
+    name: str
     queue: str
     seconds: float
 
@@ -47,11 +49,11 @@ def _has_turn() -> sa.ColumnElement[bool]:
     return uploads.c.user_id.not_in(busy)
 
 
-_OLDEST: dict[str, sa.ScalarSelect[Any]] = {
-    "Mails": _oldest(outbox, TO_SEND),
-    "Uploads": _oldest(uploads, TO_PUBLISH, _has_turn()),
-    "Published datasets, to be watched,": _oldest(uploads, TO_WATCH),
-    "Tasks": _oldest(task_requests, TO_MAKE),
+_OLDEST: dict[tuple[str, str], sa.ScalarSelect[Any]] = {
+    ("mails", "Mails"): _oldest(outbox, TO_SEND),
+    ("uploads", "Uploads"): _oldest(uploads, TO_PUBLISH, _has_turn()),
+    ("published", "Published datasets, to be watched,"): _oldest(uploads, TO_WATCH),
+    ("tasks", "Tasks"): _oldest(task_requests, TO_MAKE),
 }
 _STATEMENT = ReadStatement(sa.select(*_OLDEST.values()))
 
@@ -64,5 +66,7 @@ async def find_overdue(reader: Reader, now: datetime, *, per_user: int) -> list[
     now_text = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     row = await reader.first(_STATEMENT, {"now": now_text, "per_user": per_user})
     found = zip(_OLDEST, row or (), strict=True)
-    moments = ((queue, utc_from_text(str(due_at)) if due_at else None) for queue, due_at in found)
-    return [Overdue(queue, (now - moment).total_seconds()) for queue, moment in moments if moment is not None]
+    moments = ((names, utc_from_text(str(due_at)) if due_at else None) for names, due_at in found)
+    return [
+        Overdue(*names, (now - moment).total_seconds()) for names, moment in moments if moment is not None
+    ]

@@ -3,14 +3,16 @@
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core import metrics
 from app.core.errors import ProblemError
-from app.db.engine import row_count
+from app.db.engine import call_after_commit, row_count
 from app.db.reader import Reader, ReadStatement
 from app.db.tables import upload_events, uploads, users
 from app.db.upload_states import (
@@ -63,6 +65,7 @@ async def add_upload(session: AsyncSession, new: NewUpload) -> None:
     values["file_name"] = new.file_name[-255:]
     await session.execute(sa.insert(uploads).values(state=UploadState.RECEIVING, received_bytes=0, **values))
     await _add_event(session, new.id, UploadState.RECEIVING, new.created_at)
+    call_after_commit(session, partial(_count_step, UploadState.RECEIVING, None))
 
 
 async def get_by_idempotency_key(session: AsyncSession, key: str) -> Upload | None:
@@ -177,7 +180,14 @@ async def set_state(
         await _require_legal(session, upload_id, steps, lease_owner)
         return False
     await _add_event(session, upload_id, state, now, detail)
+    call_after_commit(session, partial(_count_step, state, changes.get("error")))
     return True
+
+
+def _count_step(state: UploadState, error: Mapping[str, Any] | None) -> None:
+    metrics.UPLOAD_STEPS.add(state)
+    if state == UploadState.FAILED and error:
+        metrics.UPLOAD_FAILURES.add(error["slug"])
 
 
 async def set_failed(

@@ -3,7 +3,7 @@
 import base64
 import os
 
-from app.core.child_limits import begin, leave, say
+from app.core.child_limits import begin, leave, say, say_memory
 
 
 def main() -> None:
@@ -21,6 +21,7 @@ def main() -> None:
         say(error=error.refusal)
     except MemoryError:
         say(error=Refusal.TOO_LARGE)
+    say_memory("redraw")
 
 
 if __name__ == "__main__":

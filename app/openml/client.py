@@ -85,6 +85,7 @@ class OpenMLClient:
         self, connection: Connection, *, site_url: str, upload_timeout_seconds: float, max_columns: int
     ) -> None:
         self._connection = connection
+        self.readers = connection.readers
         self._site_url = site_url
         self._upload_timeout_seconds = upload_timeout_seconds
         self._features = reading.features(max_columns)

@@ -10,6 +10,7 @@ from xml.etree.ElementTree import Element
 
 import httpx
 
+from app.core import metrics
 from app.core.concurrency import BoundedExecutor
 from app.core.tasks import open_file
 from app.openml import xml
@@ -22,6 +23,7 @@ from app.openml.errors import (
     RefusedError,
     UnsettledError,
 )
+from app.openml.measured import measured
 from app.openml.reading import PAGE, ListKind, ListReader
 
 T = TypeVar("T")
@@ -118,7 +120,7 @@ class Connection:
 
     def __init__(self, http: httpx.AsyncClient, readers: BoundedExecutor) -> None:
         self._http = http
-        self._readers = readers
+        self.readers = readers
 
     async def read(
         self, path: str, root: str, *, what: str, form: Mapping[str, str] | None = None
@@ -129,8 +131,9 @@ class Connection:
             HalfAnswerError: what came is no such document.
             ListTooLargeError: it is larger than `DOCUMENT_BYTES`.
         """
-        status, content = await self._send(self._question(path, form))
-        return await self._computed(len(content), _document, status, content, root, what)
+        with measured(path):
+            status, content = await self._send(self._question(path, form))
+            return await self._computed(len(content), _document, status, content, root, what)
 
     async def read_list(
         self, path: str, kind: ListKind[T], *, form: Mapping[str, str] | None = None
@@ -149,7 +152,8 @@ class Connection:
             require_good(response.status_code, reader.head)
             return reader.finish()
 
-        return await self._exchange(self._question(path, form), receive)
+        with measured(path):
+            return await self._exchange(self._question(path, form), receive)
 
     async def read_pages(self, path: str, kind: ListKind[T], *, nothing: int) -> list[T]:
         """Return a list of any length, a page at a time. `nothing` is the error code that means an empty one.
@@ -196,12 +200,14 @@ class Connection:
         request = self._http.build_request("POST", path, content=body, headers=body.headers)
         if read_seconds is not None:
             request.extensions["timeout"]["read"] = read_seconds
-        status, content = await self._send(request)
-        text = _text(content)
-        number = xml.find_id(text, root)
-        if number is None:
-            raise _not_done(path, status, text)
-        return number
+        metrics.OPENML_BYTES.add(by=body.length)
+        with measured(path):
+            status, content = await self._send(request)
+            text = _text(content)
+            number = xml.find_id(text, root)
+            if number is None:
+                raise _not_done(path, status, text)
+            return number
 
     async def submit(self, path: str, root: str, form: Mapping[str, str]) -> None:
         """Send a form that changes something; return if OpenML answers with an `<oml:root>`.
@@ -210,10 +216,11 @@ class Connection:
             RefusedError: OpenML refused it before it changed anything.
             LostAnswerError: it may have been carried out.
         """
-        status, content = await self._send(self._question(path, form))
-        text = _text(content)
-        if xml.find_error(text) is not None or xml.parse_document(text, root) is None:
-            raise _not_done(path, status, text)
+        with measured(path):
+            status, content = await self._send(self._question(path, form))
+            text = _text(content)
+            if xml.find_error(text) is not None or xml.parse_document(text, root) is None:
+                raise _not_done(path, status, text)
 
     def _question(self, path: str, form: Mapping[str, str] | None) -> httpx.Request:
         if form is None:
@@ -251,7 +258,7 @@ class Connection:
         """Compute something of an answer of `size` bytes; what is more than a moment's work in a thread."""
         if size <= CHUNK_BYTES:
             return compute(*arguments)
-        return await self._readers.run(compute, *arguments)
+        return await self.readers.run(compute, *arguments)
 
 
 def require_good(status: int, text: str) -> None:
@@ -270,7 +277,9 @@ def require_good(status: int, text: str) -> None:
     if xml.begins_error(text):
         raise HalfAnswerError("OpenML's answer is cut off")
     if status != httpx.codes.OK:
-        raise LostAnswerError(f"OpenML answered {status} without an explanation")
+        lost = LostAnswerError(f"OpenML answered {status} without an explanation")
+        lost.answered = status
+        raise lost
 
 
 def _not_done(path: str, status: int, text: str) -> RefusedError | LostAnswerError:

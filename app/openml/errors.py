@@ -47,6 +47,9 @@ class ListTooLargeError(OpenMLError):
 class LostAnswerError(OpenMLError):
     """The request went out, and no answer that can be understood came back."""
 
+    answered: int | None = None
+    """The HTTP status of what came, if anything did."""
+
 
 class HalfAnswerError(LostAnswerError):
     """An answer came, but not to its end, or not as OpenML writes them."""

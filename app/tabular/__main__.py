@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from app.core.child_limits import begin, leave, say
+from app.core.child_limits import begin, leave, say, say_memory
 from app.tabular.disk import is_of_disk
 from app.tabular.failures import no_room, out_of_memory, storage_failed
 from app.tabular.types import ConversionRequest, Progress, TabularError
@@ -28,6 +28,7 @@ def main() -> None:
         if not is_of_disk(error):
             raise
         say(error=_storage_error(error, request).to_json())
+    say_memory(sys.argv[1])
 
 
 def _storage_error(error: OSError, request: str) -> TabularError:

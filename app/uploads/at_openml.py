@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core import metrics
 from app.core.errors import ProcessingFailedError
 from app.db import task_requests, upload_queues, uploads
 from app.db.engine import Database, notify_after_commit
@@ -81,14 +82,21 @@ async def send(claimed: ClaimedUpload) -> None:
 
 async def reconcile(claimed: ClaimedUpload) -> None:
     """Find out whether an upload whose answer was lost has arrived."""
-    dataset_id = await _find_arrived(claimed)
+    try:
+        dataset_id = await _find_arrived(claimed)
+    except LostAnswerError:
+        metrics.RECONCILIATIONS.add("unknown")
+        raise
     if dataset_id is not None:
+        metrics.RECONCILIATIONS.add("found")
         await _published(claimed, dataset_id)
         return
     grace = timedelta(seconds=claimed.settings.timings.reconcile_seconds)
     if claimed.upload.sent_at is not None and claimed.now() - claimed.upload.sent_at < grace:
         # OpenML may still be working on it.
+        metrics.RECONCILIATIONS.add("waiting")
         raise LostAnswerError("OpenML has not got the upload yet")
+    metrics.RECONCILIATIONS.add("absent")
     await _back_to_converted(claimed, "OpenML never got it; sending it again")
 
 

@@ -36,6 +36,7 @@ from app.tabular.reading import Reading
 from app.tabular.types import ProgressSink
 from app.uploads.choices import digest_choices, preview_version
 from app.uploads.lifecycle import size_of
+from app.uploads.measured import counted, timed
 from app.worker.queues import LeaseLostError
 from app.worker.scheduling import HostSemaphore
 
@@ -88,7 +89,8 @@ class Converter:
         request = replace(self._request(upload), refuse_doubts=not is_seen)
 
         async def work(request: ConversionRequest) -> Conversion:
-            return await convert_in_process(request, self._limits(), _sink(report))
+            with timed("convert"):
+                return await convert_in_process(request, self._limits(), _sink(report))
 
         return await self._in_room(upload, request, work)
 
@@ -104,7 +106,8 @@ class Converter:
         request = replace(self._request(upload), target=target)
 
         async def profiled(request: ConversionRequest) -> Profile:
-            return await profile_in_process(request, self._limits(), _sink(report))
+            with timed("profile"):
+                return await profile_in_process(request, self._limits(), _sink(report))
 
         async def work(request: ConversionRequest) -> Profile:
             try:
@@ -135,7 +138,7 @@ class Converter:
             request=request,
             kept_bytes=(upload.received_bytes or 0) + await asyncio.to_thread(size_of, profile),
         )
-        async with self._machine.take():
+        async with counted(self._machine.take()):
             limits = replace(
                 request.limits,
                 min_free_bytes=await require_working_room(self._database, self._storage, self._settings),

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core import metrics
 from app.web.build import INDEX, Build, BuildFile, Variant
 
 SINGLE_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
@@ -159,6 +160,7 @@ class BuildMiddleware:
             server: FileServer | None = scope["state"].get("files")
             file = server.find(scope["path"]) if server else None
             if file is not None:
+                metrics.FILES_ANSWERED.add()
                 await file.send(scope, send)
                 return
         await self._app(scope, receive, send)

@@ -10,7 +10,7 @@ from app.core.errors import TooBusyError, TooManyRequestsError
 
 
 async def settled(executor: BoundedExecutor) -> None:
-    while executor._calls:  # noqa: ASYNC110 - it is told by a thread
+    while executor.calls:  # noqa: ASYNC110 - it is told by a thread
         await asyncio.sleep(0.001)
 
 

@@ -27,6 +27,7 @@ FOR_FILES = (
     "app/db/",
     "app/imaging/",
     "app/mail/",
+    "app/metrics/",
     "app/openml/",
     "app/resources.py",
     SANDBOX,

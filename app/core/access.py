@@ -1,0 +1,84 @@
+"""What each request leaves behind: a line in the log, and values in the metrics.
+
+Of its address only the path is written, and for metrics only the route's template: query strings carry the tokens of
+mail links, and paths are whatever somebody tries.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from starlette.types import Scope
+
+from app.core import metrics
+from app.core.clients import ProxyNetwork, client_address
+from app.core.hidden import printable
+from app.core.logging import log_request, logs_requests
+
+OTHER: Final = "other"
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_USER: Final = "openml.user"
+"""Where the scope of a request has the number of its user."""
+
+
+class Answered(NamedTuple):
+    """How a request was answered.
+
+    Attributes:
+        status: of the answer.
+        seconds: from the request's head to the end of the answer.
+        received: bytes of its body that came.
+        sent: bytes of the answer's body.
+    """
+
+    status: int
+    seconds: float
+    received: int
+    sent: int
+
+
+def note_user(scope: Scope, user_id: int) -> None:
+    """Remember whose request it is."""
+    scope[_USER] = user_id
+
+
+def route_of(scope: Scope) -> str:
+    """Return the template of the route that took a request; `other` for what no route took."""
+    template: str | None = getattr(scope.get("route"), "path", None)
+    if template:
+        return template
+    mounted: str = scope.get("root_path") or ""
+    return f"{mounted}/…" if mounted else OTHER
+
+
+def note_answer(
+    scope: Scope, ids: Mapping[str, str], answer: Answered, *, trusted: Sequence[ProxyNetwork]
+) -> None:
+    """Write the line, and count the request."""
+    route, method = route_of(scope), scope["method"]
+    if logs_requests():
+        log_request(
+            **ids,
+            method=method,
+            path=printable(scope["path"]),
+            route=route,
+            status=answer.status,
+            bytes=answer.sent,
+            milliseconds=round(answer.seconds * 1000, 1),
+            user=scope.get(_USER),
+            client=address_of(scope, trusted),
+        )
+    counted = method if method in METHODS else OTHER
+    metrics.HTTP_REQUESTS.add(counted, route, str(answer.status))
+    metrics.HTTP_SECONDS.observe(answer.seconds, counted, route)
+    metrics.HTTP_BYTES_OUT.add(route, by=answer.sent)
+    if answer.received:
+        metrics.HTTP_BYTES_IN.add(route, by=answer.received)
+
+
+def address_of(scope: Scope, trusted: Sequence[ProxyNetwork]) -> str:
+    """Return the client's address; where no proxy is trusted, the other end of the connection."""
+    peer: str = scope["client"][0] if scope.get("client") else ""
+    if not trusted:
+        return peer
+    forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    return client_address(peer, forwarded, trusted=trusted)

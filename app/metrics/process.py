@@ -1,0 +1,45 @@
+"""Measuring of one process: its values, what is looked at in it, and the address, if this process answers it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+from prometheus_client import CollectorRegistry
+
+from app.core.metrics import record_with
+from app.core.tasks import in_background
+from app.metrics.recorder import FileRecorder, SummedCollector
+from app.metrics.sampling import sample
+from app.metrics.scraping import ScrapedCollector
+from app.metrics.server import MetricsServer
+from app.metrics.shared import SharedFolder
+from app.resources import Resources
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def open_metrics(resources: Resources, kind: str) -> AsyncIterator[None]:
+    """Measure this process while the body runs; where values cannot be kept, say so and go on without."""
+    settings = resources.settings
+    try:
+        folder = await asyncio.to_thread(SharedFolder, settings.data_dir)
+    except OSError as error:
+        log.error(  # noqa: TRY400 - the reason says all
+            "metrics cannot be kept", reason=str(error)
+        )
+        yield
+        return
+    record_with(FileRecorder(folder))
+    registry = CollectorRegistry()
+    registry.register(SummedCollector(folder))
+    registry.register(ScrapedCollector(resources, asyncio.get_running_loop()))
+    server = MetricsServer(settings.metrics_listen, folder, registry)
+    try:
+        async with in_background(sample(resources, kind)):
+            yield
+    finally:
+        record_with(None)
+        await asyncio.to_thread(server.close)
+        await asyncio.to_thread(folder.leave)

@@ -1,0 +1,48 @@
+"""What can be seen of a process from outside its parts: looked at twice a second, so that nothing counts by itself."""
+
+import asyncio
+import time
+from typing import NoReturn
+
+from app.core import metrics
+from app.core.clock import utc_now
+from app.core.concurrency import BoundedExecutor
+from app.resources import Resources
+
+LOOK_SECONDS = 0.5
+
+
+async def sample(resources: Resources, kind: str) -> NoReturn:
+    """Look at the parts of a process of that kind, for ever."""
+    loop = asyncio.get_running_loop()
+    metrics.PROCESSES.set(1, kind)
+    spent = time.process_time()
+    while True:
+        due = loop.time() + LOOK_SECONDS
+        await asyncio.sleep(LOOK_SECONDS)
+        metrics.LOOP_DELAY.observe(max(0.0, loop.time() - due))
+        before, spent = spent, time.process_time()
+        metrics.CPU_SECONDS.add(kind, by=spent - before)
+        look(resources)
+
+
+def look(resources: Resources) -> None:
+    """Note what the parts of a process have going on."""
+    metrics.UPLOAD_BODIES.set(resources.receive_limit.count)
+    metrics.EVENT_STREAMS.set(resources.stream_limit.count)
+    metrics.EMBEDDED_WORKERS.set(float(resources.vitals.is_steady))
+    executors: dict[str, BoundedExecutor] = {
+        "password": resources.passwords.executor,
+        "checks": resources.checks,
+        "openml-answers": resources.openml.readers,
+    }
+    for name, executor in executors.items():
+        metrics.EXECUTOR_CALLS.set(executor.calls, name)
+        metrics.EXECUTOR_LIMIT.set(executor.limit, name)
+    database = resources.database
+    for pool, connections in database.pools.items():
+        metrics.DATABASE_CONNECTIONS.set(connections.in_use, pool)
+        metrics.DATABASE_LIMIT.set(connections.size, pool)
+        metrics.DATABASE_WAITING.set(connections.waiting, pool)
+    metrics.DATABASE_AWAY.set(float(database.is_away))
+    metrics.CLOCK_OFFSET.set(abs((database.now() - utc_now()).total_seconds()))
