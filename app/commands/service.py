@@ -46,6 +46,7 @@ def serve(workers: int) -> None:
     configure_logging(settings, "web" if workers == 1 else "service")
     warn_of_removed_settings()
     with listening(settings.host, settings.port, port_setting="PORT") as listener:
+        # Each process looks once more (8 ms): here a mistake is a sentence and an exit code, before anything starts.
         asyncio.run(_with_database(settings, bring_up_to_date=False))
         asyncio.run(look_at_servers(settings))
         if workers == 1:

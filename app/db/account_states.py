@@ -31,7 +31,7 @@ async def set_confirmed(session: AsyncSession, user_id: int, at: datetime) -> No
 
 
 async def was_ever_open(session: AsyncSession, user_id: int) -> bool:
-    """Say whether the account was open before, so that whoever closed it since meant to."""
+    """Return whether the account was open earlier, so that its present state was set on purpose."""
     columns = (account_states.c.confirmed_at, account_states.c.deactivated_at)
     row = (await session.execute(sa.select(*columns).where(account_states.c.user_id == user_id))).first()
     return row is not None and any(row)
@@ -44,12 +44,12 @@ async def is_deactivated(session: AsyncSession, user_id: int) -> bool:
 
 
 async def set_email_change(session: AsyncSession, user_id: int, change: str | None) -> None:
-    """Keep which change of address is the latest that was asked for, or that none counts any more."""
+    """Record the latest requested change of address, or that none is valid any more."""
     await _set(session, user_id, "email_change", change)
 
 
 async def get_email_change(session: AsyncSession, user_id: int) -> str | None:
-    """Return the latest change of address that was asked for, None if none counts."""
+    """Return the latest requested change of address, None if none is valid."""
     return await session.scalar(
         sa.select(account_states.c.email_change).where(account_states.c.user_id == user_id)
     )

@@ -27,7 +27,7 @@ OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def parse_address(address: str) -> URL:
-    """Return the address of a database that we can speak to; the file of SQLite is made, and nobody else may read it.
+    """Return the parsed URL of a supported database; SQLite's file is created, readable by its owner only.
 
     Raises:
         SettingsError: it is none, or the file cannot be used; no part of it that may be a password is repeated.

@@ -10,9 +10,9 @@ from app.db.tables import address_locks
 
 
 async def lock_address(session: AsyncSession, email: str) -> None:
-    """Hold the address until the transaction ends; whoever else wants it waits, and then sees what was done.
+    """Lock the address until the transaction ends; other transactions wait, and then see its changes.
 
-    The row is gone at once, its lock is not.
+    The row is deleted at once, but its lock stays.
     """
     digest = hashlib.sha256(email.casefold().encode()).hexdigest()
     await upsert(session, address_locks, {"address_digest": digest}, update={"address_digest": digest})

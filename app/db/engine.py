@@ -160,7 +160,7 @@ class Database:
             self._clock.set(moment.replace(tzinfo=UTC), at=asked + took / 2)
 
     async def keep_time(self) -> NoReturn:
-        """Look at the clock every now and then: ours drift, and stand still while a machine sleeps."""
+        """Read the database's clock every `CLOCK_SECONDS`: local ones drift, and stop while a machine is suspended."""
         while True:
             heed_cancellation()
             await asyncio.sleep(CLOCK_SECONDS)
@@ -191,8 +191,8 @@ class Database:
     async def session(self) -> AsyncIterator[AsyncSession]:
         """Yield a session whose transaction is committed at the end, or rolled back by an exception.
 
-        The connection is taken at the first statement. Nothing inside may commit. Who was promised work by
-        `notify_after_commit` is woken when the work is there to be seen.
+        The connection is taken at the first statement. Nothing inside may commit. Topics of `notify_after_commit` are
+        notified once the rows are visible to others.
 
         Raises:
             DatabaseUnavailableError: the database is away, in trouble or full.

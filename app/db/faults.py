@@ -1,4 +1,4 @@
-"""What drivers raise when the database is away, in trouble or full, as one error of ours; and saying so once."""
+"""Translates drivers' errors for a database that is away, in trouble or full into one error, and logs it once."""
 
 import sqlite3
 import time
@@ -133,7 +133,7 @@ def sentence_of(error: DatabaseUnavailableError) -> str:
 
 @contextmanager
 def translated(*, uncommitted: bool = False) -> Iterator[None]:
-    """Let the body's driver errors come out as ours; `uncommitted` as for `unavailable`.
+    """Translate the body's driver errors; `uncommitted` as for `unavailable`.
 
     Raises:
         DatabaseUnavailableError: the database is away, in trouble or full.
@@ -179,7 +179,7 @@ class Outage:
 
     @contextmanager
     def translating(self, *, uncommitted: bool = False) -> Iterator[None]:
-        """Let the body's driver errors come out as ours, and say so in the log; `uncommitted` as for `unavailable`.
+        """Translate the body's driver errors, and log an outage; `uncommitted` as for `unavailable`.
 
         Raises:
             DatabaseUnavailableError: the database is away, in trouble or full.

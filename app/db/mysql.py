@@ -18,7 +18,7 @@ from app.db.address import connect_options
 from app.db.faults import NoAnswerError, NoConnectionLeftError, Outage, is_lost
 
 IDLE_SECONDS = 30.0
-"""A connection that nobody needed for so long is closed: the server has few, and other processes want some."""
+"""Seconds after which an idle connection is closed: the server has few, and other processes need some."""
 FROZEN_SECONDS = 60
 """After so long without a word the server closes one by itself, and lets go of what its process has locked."""
 PING_AFTER_SECONDS = 5.0
@@ -36,11 +36,11 @@ class MySqlConnection(aiomysql.Connection):  # type: ignore[misc]  # the driver 
         super().__init__(**options)
         self.seconds = seconds
         self.is_worn = False
-        """Whether nobody else should get it, for its session was changed."""
+        """Whether it must not be used again, because its session was changed."""
         self.give_back: Callable[[MySqlConnection], None] | None = None
-        """Set while somebody has it."""
+        """Set while it is taken."""
         self.is_untouched = False
-        """Whether whoever has it has not asked anything yet."""
+        """Whether no statement was sent since it was taken."""
         self._is_late = False
 
     async def open(self) -> None:
@@ -62,7 +62,7 @@ class MySqlConnection(aiomysql.Connection):  # type: ignore[misc]  # the driver 
             raise
 
     def _limits(self) -> str:
-        """Return the statement that bounds the server's own waits, so that it does not work on for nobody."""
+        """Return the statement that limits the server's own waits, which nobody awaits after our timeout."""
         if "MariaDB" in (self.server_version or ""):
             longest = f"max_statement_time = {self.seconds * 0.9:.3f}"
         else:
@@ -174,7 +174,7 @@ class MySqlConnection(aiomysql.Connection):  # type: ignore[misc]  # the driver 
 
 
 class Resting(NamedTuple):
-    """A connection that nobody has, and since when."""
+    """An idle connection, and since when it is idle."""
 
     connection: MySqlConnection
     since: float
@@ -232,7 +232,7 @@ class Connections:
             await connection.ensure_closed()
 
     def close(self) -> None:
-        """Close those that nobody has; the others are closed when they come back."""
+        """Close idle connections at once, and the others when they are returned."""
         self._is_closed = True
         self._close_resting()
         if self._sweeping is not None:

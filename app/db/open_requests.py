@@ -70,7 +70,7 @@ class Receivers:
                 log.exception("leases of forms cannot be renewed", forms=len(self._held))
 
     async def _renew(self, held: Sequence[tuple[str, str]]) -> None:
-        """Renew leases; who has lost theirs finds out with the last byte."""
+        """Renew leases; one that is lost is noticed when the last byte is recorded."""
         mine = sa.or_(*(TO_RECEIVE.held(upload_id, lease_owner) for upload_id, lease_owner in held))
         until = self._database.now() + RECEIVER_LEASE
         async with self._database.session() as session:
@@ -94,7 +94,7 @@ async def get_key_holder(session: AsyncSession, key: str) -> KeyHolder | None:
 
 
 class WatchedUploads:
-    """Wakes whoever listens to an upload when its row has changed, also by the hand of another process."""
+    """Notifies listeners of an upload when its row has changed, also by another process."""
 
     def __init__(self, database: Database, notifications: Notifications) -> None:
         self._database = database

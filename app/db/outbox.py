@@ -1,4 +1,4 @@
-"""Statements on `outbox`: mails written in the transaction that wants them, sent by the worker afterwards."""
+"""Statements on `outbox`: mails queued in the transaction that causes them, and sent by the worker."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -84,7 +84,7 @@ async def claim_mail(
 
 
 async def set_sent(session: AsyncSession, mail_id: int, *, lease_owner: str, now: datetime) -> bool:
-    """Keep that the mail went out, and forget what was in it; False if `lease_owner` has lost it."""
+    """Mark the mail as sent and delete its parameters; False if `lease_owner` has lost it."""
     values = {"state": SENT, "finished_at": now, "last_error": None, "parameters": {}}
     return await TO_SEND.finish(session, mail_id, lease_owner=lease_owner, values=values)
 
@@ -122,7 +122,7 @@ async def list_mails(session: AsyncSession, *, recipient: str, state: str, limit
 
 
 async def retry_mails(session: AsyncSession, *, mail_id: int | None, now: datetime) -> int:
-    """Let a mail, or every mail that was given up, be tried anew at once; return how many."""
+    """Make a failed mail, or all of them, due again at once; return how many."""
     chosen = outbox.c.state == FAILED if mail_id is None else outbox.c.id == mail_id
     values = {"state": PENDING, "available_at": now, "attempts": 0, "finished_at": None}
     unsent = sa.and_(chosen, outbox.c.state != SENT, outbox.c.lease_owner.is_(None))

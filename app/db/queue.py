@@ -118,13 +118,13 @@ class Queue:
         until: datetime,
         values: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Lengthen a lease, and change other columns beside; False if the row has gone to somebody else meanwhile."""
+        """Renew a lease, and write other columns with it; False if another owner has the row."""
         return await self._update(session, row_id, lease_owner, {**(values or {}), "available_at": until})
 
     async def finish(
         self, session: AsyncSession, row_id: int | str, *, lease_owner: str | None, values: Mapping[str, Any]
     ) -> bool:
-        """Write down how the work ended, and give the row up; False if it has gone to somebody else meanwhile."""
+        """Record the outcome and end the lease; False if another owner has the row."""
         return await self._update(session, row_id, lease_owner, {**values, "lease_owner": None})
 
     async def give_back(
@@ -136,12 +136,12 @@ class Queue:
         at: datetime,
         values: Mapping[str, Any] | None = None,
     ) -> bool:
-        """Let anybody take the row from the given time on; False if it has gone to somebody else already."""
+        """End the lease, and make the row due at the given time; False if another owner has the row."""
         changes = {**(values or {}), "available_at": at}
         return await self.finish(session, row_id, lease_owner=lease_owner, values=changes)
 
     async def remove(self, session: AsyncSession, row_id: int | str, *, lease_owner: str) -> bool:
-        """Delete a row whose work is done; False if it has gone to somebody else meanwhile."""
+        """Delete a row whose work is done; False if another owner has the row."""
         statement = sa.delete(self._table).where(self.held(row_id, lease_owner))
         return row_count(await session.execute(statement)) == 1
 

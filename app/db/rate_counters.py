@@ -96,7 +96,7 @@ class DatabaseStorage(Storage):
         return True
 
     async def reset(self) -> int | None:
-        """Count nothing as reset: nobody may forget everything at once."""
+        """Return None: resetting all counters is not supported."""
         return None
 
     async def clear(self, key: str) -> None:

@@ -184,4 +184,4 @@ class MySQLReader:
         return rows
 
     async def close(self) -> None:
-        """Leave the connections to whoever made them."""
+        """Do nothing: the connections are closed by their owner."""

@@ -16,7 +16,7 @@ from app.db.tables import task_requests
 
 
 class TaskState(StrEnum):
-    """Where a request stands."""
+    """State of a request for a task."""
 
     WAITING = "waiting"
     MADE = "made"
@@ -42,7 +42,7 @@ class TaskRequestRow(NamedTuple):
 
 
 class TaskStatus(NamedTuple):
-    """What whoever asked for the task wants to know."""
+    """State and outcome of a request, for its owner."""
 
     user_id: int
     dataset_id: int
@@ -69,7 +69,7 @@ async def add_request(
     request: dict[str, Any],
     now: datetime,
 ) -> None:
-    """Let a task wait. The same request again begins anew if it had ended, and changes nothing if it waits."""
+    """Queue a request for a task. The same request restarts one that has ended, and does not change one that waits."""
     fresh = {"state": TaskState.WAITING, "error": None, "task_id": None, "finished_at": None}
     ended = task_requests.c.state != TaskState.WAITING
     # The state comes last: MySQL makes the assignments in their order, and the others ask for it.
@@ -93,7 +93,7 @@ async def add_request(
 
 
 async def get_status(reader: Reader, request_id: str) -> TaskStatus | None:
-    """Return how a request stands, or None."""
+    """Return the state of a request, or None."""
     row = await reader.first(_STATUS, {"request_id": request_id})
     if row is None:
         return None
@@ -143,7 +143,7 @@ async def set_retry(session: AsyncSession, request_id: str, *, lease_owner: str,
 
 
 async def set_due(session: AsyncSession, dataset_id: int, now: datetime) -> None:
-    """Let the requests that wait for a dataset be looked at at once, but for one that is in somebody's hands."""
+    """Make the requests that wait for a dataset due now, except one that is claimed."""
     waiting = sa.and_(
         task_requests.c.dataset_id == dataset_id,
         task_requests.c.state == TaskState.WAITING,

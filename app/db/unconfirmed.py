@@ -1,4 +1,4 @@
-"""Accounts that somebody asked for here, and nobody ever confirmed.
+"""Accounts that were signed up here and never confirmed.
 
 Other servers write the same table. An account counts only if our own trail says that it was made by signing up here and
 that nothing else ever happened to it but asking for links; and if nothing of theirs stands in its row.

@@ -13,7 +13,7 @@ from app.db.upload_states import HOLDS_BYTES, UploadState
 from app.storage.parts import Part
 
 DISK = {"address_digest": "disk"}
-"""The row that whoever reserves room on the disk holds; no address has this digest."""
+"""Key of the row that is locked while disk space is reserved; no address has this digest."""
 
 
 class Usage(NamedTuple):
@@ -54,7 +54,7 @@ async def get_promised_bytes(session: AsyncSession) -> int:
 async def set_reserved(
     session: AsyncSession, upload_id: str, reserved_bytes: int, *, stored_bytes: int | None = None
 ) -> bool:
-    """Write down what an upload takes, and how much of it is on the disk; False if its bytes are gone."""
+    """Record the bytes that an upload occupies, and those of them on disk; False if its state has none."""
     values = {"reserved_bytes": reserved_bytes}
     if stored_bytes is not None:
         values["stored_bytes"] = stored_bytes
@@ -67,7 +67,7 @@ async def take_writer(
 ) -> bool:
     """Make `lease_owner` the only one whose bytes count, if the upload has `offset` of them and wants more.
 
-    Whoever wrote before finds out when it next records what it has.
+    An earlier writer notices when it next records bytes.
     """
     wanted = sa.and_(
         uploads.c.id == upload_id,

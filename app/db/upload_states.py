@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 
 class UploadState(StrEnum):
-    """Where an upload stands: in this order, but for the last four, which end it before `active`.
+    """State of an upload: in this order, but for the last four, which end it before `active`.
 
     `ready` waits for its owner; an upload that is to be published at once goes by it. A partial upload is
     only received, and then `joined` with others into a new upload.
@@ -179,7 +179,7 @@ CAN_RETRY = ENDED.intersection(step.before for step in TRANSITIONS)
 GIVEN_UP = frozenset({UploadState.FAILED, UploadState.CANCELLED})
 """States that end an upload without a dataset."""
 WITHOUT_PREVIEW = frozenset({UploadState.DUPLICATE, UploadState.CANCELLED})
-"""States whose preview went with the bytes."""
+"""States whose preview was removed with the bytes."""
 TO_RECEIVE = _moved_by(Actor.RECEIVER)
 """The queue of forms that come in: receiving."""
 TO_PUBLISH = _moved_by(Actor.PUBLISHER)

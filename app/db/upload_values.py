@@ -117,7 +117,7 @@ class Upload(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What whoever waits for an upload wants to know."""
+    """Outcome of an upload, for a request that waits for it."""
 
     state: str
     dataset_id: int | None

@@ -17,7 +17,7 @@ LARGEST_JSON = 2 * LIST_BYTES
 
 
 MOST_EVENTS = 500
-"""Steps of one upload that are shown: whoever tries it again and again makes ever more."""
+"""Most steps of one upload that are shown: each retry adds some."""
 
 
 class UploadView(NamedTuple):

@@ -120,7 +120,7 @@ async def get_upload(session: AsyncSession, upload_id: str) -> Upload | None:
 
 
 async def get_outcome(reader: Reader, upload_id: str) -> Outcome | None:
-    """Return how the upload stands, without a transaction: people wait on this."""
+    """Return the outcome of an upload, outside of a transaction."""
     row = await reader.first(_OUTCOME, {"upload_id": upload_id})
     if row is None:
         return None
@@ -130,7 +130,7 @@ async def get_outcome(reader: Reader, upload_id: str) -> Outcome | None:
 
 
 async def get_owner(session: AsyncSession, user_id: int) -> Owner | None:
-    """Return what publishing needs to know of the uploader, or None if the account is gone."""
+    """Return the uploader's API key and whether the account is active, or None if there is no such account."""
     statement = sa.select(users.c.session_hash, users.c.active).where(users.c.id == user_id)
     row = (await session.execute(statement)).first()
     return Owner(row[0], active=row[1] == 1) if row else None
@@ -227,7 +227,7 @@ def _allows(step: Transition, now: datetime) -> sa.ColumnElement[bool]:
 async def _require_legal(
     session: AsyncSession, upload_id: str, steps: Sequence[Transition], lease_owner: str | None
 ) -> None:
-    """Complain of whoever still has the lease, and would go where no step leads from where the upload stands."""
+    """Raise `IllegalStepError` where the lease is held, but the table has no such step from the upload's state."""
     if lease_owner is None:
         return
     statement = sa.select(uploads.c.state).where(

@@ -203,9 +203,9 @@ async def add_user(
 
 
 async def lock_user(session: AsyncSession, user_id: int) -> None:
-    """Let whoever else changes the account, or counts what belongs to it, wait until this transaction ends.
+    """Lock the user's row until this transaction ends; changes of the account, and counts of its things, wait.
 
-    What changes more than one table locks the user first: who meets there does not meet in another order elsewhere.
+    Transactions that change more than one table lock the user first: so they cannot meet in another order later.
     """
     await session.execute(sa.select(users.c.id).where(users.c.id == user_id).with_for_update())
 
@@ -228,7 +228,7 @@ async def require_open(session: AsyncSession, user_id: int) -> None:
 
 
 def name_of_deleted(user_id: int) -> str:
-    """Return what stands for the name of an account that was deleted."""
+    """Return the placeholder name of a deleted account."""
     return f"deleted-{user_id}"
 
 
@@ -245,7 +245,7 @@ async def add_to_members(session: AsyncSession, user_id: int) -> None:
 
 
 async def upgrade_password_hash(session: AsyncSession, user_id: int, *, old_hash: str, new_hash: str) -> None:
-    """Replace the hash of the same password, unless somebody changed the password meanwhile."""
+    """Replace the hash of the same password, unless the password has changed in the meantime."""
     unchanged = sa.and_(users.c.id == user_id, users.c.password == old_hash)
     await session.execute(sa.update(users).where(unchanged).values(password=new_hash))
 
@@ -292,7 +292,7 @@ async def set_image(session: AsyncSession, user_id: int, path: str) -> str | Non
 
 
 async def get_image(session: AsyncSession, user_id: int) -> str:
-    """Return the address of the picture, and let nobody change it meanwhile."""
+    """Return the URL of the picture, and lock the row until the transaction ends."""
     statement = sa.select(_text(users.c.image)).where(users.c.id == user_id).with_for_update()
     return await session.scalar(statement) or ""
 

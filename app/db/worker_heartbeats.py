@@ -69,7 +69,7 @@ async def beat(session: AsyncSession, heartbeat: Heartbeat) -> None:
 
 
 async def remove(session: AsyncSession, heartbeat_id: str) -> None:
-    """Forget a process that was told to stop."""
+    """Delete the row of a process that stops in order."""
     await session.execute(sa.delete(worker_heartbeats).where(worker_heartbeats.c.id == heartbeat_id))
 
 

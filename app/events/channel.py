@@ -36,7 +36,7 @@ class RedisChannel:
         return self._is_up
 
     def announce(self, topic: str) -> None:
-        """Tell the other processes, soon; nobody waits for it."""
+        """Queue a message to the other processes; it is sent in the background."""
         if self._is_up:
             with suppress(asyncio.QueueFull):
                 self._outgoing.put_nowait(f"{self._sender} {topic}")

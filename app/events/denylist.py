@@ -18,7 +18,7 @@ from app.events.channel import next_message
 from app.events.reconnect import stay_connected
 
 OUTGOING = 1000
-"""Tokens that may wait to be told of; those beyond are the database's to refuse."""
+"""Most tokens that may wait to be announced; those beyond are refused by the database alone."""
 
 
 class RedisDenylist:
@@ -31,7 +31,7 @@ class RedisDenylist:
         self._outgoing: asyncio.Queue[tuple[str, datetime]] = asyncio.Queue(OUTGOING)
 
     def announce(self, jti: str, ends_at: datetime) -> None:
-        """Tell the other processes, soon; nobody waits for it."""
+        """Queue a message to the other processes; it is sent in the background."""
         with suppress(asyncio.QueueFull):
             self._outgoing.put_nowait((jti, ends_at))
 

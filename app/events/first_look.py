@@ -22,10 +22,10 @@ class _RefusedError(Exception):
 
 
 async def look_at_servers(settings: Settings) -> None:
-    """Ask the servers of `REDIS_URL` and `BROKER_URL` whether they would have us.
+    """Check that the servers of `REDIS_URL` and `BROKER_URL` accept our credentials.
 
     Raises:
-        SettingsError: one refuses us, or its name is nobody's.
+        SettingsError: one refuses them, or its host name does not resolve.
     """
     urls = {"REDIS_URL": settings.redis_url, "BROKER_URL": settings.broker_url}
     for setting, secret in urls.items():

@@ -28,7 +28,7 @@ class Listener:
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits and has not been woken yet."""
+        """Whether it waits and was not notified yet."""
         return self._waits and not self._woken.is_set()
 
     def wake(self) -> None:
@@ -59,9 +59,9 @@ class Notifications:
         self._listeners: defaultdict[str, set[Listener]] = defaultdict(set)
         self._rests: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self.hand_out: Callable[[str], bool] = lambda _topic: False
-        """Sees to it that one listener of all processes is woken; False if it cannot."""
+        """Has one listener of all processes notified; False if it cannot."""
         self.announce: Callable[[str], None] = lambda _topic: None
-        """Tells the other processes."""
+        """Announces a topic to the other processes."""
         self.hears_others: Callable[[], bool] = lambda: False
         """Whether what other processes announce is heard here at the moment."""
 
@@ -81,7 +81,7 @@ class Notifications:
             listener.wake()
 
     def wake_one(self, topic: str) -> bool:
-        """Wake one in this process who waits for `topic`; False if nobody does."""
+        """Notify one listener of `topic` in this process; False if there is none."""
         for listener in self._listeners.get(topic, ()):
             if listener.is_idle:
                 listener.wake()

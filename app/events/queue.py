@@ -18,7 +18,7 @@ from app.events.notifications import OUTBOX, UPLOADS, Notifications
 from app.events.reconnect import stay_connected
 
 OUTGOING = 1000
-"""Messages that may wait to be sent; beyond, everybody in reach is woken instead."""
+"""Most messages that may wait to be sent; beyond, all listeners in reach are notified instead."""
 SEND_SECONDS = 5
 
 
@@ -43,7 +43,7 @@ class WorkBroker:
         self._handing_out: set[str] = set()
 
     def is_handing_out(self, topic: str) -> bool:
-        """Say whether the topic's workers in this process are woken by the broker."""
+        """Return whether the broker notifies the topic's workers in this process."""
         return topic in self._handing_out
 
     def offer(self, topic: str) -> bool:

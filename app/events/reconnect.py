@@ -19,7 +19,7 @@ Session = Callable[[Callable[[], None]], Coroutine[Any, Any, None]]
 
 
 async def stay_connected(name: str, session: Session) -> NoReturn:
-    """Run `session` anew whenever it fails, after pauses that grow; log when the server goes and when it is back."""
+    """Run `session` again whenever it fails, after growing pauses; log loss and return of the server."""
     pause, is_away = FIRST_PAUSE_SECONDS, False
 
     def connected() -> None:

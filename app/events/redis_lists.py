@@ -41,7 +41,7 @@ class RedisLists:
 
 
 async def _acknowledge() -> None:
-    """Do nothing: what is popped is gone."""
+    """Do nothing: a popped message needs no acknowledgement."""
 
 
 @asynccontextmanager

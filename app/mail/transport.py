@@ -59,7 +59,7 @@ class MailTransport(Protocol):
 
 
 class _Session(aiosmtplib.SMTP):
-    """A talk with the mail server that asks once more before the mail is its own, and then has patience."""
+    """An SMTP session that calls `confirm` before `DATA`, and waits longer for the reply to it."""
 
     def __init__(self, confirm: Confirm, *, timeout: float, **options: Any) -> None:  # noqa: ANN401 - the base's
         super().__init__(timeout=timeout, **options)

@@ -166,7 +166,7 @@ class OpenMLClient:
         )
 
     async def describe_dataset(self, dataset_id: int, *, api_key: str) -> DatasetDescription:
-        """Return how a dataset is described; a private one is asked for with the key."""
+        """Return the description of a dataset; the key is sent for a private one."""
         path, root, what = f"data/{dataset_id}", "data_set_description", "description of the dataset"
         private = False
         try:

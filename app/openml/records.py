@@ -1,4 +1,4 @@
-"""What OpenML tells of its things, as far as we ask; each is read from a document by `client`."""
+"""OpenML's objects, with the fields that are used here; `reading` makes them of its documents."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The local disk's faults, told apart: a full one is no fault of ours, and passes."""
+"""Translates errors of the local disk: full (`StorageFullError`), or another fault."""
 
 import errno
 from collections.abc import Iterator

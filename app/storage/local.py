@@ -227,7 +227,7 @@ def _create(path: Path) -> FileIO:
 
 
 def _close(file: FileIO) -> None:
-    """Close the part; one without a byte is nobody's."""
+    """Close the part; an empty one is deleted."""
     if os.fstat(file.fileno()).st_size == 0:
         with suppress(FileNotFoundError):
             Path(str(file.name)).unlink()
@@ -322,7 +322,7 @@ async def require_writable(folder: Path) -> None:
 
 
 def _write_a_little(folder: Path) -> None:
-    """Write to a file without a name, which is gone whatever happens."""
+    """Write to an unnamed file, which the system removes when it is closed."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(bytes(TRIAL_BYTES))

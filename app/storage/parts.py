@@ -57,7 +57,7 @@ class PartWriter(Protocol):
 
 
 class UploadStorage(Protocol):
-    """Upload ids are ours (hexadecimal): no name that a client chose ever becomes a path."""
+    """Form of our upload ids (hexadecimal): no text of a client ever becomes a path."""
 
     def writer(self, upload_id: str, start: int) -> AbstractAsyncContextManager[PartWriter]:
         """Return a writer for the bytes from `start` on."""

@@ -18,7 +18,7 @@ _URL_FOLDER = "/imgs/"
 
 
 def new_name(suffix: str) -> str:
-    """Return a name that nobody can guess."""
+    """Return a random name that cannot be guessed."""
     return f"{secrets.token_hex(16)}.{suffix}"
 
 
@@ -60,7 +60,7 @@ class LocalPictures:
 
     @asynccontextmanager
     async def spool(self) -> AsyncIterator[BinaryIO]:
-        """Yield a file without a name, for bytes on their way in: it is gone with whoever has it open."""
+        """Yield an unnamed file for incoming bytes: the system removes it when it is closed."""
         with disk_faults(self._root):
             file = await asyncio.to_thread(self._open_spool)
             try:

@@ -147,7 +147,7 @@ class S3Storage:
 
     @asynccontextmanager
     async def writer(self, upload_id: str, start: int) -> AsyncIterator[S3PartWriter]:
-        """Yield a writer for the bytes from `start` on; what it did not flush is gone."""
+        """Yield a writer for the bytes from `start` on; what it did not flush is discarded."""
         writer = S3PartWriter(self, upload_id, start)
         try:
             yield writer
@@ -229,9 +229,9 @@ class S3Storage:
             await asyncio.to_thread(known.unlink, missing_ok=True)
 
     async def delete(self, upload_id: str) -> None:
-        """Remove every object of the upload, and this machine's working files; nothing there is fine.
+        """Remove every object of the upload, and this machine's working files; none of them need exist.
 
-        While the store is away the objects stay: nobody needs them, and the janitor finds them.
+        While the store is away its objects stay, for the janitor to remove.
         """
         with suppress(StorageUnavailableError), store_faults("delete"):
             async for page in obstore.list(self._store, _object(upload_id), chunk_size=PAGE):
@@ -373,7 +373,7 @@ def _remove_fetched(folder: Path, upload_id: str) -> None:
 
 
 def _keep_newest(folder: Path) -> None:
-    """Remove all but the files that were fetched last: whoever wants another one fetches it again."""
+    """Remove all but the files that were fetched last; others are fetched again when they are needed."""
     with suppress(FileNotFoundError):  # Another process does the same.
         found = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
         for file in found[FETCHED_KEPT:]:

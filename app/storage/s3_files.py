@@ -14,7 +14,7 @@ from app.storage.parts import Digests
 
 
 class Spool:
-    """A file without a name: gone with whoever has it open. Its methods block; a thread calls them."""
+    """An unnamed file, which the system removes when it is closed. Its methods block; a thread calls them."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""The way to an S3-compatible store: its settings checked, tried out at the start, and its faults told apart."""
+"""Opens an S3-compatible store: checks its settings, tries it at the start, and translates its errors."""
 
 import re
 import secrets
