@@ -15,7 +15,6 @@ from typing import TypedDict
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.routing import APIRoute
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
@@ -31,9 +30,11 @@ import app.uploads.dialects
 import app.uploads.routes_form
 import app.uploads.routes_resources
 import app.uploads.routes_resumable
+import app.web.own_pages
 import app.web.reverse_proxy
 import app.web.routes
 import app.web.search_routes
+import app.web.well_known
 from app.core.collector import start_collecting
 from app.core.http import install_problem_handlers
 from app.core.logging import configure_logging
@@ -98,7 +99,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
-        generate_unique_id_function=_operation_id,
         lifespan=_lifespan(settings),
     )
     application.add_middleware(BodyMiddleware)
@@ -150,6 +150,8 @@ def _add_routes(application: FastAPI) -> None:
         app.studies.routes,
         app.health.routes,
         app.web.routes,
+        app.web.own_pages,
+        app.web.well_known,
         app.web.search_routes,
         app.accounts.routes_token,
         app.uploads.routes_resumable,
@@ -157,7 +159,8 @@ def _add_routes(application: FastAPI) -> None:
         app.web.reverse_proxy,
     )
     for module in modules:
-        application.include_router(module.router)
+        # Not `include_router`: FastAPI looks for a route in each included router twice.
+        application.router.routes.extend(module.router.routes)
     if not mimetypes.inited:
         mimetypes.init()  # else the first request for a file reads the system's list on the event loop
     offline_assets = files("fastapi_offline") / "static"
@@ -181,10 +184,6 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             yield {"resources": resources, "files": build, "upstreams": upstreams}
 
     return lifespan
-
-
-def _operation_id(route: APIRoute) -> str:
-    return route.name
 
 
 def _settings_or_exit() -> Settings:

@@ -4,12 +4,11 @@
 
 Each server is a process of its own (one worker, uvloop, httptools) and they take turns; the load comes from this process
 over 8 kept connections. CPU is the server's user and system time, from /proc, divided by the requests it answered. Ours
-logs a line for each request, as it does in production. MariaDB is started for it.
+is `openml-web serve`, which logs a line for each request. MariaDB is started for it.
 """
 
 import argparse
 import asyncio
-import os
 import statistics
 import tempfile
 import time
@@ -100,12 +99,21 @@ async def prepare(settings: Settings) -> str:
 
 
 @contextmanager
-def serving(application: list[str], environment: dict[str, str], token: str) -> Iterator[Side]:
+def serving(command: list[str], environment: dict[str, str], token: str) -> Iterator[Side]:
+    """Start a server whose port is `UVICORN_PORT` or `PORT`."""
     port = find_free_port()
-    command = ["-m", "uvicorn", *application, f"--port={port}", "--no-access-log"]
     request = f"GET /profile HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n".encode()
-    with started(command, environment, f"http://127.0.0.1:{port}/profile") as process:
+    url = f"http://127.0.0.1:{port}/profile"
+    with started([*command], {**environment, "PORT": str(port), "UVICORN_PORT": str(port)}, url) as process:
         yield Side(port, process.pid, request)
+
+
+@contextmanager
+def bare(folder: Path) -> Iterator[Side]:
+    (folder / "bare.py").write_text(BARE)
+    command = ["-m", "uvicorn", "bare:app", f"--app-dir={folder}", "--no-access-log"]
+    with serving(command, {}, "x") as side:
+        yield side
 
 
 @contextmanager
@@ -113,23 +121,21 @@ def ours(folder: Path, database: str, **more: str) -> Iterator[Side]:
     folder.mkdir()
     token = asyncio.run(prepare(Settings(_env_file=None, data_dir=folder, database_uri=database)))
     environment = {"DATA_DIR": str(folder), "DATABASE_URI": database, "JWT_SECRET_KEY": SECRET, **more}
-    environment["LOG_LEVEL"] = os.environ.get("LOG_LEVEL", "INFO")
-    with serving(["--factory", "app.main:create_app"], environment, token) as side:
+    with serving(["-m", "app.cli", "serve"], {**environment, "LOG_LEVEL": "INFO"}, token) as side:
         yield side
 
 
 @contextmanager
 def sides(folder: Path) -> Iterator[dict[str, Side]]:
-    (folder / "bare.py").write_text(BARE)
     with ExitStack() as stack:
         mariadb = stack.enter_context(own_mariadb(folder))
         yield {
-            "bare route": stack.enter_context(serving(["bare:app", f"--app-dir={folder}"], {}, "x")),
-            "SQLite": stack.enter_context(ours(folder / "sqlite", "")),
+            "bare route": stack.enter_context(bare(folder)),
+            "SQLite": stack.enter_context(ours(folder / "on-sqlite", "")),
             "SQLite, measured": stack.enter_context(
                 ours(folder / "measured", "", METRICS_LISTEN=f"127.0.0.1:{find_free_port()}")
             ),
-            "MariaDB": stack.enter_context(ours(folder / "ours", mariadb.address)),
+            "MariaDB": stack.enter_context(ours(folder / "on-mariadb", mariadb.address)),
         }
 
 
@@ -148,9 +154,9 @@ def lines(*, short: bool) -> Iterator[Line]:
     """Measure both databases."""
     with tempfile.TemporaryDirectory() as folder, sides(Path(folder)) as found:
         costs = measure(found, 1.5 if short else 5)
-    bare = costs["bare route"].cpu
+    base = costs["bare route"].cpu
     for name, most in (("SQLite", 2.0), ("MariaDB", 2.6)):
-        yield Line(f"GET /profile, {name}", costs[name].cpu, "ms CPU", bare, "bare route", Aim(most))
+        yield Line(f"GET /profile, {name}", costs[name].cpu, "ms CPU", base, "bare route", Aim(most))
     plain, measured = costs["SQLite"].cpu, costs["SQLite, measured"].cpu
     yield Line("GET /profile, with METRICS_LISTEN", measured, "ms CPU", plain, "without", Aim(1.05))
 

@@ -95,8 +95,12 @@ def reads_body(endpoint: Endpoint) -> Endpoint:
 class BoundedRoute(APIRoute):
     """A route that reads an unused body before its function runs, within the limits of every body.
 
-    So a body that is too large is refused by each route, also by one that takes none, before anything is done.
+    So a body that is too large is refused by each route, also by one that takes none, before anything is done. The
+    function's name is the operation's.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - FastAPI's
+        super().__init__(*args, **{**kwargs, "generate_unique_id_function": _operation_id})
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return what serves a request."""
@@ -133,6 +137,10 @@ def _escaped(receive: Receive) -> Receive:
         return message
 
     return receive_escaped
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
 
 
 def _require_declared(body: IncomingBody, limit_bytes: int) -> None:

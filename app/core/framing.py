@@ -72,7 +72,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # narrower than the base
         """Begin, with a first request awaited."""
-        super().connection_made(transport)
+        super().connection_made(_JoiningTransport(transport, self.loop))  # type: ignore[arg-type]  # all that is used
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -242,6 +242,42 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._head_timer = None
         if self._running is None or self._running.response_complete:
             self.transport.close()
+
+
+class _JoiningTransport:
+    """A transport that sends the head of an answer together with what follows it, as uvicorn does not.
+
+    That is one system call and one packet instead of two. A head that nothing follows goes out at the end of the
+    loop's round.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._head = b""
+
+    def write(self, data: bytes) -> None:
+        """Send a part of an answer."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            self._loop.call_soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Close the connection once all is sent."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            data, self._head = self._head, b""
+            self._transport.write(data)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the transport has
+        return getattr(self._transport, name)
 
 
 def _too_large(detail: str, *, limit_bytes: int | None = None) -> FramingError:

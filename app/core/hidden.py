@@ -21,6 +21,8 @@ def printable(text: str, *, keep: str = "") -> str:
 
     `keep` names those that are meant, such as the ends of lines.
     """
+    if text.isascii() and text.isprintable():
+        return text
     shown = (
         code_point(character) if character not in keep and _is_hidden(text, index) else character
         for index, character in enumerate(text)

@@ -10,13 +10,10 @@ from app.core.bodies import BoundedRoute
 from app.core.errors import LinkNotValidError
 from app.core.limits import hits_from
 from app.deps import ClientDep, DatabaseDep, LimitsDep, SettingsDep
-from app.web import own_pages, well_known
 from app.web.mailbox import MailboxDep
 from app.web.pages import API_PAGES, render
 
 router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
-router.include_router(own_pages.router)
-router.include_router(well_known.router)
 
 
 @router.get("/")
