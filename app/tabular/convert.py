@@ -6,7 +6,7 @@ Memory does not grow with the number of rows.
 from collections.abc import Mapping, Sequence
 
 from app.tabular.arff.sparse import SparseRows
-from app.tabular.arff.tokens import DenseRows, joined
+from app.tabular.arff.tokens import DenseRows
 from app.tabular.arff.writer import ArffWriter
 from app.tabular.disk import remove_workspace
 from app.tabular.readers.opening import open_job
@@ -68,7 +68,7 @@ def _write_dense(
             check_sizes(job, block)
         if not job.needs_all_rows:
             update_scans(job.scans, block)
-        writer.write(joined(rows.encode(block)))
+        writer.write(rows.lines(block))
         report(Progress("writing", block.position, job.size))
     return rows.counts
 

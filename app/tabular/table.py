@@ -9,6 +9,47 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
+class Columns(Protocol):
+    """Arrays of one length, one for each column."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> pa.Array: ...
+
+    def __iter__(self) -> Iterator[pa.Array]: ...
+
+
+class RowMajor:
+    """Columns whose cells stand in one array, row after row; the array of a column is made when it is asked for.
+
+    An array for each of thousands of columns takes more time and memory than their cells.
+
+    Attributes:
+        cells: of all columns.
+    """
+
+    def __init__(self, cells: pa.Array, width: int) -> None:
+        self.cells = cells
+        self._width = width
+
+    def __len__(self) -> int:
+        return self._width
+
+    def __getitem__(self, index: int, /) -> pa.Array:
+        return self.cells.take(pa.arange(index, len(self.cells), self._width))
+
+    def __iter__(self) -> Iterator[pa.Array]:
+        return map(self.__getitem__, range(self._width))
+
+    def some(self, indices: Sequence[int]) -> pa.Array:
+        """Return the cells of some columns, row after row."""
+        if len(indices) == self._width:
+            return self.cells
+        row, place = divided(pa.arange(0, len(self.cells) // self._width * len(indices)), len(indices))
+        starts = pc.multiply(row, self._width)
+        return self.cells.take(pc.add(starts, pa.array(indices, pa.int64()).take(place)))
+
+
 @dataclass(frozen=True, slots=True)
 class Block:
     """Consecutive rows.
@@ -19,14 +60,15 @@ class Block:
         position: bytes of the file read when the block was made.
     """
 
-    columns: Sequence[pa.Array]
+    columns: Columns
     first_row: int
     position: int
 
     @property
     def rows(self) -> int:
         """Return the number of rows."""
-        return len(self.columns[0])
+        columns = self.columns
+        return len(columns.cells) // len(columns) if isinstance(columns, RowMajor) else len(columns[0])
 
 
 class Table(Protocol):
@@ -78,34 +120,69 @@ LONG_COLUMN = 1000
 
 
 class Stack:
-    """Columns of a block concatenated, so that one vectorised call serves thousands of short columns.
+    """Columns of a block as one array, so that one vectorised call serves thousands of short columns.
 
     Attributes:
-        indices: of the columns in the block.
-        cells: an array of `len(indices) * rows` cells, column after column.
+        indices: of the columns in the block, ascending.
+        cells: an array of `len(indices) * rows` cells, column after column; row after row if `is_row_major`.
+        is_row_major: as the block.
     """
 
     def __init__(self, block: Block, indices: Sequence[int]) -> None:
         self.indices = indices
         self._block = block
-        columns = [block.columns[index] for index in indices]
-        self.cells = columns[0] if len(columns) == 1 else pa.concat_arrays(columns)
+        columns = block.columns
+        self.is_row_major = isinstance(columns, RowMajor) and len(indices) > 1
+        if isinstance(columns, RowMajor) and self.is_row_major:
+            self.cells = columns.some(indices)
+        else:
+            arrays = [columns[index] for index in indices]
+            self.cells = arrays[0] if len(arrays) == 1 else pa.concat_arrays(arrays)
 
     def place(self, position: int) -> tuple[int, int]:
         """Return the column's index and the row (from 0) of the cell at `position`."""
-        column, row = divmod(position, self._block.rows)
+        if self.is_row_major:
+            row, column = divmod(position, len(self.indices))
+        else:
+            column, row = divmod(position, self._block.rows)
         return self.indices[column], self._block.first_row + row
 
     def split(self, cells: pa.Array) -> Iterator[tuple[int, pa.Array]]:
         """Yield each column's index and its part of `cells`."""
-        rows = self._block.rows
+        rows, width = self._block.rows, len(self.indices)
+        if self.is_row_major:
+            column, row = divided(pa.arange(0, rows * width), rows)
+            cells = cells.take(pc.add(pc.multiply(row, width), column))
         for number, index in enumerate(self.indices):
             yield index, cells.slice(number * rows, rows)
 
     def columns_with(self, mask: pa.Array) -> list[int]:
         """Return the indices of the columns that have a true cell in `mask`."""
-        numbers = pc.unique(pc.divide(pc.indices_nonzero(mask), self._block.rows))
-        return [self.indices[number] for number in numbers.to_pylist()]
+        return list(self.counts(mask))
+
+    def counts(self, mask: pa.Array) -> dict[int, int]:
+        """Return how many true cells of `mask` each column has that has any."""
+        if not mask.true_count:
+            return {}
+        if len(self.indices) == 1:
+            return {self.indices[0]: mask.true_count}
+        size = len(self.indices) if self.is_row_major else self._block.rows
+        quotient, remainder = divided(pc.indices_nonzero(mask).cast(pa.int64()), size)
+        found = pc.value_counts(remainder if self.is_row_major else quotient)
+        counts = zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True)
+        return {self.indices[column]: count for column, count in sorted(counts)}
+
+    def null_counts(self, cells: pa.Array) -> dict[int, int]:
+        """Return how many nulls each column has in `cells`, for those that have any."""
+        if len(self.indices) == 1 and cells.null_count:
+            return {self.indices[0]: cells.null_count}
+        return self.counts(cells.is_null()) if cells.null_count else {}
+
+
+def divided(numbers: pa.Array, divisor: int) -> tuple[pa.Array, pa.Array]:
+    """Return the quotients and the remainders of numbers of 64 bits."""
+    quotients = pc.divide(numbers, divisor)
+    return quotients, pc.subtract(numbers, pc.multiply(quotients, divisor))
 
 
 def prefetched(blocks: Iterator[Block]) -> Iterator[Block]:

@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 from app.tabular.schema.cells import BLANKS
 from app.tabular.schema.names import not_a_label
 from app.tabular.schema.plan import ColumnPlan, RowCounts
-from app.tabular.schema.squares import may_be_large
-from app.tabular.table import LONG_COLUMN, Block, Stack
+from app.tabular.table import LONG_COLUMN, Block, RowMajor, Stack, divided
 
 MISSING = "?"
 NUMBERS = frozenset({"integer", "real", "numeric"})
@@ -50,27 +49,47 @@ class DenseRows:
         self._groups: dict[object, list[int]] = {}
         self._labels = {index: _Labels(plan) for index, plan in plans.items() if plan.labels}
 
-    def encode(self, block: Block) -> list[pa.Array]:
-        """Return one array of `block.rows` tokens for each column that is written.
+    def lines(self, block: Block) -> memoryview:
+        """Return the rows of a block as the lines of a file.
 
         Raises:
             TabularError: `value-does-not-fit`, for a value that is not among the labels.
         """
         if not self._groups:
             self._group(block)
-        tokens: dict[int, pa.Array] = {}
-        for indices in self._groups.values():
-            stack = Stack(block, indices)
-            cells = self._encode(stack)
-            is_large = self._plans[indices[0]].kind in NUMBERS and may_be_large(cells)
-            for index, part in stack.split(cells):
-                self.counts.missing[index] += part.null_count
-                self.counts.words[index] += part.null_count - block.columns[index].null_count
-                if is_large:
-                    self.counts.squares.add(part, index, block.first_row)
-            tokens.update(stack.split(pc.fill_null(cells, MISSING) if cells.null_count else cells))
+        tokens = [self._tokens(Stack(block, indices)) for indices in self._groups.values()]
         self.counts.rows += block.rows
-        return [tokens[index] for index in self._plans]
+        if isinstance(block.columns, RowMajor):
+            return joined_rows(self._woven(tokens, block.rows), len(self._plans))
+        columns = dict(pair for stack, cells in tokens for pair in stack.split(cells))
+        return joined([columns[index] for index in self._plans])
+
+    def _tokens(self, stack: Stack) -> tuple[Stack, pa.Array]:
+        """Return the tokens of the cells of a stack, and count those that are missing."""
+        cells = self._encode(stack)
+        stated = stack.null_counts(stack.cells)
+        for index, count in stack.null_counts(cells).items():
+            self.counts.missing[index] += count
+            self.counts.words[index] += count - stated.get(index, 0)
+        if self._plans[stack.indices[0]].kind in NUMBERS:
+            self.counts.squares.add(cells, stack.place, is_row_major=stack.is_row_major)
+        return stack, pc.fill_null(cells, MISSING) if cells.null_count else cells
+
+    def _woven(self, stacks: Sequence[tuple[Stack, pa.Array]], rows: int) -> pa.Array:
+        """Return the tokens of all columns, row after row, in the order in which they are written."""
+        if len(stacks) == 1:
+            return stacks[0][1]
+        # By column: where its first token stands behind those of other stacks, and how far it is to the next one.
+        places: dict[int, tuple[int, int]] = {}
+        begin = 0
+        for stack, cells in stacks:
+            places |= {index: (begin + at, len(stack.indices)) for at, index in enumerate(stack.indices)}
+            begin += len(cells)
+        firsts, steps = zip(*(places[index] for index in self._plans), strict=True)
+        row, column = divided(pa.arange(0, rows * len(self._plans)), len(self._plans))
+        steps_of = pa.array(steps, pa.int64()).take(column)
+        order = pc.add(pa.array(firsts, pa.int64()).take(column), pc.multiply(row, steps_of))
+        return pa.concat_arrays([cells for _, cells in stacks]).take(order)
 
     def _group(self, block: Block) -> None:
         """Group columns that are encoded alike."""
@@ -120,7 +139,16 @@ def joined(columns: Sequence[pa.Array]) -> memoryview:
     """Return columns of tokens without nulls as the lines of a file."""
     *others, last = columns
     endings = _spliced(last, _END, b"\n")
-    lines = pc.binary_join_element_wise(*others, endings, ",") if others else endings
+    return _text(pc.binary_join_element_wise(*others, endings, ",") if others else endings)
+
+
+def joined_rows(cells: pa.Array, width: int) -> memoryview:
+    """Return tokens without nulls, of which `width` make a row, as the lines of a file."""
+    rows = pa.ListArray.from_arrays(pa.arange(0, len(cells) + 1, width).cast(pa.int32()), cells)
+    return _text(_spliced(pc.binary_join(rows, ","), _END, b"\n"))
+
+
+def _text(lines: pa.Array) -> memoryview:
     size = pc.sum(pc.binary_length(lines)).as_py() or 0
     return memoryview(lines.buffers()[2]).cast("B")[:size] if size else memoryview(b"")
 

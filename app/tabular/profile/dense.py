@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import pyarrow as pa
@@ -18,7 +19,6 @@ from app.tabular.schema.job import Job, check_sizes
 from app.tabular.schema.names import not_a_label
 from app.tabular.schema.numbers import Notation
 from app.tabular.schema.scans import KnownType, LeftOutColumn, Scan, UnnamedColumn, update_scans
-from app.tabular.schema.squares import may_be_large
 from app.tabular.table import LONG_COLUMN, Block, Stack, prefetched
 from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
 
@@ -154,8 +154,7 @@ class DenseProfiler(TableProfiler):
         sound = {index: self._plans[index].kind for index in values if index not in self._faults}
         for cells in Cells.stacked({index: values[index] for index in sound if sound[index] in NUMBERS}):
             self._numbers.update(cells)
-            for index in pc.unique(cells.columns).to_pylist() if may_be_large(cells.cells) else ():
-                self._counts.squares.add(values[index], index, block.first_row)
+            self._counts.squares.add(cells.cells, partial(_place, cells, block))
         for cells in Cells.stacked({index: values[index] for index in sound if sound[index] == "string"}):
             self._lengths.update(cells)
 
@@ -202,6 +201,11 @@ class DenseProfiler(TableProfiler):
         if some:
             columns = [values[index].slice(0, some).to_pylist() for index in self._shown]
             self._first_rows += [[shortened_cell(cell) for cell in row] for row in zip(*columns, strict=True)]
+
+
+def _place(cells: Cells, block: Block, position: int) -> tuple[int, int]:
+    """Return the column's index and the row of a cell of stacked columns of a block."""
+    return cells.columns[position].as_py(), block.first_row + position % block.rows
 
 
 def _texts_of(column: pa.Array) -> pa.Array:

@@ -2,7 +2,7 @@
 
 import csv
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
 from itertools import islice
 
@@ -16,6 +16,7 @@ from app.tabular.readers.records import SEPARATOR, Dialect, MisquotedError, Row,
 from app.tabular.readers.row_streams import CanonicalRows, Rows, Watch, misquoted, unclosed_quote
 from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream
 from app.tabular.readers.unnamed import about_row_names
+from app.tabular.readers.wide import MANY_COLUMNS, wide_rows
 from app.tabular.reading import Doubt, Found, ReadingReport
 from app.tabular.table import Block
 from app.tabular.types import MIB, Limits, TabularError
@@ -125,10 +126,14 @@ class CsvTable:
         seal = secrets.token_hex(16)
         delimiter = self._delimiter
         ending = f"\n{delimiter.join([seal] * len(self.names))}\n".encode()
-        found = 0
         watch = None if self._was_watched else self._watch()
         with closing(self._stream(ending, watch)) as stream:
-            for batch in self._batches(stream, _InvalidRows(seal, delimiter)):
+            found, left = yield from self._wide_blocks(stream, ending)
+            if left is None:
+                self._finish(stream, watch)
+                return
+            stream.put_back(*left)
+            for batch in self._batches(stream, _InvalidRows(seal, delimiter, found)):
                 is_last = batch.num_rows > 0 and batch.column(batch.num_columns - 1)[-1].as_py() == seal
                 end = batch.num_rows - is_last
                 if end:
@@ -136,11 +141,19 @@ class CsvTable:
                     yield Block(cells, first_row=found, position=stream.position())
                 found += end
                 if is_last:
-                    self._check_quotes(is_suspect=stream.is_suspect)
-                    self._was_watched = True
-                    self._report.doubts += watch.doubts() if watch else ()
+                    self._finish(stream, watch)
                     return
         raise unclosed_quote(found)
+
+    def _finish(self, stream: Rows, watch: Watch | None) -> None:
+        """Report what only all rows showed.
+
+        Raises:
+            TabularError: `misquoted-cell`.
+        """
+        self._check_quotes(is_suspect=stream.is_suspect)
+        self._was_watched = True
+        self._report.doubts += watch.doubts() if watch else ()
 
     @property
     def _delimiter(self) -> str:
@@ -181,9 +194,33 @@ class CsvTable:
             except MisquotedError as error:
                 raise misquoted(error, self.dialect, 1 - self._head) from None
 
-    def _batches(self, stream: "Rows", invalid_rows: "_InvalidRows") -> Iterator[pa.RecordBatch]:
-        names = [str(number) for number in range(len(self.names))]
+    def _wide_blocks(
+        self, stream: Rows, ending: bytes
+    ) -> Generator[Block, None, tuple[int, tuple[bytes, ...] | None]]:
+        """Yield rows of many columns for as long as they are regular; return how many, and what `wide_rows` does."""
         found = 0
+        if len(self.names) < MANY_COLUMNS:
+            return found, ()
+        columns = wide_rows(
+            stream.read,
+            len(self.names),
+            ending,
+            delimiter=self._delimiter,
+            quote=self.dialect.quote,
+            null_words=self.null_words,
+            size=self._block_bytes,
+        )
+        while True:
+            try:
+                block = Block(next(columns), first_row=found, position=stream.position())
+            except StopIteration as end:
+                return found, end.value
+            yield block
+            found += block.rows
+
+    def _batches(self, stream: Rows, invalid_rows: "_InvalidRows") -> Iterator[pa.RecordBatch]:
+        names = [str(number) for number in range(len(self.names))]
+        found = invalid_rows.rows_before
         try:
             for batch in pa_csv.open_csv(
                 stream,
@@ -259,8 +296,9 @@ def _line_of(lines: Iterable[str], dialect: Dialect, row: int) -> int | None:
 class _InvalidRows:
     """Callback of pyarrow that keeps the error about the first ragged row, and skips blank lines."""
 
-    def __init__(self, seal: str, delimiter: str) -> None:
+    def __init__(self, seal: str, delimiter: str, rows_before: int) -> None:
         self.error: TabularError | None = None
+        self.rows_before = rows_before
         self._seal = seal
         self._blanks = " \t".replace(delimiter, "")
         self._skipped = 0
@@ -270,7 +308,7 @@ class _InvalidRows:
             self._skipped += 1
             return "skip"
         # pyarrow counts the rows that were skipped.
-        number = row.number - self._skipped
+        number = self.rows_before + row.number - self._skipped
         if self._seal in row.text:
             self.error = unclosed_quote(number)
             return "error"

@@ -90,13 +90,21 @@ class Rows(io.RawIOBase):
         self._quote = dialect.quote.encode() if dialect else b""
         self._stray = _stray_quotes(dialect) if dialect else None
         self._last = b"\n"
+        self._back: list[bytes] = []
 
     def readable(self) -> bool:
         """Return True."""
         return True
 
+    def put_back(self, *chunks: bytes) -> None:
+        """Have chunks returned once more, one at a time, before what comes next."""
+        self._back += filter(None, chunks)
+
     def read(self, size: int = -1) -> bytes:
         """Return some of the next bytes."""
+        return self._back.pop(0) if self._back else self._next(size)
+
+    def _next(self, size: int) -> bytes:
         chunk = self._source.read(size)
         if self._stray and not self.is_suspect and self._quote in chunk:
             # What stands on both sides of a quote may be in different chunks.
@@ -126,7 +134,7 @@ class CanonicalRows(Rows):
         super().__init__(source, watch=watch)
         self._pieces = self._written(_lines(source), dialect, ending)
 
-    def read(self, size: int = -1) -> bytes:
+    def _next(self, size: int) -> bytes:
         """Return at least so many of the next bytes, if there are."""
         pieces, length = [], 0
         for piece in self._pieces:

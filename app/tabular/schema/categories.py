@@ -5,6 +5,7 @@ import pyarrow.compute as pc
 
 from app.tabular.reading import Doubt
 from app.tabular.schema.cells import MISSING_WORDS
+from app.tabular.table import Block
 from app.tabular.wording import counted, shortened
 
 WORDS = ("None", "null")
@@ -23,12 +24,23 @@ class Categories:
         self._rows = 0
         self._sampled = 0
         self._texts: dict[str, int] = {}
+        self._first: tuple[Block, int] | None = None
 
     @property
     def are_open(self) -> bool:
         """Whether further rows matter: not where nearly each text is another."""
+        self._take_first()
         is_known = self._sampled >= _SAMPLE and len(self._texts) > _SAMPLE // 2
         return bool(self._counts) and not is_known
+
+    def begin(self, block: Block, index: int) -> None:
+        """Take a column of the first block that has none of the words; it is looked at if the column becomes text."""
+        self._first = (block, index)
+
+    def _take_first(self) -> None:
+        if self._first:
+            (block, index), self._first = self._first, None
+            self.update(block.columns[index])
 
     def update(self, column: pa.Array) -> None:
         """Take the next block."""
@@ -45,6 +57,7 @@ class Categories:
 
     def doubts(self) -> tuple[Doubt, ...]:
         """Return the question whether the words are values, if they are frequent beside few others."""
+        self._take_first()
         lost = {word: count for word, count in self._counts.items() if count >= _FEWEST}
         enough = min(_SHARE * self._rows, _MANY)
         few = max(_MOST_CATEGORIES, self._sampled // 2)

@@ -24,10 +24,10 @@ from app.tabular.schema.cells import (
 )
 from app.tabular.schema.declared import declared
 from app.tabular.schema.labels import InferredLabels, target_labels
-from app.tabular.schema.numbers import PLAIN, marked, notations_for, unsigned
+from app.tabular.schema.numbers import PLAIN, Notation, marked, notations_for, unsigned
 from app.tabular.schema.plan import ColumnPlan
-from app.tabular.schema.scans import Scan
-from app.tabular.table import position_of, without_matches
+from app.tabular.schema.scans import OpeningScan, Scan
+from app.tabular.table import Block, position_of, without_matches
 from app.tabular.types import ConversionRequest, Repair, TabularError
 from app.tabular.wording import counted, shortened
 
@@ -40,7 +40,7 @@ _MOST_ODD = 8
 """Different texts in a column of numbers; with more, it is one of text."""
 
 
-class InferredType:
+class InferredType(OpeningScan):
     """A column without a declared type; a target that is text becomes nominal.
 
     Attributes:
@@ -69,8 +69,9 @@ class InferredType:
     @property
     def is_settled(self) -> bool:
         """Whether the column is text as it stands, and its labels are not collected."""
-        is_open = self._labels is not None or self._is_padded or self._categories.are_open
-        return self._is_text and not is_open
+        if not self._is_text or self._labels is not None or self._is_padded:
+            return False
+        return not self._categories.are_open
 
     @property
     def expected_pattern(self) -> str | None:
@@ -81,6 +82,20 @@ class InferredType:
         if "real" in self._seen:
             return notation.number_pattern
         return notation.integer_pattern if "whole" in self._seen else None
+
+    @property
+    def opening(self) -> Notation | None:
+        """The notation of numbers, unless labels are collected."""
+        return None if self._labels else self._spelling.notation
+
+    def begin(self, block: Block, index: int, *, has_whole: bool, has_real: bool) -> None:
+        """Take the first block; see `OpeningScan`."""
+        self._categories.begin(block, index)
+        self._seen |= {"whole"} if has_whole else set()
+        self._seen |= {"real"} if has_real else set()
+        # Numbers do not begin with blanks.
+        self._is_padded = self._is_padded and not self._seen
+        self._next_row = block.rows
 
     def update(self, column: pa.Array, first_row: int) -> None:
         """Take the next block."""

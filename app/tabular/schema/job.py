@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.tabular.reading import Reading, ReadingReport, settled
@@ -12,7 +13,7 @@ from app.tabular.schema.cells import TYPED, Spelling
 from app.tabular.schema.plan import ColumnPlan, RowCounts
 from app.tabular.schema.scans import LeftOutColumn, Scan, update_scans
 from app.tabular.schema.warnings import warnings_for
-from app.tabular.table import Block, SparseTable, Table, prefetched
+from app.tabular.table import Block, RowMajor, SparseTable, Table, prefetched
 from app.tabular.types import Column, ConversionRequest, Progress, ProgressSink, Repair, TabularError
 
 MOST_DOUBTS = 10
@@ -134,16 +135,23 @@ def check_sizes(job: Job, block: Block) -> None:
         TabularError: `cell-too-long`.
     """
     limit = job.request.limits.max_cell_bytes
+    if isinstance(block.columns, RowMajor) and _longest(block.columns.cells) <= limit:
+        return
     for index, column in enumerate(block.columns):
         # All cells together are seldom that long.
         if column.nbytes <= limit or isinstance(job.scans[index], LeftOutColumn):
             continue
-        sizes = pc.binary_length(column)
-        longest = pc.max(sizes).as_py() or 0
+        longest = _longest(column)
         if longest > limit:
-            row = block.first_row + pc.index(sizes, longest).as_py()
+            row = block.first_row + pc.index(pc.binary_length(column), longest).as_py()
             message = f"The cell has {longest} bytes; {limit} are allowed."
             raise TabularError("cell-too-long", message, row=row + 1, column=job.table.names[index])
+
+
+def _longest(cells: pa.Array) -> int:
+    """Return the bytes of the longest cell."""
+    longest: int | None = pc.max(pc.binary_length(cells)).as_py()
+    return longest or 0
 
 
 def warnings_of(

@@ -1,11 +1,13 @@
 """Scans: what determines the type of a column from its rows, block by block."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.tabular.schema.numbers import Notation
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.table import LONG_COLUMN, Block, Stack
 from app.tabular.types import Repair, TabularError
@@ -38,19 +40,55 @@ class Scan(Protocol):
         ...
 
 
+class OpeningScan(ABC):
+    """A scan whose first block may be looked at together with those of other columns."""
+
+    @property
+    @abstractmethod
+    def opening(self) -> Notation | None:
+        """How numbers are written, if `begin` takes a first block of simple numbers and nulls; else None."""
+
+    @abstractmethod
+    def begin(self, block: Block, index: int, *, has_whole: bool, has_real: bool) -> None:
+        """Take the first block, in which this column has simple numbers and nulls only, and which of them."""
+
+
 def update_scans(scans: Sequence[Scan], block: Block) -> None:
     """Pass the columns of a block to their scans, except columns that match the expected pattern.
 
     Raises:
         TabularError: what the scans raise.
     """
+    begun = _begun(scans, block) if block.first_row == 0 and block.rows <= LONG_COLUMN else frozenset()
     groups: dict[str | None, list[int]] = {}
     for index, scan in enumerate(scans):
-        if not scan.is_settled:
+        if not scan.is_settled and index not in begun:
             groups.setdefault(scan.expected_pattern, []).append(index)
     for pattern, indices in groups.items():
         for index in _unexpected(block, indices, pattern):
             scans[index].update(block.columns[index], block.first_row)
+
+
+def _begun(scans: Sequence[Scan], block: Block) -> frozenset[int]:
+    """Begin the scans of those columns of the first block that hold simple numbers only, and return their indices."""
+    groups: dict[Notation, list[int]] = {}
+    for index, scan in enumerate(scans):
+        if isinstance(scan, OpeningScan) and scan.opening:
+            groups.setdefault(scan.opening, []).append(index)
+    begun: set[int] = set()
+    for notation, indices in groups.items():
+        stack = Stack(block, indices)
+        is_number = pc.match_substring_regex(stack.cells, notation.number_pattern)
+        is_whole = pc.match_substring_regex(stack.cells, notation.integer_pattern)
+        others = stack.counts(pc.invert(is_number))
+        wholes = stack.counts(is_whole)
+        reals = stack.counts(pc.and_not(is_number, is_whole))
+        for index in indices:
+            if index not in others:
+                opening = cast("OpeningScan", scans[index])
+                opening.begin(block, index, has_whole=index in wholes, has_real=index in reals)
+                begun.add(index)
+    return frozenset(begun)
 
 
 def _unexpected(block: Block, indices: Sequence[int], pattern: str | None) -> Sequence[int]:

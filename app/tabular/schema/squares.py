@@ -1,6 +1,7 @@
 """Numbers that OpenML's engine cannot square: it sums the squares of a column, and gives up if that is infinite."""
 
 import math
+from collections.abc import Callable
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +14,7 @@ _LEAST = 1e149
 """Smaller numbers do not count beside the largest square there is, however many they are."""
 
 
-def may_be_large(cells: pa.Array) -> bool:
+def _may_be_large(cells: pa.Array) -> bool:
     """Return whether there may be numbers whose squares count; for a slice, anywhere in its parent."""
     data = cells.buffers()[2]
     text = data.to_pybytes() if data is not None else b""
@@ -33,10 +34,23 @@ class Squares:
         self.beyond: dict[int, tuple[int, str]] = {}
         self._sums: dict[int, float] = {}
 
-    def add(self, cells: pa.Array, index: int, first_row: int) -> None:
-        """Add numbers of a column as they are spelled, and nulls; the first is of row `first_row`, from 0."""
-        for position in pc.indices_nonzero(pc.match_substring_regex(cells, _CANDIDATE)).to_pylist():
-            self.add_number(index, first_row + position, cells[position].as_py())
+    def add(
+        self, cells: pa.Array, place: Callable[[int], tuple[int, int]], *, is_row_major: bool = False
+    ) -> None:
+        """Add numbers as they are spelled, and nulls.
+
+        Args:
+            cells: of several columns.
+            place: says of which column and row (from 0) each is, by its position.
+            is_row_major: whether they stand row after row, and not column after column.
+        """
+        if not _may_be_large(cells):
+            return
+        candidates = pc.indices_nonzero(pc.match_substring_regex(cells, _CANDIDATE)).to_pylist()
+        places = ((*place(position), cells[position].as_py()) for position in candidates)
+        # Column by column: so they are told.
+        for index, row, text in sorted(places) if is_row_major else places:
+            self.add_number(index, row, text)
 
     def add_number(self, index: int, row: int, text: str) -> None:
         """Add one number of a column."""
