@@ -10,7 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.tabular.readers.json_records import read_alike
 from app.tabular.readers.json_scanner import JsonScanner
 from app.tabular.readers.json_values import check_names, texts_of
 from app.tabular.readers.text import TextFile
@@ -59,7 +58,7 @@ def rows_by_columns(folder: Path, records: list[str], between: str, kinds: list[
     scanner, other = opened(folder, text), opened(folder, text)
     for each in (scanner, other):
         next(each.items() if sign else each.lines())
-    blocks = list(read_alike(scanner, sign, ["a", "b"], kinds))
+    blocks = list(scanner.alike(sign, ["a", "b"], kinds))
     found = [pa.concat_arrays([block[place].texts for block in blocks]) for place in (0, 1) if blocks]
     other.watch()
     rows = []

@@ -11,7 +11,6 @@ import pyarrow as pa
 
 from app.tabular.readers.json_labels import LabelDigest, LabelReader, RowLabels
 from app.tabular.readers.json_layout import Layout, header_of, layout_of
-from app.tabular.readers.json_records import read_alike
 from app.tabular.readers.json_scanner import JsonScanner, without_collector
 from app.tabular.readers.json_values import check_names, name_of, require_writable, texts_of
 from app.tabular.readers.spool import ColumnSpool
@@ -230,7 +229,7 @@ class JsonTable:
     def _take_alike(self, scanner: JsonScanner, sign: str) -> None:
         """Take what can be read by columns."""
         names = [key for key in self._indices if isinstance(key, str)]
-        for columns in read_alike(scanner, sign, names, self.kinds):
+        for columns in scanner.alike(sign, names, self.kinds):
             rows = len(columns[0].texts)
             self._require_room(rows)
             for kinds, column in zip(self.kinds, columns, strict=True):

@@ -12,22 +12,16 @@ which there are few. Numbers keep their spelling. Where anything is not certain,
 
 import json
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from app.tabular.readers.json_scanner import JsonScanner
 from app.tabular.readers.json_values import Number
 from app.tabular.schema.cells import BOOLEANS
-from app.tabular.types import MIB
 
-# What is looked at together: first a little, because rows that are like some are seldom unlike the next.
-_FEWEST_CHARACTERS, _MOST_CHARACTERS = 32 * 1024, MIB
-# A column costs as much here as some hundred values do one by one.
-_FEWEST_ROWS = 300
 # No text has these bytes, because it is UTF-8 without NUL: for a line end within a record, and for null among strings.
 _LINE_END, _NULL = b"\0", b"\xff"
 _FLAT = bytes.maketrans(b"\r\n", _LINE_END * 2)
@@ -47,7 +41,7 @@ _decoder = json.JSONDecoder(strict=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Cells:
+class RecordColumn:
     """The values of a name as texts, numbers as spelled, and the types of those that are not null."""
 
     texts: pa.Array
@@ -58,36 +52,26 @@ class _UncertainError(Exception):
     """The records are not alike, or hold what is not read here."""
 
 
-def read_alike(
-    scanner: JsonScanner, sign: str, names: Sequence[str], kinds: Sequence[Collection[type]]
-) -> Iterator[list[Cells]]:
-    """Yield the columns of the next records, some MiB at a time, as long as all of these are alike.
+def columns_of(
+    text: str, between: str, names: Sequence[str], are_texts: Sequence[bool]
+) -> list[RecordColumn] | None:
+    """Return the columns of records, or None if they are not alike, or not certain to be read as one by one.
 
     Args:
-        scanner: stands at the end of the record before them.
-        sign: `,` if they are items of an array, nothing if they are lines.
+        text: the records, from the brace of the first to that of the last.
+        between: what stands between each two of them.
         names: the names that each has, in this order; no two are the same.
-        kinds: for each name, the types of its values so far.
+        are_texts: for each name, whether its values are strings or null, or else never strings.
     """
-    if not names or any(str in each and len(each) > 1 for each in kinds):
-        return
-    are_texts = [str in each for each in kinds]
-    most = _FEWEST_CHARACTERS
-    while True:
-        text, between = scanner.objects(sign, most)
-        rows = text.count("}" + between + "{") + 1
-        if not text or rows * _MOST_CHARACTERS < len(text) * _FEWEST_ROWS:
-            return
-        try:
-            columns = _columns(text.encode(), b"}" + between.encode() + b"{", names, are_texts)
-        except _UncertainError:
-            return
-        scanner.pass_over(text, between)
-        yield columns
-        most = min(most * 8, _MOST_CHARACTERS)
+    try:
+        return _columns(text.encode(), b"}" + between.encode() + b"{", names, are_texts)
+    except _UncertainError:
+        return None
 
 
-def _columns(data: bytes, between: bytes, names: Sequence[str], are_texts: Sequence[bool]) -> list[Cells]:
+def _columns(
+    data: bytes, between: bytes, names: Sequence[str], are_texts: Sequence[bool]
+) -> list[RecordColumn]:
     has_escapes = b"\\" in data
     if has_escapes:  # each quote that is left begins or ends a string
         data = data.replace(rb"\\", rb"\u005c").replace(rb"\"", rb"\u0022")
@@ -168,7 +152,7 @@ def _check_name(piece: pa.Array, name: str) -> None:
         raise _UncertainError
 
 
-def _tokens(piece: pa.Array, pattern: re.Pattern[bytes]) -> Cells:
+def _tokens(piece: pa.Array, pattern: re.Pattern[bytes]) -> RecordColumn:
     found = _check(_shapes(piece), pattern)
     texts = pc.ascii_trim(piece.view(pa.string()), _AROUND_VALUE)
     has_numbers = any(match["number"] for match in found)
@@ -180,7 +164,7 @@ def _tokens(piece: pa.Array, pattern: re.Pattern[bytes]) -> Cells:
             texts = pc.if_else(pc.equal(texts, word), label, texts)
     if has_numbers:
         _check_zeros(texts)
-    return Cells(texts, {*[Number] * has_numbers, *[bool] * has_booleans})
+    return RecordColumn(texts, {*[Number] * has_numbers, *[bool] * has_booleans})
 
 
 def _check_zeros(numbers: pa.Array) -> None:
@@ -191,7 +175,7 @@ def _check_zeros(numbers: pa.Array) -> None:
         raise _UncertainError
 
 
-def _strings(piece: pa.Array, *, has_escapes: bool, is_flat: bool) -> Cells:
+def _strings(piece: pa.Array, *, has_escapes: bool, is_flat: bool) -> RecordColumn:
     if is_flat and _LINE_END in piece.buffers()[2].to_pybytes():
         raise _UncertainError
     is_null = pc.equal(piece, _NULL)
@@ -205,7 +189,7 @@ def _strings(piece: pa.Array, *, has_escapes: bool, is_flat: bool) -> Cells:
                 raise _UncertainError from None
             piece = pc.replace_with_mask(piece, are_escaped, meant.view(pa.binary()))
     texts = pc.if_else(is_null, pa.scalar(None, pa.binary()), piece).view(pa.string())
-    return Cells(texts, {str} if texts.null_count < len(texts) else set())
+    return RecordColumn(texts, {str} if texts.null_count < len(texts) else set())
 
 
 def _unescaped(strings: Sequence[bytes]) -> list[str]:

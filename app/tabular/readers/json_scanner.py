@@ -4,10 +4,11 @@ import codecs
 import gc
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from app.tabular.readers.json_records import RecordColumn, columns_of
 from app.tabular.readers.json_values import Number
 from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile
 from app.tabular.types import MIB, TabularError
@@ -16,6 +17,10 @@ from app.tabular.wording import shortened
 _SPACE = re.compile(r"[ \t\r\n]*")
 _NUMBER_TAIL = len("e+")
 _RUN_CHARACTERS = BLOCK_BYTES // 8
+# What is read by columns: first a little, because what is unlike is seldom far. A column costs as much as some hundred
+# values that are read one by one.
+_FEWEST_CHARACTERS, _MOST_CHARACTERS = 32 * 1024, MIB
+_FEWEST_ROWS = 300
 _BETWEEN = {sign: re.compile(rf"[ \t\r\n]*{sign}[ \t\r\n]*") for sign in ("", ",")}
 
 
@@ -182,15 +187,35 @@ class JsonScanner:
         self._at = at
         return values
 
-    def objects(self, sign: str, most: int) -> tuple[str, str]:
-        """Return what seem to be the next objects, from brace to brace, and what stands between each two of them.
-
-        Nothing is read; if they are what they seem, the caller says so to `pass_over`.
+    def alike(
+        self, sign: str, names: Sequence[str], kinds: Sequence[Collection[type]]
+    ) -> Iterator[list[RecordColumn]]:
+        """Yield the columns of the next objects, some of these at a time, as long as all are alike.
 
         Args:
-            sign: `,` for those of an array, nothing for lines.
-            most: how many characters.
+            sign: as in `run`.
+            names: the names that each has, in this order; no two are the same.
+            kinds: for each name, the types of its values so far.
         """
+        if not names or any(str in each and len(each) > 1 for each in kinds):
+            return
+        are_texts = [str in each for each in kinds]
+        most = _FEWEST_CHARACTERS
+        while True:
+            text, between = self._objects(sign, most)
+            rows = text.count("}" + between + "{") + 1
+            if not text or rows * _MOST_CHARACTERS < len(text) * _FEWEST_ROWS:
+                return
+            columns = columns_of(text, between, names, are_texts)
+            if columns is None:
+                return
+            self._at += len(between) + len(text)
+            self.watch()
+            yield columns
+            most = min(most * 8, _MOST_CHARACTERS)
+
+    def _objects(self, sign: str, most: int) -> tuple[str, str]:
+        """Return what seem to be the next objects, from brace to brace, and what stands between each two of them."""
         if len(self._window) - self._at < most:
             self._more()
         found = _BETWEEN[sign].match(self._window, self._at)
@@ -198,11 +223,6 @@ class JsonScanner:
             return "", ""
         last = self._window.rfind("}" + found[0] + "{", self._at, self._at + most)
         return self._window[found.end() : last + 1], found[0]
-
-    def pass_over(self, objects: str, between: str) -> None:
-        """Take what `objects` returned as read; `taken` does not have it."""
-        self._at += len(between) + len(objects)
-        self.watch()
 
     def has_lines(self) -> bool:
         """Return whether an array or object begins here that another one follows, as far as that is known."""
