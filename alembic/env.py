@@ -8,6 +8,7 @@ from alembic.migration import MigrationContext
 from alembic.operations.ops import MigrationScript
 from sqlalchemy.engine import Connection
 
+import app.db.site_tables  # noqa: F401 - adds its tables to `metadata`
 from app.core.settings import load_settings
 from app.db.engine import Database
 from app.db.revisions import REVISIONS, VERSION_TABLE

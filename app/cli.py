@@ -27,6 +27,11 @@ FOR_OPERATORS = {
     "config": "app.commands.service:config",
     "mail": "app.commands.mail:mail",
     "user": "app.commands.user:user",
+    "uploads": "app.commands.uploads:uploads",
+    "workers": "app.commands.site:workers",
+    "maintenance": "app.commands.site:maintenance",
+    "announcements": "app.commands.site:announcements",
+    "reports": "app.commands.site:reports",
 }
 
 

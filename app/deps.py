@@ -13,13 +13,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core import metrics
 from app.core.access import note_user
 from app.core.clients import Client, ProxyNetwork, is_trusted
-from app.core.errors import UnauthorizedError
+from app.core.errors import AdministratorsOnlyError, PasswordNeededError, UnauthorizedError
 from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.settings import Settings
 from app.core.tokens import AccessToken
 from app.db.engine import Database
-from app.db.sessions import set_last_seen
-from app.db.users import Account, TokenState, get_account, get_account_by_api_key
+from app.db.sessions import get_authenticated_at, set_last_seen
+from app.db.users import Account, TokenState, get_account, get_account_by_api_key, is_administrator
 from app.openml.client import OpenMLClient
 from app.openml.fields import is_api_key
 from app.resources import Resources
@@ -28,6 +28,10 @@ log = structlog.get_logger(__name__)
 
 SEEN_EVERY = timedelta(minutes=5)
 """How exact the "last seen" of a session is; more would be a write for each read."""
+
+
+FRESH = timedelta(minutes=15)
+"""How long a password that was given is enough for what a stolen token alone must not do."""
 
 
 def get_resources(request: Request) -> Resources:
@@ -210,6 +214,41 @@ OpenMLDep = Annotated[OpenMLClient, Depends(_openml)]
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 TokenDep = Annotated[AccessToken, Depends(BearerToken(tokenUrl="token", scheme_name="SignedIn"))]
 PrincipalDep = Annotated[Principal, Depends(SignedIn(tokenUrl="token"))]
+
+
+async def get_fresh_principal(principal: PrincipalDep, database: DatabaseDep) -> Principal:
+    """Return who is signed in, and gave the password in this session within `FRESH`: at its beginning, or since.
+
+    Raises:
+        PasswordNeededError: that was longer ago.
+    """
+    at = await get_authenticated_at(database.reader, principal.token.jti)
+    if at is None or database.now() - at > FRESH:
+        raise PasswordNeededError
+    return principal
+
+
+FreshPrincipalDep = Annotated[Principal, Depends(get_fresh_principal)]
+
+
+async def require_administrator(principal: PrincipalDep, database: DatabaseDep) -> None:
+    """Return if OpenML has who is signed in among its administrators; asked for each request, and never remembered.
+
+    Raises:
+        AdministratorsOnlyError: it has not.
+    """
+    if not await is_administrator(database.reader, principal.account.id):
+        raise AdministratorsOnlyError
+
+
+async def get_administrator(
+    _is_one: Annotated[None, Depends(require_administrator)], fresh: FreshPrincipalDep
+) -> Principal:
+    """Return an administrator whose password is fresh."""
+    return fresh
+
+
+AdministratorDep = Annotated[Principal, Depends(get_administrator)]
 _API_KEY = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", auto_error=False)
 
 

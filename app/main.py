@@ -22,6 +22,10 @@ import app.accounts.routes_picture
 import app.accounts.routes_public
 import app.accounts.routes_signed_in
 import app.accounts.routes_token
+import app.admin.routes_everybody
+import app.admin.routes_people
+import app.admin.routes_site
+import app.admin.routes_uploads
 import app.datasets.routes
 import app.health.routes
 import app.studies.routes
@@ -35,6 +39,7 @@ import app.web.reverse_proxy
 import app.web.routes
 import app.web.search_routes
 import app.web.well_known
+from app.access import ReadOnlyMiddleware, require_roles
 from app.core.collector import start_collecting
 from app.core.http import install_problem_handlers
 from app.core.logging import configure_logging
@@ -65,6 +70,10 @@ TAGS = [
     {"name": "datasets", "description": "Publish tables on OpenML, and change what describes them."},
     {"name": "uploads", "description": "Uploads that survive bad lines: sent in parts, watched, previewed."},
     {"name": "tasks", "description": "Make tasks of datasets, and collections of tasks and runs."},
+    {
+        "name": "administration",
+        "description": "What administrators do, and what everybody is told.",
+    },
     {"name": "health", "description": "For load balancers."},
 ]
 
@@ -102,6 +111,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         lifespan=_lifespan(settings),
     )
     application.add_middleware(BodyMiddleware)
+    application.add_middleware(ReadOnlyMiddleware)
     application.add_middleware(
         CORSMiddleware,
         allow_origins=settings.cors_origins,
@@ -154,10 +164,15 @@ def _add_routes(application: FastAPI) -> None:
         app.web.well_known,
         app.web.search_routes,
         app.accounts.routes_token,
+        app.admin.routes_everybody,
+        app.admin.routes_people,
+        app.admin.routes_uploads,
+        app.admin.routes_site,
         app.uploads.routes_resumable,
         app.uploads.routes_resources,
         app.web.reverse_proxy,
     )
+    require_roles([module.router for module in modules])
     for module in modules:
         # Not `include_router`: FastAPI looks for a route in each included router twice.
         application.router.routes.extend(module.router.routes)

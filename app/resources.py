@@ -24,6 +24,7 @@ from app.core.tokens import ACCESS_TOKEN_LIFETIME, TokenSigner
 from app.core.vitals import Vitals
 from app.db import logins
 from app.db.engine import Database
+from app.db.notices import NoticeBoard
 from app.db.open_requests import Receivers, WatchedUploads
 from app.db.rate_counters import DatabaseStorage
 from app.db.revisions import require_current
@@ -66,6 +67,8 @@ class Resources:
     tokens: TokenSigner
     denylist: Denylist
     limits: RateLimiter
+    notices: NoticeBoard
+    """What is announced, and whether changes are taken."""
     notifications: Notifications
     broker: "WorkBroker | None"
     openml: OpenMLClient
@@ -142,6 +145,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                 now=database.now,
             ),
             denylist=denylist,
+            notices=NoticeBoard(database),
             limits=_rate_limiter(settings, database, pool),
             notifications=notifications,
             broker=await _open_broker(settings, notifications, stack),

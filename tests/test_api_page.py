@@ -1,4 +1,4 @@
-"""The examples of docs/api.md and docs/uploads.md, run as printed."""
+"""The examples of docs/api.md, docs/uploads.md and docs/administration.md, run as printed."""
 
 import os
 import re
@@ -18,6 +18,7 @@ WALKS = [
     pytest.param("uploads.md", "Begin, send, look, publish", marks=pytest.mark.long),
     ("uploads.md", "How a file is read"),
     ("uploads.md", "From a script"),
+    ("administration.md", "An example"),
 ]
 
 
@@ -45,7 +46,7 @@ def test_walk_when_run_as_printed_then_it_prints_what_it_says(
     done = subprocess.run(
         ["sh", "-e"],
         input=script.replace("http://127.0.0.1:5000", service.url),
-        env={**os.environ, "TOKEN": token, "OPENML_APIKEY": api_key, "PATH": path},
+        env={**service.environment, "TOKEN": token, "OPENML_APIKEY": api_key, "PATH": path},
         cwd=tmp_path,
         capture_output=True,
         text=True,

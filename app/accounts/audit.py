@@ -1,16 +1,23 @@
-"""The audit trail: what happened to an account, from where."""
+"""The audit trail: what happened to an account, from where; and what others did to it, and why."""
 
 from enum import StrEnum
+from typing import NamedTuple
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clients import Client
-from app.db import audit_events
+from app.db import audit_events, users
 from app.db.engine import now_of
+
+log = structlog.get_logger(__name__)
+
+DETAIL_LENGTH = 500
+"""Characters of a reason that are kept."""
 
 
 class AuditKind(StrEnum):
-    """Everything that is written down."""
+    """Everything that is written down of what an account's owner did, or whoever said to be them."""
 
     SIGNED_UP = "signed up"
     CONFIRMED = "e-mail address confirmed"
@@ -26,13 +33,100 @@ class AuditKind(StrEnum):
     PICTURE_CHANGED = "picture changed"
     API_KEY_CHANGED = "API key changed"
     EXPORTED = "data exported"
-    CREATED = "created by an operator"
-    ACTIVATED = "activated by an operator"
-    DEACTIVATED = "deactivated by an operator"
+    PASSWORD_GIVEN = "password given again"  # noqa: S105 - a kind of event
+    ADMINISTERED = "acted as an administrator"
 
 
-async def write(session: AsyncSession, user_id: int, kind: AuditKind, client: Client) -> None:
+class Deed(StrEnum):
+    """What somebody else does to an account, or to what belongs to it."""
+
+    CREATED = "created"
+    CONFIRMED = "confirmed"
+    ACTIVATED = "activated"
+    DEACTIVATED = "deactivated"
+    SESSIONS_ENDED = "sessions ended"
+    MAIL_SENT = "mail sent"
+    LOOKED_AT = "looked at"
+    MADE_ADMINISTRATOR = "made administrator"
+    NO_ADMINISTRATOR = "no more administrator"
+    UPLOAD_CANCELLED = "upload cancelled"
+    UPLOAD_RETRIED = "upload tried again"
+    UPLOAD_HELD = "upload quarantined"
+    UPLOAD_REMOVED = "upload removed"
+    REPORT_CLOSED = "report closed"
+
+
+class Hand(NamedTuple):
+    """Whose doing it is: an administrator's, or an operator's at the command line.
+
+    Attributes:
+        who: what the account's owner reads.
+        client: where they are, which only their own trail has.
+        administrator_id: the number of their account; None for operators.
+    """
+
+    who: str
+    client: Client
+    administrator_id: int | None = None
+
+    @classmethod
+    def of_administrator(cls, user_id: int, client: Client) -> "Hand":
+        """Return the hand of an administrator who asks from there."""
+        return cls(ADMINISTRATOR, client, user_id)
+
+
+ADMINISTRATOR, OPERATOR = "an administrator", "an operator"
+AT_COMMAND_LINE = Hand(OPERATOR, Client("", "openml-web"))
+KINDS = frozenset({*AuditKind, *(f"{deed} by {who}" for deed in Deed for who in (ADMINISTRATOR, OPERATOR))})
+"""Every kind of event."""
+
+
+async def write(
+    session: AsyncSession, user_id: int, kind: AuditKind, client: Client, *, detail: str | None = None
+) -> None:
     """Write an event down, in the transaction that it belongs to."""
     await audit_events.add_event(
-        session, user_id, kind=kind, now=now_of(session), network=client.network, **client._asdict()
+        session,
+        user_id,
+        kind=kind,
+        now=now_of(session),
+        network=client.network,
+        detail=_shortened(detail),
+        **client._asdict(),
     )
+
+
+async def write_deed(session: AsyncSession, user_id: int, deed: Deed, by: Hand, *, detail: str = "") -> None:
+    """Write down what somebody did to an account: where its owner sees it, in their own trail, and in the log.
+
+    Args:
+        session: of the transaction that it belongs to.
+        user_id: whose account it is; 0 where it was deleted.
+        deed: what was done.
+        by: whose doing it is. The owner reads who, and neither which administrator nor where they are.
+        detail: to what of theirs, and why.
+    """
+    if user_id:
+        await audit_events.add_event(
+            session,
+            user_id,
+            kind=f"{deed} by {by.who}",
+            now=now_of(session),
+            network="",
+            detail=_shortened(detail),
+            administrator_id=by.administrator_id,
+            ip_address="",
+            user_agent="" if by.administrator_id else by.client.user_agent,
+        )
+    await note(session, by, f"{deed}: user {user_id or 'deleted'}" + (f", {detail}" if detail else ""))
+
+
+async def note(session: AsyncSession, by: Hand, what: str) -> None:
+    """Write down what somebody did to nobody's account in particular: in their own trail, and in the log."""
+    log.info("administration", by=by.who, administrator=by.administrator_id, what=what)
+    if by.administrator_id is not None and await users.lock_if_there(session, by.administrator_id):
+        await write(session, by.administrator_id, AuditKind.ADMINISTERED, by.client, detail=what)
+
+
+def _shortened(detail: str | None) -> str | None:
+    return detail[:DETAIL_LENGTH] if detail else None

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit, links, mails
-from app.accounts.audit import AuditKind
+from app.accounts.audit import AuditKind, Deed, Hand
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
 from app.accounts.sessions import end_all_sessions
@@ -23,6 +23,7 @@ from app.db import (
     audit_events,
     logins,
     outbox,
+    reports,
     sessions,
     task_requests,
     uploads,
@@ -65,9 +66,9 @@ async def create_account(
     settings: Settings,
     client: Client,
     *,
-    confirmed: bool = False,
+    by: Hand | None = None,
 ) -> int:
-    """Insert the account and, unless it is confirmed, the mail that lets its owner do so, in the same transaction.
+    """Insert the account and, unless somebody else makes it, the mail that lets its owner confirm it.
 
     Raises:
         AccountExistsError: the address is taken.
@@ -75,7 +76,7 @@ async def create_account(
     await address_locks.lock_address(session, account.email)
     if await logins.is_taken(session, account.email):
         raise AccountExistsError
-    active = confirmed or not settings.send_email
+    active = by is not None or not settings.send_email
     try:
         async with session.begin_nested():
             user_id = await users.add_user(
@@ -93,7 +94,10 @@ async def create_account(
     except IntegrityError as error:
         # A request beside this one was faster. (128 random bits do not collide.)
         raise AccountExistsError from error
-    await audit.write(session, user_id, AuditKind.CREATED if confirmed else AuditKind.SIGNED_UP, client)
+    if by is None:
+        await audit.write(session, user_id, AuditKind.SIGNED_UP, client)
+    else:
+        await audit.write_deed(session, user_id, Deed.CREATED, by)
     if active:
         await users.add_to_members(session, user_id)
     else:
@@ -162,8 +166,8 @@ async def reset_password(session: AsyncSession, token: str, password_hash: str, 
         await queue_mail(session, MailKind.PASSWORD_CHANGED, email)
 
 
-async def activate(session: AsyncSession, user_id: int, client: Client) -> None:
-    """Open an account on an operator's word, confirmed or not.
+async def activate(session: AsyncSession, user_id: int, by: Hand, *, reason: str = "") -> None:
+    """Open an account on somebody else's word, confirmed or not.
 
     Raises:
         AccountDeletedError: there is nobody left to open it for.
@@ -173,11 +177,11 @@ async def activate(session: AsyncSession, user_id: int, client: Client) -> None:
     await account_states.set_deactivated(session, user_id, None)
     await users.set_active(session, user_id, active=True)
     await users.add_to_members(session, user_id)
-    await audit.write(session, user_id, AuditKind.ACTIVATED, client)
+    await audit.write_deed(session, user_id, Deed.ACTIVATED, by, detail=reason)
 
 
-async def deactivate(session: AsyncSession, user_id: int, client: Client) -> None:
-    """Close an account until an operator opens it again: no mail link does, and no token or key works here.
+async def deactivate(session: AsyncSession, user_id: int, by: Hand, *, reason: str = "") -> None:
+    """Close an account until somebody opens it again by `activate`: no mail link does, and no token or key works here.
 
     Raises:
         AccountDeletedError: there is nothing left to close.
@@ -188,7 +192,28 @@ async def deactivate(session: AsyncSession, user_id: int, client: Client) -> Non
     await users.set_active(session, user_id, active=False)
     await _void_links(session, user_id)
     await end_all_sessions(session, user_id)
-    await audit.write(session, user_id, AuditKind.DEACTIVATED, client)
+    await audit.write_deed(session, user_id, Deed.DEACTIVATED, by, detail=reason)
+
+
+async def end_sessions(session: AsyncSession, user_id: int, by: Hand, *, reason: str = "") -> None:
+    """End every session of somebody else's account."""
+    await end_all_sessions(session, user_id)
+    await audit.write_deed(session, user_id, Deed.SESSIONS_ENDED, by, detail=reason)
+
+
+async def confirm_by_hand(session: AsyncSession, user_id: int, by: Hand, *, reason: str = "") -> bool:
+    """Confirm the address of an account that nobody ever confirmed; False if it is open, or was closed on purpose.
+
+    Raises:
+        AccountDeletedError: there is nobody left to confirm it for.
+    """
+    if not await users.lock_if_there(session, user_id):
+        raise AccountDeletedError
+    if await users.is_active(session, user_id) or await account_states.was_ever_open(session, user_id):
+        return False
+    await _open(session, user_id)
+    await audit.write_deed(session, user_id, Deed.CONFIRMED, by, detail=reason)
+    return True
 
 
 async def delete_account(database: Database, pictures: PictureStorage, user_id: int, email: str) -> None:
@@ -211,6 +236,7 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
     await audit_events.delete_of_user(session, user_id)
     await uploads.forget_user(session, user_id, now_of(session))
     await task_requests.delete_of_user(session, user_id)
+    await reports.delete_of_user(session, user_id)
     await outbox.forget_recipient(session, email)
     await users.anonymise(session, user_id)
     await account_states.set_deactivated(session, user_id, now_of(session))
@@ -222,10 +248,14 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
 async def _activate(session: AsyncSession, found: AccountToken, client: Client) -> None:
     if await account_states.is_deactivated(session, found.user_id):
         raise LinkNotValidError
-    await users.set_active(session, found.user_id, active=True)
-    await users.add_to_members(session, found.user_id)
-    await account_states.set_confirmed(session, found.user_id, now_of(session))
+    await _open(session, found.user_id)
     await audit.write(session, found.user_id, AuditKind.CONFIRMED, client)
+
+
+async def _open(session: AsyncSession, user_id: int) -> None:
+    await users.set_active(session, user_id, active=True)
+    await users.add_to_members(session, user_id)
+    await account_states.set_confirmed(session, user_id, now_of(session))
 
 
 async def _confirm_change(session: AsyncSession, found: AccountToken, client: Client) -> None:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, status
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from app.accounts import service_signed_in as service
+from app.accounts import sessions
 from app.accounts.export import stream_export
 from app.accounts.schemas_signed_in import (
     ApiKeyChangedResponse,
@@ -20,9 +21,10 @@ from app.accounts.schemas_signed_in import (
     ProfileChangedResponse,
     ProfileRequest,
     ProfileResponse,
+    ReauthenticatedResponse,
+    ReauthenticateRequest,
     SessionsResponse,
 )
-from app.accounts.sessions import log_out
 from app.core.addresses import as_shown
 from app.core.bodies import BoundedRoute
 from app.core.errors import (
@@ -35,6 +37,7 @@ from app.core.errors import (
 from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit
 from app.deps import (
+    FRESH,
     ClientDep,
     DatabaseDep,
     LimitsDep,
@@ -121,8 +124,27 @@ async def regenerate_api_key(
 @router.post("/logout")
 async def logout(token: TokenDep, resources: ResourcesDep, client: ClientDep) -> LogoutResponse:
     """End the access token, at once and everywhere. One that has expired is ended already."""
-    await log_out(resources.database, resources.denylist, token, client)
+    await sessions.log_out(resources.database, resources.denylist, token, client)
     return LogoutResponse()
+
+
+@router.post(
+    "/reauthenticate",
+    responses=declare(*BODY_PROBLEMS, UnauthorizedError, WrongCredentialsError, TooManyRequestsError),
+)
+async def reauthenticate(
+    body: ReauthenticateRequest, principal: PrincipalDep, resources: ResourcesDep, client: ClientDep
+) -> ReauthenticatedResponse:
+    """Give one's password once more: for a quarter of an hour this session may do what a stolen token alone may not."""
+    at = await sessions.reauthenticate(
+        resources.database,
+        resources.passwords,
+        resources.limits,
+        token=principal.token,
+        password=body.password,
+        client=client,
+    )
+    return ReauthenticatedResponse(fresh_until=at + FRESH)
 
 
 @router.get("/sessions")

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
 
-from app.accounts.audit import AuditKind
+from app.accounts.audit import KINDS
 from app.core.passwords import LONGEST
 from app.core.validated_strings import PLAIN
 
@@ -95,6 +95,7 @@ class AuditEventResponse(BaseModel):
     kind: str
     ip_address: str
     user_agent: str
+    detail: str | None = Field(description="What of yours it was about, and why, where somebody else did it.")
 
 
 class AuditResponse(BaseModel):
@@ -104,11 +105,21 @@ class AuditResponse(BaseModel):
     next: int | None = Field(None, description="`before` of the next page; null on the last one.")
 
 
+def _known_kind(kind: str | None) -> str | None:
+    if kind is not None and kind not in KINDS:
+        raise ValueError("There are no events of this kind.")
+    return kind
+
+
 class AuditPage(BaseModel):
     """Which events to list."""
 
     before: int | None = Field(None, ge=1, le=2**63 - 1, description="Only events older than this one.")
-    kind: AuditKind | None = Field(None, description="Only events of this kind.")
+    kind: Annotated[
+        str | None,
+        AfterValidator(_known_kind),
+        WithJsonSchema({"anyOf": [{"type": "string", "enum": sorted(KINDS)}, {"type": "null"}]}),
+    ] = Field(None, description="Only events of this kind.")
     limit: int = Field(200, ge=1, le=1000)
 
 
@@ -118,6 +129,17 @@ class DeleteRequest(BaseModel):
     password: Annotated[str, StringConstraints(max_length=LONGEST), PLAIN] = Field(
         examples=["seven rivers flow north"]
     )
+
+
+class ReauthenticateRequest(DeleteRequest):
+    """The password, given once more."""
+
+
+class ReauthenticatedResponse(BaseModel):
+    """The password is right."""
+
+    msg: Literal["Password confirmed"] = "Password confirmed"
+    fresh_until: datetime = Field(description="Until then nobody asks for it again in this session.")
 
 
 class DeletedResponse(BaseModel):
@@ -132,6 +154,7 @@ class ExportHead(BaseModel):
     account: dict[str, Any]
     sessions: list[SessionResponse]
     events: list[AuditEventResponse]
+    reports: list[dict[str, Any]] = Field(description="What the user has reported to administrators.")
 
 
 class ExportResponse(ExportHead):

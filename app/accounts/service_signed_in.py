@@ -23,7 +23,7 @@ from app.core.errors import NotFoundError, ValidationFailedError
 from app.core.limits import RateLimiter
 from app.core.passwords import PasswordHasher
 from app.core.validated_strings import Bio, Email, ProfileName
-from app.db import audit_events, sessions, users
+from app.db import audit_events, reports, sessions, users
 from app.db.engine import Database, now_of
 from app.db.outbox import queue_mail
 from app.db.users import Account
@@ -154,6 +154,10 @@ async def begin_export(
         account={**data, **{field: as_shown(data[field]) for field in ("username", "email")}},
         sessions=await list_sessions(session, account, current=current),
         events=(await list_events(session, account, AuditPage(limit=EXPORTED_EVENTS))).events,
+        reports=[
+            report._asdict()
+            for report in await reports.get_of_user(session, account.id, limit=EXPORTED_EVENTS)
+        ],
     )
 
 

@@ -12,7 +12,7 @@ from app.accounts.audit import AuditKind
 from app.core import metrics
 from app.core.clients import Client
 from app.core.denylist import Denylist
-from app.core.errors import NotConfirmedError, TooManyRequestsError, WrongCredentialsError
+from app.core.errors import NotConfirmedError, TooManyRequestsError, UnauthorizedError, WrongCredentialsError
 from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.passwords import PasswordHasher
 from app.core.tokens import AccessToken, TokenSigner
@@ -179,6 +179,37 @@ async def verify_again(
         if not (await passwords.verify(password, stored_hash)).ok:
             await limits.note(*failures)
             raise WrongCredentialsError("The password is wrong")
+
+
+async def reauthenticate(
+    database: Database,
+    passwords: PasswordHasher,
+    limits: RateLimiter,
+    *,
+    token: AccessToken,
+    password: str,
+    client: Client,
+) -> datetime:
+    """Keep that whoever has this session gave the password once more; return when.
+
+    Raises:
+        WrongCredentialsError: it is wrong.
+        UnauthorizedError: the session is one of an earlier version, or has ended meanwhile.
+        TooManyRequestsError: it was wrong too often.
+    """
+    await verify_again(
+        database.reader, passwords, limits, user_id=token.user_id, password=password, client=client
+    )
+
+    async def note(session: AsyncSession) -> datetime:
+        await users.require_open(session, token.user_id)
+        now = now_of(session)
+        if not await sessions.set_reauthenticated(session, token.jti, now):
+            raise UnauthorizedError("This session cannot be confirmed; sign in again", error="invalid_token")
+        await audit.write(session, token.user_id, AuditKind.PASSWORD_GIVEN, client)
+        return now
+
+    return await database.unit(note)
 
 
 async def _limit_attempts(limits: RateLimiter, login: str, client: Client) -> None:

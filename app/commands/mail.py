@@ -1,7 +1,6 @@
 """`openml-web mail`: what happened to my mail?"""
 
 import asyncio
-from enum import StrEnum
 
 import click
 
@@ -10,7 +9,7 @@ from app.core.hidden import printable
 from app.core.settings import Settings, load_settings
 from app.db import outbox
 from app.db.engine import Database
-from app.db.outbox import MailRecord
+from app.db.outbox import MailRecord, MailState
 from app.mail.messages import MailKind, create_messages
 from app.mail.transport import DeliveryError, create_transport
 
@@ -21,14 +20,6 @@ HINT = (
     "Where mails go is said by SMTP_SERVER, SMTP_PORT and SMTP_USE_TLS, who sends them by SMTP_LOGIN, SMTP_PASS and "
     "EMAIL_SENDER; without SMTP_SERVER they are files in DATA_DIR."
 )
-
-
-class MailState(StrEnum):
-    """What may have become of a mail."""
-
-    PENDING = outbox.PENDING
-    SENT = outbox.SENT
-    FAILED = outbox.FAILED
 
 
 @click.group()

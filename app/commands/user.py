@@ -8,11 +8,10 @@ import click
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit, lifecycle, links, sessions
-from app.accounts.audit import AuditKind
+from app.accounts import audit, lifecycle, links
+from app.accounts.audit import AT_COMMAND_LINE, Deed
 from app.accounts.lifecycle import AccountDeletedError, AccountExistsError, NewAccount
 from app.accounts.links import LinkPurpose
-from app.core.clients import Client
 from app.core.hidden import printable
 from app.core.settings import load_settings
 from app.core.validated_strings import Email, PersonName
@@ -22,7 +21,6 @@ from app.db.outbox import queue_mail
 from app.mail.messages import MailKind
 from app.resources import Resources, open_resources
 
-OPERATOR = Client("", "openml-web user")
 EVENTS_SHOWN = 20
 NUMBER = re.compile("[0-9]{1,18}")
 """Of an account; what is longer fits no column."""
@@ -60,7 +58,7 @@ def activate(login: str) -> None:
     """Open an account, confirmed or not."""
 
     async def do(session: AsyncSession, found: Credentials) -> None:
-        await lifecycle.activate(session, found.id, OPERATOR)
+        await lifecycle.activate(session, found.id, AT_COMMAND_LINE)
 
     _change(login, do, "is active.")
 
@@ -71,7 +69,7 @@ def deactivate(login: str) -> None:
     """Close an account: its sessions end, and only `activate` opens it again."""
 
     async def do(session: AsyncSession, found: Credentials) -> None:
-        await lifecycle.deactivate(session, found.id, OPERATOR)
+        await lifecycle.deactivate(session, found.id, AT_COMMAND_LINE)
 
     _change(login, do, "is closed, and its sessions have ended. Its API key still works on OpenML itself.")
 
@@ -82,10 +80,25 @@ def end_sessions(login: str) -> None:
     """End every session of an account."""
 
     async def do(session: AsyncSession, found: Credentials) -> None:
-        await sessions.end_all_sessions(session, found.id)
-        await audit.write(session, found.id, AuditKind.ALL_SESSIONS_ENDED, OPERATOR)
+        await lifecycle.end_sessions(session, found.id, AT_COMMAND_LINE)
 
     _change(login, do, "has no sessions any more.")
+
+
+@user.command()
+@click.argument("login")
+@click.option("--revoke", is_flag=True, help="Take them out of it again.")
+def administrator(login: str, *, revoke: bool) -> None:
+    """Put somebody into OpenML's group of administrators, who may use /admin."""
+
+    async def do(session: AsyncSession, found: Credentials) -> None:
+        if not await users.lock_if_there(session, found.id):
+            raise AccountDeletedError
+        await users.set_administrator(session, found.id, is_one=not revoke)
+        deed = Deed.NO_ADMINISTRATOR if revoke else Deed.MADE_ADMINISTRATOR
+        await audit.write_deed(session, found.id, deed, AT_COMMAND_LINE)
+
+    _change(login, do, "is no administrator any more." if revoke else "is an administrator.")
 
 
 @user.command()
@@ -141,7 +154,7 @@ async def _create(email: str, first_name: str, last_name: str) -> int:
         account = NewAccount(email, email, first_name, last_name, NO_PASSWORD)
         try:
             user_id = await lifecycle.create_account(
-                session, account, resources.settings, OPERATOR, confirmed=True
+                session, account, resources.settings, AT_COMMAND_LINE.client, by=AT_COMMAND_LINE
             )
         except AccountExistsError:
             raise click.BadParameter(f"{email} has an account already") from None
@@ -161,7 +174,8 @@ async def _show(login: str) -> None:
             click.echo("")
             for event in await audit_events.get_events(session, found.id, limit=EVENTS_SHOWN):
                 moment = f"{event.at:%Y-%m-%d %H:%M:%S}Z"
-                click.echo(f"{moment}  {event.kind}  {event.ip_address}  {printable(event.user_agent)}")
+                words = [moment, event.kind, event.detail or "", event.ip_address, event.user_agent]
+                click.echo("  ".join(printable(word) for word in words if word))
 
 
 async def _find(resources: Resources, login: str) -> Credentials:

@@ -5,6 +5,7 @@
     |- 400  DigestMismatchError  InconsistentLengthError  UploadCompletedError
     |- 401  UnauthorizedError  WrongCredentialsError
     |- 403  NotConfirmedError  NotYoursError  ReadOnlyAccountError  JoinedUploadError
+    |- 403  AdministratorsOnlyError  PasswordNeededError
     |- 404  NotFoundError
     |- 405  MethodNotAllowedError
     |- 408  BodyStalledError
@@ -23,6 +24,7 @@
     |- 500  InternalError  BytesLostError
     |- 502  OpenMLRefusedError  OpenMLAnswerBrokenError  ProcessingFailedError
     |- 503  TooBusyError  OpenMLUnreachableError  NotReadyError  StorageUnavailableError
+    |- 503  ReadOnlyModeError
     |- 504  StillWorkingError
     `- 507  StorageFullError
 
@@ -176,6 +178,22 @@ class ReadOnlyAccountError(ProblemError):
     """The account may read on OpenML, and nothing else."""
 
     slug, status, title = "read-only-account", 403, "This account may only read on OpenML"
+
+
+class AdministratorsOnlyError(ProblemError):
+    """Only administrators may do this, or not even they may do it to this account."""
+
+    slug, status, title = "administrators-only", 403, "Only administrators may do this"
+
+
+class PasswordNeededError(ProblemError):
+    """The password was given too long ago for this."""
+
+    slug, status, title = (
+        "password-needed",
+        403,
+        "Give your password once more (POST /reauthenticate), and try again",
+    )
 
 
 class NotFoundError(ProblemError):
@@ -439,6 +457,19 @@ class NotReadyError(ProblemError):
         super().__init__(
             detail or DATABASE_AWAY, headers={"Retry-After": str(retry_after_seconds)}, **members
         )
+
+
+class ReadOnlyModeError(ProblemError):
+    """The site takes nothing that changes something, while it is maintained; the detail is what is announced."""
+
+    slug, status, title = (
+        "read-only-mode",
+        503,
+        "The site is being maintained, and takes no changes at the moment",
+    )
+
+    def __init__(self, detail: str = "", *, retry_after_seconds: int = 60, **members: Any) -> None:  # noqa: ANN401 - as above
+        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)}, **members)
 
 
 class StorageUnavailableError(StorageError, ProblemError):

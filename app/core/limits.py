@@ -50,6 +50,9 @@ LIMITS: Mapping[str, str] = {
     "link-address": "60/1 hour",
     "feedback-address": "5/1 hour",
     "feedback-everybody": "100/1 hour",
+    # What users report to administrators: one of them, and all.
+    "report-account": "10/1 hour",
+    "report-everybody": "200/1 hour",
     "change-account": "30/1 hour",
     "export-account": "10/1 hour",
     # API keys that open nothing.

@@ -20,6 +20,7 @@ from app.core.errors import (
     InternalError,
     NotReadyError,
     ProblemError,
+    ReadOnlyModeError,
     TooBusyError,
     TooManyRequestsError,
     catalogue,
@@ -35,9 +36,11 @@ ANYWHERE: Sequence[type[ProblemError]] = (
     HeadTooLargeError,
     InternalError,
     NotReadyError,
+    ReadOnlyModeError,
     TooBusyError,
 )
-"""What any route may answer: bodies are bounded everywhere, large answers are few at once, databases go away."""
+"""What any route may answer: bodies are bounded everywhere, large answers are few at once, databases go away, and
+the site may be in read-only mode."""
 HEADERS: Described = {
     "Cache-Control": {"description": "Who may keep the answer (RFC 9111).", "schema": {"type": "string"}},
     "ETag": {"description": "Names this very content (RFC 9110).", "schema": {"type": "string"}},

@@ -19,6 +19,8 @@ class AuditEvent(NamedTuple):
     kind: str
     ip_address: str
     user_agent: str
+    detail: str | None
+    administrator_id: int | None
 
 
 _COLUMNS = tuple(audit_events.c[name] for name in AuditEvent._fields)
@@ -46,6 +48,8 @@ async def add_event(
     ip_address: str,
     network: str,
     user_agent: str,
+    detail: str | None = None,
+    administrator_id: int | None = None,
 ) -> None:
     """Write down what happened."""
     values = {
@@ -55,6 +59,8 @@ async def add_event(
         "ip_address": ip_address,
         "network": network,
         "user_agent": user_agent,
+        "detail": detail,
+        "administrator_id": administrator_id,
     }
     await session.execute(sa.insert(audit_events).values(values))
 
@@ -84,6 +90,19 @@ async def has_event(
         "other_kind": kinds[1],
     }
     return await reader.first(_FROM_THERE, parameters) is not None
+
+
+async def has_been(
+    session: AsyncSession, user_id: int, *, kind: str, administrator_id: int, since: datetime
+) -> bool:
+    """Say whether an administrator did this to the account since then."""
+    statement = sa.select(audit_events.c.id).where(
+        audit_events.c.user_id == user_id,
+        audit_events.c.kind == kind,
+        audit_events.c.administrator_id == administrator_id,
+        audit_events.c.at > since,
+    )
+    return await session.scalar(statement.limit(1)) is not None
 
 
 async def delete_before(session: AsyncSession, before: datetime) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -12,9 +13,16 @@ from app.db.queue import Queue
 from app.db.tables import outbox
 from app.events.notifications import OUTBOX
 
-PENDING = "pending"
-SENT = "sent"
-FAILED = "failed"
+
+class MailState(StrEnum):
+    """What may have become of a mail."""
+
+    PENDING = "pending"
+    SENT = "sent"
+    FAILED = "failed"
+
+
+PENDING, SENT, FAILED = MailState
 
 TO_SEND = Queue(outbox, [PENDING])
 

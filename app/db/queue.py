@@ -104,6 +104,11 @@ class Queue:
             await session.rollback()
         return None
 
+    async def hasten(self, session: AsyncSession, row_id: int | str, now: datetime) -> bool:
+        """Let a row that waits for its time be taken at once; False if it is in no such state, or somebody has it."""
+        due = sa.update(self._table).where(self.held(row_id, None)).values(available_at=now)
+        return row_count(await session.execute(due)) == 1
+
     def held(self, row_id: int | str, lease_owner: str | None) -> sa.ColumnElement[bool]:
         """Return the condition that it is this row, and that `lease_owner` still has it; None: that nobody does."""
         table = self._table

@@ -13,7 +13,7 @@ from app.db.reader import Reader, ReadStatement
 
 VERSION_TABLE = "openml_web_version"
 """Not alembic's default name: other services migrate tables of the same database."""
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
 """The files of `alembic/versions`, from the first to the newest; a test compares."""
 _SELECT: sa.Select[str] = sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))
 _PRESENT = ReadStatement(_SELECT)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.tokens import AccessToken
 from app.db.engine import row_count
+from app.db.reader import Reader, ReadStatement, utc_from_text
 from app.db.tables import account_states, revoked_tokens, sessions
 
 
@@ -25,6 +26,12 @@ class Session(NamedTuple):
     user_agent: str
 
 
+_AUTHENTICATED = ReadStatement(
+    sa.select(sa.func.coalesce(sessions.c.reauthenticated_at, sessions.c.created_at)).where(
+        sessions.c.jti == sa.bindparam("jti")
+    ),
+    by_key=True,
+)
 _COLUMNS = tuple(sessions.c[name] for name in Session._fields)
 
 
@@ -46,6 +53,18 @@ async def add_session(session: AsyncSession, token: AccessToken, *, ip_address: 
 async def set_last_seen(session: AsyncSession, jti: str, now: datetime) -> None:
     """Keep that the token was used."""
     await session.execute(sa.update(sessions).where(sessions.c.jti == jti).values(last_seen_at=now))
+
+
+async def set_reauthenticated(session: AsyncSession, jti: str, now: datetime) -> bool:
+    """Keep that the user gave the password once more in this session; False if there is no such session."""
+    again = sa.update(sessions).where(sessions.c.jti == jti).values(reauthenticated_at=now)
+    return row_count(await session.execute(again)) == 1
+
+
+async def get_authenticated_at(reader: Reader, jti: str) -> datetime | None:
+    """Return when the password was last given in the session, at its beginning or since; None if there is none."""
+    row = await reader.first(_AUTHENTICATED, {"jti": jti})
+    return utc_from_text(str(row[0])) if row else None
 
 
 async def get_live_sessions(session: AsyncSession, user_id: int, now: datetime) -> list[Session]:

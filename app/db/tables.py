@@ -68,20 +68,20 @@ def _nocase(length: int) -> Any:  # noqa: ANN401 - as above
     return String(length).with_variant(String(length, collation="NOCASE"), "sqlite")
 
 
-_BIG_ID = BigInteger().with_variant(Integer(), "sqlite")
+BIG_ID = BigInteger().with_variant(Integer(), "sqlite")
 _OPENML: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "latin1",
     "mariadb_engine": "InnoDB",
     "mariadb_charset": "latin1",
 }
-_OURS: dict[str, Any] = {
+OURS: dict[str, Any] = {
     "mysql_engine": "InnoDB",
     "mysql_charset": "utf8mb4",
     "mariadb_engine": "InnoDB",
     "mariadb_charset": "utf8mb4",
 }
-_NOT_REUSED: dict[str, Any] = {"sqlite_autoincrement": True}
+NOT_REUSED: dict[str, Any] = {"sqlite_autoincrement": True}
 
 # --- OpenML's
 
@@ -127,7 +127,7 @@ users = Table(
     UniqueConstraint("forgotten_password_selector", name="forgotten_password_selector"),
     UniqueConstraint("remember_selector", name="remember_selector"),
     **_OPENML,
-    **_NOT_REUSED,
+    **NOT_REUSED,
 )
 
 users_groups = Table(
@@ -162,7 +162,7 @@ revoked_tokens = Table(
     Column("jti", String(32), primary_key=True),
     Column("user_id", Integer, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False, index=True),
-    **_OURS,
+    **OURS,
 )
 
 account_tokens = Table(
@@ -176,7 +176,7 @@ account_tokens = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False, index=True),
     Column("used_at", UtcDateTime),
-    **_OURS,
+    **OURS,
 )
 
 account_states = Table(
@@ -193,7 +193,7 @@ account_states = Table(
     Column("typed_texts", Text),
     # The latest change of address that was asked for; an earlier one, or one before a reset, is none any more.
     Column("email_change", String(32)),
-    **_OURS,
+    **OURS,
 )
 
 sessions = Table(
@@ -206,30 +206,35 @@ sessions = Table(
     Column("expires_at", UtcDateTime, nullable=False, index=True),
     Column("ip_address", String(45), nullable=False),
     Column("user_agent", String(200), nullable=False),
-    **_OURS,
+    # When the password was given once more; the login itself is `created_at`.
+    Column("reauthenticated_at", UtcDateTime),
+    **OURS,
 )
 
 address_locks = Table(
     "address_locks",
     metadata,
     Column("address_digest", String(64), primary_key=True),
-    **_OURS,
+    **OURS,
 )
 
 audit_events = Table(
     "audit_events",
     metadata,
-    Column("id", _BIG_ID, primary_key=True, autoincrement=True),
+    Column("id", BIG_ID, primary_key=True, autoincrement=True),
     Column("user_id", Integer, nullable=False),
     Column("at", UtcDateTime, nullable=False, index=True),
     Column("kind", String(40), nullable=False),
     Column("ip_address", String(45), nullable=False),
     Column("user_agent", String(200), nullable=False),
     Column("network", String(49), nullable=False, server_default=""),
+    # Why somebody else did it, for the owner to read; and which administrator that was, for other administrators.
+    Column("detail", String(500)),
+    Column("administrator_id", Integer),
     Index("ix_audit_events_visit", "user_id", "ip_address", "kind"),
     Index("ix_audit_events_network", "user_id", "network", "kind"),
-    **_OURS,
-    **_NOT_REUSED,
+    **OURS,
+    **NOT_REUSED,
 )
 
 rate_counters = Table(
@@ -238,13 +243,13 @@ rate_counters = Table(
     Column("name", String(128), primary_key=True),
     Column("hits", Integer, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False, index=True),
-    **_OURS,
+    **OURS,
 )
 
 outbox = Table(
     "outbox",
     metadata,
-    Column("id", _BIG_ID, primary_key=True, autoincrement=True),
+    Column("id", BIG_ID, primary_key=True, autoincrement=True),
     Column("kind", String(40), nullable=False),
     Column("recipient", String(254), nullable=False),
     # Emptied once the mail is out: it may hold a link that opens an account.
@@ -257,8 +262,8 @@ outbox = Table(
     Column("finished_at", UtcDateTime),
     Column("last_error", String(500)),
     Index("ix_outbox_queue", "state", "available_at"),
-    **_OURS,
-    **_NOT_REUSED,
+    **OURS,
+    **NOT_REUSED,
 )
 
 uploads = Table(
@@ -310,10 +315,12 @@ uploads = Table(
     Column("lease_owner", String(64)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
+    # An administrator has stopped it, and its bytes are kept for whoever has to look at them.
+    Column("quarantined_at", UtcDateTime),
     Index("ix_uploads_queue", "state", "available_at"),
     Index("ix_uploads_idempotency_key", "idempotency_key", unique=True),
     Index("ix_uploads_expires_at", "expires_at"),
-    **_OURS,
+    **OURS,
 )
 
 upload_parts = Table(
@@ -324,19 +331,19 @@ upload_parts = Table(
     Column("name", String(64), nullable=False),
     Column("length", BigInteger, nullable=False),
     Column("stored_in", String(32)),
-    **_OURS,
+    **OURS,
 )
 
 upload_events = Table(
     "upload_events",
     metadata,
-    Column("id", _BIG_ID, primary_key=True, autoincrement=True),
+    Column("id", BIG_ID, primary_key=True, autoincrement=True),
     Column("upload_id", String(32), nullable=False, index=True),
     Column("state", String(12), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("detail", String(500)),
-    **_OURS,
-    **_NOT_REUSED,
+    **OURS,
+    **NOT_REUSED,
 )
 
 task_requests = Table(
@@ -355,7 +362,7 @@ task_requests = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     Index("ix_task_requests_queue", "state", "available_at"),
-    **_OURS,
+    **OURS,
 )
 
 worker_heartbeats = Table(
@@ -368,5 +375,5 @@ worker_heartbeats = Table(
     Column("seen_at", UtcDateTime, nullable=False),
     # The kind of error that ended the process; empty while it works, and where it was killed.
     Column("fault", String(64), nullable=False, server_default=""),
-    **_OURS,
+    **OURS,
 )

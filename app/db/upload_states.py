@@ -11,6 +11,7 @@
                                                              `--------------------------+
     receiving … sending, published, processing --> failed
     receiving … converted, sending --> cancelled
+    failed, duplicate --> cancelled --> verifying               an administrator holds the file, and lets it go on
     verifying, ready, received --> duplicate
     failed, duplicate --> verifying, failed --> sending         its owner tries again, or has it looked at anew
 
@@ -62,6 +63,8 @@ class Actor(StrEnum):
     """What ends uploads whose time limit has passed: the janitor's loop, or the same form when it is sent again."""
     DELETION = "deletion"
     """The deletion of its owner's account."""
+    ADMINISTRATOR = "administrator"
+    """A request of an administrator, or an operator's command."""
 
     @property
     def holds_lease(self) -> bool:
@@ -83,6 +86,7 @@ class Condition(StrEnum):
     WANTED = "its owner has not cancelled it"
     INTERRUPTED = "its one request is over by its lease"
     EXPIRED = "its owner did not come back in time"
+    QUARANTINED = "its file is in quarantine"
 
 
 class Transition(NamedTuple):
@@ -136,11 +140,18 @@ TRANSITIONS: tuple[Transition, ...] = (
     *_steps("published processing", _S.ACTIVE, [_A.WATCHER]),
     *_steps("published processing", _S.FAILED, [_A.WATCHER]),
     # Given up by its owner, as long as OpenML has nothing of it.
-    *_steps("receiving verifying ready received checked converted", _S.CANCELLED, [_A.OWNER, _A.DELETION]),
+    *_steps(
+        "receiving verifying ready received checked converted",
+        _S.CANCELLED,
+        [_A.OWNER, _A.DELETION, _A.ADMINISTRATOR],
+    ),
     *_steps("sending", _S.CANCELLED, [_A.PUBLISHER], _C.UNWANTED),
     # Tried again. What may have arrived is looked for before it is sent.
-    *_steps("failed duplicate", _S.VERIFYING, [_A.OWNER], _C.NOT_SENT),
-    *_steps("failed", _S.SENDING, [_A.OWNER], _C.MAYBE_SENT),
+    *_steps("failed duplicate", _S.VERIFYING, [_A.OWNER, _A.ADMINISTRATOR], _C.NOT_SENT),
+    *_steps("failed", _S.SENDING, [_A.OWNER, _A.ADMINISTRATOR], _C.MAYBE_SENT),
+    # Held by an administrator, who looks at the file, and lets it go on.
+    *_steps("failed duplicate", _S.CANCELLED, [_A.ADMINISTRATOR], _C.NOT_SENT),
+    *_steps("cancelled", _S.VERIFYING, [_A.ADMINISTRATOR], _C.QUARANTINED),
     # Its description was mended at OpenML.
     *_steps("failed", _S.PROCESSING, [_A.OWNER], _C.ARRIVED),
 )
@@ -170,11 +181,12 @@ def _moved_by(actor: Actor) -> tuple[UploadState, ...]:
     )
 
 
+_WHO_ASKS = frozenset({Actor.OWNER, Actor.ADMINISTRATOR})
 ENDED = frozenset(
-    state for state in UploadState if all(s.actor == Actor.OWNER for s in TRANSITIONS if s.before == state)
+    state for state in UploadState if all(s.actor in _WHO_ASKS for s in TRANSITIONS if s.before == state)
 )
-"""States that nothing follows, unless its owner asks for it: active, failed, cancelled, duplicate, joined."""
-CAN_RETRY = ENDED.intersection(step.before for step in TRANSITIONS)
+"""States that nothing follows, unless somebody asks for it: active, failed, cancelled, duplicate, joined."""
+CAN_RETRY = ENDED.intersection(step.before for step in TRANSITIONS if step.actor == Actor.OWNER)
 """States from which an upload goes on if its owner asks for it, as long as its bytes are kept: failed, duplicate."""
 GIVEN_UP = frozenset({UploadState.FAILED, UploadState.CANCELLED})
 """States that end an upload without a dataset."""
@@ -186,6 +198,8 @@ TO_PUBLISH = _moved_by(Actor.PUBLISHER)
 """The queue of uploads that a worker brings to OpenML: verifying, received, checked, converted, sending."""
 TO_WATCH = _moved_by(Actor.WATCHER)
 """The queue of datasets that OpenML processes: published, processing."""
+IN_QUEUE = frozenset({*TO_PUBLISH, *TO_WATCH})
+"""States in which a worker has an upload, or will take it."""
 AT_OPENML = frozenset({*TO_WATCH, UploadState.ACTIVE})
 """States in which OpenML has the dataset, and all is well."""
 HAS_OUTCOME = ENDED | AT_OPENML
@@ -204,5 +218,7 @@ PREVIEWED_ANEW = CAN_CHANGE - {UploadState.RECEIVING, UploadState.VERIFYING}
 """States in which the table is looked at anew after another choice of how it is read or published: ready, failed."""
 CAN_STOP = _before(UploadState.CANCELLED, Actor.OWNER)
 """States in which OpenML has nothing of the upload, and its owner can stop it."""
+CAN_HOLD = _before(UploadState.CANCELLED, Actor.ADMINISTRATOR)
+"""States in which an administrator can stop an upload and keep its file: those before `sending`, failed, duplicate."""
 CAN_EXPIRE = frozenset(step.before for step in TRANSITIONS if step.condition == Condition.EXPIRED)
 """States that wait for the owner, and not for ever: receiving, ready."""

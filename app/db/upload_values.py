@@ -112,8 +112,10 @@ class Upload(NamedTuple):
     dataset_id: int | None
     error: dict[str, Any] | None
     attempts: int
+    available_at: datetime
     created_at: datetime
     finished_at: datetime | None
+    quarantined_at: datetime | None
 
 
 class Outcome(NamedTuple):

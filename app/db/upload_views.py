@@ -53,6 +53,7 @@ class UploadEvent(NamedTuple):
     id: int
     state: str
     at: datetime
+    detail: str | None
 
 
 def _column(name: str) -> Any:  # noqa: ANN401 - SQLAlchemy's expressions share no useful base
@@ -118,7 +119,7 @@ async def get_of_user(session: AsyncSession, user_id: int, *, only: Collection[s
 async def get_events(session: AsyncSession, upload_id: str, *, after: int = 0) -> list[UploadEvent]:
     """Return the upload's latest steps, oldest first; only those with a greater number than `after`."""
     statement = (
-        sa.select(upload_events.c.id, upload_events.c.state, upload_events.c.at)
+        sa.select(*(upload_events.c[name] for name in UploadEvent._fields))
         .where(upload_events.c.upload_id == upload_id, upload_events.c.id > after)
         .order_by(upload_events.c.id.desc())
         .limit(MOST_EVENTS)

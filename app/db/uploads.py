@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 import structlog
@@ -276,6 +276,7 @@ HOLDS: dict[Condition, Callable[[datetime], sa.ColumnElement[bool]]] = {
     Condition.WANTED: lambda _: uploads.c.cancel_requested.is_(sa.false()),
     Condition.INTERRUPTED: is_interrupted,
     Condition.EXPIRED: is_expired,
+    Condition.QUARANTINED: lambda _: uploads.c.quarantined_at.is_not(None),
 }
 """What each condition of a step means for a row, at a time."""
 
@@ -285,21 +286,28 @@ async def get_ids(session: AsyncSession, which: sa.ColumnElement[bool]) -> list[
     return list((await session.scalars(sa.select(uploads.c.id).where(which))).all())
 
 
-async def get_states(
-    session: AsyncSession, upload_ids: Collection[str]
-) -> dict[str, tuple[str, datetime | None]]:
-    """Return the state and end of those uploads that are somebody's; of a part that was joined, those of the whole."""
+class UploadEnding(NamedTuple):
+    """Where an upload stands: its state, when it ended, and since when its file is in quarantine."""
+
+    state: str
+    finished_at: datetime | None
+    quarantined_at: datetime | None
+
+
+async def get_endings(session: AsyncSession, upload_ids: Collection[str]) -> dict[str, UploadEnding]:
+    """Return how those uploads stand that are somebody's; of a part that was joined, how the whole does."""
     whole = uploads.alias("whole")
     statement = (
         sa.select(
             uploads.c.id,
             sa.func.coalesce(whole.c.state, uploads.c.state),
             sa.case((whole.c.id.is_not(None), whole.c.finished_at), else_=uploads.c.finished_at),
+            sa.func.coalesce(whole.c.quarantined_at, uploads.c.quarantined_at),
         )
         .select_from(uploads.outerjoin(whole, whole.c.id == uploads.c.joined_into))
         .where(uploads.c.id.in_(upload_ids), uploads.c.user_id != 0)
     )
-    return {row[0]: (row[1], row[2]) for row in await session.execute(statement)}
+    return {row[0]: UploadEnding(*row[1:]) for row in await session.execute(statement)}
 
 
 async def forget_user(session: AsyncSession, user_id: int, now: datetime) -> None:

@@ -7,11 +7,19 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import UnauthorizedError
+from app.core.errors import OperatorError, UnauthorizedError
 from app.db.engine import inserted_id, row_count
 from app.db.logins import IS_ACTIVE
 from app.db.reader import Reader, ReadStatement, utc_from_text
-from app.db.tables import OPTIONAL_COLUMNS, account_states, revoked_tokens, sessions, users, users_groups
+from app.db.tables import (
+    OPTIONAL_COLUMNS,
+    account_states,
+    groups,
+    revoked_tokens,
+    sessions,
+    users,
+    users_groups,
+)
 from app.db.typed_texts import as_typed, forget_typed, get_typed, keep_typed, written
 
 CODES = (
@@ -27,6 +35,8 @@ CODES = (
 
 MEMBERS_GROUP = 2
 """`groups.id` of "General User (read-write)"."""
+ADMINISTRATORS_GROUP = "admin"
+"""`groups.name` of the administrators: PHP (ion_auth) asks for it by its name, too."""
 
 
 class Account(NamedTuple):
@@ -92,6 +102,15 @@ _BY_API_KEY = ReadStatement(
     ).where(users.c.session_hash == sa.bindparam("api_key")),
     pack=True,
 )
+_ADMINISTRATORS = sa.select(groups.c.id).where(groups.c.name == ADMINISTRATORS_GROUP)
+_IS_ADMINISTRATOR = ReadStatement(
+    sa.select(users_groups.c.group_id)
+    .where(
+        users_groups.c.user_id == sa.bindparam("user_id"),
+        users_groups.c.group_id.in_(_ADMINISTRATORS),
+    )
+    .limit(1)
+)
 _PASSWORD = ReadStatement(
     sa.select(users.c.password).where(users.c.id == sa.bindparam("user_id")), by_key=True
 )
@@ -112,6 +131,23 @@ async def get_account_by_api_key(reader: Reader, api_key: str) -> Account | None
     """Return the user who has this key; it is unique."""
     row = await reader.first(_BY_API_KEY, {"api_key": api_key})
     return Account._make(row) if row else None
+
+
+async def is_administrator(reader: Reader, user_id: int) -> bool:
+    """Say whether OpenML has the user among its administrators."""
+    return await reader.first(_IS_ADMINISTRATOR, {"user_id": user_id}) is not None
+
+
+async def set_administrator(session: AsyncSession, user_id: int, *, is_one: bool) -> None:
+    """Put the user among OpenML's administrators, or take them out; other groups stay as they are."""
+    of_them = sa.and_(users_groups.c.user_id == user_id, users_groups.c.group_id.in_(_ADMINISTRATORS))
+    if not is_one:
+        await session.execute(sa.delete(users_groups).where(of_them))
+    elif await session.scalar(sa.select(users_groups.c.group_id).where(of_them).limit(1)) is None:
+        group_id = (await session.scalars(_ADMINISTRATORS)).first()
+        if group_id is None:
+            raise OperatorError(f"OpenML's table `groups` has no group named {ADMINISTRATORS_GROUP}.")
+        await session.execute(sa.insert(users_groups).values(user_id=user_id, group_id=group_id))
 
 
 async def get_email(session: AsyncSession, user_id: int) -> str | None:

@@ -159,8 +159,8 @@ async def _back_to_converted(claimed: ClaimedUpload, reason: str) -> None:
         settled = {"sent_at": None, "newest_before": None}
         await claimed.move(UploadState.CONVERTED, settled, detail=reason)
     except LeaseLostError:
-        # Its owner has cancelled it; or it is another worker's, and then this is refused as well.
-        await claimed.move(UploadState.CANCELLED, detail="cancelled by its owner")
+        # It was cancelled meanwhile; or it is another worker's, and then this is refused as well.
+        await claimed.move(UploadState.CANCELLED, detail="cancelled while it was being sent")
         await claimed.forget_bytes()
 
 

@@ -20,6 +20,7 @@ from app.db.engine import Database, notify_after_commit
 from app.db.outbox import queue_mail
 from app.db.upload_states import CAN_RETRY, HOLDS_BYTES, Actor, UploadState
 from app.db.upload_values import Upload
+from app.db.uploads import UploadEnding
 from app.events.notifications import UPLOADS, upload_topic
 from app.mail.messages import MailKind
 from app.storage.parts import Part, UploadStorage
@@ -33,6 +34,8 @@ DUPLICATE_PAUSE = timedelta(seconds=2)
 """How often an upload that waits for another one of the same file looks what became of that."""
 KEEP_HOURS = 24
 """How long the file of a failed upload is kept for another attempt, and counts for its owner."""
+QUARANTINE_DAYS = 30
+"""How long a file in quarantine is kept."""
 IDS_AT_ONCE = 500
 
 
@@ -79,7 +82,13 @@ async def release(
 
 
 async def begin_again(
-    session: AsyncSession, now: datetime, upload: Upload, metadata: Checked, *, publish: bool
+    session: AsyncSession,
+    now: datetime,
+    upload: Upload,
+    metadata: Checked,
+    *,
+    publish: bool,
+    by: Actor = Actor.OWNER,
 ) -> bool:
     """Let a worker go on with the bytes that are here; False if the upload has moved on meanwhile."""
     notify_after_commit(session, UPLOADS)
@@ -88,7 +97,7 @@ async def begin_again(
         session,
         upload.id,
         UploadState.VERIFYING,
-        by=Actor.OWNER,
+        by=by,
         now=now,
         available_at=now,
         values={
@@ -96,6 +105,7 @@ async def begin_again(
             "publish_requested": publish,
             "error": None,
             "finished_at": None,
+            "quarantined_at": None,
             "duplicate_of": None,
             "cancel_requested": False,
             "warnings": metadata.warnings,
@@ -107,7 +117,11 @@ async def begin_again(
 
 async def can_begin_again(session: AsyncSession, upload: Upload, now: datetime) -> bool:
     """Say whether the bytes of an upload that has failed are here and kept."""
-    is_kept = upload.finished_at is None or upload.finished_at + timedelta(hours=KEEP_HOURS) >= now
+    is_kept = (
+        upload.finished_at is None
+        or upload.quarantined_at is not None
+        or upload.finished_at + timedelta(hours=KEEP_HOURS) >= now
+    )
     return is_kept and await has_bytes(session, upload)
 
 
@@ -251,17 +265,16 @@ async def end_expired_uploads(database: Database, storage: UploadStorage) -> Non
 async def remove_orphaned_bytes(database: Database, storage: UploadStorage) -> None:
     """Remove the bytes of uploads that are published, ended long enough ago, or unknown."""
     found = await storage.upload_ids()
-    keep_until = database.now() - timedelta(hours=KEEP_HOURS)
     for start in range(0, len(found), IDS_AT_ONCE):
-        await _remove_orphaned(database, storage, found[start : start + IDS_AT_ONCE], keep_until)
+        await _remove_orphaned(database, storage, found[start : start + IDS_AT_ONCE], database.now())
 
 
 async def _remove_orphaned(
-    database: Database, storage: UploadStorage, found: Sequence[str], keep_until: datetime
+    database: Database, storage: UploadStorage, found: Sequence[str], now: datetime
 ) -> None:
     async with database.session() as session:
-        known = await uploads.get_states(session, found)
-    orphaned = [upload_id for upload_id in found if not _needs_bytes(known.get(upload_id), keep_until)]
+        known = await uploads.get_endings(session, found)
+    orphaned = [upload_id for upload_id in found if not _needs_bytes(known.get(upload_id), now)]
     if orphaned:
         async with database.session() as session:
             await upload_bytes.delete_parts(session, orphaned)
@@ -269,9 +282,11 @@ async def _remove_orphaned(
         await storage.delete(upload_id)
 
 
-def _needs_bytes(known: tuple[str, datetime | None] | None, keep_until: datetime) -> bool:
+def _needs_bytes(known: UploadEnding | None, now: datetime) -> bool:
     if known is None:
         return False
-    state, finished_at = known
-    may_go_on = state in CAN_RETRY and finished_at is not None and finished_at > keep_until
-    return state in HOLDS_BYTES or may_go_on
+    if known.quarantined_at is not None:
+        return known.quarantined_at > now - timedelta(days=QUARANTINE_DAYS)
+    kept_from = now - timedelta(hours=KEEP_HOURS)
+    may_go_on = known.state in CAN_RETRY and known.finished_at is not None and known.finished_at > kept_from
+    return known.state in HOLDS_BYTES or may_go_on

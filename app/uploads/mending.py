@@ -20,7 +20,8 @@ from app.events.notifications import PUBLISHED, upload_topic
 from app.openml.client import OpenMLClient
 from app.openml.problems import require_key, translated_errors
 from app.uploads.metadata import check_draft, given, merge
-from app.uploads.service import Judging, find_upload
+from app.uploads.service import Judging
+from app.uploads.stopping import find_upload
 
 log = structlog.get_logger(__name__)
 

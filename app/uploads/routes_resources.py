@@ -27,7 +27,7 @@ from app.core.http import declare
 from app.db.upload_states import ENDED, UploadState
 from app.deps import CountedUploaderDep, ResourcesDep, SessionDep, is_signed_in
 from app.resources import Resources
-from app.uploads import service
+from app.uploads import service, stopping
 from app.uploads import status as upload_status
 from app.uploads.bodies import HEADER_PROBLEMS, read_json, require_understood
 from app.uploads.described import CHANGE, EVENTS, FOLLOW
@@ -167,7 +167,7 @@ async def get_upload_preview(
 ) -> PreviewResponse:
     """Say of each column what it would be published as and why, what else it could be, and what is in it."""
     async with resources.database.session() as session:
-        upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+        upload = await stopping.find_upload(session, user_id=uploader.id, upload_id=upload_id)
     return await show_preview(
         resources.storage, resources.checks, upload, first=first, columns=columns, search=search
     )

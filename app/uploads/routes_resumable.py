@@ -37,7 +37,7 @@ from app.db.upload_values import Upload
 from app.deps import ClientDep, CountedUploaderDep, ResourcesDep, SessionDep, SettingsDep
 from app.openml.fields import is_api_key
 from app.resources import Resources
-from app.uploads import ietf, service, tus
+from app.uploads import ietf, service, stopping, tus
 from app.uploads import status as upload_status
 from app.uploads.append import (
     EXPIRE_HOURS,
@@ -169,7 +169,7 @@ async def create_upload(
         response.status_code = status.HTTP_200_OK if dialect is None else status.HTTP_201_CREATED
     async with resources.database.session() as session:
         if dialect:
-            upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload.id)
+            upload = await stopping.find_upload(session, user_id=uploader.id, upload_id=upload.id)
             response.headers.update(
                 status_headers(upload, dialect, resources.settings, resources.database.now())
             )
@@ -203,7 +203,7 @@ async def _append_first(resources: Resources, upload: Upload, chunk: Chunk, *, i
         await _appender(resources).append(upload, chunk)
     except ProblemError:
         if not is_named:
-            await service.cancel_upload(
+            await stopping.cancel_upload(
                 resources.database, resources.storage, user_id=upload.user_id, upload_id=upload.id
             )
         raise
@@ -229,7 +229,7 @@ async def get_upload_offset(
     """Say how many bytes are safe here: where to go on."""
     dialect = dialect_of(fields_of(request.headers)) or "ietf"
     await let_earlier_end(resources.active_writers, user_id=uploader.id, upload_id=upload_id)
-    upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+    upload = await stopping.find_upload(session, user_id=uploader.id, upload_id=upload_id)
     if is_gone(upload, resources.database.now()):
         raise UploadGoneError
     code = status.HTTP_200_OK if dialect == "tus" else status.HTTP_204_NO_CONTENT
@@ -270,7 +270,7 @@ async def change_upload(
     chunk = read_chunk(request, resources.settings, dialect)
     await let_earlier_end(resources.active_writers, user_id=uploader.id, upload_id=upload_id)
     async with resources.database.session() as session:
-        upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+        upload = await stopping.find_upload(session, user_id=uploader.id, upload_id=upload_id)
     await resources.limits.hit(Hit("chunk-account", str(uploader.id)))
     with hanging_up():
         if upload.joined_from:
@@ -280,7 +280,7 @@ async def change_upload(
         else:
             await _appender(resources).append(upload, chunk)
     async with resources.database.session() as session:
-        upload = await service.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+        upload = await stopping.find_upload(session, user_id=uploader.id, upload_id=upload_id)
     return Response(
         status_code=status.HTTP_204_NO_CONTENT,
         headers=status_headers(upload, dialect, resources.settings, resources.database.now()),
@@ -304,7 +304,7 @@ async def change_upload(
 async def cancel_upload(upload_id: str, uploader: CountedUploaderDep, resources: ResourcesDep) -> Response:
     """Stop an upload that OpenML does not have yet, and remove its bytes."""
     await let_earlier_end(resources.active_writers, user_id=uploader.id, upload_id=upload_id)
-    stopped = await service.cancel_upload(
+    stopped = await stopping.cancel_upload(
         resources.database, resources.storage, user_id=uploader.id, upload_id=upload_id
     )
     return Response(status_code=status.HTTP_204_NO_CONTENT if stopped else status.HTTP_202_ACCEPTED)

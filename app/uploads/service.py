@@ -1,4 +1,4 @@
-"""The life of an upload around its bytes: described, published, tried again, cancelled, waited for."""
+"""The life of an upload around its bytes: described, published, tried again."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -9,19 +9,14 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.concurrency import BoundedExecutor
-from app.core.errors import (
-    NotFoundError,
-    UploadGoneError,
-    UploadStateError,
-)
+from app.core.errors import UploadGoneError, UploadStateError
 from app.core.locks import Locks
-from app.db import upload_bytes, uploads, users
-from app.db.engine import Database, notify_after_commit, now_of
+from app.db import uploads, users
+from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import (
     BEFORE_PUBLISH,
     CAN_CHANGE,
     CAN_RETRY,
-    CAN_STOP,
     PREVIEWED_ANEW,
     Actor,
     UploadState,
@@ -31,26 +26,15 @@ from app.events.notifications import UPLOADS, upload_topic
 from app.storage.parts import UploadStorage
 from app.uploads.append import expiry
 from app.uploads.choices import choices_of
-from app.uploads.lifecycle import begin_again, can_begin_again, has_bytes, release
+from app.uploads.lifecycle import begin_again, can_begin_again, release
 from app.uploads.metadata import MERGED, MOST_WARNINGS, Checked, Judged, given, judge, merge
 from app.uploads.preview import require_possible_choices
+from app.uploads.stopping import find_upload, moved_on, not_now
 
 JUDGED_AGAIN = 5
 """How often a change is judged where other processes change the same upload meanwhile."""
 Write = Callable[[AsyncSession, Upload, Judged], Awaitable[None]]
 """What is written of an upload that was judged; it may be called again where others changed the same rows."""
-
-
-async def find_upload(session: AsyncSession, *, user_id: int, upload_id: str) -> Upload:
-    """Return one of the user's uploads.
-
-    Raises:
-        NotFoundError: there is none, or it is somebody else's.
-    """
-    upload = await uploads.get_upload(session, upload_id)
-    if upload is None or upload.user_id != user_id:
-        raise NotFoundError("You have no such upload.")
-    return upload
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +73,7 @@ class Judging:
                 async with self.database.session() as session:
                     upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
                 if upload.is_partial:
-                    raise _not_now(upload)
+                    raise not_now(upload)
                 before = given(upload.description)
                 judged = await self.checks.run_for(user_id, judge, merge(before, changes))
                 values = judged.draft.values if all_of_them else _news(judged.draft.values, before, changes)
@@ -101,7 +85,7 @@ class Judging:
                 )
                 if await self.database.unit(written):
                     return
-        raise _moved_on()
+        raise moved_on()
 
 
 async def change_metadata(
@@ -165,7 +149,7 @@ def _news(values: Mapping[str, Any], known: Mapping[str, Any], changes: Mapping[
 
 async def _save_metadata(session: AsyncSession, now: datetime, upload: Upload, judged: Judged) -> None:
     if upload.state not in CAN_CHANGE or upload.dataset_id is not None:
-        raise _not_now(upload)
+        raise not_now(upload)
     _require_settled(upload)
     # What is to be published without another question stays complete.
     metadata = judged.complete() if upload.publish_requested else judged.draft
@@ -180,7 +164,7 @@ async def _save_metadata(session: AsyncSession, now: datetime, upload: Upload, j
     if upload.expires_at is not None:
         values["expires_at"] = expiry(now)
     if not await uploads.set_values(session, upload.id, values, only_in=CAN_CHANGE):
-        raise _moved_on()
+        raise moved_on()
 
 
 async def _preview_anew(session: AsyncSession, now: datetime, upload: Upload, draft: Checked) -> None:
@@ -194,7 +178,7 @@ async def _preview_anew(session: AsyncSession, now: datetime, upload: Upload, dr
     else:
         return
     if not moved:
-        raise _moved_on()
+        raise moved_on()
 
 
 async def publish_upload(
@@ -216,7 +200,7 @@ async def publish_upload(
         if upload.state in BEFORE_PUBLISH:
             await _request(session, judging.database.now(), upload, judged)
         elif _changes_something(upload, judged):
-            raise _not_now(upload)
+            raise not_now(upload)
 
     await judging.judge_and(
         publish,
@@ -232,17 +216,30 @@ async def _request(session: AsyncSession, now: datetime, upload: Upload, judged:
     await _save_metadata(session, now, upload._replace(publish_requested=True), judged)
     requested = {"publish_requested": True, "error": None}
     if not await uploads.set_values(session, upload.id, requested, only_in=BEFORE_PUBLISH):
-        raise _moved_on()
+        raise moved_on()
     # The worker may have made it ready in this very moment.
     upload = await find_upload(session, user_id=upload.user_id, upload_id=upload.id)
     if upload.state == UploadState.READY and await release(session, upload, now=now) is None:
-        raise _moved_on()
+        raise moved_on()
 
 
-async def retry_upload(judging: Judging, *, user_id: int, upload_id: str, changes: Mapping[str, Any]) -> None:
+async def _nothing_else(_session: AsyncSession) -> None:
+    return
+
+
+async def retry_upload(
+    judging: Judging,
+    *,
+    user_id: int,
+    upload_id: str,
+    changes: Mapping[str, Any],
+    by: Actor = Actor.OWNER,
+    with_it: Callable[[AsyncSession], Awaitable[None]] = _nothing_else,
+) -> None:
     """Try a failed upload again, with its bytes and perhaps another description; or publish one that is a duplicate.
 
-    One that is looked at anew since it failed, or was, is published.
+    One that is looked at anew since it failed, or was, is published, if it is its owner who asks. One whose file is in
+    quarantine goes on, if it is an administrator. `with_it` is written in the same transaction.
 
     Raises:
         UploadStateError: it has not failed, OpenML has it, or its bytes are gone; or it would be a duplicate again.
@@ -251,21 +248,26 @@ async def retry_upload(judging: Judging, *, user_id: int, upload_id: str, change
 
     async def retry(session: AsyncSession, upload: Upload, judged: Judged) -> None:
         now = judging.database.now()
-        if upload.state in BEFORE_PUBLISH and upload.received_sha256 is not None:
+        await with_it(session)
+        is_owner = by == Actor.OWNER
+        if is_owner and upload.state in BEFORE_PUBLISH and upload.received_sha256 is not None:
             await _request(session, now, upload, judged)
             return
-        if upload.state not in CAN_RETRY:
+        is_held = not is_owner and upload.quarantined_at is not None
+        if upload.state not in CAN_RETRY and not is_held:
             raise UploadStateError("The upload has not failed; there is nothing to try again.")
         if upload.sent_at is not None:
-            await _look_again(session, upload, judged, now=now)
+            await _look_again(session, upload, judged, now=now, by=by)
             return
         if not await can_begin_again(session, upload, now):
             raise UploadStateError("The bytes of this upload are not kept any more; send the file again.")
-        metadata = judged.complete()
+        # What its owner never asked to publish only goes back to waiting for them.
+        publish = is_owner or upload.publish_requested
+        metadata = judged.complete() if publish else judged.draft
         if upload.state == UploadState.DUPLICATE:
             _require_another(upload, metadata.values)
-        if not await begin_again(session, now, upload, metadata, publish=True):
-            raise _moved_on()
+        if not await begin_again(session, now, upload, metadata, publish=publish, by=by):
+            raise moved_on()
 
     await judging.judge_and(
         retry,
@@ -276,7 +278,9 @@ async def retry_upload(judging: Judging, *, user_id: int, upload_id: str, change
     )
 
 
-async def _look_again(session: AsyncSession, upload: Upload, judged: Judged, *, now: datetime) -> None:
+async def _look_again(
+    session: AsyncSession, upload: Upload, judged: Judged, *, now: datetime, by: Actor
+) -> None:
     """Go on with an upload that failed while nobody could say whether OpenML has it: look there before it is sent."""
     if _changes_something(upload, judged):
         _require_settled(upload)
@@ -284,13 +288,13 @@ async def _look_again(session: AsyncSession, upload: Upload, judged: Judged, *, 
         session,
         upload.id,
         UploadState.SENDING,
-        by=Actor.OWNER,
+        by=by,
         now=now,
         available_at=now,
         values={"error": None, "finished_at": None, "cancel_requested": False},
     )
     if not moved:
-        raise _moved_on()
+        raise moved_on()
     notify_after_commit(session, UPLOADS)
 
 
@@ -315,67 +319,3 @@ def _require_another(upload: Upload, description: Mapping[str, Any]) -> None:
             "The same file was published under this name before; say `allow_duplicate` to publish it once more, or "
             "give it another `dataset_name`."
         )
-
-
-async def cancel_upload(database: Database, storage: UploadStorage, *, user_id: int, upload_id: str) -> bool:
-    """Stop an upload and remove its bytes; False if it is being sent right now, and stops only if that fails.
-
-    Raises:
-        UploadStateError: OpenML has it.
-    """
-    places = await database.unit(partial(_stop, user_id=user_id, upload_id=upload_id))
-    for place in places or []:
-        await storage.delete(place)
-    return places is not None
-
-
-async def _stop(session: AsyncSession, *, user_id: int, upload_id: str) -> list[str] | None:
-    """Stop an upload and return where its bytes are; None if it is being sent right now."""
-    upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
-    if upload.state == UploadState.SENDING:
-        wanted = {"cancel_requested": True}
-        if not await uploads.set_values(session, upload.id, wanted, only_in={UploadState.SENDING}):
-            raise _moved_on()
-        return None
-    is_empty = upload.state == UploadState.DUPLICATE and not await has_bytes(session, upload)
-    if is_empty or upload.state == UploadState.JOINED or upload.dataset_id is not None:
-        raise _not_now(upload)
-    if upload.state in CAN_STOP:
-        stopped = await uploads.set_state(
-            session,
-            upload.id,
-            UploadState.CANCELLED,
-            by=Actor.OWNER,
-            now=now_of(session),
-            values={"expires_at": None},
-        )
-        if not stopped:
-            raise _moved_on()
-        notify_after_commit(session, upload_topic(upload.id))
-    return await upload_bytes.delete_parts(session, [upload.id])
-
-
-def _moved_on() -> UploadStateError:
-    return UploadStateError("The upload has moved on meanwhile; ask how it stands.")
-
-
-def _not_now(upload: Upload) -> UploadStateError:
-    if upload.dataset_id is not None:
-        return UploadStateError(
-            f"OpenML has this upload as dataset {upload.dataset_id}; it can be changed and removed there only.",
-            dataset_id=upload.dataset_id,
-        )
-    if upload.state == UploadState.DUPLICATE:
-        return UploadStateError(
-            "You have published the same file under this name before. POST to its `retry`, with `allow_duplicate` or "
-            "another `dataset_name`, while its bytes are kept; or send it again."
-        )
-    if upload.state == UploadState.CANCELLED:
-        return UploadStateError("The upload was cancelled.")
-    if upload.is_partial:
-        return UploadStateError(
-            f"This is a part of the upload {upload.joined_into}; change that one."
-            if upload.joined_into
-            else "This is a part of a file; join it with the others (Upload-Concat: final), and publish that."
-        )
-    return UploadStateError(f"The upload is on its way to OpenML ({upload.state}).")

@@ -125,6 +125,27 @@ async def uploads_page(mailbox: MailboxDep) -> HTMLResponse:
     return await render("uploads.html", title="My uploads", mailbox=mailbox)
 
 
+@router.get("/admin")
+@router.get("/admin/")
+async def administration_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Show what administrators look for; it is the API that says who is one."""
+    return await render("admin.html", title="Administration", wide=True, mailbox=mailbox)
+
+
+@router.get("/admin/person")
+@router.get("/admin/person/")
+async def person_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Show a user's story."""
+    return await render("admin_person.html", title="A user", wide=True, mailbox=mailbox)
+
+
+@router.get("/admin/upload")
+@router.get("/admin/upload/")
+async def upload_story_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Show an upload's story."""
+    return await render("admin_upload.html", title="An upload", wide=True, mailbox=mailbox)
+
+
 @router.get("/dev/mailbox")
 async def mailbox_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
     """Show the mails of a development installation to whoever sits at the machine."""

@@ -10,8 +10,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import (
     account_tokens,
     audit_events,
+    notices,
     outbox,
     rate_counters,
+    reports,
     revoked_tokens,
     sessions,
     task_requests,
@@ -66,6 +68,8 @@ async def forget_the_past(database: Database, *, audit_days: int) -> None:
         partial(audit_events.delete_before, before=now - timedelta(days=audit_days)),
         partial(outbox.delete_finished, before=now - MAIL_RETENTION),
         partial(task_requests.delete_ended, before=now - TASK_RETENTION),
+        partial(notices.delete_ended, before=now - timedelta(days=audit_days)),
+        partial(reports.delete_before, before=now - timedelta(days=audit_days)),
         partial(worker_heartbeats.delete_before, before=now - worker_heartbeats.RETENTION),
     ]
     for chore in chores:

@@ -36,6 +36,7 @@ FULFILLED: dict[Condition | None, dict[str, Any]] = {
     Condition.WANTED: {"cancel_requested": False},
     Condition.INTERRUPTED: {"expires_at": None, "available_at": PAST},
     Condition.EXPIRED: {"expires_at": PAST},
+    Condition.QUARANTINED: {"quarantined_at": PAST},
 }
 """Columns by which a condition holds; times are told from now."""
 MISSED: dict[Condition, list[dict[str, Any]]] = {
@@ -53,6 +54,7 @@ MISSED: dict[Condition, list[dict[str, Any]]] = {
         {"expires_at": FUTURE, "available_at": PAST},
     ],
     Condition.EXPIRED: [{"expires_at": None, "available_at": FUTURE}, {"expires_at": FUTURE}],
+    Condition.QUARANTINED: [{"quarantined_at": None}],
 }
 """Columns by which it does not."""
 

@@ -27,6 +27,7 @@ SEVERAL = {
     "app/accounts/service_picture.py": "a picture goes once it is certain that no row names it",
     "app/accounts/service_public.py": "nothing is held while a password is hashed",
     "app/accounts/sessions.py": "nothing is held while a password is hashed",
+    "app/admin/uploads.py": "bytes go once it is certain that no row names them",
     "app/db/outbox.py": CLAIMS,
     "app/db/rate_counters.py": "a storage of the library `limits`, which knows no session",
     "app/db/open_requests.py": "one statement for all open requests of a process",
@@ -46,6 +47,7 @@ SEVERAL = {
     "app/uploads/pipeline.py": STEP,
     "app/uploads/receive.py": "nothing is held while bytes come",
     "app/uploads/service.py": "nothing is held while metadata is judged",
+    "app/uploads/stopping.py": "bytes go once it is certain that no row names them",
     "app/uploads/event_stream.py": "nothing is held between two looks",
 }
 """Why a module opens sessions of its own."""

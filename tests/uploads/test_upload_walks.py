@@ -25,6 +25,8 @@ from hypothesis.stateful import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.accounts.audit import AT_COMMAND_LINE
+from app.admin.uploads import UploadCare
 from app.core.errors import ProblemError
 from app.core.settings import Settings
 from app.db import upload_bytes, upload_queues, uploads, users
@@ -45,7 +47,7 @@ from app.db.upload_states import (
 )
 from app.db.upload_values import Upload
 from app.resources import Resources, open_resources
-from app.uploads import service
+from app.uploads import service, stopping
 from app.uploads.append import Appender, Chunk
 from app.uploads.choices import digest_choices
 from app.uploads.concatenation import join_parts
@@ -133,7 +135,11 @@ class Walks(RuleBasedStateMachine):
 
         return self.written(read)
 
-    def asked(self, request: Coroutine[Any, Any, T]) -> T | None:
+    def asked(
+        self,
+        request: Coroutine[Any, Any, T],
+        by: AbstractSet[Actor] = frozenset({Actor.OWNER, Actor.RECEIVER}),
+    ) -> T | None:
         """Return what a request is answered; None if it is refused, as most are."""
 
         async def answered() -> T | None:
@@ -141,7 +147,7 @@ class Walks(RuleBasedStateMachine):
                 return await request
             return None
 
-        self.acting |= {Actor.OWNER, Actor.RECEIVER}
+        self.acting |= by
         result: T | None = self.run(answered())
         return result
 
@@ -305,13 +311,28 @@ class Walks(RuleBasedStateMachine):
             changes = {"reading": {"skip_lines": skipped}}
             self.asked(service.change_metadata(judging, **which, changes=changes))
         else:
-            self.asked(service.cancel_upload(shared.database, shared.storage, **which))
+            self.asked(stopping.cancel_upload(shared.database, shared.storage, **which))
 
     @rule(chance=st.sampled_from(range(8)))
     def delete_account(self, chance: int) -> None:
         if chance == RARE:
             self.acting = {Actor.DELETION}
             self.written(lambda session: uploads.forget_user(session, self.user_id, self.database.now()))
+
+    @rule(
+        upload_id=st.one_of(ROWS, ROWS, PARTS), deed=st.sampled_from(["cancel", "requeue", "hold", "remove"])
+    )
+    def administer(self, *, upload_id: str, deed: str) -> None:
+        shared = self.resources
+        judging = service.Judging(shared.database, shared.storage, shared.checks, shared.changes)
+        care = UploadCare(judging, AT_COMMAND_LINE, "to see what happens")
+        deeds = {
+            "cancel": care.cancel,
+            "requeue": care.requeue,
+            "hold": care.quarantine,
+            "remove": care.remove,
+        }
+        self.asked(deeds[deed](upload_id), by={Actor.ADMINISTRATOR})
 
     # --- the workers
 

@@ -5,6 +5,7 @@ import sqlalchemy as sa
 
 from app.accounts import lifecycle, sessions
 from app.accounts import service_signed_in as service
+from app.accounts.audit import AT_COMMAND_LINE
 from app.core.clients import Client
 from app.core.errors import UnauthorizedError
 from app.db import users as accounts
@@ -71,9 +72,9 @@ async def test_account_when_writes_began_before_its_deletion_then_they_leave_not
             creation=a_creation(),
         )
     with pytest.raises(lifecycle.AccountDeletedError):
-        await unit(lambda session: lifecycle.activate(session, person.id, HERE))
+        await unit(lambda session: lifecycle.activate(session, person.id, AT_COMMAND_LINE))
     with pytest.raises(lifecycle.AccountDeletedError):
-        await unit(lambda session: lifecycle.deactivate(session, person.id, HERE))
+        await unit(lambda session: lifecycle.deactivate(session, person.id, AT_COMMAND_LINE))
     await sessions.log_out(app.resources.database, app.resources.denylist, token, HERE)
     assert (await app.client.post("/image", headers=person.headers)).status_code == 401
 

@@ -7,8 +7,8 @@ import jwt
 import pytest
 import sqlalchemy as sa
 
+from app.accounts.audit import AT_COMMAND_LINE
 from app.accounts.lifecycle import deactivate
-from app.core.clients import Client
 from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.core.tokens import TokenSigner
@@ -226,7 +226,7 @@ async def test_account_when_an_operator_closed_it_then_no_token_key_or_link_open
 ) -> None:
     await app.client.post("/send-confirmation-token", json={"email": person.email})
     async with app.resources.database.session() as session:
-        await deactivate(session, person.id, Client("", "operator"))
+        await deactivate(session, person.id, AT_COMMAND_LINE)
 
     assert not await alive(app, person.headers)
     by_key = await app.client.post("/data-upload", headers={"X-API-Key": person.api_key})

@@ -7,11 +7,10 @@ import pytest
 import sqlalchemy as sa
 
 from app.accounts import lifecycle
-from app.core.clients import Client
+from app.accounts.audit import AT_COMMAND_LINE
 from app.db.tables import outbox, users
 from tests.conftest import PASSWORD, MakePerson, Person, Running, eventually
 
-OPERATOR = Client("", "operator")
 WRONG = "Wrong username or password"
 PHP_HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode().replace("$2b$", "$2y$")
 ROWS: dict[str, dict[str, Any]] = {
@@ -59,7 +58,7 @@ async def make(app: Running, make_person: MakePerson, kind: str) -> Person:
         if values:
             await session.execute(sa.update(users).where(users.c.id == person.id).values(values))
         if kind == "closed by an operator":
-            await lifecycle.deactivate(session, person.id, OPERATOR)
+            await lifecycle.deactivate(session, person.id, AT_COMMAND_LINE)
     if kind == "deleted":
         await lifecycle.delete_account(
             app.resources.database, app.resources.pictures, person.id, person.email

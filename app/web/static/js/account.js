@@ -112,7 +112,7 @@ async function showEvents() {
   const { events } = await call("GET", "/audit");
   byId("events").replaceChildren(
     ...events.slice(0, EVENTS_SHOWN).map((event) =>
-      make("li", {}, make("p", {}, event.kind[0].toUpperCase() + event.kind.slice(1)), make("p", { class: "soft small" }, moment(event.at), ` · ${event.ip_address}`)),
+      make("li", {}, make("p", {}, event.kind[0].toUpperCase() + event.kind.slice(1)), make("p", { class: "soft small" }, moment(event.at), ...[event.ip_address, event.detail].filter(Boolean).map((fact) => ` · ${fact}`))),
     ),
   );
 }

@@ -1,7 +1,8 @@
-// On every page: the menu fits whether somebody is signed in, and signing out works from anywhere.
+// On every page: the menu fits whether somebody is signed in, signing out works from anywhere, and what everybody is
+// told is told.
 
 import { call } from "./api.js";
-import { byId } from "./dom.js";
+import { byId, make } from "./dom.js";
 import { framed, signOut, token } from "./session.js";
 
 document.body.classList.toggle("framed", framed);
@@ -28,3 +29,16 @@ byId("sign-out").addEventListener("click", async () => {
   signOut();
   location.assign(`/auth/sign-in?reason=${reason}`);
 });
+
+if (!framed) tell();
+
+async function tell() {
+  try {
+    const { announcements, read_only: readOnly } = await call("GET", "/announcements");
+    const told = announcements.map(({ text }) => make("p", { class: "note" }, text));
+    if (readOnly) told.unshift(make("p", { class: "note warn" }, "Nothing can be changed here at the moment. ", readOnly.text));
+    byId("notices").replaceChildren(...told);
+  } catch {
+    // The page goes on without.
+  }
+}

@@ -1,0 +1,251 @@
+"""Who may call which route, and which are taken in read-only mode. A route that no line names is not served.
+
+What a role asks for is checked by the route's own dependencies (`app/deps.py`); `require_roles` sees to it, when the
+application is made, that those of each route are what the table says.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import StrEnum
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, APIRouter
+from starlette.routing import compile_path
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.core.errors import ReadOnlyModeError
+from app.core.http import problem_response
+from app.deps import BearerToken, SignedIn, SignedInOrKey, get_administrator
+
+
+class Role(StrEnum):
+    """What somebody has to be to call a route."""
+
+    ANYBODY = "anybody"
+    HOLDER = "whoever has a token"
+    """Also one that has expired: it ends itself."""
+    USER = "a user who is signed in"
+    UPLOADER = "a user who is signed in, or has an API key"
+    ADMINISTRATOR = "an administrator who has given the password lately"
+
+
+ROUTES: Mapping[Role, str] = {
+    Role.ANYBODY: """
+        POST /signup
+        POST /register
+        POST /confirmation
+        POST /send-confirmation-token
+        POST /forgotpassword
+        POST /forgot-token
+        POST /resetpassword
+        POST /login
+        POST /token
+        POST /feedback
+        GET  /announcements
+        GET  /imgs/{name:path}
+        HEAD /imgs/{name:path}
+        GET  /limits
+        GET  /licences
+        GET  /health/live
+        GET  /health/ready
+        OPTIONS /uploads
+        OPTIONS /uploads/{upload_id}
+        GET  /
+        GET  /docs
+        GET  /redoc
+        GET  /robots.txt
+        GET  /.well-known/security.txt
+        GET  /.well-known/change-password
+        GET  /dev/mailbox
+        GET  /auth/sign-up
+        GET  /auth/sign-in
+        GET  /auth/confirmation-token
+        GET  /auth/confirm-page
+        POST /auth/confirm-page
+        GET  /auth/reset-password
+        GET  /auth/reset-page
+        GET  /auth/profile-page
+        GET  /auth/edit-profile
+        GET  /auth/upload-dataset
+        GET  /auth/my-uploads
+        GET  /dashboard/data-upload
+        GET  /admin
+        GET  /admin/person
+        GET  /admin/upload
+        POST /es/{path:path}
+        GET  /es/{path:path}
+        GET  /api/{path:path}
+        HEAD /api/{path:path}
+        GET  /data/{path:path}
+        HEAD /data/{path:path}
+        GET  /croissant/dataset/{dataset_id}
+        HEAD /croissant/dataset/{dataset_id}
+        GET  /dashboard
+        HEAD /dashboard
+        GET  /dashboard/{path:path}
+        HEAD /dashboard/{path:path}
+        POST /dashboard/_dash-update-component
+    """,
+    Role.HOLDER: """
+        POST /logout
+    """,
+    Role.USER: """
+        GET  /verifytoken
+        GET  /profile
+        POST /profile
+        POST /image
+        DELETE /image
+        GET  /api-key
+        POST /api-key
+        POST /api-key/regenerate
+        POST /reauthenticate
+        GET  /sessions
+        DELETE /sessions
+        DELETE /sessions/{session_id}
+        GET  /audit
+        GET  /export
+        POST /delete
+        POST /reports
+    """,
+    Role.UPLOADER: """
+        POST /data-upload
+        POST /data-edit-upload
+        GET  /data-edit
+        POST /data-edit
+        POST /data-tag
+        POST /data-untag
+        POST /upload-task
+        GET  /upload-task/{request_id}
+        POST /upload-collection-tasks
+        POST /upload-collection-runs
+        POST /uploads
+        GET  /uploads
+        HEAD /uploads/{upload_id}
+        PATCH /uploads/{upload_id}
+        DELETE /uploads/{upload_id}
+        GET  /uploads/{upload_id}
+        POST /uploads/{upload_id}/publish
+        POST /uploads/{upload_id}/retry
+        GET  /uploads/{upload_id}/preview
+        GET  /uploads/{upload_id}/events
+    """,
+    Role.ADMINISTRATOR: """
+        GET  /admin/users
+        GET  /admin/users/{user_id}
+        POST /admin/users/{user_id}/confirm
+        POST /admin/users/{user_id}/open
+        POST /admin/users/{user_id}/close
+        POST /admin/users/{user_id}/end-sessions
+        POST /admin/users/{user_id}/mail
+        GET  /admin/uploads
+        GET  /admin/uploads/{upload_id}
+        POST /admin/uploads/{upload_id}/cancel
+        POST /admin/uploads/{upload_id}/requeue
+        POST /admin/uploads/{upload_id}/quarantine
+        POST /admin/uploads/{upload_id}/remove
+        GET  /admin/mails
+        POST /admin/mails/{mail_id}/retry
+        GET  /admin/workers
+        GET  /admin/reports
+        POST /admin/reports/{report_id}/close
+        PUT  /admin/read-only
+        DELETE /admin/read-only
+        POST /admin/announcements
+        DELETE /admin/announcements/{notice_id}
+    """,
+}
+"""The routes of each role. A page holds no data: who may see what it asks for is said by the routes that it asks."""
+TAKEN: Sequence[str] = (
+    "/login",
+    "/token",
+    "/logout",
+    "/reauthenticate",
+    # They change nothing.
+    "/forgot-token",
+    "/es/{path:path}",
+    "/dashboard/_dash-update-component",
+    # Or nobody could end it.
+    "/admin/{path:path}",
+)
+"""Addresses that take what is neither GET nor HEAD also in read-only mode."""
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+_GUARDS: Sequence[tuple[Role, Callable[[object], bool]]] = (
+    # The narrowest first: each of them stands on those behind it.
+    (Role.ADMINISTRATOR, lambda call: call is get_administrator),
+    (Role.UPLOADER, lambda call: isinstance(call, SignedInOrKey)),
+    (Role.USER, lambda call: isinstance(call, SignedIn)),
+    (Role.HOLDER, lambda call: isinstance(call, BearerToken)),
+)
+_TAKEN = [compile_path(path)[0] for path in TAKEN]
+
+
+def by_route() -> dict[str, Role]:
+    """Return the table from the other side: the role of each route, e.g. of `GET /profile`."""
+    return {
+        " ".join(line.split()): role
+        for role, text in ROUTES.items()
+        for line in text.splitlines()
+        if line.strip()
+    }
+
+
+def require_roles(routers: Sequence[APIRouter]) -> None:
+    """Return if each route is in the table, and asks for what its role says.
+
+    Raises:
+        LookupError: one does not; the text says which.
+    """
+    roles = by_route()
+    for name, route in routes_of(routers):
+        if name not in roles:
+            raise LookupError(f"No line of ROUTES in app/access.py says who may call {name}.")
+        asked = role_asked(route)
+        if asked is not roles[name]:
+            raise LookupError(
+                f"{name} is for {roles[name]} by app/access.py, and its dependencies let in {asked}."
+            )
+
+
+def routes_of(routers: Sequence[APIRouter]) -> Iterator[tuple[str, APIRoute]]:
+    """Yield each route with its name in the table: its method, and its path without a slash at the end."""
+    for route in (route for router in routers for route in router.routes):
+        if not isinstance(route, APIRoute):
+            raise TypeError(f"{route!r} is no route of FastAPI's; what has roles is.")
+        path = re.sub(r"(?<=.)/$", "", route.path)
+        yield from ((f"{method} {path}", route) for method in sorted(route.methods or ()))
+
+
+def role_asked(route: APIRoute) -> Role:
+    """Return the role that the route's own dependencies ask for."""
+    calls = list(_calls(route.dependant))
+    return next((role for role, is_guard in _GUARDS if any(map(is_guard, calls))), Role.ANYBODY)
+
+
+def _calls(dependant: Dependant) -> Iterator[object]:
+    for inner in dependant.dependencies:
+        yield inner.call
+        yield from _calls(inner)
+
+
+class ReadOnlyMiddleware:
+    """Refuses what would change something while the site is in read-only mode, before anything of it is read.
+
+    Requests that read never ask whether it is; others ask what their process knows (`app/db/notices.py`).
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] == "http" and scope["method"] not in READS and not _is_taken(scope["path"]):
+            try:
+                await scope["state"]["resources"].notices.require_writable()
+            except ReadOnlyModeError as problem:
+                await problem_response(problem)(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+def _is_taken(path: str) -> bool:
+    return any(pattern.match(path) for pattern in _TAKEN)

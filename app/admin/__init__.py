@@ -1,0 +1,1 @@
+"""What administrators do, over the network and at the command line, and what everybody is told."""

@@ -1,0 +1,20 @@
+"""Whose doing it is that administrators do, as routes ask for it."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from app.accounts.audit import Hand
+from app.core.errors import AdministratorsOnlyError, PasswordNeededError, UnauthorizedError
+from app.core.http import declare
+from app.deps import AdministratorDep, ClientDep
+
+GUARDED = declare(UnauthorizedError, AdministratorsOnlyError, PasswordNeededError)
+
+
+async def get_hand(administrator: AdministratorDep, client: ClientDep) -> Hand:
+    """Return the hand of the administrator who asks."""
+    return Hand.of_administrator(administrator.account.id, client)
+
+
+HandDep = Annotated[Hand, Depends(get_hand)]

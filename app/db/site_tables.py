@@ -1,0 +1,33 @@
+"""Our tables about the site as a whole: what is announced, and what users report."""
+
+from sqlalchemy import Column, Integer, String, Table, Text
+
+from app.db.tables import BIG_ID, NOT_REUSED, OURS, UtcDateTime, metadata
+
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", BIG_ID, primary_key=True, autoincrement=True),
+    Column("kind", String(20), nullable=False),
+    Column("text", String(500), nullable=False),
+    Column("begins_at", UtcDateTime, nullable=False),
+    # None: until somebody ends it.
+    Column("ends_at", UtcDateTime, index=True),
+    **OURS,
+    **NOT_REUSED,
+)
+
+reports = Table(
+    "reports",
+    metadata,
+    Column("id", BIG_ID, primary_key=True, autoincrement=True),
+    Column("reporter_id", Integer, nullable=False, index=True),
+    # What it is about: a kind, and the number or id of one of that kind.
+    Column("kind", String(10), nullable=False),
+    Column("subject", String(32), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("closed_at", UtcDateTime, index=True),
+    **OURS,
+    **NOT_REUSED,
+)

@@ -1,0 +1,58 @@
+import { admin, begin, deedButton, fill, mailRow, reportRow, row, showFacts, uploadRow } from "./administration.js";
+import { byId, moment } from "./dom.js";
+import { attempt } from "./failures.js";
+
+const path = `/admin/users/${encodeURIComponent(new URLSearchParams(location.search).get("id") ?? "")}`;
+
+begin(show);
+
+async function show() {
+  const person = await admin("GET", path);
+  byId("loading").hidden = true;
+  byId("story").hidden = false;
+  const { account } = person;
+  byId("account-title").textContent = `${account.first_name ?? ""} ${account.last_name ?? ""}`.trim() || account.username;
+  showFacts([
+    ["Number", String(account.id)],
+    ["User name", account.username],
+    ["E-mail address", account.email],
+    ["State", person.state],
+    ["Role", person.administrator ? "administrator" : "user"],
+  ]);
+  byId("deeds").replaceChildren(...deedsFor(person));
+  fill("events", person.events.map((event) => row([event.kind], [moment(event.at), event.ip_address, event.administrator_id && `administrator ${event.administrator_id}`, event.detail])));
+  fill("uploads", person.uploads.map(uploadRow));
+  fill("mails", person.mails.map((mail) => mailRow(mail, renewMail)));
+  fill("sessions", person.sessions.map((session) => row([session.user_agent || "Unknown program"], [session.ip_address, moment(session.created_at)])));
+  fill("reports", person.reports.map((report) => reportRow(report)));
+}
+
+function deedsFor({ state, administrator }) {
+  if (administrator || state === "deleted") return [];
+  const deed = (text, question, name, body = {}) =>
+    deedButton(text, question, async (reason) => {
+      const { msg } = await admin("POST", `${path}/${name}`, { reason, ...body });
+      byId("done").textContent = `${msg}.`;
+      await show();
+      byId("account-title").focus();
+    });
+  if (state === "closed") return [deed("Open", "Open the account?", "open")];
+  if (state === "not confirmed")
+    return [
+      deed("Confirm", "Confirm the address?", "confirm"),
+      deed("Mail the link again", "Mail the link once more?", "mail", { mail: "confirmation" }),
+      deed("Close", "Close the account?", "close"),
+    ];
+  return [
+    deed("Close", "Close the account?", "close"),
+    deed("End all sessions", "End all sessions?", "end-sessions"),
+    deed("Mail a password link", "Mail a link to choose a new password?", "mail", { mail: "password-reset" }),
+  ];
+}
+
+const renewMail = (element, work) =>
+  attempt(element.firstChild, async () => {
+    await work();
+    await show();
+    byId("done").textContent = "The mail is tried again.";
+  });
