@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 
 from app.db.tables import uploads
 from app.db.upload_states import UploadState
+from tests.children import descendants_of
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, wait_until_up
 
 ADA = {
@@ -80,13 +81,11 @@ class Service:
     def stop(self, number: signal.Signals) -> None:
         """Tell every process to stop, conversions as well, as a terminal and systemd do."""
         for process in self.started:
-            children = subprocess.run(
-                ["pgrep", "-P", str(process.pid)], capture_output=True, text=True, check=False
-            ).stdout.split()
-            for pid in map(int, children):
+            children = descendants_of(process.pid)
+            for pid in children:
                 # Before its first line has run, Python falls over Ctrl-C by itself.
                 wait_for(lambda child=pid: _ignores(child, number), pause=0.002)  # type: ignore[misc]
-            for pid in [*map(int, children), process.pid]:
+            for pid in [*children, process.pid]:
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)
             process.wait(60)

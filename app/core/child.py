@@ -1,29 +1,24 @@
 """Work on untrusted bytes in a child process of its own, with limits on memory, processor and wall time.
 
 One request goes in on standard input; progress, and then one result or error, come out on standard output, as lines of
-JSON. `ask` is the server's end of it; `app/core/child_limits.py` is the child's.
+JSON. `ask` is the server's end of it; `app/core/child_limits.py` and `app/core/isolation.py` are the child's.
 """
 
 import asyncio
 import json
-import os
 import signal
-from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from enum import Enum, auto
-from pathlib import Path
 from typing import Any
 
 import structlog
 
 from app.core import metrics
 from app.core.child_limits import MIB, STOP_SIGNALS, ProcessLimits
+from app.core.child_start import Child, Program, start
 
 log = structlog.get_logger(__name__)
-
-_CHECKOUT = Path(__file__).parents[2]
 
 
 class Ending(Enum):
@@ -52,69 +47,42 @@ class ChildRefusedError(Exception):
 
 
 async def ask(
-    command: Sequence[str],
+    what: Program | Sequence[str],
     request: Any,  # noqa: ANN401 - any JSON
     limits: ProcessLimits,
     *,
     on_progress: Callable[[Any], None] | None = None,
     max_line_bytes: int = MIB,
-    pass_fds: Sequence[int] = (),
+    files: Sequence[int] = (),
 ) -> Any:  # noqa: ANN401 - any JSON
-    """Have a command do some work and return its result, unchecked; it is killed if the caller is cancelled.
+    """Have a child do some work and return its result, unchecked; it is killed if the caller is cancelled.
 
     Args:
-        command: what to start; it calls `begin` and `say`.
+        what: what it runs, or a command to start by itself; that calls `begin` and `say`.
         request: what `begin` returns in the child.
         limits: what the child may use.
         on_progress: called with each report of the child, unchecked.
         max_line_bytes: longest line that the child may write.
-        pass_fds: file descriptors that it inherits.
+        files: descriptors that it is given.
 
     Raises:
         ChildRefusedError: it said why it did not do it.
         ChildEndedError: it did not, and said nothing that can be read.
+        OSError: no process can be started.
     """
-    # The child's standard error stays the server's: a traceback belongs into the log, not into an answer.
-    child = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=PIPE,
-        stdout=PIPE,
-        limit=max_line_bytes,
-        cwd=_CHECKOUT,
-        # Where numpy is installed, pyarrow loads it, and its linear algebra would start threads. pyarrow's allocator
-        # would claim a gibibyte at once, all of which counts against the limit on memory.
-        env={
-            "LANG": "C.UTF-8",
-            "PYTHONUTF8": "1",
-            "OPENBLAS_NUM_THREADS": "1",
-            "MIMALLOC_ARENA_EAGER_COMMIT": "0",
-            "MALLOC_ARENA_MAX": "1",
-        },
-        start_new_session=True,
-        pass_fds=pass_fds,
-    )
+    job = {"request": request, "limits": asdict(limits)}
+    child = await start(what, job, files=files, max_line_bytes=max_line_bytes)
     try:
         async with asyncio.timeout(limits.wall_seconds):
-            await _send(child, {"request": request, "limits": asdict(limits)})
             return await _answer(child, on_progress)
     except TimeoutError:
         raise ChildEndedError(Ending.TOOK_TOO_LONG) from None
     finally:
-        await _end(child)
+        await child.end()
 
 
-async def _send(child: Process, job: dict[str, Any]) -> None:
-    assert child.stdin is not None  # noqa: S101 - it was made a pipe
-    # A child that is gone already has said why by the way it ended.
-    with suppress(BrokenPipeError, ConnectionResetError):
-        child.stdin.write(json.dumps(job).encode() + b"\n")
-        await child.stdin.drain()
-    child.stdin.close()
-
-
-async def _answer(child: Process, on_progress: Callable[[Any], None] | None) -> Any:  # noqa: ANN401 - any JSON
+async def _answer(child: Child, on_progress: Callable[[Any], None] | None) -> Any:  # noqa: ANN401 - any JSON
     """Read the child's answer until it ends: return its result, or raise its error."""
-    assert child.stdout is not None  # noqa: S101 - it was made a pipe
     results: list[Any] = []
     while message := await _message(child.stdout):
         if "error" in message:
@@ -149,14 +117,6 @@ async def _message(stdout: asyncio.StreamReader) -> dict[str, Any] | None:
     if line and not (isinstance(message, dict) and message):
         raise ChildEndedError(Ending.UNEXPECTED)
     return message
-
-
-async def _end(child: Process) -> None:
-    """Kill the child and every process of its group, and wait for it."""
-    # On macOS a group whose processes have all ended may not be signalled.
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    await child.wait()
 
 
 def _ending(status: int) -> Ending:

@@ -1,6 +1,6 @@
 """The child's end of `child.ask`: bounds itself, reads what it is asked to do, and says what came of it.
 
-Imports little, for each conversion starts a process: asyncio alone would take a third of the time.
+Imports little, for a child may have to be started anew: asyncio alone would take a third of the time.
 """
 
 import json
@@ -12,7 +12,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 MIB = 1024 * 1024
 # What the children do gives way to whatever answers people.
@@ -43,10 +43,22 @@ class ProcessLimits:
     file_bytes: int | None = None
 
 
-def begin() -> Any:  # noqa: ANN401 - any JSON
+class ChildJob(NamedTuple):
+    """What a child is asked to do.
+
+    Attributes:
+        request: what was asked, as JSON values.
+        files: the descriptors that it was given for it.
+    """
+
+    request: Any
+    files: list[int]
+
+
+def begin() -> ChildJob:
     """Bound this process, and return what it is asked to do.
 
-    Called by a child before it reads an untrusted byte and before it imports what would allocate or start threads. If
+    Called by a child before it reads an untrusted byte; what is imported before counts towards its memory. If
     whoever started it is gone, the next thing it says finds a broken pipe.
     """
     for number in STOP_SIGNALS:
@@ -54,7 +66,7 @@ def begin() -> Any:  # noqa: ANN401 - any JSON
         signal.signal(number, signal.SIG_IGN)
     job = json.loads(sys.stdin.buffer.readline())
     _bound(ProcessLimits(**job["limits"]))
-    return job["request"]
+    return ChildJob(job["request"], job["files"])
 
 
 def say(**message: Any) -> None:  # noqa: ANN401 - any JSON
@@ -66,11 +78,11 @@ def say(**message: Any) -> None:  # noqa: ANN401 - any JSON
 def say_memory(task: str) -> None:
     """Send the most memory that this process had."""
     try:
-        # What `getrusage` says is also of the process that started this one (Linux).
+        # What `getrusage` says is also of the process that started this one, where it was not forked (Linux).
         status = Path("/proc/self/status").read_text(encoding="ascii")
         peak = int(status.partition("VmHWM:")[2].split(maxsplit=1)[0]) * 1024
     except (OSError, ValueError, IndexError):
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        peak = _maxrss_bytes()
     say(peak_bytes={"task": task, "bytes": peak})
 
 
@@ -87,15 +99,18 @@ def leave() -> NoReturn:
 
 def watch_memory(limit_bytes: int) -> None:
     """Kill this process once it has had more memory than that, where the system does not bound it."""
-    # Linux counts in kibibytes, macOS in bytes.
-    unit = 1024 if sys.platform == "linux" else 1
 
     def look() -> None:
-        while resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit <= limit_bytes:
+        while _maxrss_bytes() <= limit_bytes:
             time.sleep(_LOOK_SECONDS)
         os.kill(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=look, daemon=True).start()
+
+
+def _maxrss_bytes() -> int:
+    # Linux counts in kibibytes, macOS in bytes.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1024 if sys.platform == "linux" else 1)
 
 
 def _bound(limits: ProcessLimits) -> None:

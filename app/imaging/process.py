@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
@@ -10,11 +9,12 @@ from typing import Any, BinaryIO, Literal
 from app.core import child
 from app.core.child import ChildEndedError, ChildRefusedError
 from app.core.child_limits import MIB, ProcessLimits
+from app.core.child_start import Program
 from app.core.errors import PictureRefusedError, TooBusyError
 
 MAX_PIXELS = 52_000_000
 """Width times height of a picture that is decoded: what telephones take. Each may need 17 bytes of memory."""
-_COMMAND = (sys.executable, "-m", "app.imaging")
+_REDRAW = Program("app.imaging.__main__")
 # 512 by 512 pixels of noise with alpha are one mebibyte; as base64, a third more.
 _MAX_LINE_BYTES = 2 * MIB
 _MAGIC = {"png": b"\x89PNG\r\n\x1a\n", "jpg": b"\xff\xd8\xff"}
@@ -45,7 +45,7 @@ class PictureRedrawer:
         self._most = at_once + queue
         self._present = 0
 
-    async def redraw(self, source: BinaryIO, command: Sequence[str] = _COMMAND) -> Redrawn:
+    async def redraw(self, source: BinaryIO, what: Program | Sequence[str] = _REDRAW) -> Redrawn:
         """Return the picture in the open file as a small clean PNG or JPEG.
 
         Raises:
@@ -57,19 +57,19 @@ class PictureRedrawer:
         self._present += 1
         try:
             async with self._slots:
-                return await self._ask(source, command)
+                return await self._ask(source, what)
         finally:
             self._present -= 1
 
-    async def _ask(self, source: BinaryIO, command: Sequence[str]) -> Redrawn:
-        request = {"file": source.fileno(), "max_pixels": self._max_pixels}
+    async def _ask(self, source: BinaryIO, what: Program | Sequence[str]) -> Redrawn:
+        request = {"max_pixels": self._max_pixels}
         try:
             result = await child.ask(
-                command,
+                what,
                 request,
                 self._limits,
                 max_line_bytes=_MAX_LINE_BYTES,
-                pass_fds=[source.fileno()],
+                files=[source.fileno()],
             )
             return _checked(result)
         except ChildRefusedError as refusal:

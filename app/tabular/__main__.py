@@ -1,23 +1,40 @@
 """The child process: converts or profiles what it is asked to, within its limits (app/core/child_limits.py)."""
 
 import errno
+import importlib
 import sys
 from dataclasses import asdict
 from typing import Any
 
 from app.core.child_limits import begin, leave, say, say_memory
+from app.core.isolation import isolate
 from app.tabular.disk import is_of_disk
 from app.tabular.failures import no_room, out_of_memory, storage_failed
 from app.tabular.types import ConversionRequest, Progress, TabularError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_COMMON = (
+    "convert", "profile.run",
+    "readers.opening_arff", "readers.opening_columnar", "readers.opening_csv", "readers.opening_json",
+)  # fmt: skip
+"""Modules of `app.tabular` that most tables need."""
 
 
-def main() -> None:
-    """Run the task named on the command line (`convert` or `profile`) on the request read from standard input."""
-    request = begin()
+def preload() -> None:
+    """Import what most tables need, and use it, for a process that children are forked from."""
+    _keep_numpy_out()
+    for name in _COMMON:
+        importlib.import_module(f"app.tabular.{name}")
+    from app.tabular.sample import convert_sample  # noqa: PLC0415 - as above
+
+    convert_sample()
+
+
+def main(task: str) -> None:
+    """Run a task (`convert` or `profile`) on the request read from standard input."""
+    request = begin().request
     try:
-        say(result=_do(sys.argv[1], ConversionRequest.from_json(request)))
+        say(result=_do(task, _isolated(request)))
     except TabularError as error:
         say(error=error.to_json())
     except MemoryError:
@@ -28,7 +45,16 @@ def main() -> None:
         if not is_of_disk(error):
             raise
         say(error=_storage_error(error, request).to_json())
-    say_memory(sys.argv[1])
+    say_memory(task)
+
+
+def _isolated(line: str) -> ConversionRequest:
+    """Return the request, with no file left to this process but the request's."""
+    request = ConversionRequest.from_json(line)
+    request.target.touch()
+    request.workspace.mkdir(exist_ok=True)
+    isolate(reads=[request.source], writes=[request.target], folders=[request.workspace])
+    return request
 
 
 def _storage_error(error: OSError, request: str) -> TabularError:
@@ -42,8 +68,7 @@ def _storage_error(error: OSError, request: str) -> TabularError:
 
 def _do(task: str, request: ConversionRequest) -> dict[str, Any]:
     # Not before the limits: they must hold for pyarrow's own memory and threads as well.
-    # Where numpy is installed, pyarrow would load it, for a third of the time that all takes to start; nothing uses it.
-    sys.modules.setdefault("numpy", None)  # type: ignore[arg-type] # so says Python's documentation
+    _keep_numpy_out()
     if task == "profile":
         from app.tabular.profile.run import profile  # noqa: PLC0415 - after the limits are set
 
@@ -53,10 +78,15 @@ def _do(task: str, request: ConversionRequest) -> dict[str, Any]:
     return convert(request, on_progress=_report).to_json()
 
 
+def _keep_numpy_out() -> None:
+    # Where it is installed, pyarrow would load it, for a third of the time that all takes to start; nothing uses it.
+    sys.modules.setdefault("numpy", None)  # type: ignore[arg-type] # so says Python's documentation
+
+
 def _report(progress: Progress) -> None:
     say(progress=asdict(progress))
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])
     leave()

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from app.tabular.arff.sparse import SparseRows
 from app.tabular.arff.tokens import DenseRows
 from app.tabular.arff.writer import ArffWriter
-from app.tabular.disk import remove_workspace
+from app.tabular.disk import remove_target, remove_workspace
 from app.tabular.readers.opening import open_job
 from app.tabular.schema.job import Job, check_sizes, plan_columns, repairs_of, warnings_of
 from app.tabular.schema.plan import ColumnPlan, RowCounts
@@ -37,15 +37,20 @@ def convert(request: ConversionRequest, on_progress: ProgressSink | None = None)
     """
     report = on_progress or (lambda _: None)
     try:
-        return _run(open_job(request, report), report)
+        return write(open_job(request, report), report)
     except BaseException:
-        request.target.unlink(missing_ok=True)
+        remove_target(request)
         raise
     finally:
         remove_workspace(request)
 
 
-def _run(job: Job, report: ProgressSink) -> Conversion:
+def write(job: Job, report: ProgressSink) -> Conversion:
+    """Write the table that was opened for a request to its target.
+
+    Raises:
+        TabularError: as `convert`.
+    """
     with job.lines_added():
         plans, left_out = plan_columns(job, report)
         with ArffWriter(job.request.target, job.request.limits) as writer:

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 
 from app.tabular.failures import no_room, over_quota
@@ -52,6 +53,12 @@ def is_of_disk(error: BaseException) -> bool:
     Those have no errno, or that of a place in the file that cannot be.
     """
     return isinstance(error, OSError) and error.errno not in {None, 0, errno.EINVAL}
+
+
+def remove_target(request: ConversionRequest) -> None:
+    """Remove what was written, where this process may; whoever asked for it does so as well."""
+    with suppress(PermissionError):
+        request.target.unlink(missing_ok=True)
 
 
 def remove_workspace(request: ConversionRequest) -> None:

@@ -1,13 +1,14 @@
 """Conversion and profiling in a child process with limits on memory and time, so that no table exhausts the server."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 from app.core import child
 from app.core.child import ChildEndedError, ChildRefusedError, Ending
 from app.core.child_limits import ProcessLimits
+from app.core.child_start import Program
 from app.tabular.disk import remove_workspace
 from app.tabular.failures import failed, out_of_memory, took_too_long
 from app.tabular.types import (
@@ -22,6 +23,9 @@ from app.tabular.types import (
 
 # The longest line is the result, which lists all columns with their labels.
 _MAX_LINE_BYTES = 64 * MIB
+
+CONVERT = Program("app.tabular.__main__", ("convert",))
+PROFILE = Program("app.tabular.__main__", ("profile",))
 
 _Answer = TypeVar("_Answer")
 
@@ -40,7 +44,7 @@ async def convert_in_process(
         TabularError: the table cannot be published, or the child did not finish (`out-of-memory`, `took-too-long`,
             `storage-failed`, `conversion-failed`). Nothing is left at the target.
     """
-    return await ask_child(_command("convert"), request, limits or ProcessLimits(), on_progress)
+    return await ask_child(CONVERT, request, limits or ProcessLimits(), on_progress)
 
 
 async def profile_in_process(
@@ -60,35 +64,31 @@ async def profile_in_process(
     def read(result: Any) -> Profile:  # noqa: ANN401 - any JSON
         return Profile(**{name: int(result[name]) for name in Profile.__slots__})
 
-    return await _ask(_command("profile"), request, limits or ProcessLimits(), on_progress, read)
-
-
-def _command(task: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "app.tabular", task)
+    return await _ask(PROFILE, request, limits or ProcessLimits(), on_progress, read)
 
 
 async def ask_child(
-    command: Sequence[str],
+    what: Program | Sequence[str],
     request: ConversionRequest,
     limits: ProcessLimits,
     on_progress: ProgressSink | None = None,
 ) -> Conversion:
-    """Have a command convert a file, and validate its answer.
+    """Have a child convert a file, and validate its answer.
 
     Raises:
         TabularError: as `convert_in_process`.
     """
-    return await _ask(command, request, limits, on_progress, Conversion.from_json)
+    return await _ask(what, request, limits, on_progress, Conversion.from_json)
 
 
 async def _ask(
-    command: Sequence[str],
+    what: Program | Sequence[str],
     request: ConversionRequest,
     limits: ProcessLimits,
     on_progress: ProgressSink | None,
     read: Callable[[Any], _Answer],
 ) -> _Answer:
-    """Send a request to a command, and parse its answer with `read`.
+    """Send a request to a child, and parse its answer with `read`.
 
     Raises:
         TabularError: as `convert_in_process`.
@@ -100,7 +100,7 @@ async def _ask(
 
     answer = None
     try:
-        answer = read(await _ask_twice(command, request, limits, report))
+        answer = read(await _ask_twice(what, request, limits, report))
     except ChildRefusedError as refusal:
         raise _refused(refusal) from None
     except ChildEndedError as error:
@@ -108,34 +108,36 @@ async def _ask(
     except (ValueError, TypeError, KeyError):
         raise failed() from None
     finally:
-        if answer is None:
-            await asyncio.to_thread(request.target.unlink, missing_ok=True)
-            # A child that was killed left it.
-            await asyncio.to_thread(remove_workspace, request)
+        # The child may not remove files beside those that it was given, and one that was killed could not.
+        await asyncio.to_thread(_tidy_up, request, keep_target=answer is not None)
     return answer
 
 
 async def _ask_twice(
-    command: Sequence[str],
+    what: Program | Sequence[str],
     request: ConversionRequest,
     limits: ProcessLimits,
     report: Callable[[Any], None],
 ) -> Any:  # noqa: ANN401 - any JSON
     """Ask, and retry once if the child died: memory that other processes use may be the cause the first time."""
-
-    async def ask() -> Any:  # noqa: ANN401 - any JSON
-        # One that was killed before left it.
-        await asyncio.to_thread(remove_workspace, request)
-        return await child.ask(
-            command, request.to_json(), limits, on_progress=report, max_line_bytes=_MAX_LINE_BYTES
-        )
-
+    ask = partial(
+        child.ask, what, request.to_json(), limits, on_progress=report, max_line_bytes=_MAX_LINE_BYTES
+    )
+    # A process that was killed before left it.
+    await asyncio.to_thread(remove_workspace, request)
     try:
         return await ask()
     except ChildEndedError as error:
         if error.ending not in {Ending.OUT_OF_MEMORY, Ending.UNEXPECTED}:
             raise
+    await asyncio.to_thread(remove_workspace, request)
     return await ask()
+
+
+def _tidy_up(request: ConversionRequest, *, keep_target: bool) -> None:
+    remove_workspace(request)
+    if not keep_target:
+        request.target.unlink(missing_ok=True)
 
 
 def _refused(refusal: ChildRefusedError) -> TabularError:

@@ -7,8 +7,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import pytest
@@ -17,6 +16,7 @@ from app.core.child_limits import MIB, ProcessLimits
 from app.core.errors import PictureRefusedError, TooBusyError
 from app.imaging import PictureRedrawer
 from app.imaging.redraw import redraw
+from tests.children import children
 from tests.imaging import samples
 from tests.imaging.samples import encoded, halves
 
@@ -29,15 +29,6 @@ def opened(content: bytes) -> Iterator[BinaryIO]:
         file.write(content)
         file.flush()
         yield file
-
-
-def children() -> set[int]:
-    found: set[int] = set()
-    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
-        # A thread that has just waited for an earlier child may end at any moment.
-        with suppress(FileNotFoundError, ProcessLookupError):
-            found.update(map(int, (task / "children").read_text().split()))
-    return found
 
 
 async def a_new_child(before: set[int]) -> int:

@@ -7,7 +7,8 @@ from pathlib import Path
 import app.tabular
 
 FOLDER = Path(app.tabular.__file__).parent
-MOST_FLOORS = 12
+MOST_FLOORS = 13
+"""With `sample`, which only the fork server has."""
 
 
 @cache

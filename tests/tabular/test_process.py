@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,7 @@ from app.tabular import process as process_module
 from app.tabular.convert import convert
 from app.tabular.process import convert_in_process
 from app.tabular.reading import Reading
+from tests.children import children, command_of
 
 MIB = 1024 * 1024
 
@@ -32,6 +33,10 @@ def request_for(folder: Path, content: str | bytes, **fields: object) -> Convers
     source.write_bytes(content if isinstance(content, bytes) else content.encode())
     request = ConversionRequest(source, folder / "out.arff", "csv", "table", target_attributes=("b",))
     return ConversionRequest(**{**{name: getattr(request, name) for name in request.__slots__}, **fields})
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
 
 
 def large(thousands: int) -> str:
@@ -61,22 +66,9 @@ async def another_child(pid: int) -> int:
     """Wait for the child that takes the place of one that was killed."""
     while True:
         for found in children() - {pid}:
-            if is_conversion(found):
+            if b"app.tabular" in command_of(found):
                 return found
         await asyncio.sleep(0.01)
-
-
-def is_conversion(pid: int) -> bool:
-    return b"app.tabular" in Path(f"/proc/{pid}/cmdline").read_bytes()
-
-
-def children() -> set[int]:
-    found: set[int] = set()
-    for task in Path(f"/proc/{os.getpid()}/task").iterdir():
-        # A thread that has just waited for an earlier child may end at any moment.
-        with suppress(FileNotFoundError, ProcessLookupError):
-            found.update(map(int, (task / "children").read_text().split()))
-    return found
 
 
 async def test_a_file_when_converted_in_a_child_then_the_answer_is_the_same(tmp_path: Path) -> None:
@@ -88,6 +80,14 @@ async def test_a_file_when_converted_in_a_child_then_the_answer_is_the_same(tmp_
     assert request.target.read_bytes() == data
     assert [progress.phase for progress in seen] == ["types", "writing"]
     assert seen[-1].done_bytes == seen[-1].total_bytes == request.source.stat().st_size
+    assert names_in(tmp_path) == {"in.csv", "out.arff"}
+
+
+async def test_a_file_when_its_child_is_started_by_itself_then_the_answer_is_the_same(tmp_path: Path) -> None:
+    """As on systems without a fork server."""
+    request = request_for(tmp_path, "a,b,c\n1,x,y\n2,z,\n")
+    conversion = await process_module.ask_child(process_module.CONVERT.command, request, ProcessLimits())
+    assert conversion == convert(request)
 
 
 async def test_a_refusal_when_in_a_child_then_all_its_fields_arrive(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ Types are inferred by the same scans as in `app.tabular.convert`; a second pass 
 other types could be declared. An error in one column is recorded with that column, and the others are still profiled.
 """
 
-from app.tabular.disk import remove_workspace
+from app.tabular.disk import remove_target, remove_workspace
 from app.tabular.profile.dense import DenseProfiler
 from app.tabular.profile.sparse import SparseProfiler
 from app.tabular.readers.opening import open_job
@@ -27,7 +27,7 @@ def profile(request: ConversionRequest, on_progress: ProgressSink | None = None)
     try:
         return _run(open_job(request, report), report)
     except BaseException:
-        request.target.unlink(missing_ok=True)
+        remove_target(request)
         raise
     finally:
         remove_workspace(request)

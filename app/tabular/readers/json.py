@@ -64,8 +64,9 @@ class JsonTable:
         self._left_out = frozenset(request.leave_out)
         self._reading = reading
         self._progress = on_progress
-        self._spool = ColumnSpool(request.target.parent, request.limits)
-        self._label_spool = ColumnSpool(request.target.parent, request.limits)
+        request.workspace.mkdir(exist_ok=True)
+        self._spool = ColumnSpool(request.workspace, request.limits)
+        self._label_spool = ColumnSpool(request.workspace, request.limits)
         self._labels = RowLabels(self._keep_labels)
         self._indices: dict[_Key, int] = {}
         # Where rows are arrays, the first one and the types in it: it may be a header.
