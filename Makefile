@@ -83,10 +83,11 @@ format: $(VENV)/.dev  ## Mend layout and the order of imports
 	$(BIN)/ruff format .
 
 # Pages and files that are generated from the settings and from the list of metrics; a test says when they are stale.
-docs: $(VENV)/.runtime  ## Write docs/configuration.md, .env.example and docs/metrics.md
+docs: $(VENV)/.runtime  ## Write docs/configuration.md, .env.example, docs/metrics.md and the dashboard
 	$(BIN)/openml-web config --markdown > docs/configuration.md
 	$(BIN)/openml-web config --env-example > .env.example
 	$(BIN)/openml-web config --metrics > docs/metrics.md
+	$(BIN)/openml-web config --dashboard > deploy/grafana/dashboard.json
 
 # Compile the locked requirements anew (needs uv). No index address goes into them, and nothing younger than a week: what
 # was published by a thief is mostly found within days. `make lock COOL_DOWN=` for a version that mends a hole.

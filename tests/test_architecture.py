@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.core.errors import ProblemError, TooBusyError, TooManyRequestsError, catalogue, problem_from_record
+from app.core.metrics_dashboard import dashboard_as_json
 from app.core.metrics_reference import metrics_as_markdown
 from app.core.reference import as_env_example, as_markdown
 
@@ -20,6 +21,10 @@ def test_configuration_page_when_settings_change_then_made_anew() -> None:
 
 def test_page_of_metrics_when_one_changes_then_made_anew() -> None:
     assert (ROOT / "docs/metrics.md").read_text() == metrics_as_markdown(), "run: make docs"
+
+
+def test_dashboard_when_a_metric_changes_then_made_anew() -> None:
+    assert (ROOT / "deploy/grafana/dashboard.json").read_text() == dashboard_as_json(), "run: make docs"
 
 
 def test_env_example_when_settings_change_then_made_anew() -> None:

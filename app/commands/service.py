@@ -10,6 +10,7 @@ import click
 from app.commands.greeting import greet_when_ready
 from app.commands.sandbox import sandbox_beside
 from app.core.logging import configure_logging
+from app.core.metrics_dashboard import dashboard_as_json
 from app.core.metrics_reference import metrics_as_markdown
 from app.core.reference import as_env_example, as_markdown
 from app.core.removed_settings import warn_of_removed_settings
@@ -83,14 +84,13 @@ def dev() -> None:
 @click.option("--markdown", is_flag=True, help="As docs/configuration.md.")
 @click.option("--env-example", is_flag=True, help="As .env.example.")
 @click.option("--metrics", is_flag=True, help="The metrics, as docs/metrics.md.")
-def config(*, markdown: bool, env_example: bool, metrics: bool) -> None:
+@click.option("--dashboard", is_flag=True, help="A dashboard of them for Grafana.")
+def config(*, markdown: bool, env_example: bool, metrics: bool, dashboard: bool) -> None:
     """Describe every setting, or every metric."""
-    if metrics:
-        click.echo(metrics_as_markdown(), nl=False)
-    elif env_example and not markdown:
-        click.echo(as_env_example(), nl=False)
-    else:
-        click.echo(as_markdown(), nl=False)
+    chosen = {as_markdown: markdown, as_env_example: env_example}
+    chosen |= {metrics_as_markdown: metrics, dashboard_as_json: dashboard}
+    wanted = next((describe for describe, is_wanted in chosen.items() if is_wanted), as_markdown)
+    click.echo(wanted(), nl=False)
 
 
 async def _with_database(settings: Settings, *, bring_up_to_date: bool) -> None:

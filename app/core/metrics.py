@@ -6,7 +6,7 @@ go, which `app.metrics` does where `METRICS_LISTEN` is set; so nothing here impo
 Labels have few values, all of them ours: a route's template and never a path, an outcome and never a text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -104,14 +104,8 @@ class Metric:
             _recorder.observe(self, labels, value)
 
 
-METRICS: list[Metric] = []
-"""All of them, in the order of docs/metrics.md."""
-
-
 def _metric(name: str, kind: Kind, text: str, *labels: str, **more: object) -> Metric:
-    metric = Metric(name, kind, text, labels, **more)  # type: ignore[arg-type]  # named as there
-    METRICS.append(metric)
-    return metric
+    return Metric(name, kind, text, labels, **more)  # type: ignore[arg-type]  # named as there
 
 
 def _each(*values: str) -> tuple[tuple[str, ...], ...]:
@@ -264,3 +258,70 @@ DISK_RESERVE = _metric(
     "disk_reserve_bytes", _G, "What uploads leave free of it (DISK_RESERVE_BYTES).", source=_READ
 )
 BUILD = _metric("build_info", _G, "Always 1; what runs.", "version", "python", "database", source=_READ)
+
+GROUPS: Mapping[str, tuple[Metric, ...]] = {
+    "Requests": (
+        HTTP_REQUESTS,
+        HTTP_SECONDS,
+        HTTP_BYTES_IN,
+        HTTP_BYTES_OUT,
+        HTTP_PROBLEMS,
+        FILES_ANSWERED,
+        UNTRUSTED_PROXIES,
+    ),
+    "Uploads": (
+        UPLOAD_STEPS,
+        UPLOAD_FAILURES,
+        UPLOADS,
+        UPLOADS_AGE,
+        UPLOAD_BYTES,
+        UPLOAD_USER_BYTES,
+        UPLOAD_USER_LIMIT,
+        UPLOAD_BODIES,
+        EVENT_STREAMS,
+    ),
+    "Queues, workers and processes": (
+        QUEUE_ROWS,
+        QUEUE_SECONDS,
+        WORKERS,
+        EMBEDDED_WORKERS,
+        PROCESSES,
+        CPU_SECONDS,
+        LOOP_DELAY,
+    ),
+    "Conversions": (
+        CONVERSIONS_RUNNING,
+        CONVERSIONS_WAITING,
+        CONVERSION_SECONDS,
+        CHILD_MEMORY,
+    ),
+    "The OpenML server": (
+        OPENML_REQUESTS,
+        OPENML_SECONDS,
+        OPENML_BYTES,
+        OPENML_LOST,
+        RECONCILIATIONS,
+    ),
+    "Mails and accounts": (
+        MAILS,
+        MAILS_GIVEN_UP,
+        LOGINS,
+        LIMITS_HIT,
+        EXECUTOR_CALLS,
+        EXECUTOR_LIMIT,
+    ),
+    "Database, disk and version": (
+        DATABASE_CONNECTIONS,
+        DATABASE_LIMIT,
+        DATABASE_WAITING,
+        DATABASE_AWAY,
+        CLOCK_OFFSET,
+        DATABASE_UP,
+        DISK_FREE,
+        DISK_SIZE,
+        DISK_RESERVE,
+        BUILD,
+    ),
+}
+"""All of them: chapters of docs/metrics.md, and rows of the dashboard."""
+METRICS: tuple[Metric, ...] = tuple(metric for group in GROUPS.values() for metric in group)

@@ -1,8 +1,8 @@
 """The metrics as a page of the docs, made of their list."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from app.core.metrics import METRICS, Metric, ValueSource
+from app.core.metrics import GROUPS, Metric, ValueSource
 
 INTRODUCTION = """# Metrics
 
@@ -34,9 +34,14 @@ does not answer in time it is missing, `scrape_database_up` is 0, and the rest i
 **Labels are ours alone**: a route is a template such as `/uploads/{upload_id}`, and what no route took is `other`. No
 address, name or text of anybody is in a metric.
 
+Alert rules are in `deploy/prometheus/alerts.yml`, and [runbook.md](runbook.md) says what to do about each. A dashboard
+for Grafana is `deploy/grafana/dashboard.json`; `openml-web config --dashboard` prints it.
+
 This page is made from the list in `app/core/metrics.py`: `make docs`. To measure something new add it there; where it
 happens call `metrics.NAME.add()`, `.set()` or `.observe()`.
 
+"""
+_HEAD = """
 | Name | Kind | Labels | Meaning |
 |---|---|---|---|
 """
@@ -49,14 +54,11 @@ _WHERE = {
 
 def metrics_as_markdown() -> str:
     """Return docs/metrics.md."""
-    return INTRODUCTION + "".join(_rows())
+    groups = (f"\n## {title}\n{_HEAD}{''.join(_rows(group))}" for title, group in GROUPS.items())
+    return INTRODUCTION.rstrip("\n") + "\n" + "".join(groups)
 
 
-def _rows() -> Iterator[str]:
-    for metric in METRICS:
+def _rows(group: Iterable[Metric]) -> Iterator[str]:
+    for metric in group:
         labels = ", ".join(f"`{label}`" for label in metric.labels) or "-"
-        yield f"| `{metric.full_name}` | {metric.kind} | {labels} | {metric.help}{_where(metric)} |\n"
-
-
-def _where(metric: Metric) -> str:
-    return _WHERE[metric.source]
+        yield f"| `{metric.full_name}` | {metric.kind} | {labels} | {metric.help}{_WHERE[metric.source]} |\n"
