@@ -29,6 +29,7 @@ IN_THE_FILE = frozenset(
         "too-many-columns",
         "unclosed-quote",
         "unreadable-type",
+        "unsupported-cells",
         "unsupported-encoding",
     }
 )

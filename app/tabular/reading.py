@@ -131,12 +131,14 @@ class ReadingReport:
     Attributes:
         found: by field of `Reading`; only fields that apply to the format.
         doubts: in the order in which they arose.
+        remarks: what is told of the rows.
     """
 
     def __init__(self, chosen: Reading) -> None:
         self.chosen = chosen
         self.found: dict[str, Found] = {}
         self.doubts: list[Doubt] = []
+        self.remarks: list[str] = []
 
     def decide(self, field: str, found: Found, doubt: Doubt | None = None) -> Any:  # noqa: ANN401 - any value of a field
         """Return the owner's choice of a field, if there is one, else what was found; record which, and the doubt."""

@@ -246,3 +246,11 @@ def test_a_wide_table_when_its_blocks_are_short_then_every_cell_is_right(convert
     kinds = [column.kind for column in done.conversion.columns]
     assert kinds == ["integer" if number % 3 else "string" for number in range(width)]
     assert done.rows[7].split(",") == [f'"{cell}"' if " " in cell else cell for cell in rows[7]]
+
+
+def test_rows_of_delimiters_only_when_in_a_file_then_told_with_their_numbers(converter: Converter) -> None:
+    done = converter("a;b\n1;x\n;\n2;y\n;\n" + "3;z\n" * 9 + ";\n")
+    told = [warning for warning in done.conversion.warnings if "any column" in warning]
+    assert [text.split(" are")[0] for text in told] == ["3 rows without a value in any column (row 2, 4, 14)"]
+    assert done.rows[1] == "?,?"
+    assert not any("any column" in text for text in converter("a;b\n1;\n;x\n").conversion.warnings)

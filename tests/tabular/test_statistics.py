@@ -1,6 +1,7 @@
 """SPSS, Stata and SAS: values, labels, missing values, dates and encodings."""
 
 import datetime as dt
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -195,3 +196,19 @@ async def test_a_file_when_read_in_the_child_process_then_within_its_limits(
     assert (tmp_path / "out").read_text().endswith("@DATA\n1,x\n2,y\n")
     assert (await profile_in_process(request)).columns == 2
     assert not request.workspace.exists()
+
+
+@pytest.mark.parametrize("ending", ["sav", "dta"])
+def test_a_name_when_it_has_other_letters_than_ascii_then_its_column_is_read(
+    converter: Converter, ending: str
+) -> None:
+    done = converter(written(ending, pd.DataFrame({"Gr\u00f6\u00dfe": [1.0, 2.0]})), kind=ending)
+    assert done["Grosse"] == ("INTEGER", [1, 2])
+
+
+def test_numbers_when_of_32_bits_then_with_the_digits_that_were_meant(converter: Converter) -> None:
+    sink = io.BytesIO()
+    pd.DataFrame({"x": pd.array([0.1, 2.5], "float32"), "y": [0.1, 0.30000000000000004]}).to_stata(
+        sink, write_index=False
+    )
+    assert converter(sink.getvalue(), kind="dta").rows == ["0.1,0.1", "2.5,0.30000000000000004"]

@@ -1,15 +1,21 @@
 """Workbooks: sheets, what stands around a table, and every kind of cell."""
 
+import io
+import re
+import struct
+import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.tabular import Limits, TabularError
 from app.tabular.reading import Reading
-from tests.tabular.made import styled, workbook
+from tests.tabular.made import archive, styled, workbook
 
 Converter = Callable[..., Any]
+SAMPLES = Path(__file__).with_name("samples")
 TABLE: list[list[Any]] = [["a", "b"], [1, "x"], [2, "y"]]
 
 
@@ -157,3 +163,84 @@ def test_a_sheet_when_a_cell_stands_far_away_then_refused_before_it_is_loaded(
 def test_a_sheet_when_cells_far_away_only_look_like_something_then_read(converter: Converter) -> None:
     looks = 't="n"><v>1</v></c></row><row r="1048576"><c r="XFD1048576" s="1"/><c r="B3" s="1">'
     assert converter(workbook({"s": [["a", "b"], [1, looks]]}), kind="xlsx").rows == ["1,1"]
+
+
+def changed(book: bytes, part: str, change: Callable[[bytes], bytes]) -> bytes:
+    """Return a workbook with another content of a part."""
+    with zipfile.ZipFile(io.BytesIO(book)) as source:
+        files: dict[str, str | bytes] = {name: source.read(name) for name in source.namelist()}
+    contents = files[part]
+    assert isinstance(contents, bytes)
+    return archive(files | {part: change(contents)})
+
+
+def test_a_binary_workbook_when_read_then_as_its_cells_say(converter: Converter) -> None:
+    done = converter((SAMPLES / "levels.xlsb").read_bytes(), kind="xlsb")
+    assert done.rows == [
+        'Ouse,4.25,"2020-01-02T00:00:00",TRUE,"a, \\"b\\""',
+        'Aire,1,"2020-01-03T12:00:00",FALSE,007',
+        'Wharfe,?,"2020-01-04T00:00:00",TRUE,"\u00e9\\nz"',
+        'Nidd,-0.1,"2020-01-05T00:00:00",FALSE,x',
+    ]
+    assert any("'notes'" in warning for warning in done.conversion.warnings)
+
+
+def test_errors_when_in_a_binary_workbook_then_missing_and_told(converter: Converter) -> None:
+    number = struct.pack("<d", 4.25)
+
+    def with_error(sheet: bytes) -> bytes:
+        at = sheet.index(number)
+        # The same place, of the kind for an error.
+        return sheet[: at - 10] + b"\x03\x09" + sheet[at - 8 : at] + b"\x07" + sheet[at + 8 :]
+
+    book = changed((SAMPLES / "levels.xlsb").read_bytes(), "xl/worksheets/sheet1.bin", with_error)
+    done = converter(book, kind="xlsb")
+    assert done["level"][1] == [None, 1, None, -0.1]
+    assert "1 cell with an error such as #DIV/0! became missing: 'B2'." in done.conversion.warnings
+
+
+def test_cells_when_in_a_short_form_then_refused_for_they_would_be_lost(converter: Converter) -> None:
+    with pytest.raises(TabularError) as caught:
+        converter((SAMPLES / "short_cells.xlsb").read_bytes(), kind="xlsb")
+    assert caught.value.slug == "unsupported-cells"
+    assert ".xlsx" in str(caught.value)
+
+
+def test_a_sheet_when_its_names_have_a_prefix_then_looked_at_as_any_other(converter: Converter) -> None:
+    def prefixed(sheet: bytes) -> bytes:
+        return re.sub(rb"<(/?)(?=[a-z])", rb"<\1x:", sheet).replace(b"xmlns=", b"xmlns:x=")
+
+    part, error = "xl/worksheets/sheet1.xml", 't="e"><v>#DIV/0!</v>'
+    book = workbook({"s": [["a", "b"], [1, error], [2, 3]]}, merged="A2:A3")
+    done = converter(changed(book, part, prefixed), kind="xlsx")
+    assert done.rows == ["1,?", "2,3"]
+    assert {"'B2'" in text or "1 group" in text for text in done.conversion.warnings[:2]} == {True}
+    far = 't="n"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v>'
+    too_far = changed(workbook({"s": [["a", "b"], [1, far]]}), part, prefixed)
+    assert refusal(converter, too_far).slug == "file-too-large"
+
+
+def test_errors_when_in_an_open_document_then_missing_and_told(converter: Converter) -> None:
+    names = ("office", "table", "text")
+    spaces = " ".join(f'xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"' for name in names)
+    text = '<table:table-cell office:value-type="string"{}><text:p>{}</text:p></table:table-cell>'
+    error = text.format(' office:string-value="" calcext:value-type="error"', "#DIV/0!")
+    rows = [
+        [text.format("", "a"), text.format("", "b")],
+        [text.format("", "x"), error],
+        [text.format("", "y"), error],
+    ]
+    table = "".join(f"<table:table-row>{''.join(row)}</table:table-row>" for row in rows)
+    content = (
+        f'<office:document-content {spaces} xmlns:calcext="urn:calcext">'
+        f'<office:body><office:spreadsheet><table:table table:name="s">{table}</table:table>'
+        "</office:spreadsheet></office:body></office:document-content>"
+    )
+    kind = "application/vnd.oasis.opendocument.spreadsheet"
+    done = converter(
+        archive({"mimetype": kind, "META-INF/manifest.xml": "<m/>", "content.xml": content}),
+        kind="ods",
+        reading=Reading(header=True),
+    )
+    assert done.rows == ["x,?", "y,?"]
+    assert "2 cells with an error such as #DIV/0! became missing." in done.conversion.warnings

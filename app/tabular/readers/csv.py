@@ -13,7 +13,7 @@ from app.tabular.readers.dialect import find_dialect, lines_of
 from app.tabular.readers.headings import Heading, heading_of, in_doubt
 from app.tabular.readers.orange import lines_of_orange
 from app.tabular.readers.records import SEPARATOR, Dialect, MisquotedError, Row, rows
-from app.tabular.readers.row_streams import CanonicalRows, Rows, Watch, misquoted, unclosed_quote
+from app.tabular.readers.row_streams import BlankRows, CanonicalRows, Rows, Watch, misquoted, unclosed_quote
 from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream
 from app.tabular.readers.unnamed import about_row_names
 from app.tabular.readers.wide import MANY_COLUMNS, wide_rows
@@ -122,6 +122,15 @@ class CsvTable:
         Raises:
             TabularError: `ragged-row`, `unclosed-quote`, `misquoted-cell`, `row-too-long`.
         """
+        blank = None if self._was_watched else BlankRows()
+        with closing(self._read_blocks()) as blocks:
+            for block in blocks:
+                if blank:
+                    blank.count(block)
+                yield block
+        self._report.remarks += blank.remarks() if blank else ()
+
+    def _read_blocks(self) -> Generator[Block, None, None]:
         # A sentinel row ends the stream. If it is not read back as a row, it is inside an unclosed quote.
         seal = secrets.token_hex(16)
         delimiter = self._delimiter

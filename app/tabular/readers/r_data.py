@@ -98,7 +98,10 @@ def _errors_translated() -> Iterator[None]:
         AttributeError,
         RecursionError,
     ) as error:
-        message = f"The R data file cannot be read: {type(error).__name__}."
+        # rdata names no kind of object that it does not know, such as a promise.
+        is_unknown = isinstance(error, NotImplementedError) or "RObjectType" in str(error)
+        why = "it holds an object of a kind that is not read, such as data that R loads lazily (a promise)"
+        message = f"The R data file cannot be read: {why if is_unknown else type(error).__name__}."
         raise TabularError(
             "broken-file", message, hint="In R, save the table anew: saveRDS(table, 'table.rds')."
         ) from None

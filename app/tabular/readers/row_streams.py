@@ -4,16 +4,49 @@ import codecs
 import io
 import re
 from collections.abc import Collection, Iterator
+from functools import reduce
+
+import pyarrow.compute as pc
 
 from app.tabular.readers.dialect import lines_of
 from app.tabular.readers.records import SEPARATOR, Dialect, MisquotedError, rows
 from app.tabular.readers.text import BLOCK_BYTES, Utf8Stream
 from app.tabular.reading import Doubt
+from app.tabular.table import Block
 from app.tabular.types import TabularError
-from app.tabular.wording import shortened
+from app.tabular.wording import counted, shortened
 
 _AROUND = 32
 """Bytes on each side of the end of a chunk that are looked at together."""
+_SHOWN = 5
+
+
+class BlankRows:
+    """Counts rows of several columns that have no value in any."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._first: list[int] = []
+
+    def count(self, block: Block) -> None:
+        """Look at some rows."""
+        if len(block.columns) == 1 or not all(column.null_count for column in block.columns):
+            return
+        are_blank = reduce(pc.and_, (column.is_null() for column in block.columns))
+        self._count += are_blank.true_count
+        if len(self._first) < _SHOWN:
+            self._first += [
+                block.first_row + at + 1 for at in pc.indices_nonzero(are_blank)[:_SHOWN].to_pylist()
+            ]
+
+    def remarks(self) -> list[str]:
+        """Return what is told of them."""
+        if not self._count:
+            return []
+        shown = ", ".join(map(str, self._first[:_SHOWN])) + (" …" if self._count > _SHOWN else "")
+        are = "is" if self._count == 1 else "are"
+        rows = f"{counted(self._count, 'row')} without a value in any column (row {shown}) {are}"
+        return [f"{rows} published with all values missing: take out of the file what is no row."]
 
 
 class Watch:

@@ -1,4 +1,4 @@
-"""What python-calamine does not say of an `.xlsx` sheet: how far it extends before it is loaded, errors, merged cells.
+"""What python-calamine does not say of a sheet of XML: how far it extends before it is loaded, errors, merged cells.
 
 python-calamine lists merged cells as well, in a time that grows with the square of their number.
 """
@@ -6,6 +6,7 @@ python-calamine lists merged cells as well, in a time that grows with the square
 import re
 import zipfile
 from dataclasses import dataclass, field
+from html import unescape
 from pathlib import Path
 
 from defusedxml import DefusedXmlException
@@ -14,8 +15,12 @@ from defusedxml.ElementTree import ParseError, fromstring
 from app.tabular.types import MIB
 
 # A cell that holds anything; those that only look like something have no end of their own.
-_CELL = re.compile(rb'<c [^<>]{0,200}?\br="([A-Z]{1,3})([0-9]{1,7})"([^<>]{0,200})(?<!/)>')
-_MERGED = b"<mergeCell "
+_CELL = re.compile(rb'<(?:\w{1,20}:)?c [^<>]{0,200}?\br="([A-Z]{1,3})([0-9]{1,7})"([^<>]{0,200})(?<!/)>')
+_MERGED = re.compile(rb"<(?:\w{1,20}:)?mergeCell ")
+_TABLE = re.compile(
+    rb'<table:table [^<>]{0,2000}?\btable:name="([^"]{0,1000})"'
+    rb'|<table:(?:covered-)?table-cell [^<>]{0,20000}?\bcalcext:value-type="error"'
+)
 _OVERLAP = 1024
 _MOST_PART_BYTES = 16 * MIB
 _SHOWN = 3
@@ -38,6 +43,12 @@ class SheetExtent:
     errors: int = 0
     examples: list[str] = field(default_factory=list)
     merged: int = 0
+
+    def add_error(self, name: str = "") -> None:
+        """Count an error, and keep the name of its cell if it is one of the first."""
+        self.errors += 1
+        if name and len(self.examples) < _SHOWN:
+            self.examples.append(name)
 
 
 def sheet_extents(path: Path) -> dict[str, SheetExtent]:
@@ -88,7 +99,7 @@ def _extent(archive: zipfile.ZipFile, part: str) -> SheetExtent:
             # A cell that is cut off is looked at with the next chunk.
             end = text.rfind(b"<")
             text, rest = (text[:end], text[end:]) if end > 0 else (b"", text[-_OVERLAP:])
-            found.merged += text.count(_MERGED)
+            found.merged += len(_MERGED.findall(text))
             cells = _CELL.findall(text + b"<")
             if not cells:
                 continue
@@ -96,11 +107,44 @@ def _extent(archive: zipfile.ZipFile, part: str) -> SheetExtent:
             found.last_row = max(found.last_row, *(int(row) for _, row, _ in cells))
             for column, row, more in cells:
                 if b't="e"' in more:
-                    found.errors += 1
-                    if len(found.examples) < _SHOWN:
-                        found.examples.append((column + row).decode())
+                    found.add_error((column + row).decode())
     found.last_column = max(map(_number, columns), default=0)
     return found
+
+
+def open_document_errors(path: Path) -> dict[str, SheetExtent]:
+    """Return how many errors each sheet of an `.ods` file of LibreOffice has, by its name, and nothing else of it.
+
+    Raises:
+        zipfile.BadZipFile: it is damaged.
+    """
+    found: dict[str, SheetExtent] = {}
+    if not zipfile.is_zipfile(path):
+        return found
+    with zipfile.ZipFile(path) as archive:
+        if "content.xml" not in archive.namelist():
+            return found
+        sheet, rest = SheetExtent(), b""
+        with archive.open("content.xml") as file:
+            while chunk := file.read(MIB):
+                text = rest + chunk
+                end = text.rfind(b"<")
+                text, rest = (text[:end], text[end:]) if end > 0 else (b"", text[-_OVERLAP:])
+                for match in _TABLE.finditer(text):
+                    if match[1] is None:
+                        sheet.add_error()
+                    else:
+                        sheet = found.setdefault(unescape(match[1].decode("utf-8", "replace")), SheetExtent())
+    return found
+
+
+def cell_name(row: int, column: int) -> str:
+    """Return the name of a cell, such as `B3`, by its row and its column, from 1."""
+    letters = ""
+    while column:
+        column, letter = divmod(column - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return f"{letters}{row}"
 
 
 def _number(column: bytes) -> int:

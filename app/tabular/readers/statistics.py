@@ -95,6 +95,7 @@ class _File:
         if width > request.limits.max_columns:
             message = f"The table has {counted(width, 'column')}; {request.limits.max_columns} are allowed."
             raise TabularError("too-many-columns", message)
+        self._names: list[str] = meta.column_names
         self._rows: int | None = meta.number_rows
         self._widths = {
             name: meta.variable_storage_width[name]
@@ -125,7 +126,8 @@ class _File:
             rows = max(map(len, chunk.values()), default=0)
             if not rows:
                 break
-            yield chunk
+            # Names are in the encoding of the texts, which are taken byte by byte: the order is the same.
+            yield dict(zip(self._names, chunk.values(), strict=True))
             first += rows
             if rows < self._most_rows:
                 break

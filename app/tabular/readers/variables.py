@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -109,9 +109,10 @@ class Variable:
         """Return the type of the values, and what makes such a value of one of the file."""
         measure = self._measure
         texts, moments, times = (pa.string(), measure.text), pa.timestamp("us"), pa.time64("us")
+        numbers = pa.float32() if measure.is_single else pa.float64()
         forms: dict[Meaning, tuple[pa.DataType, Callable[[Any], Any]]] = {
             "text": (pa.string(), str),
-            "number": (pa.int64(), int) if self._is_whole else (pa.float64(), float),
+            "number": (pa.int64(), int) if self._is_whole else (numbers, float),
             "moment": (moments, measure.micros),
             "time": (times, measure.micros) if self._is_time_of_day else texts,
             "duration": texts,
@@ -165,9 +166,12 @@ def variable_of(name: str, meta: Any, kind: Format) -> Variable:  # noqa: ANN401
     """Return the column of this name in a file of a kind, of which pyreadstat says what `meta` has."""
     is_text = meta.readstat_variable_types[name] == "string"
     form = meta.original_variable_types.get(name) or ""
+    measure = Measure("text") if is_text else _measure(kind, form)
+    if kind == "dta" and meta.readstat_variable_types[name] == "float":
+        measure = replace(measure, is_single=True)
     return Variable(
         name,
-        Measure("text") if is_text else _measure(kind, form),
+        measure,
         meta.variable_value_labels.get(name, {}),
         [(each["lo"], each["hi"]) for each in meta.missing_ranges.get(name, [])],
         meta.column_names_to_labels.get(name) or "",
@@ -183,12 +187,14 @@ class Measure:
         seconds: of one unit.
         epoch: seconds from the epoch of the values to 1970.
         unit: the word of Stata's format.
+        is_single: whether numbers have 32 bits.
     """
 
     meaning: Meaning
     seconds: float = 1
     epoch: int = 0
     unit: str = ""
+    is_single: bool = False
 
     def micros(self, value: float) -> int:
         """Return microseconds since 1970, or since midnight."""

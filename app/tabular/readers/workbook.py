@@ -22,7 +22,8 @@ from python_calamine import (
 )
 
 from app.tabular.readers.rewriting import BoundedFile, Rewritten, new_file
-from app.tabular.readers.sheet_xml import SheetExtent, sheet_extents
+from app.tabular.readers.sheet_binary import binary_extents
+from app.tabular.readers.sheet_xml import SheetExtent, open_document_errors, sheet_extents
 from app.tabular.reading import Doubt, Found, ReadingReport
 from app.tabular.schema.cells import EXACT_INTEGER
 from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
@@ -48,8 +49,9 @@ def rewrite_workbook(request: ConversionRequest) -> Rewritten:
     report = ReadingReport(request.reading)
     with _errors_translated(), request.source.open("rb") as file:
         _check_size(request)
-        extents = sheet_extents(request.source)
+        extents = sheet_extents(request.source) or binary_extents(request.source)
         _check_extents(extents)
+        extents = extents or open_document_errors(request.source)
         _check_sums(request)
         workbook = CalamineWorkbook.from_filelike(file)
         sheet = _sheet(workbook, report)
@@ -144,7 +146,7 @@ def _remarks(workbook: CalamineWorkbook, sheet: CalamineSheet, extent: SheetExte
         if each.visible is not SheetVisibleEnum.Visible and each.name != sheet.name
     ]
     remarks = [f"The workbook has hidden sheets, which were not read: {_listed(hidden)}."] if hidden else []
-    merged = extent.merged if extent else len(sheet.merged_cell_ranges or ())
+    merged = (extent.merged if extent else 0) or len(sheet.merged_cell_ranges or ())
     if merged:
         count = counted(merged, "group")
         remarks.append(
@@ -152,7 +154,8 @@ def _remarks(workbook: CalamineWorkbook, sheet: CalamineSheet, extent: SheetExte
         )
     if extent and extent.errors:
         count = counted(extent.errors, "cell")
-        remarks.append(f"{count} with an error such as #DIV/0! became missing: {_listed(extent.examples)}.")
+        where = f": {_listed(extent.examples)}" if extent.examples else ""
+        remarks.append(f"{count} with an error such as #DIV/0! became missing{where}.")
     return tuple(remarks)
 
 

@@ -116,7 +116,7 @@ def refuse_doubts(reading: ReadingReport) -> None:
         return
     choices = settled(shown)
     named = "; ".join(
-        f"`{name}` as {' or '.join(json.dumps(value, ensure_ascii=False) for value in values)}"
+        f"`{name}` as {' or '.join(_spelled(name, value) for value in values)}"
         for name, values in choices.items()
     )
     raise TabularError(
@@ -126,6 +126,17 @@ def refuse_doubts(reading: ReadingReport) -> None:
         hint=f"Say in `reading`: {named}; or look at the preview first.",
         choices=choices,
     )
+
+
+def _spelled(field: str, value: object) -> str:
+    """Return a choice as JSON, a sign that nobody would see by its name."""
+    named = _SIGNS.get(value, value) if field in _SIGN_FIELDS and isinstance(value, str) else value
+    return json.dumps(named, ensure_ascii=False)
+
+
+_SIGN_FIELDS = frozenset({"delimiter", "quote", "comment", "thousands"})
+_SIGNS = {"": "none", " ": "space", "\t": "tab"}
+"""Names of signs that are taken as choices as well."""
 
 
 def check_sizes(job: Job, block: Block) -> None:
@@ -165,6 +176,7 @@ def warnings_of(
     beyond = {plans[index].name: found for index, found in counts.squares.beyond.items() if index in plans}
     return (
         *job.remarks,
+        *job.reading.remarks,
         *warnings_for(job.request, columns, words, counts.rows, beyond),
         *[plan.advice for plan in plans.values() if plan.advice][:MOST_ADVICE],
     )
