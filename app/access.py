@@ -13,8 +13,9 @@ from fastapi.routing import APIRoute, APIRouter
 from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.core.errors import ReadOnlyModeError
+from app.core.errors import DatabaseUnavailableError, NotReadyError, ProblemError, ReadOnlyModeError
 from app.core.http import problem_response
+from app.db.notices import NoticeBoard
 from app.deps import BearerToken, SignedIn, SignedInOrKey, get_administrator
 
 
@@ -239,12 +240,21 @@ class ReadOnlyMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http" and scope["method"] not in READS and not _is_taken(scope["path"]):
-            try:
-                await scope["state"]["resources"].notices.require_writable()
-            except ReadOnlyModeError as problem:
+            problem = await _reason_to_refuse(scope["state"]["resources"].notices)
+            if problem is not None:
                 await problem_response(problem)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+async def _reason_to_refuse(notices: NoticeBoard) -> ProblemError | None:
+    try:
+        await notices.require_writable()
+    except ReadOnlyModeError as problem:
+        return problem
+    except DatabaseUnavailableError as error:
+        return NotReadyError(retry_after_seconds=error.retry_after_seconds)
+    return None
 
 
 def _is_taken(path: str) -> bool:

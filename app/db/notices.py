@@ -64,14 +64,21 @@ class NoticeBoard:
         self._looked_at = float("-inf")
 
     async def read(self) -> CurrentNotices:
-        """Return the notices of now. Where the database does not answer, what was known before goes on."""
-        if time.monotonic() - self._looked_at < LOOK_SECONDS:
-            return self._known
-        self._looked_at = time.monotonic()
+        """Return the notices of now; where the database does not answer, those that were known before."""
         try:
-            self._known = await get_current(self._database)
+            return await self._look()
         except DatabaseUnavailableError:
-            self.forget()
+            return self._known
+
+    async def _look(self) -> CurrentNotices:
+        if time.monotonic() - self._looked_at >= LOOK_SECONDS:
+            # Others meanwhile go by what was known.
+            self._looked_at = time.monotonic()
+            try:
+                self._known = await get_current(self._database)
+            except DatabaseUnavailableError:
+                self.forget()
+                raise
         return self._known
 
     async def require_writable(self) -> None:
@@ -79,8 +86,9 @@ class NoticeBoard:
 
         Raises:
             ReadOnlyModeError: the site is in read-only mode.
+            DatabaseUnavailableError: the database is away, in trouble or full: it would take no change either.
         """
-        notice = (await self.read()).read_only
+        notice = (await self._look()).read_only
         if notice is None:
             return
         wait = USUAL_WAIT_SECONDS

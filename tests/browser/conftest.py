@@ -3,10 +3,11 @@
 import os
 import secrets
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,12 +83,17 @@ def serving_site(folder: Path, database: Path, **settings: str) -> Iterator[str]
 
 
 @pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path, sandbox_url: str) -> Iterator[str]:
+def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the service keeps everything."""
+    return tmp_path_factory.mktemp("site")
+
+
+@pytest.fixture(scope="session")
+def site(site_folder: Path, migrated_sqlite: Path, sandbox_url: str) -> Iterator[str]:
     """The address of a service as people start it for development."""
-    folder = tmp_path_factory.mktemp("site")
     # Everybody whom the tests sign up comes from one address.
     wide = ",".join(f"{name}=1000000/hour" for name in LIMITS)
-    with serving_site(folder, migrated_sqlite, OPENML_SERVER=sandbox_url, RATE_LIMITS=wide) as url:
+    with serving_site(site_folder, migrated_sqlite, OPENML_SERVER=sandbox_url, RATE_LIMITS=wide) as url:
         yield url
 
 
@@ -106,6 +112,20 @@ async def ada(http: httpx.AsyncClient) -> str:
     link = await eventually(lambda: find_link(http, email, "confirm-page"))
     assert (await http.post("/confirmation", json={"url": link})).status_code == 200
     return email
+
+
+def in_database(folder: Path, statement: str, *values: object) -> None:
+    """Change something in the database of a service that runs on SQLite."""
+    with closing(sqlite3.connect(folder / "openml.db", timeout=PATIENCE_SECONDS)) as connection, connection:
+        connection.execute(statement, values)
+
+
+@pytest.fixture
+def administrator(ada: str, site_folder: Path) -> str:
+    """The address of somebody who has signed up, and whom OpenML has among its administrators."""
+    into_group = "INSERT INTO users_groups (user_id, group_id) SELECT id, 1 FROM users WHERE email = ?"
+    in_database(site_folder, into_group, ada)
+    return ada
 
 
 async def find_link(client: httpx.AsyncClient, email: str, kind: str) -> str | None:

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.async_api import FilePayload, Page, expect
 
-from tests.browser.conftest import OpenPage, Seen, accessibility, find_link, picture
+from tests.browser.conftest import OpenPage, Seen, accessibility, find_link, in_database, picture
 from tests.conftest import LONG, PASSWORD, eventually
 from tests.uploads.test_data_upload import CSV
 
@@ -110,7 +110,7 @@ async def test_everything_when_new_here_then_from_sign_up_to_an_active_dataset_a
 
 @pytest.mark.long
 async def test_pages_when_shown_in_either_scheme_then_axe_finds_nothing_and_they_weigh_little(
-    open_page: OpenPage, ada: str, seen: Seen, http: httpx.AsyncClient
+    open_page: OpenPage, administrator: str, seen: Seen, http: httpx.AsyncClient
 ) -> None:
     page = await open_page("/")
     await page.evaluate("document.querySelector('main').append(document.createElement('img'))")
@@ -124,9 +124,13 @@ async def test_pages_when_shown_in_either_scheme_then_axe_finds_nothing_and_they
     for path in without_login:
         await check(page, path)
     await page.goto("/auth/sign-in")
-    await sign_in(page, ada)
+    await sign_in(page, administrator)
     await page.wait_for_url("**/auth/profile-page")
     for path in WITH_LOGIN:
+        await check(page, path)
+    authorization = {"Authorization": f"Bearer {await page.evaluate(TOKEN)}"}
+    begun = await http.post("/uploads", json={"file_name": "a.csv", "size": 9}, headers=authorization)
+    for path in ("/admin", "/admin/person?id=1", f"/admin/upload?id={begun.headers['location'][-32:]}"):
         await check(page, path)
 
     weights = {path: len((await http.get(path)).content) for path in seen.files}
@@ -423,6 +427,43 @@ async def test_my_uploads_when_signed_in_on_the_frontend_then_open_and_signing_o
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_text("You are signed out.")).to_be_visible()
     assert await page.evaluate("localStorage.getItem('token')") is None
+
+
+async def test_administration_when_used_then_the_password_is_asked_for_and_what_is_done_is_said(
+    open_page: OpenPage, administrator: str, site_folder: Path
+) -> None:
+    page = await open_signed_in(open_page, administrator, "/admin")
+    await expect(page.get_by_role("heading", name="People")).to_be_visible()
+    assert await accessibility(page) == []
+    in_database(site_folder, "UPDATE sessions SET created_at = '2020-01-01 00:00:00.000000'")
+
+    await page.get_by_label("Text", exact=True).fill("A talk at noon.")
+    await page.get_by_role("button", name="Tell everybody").click()
+    await expect(page.get_by_role("dialog", name="Your password, once more")).to_be_visible()
+    assert await accessibility(page) == []
+    await page.get_by_role("textbox", name="Password").fill("another one")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("The password is wrong")).to_be_visible()
+    await page.get_by_role("textbox", name="Password").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_text("Everybody is told.")).to_be_visible()
+    await page.reload()
+    await expect(page.locator("#notices")).to_have_text("A talk at noon.")
+    await page.get_by_role("button", name="End: A talk at noon.").click()
+    await expect(page.locator("#told")).to_have_text("None.")
+
+    other = f"{secrets.token_hex(4)}@example.org"
+    body = {"first_name": "Charles", "last_name": "B", "email": other, "password": PASSWORD}
+    assert (await page.request.post("/signup", data=body)).ok
+    await page.get_by_label("Name, e-mail address or number").fill(other)
+    await page.get_by_role("button", name="Find").click()
+    await page.locator("#people").get_by_role("link").click()
+    await page.get_by_role("button", name="Confirm").click()
+    await page.get_by_label("Why").fill("The mail did not arrive.")
+    await page.get_by_role("button", name="Do it").click()
+    await expect(page.get_by_text("Account confirmed.")).to_be_visible()
+    await expect(page.locator("#events")).to_contain_text("The mail did not arrive.")
+    assert await accessibility(page) == []
 
 
 async def test_keyboard_when_used_alone_then_skip_link_first_and_focus_is_seen(open_page: OpenPage) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -21,8 +22,17 @@ from tests.conftest import Person, Running, insert_person, running
 from tests.forwarder import Forwarder
 
 SECONDS = 2.0
-NEEDS_NO_DATABASE = {"live", "get_limits", "list_licences", "get_upload_options", "get_image", "show_dataset"}
+NEEDS_NO_DATABASE = {
+    "live",
+    "get_limits",
+    "list_licences",
+    "get_upload_options",
+    "get_image",
+    "show_dataset",
+    "list_announcements",
+}
 METADATA = {"dataset_name": "levels", "description": "Levels of a river."}
+NOTICE = {"text": "We move to a new database."}
 LINK = "https://www.openml.org/auth/confirm-page?token=" + "a" * 43
 REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "change_profile": {"json": {"first_name": "A", "last_name": "B", "email": "new@example.org", "bio": ""}},
@@ -81,6 +91,25 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
         },
     },
     "publish_upload": {"json": METADATA},
+    "reauthenticate": {"json": {"password": "seven rivers flow north"}},
+    "report": {"json": {"kind": "dataset", "subject": "61", "text": "Names of patients."}},
+    "begin_read_only": {"json": NOTICE},
+    "announce": {"json": NOTICE},
+    "send_mail_to_user": {"json": {"mail": "confirmation", "reason": "Asked for."}},
+    **{
+        deed: {"json": {"reason": "Asked for."}}
+        for deed in (
+            "confirm_user",
+            "open_user",
+            "close_user",
+            "end_sessions_of_user",
+            "cancel_somebodys_upload",
+            "requeue_upload",
+            "quarantine_upload",
+            "remove_upload",
+            "close_report",
+        )
+    },
     "retry_upload": {"json": METADATA},
 }
 """What each operation with a body is asked; the others are asked without."""
@@ -125,7 +154,7 @@ async def behind_a_line(
 async def ask(app: Running, person: Person, upload: str, operation: tuple[str, str, str]) -> httpx.Response:
     method, path, name = operation
     path = path.replace("{upload_id}", upload).replace("{name}", "a.png")
-    path = path.replace("{session_id}", secrets.token_hex(8)).replace("{request_id}", "1")
+    path = re.sub(r"\{\w+\}", "1", path.replace("{session_id}", secrets.token_hex(8)))
     arguments = _filled(REQUESTS.get(name, {}), person)
     headers = {**person.headers, **arguments.pop("headers", {})}
     return await app.client.request(method, path, headers=headers, timeout=30, **arguments)
