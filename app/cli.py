@@ -24,6 +24,7 @@ FOR_OPERATORS = {
     "worker": "app.commands.worker:worker",
     "sandbox": "app.commands.sandbox:sandbox",
     "migrate": "app.commands.service:migrate_command",
+    "log-level": "app.commands.log_level:log_level",
     "config": "app.commands.service:config",
     "mail": "app.commands.mail:mail",
     "user": "app.commands.user:user",

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import structlog
+
 from app.accounts.mail_delivery import MailDelivery
 from app.core.tasks import heed_cancellation, in_background
 from app.db.outbox import TO_SEND
@@ -59,6 +61,8 @@ def mail_delivery(resources: Resources) -> MailDelivery:
 def _loops(resources: Resources, converter: Converter) -> list[Loop]:
     settings, database, notifications = resources.settings, resources.database, resources.notifications
     lease_owner = new_worker_name()
+    # Every line of the loops says whose rows it is about; they take it over as they are started.
+    structlog.contextvars.bind_contextvars(lease_owner=lease_owner)
     scheduler = FairScheduler(per_user=CONVERSIONS_PER_USER)
     publisher = Publisher(database, resources.storage, resources.openml, settings, scheduler, converter)
     # Each has a name of its own: two conversions of one process must not share a lease.

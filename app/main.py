@@ -42,12 +42,14 @@ import app.web.well_known
 from app.access import ReadOnlyMiddleware, require_roles
 from app.core.collector import start_collecting
 from app.core.http import install_problem_handlers
+from app.core.log_levels import follow_levels
 from app.core.logging import configure_logging
 from app.core.middleware import BodyMiddleware, RequestMiddleware, UpgradeMiddleware
 from app.core.openapi import ApiDocument, DescribedApp
 from app.core.outflow import LEAST_RATE, STALL_SECONDS, LeastRateMiddleware, WholeAnswersMiddleware
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.supervisor import end_with_parent
+from app.core.tasks import in_background
 from app.jobs import run_worker
 from app.metrics import measuring
 from app.resources import Resources, open_resources
@@ -91,7 +93,6 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application; without `settings` they are read from the environment."""
     if settings is None:
         settings = _settings_or_exit()
-        configure_logging(settings, "web")
         end_with_parent()
     application = DescribedApp(
         models=[DraftMetadata, UploadMetadata, UploadRequest, UploadEventResponse, UploadStatusResponse],
@@ -190,6 +191,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
         async with AsyncExitStack() as stack:
             build = await open_files(settings)
             resources = await stack.enter_async_context(open_resources(settings))
+            await stack.enter_async_context(in_background(follow_levels(settings.data_dir)))
             await stack.enter_async_context(measuring(resources, "web"))
             upstreams = await stack.enter_async_context(open_upstreams(settings))
             if settings.embedded_worker:
@@ -203,7 +205,9 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 
 def _settings_or_exit() -> Settings:
     try:
-        return load_settings()
+        settings = load_settings()
+        configure_logging(settings, "web")
     except SettingsError as error:
         sys.stderr.write(f"{error}\n")
         raise SystemExit(STARTUP_FAILED) from None
+    return settings

@@ -47,7 +47,9 @@ def followed() -> Iterator[set[str]]:
 
 async def _count(app: Running, person: Person) -> dict[str, set[str]]:
     with followed() as idle:
-        await asyncio.sleep(1.5)  # A second is what the lookout pauses.
+        await asyncio.sleep(
+            2.2
+        )  # A second is what the lookout pauses, and two whoever looks at levels of the log.
     with followed() as common:
         (await app.client.get("/profile", headers=person.headers)).raise_for_status()
         (await app.client.get("/limits")).raise_for_status()

@@ -12,9 +12,11 @@ import click
 import structlog
 
 from app.core.errors import DatabaseUnavailableError
+from app.core.log_levels import follow_levels
 from app.core.logging import configure_logging
 from app.core.removed_settings import warn_of_removed_settings
 from app.core.settings import Settings, load_settings
+from app.core.tasks import in_background
 from app.db.engine import Database
 from app.db.revisions import MigrationError, require_current
 from app.events.first_look import look_at_servers
@@ -66,9 +68,10 @@ async def _work(settings: Settings) -> None:
     async with open_resources(settings) as resources, measuring(resources, "worker"):
         log.info("worker started", conversions_at_once=CONVERSIONS_AT_ONCE)
         try:
-            await run_worker_process(
-                resources.database, resources.notifications, lambda: run_worker(resources)
-            )
+            async with in_background(follow_levels(settings.data_dir)):
+                await run_worker_process(
+                    resources.database, resources.notifications, lambda: run_worker(resources)
+                )
         finally:
             log.info("worker stops")
 

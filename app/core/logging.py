@@ -5,7 +5,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, Literal
 import structlog
 
 from app.core.rotated_file import RotatedFile
-from app.core.settings import Settings
+from app.core.settings import Settings, SettingsError
 
 REQUESTS = "app.requests"
 REFUSALS = ("SettingsError", "BuildError", "MigrationError")
@@ -24,11 +24,16 @@ SECRET_NAMES = ("password", "token", "secret", "api_key", "apikey", "authorizati
 
 Role = Literal["web", "worker", "service"]
 """What a process does; `service` starts those that answer requests, and looks after them."""
+Origin = Mapping[str, str | int]
+"""Which process wrote a line: its `host`, its number (`process`), and its role (`worker`)."""
 
 
 def configure_logging(settings: Settings, role: Role) -> None:
-    """Send structlog's and the standard library's records through one renderer to standard error, and to `LOG_FILE`."""
-    as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+    """Send structlog's and the standard library's records to standard error, and to `LOG_FILE`.
+
+    Raises:
+        SettingsError: the file cannot be written.
+    """
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -36,10 +41,6 @@ def configure_logging(settings: Settings, role: Role) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         hide_secrets,
     ]
-    # A terminal shows one machine, and one process or few.
-    origin: dict[str, str | int] = (
-        {} if as_text else {"host": socket.gethostname(), "process": os.getpid(), "worker": role}
-    )
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -49,47 +50,60 @@ def configure_logging(settings: Settings, role: Role) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
+    origin: Origin = {"host": socket.gethostname(), "process": os.getpid(), "worker": role}
+    text, lines = _text_formatter(shared), _json_formatter(shared, origin)
+    root, requests = logging.getLogger(), logging.getLogger(REQUESTS)
+    root.handlers = _handlers(settings, text, lines)
+    root.setLevel(settings.log_level)
+    requests.handlers = _handlers(settings, text, RequestFormatter(origin))
+    requests.propagate = False
+    _quieten_libraries()
+
+
+def _handlers(settings: Settings, text: logging.Formatter, lines: logging.Formatter) -> list[logging.Handler]:
+    """Return where records go: a terminal gets text unless JSON is asked for, everything else JSON unless text is."""
+    stream: logging.Handler = logging.StreamHandler(sys.stderr)
+    as_text = settings.log_format == "text" or (settings.log_format == "auto" and sys.stderr.isatty())
+    stream.setFormatter(text if as_text else lines)
+    if not settings.log_file:
+        return [stream]
+    try:
+        file = RotatedFile(
+            Path(settings.log_file), most_bytes=settings.log_file_bytes, files=settings.log_files
+        )
+    except OSError as error:
+        raise SettingsError(f"LOG_FILE cannot be written: {error.strerror} ({settings.log_file}).") from None
+    file.setFormatter(text if settings.log_format == "text" else lines)
+    return [stream, file]
+
+
+def _text_formatter(shared: Sequence[structlog.typing.Processor]) -> logging.Formatter:
     # Plain: a traceback with the values of local variables would print passwords.
-    renderer = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if as_text
-        else structlog.processors.JSONRenderer()
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
     )
-    lines: list[structlog.typing.Processor] = [] if as_text else [structlog.processors.format_exc_info]
-    formatter = structlog.stdlib.ProcessorFormatter(
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+    )
+
+
+def _json_formatter(shared: Sequence[structlog.typing.Processor], origin: Origin) -> logging.Formatter:
+    return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             lambda _logger, _method, event: {**event, **origin},
-            *lines,
-            renderer,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
         ],
     )
-    root = logging.getLogger()
-    root.handlers = _handlers(settings, formatter)
-    root.setLevel(settings.log_level)
-    if not as_text:
-        requests = logging.getLogger(REQUESTS)
-        requests.handlers = _handlers(settings, RequestFormatter(origin))
-        requests.propagate = False
-    _quieten_libraries()
-
-
-def _handlers(settings: Settings, formatter: logging.Formatter) -> list[logging.Handler]:
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    if settings.log_file:
-        handlers.append(
-            RotatedFile(Path(settings.log_file), most_bytes=settings.log_file_bytes, files=settings.log_files)
-        )
-    for handler in handlers:
-        handler.setFormatter(formatter)
-    return handlers
 
 
 class RequestFormatter(logging.Formatter):
     """Writes the one line of a request, a fixed dictionary of ours, at a tenth of what the processors cost."""
 
-    def __init__(self, origin: Mapping[str, str | int]) -> None:
+    def __init__(self, origin: Origin) -> None:
         """Take what every line of this process says."""
         super().__init__()
         self._same = {"event": "request", "level": "info", "logger": REQUESTS, **origin}

@@ -1,11 +1,14 @@
 """Requests to OpenML, and whole answers, or what came instead of one. Documents are read off the event loop."""
 
 import asyncio
+import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 from xml.etree.ElementTree import Element
 
 import httpx
@@ -20,10 +23,10 @@ from app.openml.errors import (
     ListTooLargeError,
     LostAnswerError,
     NotSentError,
+    OpenMLError,
     RefusedError,
     UnsettledError,
 )
-from app.openml.measured import measured
 from app.openml.reading import PAGE, ListKind, ListReader
 
 T = TypeVar("T")
@@ -37,6 +40,9 @@ FILE_CHUNK_BYTES = 1 << 20
 PAGES = 100
 TRIES = 3
 """How often a list is begun again that changes while it is read."""
+_ENDPOINT: Final = re.compile(r"[a-z]+(/(list|features|edit|tag|untag|reset|inputs))?")
+"""What of a path is not somebody's number or name."""
+_NO_ANSWER: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,3 +322,29 @@ async def _read_file(path: Path) -> AsyncIterator[bytes]:
             yield chunk
     finally:
         await asyncio.to_thread(file.close)
+
+
+def endpoint_of(path: str) -> str:
+    """Return what a path asks for, without whose: `data/list` for `data/list/data_name/iris`."""
+    found = _ENDPOINT.match(path)
+    return found[0] if found else "other"
+
+
+@contextmanager
+def measured(path: str) -> Iterator[None]:
+    """Count a call, and what comes of it, and how long that takes."""
+    endpoint, began = endpoint_of(path), time.monotonic()
+    status, code = "200", ""
+    try:
+        yield
+    except OpenMLError as error:
+        status = _NO_ANSWER
+        if isinstance(error, RefusedError):
+            status, code = str(error.http_status), str(error.code)
+        elif isinstance(error, LostAnswerError):
+            status = str(error.answered or _NO_ANSWER)
+            metrics.OPENML_LOST.add(endpoint)
+        raise
+    finally:
+        metrics.OPENML_REQUESTS.add(endpoint, status, code)
+        metrics.OPENML_SECONDS.observe(time.monotonic() - began, endpoint)
