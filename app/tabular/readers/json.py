@@ -13,7 +13,7 @@ from app.tabular.readers.json_labels import LabelDigest, LabelReader, RowLabels
 from app.tabular.readers.json_layout import Layout, header_of, layout_of
 from app.tabular.readers.json_scanner import JsonScanner, without_collector
 from app.tabular.readers.json_values import check_names, name_of, require_writable, texts_of
-from app.tabular.readers.spool import ColumnSpool
+from app.tabular.readers.spool import ColumnSpool, together
 from app.tabular.readers.text import BLOCK_BYTES, TextFile
 from app.tabular.reading import Found, ReadingReport
 from app.tabular.schema.naming import ROW_NAME
@@ -97,11 +97,10 @@ class JsonTable:
         first_row = 0
         pieces = (columns[0] for columns, _, _ in self._label_spool.read())
         labels = LabelReader(pieces) if self._keeps_labels else None
-        for number, (columns, rows, share) in enumerate(self._spool.read()):
+        blocks = together(self._spool.read(), len(self._indices), _MOST_ROWS, BLOCK_BYTES // 2)
+        for number, (cells, rows, share) in enumerate(blocks):
             if self._has_header and number == 0:
                 continue
-            nothing = pa.nulls(rows, pa.string())
-            cells = [columns.get(index, nothing) for index in range(len(self._indices))]
             if labels is not None:
                 cells.insert(0, labels.take(rows))
             yield Block(cells, first_row, round(share * self._size))

@@ -72,3 +72,29 @@ class ColumnSpool:
                 columns.update(zip(map(int, batch.schema.names), batch.columns, strict=True))
                 read += length
             yield columns, rows, read / max(self._size, 1)
+
+
+def together(
+    blocks: Iterator[tuple[Mapping[int, pa.Array], int, float]], width: int, most_rows: int, most_bytes: int
+) -> Iterator[tuple[list[pa.Array], int, float]]:
+    """Yield blocks as all their columns, with small ones after the first put together.
+
+    Args:
+        blocks: as `ColumnSpool.read` yields them.
+        width: how many columns there are; those that a block does not have are null.
+        most_rows: of blocks that are put together.
+        most_bytes: likewise.
+    """
+    parts: list[list[pa.Array]] = []
+    held, size, position, is_first = 0, 0, 0.0, True
+    for columns, rows, share in blocks:
+        nothing = pa.nulls(rows, pa.string())
+        part = [columns.get(index, nothing) for index in range(width)]
+        own = sum(column.nbytes for column in part)
+        if parts and (is_first or held + rows > most_rows or size + own > most_bytes):
+            yield [pa.concat_arrays(column) for column in zip(*parts, strict=True)], held, position
+            parts, held, size, is_first = [], 0, 0, False
+        parts.append(part)
+        held, size, position = held + rows, size + own, share
+    if parts:
+        yield [pa.concat_arrays(column) for column in zip(*parts, strict=True)], held, position
