@@ -108,7 +108,7 @@ def weak_rivals(lines: Sequence[str], chosen: Reading, best: Fit) -> list[Fit]:
     """Return how colons or blanks separate lines that the best fit may divide within their cells.
 
     That is so where all lines have as many cells with them, and the first, which would be a title, too; or where they
-    separate nothing but values, some of which have decimal commas.
+    leave values, some of which have decimal commas.
     """
     delimiter = best.dialect.delimiter
     if chosen.delimiter is not None or delimiter not in DELIMITERS or best.width == 1:
@@ -122,7 +122,7 @@ def weak_rivals(lines: Sequence[str], chosen: Reading, best: Fit) -> list[Fit]:
         fit
         for fit in of_values
         if _is_sure(fit)
-        and fit.quality == _TYPED
+        and (fit.quality == _TYPED or (len(divided) == len(lines) and fit.quality >= best.quality))
         and all(cell.strip(",") == cell for row in fit.rows for cell in row.cells)
     ]
 
