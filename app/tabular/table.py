@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pyarrow as pa
@@ -177,6 +177,14 @@ class Stack:
         if len(self.indices) == 1 and cells.null_count:
             return {self.indices[0]: cells.null_count}
         return self.counts(cells.is_null()) if cells.null_count else {}
+
+
+def by_columns(block: Block) -> Block:
+    """Return the same rows with an array for each column."""
+    if not isinstance(block.columns, RowMajor):
+        return block
+    stack = Stack(block, range(len(block.columns)))
+    return replace(block, columns=[column for _, column in stack.split(stack.cells)])
 
 
 def divided(numbers: pa.Array, divisor: int) -> tuple[pa.Array, pa.Array]:

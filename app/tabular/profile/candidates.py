@@ -1,7 +1,8 @@
 """Type candidates: whether other types could be declared, checked with the scans that a declaration would get."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,15 +12,16 @@ from app.tabular.profile.stats import shortened_value
 from app.tabular.schema.cells import Spelling
 from app.tabular.schema.declared import declared_as
 from app.tabular.schema.labels import InferredLabels
+from app.tabular.schema.numbers import Notation
 from app.tabular.schema.plan import ColumnPlan
-from app.tabular.schema.scans import KnownType, Scan, update_scans
+from app.tabular.schema.scans import KnownType, OpeningScan, Scan, update_scans
 from app.tabular.table import Block
 from app.tabular.types import ConversionRequest, Repair, TabularError
 
 _LABELS: tuple[Choice, ...] = ("boolean", "nominal")
 
 
-class CandidateScan:
+class CandidateScan(OpeningScan):
     """A scan whose error is recorded instead of raised, so that the other columns are still profiled.
 
     Attributes:
@@ -42,6 +44,15 @@ class CandidateScan:
     def expected_pattern(self) -> str | None:
         """As `Scan.expected_pattern`."""
         return self.scan.expected_pattern
+
+    @property
+    def opening(self) -> Notation | None:
+        """As `OpeningScan.opening`."""
+        return self.scan.opening if isinstance(self.scan, OpeningScan) else None
+
+    def begin(self, block: Block, index: int, *, has_whole: bool, has_real: bool) -> None:
+        """Take the first block; see `OpeningScan`."""
+        cast("OpeningScan", self.scan).begin(block, index, has_whole=has_whole, has_real=has_real)
 
     def update(self, column: pa.Array, first_row: int) -> None:
         """Take the next block; see `Scan`."""
@@ -112,19 +123,19 @@ class TypeCandidates:
                 scans[index] = self._nothing
                 del self._numbers[kind][index]
 
-    def add_value(self, index: int, value: str, block: Block) -> None:
-        """Check the types with labels against a value that first occurs in this block."""
+    def add_values(self, index: int, values: Sequence[str], block: Block) -> None:
+        """Check the types with labels against values that first occur in this block, in their order."""
         for kind, columns in self._labels.items():
             labels = columns.get(index)
             if labels is None:
                 continue
-            is_violation = labels.add([value]) is not None
+            violation = labels.add(values)
             if labels.is_settled:
                 self._decide_labels(kind, index)
-            if is_violation:
-                row = block.first_row + pc.index(block.columns[index], value).as_py() + 1
+            if violation is not None:
+                row = block.first_row + pc.index(block.columns[index], violation).as_py() + 1
                 fault = self._faults[kind, index]
-                self._faults[kind, index] = replace(fault, row=row, value=shortened_value(value))
+                self._faults[kind, index] = replace(fault, row=row, value=shortened_value(violation))
 
     def _decide_labels(self, kind: Choice, index: int) -> None:
         """Record whether a type with labels is possible."""

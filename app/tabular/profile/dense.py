@@ -19,7 +19,7 @@ from app.tabular.schema.job import Job, check_sizes
 from app.tabular.schema.names import not_a_label
 from app.tabular.schema.numbers import Notation
 from app.tabular.schema.scans import KnownType, LeftOutColumn, Scan, UnnamedColumn, update_scans
-from app.tabular.table import LONG_COLUMN, Block, Stack, prefetched
+from app.tabular.table import LONG_COLUMN, Block, Stack, by_columns, prefetched
 from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class DenseProfiler(TableProfiler):
                 update_scans(job.scans, block)
                 for index in self._refused():
                     self._candidates.check_all_numbers(index)
-            self._update(block)
+            self._update(by_columns(block))
             self._report(Progress("profile", block.position, job.size))
 
     def alternatives(self, index: int) -> list[TypeAlternative]:
@@ -136,8 +136,11 @@ class DenseProfiler(TableProfiler):
         values = self._published(some, block)
         if not set(self._shown).isdisjoint(some):
             self._show(values, block.rows)
+        new: dict[int, list[str]] = {}
         for index, value in self._values.count({index: block.columns[index] for index in some}):
-            self._candidates.add_value(index, value, block)
+            new.setdefault(index, []).append(value)
+        for index, found in new.items():
+            self._candidates.add_values(index, found, block)
         for index in some:
             if self._values.states[index].at_least is not None:
                 self._candidates.drop_labels(index)
