@@ -63,8 +63,11 @@ def cpu_seconds(pid: int, *, with_ended_children: bool = False) -> float:
 
 
 def memory_mb(pid: int) -> float:
-    """Return the resident memory of one process in mebibytes."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    """Return the resident memory of one process in mebibytes; nothing where it has ended."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return 0.0
     return next((int(line.split()[1]) for line in lines if line.startswith("VmRSS")), 0) / 1024
 
 

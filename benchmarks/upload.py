@@ -10,15 +10,13 @@ the resident memory of the web process and of its conversion together, sampled t
 import argparse
 import asyncio
 import csv
-import os
 import random
-import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
@@ -30,6 +28,8 @@ from app.core.tokens import TokenSigner
 from app.db import users
 from app.db.engine import Database
 from app.db.migrations import migrate
+from benchmarks.lines import Aim, Line
+from benchmarks.processes import family, memory_mb, started
 from tests.conftest import find_free_port
 
 SECRET = "a secret of thirty-two bytes or more"
@@ -99,37 +99,11 @@ class Probe:
 
     def _weigh(self) -> None:
         while not self._ends.wait(0.1):
-            self.peak_mb = max(self.peak_mb, memory_mb(self._process.pid))
+            self.peak_mb = max(self.peak_mb, sum(map(memory_mb, family(self._process.pid))))
 
     def quantile(self, share: float) -> float:
         """Return how long that share of the answers took at most, in milliseconds."""
         return sorted(self.latencies)[int(len(self.latencies) * share)]
-
-
-def memory_mb(pid: int) -> float:
-    """Return the resident memory of a process and its children."""
-    total = 0
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            status = dict(
-                line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line
-            )
-        except (OSError, ValueError):
-            continue
-        if int(folder.name) == pid or int(status["PPid"]) == pid:
-            total += int(status.get("VmRSS", "0").split()[0])
-    return total / 1024
-
-
-def start(command: list[str], environment: dict[str, str], url: str) -> "subprocess.Popen[bytes]":
-    process = subprocess.Popen(command, env={**os.environ, **environment}, stdin=subprocess.PIPE)
-    while True:
-        try:
-            httpx.get(url)
-        except httpx.HTTPError:
-            time.sleep(0.05)
-        else:
-            return process
 
 
 def measure(url: str, token: str, table: Path) -> None:
@@ -152,6 +126,39 @@ def timed(call: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
+def observe(megabytes: int, root: str | None, idle_seconds: float) -> tuple[float, Probe, Probe]:
+    """Return how long a table took, and what was noticed before it and meanwhile."""
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=root))
+        small, large = Path(folder, "small.csv"), Path(folder, "large.csv")
+        write_table(small, 10)
+        write_table(large, megabytes)
+        port, sandbox_port = find_free_port(), find_free_port()
+        url, sandbox_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}/"
+        environment = {
+            "DATA_DIR": f"{folder}/var", "JWT_SECRET_KEY": SECRET, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port),
+            "OPENML_SERVER": sandbox_url, "LOG_LEVEL": "WARNING",
+        }  # fmt: skip
+        token = asyncio.run(prepare(Settings(_env_file=None, data_dir=Path(folder, "var"))))
+        program = ["-m", "app.cli"]
+        stack.enter_context(started([*program, "sandbox"], environment, sandbox_url))
+        service = stack.enter_context(started([*program, "serve"], environment, f"{url}/health/live"))
+        measure(url, token, small)  # warm
+        with Probe(url, token, service) as idle:
+            time.sleep(idle_seconds)
+        with Probe(url, token, service) as busy:
+            seconds = timed(lambda: measure(url, token, large))
+    return seconds, idle, busy
+
+
+def lines(*, short: bool) -> Iterator[Line]:
+    """Measure what others notice of a table."""
+    megabytes = 200 if short else 1000
+    _, idle, busy = observe(megabytes, None, 10)
+    p99 = busy.quantile(0.99), idle.quantile(0.99)
+    yield Line("GET /profile, p99 while a large table is published", p99[0], "ms", p99[1], "idle", Aim(3))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -159,31 +166,7 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=1000)
     parser.add_argument("--folder", default=None, help="where there is room for three times the table")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        small, large = Path(folder, "small.csv"), Path(folder, "large.csv")
-        write_table(small, 10)
-        write_table(large, options.megabytes)
-        port, sandbox_port = find_free_port(), find_free_port()
-        url = f"http://127.0.0.1:{port}"
-        environment = {
-            "DATA_DIR": f"{folder}/var", "JWT_SECRET_KEY": SECRET, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port),
-            "OPENML_SERVER": f"http://127.0.0.1:{sandbox_port}/", "LOG_LEVEL": "WARNING",
-        }  # fmt: skip
-        settings = Settings(_env_file=None, data_dir=Path(folder, "var"))
-        token = asyncio.run(prepare(settings))
-        program = [sys.executable, "-m", "app.cli"]
-        sandbox = start([*program, "sandbox"], environment, f"http://127.0.0.1:{sandbox_port}/")
-        service = start([*program, "serve"], environment, f"{url}/health/live")
-        try:
-            measure(url, token, small)  # warm
-            with Probe(url, token, service) as idle:
-                time.sleep(10)
-            with Probe(url, token, service) as busy:
-                seconds = timed(lambda: measure(url, token, large))
-        finally:
-            for process in (service, sandbox):
-                process.send_signal(signal.SIGTERM)
-                process.wait()
+    seconds, idle, busy = observe(options.megabytes, options.folder, 10)
     print(f"{options.megabytes} MB of CSV, received, converted, sent and stored: {seconds:.0f} s")
     for name, probe in (("idle", idle), ("meanwhile", busy)):
         print(

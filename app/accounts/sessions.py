@@ -112,12 +112,13 @@ async def _open_session(
     if not await logins.note_login(session, credentials, now_of(session)):
         raise WrongCredentialsError
     # Only now: a token that is younger than a reset must have been earned after it. Nor may it seem older.
-    cut_off = await account_states.get_valid_from(session, credentials.id)
-    text, token = tokens.issue(credentials.id, after=cut_off)
+    state = await account_states.get_login_state(session, credentials.id)
+    text, token = tokens.issue(credentials.id, after=state.tokens_valid_from)
     await sessions.add_session(session, token, **client._asdict())
     await audit.write(session, credentials.id, AuditKind.LOGGED_IN, client)
     # Accounts of other servers may lack the row without which OpenML refuses every upload.
-    await users.add_to_members(session, credentials.id)
+    if not state.is_in_a_group:
+        await users.add_to_members(session, credentials.id)
     if new_hash:
         await users.upgrade_password_hash(
             session, credentials.id, old_hash=credentials.password_hash, new_hash=new_hash

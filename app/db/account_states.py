@@ -1,12 +1,13 @@
 """Statements on `account_states`: what we must know of an account and the shared `users` has no column for."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import upsert
-from app.db.tables import account_states
+from app.db.tables import account_states, users_groups
 
 
 async def end_tokens(session: AsyncSession, user_id: int, now: datetime) -> None:
@@ -14,10 +15,27 @@ async def end_tokens(session: AsyncSession, user_id: int, now: datetime) -> None
     await _set(session, user_id, "tokens_valid_from", now)
 
 
-async def get_valid_from(session: AsyncSession, user_id: int) -> datetime | None:
-    """Return when the user's tokens were last made worthless."""
-    statement = sa.select(account_states.c.tokens_valid_from).where(account_states.c.user_id == user_id)
-    return await session.scalar(statement)
+class LoginState(NamedTuple):
+    """What a new token depends on."""
+
+    tokens_valid_from: datetime | None
+    """When the user's tokens were last made worthless."""
+    is_in_a_group: bool
+
+
+_USER_ID: sa.BindParameter[int] = sa.bindparam("user_id")
+_LOGIN_STATE = sa.select(
+    sa.select(account_states.c.tokens_valid_from)
+    .where(account_states.c.user_id == _USER_ID)
+    .scalar_subquery(),
+    sa.exists().where(users_groups.c.user_id == _USER_ID),
+)
+
+
+async def get_login_state(session: AsyncSession, user_id: int) -> LoginState:
+    """Return what a new token of the user depends on, in one round trip."""
+    valid_from, is_in_a_group = (await session.execute(_LOGIN_STATE, {"user_id": user_id})).one()
+    return LoginState(valid_from, bool(is_in_a_group))
 
 
 async def set_deactivated(session: AsyncSession, user_id: int, at: datetime | None) -> None:

@@ -23,6 +23,7 @@ class AuditEvent(NamedTuple):
     administrator_id: int | None
 
 
+_ADD = sa.insert(audit_events)
 _COLUMNS = tuple(audit_events.c[name] for name in AuditEvent._fields)
 _FROM_THERE = ReadStatement(
     sa.select(audit_events.c.id)
@@ -62,7 +63,7 @@ async def add_event(
         "detail": detail,
         "administrator_id": administrator_id,
     }
-    await session.execute(sa.insert(audit_events).values(values))
+    await session.execute(_ADD, values)
 
 
 async def get_events(

@@ -302,11 +302,13 @@ def _sqlite_engine(url: URL, *, seconds: float) -> AsyncEngine:
 
 
 def _mysql_engine(url: URL, connections: Connections) -> AsyncEngine:
-    # What SQLAlchemy takes for connecting and closing takes from our pool and gives back to it.
+    # What SQLAlchemy takes for connecting and closing takes from our pool and gives back to it. A ROLLBACK behind each
+    # COMMIT would be a round trip for nothing: sessions end their transactions, our pool closes what comes back in one.
     return create_async_engine(
         url,
         async_creator=connections.take,
         poolclass=sa.NullPool,
+        pool_reset_on_return=None,
         hide_parameters=True,
         json_deserializer=load_json,
     )

@@ -102,6 +102,15 @@ _BY_LOGIN = ReadStatement(
     .order_by(sa.case((_HAS_NAME, 0), else_=1), sa.desc(IS_ACTIVE), users.c.id)
     .limit(NAMESAKES)
 )
+_NOTE_LOGIN = (
+    sa.update(users)
+    .where(
+        users.c.id == sa.bindparam("user_id"),
+        users.c.password == sa.bindparam("password_hash"),
+        IS_ACTIVE.element,
+    )
+    .values(last_login=sa.bindparam("moment"))
+)
 _BY_ID = ReadStatement(sa.select(*_COLUMNS).where(users.c.id == sa.bindparam("user_id")), by_key=True)
 
 
@@ -127,13 +136,12 @@ async def note_login(session: AsyncSession, credentials: Credentials, now: datet
 
     Nobody can change either before the transaction ends.
     """
-    unchanged = sa.and_(
-        users.c.id == credentials.id,
-        users.c.password == credentials.password_hash,
-        IS_ACTIVE.element,
-    )
-    changes = {"last_login": int(now.timestamp())}
-    return row_count(await session.execute(sa.update(users).where(unchanged).values(changes))) == 1
+    parameters = {
+        "user_id": credentials.id,
+        "password_hash": credentials.password_hash,
+        "moment": int(now.timestamp()),
+    }
+    return row_count(await session.execute(_NOTE_LOGIN, parameters)) == 1
 
 
 async def sample_password_hashes(session: AsyncSession, count: int) -> list[str]:

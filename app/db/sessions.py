@@ -32,22 +32,22 @@ _AUTHENTICATED = ReadStatement(
     ),
     by_key=True,
 )
+_ADD = sa.insert(sessions)
 _COLUMNS = tuple(sessions.c[name] for name in Session._fields)
 
 
 async def add_session(session: AsyncSession, token: AccessToken, *, ip_address: str, user_agent: str) -> None:
     """Keep that the token was issued."""
-    await session.execute(
-        sa.insert(sessions).values(
-            jti=token.jti,
-            user_id=token.user_id,
-            created_at=token.issued_at,
-            last_seen_at=token.issued_at,
-            expires_at=token.expires_at,
-            ip_address=ip_address,
-            user_agent=user_agent,
-        )
-    )
+    values = {
+        "jti": token.jti,
+        "user_id": token.user_id,
+        "created_at": token.issued_at,
+        "last_seen_at": token.issued_at,
+        "expires_at": token.expires_at,
+        "ip_address": ip_address,
+        "user_agent": user_agent,
+    }
+    await session.execute(_ADD, values)
 
 
 async def set_last_seen(session: AsyncSession, jti: str, now: datetime) -> None:
