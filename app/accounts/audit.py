@@ -7,8 +7,11 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.clients import Client
+from app.core.hidden import printable
 from app.db import audit_events, users
-from app.db.engine import now_of
+from app.db.engine import call_after_commit, now_of
+from app.db.outbox import queue_mail
+from app.mail.messages import MailKind
 
 log = structlog.get_logger(__name__)
 
@@ -75,6 +78,8 @@ class Hand(NamedTuple):
         return cls(ADMINISTRATOR, client, user_id)
 
 
+TOLD_BY_MAIL = frozenset({Deed.DEACTIVATED, Deed.ACTIVATED, Deed.UPLOAD_CANCELLED, Deed.UPLOAD_HELD})
+"""Deeds of which the owner gets a mail as well: an account that is closed shows nobody its audit trail."""
 ADMINISTRATOR, OPERATOR = "an administrator", "an operator"
 AT_COMMAND_LINE = Hand(OPERATOR, Client("", "openml-web"))
 KINDS = frozenset({*AuditKind, *(f"{deed} by {who}" for deed in Deed for who in (ADMINISTRATOR, OPERATOR))})
@@ -99,6 +104,8 @@ async def write(
 async def write_deed(session: AsyncSession, user_id: int, deed: Deed, by: Hand, *, detail: str = "") -> None:
     """Write down what somebody did to an account: where its owner sees it, in their own trail, and in the log.
 
+    Of some deeds its owner gets a mail, in the same transaction.
+
     Args:
         session: of the transaction that it belongs to.
         user_id: whose account it is; 0 where it was deleted.
@@ -118,12 +125,16 @@ async def write_deed(session: AsyncSession, user_id: int, deed: Deed, by: Hand, 
             ip_address="",
             user_agent="" if by.administrator_id else by.client.user_agent,
         )
+        if deed in TOLD_BY_MAIL and (email := await users.get_email(session, user_id)):
+            told = {"deed": deed.capitalize(), "who": by.who, "reason": detail}
+            await queue_mail(session, MailKind.DEED, email, **told)
     await note(session, by, f"{deed}: user {user_id or 'deleted'}" + (f", {detail}" if detail else ""))
 
 
 async def note(session: AsyncSession, by: Hand, what: str) -> None:
     """Write down what somebody did to nobody's account in particular: in their own trail, and in the log."""
-    log.info("administration", by=by.who, administrator=by.administrator_id, what=what)
+    told = {"by": by.who, "administrator": by.administrator_id, "what": printable(what)}
+    call_after_commit(session, lambda: log.info("administration", **told))
     if by.administrator_id is not None and await users.lock_if_there(session, by.administrator_id):
         await write(session, by.administrator_id, AuditKind.ADMINISTERED, by.client, detail=what)
 

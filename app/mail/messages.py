@@ -36,6 +36,7 @@ class MailKind(StrEnum):
     FEEDBACK = "feedback"
     DATASET_ACTIVE = "dataset_active"
     DATASET_FAILED = "dataset_failed"
+    DEED = "deed"
     TEST = "test"
 
 
@@ -55,6 +56,7 @@ SUBJECTS = {
     MailKind.FEEDBACK: "OpenML website feedback",
     MailKind.DATASET_ACTIVE: "Your dataset is active on OpenML",
     MailKind.DATASET_FAILED: "Your dataset could not be published on OpenML",
+    MailKind.DEED: "Something was done to your OpenML account",
     MailKind.TEST: "A test mail of OpenML",
 }
 

@@ -65,6 +65,15 @@ async def test_account_when_closed_and_opened_by_an_administrator_then_so_and_it
     closed = await app.client.post(f"{where}/close", json=WHY, headers=administrator.headers)
 
     assert closed.json() == {"msg": "Account closed"}
+    async with app.resources.database.session() as session:
+        mail = (
+            await session.execute(sa.select(outbox.c.kind, outbox.c.recipient, outbox.c.parameters))
+        ).one()
+    assert mail[:2] == ("deed", ada.email)
+    assert mail.parameters in (
+        {},
+        {"deed": "Deactivated", "who": "an administrator", "reason": WHY["reason"]},
+    )
     assert (await app.client.get("/profile", headers=ada.headers)).status_code == 401
     shut = await app.client.post("/login", json={"email": ada.email, "password": ada.password})
     assert shut.json()["msg"] == "NotConfirmed"

@@ -3,9 +3,7 @@
 import asyncio
 import re
 from collections.abc import Callable
-from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
@@ -21,29 +19,6 @@ from app.jobs import mail_delivery
 from tests.conftest import PASSWORD, running
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(tmp_path: Path, database_uri: str, monkeypatch: pytest.MonkeyPatch) -> Run:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("DATA_DIR", str(tmp_path / "var"))
-    monkeypatch.setenv("DATABASE_URI", database_uri)
-
-    def run_command(*arguments: str, **settings: str) -> Result:
-        return CliRunner().invoke(cli, arguments, env=settings)
-
-    return run_command
-
-
-@pytest.fixture
-def settings(tmp_path: Path, database_uri: str, sandbox_url: str) -> Settings:
-    return Settings(
-        _env_file=None,
-        data_dir=tmp_path / "var",
-        database_uri=database_uri,
-        openml_server=sandbox_url,
-        embedded_worker=False,
-    )
 
 
 def queue(settings: Settings, recipient: str, *, state: str = "pending") -> int:

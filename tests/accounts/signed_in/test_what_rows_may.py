@@ -44,7 +44,7 @@ MAY: dict[str, dict[str, Any]] = {
     "not confirmed": NOT_CONFIRMED,
     "neither active nor not": NOT_CONFIRMED,
     # A new password does not open it: tests/accounts/public/test_reset.py.
-    "closed by an operator": {**SHUT, "log in": "NotConfirmed", "mails": ["reset_password"]},
+    "closed by an operator": {**SHUT, "log in": "NotConfirmed", "mails": ["deed", "reset_password"]},
     "deleted": {**SHUT, "sign up": "User created", "mails": ["account_deleted", "confirm_email"]},
 }
 """What becomes of each action: a status, an answer's text, or the mails that went out for all of them."""
