@@ -161,11 +161,13 @@ class _Forked:
     async def end(self) -> None:
         with suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
-        await self.wait()
-        while await self.stdout.read(_STATUS_BYTES):
-            pass  # Until the last process that could write has ended, with a server or without.
-        self._pipe.close()
-        self._socket.close()
+        try:
+            await self.wait()
+            while await self.stdout.read(_STATUS_BYTES):
+                pass  # Until the last process that could write has ended, with a server or without.
+        finally:
+            self._pipe.close()
+            self._socket.close()
 
     async def _said(self) -> bytes:
         try:
