@@ -143,8 +143,7 @@ def report(folder: Path, megabytes: int, large: int) -> None:
         write_wide(folder / "wide.csv", rows)
         tell(f"20 000 columns, {rows} rows", run(OURS, str(folder / "wide.csv"), "csv"))
     for rows in (500_000, 1_000_000):
-        write_labels(folder / "labels.csv", rows)
-        tell(f"{rows} labels", run(OURS, str(folder / "labels.csv"), "csv", "label"))
+        print(labels(folder, rows, rounds=1), flush=True)
     write_mixed(table, large)
     largest = run(OURS, str(table), "csv", "class")
     tell(f"CSV, {large} MB", largest)
@@ -178,11 +177,23 @@ def json_lines(table: Path, megabytes: int, *, rounds: int) -> Line:
     return Line(f"JSON lines → ARFF, {megabytes} MB", ours, "MB/s CPU", polars, "polars", aim)
 
 
+def labels(folder: Path, rows: int, *, rounds: int) -> Line:
+    """Measure a target of which each row has a label of its own."""
+    path = folder / "labels.csv"
+    write_labels(path, rows)
+    ours, polars = in_turns(
+        lambda: run(OURS, str(path), "csv", "label"), lambda: run(POLARS, str(path)), rounds=rounds
+    )
+    aim = Aim(2 * rows / 1e6, of_value=True)
+    return Line(f"{rows} labels → ARFF", ours.cpu, "s CPU", polars.cpu, "polars", aim)
+
+
 def lines(*, short: bool) -> Iterator[Line]:
-    """Measure the conversion of a table, as CSV, as Parquet and as lines of JSON, beside polars."""
+    """Measure the conversion of a table, as CSV, as Parquet and as lines of JSON, and of many labels, beside polars."""
     with tempfile.TemporaryDirectory() as name:
         yield from beside_polars(Path(name), 50 if short else 200, rounds=3)
         yield json_lines(Path(name) / "table.csv", 50, rounds=3)
+        yield labels(Path(name), 1_000_000, rounds=3)
 
 
 if __name__ == "__main__":

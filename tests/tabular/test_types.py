@@ -1,11 +1,15 @@
 """Which type a column gets, what counts as missing, and what an owner may declare."""
 
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from app.tabular import Limits, TabularError
+from app.tabular.schema.cells import BLANKS
+from app.tabular.schema.names import MAX_LABEL, are_plain_labels, label_fault
 
 Converter = Callable[..., Any]
 FAR = 400_000
@@ -254,3 +258,12 @@ def test_a_column_when_it_looks_like_numbers_and_is_text_then_its_owner_is_repor
 
     assert len(found) == bool(said)
     assert said in "".join(found)
+
+
+def test_labels_when_taken_by_one_pattern_then_none_has_a_fault() -> None:
+    characters = [*map(chr, range(130)), "\u00e9"]
+    pairs = map("".join, product("a?\\ '\"\t~", repeat=2))
+    texts = ["", "x" * MAX_LABEL, "x" * (MAX_LABEL + 1), "a b\\", "a b", *pairs, *characters]
+    for text in texts:
+        is_good = label_fault(text) is None and text.strip(BLANKS) == text
+        assert are_plain_labels(pa.array([text])) == is_good, text

@@ -185,10 +185,13 @@ class _Labels:
 
     def __init__(self, plan: ColumnPlan) -> None:
         self._tokens = tokens_of(plan.labels or ())
+        self._are_labels = all(token == label for label, token in self._tokens.items())
 
     def __call__(self, cells: pa.Array, plan: ColumnPlan) -> pa.Array:
         cells = without(plan.missing_words, cells if plan.is_plain else pc.utf8_trim(cells, BLANKS))
         encoded = cells.dictionary_encode()
+        if self._are_labels and self._tokens.keys() >= {*encoded.dictionary.to_pylist()}:
+            return cells
         found = [self._tokens.get(value) for value in encoded.dictionary.to_pylist()]
         if None in found:
             position = pc.index(encoded.indices, found.index(None)).as_py()

@@ -7,7 +7,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from app.tabular.arff.tokens import tokens_of
+import pyarrow as pa
+
+from app.tabular.arff.tokens import tokens
 from app.tabular.disk import DiskBudget
 from app.tabular.schema.names import CONTROL
 from app.tabular.schema.plan import ColumnPlan
@@ -84,4 +86,4 @@ def _relation(name: str) -> str:
 def _type(column: ColumnPlan) -> str:
     if column.labels is None:
         return column.kind.upper()
-    return "{" + ",".join(tokens_of(column.labels).values()) + "}"
+    return "{" + ",".join(tokens(pa.array(column.labels, pa.string())).to_pylist()) + "}"

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from app.tabular.schema.categories import Categories
 from app.tabular.schema.cells import BLANKS, Spelling, boolean_labels, does_not_fit, in_order
-from app.tabular.schema.names import label_fault, too_many_labels
+from app.tabular.schema.names import are_plain_labels, label_fault, too_many_labels
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.table import position_of
 from app.tabular.types import ConversionRequest, Repair, TabularError
@@ -62,7 +62,10 @@ class InferredLabels:
     def update(self, column: pa.Array, first_row: int) -> None:
         """Take the next block."""
         self._categories.update(column)
-        value = self.add(pc.unique(column.drop_null()).to_pylist())
+        distinct = pc.unique(column.drop_null())
+        if self._took_plain(distinct):
+            return
+        value = self.add(distinct.to_pylist())
         if value is not None and self._fault:
             self._fault.row = first_row + position_of(column, value) + 1
 
@@ -81,6 +84,17 @@ class InferredLabels:
             if self._fault:
                 return value
         return None
+
+    def _took_plain(self, values: pa.Array) -> bool:
+        """Add different values at once, if nothing about any of them needs a closer look, and return whether."""
+        if self._is_boolean or self._has_blanks or self._fault or not are_plain_labels(values):
+            return False
+        labels = values.to_pylist()
+        new = dict(zip(labels, labels, strict=True))
+        if len(self._labels) + len(new) > self._limit or any(word in new for word in self._missing_words):
+            return False
+        self._labels |= new
+        return True
 
     def plan(self) -> ColumnPlan:
         """Return the plan: labels sorted, or false before true.
