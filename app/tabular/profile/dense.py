@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 _COLUMNS_AT_ONCE = 2_000
 """Columns processed at once; at least `MOST_ROW_COLUMNS`."""
 _NUMBER = rf"^[{BLANKS}]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[{BLANKS}]*$"
-_WHOLE = rf"^[{BLANKS}]*[+-]?[0-9]+[{BLANKS}]*$"
 
 
 class _Reading(NamedTuple):
@@ -150,10 +149,12 @@ class DenseProfiler(TableProfiler):
         for index, cells in values.items():
             self._counts.missing[index] += cells.null_count
             self._counts.words[index] += cells.null_count - block.columns[index].null_count
-        for pattern, indices in ((_WHOLE, self._wholes), (_NUMBER, self._texts)):
-            for cells in Cells.stacked({index: values[index] for index in values if index in indices}):
-                for index, count in cells.matches(pattern):
-                    self._fitting[index] += count
+        for cells in Cells.stacked({index: values[index] for index in values if index in self._wholes}):
+            for index, count in cells.whole_numbers():
+                self._fitting[index] += count
+        for cells in Cells.stacked({index: values[index] for index in values if index in self._texts}):
+            for index, count in cells.matches(_NUMBER):
+                self._fitting[index] += count
         sound = {index: self._plans[index].kind for index in values if index not in self._faults}
         for cells in Cells.stacked({index: values[index] for index in sound if sound[index] in NUMBERS}):
             self._numbers.update(cells)

@@ -11,6 +11,8 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from app.tabular.table import LONG_COLUMN
+
 _CHUNK_CELLS = 200_000
 _MANY_COLUMNS = 2_000
 _MOST_VALUES = 500_000
@@ -70,10 +72,9 @@ class Cells:
         step = max(1, _CHUNK_CELLS // max(rows, 1))
         for start in range(0, len(indices), step):
             some = indices[start : start + step]
-            places = pc.divide(pa.arange(0, len(some) * rows), rows)
             cells = [columns[index] for index in some]
             yield cls(
-                pa.array(some, pa.int64()).take(places),
+                _repeated(some, rows),
                 cells[0] if len(cells) == 1 else pa.concat_arrays(cells),
             )
 
@@ -91,7 +92,21 @@ class Cells:
 
     def matches(self, pattern: str) -> Iterator[tuple[int, int]]:
         """Yield a column and the number of its cells that match a pattern, for columns with any."""
-        is_match = pc.fill_null(pc.match_substring_regex(self.cells, pattern), fill_value=False)
+        yield from self._counts(pc.match_substring_regex(self.cells, pattern))
+
+    def whole_numbers(self) -> Iterator[tuple[int, int]]:
+        """Yield a column and how many of its cells, which are numbers, have neither a point nor an exponent."""
+        data = self.cells.buffers()[2]
+        has_exponents = data is not None and any(mark in data.to_pybytes() for mark in (b"e", b"E"))
+        is_other = (
+            pc.match_substring_regex(self.cells, "[.eE]")
+            if has_exponents
+            else pc.match_substring(self.cells, ".")
+        )
+        yield from self._counts(pc.invert(is_other))
+
+    def _counts(self, is_match: pa.Array) -> Iterator[tuple[int, int]]:
+        is_match = pc.fill_null(is_match, fill_value=False)
         for found in pc.value_counts(self.columns.filter(is_match)).to_pylist():
             yield found["values"], found["counts"]
 
@@ -102,6 +117,14 @@ class Cells:
         found = table.group_by("column", use_threads=False).aggregate(wanted)
         names = ["column", *(f"value_{function}" for function in functions)]
         return zip(*(found[name].to_pylist() for name in names), strict=True)
+
+
+def _repeated(numbers: Sequence[int], times: int) -> pa.Array:
+    """Return each number so many times."""
+    if times > LONG_COLUMN:
+        return pa.concat_arrays([pa.repeat(pa.scalar(number, pa.int64()), times) for number in numbers])
+    places = pc.divide(pa.arange(0, len(numbers) * times), times)
+    return pa.array(numbers, pa.int64()).take(places)
 
 
 @dataclass(slots=True)
