@@ -39,6 +39,14 @@ if sys.argv[1:]:
     convert(ConversionRequest(Path(source), target, kind, "t", target_attributes=tuple(targets), limits=limits))
     target.unlink()
 """
+PREVIEW = OURS.replace(
+    "app.tabular.convert import convert", "app.tabular.profile.run import profile"
+).replace("    convert(", "    profile(")
+DUCKDB = """
+import sys, duckdb
+duckdb.sql("SET enable_progress_bar = false")
+duckdb.sql(f"SUMMARIZE SELECT * FROM read_csv('{sys.argv[1]}', sample_size=-1)").fetchall()
+"""
 ORIGINAL = """
 import sys, pandas as pd
 from openml.datasets.functions import create_dataset
@@ -88,6 +96,17 @@ def write_wide(path: Path, rows: int) -> None:
         file.write(",".join(f"c{n}" for n in range(20_000)) + "\n")
         for _ in range(rows):
             file.write(",".join(str(chance.randrange(10**6)) for _ in range(20_000)) + "\n")
+
+
+def write_narrow(path: Path, size: int) -> None:
+    """Write a table of the same numbers in 14 columns, and of about so many bytes."""
+    chance = random.Random(2)
+    with path.open("w") as file:
+        file.write(",".join(f"c{n}" for n in range(14)) + "\n")
+        while file.tell() < size:
+            file.writelines(
+                ",".join(str(chance.randrange(10**6)) for _ in range(14)) + "\n" for _ in range(1000)
+            )
 
 
 def write_labels(path: Path, rows: int) -> None:
@@ -140,8 +159,10 @@ def report(folder: Path, megabytes: int, large: int) -> None:
     for size in (megabytes // 4, megabytes):
         print(json_lines(table, size, rounds=1), flush=True)
     for rows in (250, 500):
-        write_wide(folder / "wide.csv", rows)
-        tell(f"20 000 columns, {rows} rows", run(OURS, str(folder / "wide.csv"), "csv"))
+        for line in many_columns(folder, rows, rounds=1):
+            print(line, flush=True)
+    for line in previews(table, rounds=1):
+        print(line, flush=True)
     for rows in (500_000, 1_000_000):
         print(labels(folder, rows, rounds=1), flush=True)
     write_mixed(table, large)
@@ -164,6 +185,47 @@ def beside_polars(folder: Path, megabytes: int, *, rounds: int) -> Iterator[Line
         yield Line(f"{name} → ARFF, CPU", ours.cpu, "s CPU", polars.cpu, "polars", Aim(most))
         if kind == "csv":
             yield Line("CSV → ARFF, time", ours.wall, "s", polars.wall, "polars", Aim(0.6))
+
+
+def many_columns(folder: Path, rows: int, *, rounds: int) -> Iterator[Line]:
+    """Measure 20 000 columns beside 14 of the same numbers, for each megabyte."""
+    wide, narrow = folder / "wide.csv", folder / "narrow.csv"
+    write_wide(wide, rows)
+    write_narrow(narrow, wide.stat().st_size)
+    for program, what, most in ((OURS, "→ ARFF", 300), (PREVIEW, "preview", 300)):
+        costs = in_turns(
+            lambda program=program: run(program, str(wide), "csv"),  # type: ignore[misc]
+            lambda program=program: run(program, str(narrow), "csv"),  # type: ignore[misc]
+            rounds=rounds,
+        )
+        sizes = [path.stat().st_size / 1e6 for path in (wide, narrow)]
+        cpu = [cost.cpu / size for cost, size in zip(costs, sizes, strict=True)]
+        name = f"20 000 columns, {rows} rows, {what}"
+        yield Line(f"{name}, CPU", cpu[0], "s/MB", cpu[1], "14 columns", Aim(2))
+        aim = Aim(most, of_value=True)
+        yield Line(f"{name}, memory", costs[0].peak, "MB", costs[1].peak, "14 columns", aim)
+
+
+def previews(table: Path, *, rounds: int) -> Iterator[Line]:
+    """Measure the preview of a table beside duckdb's summary of all rows, and beside its conversion."""
+    for rival, beside, most in (
+        ((DUCKDB, str(table)), "duckdb", 0.6),
+        ((OURS, str(table), "csv", "class"), "conversion", 1.3),
+    ):
+        ours, theirs = in_turns(
+            lambda: run(PREVIEW, str(table), "csv", "class"),
+            lambda rival=rival: run(*rival),  # type: ignore[misc]
+            rounds=rounds,
+        )
+        megabytes = round(table.stat().st_size / 1e6)
+        yield Line(
+            f"preview of {megabytes} MB beside {beside}, CPU",
+            ours.cpu,
+            "s CPU",
+            theirs.cpu,
+            beside,
+            Aim(most),
+        )
 
 
 def json_lines(table: Path, megabytes: int, *, rounds: int) -> Line:
@@ -192,6 +254,8 @@ def lines(*, short: bool) -> Iterator[Line]:
     """Measure the conversion of a table, as CSV, as Parquet and as lines of JSON, and of many labels, beside polars."""
     with tempfile.TemporaryDirectory() as name:
         yield from beside_polars(Path(name), 50 if short else 200, rounds=3)
+        yield from previews(Path(name) / "table.csv", rounds=1 if short else 3)
+        yield from many_columns(Path(name), 250 if short else 500, rounds=1 if short else 3)
         yield json_lines(Path(name) / "table.csv", 50, rounds=3)
         yield labels(Path(name), 1_000_000, rounds=3)
 
