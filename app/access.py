@@ -10,7 +10,6 @@ from enum import StrEnum
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIRouter
-from starlette.routing import compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.core.errors import DatabaseUnavailableError, NotReadyError, ProblemError, ReadOnlyModeError
@@ -156,19 +155,20 @@ ROUTES: Mapping[Role, str] = {
     """,
 }
 """The routes of each role. A page holds no data: who may see what it asks for is said by the routes that it asks."""
-TAKEN: Sequence[str] = (
-    "/login",
-    "/token",
-    "/logout",
-    "/reauthenticate",
-    # They change nothing.
-    "/forgot-token",
-    "/es/{path:path}",
-    "/dashboard/_dash-update-component",
-    # Or nobody could end it.
-    "/admin/{path:path}",
+TAKEN = frozenset(
+    {
+        "/login",
+        "/token",
+        "/logout",
+        "/reauthenticate",
+        # They change nothing.
+        "/forgot-token",
+        "/dashboard/_dash-update-component",
+    }
 )
 """Addresses that take what is neither GET nor HEAD also in read-only mode."""
+TAKEN_BELOW = ("/es/", "/admin/")
+"""Those whose name begins so: searches change nothing, and administrators have to end the mode."""
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _GUARDS: Sequence[tuple[Role, Callable[[object], bool]]] = (
     # The narrowest first: each of them stands on those behind it.
@@ -177,7 +177,6 @@ _GUARDS: Sequence[tuple[Role, Callable[[object], bool]]] = (
     (Role.USER, lambda call: isinstance(call, SignedIn)),
     (Role.HOLDER, lambda call: isinstance(call, BearerToken)),
 )
-_TAKEN = [compile_path(path)[0] for path in TAKEN]
 
 
 def by_route() -> dict[str, Role]:
@@ -258,4 +257,4 @@ async def _reason_to_refuse(notices: NoticeBoard) -> ProblemError | None:
 
 
 def _is_taken(path: str) -> bool:
-    return any(pattern.match(path) for pattern in _TAKEN)
+    return path in TAKEN or path.startswith(TAKEN_BELOW)
