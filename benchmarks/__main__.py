@@ -19,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.lines import Aim, Line
 
-MODULES = ("clients", "receive", "convert", "login", "profile", "upload", "small")
+MODULES = ("clients", "receive", "convert", "login", "profile", "metrics", "upload", "small")
 """The modules with lines, in the order of the page."""
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "RESULTS.md"

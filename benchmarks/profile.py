@@ -1,4 +1,4 @@
-"""Server CPU of `GET /profile` on SQLite and on MariaDB, and with metrics, beside a bare FastAPI route, in one run.
+"""Server CPU of `GET /profile` on SQLite and on MariaDB, beside a bare FastAPI route, in one run.
 
     .venv/bin/python -m benchmarks.profile [--seconds 5]
 
@@ -117,10 +117,10 @@ def bare(folder: Path) -> Iterator[Side]:
 
 
 @contextmanager
-def ours(folder: Path, database: str, **more: str) -> Iterator[Side]:
+def ours(folder: Path, database: str) -> Iterator[Side]:
     folder.mkdir()
     token = asyncio.run(prepare(Settings(_env_file=None, data_dir=folder, database_uri=database)))
-    environment = {"DATA_DIR": str(folder), "DATABASE_URI": database, "JWT_SECRET_KEY": SECRET, **more}
+    environment = {"DATA_DIR": str(folder), "DATABASE_URI": database, "JWT_SECRET_KEY": SECRET}
     with serving(["-m", "app.cli", "serve"], {**environment, "LOG_LEVEL": "INFO"}, token) as side:
         yield side
 
@@ -132,9 +132,6 @@ def sides(folder: Path) -> Iterator[dict[str, Side]]:
         yield {
             "bare route": stack.enter_context(bare(folder)),
             "SQLite": stack.enter_context(ours(folder / "on-sqlite", "")),
-            "SQLite, measured": stack.enter_context(
-                ours(folder / "measured", "", METRICS_LISTEN=f"127.0.0.1:{find_free_port()}")
-            ),
             "MariaDB": stack.enter_context(ours(folder / "on-mariadb", mariadb.address)),
         }
 
@@ -157,8 +154,6 @@ def lines(*, short: bool) -> Iterator[Line]:
     base = costs["bare route"].cpu
     for name, most in (("SQLite", 2.0), ("MariaDB", 2.6)):
         yield Line(f"GET /profile, {name}", costs[name].cpu, "ms CPU", base, "bare route", Aim(most))
-    plain, measured = costs["SQLite"].cpu, costs["SQLite, measured"].cpu
-    yield Line("GET /profile, with METRICS_LISTEN", measured, "ms CPU", plain, "without", Aim(1.05))
 
 
 def main() -> None:
@@ -169,7 +164,7 @@ def main() -> None:
         idle = {name: memory_mb(side.pid) for name, side in found.items()}
         for name, cost in (costs := measure(found, options.seconds)).items():
             print(
-                f"{name:16} {cost.rate:7.0f} requests/s   {cost.cpu:.3f} ms CPU   p99 {cost.p99:.1f} ms"
+                f"{name:12} {cost.rate:7.0f} requests/s   {cost.cpu:.3f} ms CPU   p99 {cost.p99:.1f} ms"
                 f"   idle {idle[name]:.0f} MB   ratio {cost.cpu / costs['bare route'].cpu:.2f}"
             )
 

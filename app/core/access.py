@@ -5,6 +5,7 @@ mail links, and paths are whatever somebody tries.
 """
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from starlette.types import Scope
@@ -67,9 +68,12 @@ def note_answer(
             user=scope.get(_USER),
             client=address_of(scope, trusted),
         )
-    counted = method if method in METHODS else OTHER
-    metrics.HTTP_REQUESTS.add(counted, route, str(answer.status))
-    metrics.HTTP_SECONDS.observe(answer.seconds, counted, route)
+    metrics.count_soon(partial(_count, method if method in METHODS else OTHER, route, answer))
+
+
+def _count(method: str, route: str, answer: Answered) -> None:
+    metrics.HTTP_REQUESTS.add(method, route, str(answer.status))
+    metrics.HTTP_SECONDS.observe(answer.seconds, method, route)
     metrics.HTTP_BYTES_OUT.add(route, by=answer.sent)
     if answer.received:
         metrics.HTTP_BYTES_IN.add(route, by=answer.received)

@@ -24,7 +24,8 @@ it.
 and `openml-web worker` beside them. They belong together if they have the same `DATA_DIR`; one of them answers, and
 if it ends another one does within a second or two. Counters and histograms are the sums of all, those that have ended
 included, from the moment that the first of them started until the last has ended. Gauges are the sums of those that
-run. The values are in memory, below `/dev/shm` (elsewhere in the folder for temporary files): 1.7 MB for each
+run. Requests are counted together, twice a second: of a process that is killed the last half second is missing. The
+values are in memory, below `/dev/shm` (elsewhere in the folder for temporary files): 1.7 MB for each
 process. Each container is a machine of its own.
 
 **What is read from the database** is the same from every machine (`max` of it, not `sum`). It is read when somebody

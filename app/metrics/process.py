@@ -31,15 +31,17 @@ async def open_metrics(resources: Resources, kind: str) -> AsyncIterator[None]:
         )
         yield
         return
-    record_with(FileRecorder(folder))
+    recorder = FileRecorder(folder)
+    record_with(recorder)
     registry = CollectorRegistry()
     registry.register(SummedCollector(folder))
     registry.register(ScrapedCollector(resources, asyncio.get_running_loop()))
     server = MetricsServer(settings.metrics_listen, folder, registry)
     try:
-        async with in_background(sample(resources, kind)):
+        async with in_background(sample(resources, kind, recorder.flush)):
             yield
     finally:
+        recorder.flush()
         record_with(None)
         await asyncio.to_thread(server.close)
         await asyncio.to_thread(folder.leave)

@@ -1,7 +1,7 @@
 """Values of this process in files that all processes of the machine can read (prometheus_client's), and their sums."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
@@ -14,6 +14,8 @@ from app.metrics.shared import SharedFolder
 
 MOST_SERIES: Final = 3000
 """Series of one metric in a process; what comes beyond counts as `other`. No label of ours has so many values."""
+MOST_WAITING: Final = 200
+"""Requests that are counted at once, which takes half a millisecond."""
 _MODES: Final[Mapping[ValueSource, Literal["livesum", "livemax"]]] = {
     ValueSource.PROCESS: "livesum",
     ValueSource.MAXIMUM: "livemax",
@@ -30,6 +32,7 @@ class FileRecorder:
         self._families: dict[str, Any] = {
             metric.name: _family(metric) for metric in METRICS if metric.source is not ValueSource.SCRAPE
         }
+        self._waiting: list[Callable[[], None]] = []
         self._children: dict[str, dict[tuple[str, ...], Any]] = {name: {} for name in self._families}
         for metric in METRICS:
             for labels in metric.known if metric.labels else ():
@@ -46,6 +49,18 @@ class FileRecorder:
     def observe(self, metric: Metric, labels: Sequence[str], value: float) -> None:
         """Count a value in a histogram."""
         self._child(metric, labels).observe(value)
+
+    def soon(self, count: Callable[[], None]) -> None:
+        """Call `count` at the next `flush`, or when many wait."""
+        self._waiting.append(count)
+        if len(self._waiting) >= MOST_WAITING:
+            self.flush()
+
+    def flush(self) -> None:
+        """Count what waits."""
+        waiting, self._waiting = self._waiting, []
+        for count in waiting:
+            count()
 
     def _child(self, metric: Metric, labels: Sequence[str]) -> Any:  # noqa: ANN401 - a counter, gauge or histogram
         children = self._children[metric.name]

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import NoReturn
 
 from app.core import metrics
@@ -12,8 +13,8 @@ from app.resources import Resources
 LOOK_SECONDS = 0.5
 
 
-async def sample(resources: Resources, kind: str) -> NoReturn:
-    """Look at the parts of a process of that kind, for ever."""
+async def sample(resources: Resources, kind: str, flush: Callable[[], None]) -> NoReturn:
+    """Look at the parts of a process of that kind, and count what waits to be counted, for ever."""
     loop = asyncio.get_running_loop()
     metrics.PROCESSES.set(1, kind)
     spent = time.process_time()
@@ -24,6 +25,7 @@ async def sample(resources: Resources, kind: str) -> NoReturn:
         before, spent = spent, time.process_time()
         metrics.CPU_SECONDS.add(kind, by=spent - before)
         look(resources)
+        flush()
 
 
 def look(resources: Resources) -> None:

@@ -4,13 +4,16 @@ import asyncio
 import secrets
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.core.settings import Settings
-from tests.conftest import Person, Running, eventually, find_free_port, insert_person, running
+from app.metrics import scraping
+from app.metrics.sampling import LOOK_SECONDS
+from tests.conftest import Person, Running, eventually, find_free_port, insert_person, running, serving
 from tests.metrics.promtool import needed
 from tests.uploads.test_data_upload import form, row
 
@@ -25,6 +28,7 @@ async def measured(settings: Settings) -> AsyncIterator[Running]:
 
 
 async def scrape(app: Running) -> Series:
+    await asyncio.sleep(LOOK_SECONDS + 0.1)  # Requests are counted together.
     async with httpx.AsyncClient(trust_env=False) as client:
         url = f"http://{app.resources.settings.metrics_listen}/metrics"
 
@@ -119,3 +123,22 @@ async def test_promtool_when_shown_what_is_answered_then_it_has_nothing_to_say(m
 
     assert (await process.communicate(text))[0].decode() == ""
     assert process.returncode == 0
+
+
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+async def test_metrics_when_neither_loop_nor_database_answers_then_what_was_counted_is_answered(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scraping, "WAIT_SECONDS", 0.4)
+    url = f"http://127.0.0.1:{(port := find_free_port())}/metrics"
+    async with serving(settings.model_copy(update={"metrics_listen": f"127.0.0.1:{port}"})) as app:
+        await app.client.get("/limits")
+        await scrape(app)
+        with ThreadPoolExecutor(1) as threads:
+            monkeypatch.setattr(scraping, "KEEP_SECONDS", 0)
+            answer = threads.submit(httpx.get, url, trust_env=False)
+            # Stands still, as with a library that waits for a database that is gone.
+            assert answer.result(3).is_success
+    assert "openml_web_scrape_database_up 0.0" in answer.result().text
+    assert 'http_requests_total{method="GET",route="/limits",status="200"} 1.0' in answer.result().text
+    assert "openml_web_queue_rows" not in answer.result().text
