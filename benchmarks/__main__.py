@@ -19,7 +19,17 @@ from pathlib import Path
 
 from benchmarks.lines import Aim, Line
 
-MODULES = ("clients", "receive", "convert", "login", "profile", "metrics", "upload", "small")
+MODULES = (
+    "small",
+    "clients",
+    "receive",
+    "convert",
+    "login",
+    "profile",
+    "metrics",
+    "upload",
+    "growth",
+)
 """The modules with lines, in the order of the page."""
 FOLDER = Path(__file__).parent
 PAGE = FOLDER / "RESULTS.md"
