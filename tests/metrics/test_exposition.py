@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import socket
 from asyncio.subprocess import PIPE, STDOUT
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -142,3 +143,15 @@ async def test_metrics_when_neither_loop_nor_database_answers_then_what_was_coun
     assert "openml_web_scrape_database_up 0.0" in answer.result().text
     assert 'http_requests_total{method="GET",route="/limits",status="200"} 1.0' in answer.result().text
     assert "openml_web_queue_rows" not in answer.result().text
+
+
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+async def test_metrics_when_another_program_has_the_address_then_the_service_works_and_takes_it_later(
+    settings: Settings,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        async with running(settings.model_copy(update={"metrics_listen": address})) as app:
+            assert (await app.client.get("/limits")).is_success
+            other.close()
+            assert value(await scrape(app), "processes", kind="web") == 1

@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from app.core.metrics import METRICS, Kind
+from app.core.setting_checks import read_listen_address
 
 APP = Path(__file__).parents[2] / "app"
 
@@ -26,3 +29,12 @@ def test_metrics_when_listed_then_each_is_measured_somewhere() -> None:
 
     assert len(constants) == len(METRICS)
     assert [name for name in constants if f"metrics.{name}" not in sources] == []
+
+
+@pytest.mark.parametrize(
+    "text", ["9464", ":9464", "127.0.0.1", "127.0.0.1:", "::1:9464", "[::1]", "a:0", "a:65536", "http://a:1"]
+)
+def test_address_when_it_is_none_then_refused_with_how_to_write_one(text: str) -> None:
+    with pytest.raises(ValueError, match="write host:port"):
+        read_listen_address(text)
+    assert read_listen_address("[::1]:9464") == ("::1", 9464)

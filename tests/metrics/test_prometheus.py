@@ -128,8 +128,9 @@ def test_metrics_when_uvicorn_starts_the_workers_then_they_are_summed_and_clean(
     wait_for(lambda: 'openml_web_processes{kind="web"} 2.0' in text())
     for _ in range(20):
         assert service.ask("GET", "/limits").status_code == 200
+    counted = 'openml_web_http_requests_total{method="GET",route="/limits",status="200"} 20.0'
+    wait_for(lambda: counted in text())
     found = text()
-    assert 'openml_web_http_requests_total{method="GET",route="/limits",status="200"} 20.0' in found
     checked = subprocess.run(
         [needed("promtool"), "check", "metrics"], input=found, text=True, capture_output=True, check=False
     )
