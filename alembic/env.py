@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable
 
+import sqlalchemy as sa
 from alembic import context
 from alembic.migration import MigrationContext
 from alembic.operations.ops import MigrationScript
@@ -11,7 +12,7 @@ from sqlalchemy.engine import Connection
 import app.db.site_tables  # noqa: F401 - adds its tables to `metadata`
 from app.core.settings import load_settings
 from app.db.engine import Database
-from app.db.revisions import REVISIONS, VERSION_TABLE
+from app.db.revisions import RECORDED_SINCE, REVISIONS, VERSION_TABLE, WORKS_FROM
 from app.db.tables import OPENML_TABLES, metadata
 
 OURS = {table.name for table in metadata.tables.values()} - {table.name for table in OPENML_TABLES}
@@ -36,6 +37,15 @@ def give_number(
     made[0].rev_id = f"{int(REVISIONS[-1]) + 1:04}"
 
 
+def record_what_works(*, ctx: MigrationContext, heads: set[str], **_: object) -> None:
+    """Write, after each step, the oldest revision whose code works on the database."""
+    ran = [script.module for script in context.script.walk_revisions("base", max(heads))]
+    if max(heads) >= RECORDED_SINCE:
+        works_from = max(getattr(module, "WORKS_FROM", module.revision) for module in ran)
+        table = sa.table(VERSION_TABLE, sa.column(WORKS_FROM, sa.String))
+        ctx.impl.execute(sa.update(table).values({WORKS_FROM: works_from}))
+
+
 def run(connection: Connection) -> None:
     context.configure(
         connection=connection,
@@ -45,6 +55,8 @@ def run(connection: Connection) -> None:
         include_object=include_object,
         compare_type=False,
         process_revision_directives=give_number,
+        on_version_apply=record_what_works,
+        literal_binds=context.is_offline_mode(),
         transactional_ddl=connection.dialect.name == "sqlite",
     )
     with context.begin_transaction():

@@ -23,7 +23,7 @@ FOR_OPERATORS = {
     "serve": "app.commands.service:serve",
     "worker": "app.commands.worker:worker",
     "sandbox": "app.commands.sandbox:sandbox",
-    "migrate": "app.commands.service:migrate_command",
+    "migrate": "app.commands.migrate:migrate_command",
     "log-level": "app.commands.log_level:log_level",
     "config": "app.commands.service:config",
     "mail": "app.commands.mail:mail",

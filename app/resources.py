@@ -27,7 +27,7 @@ from app.db.engine import Database
 from app.db.notices import NoticeBoard
 from app.db.open_requests import Receivers, WatchedUploads
 from app.db.rate_counters import DatabaseStorage
-from app.db.revisions import require_current
+from app.db.revisions import find_schema
 from app.events.notifications import Notifications
 from app.imaging import MAX_PIXELS, PictureRedrawer
 from app.mail.messages import MessageBuilder, create_messages
@@ -108,7 +108,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         database = Database(settings, notifications)
         denylist = Denylist(database.now)
         stack.push_async_callback(database.close)
-        await require_current(database.engine)
+        (await find_schema(database.engine)).require_usable()
         await database.learn()
         if not database.is_sqlite:
             await stack.enter_async_context(in_background(database.keep_time()))

@@ -5,7 +5,7 @@ never altered and never dropped: other servers work on them.
 """
 
 import sqlalchemy as sa
-from alembic import op
+from alembic import context, op
 from sqlalchemy.dialects import mysql
 
 from app.db.migrations import check_adopted
@@ -44,7 +44,8 @@ def nocase(length: int) -> sa.types.TypeEngine[str]:
 
 
 def upgrade() -> None:
-    adopted = check_adopted(op.get_bind())
+    # Not `op.get_bind()`, which is no connection where the SQL is printed only.
+    adopted = check_adopted(context.config.attributes.get("connection") or op.get_bind())
     if "users" not in adopted:
         create_users()
         if op.get_context().dialect.name == "sqlite":

@@ -9,6 +9,8 @@ down_revision = "0010"
 branch_labels = None
 depends_on = None
 
+WORKS_FROM = "0010"
+
 MYSQL = ("mysql", "mariadb")
 OURS = {
     "mysql_engine": "InnoDB",

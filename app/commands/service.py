@@ -1,4 +1,4 @@
-"""`openml-web dev`, `serve`, `migrate`, `config`: the service, started and described."""
+"""`openml-web dev`, `serve`, `config`: the service, started and described."""
 
 import asyncio
 import signal
@@ -18,18 +18,10 @@ from app.core.serving import listening, run
 from app.core.settings import Settings, load_settings
 from app.core.supervisor import Supervisor
 from app.db.engine import Database
-from app.db.revisions import require_current
+from app.db.revisions import find_schema
 from app.events.first_look import look_at_servers
 from app.mail.messages import create_messages
 from app.main import create_app
-
-
-@click.command("migrate")
-def migrate_command() -> None:
-    """Bring the database up to date; OpenML's own tables are adopted, never altered."""
-    settings = load_settings()
-    asyncio.run(_with_database(settings, bring_up_to_date=True))
-    click.echo("The database is up to date.")
 
 
 @click.command()
@@ -100,7 +92,7 @@ async def _with_database(settings: Settings, *, bring_up_to_date: bool) -> None:
             from app.db.migrations import migrate  # noqa: PLC0415 - with alembic, which no other command needs
 
             await migrate(database.engine)
-        await require_current(database.engine)
+        (await find_schema(database.engine)).require_usable()
     finally:
         await database.close()
 

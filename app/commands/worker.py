@@ -18,7 +18,7 @@ from app.core.removed_settings import warn_of_removed_settings
 from app.core.settings import Settings, load_settings
 from app.core.tasks import in_background
 from app.db.engine import Database
-from app.db.revisions import MigrationError, require_current
+from app.db.revisions import MigrationError, find_schema
 from app.events.first_look import look_at_servers
 from app.jobs import run_worker
 from app.metrics import measuring
@@ -52,7 +52,7 @@ async def _check_worker(settings: Settings) -> tuple[bool, str]:
     database = Database(settings)
     try:
         async with asyncio.timeout(CHECK_SECONDS):
-            await require_current(database.engine, may_be_ahead=True)
+            (await find_schema(database.engine)).require_usable()
             return await examine_host(database)
     except TimeoutError:
         return False, f"The database does not answer within {CHECK_SECONDS:g} seconds."

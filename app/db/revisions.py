@@ -1,7 +1,10 @@
-"""Whether a database is where this version of the service needs it; what brings it there is in `migrations`.
+"""Which versions of the service work on a database; what changes the database is in `migrations`.
 
 Asked at each start and by `/health/ready`, so without alembic, which takes longer to import than all of a start.
 """
+
+from enum import Enum
+from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -13,9 +16,15 @@ from app.db.reader import Reader, ReadStatement
 
 VERSION_TABLE = "openml_web_version"
 """Not alembic's default name: other services migrate tables of the same database."""
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011")
+WORKS_FROM = "works_from"
+"""A column of that table: the oldest revision whose code works on the database. Migrations write it (`alembic/env.py`),
+so that a version of the service can ask it of migrations that it does not know."""
+RECORDED_SINCE = "0012"
+"""The revision that adds the column."""
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
 """The files of `alembic/versions`, from the first to the newest; a test compares."""
-_SELECT: sa.Select[str] = sa.select(sa.column("version_num")).select_from(sa.table(VERSION_TABLE))
+# Not by names: a database that is behind may lack the second column.
+_SELECT: sa.Select[str] = sa.select(sa.text("*")).select_from(sa.table(VERSION_TABLE))
 _PRESENT = ReadStatement(_SELECT)
 
 
@@ -23,44 +32,80 @@ class MigrationError(OperatorError):
     """The database cannot be brought, or is not, where this version of the service needs it."""
 
 
-async def require_current(engine: AsyncEngine, *, may_be_ahead: bool = False) -> None:
-    """Return if the database is where this version of the service needs it.
+class SchemaStatus(Enum):
+    """How a database compares with this version of the service."""
 
-    One that is ahead was migrated for the next version: what runs goes on with it, and nothing is started.
+    CURRENT = "up to date"
+    BEHIND = "behind"
+    AHEAD = "ahead, and this version works with it"
+    TOO_FAR_AHEAD = "ahead, and this version does not work with it"
+
+
+class Schema(NamedTuple):
+    """Where a database is.
+
+    Attributes:
+        revision: the migration that ran last; None where none did.
+        works_from: the oldest revision whose code works with it; None where that is not recorded.
+    """
+
+    revision: str | None
+    works_from: str | None = None
+
+    @property
+    def status(self) -> SchemaStatus:
+        """How it compares with this version of the service."""
+        if self.revision == REVISIONS[-1]:
+            return SchemaStatus.CURRENT
+        if self.revision is None or self.revision in REVISIONS:
+            return SchemaStatus.BEHIND
+        return SchemaStatus.AHEAD if self.works_from in REVISIONS else SchemaStatus.TOO_FAR_AHEAD
+
+    def describe(self) -> str:
+        """Return a sentence about it, and what to do."""
+        ahead = f"The database is ahead of this version of the service (revision {self.revision})"
+        since = f"those from revision {self.works_from} on do" if self.works_from else "newer ones do"
+        return {
+            SchemaStatus.CURRENT: f"The database is up to date (revision {self.revision}).",
+            SchemaStatus.BEHIND: "The database is behind this version of the service. Run: openml-web migrate",
+            SchemaStatus.AHEAD: f"{ahead}, which works with it.",
+            SchemaStatus.TOO_FAR_AHEAD: f"{ahead}, which does not work with it: {since}. Update it.",
+        }[self.status]
+
+    def require_usable(self) -> None:
+        """Return if this version works with it.
+
+        Raises:
+            MigrationError: it does not; the text says what to do.
+        """
+        if self.status not in {SchemaStatus.CURRENT, SchemaStatus.AHEAD}:
+            raise MigrationError(self.describe())
+
+
+def schema_of(connection: Connection) -> Schema:
+    """Return where the database of a connection is."""
+    if not sa.inspect(connection).has_table(VERSION_TABLE):
+        return Schema(None)
+    row = connection.execute(_SELECT).first()
+    return Schema(*row) if row else Schema(None)
+
+
+async def find_schema(engine: AsyncEngine) -> Schema:
+    """Return where a database is, of which nothing is known.
 
     Raises:
         DatabaseUnavailableError: the database is away, in trouble or full.
-        MigrationError: it is not; the text says which command to run.
     """
     with translated():
         async with engine.connect() as connection:
-            present = await connection.run_sync(_present_revision)
-    _refuse_behind(present)
-    if present == REVISIONS[-1] or may_be_ahead:
-        return
-    raise MigrationError(
-        f"The database is ahead of this version of the service (revision {present}). Update it."
-    )
+            return await connection.run_sync(schema_of)
 
 
-async def require_not_behind(reader: Reader) -> None:
-    """Return if the database is current, or ahead; asked while the service runs, and so known to be ours.
+async def read_schema(reader: Reader) -> Schema:
+    """Return where a database is that was ours when the process started.
 
     Raises:
         DatabaseUnavailableError: the database is away, in trouble or full.
-        MigrationError: it is behind; the text says which command to run.
     """
     row = await reader.first(_PRESENT, {})
-    _refuse_behind(row[0] if row else None)
-
-
-def _refuse_behind(present: str | None) -> None:
-    if present is None or present in REVISIONS[:-1]:
-        raise MigrationError("The database is behind this version of the service. Run: openml-web migrate")
-
-
-def _present_revision(connection: Connection) -> str | None:
-    if not sa.inspect(connection).has_table(VERSION_TABLE):
-        return None
-    present: str | None = connection.scalar(_SELECT)
-    return present
+    return Schema(*row) if row else Schema(None)

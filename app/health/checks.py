@@ -10,7 +10,7 @@ from app.core.settings import Settings
 from app.core.vitals import Vitals
 from app.db.engine import Database
 from app.db.overdue import find_overdue
-from app.db.revisions import MigrationError, require_not_behind
+from app.db.revisions import MigrationError, read_schema
 from app.db.worker_heartbeats import describe_absence, find_working, get_recent
 from app.storage.local import require_writable
 from app.storage.parts import UploadStorage
@@ -48,7 +48,7 @@ async def _check_database(database: Database) -> None:
 
 async def _check_migrations(database: Database) -> str | None:
     try:
-        await require_not_behind(database.reader)
+        (await read_schema(database.reader)).require_usable()
     except MigrationError as error:
         return str(error)
     return None

@@ -18,7 +18,7 @@ from app.core.settings import Settings
 from app.db import migrations
 from app.db.engine import Database
 from app.db.migrations import migrate
-from app.db.revisions import REVISIONS, VERSION_TABLE, MigrationError, require_current
+from app.db.revisions import REVISIONS, VERSION_TABLE, MigrationError, find_schema
 from app.db.tables import OPENML_TABLES, metadata
 from app.db.upload_states import UploadState
 from tests.conftest import running
@@ -64,7 +64,7 @@ async def test_start_when_database_is_ahead_then_said_so(tmp_path: Path, empty_m
         )
 
     with pytest.raises(MigrationError, match="ahead of this version"):
-        await require_current(database.engine)
+        (await find_schema(database.engine)).require_usable()
     await database.close()
 
 
@@ -92,9 +92,7 @@ async def test_uploads_when_in_every_state_then_kept_by_each_way_through_the_las
     empty_mariadb: str, tmp_path: Path
 ) -> None:
     def move(connection: Connection, how: Callable[[Config, str], None], revision: str) -> None:
-        config = migrations._config()
-        config.attributes["connection"] = connection
-        how(config, revision)
+        how(migrations._config(connection), revision)
         connection.commit()
 
     before, newest = REVISIONS[-2:]
@@ -124,7 +122,7 @@ async def test_migration_when_many_start_at_once_then_one_does_it(empty_mariadb:
     await asyncio.gather(*(migrate(database.engine) for database in databases))
 
     for database in databases:
-        await require_current(database.engine)
+        (await find_schema(database.engine)).require_usable()
         await database.close()
 
 
