@@ -44,7 +44,7 @@ class SharedFolder:
         Raises:
             OSError: there is no room, or the folder is somebody else's.
         """
-        self.path = _folder_of(data_dir)
+        self.path = folder_of(data_dir)
         self._locks: list[int] = []
         self._start = self._open("start.lock")
         try:
@@ -121,7 +121,7 @@ class SharedFolder:
         return file
 
 
-def _folder_of(data_dir: Path) -> Path:
+def folder_of(data_dir: Path) -> Path:
     """Make the folder for a `DATA_DIR`, and return it.
 
     Raises:
