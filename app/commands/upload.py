@@ -249,6 +249,8 @@ class _Run:
         state = found["state"]
         if state == UploadState.FAILED:
             self._end("refused", Exit.REFUSED, found.get("error") or {"detail": "It has failed."})
+        if state == UploadState.READY and found.get("error"):
+            self._end("refused", Exit.REFUSED, found["error"])
         if state == UploadState.CANCELLED:
             self._end("refused", Exit.REFUSED, {"detail": "The upload was cancelled."})
         if found["dataset_id"] is None:

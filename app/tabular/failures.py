@@ -4,25 +4,30 @@ from typing import Literal
 
 from app.tabular.types import TabularError
 
-IN_THE_FILE = frozenset(
+UNREADABLE = frozenset(
     {
         "broken-file",
         "broken-gzip",
-        "cell-too-long",
-        "duplicate-key",
         "empty-file",
         "encrypted-file",
         "file-too-large",
+        "no-table",
+        "not-text",
+        "old-feather",
+    }
+)
+"""Slugs of failures that nothing averts that is said of the file: not even how it is to be read."""
+IN_THE_FILE = UNREADABLE | frozenset(
+    {
+        "cell-too-long",
+        "duplicate-key",
         "invalid-arff",
         "invalid-json",
         "invalid-svmlight",
         "mislabelled-file",
         "nested-value",
         "no-rows",
-        "no-table",
-        "not-text",
         "nul-character",
-        "old-feather",
         "ragged-column",
         "ragged-row",
         "row-too-long",
@@ -33,7 +38,7 @@ IN_THE_FILE = frozenset(
         "unsupported-encoding",
     }
 )
-"""Slugs of failures that no choice of types, names or repairs can avert."""
+"""Slugs of failures that no choice of types, names or repairs can avert; but for `UNREADABLE`, another reading may."""
 REPAIRABLE = frozenset({"bad-column-name", "duplicate-column"})
 """Slugs of failures that only another file can avert if repairs were allowed."""
 OF_THE_SERVER = frozenset(

@@ -29,7 +29,7 @@ from app.tabular import (
     TabularError,
     format_of,
 )
-from app.tabular.failures import where_to_correct
+from app.tabular.failures import UNREADABLE, where_to_correct
 from app.tabular.process import convert_in_process, profile_in_process
 from app.tabular.profile.overrides import known_columns
 from app.tabular.reading import Reading
@@ -352,8 +352,9 @@ def _told_to_the_owner(upload: Upload, file: WorkingFile) -> Iterator[None]:
             raise TryAgainError(str(error)) from error
         description = upload.description or {}
         where = where_to_correct(error, repair=description.get("repair", True))
-        # Read otherwise, it may be a table: it was one before, or its owner has said how to read it.
-        may_be_read = error.choices or description.get("reading") or preview_version(upload)
+        # Read otherwise, it may be a table: it was one before, its owner has said how to read it, or can still say so.
+        is_draft = not upload.publish_requested and error.slug not in UNREADABLE
+        may_be_read = error.choices or description.get("reading") or preview_version(upload) or is_draft
         raise DatasetRefusedError(
             str(error),
             reason=error.slug,

@@ -159,11 +159,16 @@ class Publication(ClaimedUpload):
     async def _release(self, problem: ProblemError | None = None) -> bool:
         """Let the upload wait for its owner, or go on; the owner may decide so in this very moment.
 
-        With a problem, it waits only where there is another preview to go back to, or another choice to try; False if
-        there is none.
+        With a problem, it waits only where there is another preview to go back to, or another choice may help; False if
+        that is not so.
         """
         self.lease.is_ending = True
-        upload, state = await self.database.unit(partial(self._go_on, problem=problem))
+        values: dict[str, Any] = {}
+        if problem:
+            # Without what was begun, which is removed.
+            kept = await bytes_to_keep(self.database, self.storage, self.upload)
+            values = {"error": problem.record(), "reserved_bytes": kept}
+        upload, state = await self.database.unit(partial(self._go_on, problem=problem, values=values))
         if state is None:
             self.lease.is_ending = False
             return False
@@ -176,7 +181,7 @@ class Publication(ClaimedUpload):
         return True
 
     async def _go_on(
-        self, session: AsyncSession, *, problem: ProblemError | None
+        self, session: AsyncSession, *, problem: ProblemError | None, values: Mapping[str, Any]
     ) -> tuple[Upload, UploadState | None]:
         await users.lock_user(session, self.upload.user_id)
         upload = await self.mine(session)
@@ -190,18 +195,20 @@ class Publication(ClaimedUpload):
                 session, upload.id, lease_owner=self.lease_owner, at=self.now(), is_attempt=False
             )
             state = UploadState.VERIFYING if waits else None
-        elif problem is None or (preview_version(upload) and not upload.publish_requested):
-            state = await self._make_ready(session, problem)
+        elif problem is None or (
+            not upload.publish_requested
+            and (preview_version(upload) or problem.members.get("correct") == "metadata")
+        ):
+            state = await self._make_ready(session, values)
         else:
             return upload, None
         if state is None:
             raise LeaseLostError
         return upload, state
 
-    async def _make_ready(self, session: AsyncSession, problem: ProblemError | None) -> UploadState | None:
+    async def _make_ready(self, session: AsyncSession, values: Mapping[str, Any]) -> UploadState | None:
         """Let the upload wait for its owner; None if another worker has taken it over."""
         notify_after_commit(session, upload_topic(self.upload.id))
-        error = problem.record() if problem else None
         moved = await uploads.set_state(
             session,
             self.upload.id,
@@ -210,7 +217,7 @@ class Publication(ClaimedUpload):
             now=self.now(),
             lease_owner=self.lease_owner,
             available_at=self.now(),
-            values={"expires_at": expiry(self.now()), "progress": None, "error": error},
+            values={"expires_at": expiry(self.now()), "progress": None, "error": None, **values},
         )
         return UploadState.READY if moved else None
 

@@ -53,6 +53,10 @@ def _is_gone(upload: Upload) -> bool:
 
 
 def _no_preview(upload: Upload) -> UploadStateError:
+    if upload.state == UploadState.READY and upload.error:
+        return UploadStateError(
+            "There is no preview: the table cannot be read so (`error`). Choose another `reading`."
+        )
     if upload.state == UploadState.FAILED:
         return UploadStateError("There is no preview: the upload failed before the columns were looked at.")
     return UploadStateError("There is no preview: the upload was to be published without a stop.")

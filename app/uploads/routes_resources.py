@@ -11,6 +11,7 @@ from app.core.bodies import BoundedRoute, reads_body
 from app.core.errors import (
     ApiKeyMissingError,
     BytesLostError,
+    DatasetRefusedError,
     MalformedBodyError,
     NotFoundError,
     OpenMLRefusedError,
@@ -93,6 +94,7 @@ async def get_upload(
         *HEADER_PROBLEMS,
         MalformedBodyError,
         ValidationFailedError,
+        DatasetRefusedError,
     ),
 )
 @reads_body
@@ -121,6 +123,7 @@ async def publish_upload(
         *HEADER_PROBLEMS,
         MalformedBodyError,
         ValidationFailedError,
+        DatasetRefusedError,
         ApiKeyMissingError,
         OpenMLRefusedError,
         OpenMLUnreachableError,

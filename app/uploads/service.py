@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.concurrency import BoundedExecutor
-from app.core.errors import UploadGoneError, UploadStateError
+from app.core.errors import UploadGoneError, UploadStateError, problem_from_record
 from app.core.locks import Locks
 from app.db import uploads, users
 from app.db.engine import Database, notify_after_commit
@@ -25,7 +25,7 @@ from app.db.upload_values import Upload
 from app.events.notifications import UPLOADS, upload_topic
 from app.storage.parts import UploadStorage
 from app.uploads.append import expiry
-from app.uploads.choices import choices_of
+from app.uploads.choices import choices_of, preview_version
 from app.uploads.lifecycle import begin_again, can_begin_again, release
 from app.uploads.metadata import MERGED, MOST_WARNINGS, Checked, Judged, given, judge, merge
 from app.uploads.preview import require_possible_choices
@@ -189,6 +189,7 @@ async def publish_upload(
     Raises:
         UploadStateError: it has failed (`retry_upload`), or is on its way with another description.
         UploadGoneError: it was cancelled.
+        DatasetRefusedError: its table cannot be read so, and nothing else is chosen.
         ValidationFailedError: the metadata is not complete, or a column cannot have the type that it is given.
     """
 
@@ -212,7 +213,13 @@ async def publish_upload(
 
 
 async def _request(session: AsyncSession, now: datetime, upload: Upload, judged: Judged) -> None:
-    """Note that the upload is to be published, and let it go if it waits for that."""
+    """Note that the upload is to be published, and let it go if it waits for that.
+
+    One that could not be read so far needs another choice first.
+    """
+    has_changed = choices_of(upload.description) != choices_of(judged.draft.values)
+    if upload.state == UploadState.READY and upload.error and not (preview_version(upload) or has_changed):
+        raise problem_from_record(upload.error)
     await _save_metadata(session, now, upload._replace(publish_requested=True), judged)
     requested = {"publish_requested": True, "error": None}
     if not await uploads.set_values(session, upload.id, requested, only_in=BEFORE_PUBLISH):

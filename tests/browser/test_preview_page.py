@@ -182,13 +182,13 @@ async def test_upload_when_only_another_file_helps_then_said_so_and_nothing_to_t
 ) -> None:
     page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
     await page.get_by_label("File", exact=True).set_input_files(
-        {"name": "ragged.csv", "mimeType": "text/csv", "buffer": b"a,b\n1,x\n2\n"}
+        {"name": "paper.csv", "mimeType": "text/csv", "buffer": b"%PDF-1.7 "}
     )
     await page.get_by_role("button", name="Send it and look").click()
     await page.wait_for_url("**/dashboard/data-upload?uuid=*")
 
     await expect(page.locator("#outcome")).to_contain_text("Correct the file, then send it again.")
-    await expect(page.locator("#outcome")).to_contain_text("Row 2")
+    await expect(page.locator("#outcome")).to_contain_text("a PDF document")
     await expect(page.get_by_role("link", name="Send a file")).to_be_visible()
     await expect(page.get_by_role("button", name="Try again")).to_be_hidden()
 

@@ -242,3 +242,29 @@ async def test_columns_when_many_are_changed_at_once_then_those_found_or_ticked(
     await page.get_by_role("button", name="Left out: all 2").click()
     await expect(page.locator(".column")).to_have_count(11)
     assert await accessibility(page) == []
+
+
+@pytest.mark.long
+async def test_file_when_it_cannot_be_read_then_the_problem_is_shown_and_another_reading_chosen_by_the_keyboard(
+    open_page: OpenPage, ada: str
+) -> None:
+    page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
+    await page.get_by_label("File", exact=True).set_input_files(
+        {"name": "odd.jsonl", "mimeType": "text/plain", "buffer": b"'a;b\n1;2\n3;4\n"}
+    )
+    await page.get_by_role("button", name="Send it and look").click()
+    await page.wait_for_url("**/dashboard/data-upload?uuid=*")
+    await expect(page.get_by_text("It cannot be read so")).to_be_visible()
+    await expect(page.get_by_role("button", name="Publish", exact=True)).to_be_hidden()
+    await picture(page, "reading-unread")
+    assert await accessibility(page) == []
+
+    await page.get_by_label("Format").focus()
+    await page.keyboard.type("csv")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_label("Published as of").first).to_have_count(1)
+    await expect(page.get_by_text("It cannot be read so")).to_be_hidden()
+    await expect(page.locator("#publish:enabled")).to_have_text("Publish")
+    await expect(page.locator("#facts")).to_contain_text("2 rows")
+    await picture(page, "reading-unread-answered")
+    assert await accessibility(page) == []

@@ -134,6 +134,23 @@ def test_upload_when_a_draft_then_the_page_and_the_same_file_may_be_published_la
     assert "--target" not in published.stderr
 
 
+@pytest.mark.long
+def test_draft_when_it_cannot_be_read_then_refused_and_the_same_file_goes_on_with_another_reading(
+    run: Run, site: Site, tmp_path: Path, name: str
+) -> None:
+    table = tmp_path / "table.jsonl"
+    table.write_text("a,b\n1,x\n2,y\n")
+    arguments = [str(table), "--name", name, "--description", "Levels.", "--target", "b", "--draft"]
+    refused = run(*arguments, "--json", **at(site))
+    [upload] = uploads(site, name)
+    assert (refused.exit_code, upload["state"]) == (1, "ready")
+    assert json.loads(refused.stdout)["problem"]["reason"] == "invalid-json"
+
+    draft = run(*arguments, "--reading", "format=csv", **at(site))
+    [upload] = uploads(site, name)
+    assert (draft.exit_code, upload["error"], upload["row_count"]) == (0, None, 2)
+
+
 def test_upload_when_it_has_no_target_then_told_before_it_is_sent(
     run: Run, table: Path, free_port: int
 ) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.db import upload_bytes
 from tests.conftest import MakePerson, Person, Running, eventually
 from tests.uploads.test_data_upload import CSV, SPA_METADATA, form
 from tests.uploads.test_resources import begin, reach, send, state_of
@@ -78,17 +79,75 @@ async def test_preview_when_there_is_none_then_told_why(app: Running, make_perso
     assert await status() == 410
 
 
-async def test_table_when_it_cannot_be_read_then_the_upload_fails_with_its_row(
+async def test_draft_when_it_cannot_be_read_then_it_stays_with_the_problem_until_another_choice_helps(
     app: Running, person: Person
 ) -> None:
-    path = await begin(app, person, b"a,b\n1,2\n3\n")
-    await send(app, person, path, b"a,b\n1,2\n3\n")
+    content = b"# made,by,hand\n\x00a;b\n1;2\n3;4\n"
+    path = await ready(app, person, content, metadata={})
+
+    found = await state_of(app, person, path)
+    error = found["error"]
+    assert (error["reason"], error["line"], error["correct"]) == ("nul-character", 2, "metadata")
+    assert (found["row_count"], found["expires_at"] is not None) == (None, True)
+    assert await used(app, person) == len(content)
+    answer = await app.client.get(f"{path}/preview", headers=person.headers)
+    assert (answer.status_code, "Choose another `reading`" in answer.json()["detail"]) == (409, True)
+    described = {"dataset_name": "unread", "description": "Not read.", "def_tar_att": ""}
+    for action in ("publish", "retry"):
+        refused = await app.client.post(f"{path}/{action}", json=described, headers=person.headers)
+        assert (refused.status_code, refused.json()["reason"]) == (422, "nul-character")
+    assert (await state_of(app, person, path))["state"] == "ready"
+
+    await app.client.patch(path, json={"reading": {"delimiter": "|"}}, headers=person.headers)
+    still = await reach(app, person, path, "ready")
+    assert still["error"]["correct"] == "metadata"
+    assert await used(app, person) == len(content)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reading"),
+    [
+        ("t.csv", b"a,b\n1,2\n3\n", {"delimiter": ";", "header": False}),
+        ("t.csv", b'[{"a": 1}, {"a": 2}]', {"format": "json"}),
+        ("t.jsonl", b"a,b\n1,2\n3,4\n", {"format": "csv"}),
+    ],
+)
+async def test_draft_when_read_wrongly_at_first_then_read_as_its_owner_says_and_published(
+    app: Running, person: Person, name: str, content: bytes, reading: dict[str, Any]
+) -> None:
+    path = await ready(app, person, content, file_name=name)
+    assert (await state_of(app, person, path))["error"]["correct"] == "metadata"
+
+    await app.client.patch(path, json={"reading": reading}, headers=person.headers)
+    found = await reach(app, person, path, "ready")
+    shown = await preview(app, person, path)
+    assert (found["error"], shown["row_count"]) == (None, found["row_count"])
+    target = {"def_tar_att": [shown["columns"][0]["key"]]}
+    published = await app.client.post(f"{path}/publish", json=target, headers=person.headers)
+    assert published.status_code == 202
+    await reach(app, person, path, "active")
+
+
+async def test_draft_when_no_reading_can_help_then_the_upload_fails_and_its_bytes_are_gone(
+    app: Running, person: Person
+) -> None:
+    path = await begin(app, person, b"%PDF-1.7 ", metadata={})
+    await send(app, person, path, b"%PDF-1.7 ")
 
     failed = await reach(app, person, path, "failed")
-    assert (failed["error"]["reason"], failed["error"]["row"]) == ("ragged-row", 2)
-    assert failed["error"]["correct"] == "file"
+    assert (failed["error"]["reason"], failed["error"]["correct"]) == ("not-text", "file")
     answer = await app.client.get(f"{path}/preview", headers=person.headers)
     assert answer.status_code == 409
+
+    async def gone() -> bool | None:
+        return await used(app, person) == 0 or None
+
+    await eventually(gone)
+
+
+async def used(app: Running, person: Person) -> int:
+    async with app.resources.database.session() as session:
+        return (await upload_bytes.get_usage(session, person.id)).bytes
 
 
 @pytest.mark.parametrize(

@@ -151,10 +151,11 @@ def check_content(request: ConversionRequest) -> None:
             else "an old workbook, or one with a password"
         )
         hint = "Name it .zip, .xlsx, .xlsm, .xlsb, .xls or .ods, if that is what it should be."
-        raise TabularError("not-text", f"The file is not {title} but {what}.", hint=hint)
+        choices = {"format": ["workbook", "zip"] if start.startswith(_ZIP) else ["workbook"]}
+        raise TabularError("not-text", f"The file is not {title} but {what}.", hint=hint, choices=choices)
     found = recognise(start)
     if found and not _are_alike(found, request.format):
-        raise _mislabelled(request, _TITLES[found], f".{_ENDINGS[found]}")
+        raise _mislabelled(request, _TITLES[found], f".{_ENDINGS[found]}", found)
     if found is None and request.format in BINARIES.values():
         raise _mislabelled(request, "something else", None)
 
@@ -167,7 +168,7 @@ def check_unpacked(start: bytes, request: ConversionRequest) -> None:
     """
     found = recognise(start)
     if found and not _are_alike(found, request.format):
-        raise _mislabelled(request, _TITLES[found], f".{_ENDINGS[found]}")
+        raise _mislabelled(request, _TITLES[found], f".{_ENDINGS[found]}", found)
 
 
 def recognise(start: bytes) -> Format | None:
@@ -220,7 +221,10 @@ def _check_packing(request: ConversionRequest, start: bytes) -> None:
     )
 
 
-def _mislabelled(request: ConversionRequest, found: str, right: str | None) -> TabularError:
+def _mislabelled(
+    request: ConversionRequest, found: str, right: str | None, kind: Format | None = None
+) -> TabularError:
     hint = f"Name it {right}, if that is what it should be." if right else HINT
     message = f"By its name the file is {_TITLES[request.format]}, but it is {found}."
-    return TabularError("mislabelled-file", message, hint=hint)
+    choices = {"format": [kind]} if kind else None
+    return TabularError("mislabelled-file", message, hint=hint, choices=choices)

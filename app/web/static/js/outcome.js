@@ -13,6 +13,7 @@ export function outcomeOf(upload, on) {
     return ["warn", "The file is still coming in", text, make("p", {}, make("a", { href: "/auth/upload-dataset" }, "Go on sending"))];
   }
   if (upload.state === "ready" && upload.error) {
+    if (isUnread(upload)) return ["bad", "It cannot be read so", `${upload.error.detail} Say below how to read it, or cancel it and send another file.`];
     const back = on.back && make("button", { type: "button", onclick: on.back }, "Go back to how it was read");
     return ["bad", "It cannot be read so", `${upload.error.detail} What you see is how it was read before.`, back && make("div", { class: "actions" }, back)];
   }
@@ -44,6 +45,9 @@ function whatToDo(upload) {
   if (!canRetry(upload)) return "Send the file again.";
   return upload.error.correct === "nothing" ? "" : "Correct it below, then try again.";
 }
+
+/** Whether it waits to be told how to read its file, of which no table could be made so far. */
+export const isUnread = ({ state, error, row_count: rows }) => state === "ready" && error !== null && rows === null;
 
 /** Whether the bytes that are here can still become a dataset. */
 export function canRetry({ error, dataset_id: published, sha256 }) {

@@ -8,8 +8,8 @@ import { attempt, complain, inWords, settle } from "./failures.js";
 import { clear, onSubmit, say, show } from "./form.js";
 import { changeMany } from "./many.js";
 import { fillMetadata, readMetadata } from "./metadata.js";
-import { canRetry, factsOf, outcomeOf, stoppedAt } from "./outcome.js";
-import { isOther, showDoubts, showReading, wayBack } from "./reading.js";
+import { canRetry, factsOf, isUnread, outcomeOf, stoppedAt } from "./outcome.js";
+import { isOther, showDoubts, showReading, unread, wayBack } from "./reading.js";
 import { chosenType, givenOf, roleOf, withRole, withoutColumns } from "./roles.js";
 import { askToSignIn, framed, keepDraft, takeDraft, token } from "./session.js";
 import { describe, publishAgain } from "./states.js";
@@ -90,8 +90,8 @@ function see(found, taken = 0) {
   byId("state").textContent = text;
   byId("state").className = `badge ${kind ?? ""}`;
   byId("facts").replaceChildren(...factsOf(upload));
-  const stopped = ["failed", "cancelled", "duplicate"].includes(upload.state);
-  markSteps(STEPS, STEP_OF[upload.state] ?? (stopped ? stoppedAt(upload) : 3), stopped ? "stopped" : "now");
+  const stopped = ["failed", "cancelled", "duplicate"].includes(upload.state) || isUnread(upload);
+  markSteps(STEPS, stopped ? stoppedAt(upload) : (STEP_OF[upload.state] ?? 3), stopped ? "stopped" : "now");
   showProgress();
   const isAsBefore = before?.state === upload.state && before.publish === upload.publish;
   if (isAsBefore && (before.error === null) === (upload.error === null)) return;
@@ -140,22 +140,22 @@ const goBack = () =>
 function showParts() {
   const { state } = upload;
   const changes = CHANGING.includes(state) && (state === "failed" ? canRetry(upload) : !upload.publish);
-  const isAnew = state === "verifying" && preview !== null && !upload.publish;
+  const isAnew = state === "verifying" && !upload.publish && (preview !== null || !byId("reading").hidden);
   form.hidden = !changes;
   byId("stop").hidden = changes || !describe(state).canStop;
   const label = isAnew ? "Publish" : ({ failed: "Try again", ready: "Publish" }[state] ?? "Publish as soon as it is here");
-  byId("publish").textContent = label;
+  Object.assign(byId("publish"), { textContent: label, hidden: isUnread(upload) });
   byId("give-up").hidden = !describe(state).canStop;
   byId("expires").replaceChildren(...(state === "ready" && upload.expires_at ? ["It is kept for you until ", moment(upload.expires_at), "."] : []));
-  byId("anew").textContent = isAnew ? "The table is read anew; until then you see what was found before." : "";
+  byId("anew").textContent = isAnew ? `The table is read anew${preview ? "; until then you see what was found before" : ""}.` : "";
   if (isAnew) return;
   const shows = state === "ready" || (state === "failed" && canRetry(upload));
-  if (!shows || !preview) hideParts(); // Else the focus would be lost.
+  if (!shows || !(preview || isUnread(upload))) hide("reading", "remarks", "columns", "given"); // Else the focus would be lost.
   if (shows) showPreview();
 }
 
-function hideParts() {
-  for (const part of ["reading", "remarks", "columns", "given"]) byId(part).hidden = true;
+function hide(...parts) {
+  for (const part of parts) byId(part).hidden = true;
 }
 
 // --- what was found
@@ -166,9 +166,9 @@ async function showPreview() {
       await showColumns();
     } catch (problem) {
       if (problem.kind !== "upload-state") throw problem;
-      hideParts();
+      hide("remarks", "columns");
       showGiven(); // Published without a stop, or no table.
-      showHow(upload.reading ?? {}, []);
+      showHow(isUnread(upload) ? unread(upload.format) : (upload.reading ?? {}), []);
       return;
     }
     showOutcome();

@@ -49,7 +49,15 @@ export function wayBack(reading, chosen) {
   return { ...Object.fromEntries(Object.keys(chosen).map((field) => [field, null])), ...Object.fromEntries(former) };
 }
 
-/** Ask what is not sure, with a button for each answer; `on.reading`, `on.type` and `on.leaveOut` save one. */
+const FORMATS = ["csv", "json", "jsonl", "arff", "svmlight", "workbook", "parquet", "feather"];
+const OF_TEXT = ["encoding", "delimiter", "quote", "escape", "header", "skip_lines", "comment", "decimal"];
+const UNREAD = { csv: OF_TEXT, tsv: OF_TEXT, zip: OF_TEXT, json: ["orient", "header"], workbook: ["skip_lines", "header"] };
+
+/** The fields of a file of which no table could be made, by its format. */
+export const unread = (format) =>
+  Object.fromEntries(["format", ...(entry(UNREAD, format) ?? [])].map((field) => [field, { value: null, considered: field === "format" ? FORMATS : [], sure: true }]));
+
+/** Ask what is not sure, with a button for each answer, which `on` saves. */
 export function showDoubts(place, doubts, on) {
   place.replaceChildren(
     ...doubts.map(({ field, message, choices, column }, index) => {
@@ -89,8 +97,8 @@ function control(field, found, choice, save) {
       if (input.checkValidity()) await save({ [field]: take() }, `${label}: ${take() === null ? "as found" : said(field, take())}`);
     }),
   );
-  const sure = isChosen ? "You have chosen this." : found.sure ? found.why : `Not sure. ${found.why}`;
-  const offered = type === "number" ? [found.value, ...found.considered].filter((value) => value !== Number(input.value)) : [];
+  const sure = isChosen ? "You have chosen this." : found.sure ? (found.why ?? "") : `Not sure. ${found.why}`;
+  const offered = type === "number" ? [found.value, ...found.considered].filter((value) => value !== null && value !== Number(input.value)) : [];
   const offers = offered.map((value) => make("button", { type: "button", class: "chip", onclick: () => attempt(input, () => save({ [field]: value }, `${label}: ${value}`)) }, String(value), make("span", { class: "visually-hidden" }, ` ${label}`)));
   const back = type && isChosen && make("button", { type: "button", class: "chip", onclick: () => attempt(input, () => save({ [field]: null }, `${label}: as found`)) }, "As found", make("span", { class: "visually-hidden" }, ` ${label}`));
   return make("div", { class: "field" }, make("label", { for: id }, label), input, make("p", { class: "hint", id: `${id}-why` }, sure), ...offers, back);
