@@ -141,6 +141,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             passwords=passwords,
             tokens=TokenSigner(
                 settings.token_secret,
+                accepted=settings.accepted_secrets,
                 lifetime=ACCESS_TOKEN_LIFETIME,
                 now=database.now,
             ),

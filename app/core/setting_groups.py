@@ -21,6 +21,7 @@ from app.core.setting_types import (
     PassedOn,
     Prefix,
     PrefixOrPath,
+    SecretKeys,
     ServerAddress,
     TimingsText,
 )
@@ -220,6 +221,11 @@ class LargerSitesSettings(BaseSettings):
 class RareSettings(BaseSettings):
     """What few ever set: other names of the Flask backend and the frontend, waits, ways of a site of its own."""
 
+    accepted_secret_keys: SecretKeys = Field(
+        SecretStr(""),
+        description="Other keys than `APP_SECRET_KEY` whose access tokens are accepted, between commas or line ends: "
+        "the next one, and the one before, while the key is changed (docs/upgrade.md). At least 32 bytes each.",
+    )
     log_format: Literal["auto", "json", "text"] = Field(
         "auto", description="`auto` writes text to a terminal and JSON lines elsewhere."
     )

@@ -8,6 +8,7 @@ from pydantic_settings import NoDecode
 
 from app.core.mailboxes import parse_mailbox
 from app.core.setting_checks import (
+    MINIMUM_SECRET_BYTES,
     read_listen_address,
     read_network,
     require_host,
@@ -54,6 +55,19 @@ def _check_server(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def split_keys(text: str) -> tuple[str, ...]:
+    """Return the keys of a text that has them between commas or blanks."""
+    return tuple(text.replace(",", " ").split())
+
+
+def _check_keys(secret: SecretStr) -> SecretStr:
+    if any(len(key.encode()) < MINIMUM_SECRET_BYTES for key in split_keys(secret.get_secret_value())):
+        raise ValueError(
+            f"one of them is shorter than {MINIMUM_SECRET_BYTES} bytes, or has a comma or a blank in it"
+        )
+    return secret
+
+
 def _check_host(text: str) -> str:
     if text:
         require_host(text)
@@ -95,6 +109,8 @@ PrefixOrPath = Annotated[str, AfterValidator(_strip_slash), AfterValidator(_chec
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 ServerAddress = Annotated[SecretStr, AfterValidator(_check_server)]
 """Of a server with a scheme of its own, perhaps with a password."""
+SecretKeys = Annotated[SecretStr, AfterValidator(_check_keys)]
+"""Several, between commas or blanks."""
 Host = Annotated[str, AfterValidator(_check_host)]
 ListenAddress = Annotated[str, AfterValidator(_check_listen_address)]
 """Of this machine, `host:port`; empty: none."""

@@ -28,7 +28,7 @@ from app.core.mailboxes import Mailbox, parse_mailbox
 from app.core.production import production_complaints
 from app.core.setting_checks import MINIMUM_SECRET_BYTES, require_number_in_bounds
 from app.core.setting_groups import EverybodysSettings, LargerSitesSettings, RareSettings
-from app.core.setting_types import split_commas
+from app.core.setting_types import split_commas, split_keys
 from app.core.way_out import Proxy, WayOut, proxy_of
 
 NO_PROXY_AT_ALL = "direct"
@@ -159,6 +159,11 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
     def token_secret(self) -> str:
         """The key that access tokens are signed with."""
         return self._configured_secret() or self._generated_secret
+
+    @property
+    def accepted_secrets(self) -> tuple[str, ...]:
+        """Other keys that access tokens may be signed with."""
+        return split_keys(self.accepted_secret_keys.get_secret_value())
 
     def _configured_secret(self) -> str:
         """Return the secret that is set; one that anybody could guess counts as none, on a laptop, too."""

@@ -1,7 +1,9 @@
 """Access tokens: JSON Web Tokens as RFC 8725 and RFC 9068 advise, HS256."""
 
+import hashlib
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -37,12 +39,20 @@ class AccessToken:
 
 
 class TokenSigner:
-    """Issues and verifies access tokens with one secret."""
+    """Issues access tokens with one secret, and verifies those of several: keys change without ending sessions."""
 
-    def __init__(self, secret: str, *, lifetime: timedelta, now: Callable[[], datetime] = utc_now) -> None:
-        """Take the secret, the lifetime of tokens, and the clock that all processes share."""
+    def __init__(
+        self,
+        secret: str,
+        *,
+        accepted: Sequence[str] = (),
+        lifetime: timedelta,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        """Take the secret, others whose tokens are accepted, the lifetime of tokens, and the clock of all processes."""
         self._now = now
         self._secret = secret
+        self._secrets = {key_id(each): each for each in (secret, *accepted)}
         self._lifetime = lifetime
         self._jwt = jwt.PyJWT()
         # A good token comes with every request of its session; checking it costs as much as reading the user does.
@@ -70,7 +80,8 @@ class TokenSigner:
             "aud": AUDIENCE,
             "iss": ISSUER,
         }
-        return self._jwt.encode(claims, self._secret, ALGORITHM, headers={"typ": TOKEN_TYPE}), token
+        headers = {"typ": TOKEN_TYPE, "kid": key_id(self._secret)}
+        return self._jwt.encode(claims, self._secret, ALGORITHM, headers=headers), token
 
     def verify(self, token: str, *, accept_expired: bool = False) -> AccessToken:
         """Return what `token` says.
@@ -92,9 +103,18 @@ class TokenSigner:
         return verified
 
     def _decode_once(self, token: str) -> AccessToken:
+        kid = jwt.get_unverified_header(token).get("kid")
+        # Tokens of earlier versions name no key: there was one, which came before others.
+        wanted = list(self._secrets.values()) if kid is None else [self._secrets.get(kid, self._secret)]
+        for secret in wanted[:-1]:
+            with suppress(jwt.InvalidSignatureError):
+                return self._decode_with(secret, token)
+        return self._decode_with(wanted[-1], token)
+
+    def _decode_with(self, secret: str, token: str) -> AccessToken:
         decoded = self._jwt.decode_complete(
             token,
-            self._secret,
+            secret,
             algorithms=[ALGORITHM],
             audience=AUDIENCE,
             issuer=ISSUER,
@@ -103,6 +123,11 @@ class TokenSigner:
         if decoded["header"].get("typ") != TOKEN_TYPE:
             raise jwt.InvalidTokenError("Not an access token")
         return _access_token(decoded["payload"])
+
+
+def key_id(secret: str) -> str:
+    """Return what tokens name a secret by (RFC 7515, section 4.1.4), which tells nothing of it."""
+    return hashlib.sha256(f"openml-web key id\0{secret}".encode()).hexdigest()[:16]
 
 
 def _access_token(claims: dict[str, str | float]) -> AccessToken:

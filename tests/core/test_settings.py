@@ -101,6 +101,30 @@ def test_wrong_value_when_it_is_a_secret_then_it_is_not_repeated(
     assert "perhaps-a-secret" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("", ()),
+        (f"{GOOD_SECRET}, {GOOD_SECRET[::-1]}\n", (GOOD_SECRET, GOOD_SECRET[::-1])),
+        (f"{GOOD_SECRET}\n{GOOD_SECRET[::-1]}", (GOOD_SECRET, GOOD_SECRET[::-1])),
+        (f"{GOOD_SECRET},short", None),
+    ],
+)
+def test_accepted_keys_when_set_then_each_is_long_enough_and_none_is_repeated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, keys: tuple[str, ...] | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ACCEPTED_SECRET_KEYS", text)
+    if keys is not None:
+        assert load_settings().accepted_secrets == keys
+        return
+
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert "ACCEPTED_SECRET_KEYS: one of them is shorter than 32 bytes" in str(refused.value)
+    assert GOOD_SECRET not in str(refused.value)
+
+
 def test_development_secret_when_made_then_private_and_kept(tmp_path: Path) -> None:
     first = build(tmp_path).token_secret
 

@@ -1,13 +1,14 @@
 import base64
 import json
 from datetime import timedelta
+from itertools import pairwise
 
 import jwt
 import pytest
 
 from app.core.clock import utc_now
 from app.core.errors import UnauthorizedError
-from app.core.tokens import AUDIENCE, ISSUER, TokenSigner
+from app.core.tokens import AUDIENCE, ISSUER, TokenSigner, key_id
 
 SECRET = "a secret of thirty-two bytes or more"
 
@@ -69,6 +70,36 @@ def test_token_when_forged_then_refused(signer: TokenSigner, token: str, reason:
         signer.verify(token)
 
     assert refused.value.detail == reason
+
+
+def test_key_when_changed_in_three_steps_then_no_token_is_refused_until_the_old_key_goes() -> None:
+    def signer_of(secret: str, *accepted: str) -> TokenSigner:
+        return TokenSigner(secret, accepted=accepted, lifetime=timedelta(hours=2))
+
+    old, new = SECRET, "another secret of thirty-two bytes"
+    # Two at a time: those that have taken a step, and those that have not.
+    steps = [signer_of(old), signer_of(old, new), signer_of(new, old)]
+    for before, after in pairwise(steps):
+        tokens = [signer.issue(7)[0] for signer in (before, after)]
+        assert {signer.verify(token).user_id for signer in (before, after) for token in tokens} == {7}
+    assert steps[2].verify(forge(secret=old)).user_id == 1, "as earlier versions made it, without `kid`"
+
+    last = signer_of(new)
+    assert last.verify(steps[2].issue(7)[0]).user_id == 7
+    for token in (steps[0].issue(7)[0], forge(secret=old)):
+        with pytest.raises(UnauthorizedError, match="Signature verification failed"):
+            last.verify(token)
+
+
+@pytest.mark.parametrize("kid", [key_id(SECRET), key_id("another secret of thirty-two bytes"), "unknown", ""])
+def test_token_when_it_names_a_key_then_that_one_has_signed_it(kid: str) -> None:
+    both = TokenSigner(SECRET, accepted=["another secret of thirty-two bytes"], lifetime=timedelta(hours=2))
+
+    with pytest.raises(UnauthorizedError, match="Signature verification failed"):
+        both.verify(forge(secret="a third secret of thirty-two bytes", header={"kid": kid}))
+    if kid == key_id("another secret of thirty-two bytes"):
+        with pytest.raises(UnauthorizedError, match="Signature verification failed"):
+            both.verify(forge(secret=SECRET, header={"kid": kid}))
 
 
 def test_token_when_it_claims_no_algorithm_then_refused(signer: TokenSigner) -> None:
