@@ -6,7 +6,8 @@ go, which `app.metrics` does where `METRICS_LISTEN` is set; so nothing here impo
 Labels have few values, all of them ours: a route's template and never a path, an outcome and never a text.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -104,6 +105,15 @@ class Metric:
         """Add to a counter."""
         if _recorder is not None:
             _recorder.add(self, labels, by)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Count one more of a gauge while the body runs."""
+        self.add(by=1)
+        try:
+            yield
+        finally:
+            self.add(by=-1)
 
     def set(self, value: float, *labels: str) -> None:
         """Set a gauge of this process."""

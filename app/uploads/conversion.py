@@ -4,15 +4,17 @@ What a child writes is bounded: it ends where the disk's reserve, or its owner's
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core import metrics
 from app.core.errors import DatasetRefusedError, QuotaExceededError, StorageFullError
 from app.core.settings import Settings
 from app.db import upload_bytes, users
@@ -36,7 +38,6 @@ from app.tabular.reading import Reading
 from app.tabular.types import ProgressSink
 from app.uploads.choices import digest_choices, preview_version
 from app.uploads.lifecycle import size_of
-from app.uploads.measured import counted, timed
 from app.worker.queues import LeaseLostError
 from app.worker.scheduling import HostSemaphore
 
@@ -89,7 +90,7 @@ class Converter:
         request = replace(self._request(upload), refuse_doubts=not is_seen)
 
         async def work(request: ConversionRequest) -> Conversion:
-            with timed("convert"):
+            with _timed("convert"):
                 return await convert_in_process(request, self._limits(), _sink(report))
 
         return await self._in_room(upload, request, work)
@@ -106,7 +107,7 @@ class Converter:
         request = replace(self._request(upload), target=target)
 
         async def profiled(request: ConversionRequest) -> Profile:
-            with timed("profile"):
+            with _timed("profile"):
                 return await profile_in_process(request, self._limits(), _sink(report))
 
         async def work(request: ConversionRequest) -> Profile:
@@ -138,7 +139,7 @@ class Converter:
             request=request,
             kept_bytes=(upload.received_bytes or 0) + await asyncio.to_thread(size_of, profile),
         )
-        async with counted(self._machine.take()):
+        async with self._machine.take():
             limits = replace(
                 request.limits,
                 min_free_bytes=await require_working_room(self._database, self._storage, self._settings),
@@ -334,6 +335,23 @@ def _sink(report: Report) -> ProgressSink:
         report("converting" if made.phase == "writing" else "inspecting", made.done_bytes, made.total_bytes)
 
     return sink
+
+
+@contextmanager
+def _timed(task: Literal["convert", "profile"]) -> Iterator[None]:
+    """Note how long a child process takes, and what comes of it: `done`, the name of its fault, or `interrupted`."""
+    began, outcome = time.monotonic(), "failed"
+    try:
+        yield
+        outcome = "done"
+    except TabularError as error:
+        outcome = error.slug
+        raise
+    except asyncio.CancelledError:
+        outcome = "interrupted"
+        raise
+    finally:
+        metrics.CONVERSION_SECONDS.observe(time.monotonic() - began, task, outcome)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from app.core import metrics
 from app.core.system import usable_processors
 from app.db.queue import Waiting
 
@@ -66,11 +67,13 @@ class HostSemaphore:
     @asynccontextmanager
     async def take(self) -> AsyncIterator[None]:
         """Hold the semaphore while the body runs; wait for it without a limit."""
-        while (file := self._free()) is None:  # noqa: ASYNC110 - no event comes from other processes
-            await asyncio.sleep(LOOK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
+        with metrics.CONVERSIONS_WAITING.held():
+            while (file := self._free()) is None:  # noqa: ASYNC110 - no event comes from other processes
+                await asyncio.sleep(LOOK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, not a secret
         self._taken.add(file)
         try:
-            yield
+            with metrics.CONVERSIONS_RUNNING.held():
+                yield
         finally:
             self._taken.discard(file)
             fcntl.flock(file, fcntl.LOCK_UN)
