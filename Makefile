@@ -95,20 +95,18 @@ docs: $(VENV)/.runtime  ## Write docs/configuration.md, .env.example, docs/metri
 	$(BIN)/openml-web config --metrics > docs/metrics.md
 	$(BIN)/openml-web config --dashboard > deploy/grafana/dashboard.json
 
-# Compile the locked requirements anew (needs uv). No index address goes into them, and nothing younger than a week: what
-# was published by a thief is mostly found within days. `make lock COOL_DOWN=` for a version that mends a hole.
+# Lock what pyproject.toml names, and keep every other version that is locked; `make lock UPGRADE=1` takes the newest of
+# everything. No index address goes into the files, and nothing younger than a week: what was published by a thief is
+# mostly found within days. `make lock COOL_DOWN=` for a version that mends a hole.
 COOL_DOWN := --exclude-newer "7 days"
-lock:  ## Compile the locked requirements anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --upgrade $(COOL_DOWN) --group build --output-file requirements.txt pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --upgrade $(COOL_DOWN) --extra s3 --extra redis --extra rabbitmq --output-file requirements-engines.txt --constraint requirements.txt pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --upgrade $(COOL_DOWN) --extra tables --output-file requirements-tables.txt --constraint requirements.txt pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --upgrade $(COOL_DOWN) --output-file requirements-dev.txt --constraint requirements-tables.txt --group build --group dev pyproject.toml
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --upgrade $(COOL_DOWN) --output-file requirements-bench.txt --constraint requirements-dev.txt --group bench
+COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header $(COOL_DOWN) \
+    $(if $(UPGRADE),--upgrade) --output-file
+lock:  ## Lock what pyproject.toml names, the rest as it is; UPGRADE=1: all anew (needs uv)
+	$(COMPILE) requirements.txt --group build pyproject.toml
+	$(COMPILE) requirements-engines.txt --constraint requirements.txt --extra s3 --extra redis --extra rabbitmq pyproject.toml
+	$(COMPILE) requirements-tables.txt --constraint requirements.txt --extra tables pyproject.toml
+	$(COMPILE) requirements-dev.txt --constraint requirements-tables.txt --group build --group dev pyproject.toml
+	$(COMPILE) requirements-bench.txt --constraint requirements-dev.txt --group bench
 	$(MAKE) wheels
 
 # Every locked requirement has a wheel for each platform that docs/deploy.md names (needs uv); the extra `tables` has none

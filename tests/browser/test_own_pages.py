@@ -207,10 +207,10 @@ async def test_upload_when_refused_then_said_where_and_the_form_keeps_what_was_t
     await expect(page.get_by_label("Description")).to_have_value("Daily river levels.")
 
     dropped = await page.evaluate_handle(
-        "() => { const drag = new DataTransfer(); drag.items.add(new File(['PK'], 'river.xlsx')); return drag; }"
+        "() => { const drag = new DataTransfer(); drag.items.add(new File(['PK'], 'river.docx')); return drag; }"
     )
     await page.locator("#drop").dispatch_event("drop", {"dataTransfer": dropped})
-    await expect(page.locator("#chosen")).to_have_text("river.xlsx, 2 bytes")
+    await expect(page.locator("#chosen")).to_have_text("river.docx, 2 bytes")
     await page.get_by_role("button", name="Publish").click()
     await expect(page.locator("#file-error")).to_contain_text("cannot be read. A file of .csv")
 
