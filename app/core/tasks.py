@@ -6,11 +6,12 @@ whether it was told to end, and whoever ends one must not wait for ever.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, Literal, TypeVar
 
+T = TypeVar("T")
 AGAIN_SECONDS = 1.0
 
 
@@ -49,6 +50,24 @@ async def side_by_side(*works: Coroutine[Any, Any, None]) -> None:
             task.result()
     finally:
         await end(*tasks)
+
+
+async def watched(work: Coroutine[Any, Any, T], check: Callable[[], Awaitable[None]], *, seconds: float) -> T:
+    """Return what the work returns; every few seconds look whether it may go on.
+
+    Args:
+        work: is cancelled, and has ended, when this raises anything.
+        check: raises what ends the work.
+        seconds: between two checks.
+    """
+    task = asyncio.create_task(work)
+    try:
+        while not (await asyncio.wait({task}, timeout=seconds))[0]:
+            await check()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    return task.result()
 
 
 @asynccontextmanager

@@ -41,6 +41,9 @@ ERROR_TEXT: Final = 4_000
 NAME_LENGTH: Final = 128
 MOST_DOUBTS: Final = 50
 """Doubts about how a file is read that are kept and shown; there may be one for each column."""
+_DESCRIPTION = ReadStatement(
+    sa.select(uploads.c.description).where(uploads.c.id == sa.bindparam("upload_id"))
+)
 _OUTCOME = ReadStatement(
     sa.select(
         uploads.c.state,
@@ -127,6 +130,12 @@ async def get_outcome(reader: Reader, upload_id: str) -> Outcome | None:
     state, dataset_id, duplicate_of, error, warnings, repairs = row
     lists = (json.loads(text or "null") or [] for text in (warnings, repairs))
     return Outcome(state, dataset_id, duplicate_of, json.loads(error or "null"), *lists)
+
+
+async def get_description(reader: Reader, upload_id: str) -> str:
+    """Return what is said of the dataset as JSON, outside of a transaction; it may have a mebibyte."""
+    row = await reader.first(_DESCRIPTION, {"upload_id": upload_id})
+    return (row and row[0]) or "{}"
 
 
 async def get_owner(session: AsyncSession, user_id: int) -> Owner | None:

@@ -132,6 +132,19 @@ class ClaimedUpload:
         self.upload = self.upload._replace(state=state, **(values or {}))
         log.info("upload", upload=self.upload.id, state=state)
 
+    async def set_values(self, values: Mapping[str, Any]) -> None:
+        """Write columns of the row while it is verified.
+
+        Raises:
+            LeaseLostError: another worker has taken the upload over, or its owner has decided otherwise.
+        """
+        if not await self.database.unit(
+            lambda session: uploads.set_values(
+                session, self.upload.id, values, only_in={UploadState.VERIFYING}, lease_owner=self.lease_owner
+            )
+        ):
+            raise LeaseLostError
+
     async def forget_bytes(self) -> None:
         """Remove every byte of the upload."""
         await forget_bytes(self.database, self.storage, self.upload.id)

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core import metrics
 from app.core.errors import DatasetRefusedError, QuotaExceededError, StorageFullError
 from app.core.settings import Settings
+from app.core.tasks import watched
 from app.db import upload_bytes, users
 from app.db.engine import Database
 from app.db.upload_values import Phase, Upload
@@ -48,7 +49,7 @@ CPU_SECONDS = 3600
 RESERVE_SHARE: Final = 1.5
 """Of the reserve, what conversions leave: uploads may go down to the reserve itself, so that small ones always can."""
 WATCH_SECONDS: Final = 0.5
-"""How often it is looked at what a conversion has written, and what others were promised meanwhile."""
+"""How often it is looked at what a conversion has written, what others were promised, and what else is chosen."""
 NOT_THE_TABLES_FAULT = frozenset({"interrupted", "storage-failed"})
 """How a conversion can fail that may succeed the next time."""
 NO_ROOM: Final = (
@@ -260,15 +261,12 @@ class WorkingFile:
         Raises:
             StorageFullError, QuotaExceededError: there is none.
         """
-        task = asyncio.create_task(work)
-        try:
-            while not (await asyncio.wait({task}, timeout=WATCH_SECONDS))[0]:
-                await require_working_room(self._database, self._storage, self._settings)
-                await self.count(await asyncio.to_thread(_bytes_made, self._request))
-        finally:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        return task.result()
+
+        async def check() -> None:
+            await require_working_room(self._database, self._storage, self._settings)
+            await self.count(await asyncio.to_thread(_bytes_made, self._request))
+
+        return await watched(work, check, seconds=WATCH_SECONDS)
 
     async def count(self, size: int) -> None:
         """Count the file, as long as it is, with what the owner has.

@@ -51,13 +51,14 @@ from app.openml.errors import (
 from app.openml.fields import require_ignorable
 from app.openml.problems import problem_of
 from app.storage.parts import Digests, UploadStorage
-from app.tabular import Conversion, read_profile
+from app.tabular import Conversion
 from app.uploads.append import expiry
 from app.uploads.at_openml import reconcile, send
-from app.uploads.choices import choices_of, digest_choices, preview_version
+from app.uploads.choices import choices_of, preview_version
 from app.uploads.claimed import ClaimedUpload
 from app.uploads.conversion import NO_ROOM, Converter, TryAgainError, require_working_room
-from app.uploads.lifecycle import bytes_to_keep, get_parts, release, size_of, tidy_up_after
+from app.uploads.lifecycle import bytes_to_keep, get_parts, release, tidy_up_after
+from app.uploads.previewing import make_preview
 from app.worker.queues import Lease, LeaseLostError, back_off
 from app.worker.scheduling import FairScheduler
 
@@ -125,9 +126,8 @@ class Publication(ClaimedUpload):
         if self.upload.received_sha256 is None:
             await self._hash()
         await self.reload()
-        if not self.upload.publish_requested:
-            await self._profile()
-        await self._release()
+        is_current = self.upload.publish_requested or await make_preview(self, self._converter, self._fetch)
+        await self._release(is_current=is_current)
 
     async def _hash(self) -> None:
         digests = await self._compose()
@@ -137,7 +137,7 @@ class Publication(ClaimedUpload):
                 f"The file that arrived has the SHA-256 {digests.sha256}, not {expected}; send it again."
             )
         known = {"received_bytes": digests.length, "received_md5": digests.md5}
-        await self._set_values({**known, "received_sha256": digests.sha256})
+        await self.set_values({**known, "received_sha256": digests.sha256})
 
     async def _compose(self) -> Digests:
         parts = await get_parts(self.database, self.upload.id)
@@ -156,11 +156,11 @@ class Publication(ClaimedUpload):
             self.upload.id, parts, lambda done: self.report("verifying", done, total)
         )
 
-    async def _release(self, problem: ProblemError | None = None) -> bool:
+    async def _release(self, problem: ProblemError | None = None, *, is_current: bool = True) -> bool:
         """Let the upload wait for its owner, or go on; the owner may decide so in this very moment.
 
         With a problem, it waits only where there is another preview to go back to, or another choice may help; False if
-        that is not so.
+        that is not so. If it `is_current` no more, its preview is made once more.
         """
         self.lease.is_ending = True
         values: dict[str, Any] = {}
@@ -168,7 +168,9 @@ class Publication(ClaimedUpload):
             # Without what was begun, which is removed.
             kept = await bytes_to_keep(self.database, self.storage, self.upload)
             values = {"error": problem.record(), "reserved_bytes": kept}
-        upload, state = await self.database.unit(partial(self._go_on, problem=problem, values=values))
+        upload, state = await self.database.unit(
+            partial(self._go_on, problem=problem, is_current=is_current, values=values)
+        )
         if state is None:
             self.lease.is_ending = False
             return False
@@ -181,11 +183,16 @@ class Publication(ClaimedUpload):
         return True
 
     async def _go_on(
-        self, session: AsyncSession, *, problem: ProblemError | None, values: Mapping[str, Any]
+        self,
+        session: AsyncSession,
+        *,
+        problem: ProblemError | None,
+        is_current: bool,
+        values: Mapping[str, Any],
     ) -> tuple[Upload, UploadState | None]:
         await users.lock_user(session, self.upload.user_id)
         upload = await self.mine(session)
-        has_changed = choices_of(upload.description) != choices_of(self.description)
+        has_changed = not is_current or choices_of(upload.description) != choices_of(self.description)
         if upload.publish_requested and (problem is None or has_changed):
             state = await release(session, upload, now=self.now(), lease_owner=self.lease_owner)
         elif has_changed:
@@ -220,37 +227,6 @@ class Publication(ClaimedUpload):
             values={"expires_at": expiry(self.now()), "progress": None, "error": None, **values},
         )
         return UploadState.READY if moved else None
-
-    async def _profile(self) -> None:
-        """Look at the columns, for their owner to see before anything is published.
-
-        The preview that there is stays until the new one is whole.
-        """
-        before = preview_version(self.upload)
-        chosen = await asyncio.to_thread(digest_choices, self.description)
-        if before == chosen.choices:
-            return
-        await self._fetch()
-        found = await self._converter.profile(self.upload, chosen.choices, self.report)
-        await self.storage.keep(self.upload.id, "profile", chosen.choices)
-        path = self.storage.path(self.upload.id, "profile", chosen.choices)
-        table = (await asyncio.to_thread(read_profile, path, most=0)).table
-        values = {
-            "row_count": found.rows,
-            "column_count": found.columns,
-            "reading": {"fields": table["reading"], "doubts": table["doubts"], **chosen._asdict()},
-            "reserved_bytes": (self.upload.received_bytes or 0) + await asyncio.to_thread(size_of, path),
-        }
-        await self._set_values(values)
-        await self.storage.drop(self.upload.id, "profile", before)
-
-    async def _set_values(self, values: Mapping[str, Any]) -> None:
-        if not await self.database.unit(
-            lambda session: uploads.set_values(
-                session, self.upload.id, values, only_in={UploadState.VERIFYING}, lease_owner=self.lease_owner
-            )
-        ):
-            raise LeaseLostError
 
     async def _check(self) -> None:
         if self.upload.duplicate_of is not None:

@@ -40,6 +40,7 @@ FOR_FILES = (
     "app/uploads/conversion.py",
     "app/uploads/lifecycle.py",
     "app/uploads/pipeline.py",
+    "app/uploads/previewing.py",
 )
 """Where the threads that all share open, write and remove files, a short step at a time."""
 

@@ -1,11 +1,15 @@
 """Choices of how a file is read and what is published of it: each is seen in a preview made anew before it counts."""
 
 import asyncio
+import os
+import signal
+from functools import partial
 from typing import Any
 
 import pytest
 
-from tests.conftest import Person, Running
+from tests.children import children, command_of
+from tests.conftest import LONG, Person, Running, eventually
 from tests.uploads.test_data_upload import SPA_METADATA, form
 from tests.uploads.test_preview import MESSY, preview, ready
 from tests.uploads.test_resources import begin, reach, send, state_of
@@ -75,6 +79,60 @@ async def test_choices_when_many_come_in_a_row_then_the_last_one_wins(app: Runni
     found = await preview(app, person, path)
     assert (types_of(found)["when"], found["is_current"]) == ("nominal", True)
     assert len(upload["events"]) <= 3 + 2 * (len(kinds) + 1)
+
+
+async def test_choice_when_the_table_is_being_looked_at_then_that_is_broken_off_for_the_newest_choice(
+    app: Running, person: Person
+) -> None:
+    rows = b"a;b\n" + b"1;x # y\n" * 400_000
+    path = await begin(app, person, rows, metadata={"reading": {"comment": "#"}})
+    before = children()
+    await send(app, person, path, rows)
+    pid = await eventually(partial(_child_at_work, before))
+    os.kill(pid, signal.SIGSTOP)  # It would never end by itself.
+
+    for header in (True, False, None, False):
+        choice = {"reading": {"comment": "none", "header": header}}
+        assert (await app.client.patch(path, json=choice, headers=person.headers)).status_code == 200
+    found = await reach(app, person, path, "ready")
+
+    assert pid not in children()
+    assert [event["state"] for event in found["events"]] == ["receiving", "verifying", "ready"]
+    shown = await preview(app, person, path)
+    assert (shown["is_current"], shown["row_count"], shown["reading"]["header"]["value"]) == (
+        True,
+        400_001,
+        False,
+    )
+
+
+async def test_choice_when_taken_back_at_any_moment_then_the_preview_is_of_the_last_one(
+    app: Running, person: Person
+) -> None:
+    """Broken off, and then chosen as before, there is no preview unless it is made once more."""
+    rows = b"a;b\n" + b"1;2\n" * 400_000
+    path = await begin(app, person, rows, metadata={})
+    before = children()
+    await send(app, person, path, rows)
+    for _ in range(15 if LONG else 2):
+        pid = await eventually(partial(_child_at_work, before))
+        os.kill(pid, signal.SIGSTOP)
+        await app.client.patch(path, json={"reading": {"header": False}}, headers=person.headers)
+
+        async def ended(pid: int = pid) -> bool | None:
+            return pid not in children() or None
+
+        await eventually(ended)
+        await app.client.patch(path, json={"reading": {"header": None}}, headers=person.headers)
+        await reach(app, person, path, "ready")
+        shown = await preview(app, person, path)
+        assert (shown["is_current"], shown["row_count"]) == (True, 400_000)
+        await app.client.patch(path, json={"attributes": {"a": "real"}}, headers=person.headers)
+        await app.client.patch(path, json={"attributes": {"a": None, "b": "real"}}, headers=person.headers)
+
+
+async def _child_at_work(before: set[int]) -> int | None:
+    return next((pid for pid in children() - before if b"app.tabular" in command_of(pid)), None)
 
 
 async def test_reading_when_a_field_is_wrong_then_told_what_it_takes(app: Running, person: Person) -> None:

@@ -438,7 +438,7 @@ class Walks(RuleBasedStateMachine):
 
         async def look() -> None:
             known = {"fields": {}, "doubts": [], **shown._asdict()}
-            await publication._set_values({"reading": known})
+            await publication.set_values({"reading": known})
             await publication._release()
 
         self.acting |= {Actor.PUBLISHER}

@@ -1,0 +1,66 @@
+"""The preview of a draft: made in a child process, and broken off where its owner chooses otherwise meanwhile."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from app.core.tasks import watched
+from app.db import uploads
+from app.tabular import read_profile
+from app.uploads.choices import Chosen, digest_choices, preview_version
+from app.uploads.claimed import ClaimedUpload
+from app.uploads.conversion import WATCH_SECONDS, Converter
+from app.uploads.lifecycle import size_of
+
+
+async def make_preview(
+    claimed: ClaimedUpload, converter: Converter, fetch: Callable[[], Awaitable[None]]
+) -> bool:
+    """Look at the columns, for their owner to see before anything is published.
+
+    The preview that there is stays until the new one is whole. False if it was broken off for another choice, and is to
+    be made once more: that choice may have been taken back meanwhile.
+
+    Args:
+        claimed: the upload.
+        converter: what looks.
+        fetch: has the file on this machine.
+
+    Raises:
+        ProblemError, TryAgainError: as `Converter.profile`.
+    """
+    upload, storage = claimed.upload, claimed.storage
+    before = preview_version(upload)
+    chosen = await asyncio.to_thread(digest_choices, claimed.description)
+    if before == chosen.choices:
+        return True
+    await fetch()
+    path = storage.path(upload.id, "profile", chosen.choices)
+    profiling = converter.profile(upload, chosen.choices, claimed.report)
+    try:
+        found = await watched(profiling, partial(_require, claimed, chosen), seconds=WATCH_SECONDS)
+    except _OtherChoiceError:
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+        return False
+    await storage.keep(upload.id, "profile", chosen.choices)
+    table = (await asyncio.to_thread(read_profile, path, most=0)).table
+    values = {
+        "row_count": found.rows,
+        "column_count": found.columns,
+        "reading": {"fields": table["reading"], "doubts": table["doubts"], **chosen._asdict()},
+        "reserved_bytes": (upload.received_bytes or 0) + await asyncio.to_thread(size_of, path),
+    }
+    await claimed.set_values(values)
+    await storage.drop(upload.id, "profile", before)
+    return True
+
+
+class _OtherChoiceError(Exception):
+    """Nobody would see what is being made."""
+
+
+async def _require(claimed: ClaimedUpload, chosen: Chosen) -> None:
+    said = await uploads.get_description(claimed.database.reader, claimed.upload.id)
+    if await asyncio.to_thread(lambda: digest_choices(json.loads(said))) != chosen:
+        raise _OtherChoiceError
