@@ -3,7 +3,6 @@
 import asyncio
 import json
 import random
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -34,7 +33,8 @@ from app.db.address import parse_address
 from app.db.charsets import first_unstorable
 from app.db.faults import Outage
 from app.db.mysql import Connections
-from app.db.reader import MySQLReader, Reader, ReadStatement, SQLiteReader, as_text
+from app.db.reader import MySQLReader, Reader, ReadStatement, SQLiteReader
+from app.db.sqlite import SQLiteConnection
 from app.db.tables import OPTIONAL_COLUMNS
 from app.events.notifications import Notifications
 
@@ -274,14 +274,6 @@ def load_json(text: str) -> Any:  # noqa: ANN401 - any JSON
     return json.loads(raw.decode("utf-16", "replace"))
 
 
-class _SQLiteConnection(sqlite3.Connection):
-    """Closed with its last reference: aiosqlite drops the connection of a task that is cancelled while it connects."""
-
-    def __del__(self) -> None:
-        # Python 3.13 warns of one that was not closed.
-        self.close()
-
-
 def _sqlite_engine(url: URL, *, seconds: float) -> AsyncEngine:
     # One connection for one process: SQLite has one writer, and waiting in our queue is fair and cheap,
     # where its own busy handler sleeps and guesses.
@@ -290,12 +282,11 @@ def _sqlite_engine(url: URL, *, seconds: float) -> AsyncEngine:
         pool_size=1,
         max_overflow=0,
         pool_timeout=seconds,
-        connect_args={"timeout": seconds, "factory": _SQLiteConnection, "check_same_thread": False},
+        async_creator=lambda: _connect_sqlite(url, seconds),
         # Error texts go to the log; the values would be hashes, keys and mail links.
         hide_parameters=True,
         json_deserializer=load_json,
     )
-    sa.event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     sa.event.listen(engine.sync_engine, "begin", _begin_immediate)
     sa.event.listen(engine.sync_engine, "invalidate", _roll_back)
     return engine
@@ -314,21 +305,15 @@ def _mysql_engine(url: URL, connections: Connections) -> AsyncEngine:
     )
 
 
-def _prepare_sqlite(connection: sqlite3.Connection, _entry: ConnectionPoolEntry) -> None:
-    # The driver must not open transactions of its own: a deferred BEGIN that later writes fails at once with
-    # "database is locked" whatever the timeout (181 of 200 in a test of 20 tasks).
-    connection.isolation_level = None
-    # Rows of other servers may hold bytes that are no UTF-8; a wrong letter is better than no account.
-    connection.driver_connection.text_factory = as_text  # type: ignore[attr-defined]  # SQLAlchemy's adapter
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.execute("PRAGMA foreign_keys=ON")
-    cursor.close()
+async def _connect_sqlite(url: URL, seconds: float) -> SQLiteConnection:
+    connection = SQLiteConnection(str(url.database), seconds=seconds)
+    await connection
+    return connection
 
 
 def _begin_immediate(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    driver: SQLiteConnection = connection.connection.driver_connection  # type: ignore[assignment]  # what the engine makes
+    driver.begin()
 
 
 def _roll_back(

@@ -41,7 +41,7 @@ class Queue:
         self.states = states
         self._in_state = table.c.state.in_(states)
         due = sa.and_(self.state_of(table), table.c.available_at <= sa.bindparam("now", type_=sa.String))
-        self._peek = ReadStatement(sa.select(table.c.id).where(due).limit(1))
+        self._peek = ReadStatement(sa.select(table.c.id).where(due).limit(1), by_key=True)
 
     def state_of(self, table: sa.FromClause) -> sa.ColumnElement[bool]:
         """Return the condition that a row of the table, or of an alias of it, is in one of the states.

@@ -46,7 +46,7 @@ class ReadStatement:
 
         Args:
             select: what to read.
-            by_key: a promise that it touches no more than a few rows, by their primary keys.
+            by_key: a promise that it touches no more than a few rows, by a key or as an index begins.
             pack: let MySQL answer one column, a JSON array. Its driver spends more on describing ten columns than on
                 everything else together. For numbers and text only.
         """

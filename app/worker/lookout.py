@@ -39,7 +39,7 @@ class Lookout:
         self._broker = broker
         self._topics = [topic for topic, queue in queues.items() for _ in queue.states]
         self._earliest = ReadStatement(
-            sa.select(*(part for queue in queues.values() for part in queue.earliest()))
+            sa.select(*(part for queue in queues.values() for part in queue.earliest())), by_key=True
         )
 
     @property

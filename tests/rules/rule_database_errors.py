@@ -13,6 +13,7 @@ CONNECTS = {
     *TRANSLATES,
     "app/db/engine.py",
     "app/db/reader.py",
+    "app/db/sqlite.py",
     "app/db/migrations.py",
     "app/db/revisions.py",
 }
