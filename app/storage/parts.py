@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-Stage = Literal["source", "arff", "profile"]
-"""Working files of an upload: what was sent, what OpenML gets, and what the preview shows."""
+Stage = Literal["source", "arff", "profile", "plans"]
+"""Working files of an upload: what was sent, what OpenML gets, what the preview shows, and what it has learnt."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ def main(task: str) -> None:
     """Run a task (`convert` or `profile`) on the request read from standard input."""
     request = begin().request
     try:
-        say(result=_do(task, _isolated(request)))
+        say(result=_do(task, _isolated(task, request)))
     except TabularError as error:
         say(error=error.to_json())
     except MemoryError:
@@ -48,12 +48,16 @@ def main(task: str) -> None:
     say_memory(task)
 
 
-def _isolated(line: str) -> ConversionRequest:
+def _isolated(task: str, line: str) -> ConversionRequest:
     """Return the request, with no file left to this process but the request's."""
     request = ConversionRequest.from_json(line)
-    request.target.touch()
+    reads, writes = [request.source], [request.target]
+    if request.plans:
+        (writes if task == "profile" else reads).append(request.plans)
+    for path in writes:
+        path.touch()
     request.workspace.mkdir(exist_ok=True)
-    isolate(reads=[request.source], writes=[request.target], folders=[request.workspace])
+    isolate(reads=reads, writes=writes, folders=[request.workspace])
     return request
 
 

@@ -1,5 +1,7 @@
 """Conversion of one file to ARFF: a first pass over the rows determines the types, a second one writes.
 
+Where the profile of the same file has kept the types, the first pass is left out.
+
 Memory does not grow with the number of rows.
 """
 
@@ -10,7 +12,8 @@ from app.tabular.arff.tokens import DenseRows
 from app.tabular.arff.writer import ArffWriter
 from app.tabular.disk import remove_target, remove_workspace
 from app.tabular.readers.opening import open_job
-from app.tabular.schema.job import Job, check_sizes, plan_columns, repairs_of, warnings_of
+from app.tabular.schema.job import ColumnPlans, Job, check_sizes, plan_columns, repairs_of, warnings_of
+from app.tabular.schema.kept import kept_plans
 from app.tabular.schema.plan import ColumnPlan, RowCounts
 from app.tabular.schema.scans import update_scans
 from app.tabular.table import SparseTable, prefetched
@@ -37,7 +40,8 @@ def convert(request: ConversionRequest, on_progress: ProgressSink | None = None)
     """
     report = on_progress or (lambda _: None)
     try:
-        return write(open_job(request, report), report)
+        job = open_job(request, report)
+        return write(job, report, kept_plans(request, job))
     except BaseException:
         remove_target(request)
         raise
@@ -45,14 +49,19 @@ def convert(request: ConversionRequest, on_progress: ProgressSink | None = None)
         remove_workspace(request)
 
 
-def write(job: Job, report: ProgressSink) -> Conversion:
+def write(job: Job, report: ProgressSink, known: ColumnPlans | None = None) -> Conversion:
     """Write the table that was opened for a request to its target.
+
+    Args:
+        job: the table.
+        report: called after each block of rows.
+        known: the plans of its columns, if all rows were seen before.
 
     Raises:
         TabularError: as `convert`.
     """
     with job.lines_added():
-        plans, left_out = plan_columns(job, report)
+        plans, left_out = known or plan_columns(job, report)
         with ArffWriter(job.request.target, job.request.limits) as writer:
             writer.write_header(job.relation, list(plans.values()), job.comments)
             if job.sparse:

@@ -132,6 +132,7 @@ class ReadingReport:
         found: by field of `Reading`; only fields that apply to the format.
         doubts: in the order in which they arose.
         remarks: what is told of the rows.
+        is_complete: whether all rows were read, so that nothing will be added.
     """
 
     def __init__(self, chosen: Reading) -> None:
@@ -139,6 +140,7 @@ class ReadingReport:
         self.found: dict[str, Found] = {}
         self.doubts: list[Doubt] = []
         self.remarks: list[str] = []
+        self.is_complete = False
 
     def decide(self, field: str, found: Found, doubt: Doubt | None = None) -> Any:  # noqa: ANN401 - any value of a field
         """Return the owner's choice of a field, if there is one, else what was found; record which, and the doubt."""

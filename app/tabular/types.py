@@ -115,6 +115,9 @@ UPLOAD_LIMITS = Limits(
 """Of tables that are published: beyond what OpenML has, and within what a conversion's memory bears."""
 
 
+_PATHS = ("source", "target", "plans")
+
+
 @dataclass(frozen=True, slots=True)
 class ConversionRequest:
     """One file to convert.
@@ -136,6 +139,7 @@ class ConversionRequest:
         rename: names to publish columns under, by their names in the file.
         leave_out: columns that are not published.
         refuse_doubts: whether a reading that is in doubt is refused; if not, its owner has seen it.
+        plans: where the profile of the file keeps the plans of its columns, and the conversion finds them.
     """
 
     source: Path
@@ -153,6 +157,7 @@ class ConversionRequest:
     rename: Mapping[str, str] = field(default_factory=dict)
     leave_out: tuple[str, ...] = ()
     refuse_doubts: bool = False
+    plans: Path | None = None
 
     @property
     def workspace(self) -> Path:
@@ -161,7 +166,7 @@ class ConversionRequest:
 
     def to_json(self) -> str:
         """Return the request as one line of JSON, with absolute paths."""
-        paths = {"source": str(self.source.absolute()), "target": str(self.target.absolute())}
+        paths = {name: path and str(path.absolute()) for name in _PATHS for path in [getattr(self, name)]}
         return json.dumps({**asdict(self), **paths})
 
     @classmethod
@@ -171,8 +176,8 @@ class ConversionRequest:
         for name in ("target_attributes", "ignore_attributes", "leave_out"):
             fields[name] = tuple(fields[name])
         fields["reading"] = Reading.from_json(fields["reading"])
-        for name in ("source", "target"):
-            fields[name] = Path(fields[name])
+        for name in _PATHS:
+            fields[name] = fields[name] and Path(fields[name])
         fields["limits"] = Limits(**fields["limits"])
         return cls(**fields)
 

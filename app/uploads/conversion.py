@@ -38,7 +38,7 @@ from app.tabular.profile.overrides import known_columns
 from app.tabular.reading import Reading
 from app.tabular.types import ProgressSink
 from app.uploads.choices import digest_choices, preview_version
-from app.uploads.lifecycle import size_of
+from app.uploads.lifecycle import preview_bytes, size_of
 from app.worker.queues import LeaseLostError
 from app.worker.scheduling import HostSemaphore
 
@@ -46,6 +46,8 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 CPU_SECONDS = 3600
 """Of one conversion: the largest file takes a quarter of it."""
+WORTH_KEEPING_BYTES: Final = 1_000_000
+"""Of a file that it takes longer to read than to keep what is known of it."""
 RESERVE_SHARE: Final = 1.5
 """Of the reserve, what conversions leave: uploads may go down to the reserve itself, so that small ones always can."""
 WATCH_SECONDS: Final = 0.5
@@ -89,6 +91,9 @@ class Converter:
         # Whoever has seen how the file is read has seen what is in doubt.
         is_seen = (upload.reading or {}).get("table") == chosen.table
         request = replace(self._request(upload), refuse_doubts=not is_seen)
+        plans = self._storage.path(upload.id, "plans", chosen.choices)
+        if await asyncio.to_thread(size_of, plans):
+            request = replace(request, plans=plans)
 
         async def work(request: ConversionRequest) -> Conversion:
             with _timed("convert"):
@@ -99,13 +104,17 @@ class Converter:
     async def profile(self, upload: Upload, version: str, report: Report) -> Profile:
         """Profile the columns, and write the profile to storage, beside that of another version.
 
+        Of a large file, what it has learnt of the columns is kept as well, for `convert` on this machine.
+
         Raises:
             DatasetRefusedError: the table cannot be profiled.
             QuotaExceededError, StorageFullError: as `convert`.
             TryAgainError: it could not be profiled now.
         """
         target = self._storage.path(upload.id, "profile", version)
-        request = replace(self._request(upload), target=target)
+        is_large = (upload.received_bytes or 0) >= WORTH_KEEPING_BYTES
+        plans = self._storage.path(upload.id, "plans", version) if is_large else None
+        request = replace(self._request(upload), target=target, plans=plans)
 
         async def profiled(request: ConversionRequest) -> Profile:
             with _timed("profile"):
@@ -131,14 +140,14 @@ class Converter:
         work: Callable[[ConversionRequest], Coroutine[Any, Any, T]],
     ) -> T:
         """Have a file made within what the machine, its disk and the owner's quota have room for, and count it."""
-        profile = self._storage.path(upload.id, "profile", preview_version(upload))
         file = WorkingFile(
             self._database,
             self._storage,
             self._settings,
             upload=upload,
             request=request,
-            kept_bytes=(upload.received_bytes or 0) + await asyncio.to_thread(size_of, profile),
+            kept_bytes=(upload.received_bytes or 0)
+            + await preview_bytes(self._storage, upload.id, preview_version(upload)),
         )
         async with self._machine.take():
             limits = replace(

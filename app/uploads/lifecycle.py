@@ -191,9 +191,9 @@ async def forget_bytes(database: Database, storage: UploadStorage, upload_id: st
 
 async def bytes_to_keep(database: Database, storage: UploadStorage, upload: Upload) -> int:
     """Return the bytes that a failed upload counts for, until it is tried again or its bytes are removed."""
-    profile = storage.path(upload.id, "profile", preview_version(upload))
     parts = await get_parts(database, upload.id)
-    return sum(part.length for part in parts) + await asyncio.to_thread(size_of, profile)
+    preview = await preview_bytes(storage, upload.id, preview_version(upload))
+    return sum(part.length for part in parts) + preview
 
 
 async def tidy_up_after(
@@ -212,6 +212,12 @@ def is_final(problem: ProblemError) -> bool:
     return (
         isinstance(problem, BytesLostError | DigestMismatchError) or problem.members.get("correct") == "file"
     )
+
+
+async def preview_bytes(storage: UploadStorage, upload_id: str, version: str) -> int:
+    """Return the length of the files of a preview on this machine."""
+    profile, plans = storage.path(upload_id, "profile", version), storage.path(upload_id, "plans", version)
+    return await asyncio.to_thread(lambda: size_of(profile) + size_of(plans))
 
 
 def size_of(path: Path) -> int:

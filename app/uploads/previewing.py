@@ -11,7 +11,7 @@ from app.tabular import read_profile
 from app.uploads.choices import Chosen, digest_choices, preview_version
 from app.uploads.claimed import ClaimedUpload
 from app.uploads.conversion import WATCH_SECONDS, Converter
-from app.uploads.lifecycle import size_of
+from app.uploads.lifecycle import preview_bytes
 
 
 async def make_preview(
@@ -37,11 +37,13 @@ async def make_preview(
         return True
     await fetch()
     path = storage.path(upload.id, "profile", chosen.choices)
+    plans = {version: storage.path(upload.id, "plans", version) for version in (before, chosen.choices)}
     profiling = converter.profile(upload, chosen.choices, claimed.report)
     try:
         found = await watched(profiling, partial(_require, claimed, chosen), seconds=WATCH_SECONDS)
     except _OtherChoiceError:
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        for made in (path, plans[chosen.choices]):
+            await asyncio.to_thread(made.unlink, missing_ok=True)
         return False
     await storage.keep(upload.id, "profile", chosen.choices)
     table = (await asyncio.to_thread(read_profile, path, most=0)).table
@@ -49,10 +51,12 @@ async def make_preview(
         "row_count": found.rows,
         "column_count": found.columns,
         "reading": {"fields": table["reading"], "doubts": table["doubts"], **chosen._asdict()},
-        "reserved_bytes": (upload.received_bytes or 0) + await asyncio.to_thread(size_of, path),
+        "reserved_bytes": (upload.received_bytes or 0)
+        + await preview_bytes(storage, upload.id, chosen.choices),
     }
     await claimed.set_values(values)
     await storage.drop(upload.id, "profile", before)
+    await asyncio.to_thread(plans[before].unlink, missing_ok=True)
     return True
 
 

@@ -1,10 +1,17 @@
 """What is seen of a table before it is published, and choices of types that are held against it."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.db import upload_bytes
+from app.db import upload_bytes, uploads
+from app.db.upload_values import Upload
+from app.uploads.choices import preview_version
+from app.uploads.conversion import Converter
+from app.uploads.lifecycle import preview_bytes, size_of
+from app.worker.scheduling import open_host_semaphore
 from tests.conftest import MakePerson, Person, Running, eventually
 from tests.uploads.test_data_upload import CSV, SPA_METADATA, form
 from tests.uploads.test_resources import begin, reach, send, state_of
@@ -240,3 +247,36 @@ async def test_column_when_there_is_none_then_previewed_and_told_before_it_is_pu
     assert (await app.client.patch(path, json=changes, headers=person.headers)).status_code == 200
     right = {"def_tar_att": "when"}
     assert (await app.client.post(f"{path}/publish", json=right, headers=person.headers)).status_code == 202
+
+
+async def test_draft_when_large_then_the_conversion_reads_its_rows_once(
+    app: Running, person: Person, tmp_path: Path
+) -> None:
+    rows = "".join(f"{n},{n / 7},{'ab'[n % 2]}\n" for n in range(50_000))
+    path = await ready(app, person, f"n,x,kind\n{rows}".encode(), file_name="large.csv")
+    database, storage = app.resources.database, app.resources.storage
+    upload_id = path.rpartition("/")[2]
+
+    async def stands() -> tuple[Upload, Path]:
+        async with database.session() as session:
+            upload = await uploads.get_upload(session, upload_id)
+        assert upload is not None
+        return upload, storage.path(upload_id, "plans", preview_version(upload))
+
+    async def passes(upload: Upload) -> set[str]:
+        found: set[str] = set()
+        async with open_host_semaphore(tmp_path, total=1) as machine:
+            converter = Converter(database, storage, app.resources.settings, machine)
+            await converter.convert(upload, lambda phase, *_: found.add(phase))
+        return found
+
+    upload, first = await stands()
+    made = await preview_bytes(storage, upload_id, preview_version(upload))
+    assert upload.reserved_bytes == len(rows) + len("n,x,kind\n") + made
+    assert await passes(upload) == {"converting"}
+    otherwise = upload._replace(description={**(upload.description or {}), "def_tar_att": ["kind"]})
+    assert await passes(otherwise) == {"inspecting", "converting"}
+    await app.client.patch(path, json={"def_tar_att": "kind"}, headers=person.headers)
+    await reach(app, person, path, "ready")
+    _, second = await stands()
+    assert [await asyncio.to_thread(size_of, plans) > 0 for plans in (first, second)] == [False, True]

@@ -28,13 +28,15 @@ class TableProfiler:
 
     Attributes:
         rows: number of rows read.
+        plans: of the columns; one that was refused is text.
     """
 
     def __init__(self, job: Job, report: ProgressSink) -> None:
         self.rows = 0
         self._job = job
         self._report = report
-        self._plans, self._left_out = plan_columns(job, report)
+        self.plans = plan_columns(job, report)
+        self._plans, self._left_out = self.plans
         self._detail = Detail.of(max(len(self._plans), 1), job.request.limits.max_labels)
         # By column: what the conversion would refuse.
         self._faults: dict[int, TypeViolation] = {}

@@ -9,11 +9,14 @@ from app.tabular.profile.dense import DenseProfiler
 from app.tabular.profile.sparse import SparseProfiler
 from app.tabular.readers.opening import open_job
 from app.tabular.schema.job import Job
+from app.tabular.schema.kept import keep_plans
 from app.tabular.types import ConversionRequest, Profile, ProgressSink, TabularError
 
 
 def profile(request: ConversionRequest, on_progress: ProgressSink | None = None) -> Profile:
     """Write the profile of `request.source` to `request.target`, as `app.tabular.profile.report` reads it.
+
+    If no column has an error, the columns' plans are kept as well (`app.tabular.schema.kept`).
 
     Args:
         request: what `convert` would be asked, but for the target.
@@ -25,7 +28,7 @@ def profile(request: ConversionRequest, on_progress: ProgressSink | None = None)
     """
     report = on_progress or (lambda _: None)
     try:
-        return _run(open_job(request, report), report)
+        return _run(request, open_job(request, report), report)
     except BaseException:
         remove_target(request)
         raise
@@ -33,10 +36,13 @@ def profile(request: ConversionRequest, on_progress: ProgressSink | None = None)
         remove_workspace(request)
 
 
-def _run(job: Job, report: ProgressSink) -> Profile:
+def _run(request: ConversionRequest, job: Job, report: ProgressSink) -> Profile:
     with job.lines_added():
         profiler = SparseProfiler(job, job.sparse, report) if job.sparse else DenseProfiler(job, report)
         profiler.run()
     if not profiler.rows:
         raise TabularError.no_rows()
-    return profiler.write()
+    made = profiler.write()
+    if not made.errors:
+        keep_plans(request, job, profiler.plans)
+    return made

@@ -60,7 +60,6 @@ class CsvTable:
         """
         self._text = text
         self._report = report
-        self._was_watched = False
         self.null_words: Collection[str] = ()
         self.asked_words: Collection[str] = ()
         lines = _sample(text)
@@ -94,7 +93,6 @@ class CsvTable:
         longest = 2 * max(self._begin, *(sum(map(len, row.cells)) for row in found))
         width = len(self.names) * _BLOCK_BYTES_PER_COLUMN
         self._block_bytes = min(max(BLOCK_BYTES, width, longest), MAX_ROW_BYTES)
-        self._has_checked_quotes = not self.dialect.quote
 
     def _sample_rows(self, lines: Sequence[str]) -> tuple[list[Row], int]:
         """Return the first rows, header included, until one that cannot be read, and the line on which that begins.
@@ -122,7 +120,7 @@ class CsvTable:
         Raises:
             TabularError: `ragged-row`, `unclosed-quote`, `misquoted-cell`, `row-too-long`.
         """
-        blank = None if self._was_watched else BlankRows()
+        blank = None if self._report.is_complete else BlankRows()
         with closing(self._read_blocks()) as blocks:
             for block in blocks:
                 if blank:
@@ -135,7 +133,7 @@ class CsvTable:
         seal = secrets.token_hex(16)
         delimiter = self._delimiter
         ending = f"\n{delimiter.join([seal] * len(self.names))}\n".encode()
-        watch = None if self._was_watched else self._watch()
+        watch = None if self._report.is_complete else self._watch()
         with closing(self._stream(ending, watch)) as stream:
             found, left = yield from self._wide_blocks(stream, ending)
             if left is None:
@@ -160,8 +158,9 @@ class CsvTable:
         Raises:
             TabularError: `misquoted-cell`.
         """
-        self._check_quotes(is_suspect=stream.is_suspect)
-        self._was_watched = True
+        if stream.is_suspect:
+            self._check_quotes()
+        self._report.is_complete = True
         self._report.doubts += watch.doubts() if watch else ()
 
     @property
@@ -177,7 +176,7 @@ class CsvTable:
     def _stream(self, ending: bytes, watch: Watch | None) -> Rows:
         if not self.dialect.is_plain:
             return CanonicalRows(Utf8Stream(self._text, skip=self._begin), ending, self._rest, watch)
-        checked = None if self._has_checked_quotes else self.dialect
+        checked = None if self._report.is_complete or not self.dialect.quote else self.dialect
         return Rows(Utf8Stream(self._text, ending, skip=self._begin), checked, watch)
 
     @property
@@ -185,17 +184,12 @@ class CsvTable:
         """How what comes after the header is written."""
         return self.dialect.after_header
 
-    def _check_quotes(self, *, is_suspect: bool) -> None:
+    def _check_quotes(self) -> None:
         """Read all rows in plain Python, which is slow and exact, if pyarrow may have read one as nobody meant it.
 
         Raises:
             TabularError: `misquoted-cell`.
         """
-        if self._has_checked_quotes:
-            return
-        self._has_checked_quotes = True
-        if not is_suspect:
-            return
         with self._text.lines() as lines:
             try:
                 for _ in rows(lines, self.dialect):

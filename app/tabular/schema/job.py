@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -78,11 +79,15 @@ class Job:
             raise
 
 
-def plan_columns(job: Job, report: ProgressSink) -> tuple[dict[int, ColumnPlan], list[Repair]]:
-    """Scan all rows, if the types depend on them, and plan each column.
+class ColumnPlans(NamedTuple):
+    """The plans of the columns that are written, by index, and the repairs that leave columns out."""
 
-    Returns:
-        The plans of the columns that are written, by index, and the repairs that leave columns out.
+    columns: dict[int, ColumnPlan]
+    left_out: list[Repair]
+
+
+def plan_columns(job: Job, report: ProgressSink) -> ColumnPlans:
+    """Scan all rows, if the types depend on them, and plan each column.
 
     Raises:
         TabularError: a column has values that cannot be published unambiguously.
@@ -102,7 +107,7 @@ def plan_columns(job: Job, report: ProgressSink) -> tuple[dict[int, ColumnPlan],
     if job.request.refuse_doubts:
         refuse_doubts(job.reading)
     written = {index: plan for index, plan in enumerate(plans) if isinstance(plan, ColumnPlan)}
-    return written, [plan for plan in plans if isinstance(plan, Repair)]
+    return ColumnPlans(written, [plan for plan in plans if isinstance(plan, Repair)])
 
 
 def refuse_doubts(reading: ReadingReport) -> None:
