@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +21,7 @@ import pytest
 from app.tabular import ConversionRequest, Limits, ProcessLimits, TabularError
 from app.tabular.process import convert_in_process
 from app.tabular.profile.run import profile
+from app.tabular.readers.typed import typed_column
 from app.tabular.reading import Reading
 from app.tabular.types import Format
 
@@ -44,6 +46,28 @@ def feather(table: pa.Table | pd.DataFrame, **options: Any) -> bytes:
 
 
 SAVE = {"parquet": parquet, "feather": feather}
+
+
+def test_half_floats_when_published_then_with_numpys_digits() -> None:
+    every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    halves = every[np.isfinite(every)]
+
+    texts = typed_column("x", pa.field("x", pa.float16())).text(pa.array(halves), 0).to_pylist()
+
+    assert [float(text) for text in texts] == [float(np.format_float_scientific(half)) for half in halves]
+
+
+def test_columns_when_they_have_the_same_name_then_named_as_those_of_delimited_text(
+    converter: Converter,
+) -> None:
+    table = pa.table([[1, 2], ["x", "y"], [None, 0.5]], names=["a", "b", "a"])
+    done = both(converter, table)
+    assert [column.name for column in done.conversion.columns] == ["a", "b", "a.1"]
+    assert done.rows == ["1,x,?", "2,y,0.5"]
+    assert "'a.1'" in done.conversion.repairs[0].change
+    left = both(converter, table, leave_out=("a.1",), attributes={"a": "nominal"})
+    assert (left["a"], left.rows) == ((["1", "2"], ["1", "2"]), ["1,x", "2,y"])
+    assert refusal(converter, table, repair=False).slug == "duplicate-column"
 
 
 def both(converter: Converter, table: Any, **fields: Any) -> Any:

@@ -81,7 +81,12 @@ class ColumnarTable(ABC):
         self._durations: dict[str, pa.DataType] = {}
         with self._errors_translated():
             self._schema, rows = self._open(self._path)
-            width = len(self._schema.names)  # Arrow has not looked yet whether these are texts
+            self._stored_names = self._schema.names  # Arrow has not looked yet whether these are texts
+            width = len(self._stored_names)
+        # Arrow reads by name; where two have the same one, all are read, and called by their positions.
+        self._is_read_whole = len({*self._stored_names}) < width
+        if self._is_read_whole:
+            self._schema = pa.schema(field.with_name(str(at)) for at, field in enumerate(self._schema))
         if width > request.limits.max_columns:
             message = f"The table has {counted(width, 'column')}; {request.limits.max_columns} are allowed."
             raise TabularError("too-many-columns", message)
@@ -163,16 +168,12 @@ class ColumnarTable(ABC):
 
     def _fields(self, request: ConversionRequest, reading: ReadingReport) -> _Fields:
         """Put an index of pandas first, as openml-python does; one without a name by choice, if it holds something."""
-        schema = self._schema
-        if len({field.name for field in schema}) < len(schema):
-            # They are read by name.
-            hint = "Give each column a name of its own."
-            raise TabularError("duplicate-column", "Two columns have the same name.", hint=hint)
+        schema, stored = self._schema, self._stored_names
         positions = {name: position for position, name in enumerate(schema.names)}
         said = dict.fromkeys(name for name in _pandas_list(schema, "index_columns") if isinstance(name, str))
-        stored = [name for name in said if name in positions]
-        unnamed = [name for name in stored if name.startswith(_PANDAS_INDEX)]
-        named = [name for name in stored if name not in unnamed]
+        indices = [name for name in said if name in positions]
+        unnamed = [name for name in indices if name.startswith(_PANDAS_INDEX)]
+        named = [name for name in indices if name not in unnamed]
         repairs = [
             Repair(
                 column=name,
@@ -205,7 +206,7 @@ class ColumnarTable(ABC):
         first = [positions[name] for name in (*kept, *named)]
         moved = {*first, *(positions[name] for name in unnamed)}
         order = [*first, *(position for position in range(len(schema)) if position not in moved)]
-        names = [ROW_NAME if schema.names[position] in kept else schema.names[position] for position in order]
+        names = [ROW_NAME if stored[position] in kept else stored[position] for position in order]
         return _Fields(order, names, named[0] if len(named) == 1 and not kept else None, tuple(repairs))
 
     def _is_count(self, position: int) -> bool:
@@ -226,7 +227,8 @@ class ColumnarTable(ABC):
     def _read(self, positions: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, int, int]]:
         first_row = 0
         with self._errors_translated():
-            for large, share in self._batches(positions):
+            for read, share in self._batches(positions):
+                large = read.rename_columns(self._schema.names) if self._is_read_whole else read
                 large.validate()  # to measure one that is damaged would look beyond its memory
                 step = self._rows_of(large.nbytes / max(large.num_rows, 1))
                 for offset in range(0, large.num_rows, step):
@@ -287,8 +289,9 @@ class ParquetTable(ColumnarTable):
             return file.schema_arrow, file.metadata.num_rows
 
     def _batches(self, positions: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, float]]:
-        names = [self._schema.field(position).name for position in positions]
-        buffer_bytes = min(_BUFFER_BYTES, max(_SMALLEST_BUFFER_BYTES, _BUFFERS_BYTES // len(names)))
+        names = None if self._is_read_whole else [self._stored_names[position] for position in positions]
+        width = len(names or self._stored_names)
+        buffer_bytes = min(_BUFFER_BYTES, max(_SMALLEST_BUFFER_BYTES, _BUFFERS_BYTES // width))
         options = {
             "metadata": self._metadata,
             "pre_buffer": False,
@@ -304,7 +307,7 @@ class ParquetTable(ColumnarTable):
                 yield batch, rows / total
 
     @staticmethod
-    def _row_bytes(file: pq.ParquetFile, names: list[str]) -> float:
+    def _row_bytes(file: pq.ParquetFile, names: list[str] | None) -> float:
         probe = next(file.iter_batches(_PROBE_ROWS, columns=names, use_threads=False), None)
         if probe is None:
             raise pa.ArrowInvalid("rows were promised, but there are none")
@@ -328,7 +331,8 @@ class FeatherTable(ColumnarTable):
             return file.schema, None
 
     def _batches(self, positions: Sequence[int]) -> Iterator[tuple[pa.RecordBatch, float]]:
-        options = pa.ipc.IpcReadOptions(included_fields=list(positions), use_threads=False)
+        wanted = None if self._is_read_whole else list(positions)
+        options = pa.ipc.IpcReadOptions(included_fields=wanted, use_threads=False)
         with pa.OSFile(str(self._path)) as source, pa.ipc.open_file(source, options=options) as file:
             for number in range(file.num_record_batches):
                 yield file.get_batch(number), (number + 1) / file.num_record_batches

@@ -16,6 +16,7 @@ from app.tabular.readers.extensions import (
     storage_of,
     uuid_text,
 )
+from app.tabular.readers.halves import shortest_of_halves
 from app.tabular.readers.integers import IntegerRange, WideInteger
 from app.tabular.readers.times import Duration, Timestamp
 from app.tabular.schema.cells import BOOLEANS, TYPED
@@ -264,7 +265,7 @@ class _Float(_Column):
     kind: Kind = "real"
 
     def text(self, column: pa.Array, first_row: int) -> pa.Array:
-        column = column.cast(pa.float32()) if pt.is_float16(column.type) else column
+        column = shortest_of_halves(column) if pt.is_float16(column.type) else column
         if pc.all(pc.is_finite(column)).as_py() is not False:
             return column.cast(pa.string())
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
