@@ -21,7 +21,10 @@ WORKS_FROM = "works_from"
 so that a version of the service can ask it of migrations that it does not know."""
 RECORDED_SINCE = "0012"
 """The revision that adds the column."""
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012")
+REVISIONS = (
+    *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"),
+    *("0013",),
+)
 """The files of `alembic/versions`, from the first to the newest; a test compares."""
 # Not by names: a database that is behind may lack the second column.
 _SELECT: sa.Select[str] = sa.select(sa.text("*")).select_from(sa.table(VERSION_TABLE))

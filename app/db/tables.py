@@ -320,6 +320,12 @@ uploads = Table(
     Index("ix_uploads_queue", "state", "available_at"),
     Index("ix_uploads_idempotency_key", "idempotency_key", unique=True),
     Index("ix_uploads_expires_at", "expires_at"),
+    # Of somebody who has very many: a page of them, what they take, and which has the same bytes.
+    Index("ix_uploads_page", "user_id", "created_at", "id"),
+    Index("ix_uploads_usage", "user_id", "state", "reserved_bytes"),
+    Index("ix_uploads_bytes", "user_id", "received_sha256"),
+    # A page of everybody's, for administrators.
+    Index("ix_uploads_created_at", "created_at", "id"),
     **OURS,
 )
 

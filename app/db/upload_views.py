@@ -98,8 +98,9 @@ async def get_page_of_user(
     if states:
         statement = statement.where(uploads.c.state.in_(states))
     if before is not None:
-        same_moment = sa.and_(uploads.c.created_at == before.created_at, uploads.c.id < before.id)
-        statement = statement.where(sa.or_(uploads.c.created_at < before.created_at, same_moment))
+        # SQLite begins there in the index by the first condition only.
+        older = sa.or_(uploads.c.created_at < before.created_at, uploads.c.id < before.id)
+        statement = statement.where(uploads.c.created_at <= before.created_at, older)
     newest_first = statement.order_by(uploads.c.created_at.desc(), uploads.c.id.desc()).limit(limit)
     return [UploadView._make(row) for row in await session.execute(newest_first)]
 
