@@ -1,5 +1,6 @@
 """How a file is read, corrected on the page: questions answered, fields chosen, columns renamed and left out."""
 
+import json
 from typing import Any
 
 import httpx
@@ -7,9 +8,10 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import OpenPage, accessibility, picture
+from tests.browser.test_newcomer import Keyboard
 from tests.browser.test_own_pages import TOKEN, open_signed_in
 from tests.browser.test_preview_page import send_and_look
-from tests.tabular.made import workbook
+from tests.tabular.made import archive, workbook
 from tests.uploads.test_data_upload import form
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -24,6 +26,18 @@ GERMAN = "Straße;Preis;Menge\n" + "".join(
     f"{street} {number};{number},{number % 10};{number % 4 + 1}.{number * 37 % 1000:03}\n"
     for number, street in enumerate(STREETS * 6)
 )
+
+
+async def pick(page: Page, label: str, words: str) -> None:
+    """Choose one of the values of a field by the keyboard alone."""
+    await Keyboard(page).go_to(page.get_by_label(label, exact=True))
+    await page.keyboard.type(words)
+
+
+async def require_accessible(page: Page, name: str) -> None:
+    """Axe finds nothing; a picture is kept."""
+    await picture(page, f"reading-{name}")
+    assert await accessibility(page) == []
 
 
 async def rows_of(page: Page) -> list[str]:
@@ -43,9 +57,7 @@ async def test_file_without_a_header_when_its_question_is_answered_then_no_row_i
     await picture(page, "reading-question")
     assert await accessibility(page) == []
 
-    answer = question.get_by_role("button", name="The first row is data")
-    await answer.focus()
-    await page.keyboard.press("Enter")
+    await Keyboard(page).press(question.get_by_role("button", name="The first row is data"))
     await expect(page.get_by_role("heading", name="V1")).to_be_visible()
     await expect(question).to_be_hidden()
     await expect(page.get_by_label("The first row has the names")).to_have_value("false")
@@ -74,6 +86,51 @@ async def test_file_without_a_header_when_its_question_is_answered_then_no_row_i
 
 
 @pytest.mark.long
+async def test_document_when_it_has_two_arrays_then_one_is_chosen_by_the_keyboard(
+    open_page: OpenPage, ada: str
+) -> None:
+    arrays = {
+        "notes": [{"who": "Ada"}, {"who": "Bob"}],
+        "levels": [{"gauge": "Ouse", "m": 4}, {"gauge": "Aire", "m": 1}],
+    }
+    page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
+    await send_and_look(page, json.dumps(arrays).encode(), "levels.json")
+    await page.get_by_text("The first rows, as").click()
+    await require_accessible(page, "arrays")
+
+    await Keyboard(page).press(page.get_by_role("button", name="Where the rows are: levels"))
+    await expect(page.locator("#row-table th").first).to_have_text("gauge")
+    assert await rows_of(page) == ["Ouse", "4"]
+    await require_accessible(page, "array-chosen")
+    await pick(page, "Where the rows are", "notes")
+    await expect(page.locator("#row-table th").first).to_have_text("who")
+    await expect(page.get_by_label("Where the rows are", exact=True)).to_be_focused()
+
+
+@pytest.mark.long
+async def test_archive_when_it_has_two_tables_then_one_is_chosen_and_then_its_encoding_by_the_keyboard(
+    open_page: OpenPage, ada: str
+) -> None:
+    towns = "город;область\n" + "Москва;центр\nКазань;Волга\nТомск;Сибирь\nПсков;запад\n" * 5
+    packed = archive({"about.csv": "who,when\nAda,today\nBob,never\n", "towns.csv": towns.encode("cp1251")})
+    page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
+    await send_and_look(page, packed, "towns.zip")
+    await page.get_by_text("The first rows, as").click()
+    await require_accessible(page, "members")
+
+    await Keyboard(page).press(page.get_by_role("button", name="File in the archive: towns.csv"))
+    await expect(page.locator("#facts")).to_contain_text("20 rows")
+    await require_accessible(page, "member-chosen")
+    await pick(page, "Encoding of the text", "koi8-r")
+    await expect(page.locator("#row-table td").first).not_to_have_text("Москва")
+    await require_accessible(page, "member-misread")
+    await pick(page, "Encoding of the text", "cp1251")
+    await expect(page.locator("#row-table td").first).to_have_text("Москва")
+    await expect(page.get_by_label("Encoding of the text", exact=True)).to_be_focused()
+    await require_accessible(page, "member-encoding")
+
+
+@pytest.mark.long
 async def test_german_table_when_its_marks_and_its_encoding_are_chosen_by_clicks_then_numbers_and_words(
     open_page: OpenPage, ada: str
 ) -> None:
@@ -86,16 +143,17 @@ async def test_german_table_when_its_marks_and_its_encoding_are_chosen_by_clicks
     await expect(page.locator("#remarks")).to_contain_text("'Menge' is published as text")
     await page.get_by_text("The first rows, as").click()
 
-    await page.get_by_label("Encoding of the text").select_option("mac-roman")
+    await require_accessible(page, "german-found")
+    await pick(page, "Encoding of the text", "mac-roman")
     await expect(page.locator("#row-table th").first).not_to_have_text("Strasse")
-    await page.get_by_label("Encoding of the text").select_option("cp1252")
+    await require_accessible(page, "german-misread")
+    await pick(page, "Encoding of the text", "cp1252")
     await expect(page.locator("#row-table th").first).to_have_text("Strasse")
-    await page.get_by_label("Mark between thousands").select_option("point .")
+    await pick(page, "Mark between thousands", "point")
     await expect(page.locator("#row-table tbody tr").first.locator("td").nth(2)).to_have_text("1000")
     assert await rows_of(page) == ["Müllerweg 0", "0.0", "1000"]
     await expect(page.locator("#remarks")).not_to_contain_text("'Menge' is published as text")
-    await picture(page, "reading-german")
-    assert await accessibility(page) == []
+    await require_accessible(page, "german")
 
 
 @pytest.mark.long
@@ -120,7 +178,7 @@ async def test_workbook_when_its_sheet_and_its_first_row_are_chosen_by_clicks_th
     await picture(page, "reading-sheets")
     assert await accessibility(page) == []
 
-    await question.get_by_role("button", name="Sheet: Levels").click()
+    await Keyboard(page).press(question.get_by_role("button", name="Sheet: Levels"))
     await expect(page.locator("#row-table th").first).to_have_text("gauge")
     assert await rows_of(page) == ["Ouse", "4.2", "yes"]
     begins = page.get_by_role("group", name="The table seems to begin in row 3")
@@ -129,12 +187,10 @@ async def test_workbook_when_its_sheet_and_its_first_row_are_chosen_by_clicks_th
     assert await accessibility(page) == []
 
     # Another row that was considered, and back, by the keyboard.
-    other = page.get_by_role("button", name="1 Lines before the table")
-    await other.focus()
-    await page.keyboard.press("Enter")
+    await Keyboard(page).press(page.get_by_role("button", name="1 Lines before the table"))
     await expect(page.locator("#row-table th").first).to_have_text("read by")
     await expect(begins).to_be_hidden()
-    await page.get_by_role("button", name="2 Lines before the table").click()
+    await Keyboard(page).press(page.get_by_role("button", name="2 Lines before the table"))
     await expect(page.locator("#row-table th").first).to_have_text("gauge")
     await expect(page.get_by_label("Sheet", exact=True)).to_have_value('"Levels"')
     await expect(page.locator("#facts")).to_contain_text("2 rows")
@@ -259,10 +315,8 @@ async def test_file_when_it_cannot_be_read_then_the_problem_is_shown_and_another
     await picture(page, "reading-unread")
     assert await accessibility(page) == []
 
-    await page.get_by_label("Format").focus()
-    await page.keyboard.type("csv")
-    await page.keyboard.press("Tab")
-    await expect(page.get_by_label("Published as of").first).to_have_count(1)
+    await pick(page, "Format", "csv")
+    await expect(page.get_by_role("heading", name="'a", exact=True)).to_be_visible()
     await expect(page.get_by_text("It cannot be read so")).to_be_hidden()
     await expect(page.locator("#publish:enabled")).to_have_text("Publish")
     await expect(page.locator("#facts")).to_contain_text("2 rows")
