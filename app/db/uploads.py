@@ -55,6 +55,9 @@ _OUTCOME = ReadStatement(
     ).where(uploads.c.id == sa.bindparam("upload_id")),
     by_key=True,
 )
+_OWNER = ReadStatement(
+    sa.select(users.c.session_hash, users.c.active).where(users.c.id == sa.bindparam("user_id")), by_key=True
+)
 _PUBLISHER = ReadStatement(
     sa.select(uploads.c.user_id).where(uploads.c.dataset_id == sa.bindparam("dataset_id")).limit(1)
 )
@@ -134,10 +137,9 @@ async def get_description(reader: Reader, upload_id: str) -> str:
     return (row and row[0]) or "{}"
 
 
-async def get_owner(session: AsyncSession, user_id: int) -> Owner | None:
+async def get_owner(reader: Reader, user_id: int) -> Owner | None:
     """Return the uploader's API key and whether the account is active, or None if there is no such account."""
-    statement = sa.select(users.c.session_hash, users.c.active).where(users.c.id == user_id)
-    row = (await session.execute(statement)).first()
+    row = await reader.first(_OWNER, {"user_id": user_id})
     return Owner(row[0], active=row[1] == 1) if row else None
 
 

@@ -97,6 +97,8 @@ class LocalPartWriter:
 class LocalStorage:
     """The folder."""
 
+    is_on_this_disk = True
+
     def __init__(self, root: Path) -> None:
         self._root = root
         self._writers = 0

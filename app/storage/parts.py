@@ -59,6 +59,9 @@ class PartWriter(Protocol):
 class UploadStorage(Protocol):
     """Form of our upload ids (hexadecimal): no text of a client ever becomes a path."""
 
+    is_on_this_disk: bool
+    """Whether what comes in takes of the same disk as the working files."""
+
     def writer(self, upload_id: str, start: int) -> AbstractAsyncContextManager[PartWriter]:
         """Return a writer for the bytes from `start` on."""
 

@@ -135,6 +135,8 @@ class S3PartWriter:
 class S3Storage:
     """A prefix of a bucket, and a folder for working files. Ids are ours: no text of a client becomes a name."""
 
+    is_on_this_disk = False
+
     def __init__(self, store: S3Store, folder: Path, *, turn_seconds: float) -> None:
         self._store = store
         self._folder = folder

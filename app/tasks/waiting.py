@@ -81,8 +81,7 @@ async def _make(
     database: Database, openml: OpenMLClient, checks: BoundedExecutor, request: TaskRequestRow
 ) -> int:
     # The key that the account has now: it may have been replaced since.
-    async with database.session() as session:
-        account = await uploads.get_owner(session, request.user_id)
+    account = await uploads.get_owner(database.reader, request.user_id)
     if account is None or not account.active:
         raise UnauthorizedError("The account was closed before the task was made")
     if account.api_key is None or not is_api_key(account.api_key):

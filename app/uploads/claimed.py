@@ -138,12 +138,14 @@ class ClaimedUpload:
         Raises:
             LeaseLostError: another worker has taken the upload over, or its owner has decided otherwise.
         """
-        if not await self.database.unit(
-            lambda session: uploads.set_values(
-                session, self.upload.id, values, only_in={UploadState.VERIFYING}, lease_owner=self.lease_owner
-            )
-        ):
+        if not await self.database.unit(lambda session: self.write(session, values)):
             raise LeaseLostError
+
+    async def write(self, session: AsyncSession, values: Mapping[str, Any]) -> bool:
+        """Write columns as `set_values` does, as a part of a transaction; False if that is not to be."""
+        return await uploads.set_values(
+            session, self.upload.id, values, only_in={UploadState.VERIFYING}, lease_owner=self.lease_owner
+        )
 
     async def forget_bytes(self) -> None:
         """Remove every byte of the upload."""
@@ -156,8 +158,7 @@ class ClaimedUpload:
             UnauthorizedError: the account is closed.
             ApiKeyMissingError: it has none that OpenML would take.
         """
-        async with self.database.session() as session:
-            owner = await uploads.get_owner(session, self.upload.user_id)
+        owner = await uploads.get_owner(self.database.reader, self.upload.user_id)
         if owner is None or not owner.active:
             raise UnauthorizedError("The account was closed before the dataset was published")
         if owner.api_key is None or not is_api_key(owner.api_key):

@@ -212,7 +212,7 @@ async def require_working_room(
     """
     least = int(settings.disk_reserve_bytes * RESERVE_SHARE)
     # A store elsewhere keeps what comes in, and this disk only what is worked on.
-    if await storage.free_bytes() is not None:
+    if storage.is_on_this_disk:
         async with database.session() as session:
             least += await upload_bytes.get_promised_bytes(session)
     if await storage.working_bytes() - wanted_bytes < least:

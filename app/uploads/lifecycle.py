@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -40,13 +41,19 @@ IDS_AT_ONCE = 500
 
 
 async def release(
-    session: AsyncSession, upload: Upload, *, now: datetime, lease_owner: str | None = None
-) -> UploadState | None:
+    session: AsyncSession,
+    upload: Upload,
+    *,
+    now: datetime,
+    lease_owner: str | None = None,
+    goes_on: bool = False,
+) -> Upload | None:
     """Let a verified upload go to OpenML, unless its user published the same file under the same name before.
 
     If another upload of it is on its way there, this one waits in the queue, with its bytes: that one may fail. The
-    transaction has locked the user, so that of two equal uploads at once the second sees the first. Returns the state
-    that the upload is in now, None if it has moved on meanwhile.
+    transaction has locked the user, so that of two equal uploads at once the second sees the first. Returns the upload
+    as it is now, None if it has moved on meanwhile. A worker that `goes_on` with it keeps its lease
+    unless it has to wait.
     """
     description = upload.description or {}
     duplicate = None
@@ -56,7 +63,7 @@ async def release(
         )
     is_published = duplicate is not None and duplicate.dataset_id is not None
     state = UploadState.DUPLICATE if is_published else UploadState.RECEIVED
-    values = {"duplicate_of": duplicate.id if duplicate else None, "expires_at": None}
+    values: dict[str, Any] = {"duplicate_of": duplicate.id if duplicate else None, "expires_at": None}
     look_at = now + DUPLICATE_PAUSE if duplicate else now
     if upload.state == state and lease_owner is not None:
         # It waits already: no step that anybody wants to see again and again, and no attempt that came to nothing.
@@ -65,7 +72,11 @@ async def release(
         ) and await upload_queues.set_retry(
             session, upload.id, lease_owner=lease_owner, at=look_at, is_attempt=False
         )
-        return state if waits else None
+        return upload._replace(lease_owner=None, **values) if waits else None
+    goes_on = goes_on and duplicate is None
+    if goes_on:
+        # As if it were claimed anew: what was tried so far was to verify it.
+        values["attempts"] = 1
     moved = await uploads.set_state(
         session,
         upload.id,
@@ -73,12 +84,14 @@ async def release(
         by=Actor.OWNER if lease_owner is None else Actor.PUBLISHER,
         now=now,
         lease_owner=lease_owner,
-        available_at=None if is_published else look_at,
+        available_at=None if is_published or goes_on else look_at,
         values=values,
     )
-    notify_after_commit(session, UPLOADS)
+    if not goes_on:
+        notify_after_commit(session, UPLOADS)
     notify_after_commit(session, upload_topic(upload.id))
-    return state if moved else None
+    kept = lease_owner if goes_on else None
+    return upload._replace(state=state, lease_owner=kept, **values) if moved else None
 
 
 async def begin_again(

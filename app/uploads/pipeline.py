@@ -11,7 +11,7 @@ loses the lease, and the next one continues from the recorded state.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -123,44 +123,58 @@ class Publication(ClaimedUpload):
 
     async def _verify(self) -> None:
         """Make one file of the parts, see whether it is the one that was announced, and look at its columns."""
-        if self.upload.received_sha256 is None:
-            await self._hash()
+        found = {} if self.upload.received_sha256 else await self._hash()
+        if self._is_wanted():
+            await self._release(found=found)
+            return
+        if found:
+            await self.set_values(found)
         await self.reload()
-        is_current = self.upload.publish_requested or await make_preview(self, self._converter, self._fetch)
+        is_current = self._is_wanted() or await make_preview(self, self._converter, self._fetch)
         await self._release(is_current=is_current)
 
-    async def _hash(self) -> None:
+    def _is_wanted(self) -> bool:
+        """Whether its owner has said that it is to be published, after which it needs no preview."""
+        return self.upload.publish_requested
+
+    async def _hash(self) -> dict[str, Any]:
+        """Return what is to be written down of the file, once it is one, and the one that was announced."""
         digests = await self._compose()
         expected = self.upload.expected_sha256
         if expected not in {None, digests.sha256}:
             raise DigestMismatchError(
                 f"The file that arrived has the SHA-256 {digests.sha256}, not {expected}; send it again."
             )
-        known = {"received_bytes": digests.length, "received_md5": digests.md5}
-        await self.set_values({**known, "received_sha256": digests.sha256})
+        return {
+            "received_bytes": digests.length,
+            "received_md5": digests.md5,
+            "received_sha256": digests.sha256,
+        }
 
     async def _compose(self) -> Digests:
         parts = await get_parts(self.database, self.upload.id)
         total = sum(part.length for part in parts)
         if total != self.upload.total_bytes:
             raise BytesLostError
+        more = self.storage.composing_bytes(parts)
         source = self.storage.path(self.upload.id, "source")
-        if not await asyncio.to_thread(source.exists):
-            await require_working_room(
-                self.database,
-                self.storage,
-                self.settings,
-                self.storage.composing_bytes(parts),
-            )
+        if more and not await asyncio.to_thread(source.exists):
+            await require_working_room(self.database, self.storage, self.settings, more)
         return await self.storage.compose(
             self.upload.id, parts, lambda done: self.report("verifying", done, total)
         )
 
-    async def _release(self, problem: ProblemError | None = None, *, is_current: bool = True) -> bool:
+    async def _release(
+        self,
+        problem: ProblemError | None = None,
+        *,
+        is_current: bool = True,
+        found: Mapping[str, Any] | None = None,
+    ) -> bool:
         """Let the upload wait for its owner, or go on; the owner may decide so in this very moment.
 
         With a problem, it waits only where there is another preview to go back to, or another choice may help; False if
-        that is not so. If it `is_current` no more, its preview is made once more.
+        that is not so. If it `is_current` no more, its preview is made once more. What was `found` is written with it.
         """
         self.lease.is_ending = True
         values: dict[str, Any] = {}
@@ -168,18 +182,22 @@ class Publication(ClaimedUpload):
             # Without what was begun, which is removed.
             kept = await bytes_to_keep(self.database, self.storage, self.upload)
             values = {"error": problem.record(), "reserved_bytes": kept}
-        upload, state = await self.database.unit(
-            partial(self._go_on, problem=problem, is_current=is_current, values=values)
+        upload = await self.database.unit(
+            partial(self._go_on, problem=problem, is_current=is_current, values=values, found=found)
         )
-        if state is None:
+        if upload is None:
             self.lease.is_ending = False
             return False
-        if state != self.upload.state:
-            log.info("upload", upload=self.upload.id, state=state)
-        if state == UploadState.DUPLICATE:
+        if upload.state != self.upload.state:
+            log.info("upload", upload=self.upload.id, state=upload.state)
+        if upload.state == UploadState.DUPLICATE:
             await self.forget_bytes()
-        # Whoever comes next, perhaps this worker, takes it from the queue.
-        self.upload = upload._replace(state=UploadState.READY)
+        if upload.lease_owner is None:
+            # Whoever comes next, perhaps this worker, takes it from the queue.
+            upload = upload._replace(state=UploadState.READY)
+        else:
+            self.lease.is_ending = False
+        self.upload = upload
         return True
 
     async def _go_on(
@@ -189,34 +207,42 @@ class Publication(ClaimedUpload):
         problem: ProblemError | None,
         is_current: bool,
         values: Mapping[str, Any],
-    ) -> tuple[Upload, UploadState | None]:
+        found: Mapping[str, Any] | None,
+    ) -> Upload | None:
         await users.lock_user(session, self.upload.user_id)
+        if found and not await self.write(session, found):
+            raise LeaseLostError
         upload = await self.mine(session)
         has_changed = not is_current or choices_of(upload.description) != choices_of(self.description)
+        moved: Upload | None
         if upload.publish_requested and (problem is None or has_changed):
-            state = await release(session, upload, now=self.now(), lease_owner=self.lease_owner)
+            goes_on = problem is None
+            moved = await release(
+                session, upload, now=self.now(), lease_owner=self.lease_owner, goes_on=goes_on
+            )
         elif has_changed:
             # Looked at once more, when it is this user's turn again.
             notify_after_commit(session, UPLOADS)
             waits = await upload_queues.set_retry(
                 session, upload.id, lease_owner=self.lease_owner, at=self.now(), is_attempt=False
             )
-            state = UploadState.VERIFYING if waits else None
+            moved = upload._replace(lease_owner=None) if waits else None
         elif problem is None or (
             not upload.publish_requested
             and (preview_version(upload) or problem.members.get("correct") == "metadata")
         ):
-            state = await self._make_ready(session, values)
+            is_ready = await self._make_ready(session, values)
+            moved = upload._replace(state=UploadState.READY, lease_owner=None) if is_ready else None
         else:
-            return upload, None
-        if state is None:
+            return None
+        if moved is None:
             raise LeaseLostError
-        return upload, state
+        return moved
 
-    async def _make_ready(self, session: AsyncSession, values: Mapping[str, Any]) -> UploadState | None:
-        """Let the upload wait for its owner; None if another worker has taken it over."""
+    async def _make_ready(self, session: AsyncSession, values: Mapping[str, Any]) -> bool:
+        """Let the upload wait for its owner; False if another worker has taken it over."""
         notify_after_commit(session, upload_topic(self.upload.id))
-        moved = await uploads.set_state(
+        return await uploads.set_state(
             session,
             self.upload.id,
             UploadState.READY,
@@ -226,7 +252,6 @@ class Publication(ClaimedUpload):
             available_at=self.now(),
             values={"expires_at": expiry(self.now()), "progress": None, "error": None, **values},
         )
-        return UploadState.READY if moved else None
 
     async def _check(self) -> None:
         if self.upload.duplicate_of is not None:
@@ -347,17 +372,25 @@ class Publisher:
     settings: Settings
     scheduler: FairScheduler
     converter: Converter
+    claiming: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while a row is claimed: the loops of one worker are woken together, and mostly for one row."""
 
     async def publish_one(self, *, lease_owner: str) -> bool:
         """Take the next upload that is due one or more states further; False if there is none."""
         length = timedelta(seconds=self.settings.timings.lease_seconds)
-        now = self.database.now()
-        upload = await upload_queues.claim_upload_fairly(
-            self.database, TO_PUBLISH, self.scheduler.choose, lease_owner=lease_owner, now=now, lease=length
-        )
-        if upload is None:
-            return False
-        self.scheduler.served(upload.user_id)
+        async with self.claiming:
+            now = self.database.now()
+            upload = await upload_queues.claim_upload_fairly(
+                self.database,
+                TO_PUBLISH,
+                self.scheduler.choose,
+                lease_owner=lease_owner,
+                now=now,
+                lease=length,
+            )
+            if upload is None:
+                return False
+            self.scheduler.served(upload.user_id)
         topic = upload_topic(upload.id)
         lease = Lease(
             self.database, TO_PUBLISH, upload.id, lease_owner, length, until=now + length, topic=topic
