@@ -47,6 +47,7 @@ ROUTES: Mapping[Role, str] = {
         GET  /limits
         GET  /licences
         GET  /health/live
+        GET  /health/client
         GET  /health/ready
         OPTIONS /uploads
         OPTIONS /uploads/{upload_id}

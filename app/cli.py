@@ -26,6 +26,7 @@ FOR_OPERATORS = {
     "migrate": "app.commands.migrate:migrate_command",
     "log-level": "app.commands.log_level:log_level",
     "config": "app.commands.service:config",
+    "doctor": "app.commands.doctor:doctor",
     "mail": "app.commands.mail:mail",
     "user": "app.commands.user:user",
     "uploads": "app.commands.uploads:uploads",

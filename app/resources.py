@@ -132,7 +132,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                 way_out=settings.way_out,
             )
         )
-        storage, pictures = await _open_storage(settings)
+        storage, pictures = await open_storage(settings)
         probes = Probes()
         stack.push_async_callback(probes.close)
         yield Resources(
@@ -174,7 +174,12 @@ def _open_checks(stack: AsyncExitStack) -> BoundedExecutor:
     return checks
 
 
-async def _open_storage(settings: Settings) -> tuple[UploadStorage, PictureStorage]:
+async def open_storage(settings: Settings) -> tuple[UploadStorage, PictureStorage]:
+    """Return where the bytes of uploads and pictures rest.
+
+    Raises:
+        SettingsError: the store of `STORAGE_URL` cannot be used; the text says which setting to look at.
+    """
     if not settings.storage_url:
         return LocalStorage(settings.data_dir / "uploads"), LocalPictures(settings.data_dir / "pictures")
     try:

@@ -72,6 +72,7 @@ SHARED = {
     "commands": "site",
     "proxies": "proxies",
     "test_connections": "database",
+    "doctor_database": "doctor",
     "clients": "clients",
 }
 """Folders, or words in the names of modules, whose tests share something that takes long to start."""
@@ -217,11 +218,12 @@ def _mariadb(address: str, *statements: str) -> None:
 def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("migrated")
     settings = Settings(_env_file=None, data_dir=folder)
-    asyncio.run(_migrate(settings))
+    asyncio.run(migrate_database(settings))
     return folder / "openml.db"
 
 
-async def _migrate(settings: Settings) -> None:
+async def migrate_database(settings: Settings) -> None:
+    """Bring the database of the settings up to date."""
     database = Database(settings)
     try:
         await migrate(database.engine)
@@ -267,7 +269,7 @@ def _emptied_mariadb(server: str, kind: str, made: dict[str, str], folder: Path)
         if schema:
             statements = [text for text in schema.read_text().split(";\n") if text.strip()]
             _mariadb(made[kind], *statements)
-        asyncio.run(_migrate(Settings(_env_file=None, data_dir=folder, database_uri=made[kind])))
+        asyncio.run(migrate_database(Settings(_env_file=None, data_dir=folder, database_uri=made[kind])))
     tables = [table.name for table in metadata.sorted_tables if table.name not in {"groups", "users"}]
     _mariadb(made[kind], *(f"DELETE FROM `{table}`" for table in [*tables, "users"]))
     return made[kind]

@@ -4,22 +4,17 @@ import asyncio
 
 import click
 
-from app.core.clock import utc_now
 from app.core.hidden import printable
 from app.core.settings import Settings, load_settings
 from app.db import outbox
 from app.db.engine import Database
 from app.db.outbox import MailRecord, MailState
-from app.mail.messages import MailKind, create_messages
-from app.mail.transport import DeliveryError, create_transport
+from app.mail.transport import DeliveryError
+from app.mail.trial import HINT, send_test
 
 MOST_LISTED = 100_000
 LARGEST_NUMBER = 2**63 - 1
 """Of the column's."""
-HINT = (
-    "Where mails go is said by SMTP_SERVER, SMTP_PORT and SMTP_USE_TLS, who sends them by SMTP_LOGIN, SMTP_PASS and "
-    "EMAIL_SENDER; without SMTP_SERVER they are files in DATA_DIR."
-)
 
 
 @click.group()
@@ -65,7 +60,7 @@ def retry_command(mail_id: int | None, *, failed: bool) -> None:
 def test_command(address: str) -> None:
     """Send a test mail to ADDRESS now, and say what the mail server answers."""
     try:
-        where = asyncio.run(_send_test(load_settings(), address))
+        where = asyncio.run(send_test(load_settings(), address))
     except (DeliveryError, ValueError) as error:
         click.echo(f"Not sent: {printable(str(error))}", err=True)
         if isinstance(error, DeliveryError):
@@ -103,13 +98,3 @@ async def _retry(settings: Settings, mail_id: int | None) -> int:
             return await outbox.retry_mails(session, mail_id=mail_id, now=database.now())
     finally:
         await database.close()
-
-
-async def _send_test(settings: Settings, address: str) -> str:
-    message = await create_messages(settings).build(
-        kind=MailKind.TEST, recipient=address, parameters={}, number=0, created_at=utc_now()
-    )
-    await create_transport(settings).send(message)
-    if not settings.smtp_server:
-        return f"a file in {settings.data_dir / 'mail'}, for SMTP_SERVER is not set"
-    return f"{settings.smtp_server}:{settings.smtp_port} took it for {address}"

@@ -156,6 +156,11 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
         return next((name for name in names_of(field) if name in self._given), field).upper()
 
     @property
+    def given(self) -> frozenset[str]:
+        """The names that are set, in lower case."""
+        return frozenset(self._given)
+
+    @property
     def token_secret(self) -> str:
         """The key that access tokens are signed with."""
         return self._configured_secret() or self._generated_secret
@@ -269,6 +274,13 @@ def names_of(field: str) -> tuple[str, ...]:
 def every_name() -> frozenset[str]:
     """Return all variables that are heeded, in lower case, but for `NAME_FILE`."""
     return PROXY_NAMES.union(*map(names_of, Settings.model_fields))
+
+
+def files_of_values() -> list[Path]:
+    """Return the files that values are read from and that are there: `.env`, and those that a `NAME_FILE` names."""
+    environment = EnvSettingsSource(Settings).env_vars
+    named = (environment.get(f"{name}_file") for name in sorted(every_name()))
+    return [path for path in (Path(".env"), *map(Path, filter(None, named))) if path.exists()]
 
 
 class NamesSource(PydanticBaseSettingsSource):

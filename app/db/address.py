@@ -26,8 +26,8 @@ COMPANIONS = ("", "-wal", "-shm", "-journal")
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
-def parse_address(address: str) -> URL:
-    """Return the parsed URL of a supported database; SQLite's file is created, readable by its owner only.
+def parse_address(address: str, *, prepare: bool = True) -> URL:
+    """Return the parsed URL of a supported database; with `prepare` SQLite's file is made, and its owner's alone.
 
     Raises:
         SettingsError: it is none, or the file cannot be used; no part of it that may be a password is repeated.
@@ -42,7 +42,8 @@ def parse_address(address: str) -> URL:
             raise SettingsError(
                 "DATABASE_URI names an SQLite database in memory, which workers cannot share."
             )
-        _keep_private(Path(url.database))
+        if prepare:
+            _keep_private(Path(url.database))
         return url
     if url.drivername != "mysql+aiomysql":
         raise SettingsError(
@@ -50,6 +51,14 @@ def parse_address(address: str) -> URL:
         )
     _require_whole(url)
     return url.update_query_dict({"charset": "utf8mb4"}) if "charset" not in url.query else url
+
+
+def files_of(url: URL) -> list[Path]:
+    """Return those of SQLite's files that are there; none of another database."""
+    if url.get_backend_name() != "sqlite":
+        return []
+    names = (f"{url.database}{ending}" for ending in COMPANIONS)
+    return [Path(name) for name in names if Path(name).exists()]
 
 
 def connect_options(url: URL) -> dict[str, Any]:

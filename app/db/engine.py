@@ -103,10 +103,13 @@ async def upsert(
 class Database:
     """One database for one process. `session` writes, `reader` reads."""
 
-    def __init__(self, settings: Settings, notifications: Notifications | None = None) -> None:
+    def __init__(
+        self, settings: Settings, notifications: Notifications | None = None, *, prepare: bool = True
+    ) -> None:
+        """Take the settings; `prepare` has the file of SQLite made, and kept from others."""
         self._notifications = notifications or Notifications()
         self._clock = Clock()
-        self.url = parse_address(settings.database_url)
+        self.url = parse_address(settings.database_url, prepare=prepare)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._outage = Outage()
         self.pools: dict[str, Connections] = {}
@@ -150,7 +153,7 @@ class Database:
         """Find out what time the database has. SQLite has none of its own: all its users are on one machine."""
         if self.is_sqlite:
             return
-        async with self._connection() as connection:
+        async with self.connection() as connection:
             await connection.execute(sa.text("SELECT 1"))  # Opens the transaction, which would count as well.
             asked = time.monotonic()
             moment: datetime = (await connection.execute(sa.text("SELECT UTC_TIMESTAMP(6)"))).scalar_one()
@@ -171,13 +174,24 @@ class Database:
             except Exception:
                 log.exception("the database's clock cannot be looked at; ours goes on from the last look")
 
+    @property
+    def charset(self) -> str:
+        """The narrowest character set in which `users` keeps people's texts, as Python calls it; `learn` looks."""
+        return str(self._facts["charset"])
+
+    @property
+    def missing_columns(self) -> frozenset[str]:
+        """Columns of `users` that this installation has not; `learn` looks."""
+        found: frozenset[str] = self._facts["missing_columns"]
+        return found
+
     def can_store(self, text: str) -> bool:
         """Say whether the `users` table can hold the text."""
-        return first_unstorable(text, self._facts["charset"]) is None
+        return first_unstorable(text, self.charset) is None
 
     async def learn(self) -> None:
         """Find out how this installation's `users` table differs from the one we describe."""
-        async with self._connection() as connection:
+        async with self.connection() as connection:
             columns = await connection.run_sync(lambda sync: sa.inspect(sync).get_columns("users"))
             if not self.is_sqlite:
                 self._facts["charset"] = await _charset(connection)
@@ -233,11 +247,16 @@ class Database:
         """
         await self.reader.first(_PING, {})
         if not self.is_sqlite:  # Whose one writer may be busy; that is none of its troubles.
-            async with self._connection() as connection:
+            async with self.connection() as connection:
                 await connection.execute(sa.text("SELECT 1"))
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[AsyncConnection]:
+    async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """Yield a connection, for what is asked of the server and not of rows; nothing is committed.
+
+        Raises:
+            DatabaseUnavailableError: the database is away, in trouble or full.
+        """
         with self._outage.translating():
             async with self.engine.connect() as connection:
                 yield connection

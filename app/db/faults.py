@@ -23,8 +23,8 @@ _REFUSED = "it lets nobody in"
 _TOO_SLOW = "it took too long"
 _READ_ONLY = "it takes no writes"
 _FULL = "its disk or memory is full"
-_NO_TABLE = "a table is missing"
-_FORBIDDEN = "its user may not do this"
+NO_TABLE = "a table is missing"
+FORBIDDEN = "its user may not do this"
 _NO_DATABASE = "there is no such database"
 _DAMAGED = "its file is damaged, or is none of SQLite's"
 
@@ -36,10 +36,10 @@ _MYSQL: Mapping[str, frozenset[int]] = {
     _NO_CONNECTION: frozenset({1040, 1135, 1203, 1226}),
     _REFUSED: frozenset({1043, 1044, 1045, 1129, 1130, 1698}),
     _NO_DATABASE: frozenset({1049}),
-    _FORBIDDEN: frozenset({1142, 1143, 1227, 1370}),
+    FORBIDDEN: frozenset({1142, 1143, 1227, 1370}),
     _TOO_SLOW: frozenset({1317, 1969, 3024}),
     _READ_ONLY: frozenset({1290, 1792, 1836}),
-    _NO_TABLE: frozenset({1146}),
+    NO_TABLE: frozenset({1146}),
     _FULL: frozenset({3, 1021, 1023, 1026, 1030, 1037, 1038, 1041, 1114, 1206, 1637, 1878}),
 }
 """Error numbers of MySQL, MariaDB and their driver. Others are mistakes in a statement: those are ours."""
@@ -56,11 +56,11 @@ _ADVICE: Mapping[str, str] = {
     _REFUSED: "Check user and password in DATABASE_URI (write @ as %40, / as %2F, : as %3A, % as %25), "
     "and what the database grants this user.",
     _NO_DATABASE: "Make it (CREATE DATABASE), or name another in DATABASE_URI.",
-    _FORBIDDEN: "Grant it to the user of DATABASE_URI: SELECT, INSERT, UPDATE and DELETE; "
+    FORBIDDEN: "Grant it to the user of DATABASE_URI: SELECT, INSERT, UPDATE and DELETE; "
     "for `openml-web migrate` CREATE, ALTER, DROP and INDEX, too.",
     _READ_ONLY: "See to it that this user may write to the database that DATABASE_URI names, "
     "or to DATA_DIR where it is empty.",
-    _NO_TABLE: "Run: openml-web migrate",
+    NO_TABLE: "Run: openml-web migrate",
     _DAMAGED: "Name another file in DATABASE_URI, or put back a copy.",
 }
 """What an operator can do, by the reason."""
@@ -109,7 +109,7 @@ def _reason(error: BaseException | None) -> str | None:
 
 def _sqlite_reason(error: sqlite3.Error) -> str | None:
     if str(error).startswith("no such table"):
-        return _NO_TABLE
+        return NO_TABLE
     code = getattr(error, "sqlite_errorcode", 0) & PRIMARY_CODE
     return next((reason for reason, codes in _SQLITE.items() if code in codes), None)
 

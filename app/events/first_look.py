@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import structlog
+from pydantic import SecretStr
 
 from app.core.settings import Settings, SettingsError, missing_extra
 
@@ -17,25 +18,44 @@ log = structlog.get_logger(__name__)
 PATIENCE_SECONDS = 5.0
 
 
+class ServerAwayError(Exception):
+    """The server does not answer; the text says where it should be, and what went wrong, without secrets."""
+
+
 class _RefusedError(Exception):
     """The server is there, and lets us not do what we need; the text says what to check."""
 
 
 async def look_at_servers(settings: Settings) -> None:
-    """Check that the servers of `REDIS_URL` and `BROKER_URL` accept our credentials.
+    """Check that the servers of `REDIS_URL` and `BROKER_URL` accept our credentials; one that is away is logged.
 
     Raises:
         SettingsError: one refuses them, or its host name does not resolve.
     """
-    urls = {"REDIS_URL": settings.redis_url, "BROKER_URL": settings.broker_url}
-    for setting, secret in urls.items():
-        url = secret.get_secret_value()
-        look = _LOOKS.get(urlsplit(url).scheme)
-        if look is not None:
-            await _look(setting, url, look)
+    for setting in ("REDIS_URL", "BROKER_URL"):
+        try:
+            await look_at_server(settings, setting)
+        except ServerAwayError as error:
+            log.warning(
+                "the server does not answer; nothing waits for it, the database is asked instead. "
+                "Is the address right?",
+                setting=setting,
+                reason=str(error),
+            )
 
 
-async def _look(setting: str, url: str, look: Callable[[str], Awaitable[None]]) -> None:
+async def look_at_server(settings: Settings, setting: str) -> str:
+    """Log in to the server that a setting names, if it names one; return where it is.
+
+    Raises:
+        SettingsError: it refuses us, or its host name does not resolve.
+        ServerAwayError: it does not answer.
+    """
+    secret: SecretStr = getattr(settings, setting.lower())
+    url = secret.get_secret_value()
+    look = _LOOKS.get(urlsplit(url).scheme)
+    if look is None:
+        return ""
     parts = urlsplit(url)
     place = f"{parts.hostname or 'localhost'}" + (f":{parts.port}" if parts.port else "")
     await _require_name(setting, parts.hostname or "localhost")
@@ -50,12 +70,8 @@ async def _look(setting: str, url: str, look: Callable[[str], Awaitable[None]]) 
             f"{setting}: the server at {place} refuses us. Check {error} (in a password, write @ as %40, / as %2F)."
         ) from None
     except Exception as error:  # noqa: BLE001 - each driver has its own, whose texts hold the address
-        log.warning(
-            "the server does not answer; nothing waits for it, the database is asked instead. Is the address right?",
-            setting=setting,
-            place=place,
-            reason=type(error).__name__,
-        )
+        raise ServerAwayError(f"{place}: {type(error).__name__}") from None
+    return place
 
 
 async def _require_name(setting: str, host: str) -> None:

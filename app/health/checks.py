@@ -29,15 +29,18 @@ class CheckName(StrEnum):
 
 
 def checks_of(
-    settings: Settings, database: Database, vitals: Vitals, storage: UploadStorage
+    settings: Settings, database: Database, vitals: Vitals | None, storage: UploadStorage
 ) -> Mapping[CheckName, Check]:
-    """Return the checks; each returns what is wrong and what to do about it, or None."""
+    """Return the checks; each returns what is wrong and what to do about it, or None.
+
+    `vitals` are those of the worker inside this process; None where it has none, and others are looked for.
+    """
     return {
         CheckName.DATABASE: partial(_check_database, database),
         CheckName.MIGRATIONS: partial(_check_migrations, database),
-        CheckName.WORKER: partial(_check_worker, vitals if settings.embedded_worker else None, database),
+        CheckName.WORKER: partial(_check_worker, vitals, database),
         CheckName.QUEUES: partial(_check_queues, database, settings),
-        CheckName.DISK: partial(_check_disk, storage, settings),
+        CheckName.DISK: partial(check_disk, storage, settings),
         CheckName.STORAGE: partial(_check_storage, storage),
     }
 
@@ -77,7 +80,8 @@ async def _check_queues(database: Database, settings: Settings) -> str | None:
     )
 
 
-async def _check_disk(storage: UploadStorage, settings: Settings) -> str | None:
+async def check_disk(storage: UploadStorage, settings: Settings) -> str | None:
+    """Return what is wrong with the disk of `DATA_DIR`, or None."""
     try:
         await require_writable(settings.data_dir)
         free = await storage.working_bytes()

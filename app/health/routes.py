@@ -1,15 +1,16 @@
-"""`/health/live` (the process answers) and `/health/ready` (it can work)."""
+"""`/health/live` (the process answers), `/health/ready` (it can work), `/health/client` (who it takes you for)."""
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from app.core.bodies import BoundedRoute
+from app.core.clients import is_trusted
 from app.core.errors import NotReadyError, ValidationFailedError
 from app.core.http import declare
 from app.core.probes import Check, Finding
-from app.deps import ResourcesDep
+from app.deps import ClientDep, ResourcesDep
 from app.health.checks import CheckName, checks_of
 
 router = APIRouter(prefix="/health", tags=["health"], route_class=BoundedRoute)
@@ -19,6 +20,14 @@ class HealthResponse(BaseModel):
     """All is well; anything else is another status."""
 
     status: Literal["ok"] = "ok"
+
+
+class ClientResponse(BaseModel):
+    """Where the request came from, as the service takes it."""
+
+    address: str
+    forwarded: Literal["believed", "ignored", "none"]
+    """Whether `X-Forwarded-For` counted: it is believed of `TRUSTED_PROXIES` alone."""
 
 
 class CheckResponse(BaseModel):
@@ -58,7 +67,8 @@ async def ready(
     Looked at once a second at most, and for three seconds at most, however many ask.
     """
     left_out = exclude or []
-    checks = checks_of(resources.settings, resources.database, resources.vitals, resources.storage)
+    vitals = resources.vitals if resources.settings.embedded_worker else None
+    checks = checks_of(resources.settings, resources.database, vitals, resources.storage)
     wanted: dict[str, Check] = {name: check for name, check in checks.items() if name not in left_out}
     findings = await resources.probes.look(wanted)
     wrong = [finding for finding in findings if not finding.ok]
@@ -66,6 +76,16 @@ async def ready(
         raise NotReadyError(_in_words(wrong), checks=[finding._asdict() for finding in findings])
     listed = [CheckResponse(name=CheckName(name), ok=ok, detail=detail) for name, ok, detail in findings]
     return ReadyResponse(checks=listed if verbose else None)
+
+
+@router.get("/client")
+async def show_client(request: Request, client: ClientDep, resources: ResourcesDep) -> ClientResponse:
+    """Say which address counts as that of whoever asks, in rate limits, sessions and the log."""
+    if "x-forwarded-for" not in request.headers:
+        return ClientResponse(address=client.ip_address, forwarded="none")
+    peer = request.client.host if request.client else ""
+    is_believed = is_trusted(peer, resources.settings.trusted_proxies)
+    return ClientResponse(address=client.ip_address, forwarded="believed" if is_believed else "ignored")
 
 
 def _in_words(wrong: list[Finding]) -> str:

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -88,6 +88,29 @@ class SmtpTransport:
 
     async def send(self, message: EmailMessage, *, confirm: Confirm = _anyway) -> None:
         """Send over SMTP, with STARTTLS and login as configured."""
+        async with self._connected(confirm) as session:
+            await session.send_message(message, sender=self._settings.sender.address)
+
+    async def examine(self) -> bool:
+        """Connect and log in as for a mail, name the sender, and leave; return whether TLS is offered and not used.
+
+        Raises:
+            DeliveryError: a mail would not leave either.
+        """
+        async with self._connected(_anyway) as session:
+            # A server may greet without saying what it can; whoever logs in has asked already.
+            await session.ehlo()
+            is_offered = session.supports_extension("starttls") and not self._settings.smtp_use_tls
+            await session.mail(self._settings.sender.address)
+        return is_offered
+
+    @asynccontextmanager
+    async def _connected(self, confirm: Confirm) -> AsyncIterator[_Session]:
+        """Yield a session that is logged in, and take leave.
+
+        Raises:
+            DeliveryError: what the body or the way to it ran into.
+        """
         settings = self._settings
         session = _Session(
             confirm,
@@ -101,9 +124,9 @@ class SmtpTransport:
         )
         try:
             await session.connect(**await self._line())
-            await session.send_message(message, sender=settings.sender.address)
+            yield session
             with suppress(aiosmtplib.SMTPException, OSError):
-                # The mail is out; the farewell is a courtesy that nobody waits for.
+                # What was to be done is done; the farewell is a courtesy that nobody waits for.
                 await session.quit(timeout=min(QUIT_SECONDS, TIMEOUT_SECONDS))
         except aiosmtplib.SMTPRecipientsRefused as error:
             refused = error.recipients[0]

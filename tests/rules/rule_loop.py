@@ -25,6 +25,7 @@ EVERYBODYS = ("asyncio.to_thread", "run_in_threadpool")
 FOR_FILES = (
     "app/core/",
     "app/db/",
+    "app/doctor/",
     "app/imaging/",
     "app/mail/",
     "app/metrics/",

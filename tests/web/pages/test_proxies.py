@@ -18,6 +18,9 @@ import httpx
 import pytest
 import trustme
 
+from app.core.settings import Settings
+from app.doctor.diagnosis import Diagnosis, Level, Wishes
+from app.doctor.examination import examine_installation
 from tests.conftest import PATIENCE_SECONDS, find_free_port, wait_until_up
 from tests.web.pages.conftest import BUILD
 
@@ -33,6 +36,7 @@ class Deployment:
     """A web server with the service behind it."""
 
     port: int
+    service: int
     database: Path
     certificates: Path
 
@@ -66,7 +70,7 @@ def replaced(text: str, **changes: str) -> str:
     return text
 
 
-def nginx_command(folder: Path, port: int, service: int) -> list[str]:
+def nginx_command(folder: Path, port: int, service: int, **changes: str) -> list[str]:
     text = replaced(
         sample("nginx"),
         **{
@@ -75,6 +79,7 @@ def nginx_command(folder: Path, port: int, service: int) -> list[str]:
             "server_name www.openml.org;": "server_name localhost;",
             "/etc/ssl/openml.crt": str(folder / "server.pem"),
             "/etc/ssl/openml.key": str(folder / "server.key"),
+            **changes,
         },
     )
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -151,7 +156,7 @@ def deployment(
             process(commands[request.param](folder, port, service), folder, HOME=str(folder))
         )
         wait_until_listening(port, front, folder)
-        yield Deployment(port, database, folder / "ca.pem")
+        yield Deployment(port, service, database, folder / "ca.pem")
 
 
 def wait_until_listening(port: int, front: "subprocess.Popen[bytes]", folder: Path) -> None:
@@ -231,3 +236,62 @@ def test_files_when_served_through_it_then_packed_once_and_revalidated(deploymen
         assert client.get("/d/61").headers["location"] == "/search?type=data&sort=runs&id=61"
         part = client.get("/robots.txt", headers={"Range": "bytes=0-4"})
         assert (part.status_code, part.text) == (206, "User-")
+
+
+async def through(deployment: Deployment, port: int, folder: Path) -> list[Diagnosis]:
+    """What `openml-web doctor --through` finds."""
+    settings = Settings(
+        _env_file=None,
+        data_dir=folder,
+        database_uri=f"sqlite:///{deployment.database}",
+        outgoing_ca_file=str(deployment.certificates),
+    )
+    return await examine_installation(
+        settings, Wishes(through=f"https://localhost:{port}/"), frozenset({"site"})
+    )
+
+
+async def test_doctor_when_the_sample_is_used_then_nothing_is_wrong(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    found = await through(deployment, deployment.port, tmp_path)
+
+    assert {each.level for each in found} == {Level.OK}
+    assert "ours is 127.0.0.1" in str(found)
+    assert "up to UPLOAD_MAX_BYTES (50000000000)" in str(found)
+
+
+FORWARDED = "proxy_set_header X-Forwarded-For $remote_addr;"
+
+
+@pytest.mark.parametrize("deployment", ["nginx"], indirect=True)
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({FORWARDED: ""}, "Whoever writes X-Forwarded-For is believed"),
+        ({FORWARDED: 'proxy_set_header X-Forwarded-For "";'}, "No X-Forwarded-For arrives"),
+        ({FORWARDED: f"{FORWARDED} proxy_bind 127.0.0.3;"}, "Name 127.0.0.3 in TRUSTED_PROXIES"),
+        ({"proxy_request_buffering off;": ""}, "keeps bodies back until they are whole"),
+        ({"client_max_body_size 51000m;": "client_max_body_size 10m;"}, "refuses bodies of UPLOAD_MAX_BYTES"),
+        ({" ssl;": " ssl http2;"}, "speaks HTTP/2 to browsers"),
+        ({"location / {": "location /elsewhere {"}, "not by this service"),
+    ],
+)
+async def test_doctor_when_a_line_of_the_sample_is_another_then_says_what_is_wrong(
+    deployment: Deployment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, str],
+    says: str,
+) -> None:
+    monkeypatch.setattr("app.doctor.site.ANSWER_SECONDS", 2.0)
+    for name in ("server.pem", "server.key"):
+        (tmp_path / name).write_bytes((deployment.certificates.parent / name).read_bytes())
+    port = find_free_port()
+    with process(nginx_command(tmp_path, port, deployment.service, **change), tmp_path) as front:
+        wait_until_listening(port, front, tmp_path)
+        found = await through(deployment, port, tmp_path)
+
+    faults = [each.text for each in found if each.level is Level.FAULT]
+    assert len(faults) == 1, found
+    assert says in faults[0]

@@ -1,0 +1,71 @@
+"""The OpenML server: whether it answers as one, and whether it knows the keys in our database."""
+
+import secrets
+
+from app.db import logins, users
+from app.doctor.diagnosis import Found, Installation, fault, ok, skipped
+from app.openml.client import OpenMLClient, open_client
+from app.openml.errors import AUTHENTICATION, NotSentError, OpenMLError, RefusedError
+from app.openml.fields import is_api_key
+
+OPENML_SECONDS = 20.0
+NO_DATASET = 0
+"""A number that no dataset has."""
+
+
+async def check_openml(installation: Installation) -> Found:
+    """Read a list, ask for what is not there, and look whether both are answered as OpenML answers."""
+    settings = installation.settings
+    async with open_client(
+        settings.openml_url, timeout_seconds=OPENML_SECONDS, way_out=settings.way_out
+    ) as client:
+        try:
+            measures = await client.list_measures()
+            # Nobody has a dataset of that name: the list is refused, by a number.
+            await client.list_datasets(f"doctor-{secrets.token_hex(8)}")
+        except NotSentError as error:
+            yield fault(
+                f"{settings.openml_url} cannot be reached ({error}). Check OPENML_SERVER, and OUTGOING_PROXY."
+            )
+            return
+        except OpenMLError as error:
+            yield fault(
+                f"{settings.openml_url} does not answer as OpenML does ({type(error).__name__}: {error}). Check "
+                "OPENML_SERVER: its root is wanted, without api/v1."
+            )
+            return
+        yield ok(
+            f"{settings.openml_url} answers, and says what it does not know as OpenML does ({len(measures)} "
+            "measures)."
+        )
+        async for found in _check_key(installation, client):
+            yield found
+
+
+async def _check_key(installation: Installation, client: OpenMLClient) -> Found:
+    account = installation.wishes.account
+    if not account:
+        yield skipped("With --account NAME it is asked whether OpenML takes that account's API key.")
+        return
+    database = installation.database
+    if database is None:
+        yield skipped("The database does not answer, which has the API key.")
+        return
+    key = None
+    for found in (await logins.find_logins(database, account))[:1]:
+        row = await users.get_account(database.reader, user_id=found.id, jti="")
+        key = row[0].api_key if row else None
+    if not key or not is_api_key(key):
+        yield fault(f"{account} has no API key in this database. Name another account with --account.")
+        return
+    try:
+        await client.check_key(key)
+    except RefusedError as error:
+        if error.code not in AUTHENTICATION:
+            raise
+        yield fault(
+            f"OpenML refuses the API key of {account} ({error.code}: {error.message}). Does OPENML_SERVER read "
+            "the database of DATABASE_URI? If it does, the account may only read, or has a new key."
+        )
+    else:
+        yield ok(f"OpenML takes the API key of {account}, and lets it publish.")

@@ -1,0 +1,56 @@
+"""Redis, RabbitMQ and the search server."""
+
+from app.core.shares import Subject
+from app.doctor.diagnosis import Found, Installation, Remark, fault, ok, skipped, warning
+from app.events.first_look import ServerAwayError, look_at_server
+from app.web.search_client import SearchFailedError
+from app.web.upstreams import open_upstreams
+
+ASKER: Subject = ("openml-web doctor",)
+INDEX = "data"
+
+
+async def check_redis(installation: Installation) -> Found:
+    """Log in to Redis."""
+    yield await _look(installation, "REDIS_URL", "rate limits are counted in the database")
+
+
+async def check_broker(installation: Installation) -> Found:
+    """Log in to the broker."""
+    yield await _look(installation, "BROKER_URL", "workers look for work in the database")
+
+
+async def _look(installation: Installation, setting: str, otherwise: str) -> Remark:
+    try:
+        place = await look_at_server(installation.settings, setting)
+    except ServerAwayError as error:
+        return fault(
+            f"{setting}: the server does not answer ({error}). Until it does, {otherwise}. See that it runs, and "
+            "that the address is right."
+        )
+    if not place:
+        return skipped(f"{setting} is not set: {otherwise}.")
+    return ok(f"{place} lets us in.")
+
+
+async def check_search(installation: Installation) -> Found:
+    """Count the datasets of the index, as the frontend does."""
+    settings = installation.settings
+    if not settings.elasticsearch_server:
+        yield skipped("ELASTICSEARCH_SERVER is not set: the site has no search.")
+        return
+    async with open_upstreams(settings) as upstreams:
+        try:
+            found = await upstreams.search.search((INDEX,), {"size": 0}, asker=ASKER)
+        except SearchFailedError as error:
+            yield fault(f"{settings.elasticsearch_server}: {error}. Check ELASTICSEARCH_SERVER.")
+            return
+    total = found.get("hits", {}).get("total", 0)
+    count = total.get("value", 0) if isinstance(total, dict) else total
+    if count:
+        yield ok(f"{settings.elasticsearch_server} has {count} datasets in its index.")
+    else:
+        yield warning(
+            f"{settings.elasticsearch_server} has no dataset in its index `{INDEX}`: searches find nothing. Is it "
+            "OpenML's?"
+        )

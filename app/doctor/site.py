@@ -1,0 +1,210 @@
+"""The way from people to the service: what a web server in front of it does with addresses, answers and bodies."""
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from urllib.parse import SplitResult, urlsplit
+
+from app.core.clock import utc_now
+from app.core.outgoing import read_certificates, with_advice
+from app.core.settings import SettingsError
+from app.doctor.diagnosis import Found, Installation, Level, fault, ok, skipped
+
+ANSWER_SECONDS = 8.0
+INVENTED = "203.0.113.9"
+"""An address of documentation (RFC 5737), which nobody has: what a browser might claim to be."""
+HEAD_BYTES, BODY_BYTES = 1 << 16, 1 << 16
+SMALL_BYTES = 1_000_000
+FORM_BYTES = 1_000_000
+"""What stands around the file in a form."""
+DAYS_LEFT = 14
+UNAUTHORIZED, TOO_LARGE = 401, 413
+
+
+@dataclass(frozen=True, slots=True)
+class PlainAnswer:
+    """An answer as it stands on the line.
+
+    Attributes:
+        status: its number.
+        reason: the phrase behind it.
+        body: its beginning.
+    """
+
+    status: int
+    reason: str
+    body: bytes
+
+
+async def check_site(installation: Installation) -> Found:
+    """Ask the site as a browser does, and send the beginnings of uploads that have to be refused at once."""
+    if not installation.wishes.through:
+        yield skipped("With --through https://… it is looked at what the web server in front does.")
+        return
+    site = urlsplit(installation.wishes.through.rstrip("/"))
+    if site.scheme not in {"http", "https"} or not site.hostname:
+        raise SettingsError("--through is no address. Write it as people do, e.g. https://www.openml.org")
+    certificates = (
+        read_certificates(installation.settings.outgoing_ca_file) if site.scheme == "https" else None
+    )
+    try:
+        if certificates is not None:
+            async for found in _check_tls(site, certificates):
+                yield found
+        answer = await _ask(
+            site, certificates, f"GET {site.path}/health/client", f"X-Forwarded-For: {INVENTED}"
+        )
+        try:
+            told = json.loads(answer.body)
+            address, forwarded = str(told["address"]), str(told["forwarded"])
+        except (ValueError, KeyError, TypeError):
+            yield fault(
+                f"{site.geturl()}/health/client is answered with {answer.status}, and not by this service. Check the "
+                "address, and where the web server sends its paths."
+            )
+            return
+        async for found in _check_address(answer, address, forwarded):
+            yield found
+        async for found in _check_bodies(site, certificates, installation.settings.upload_max_bytes):
+            yield found
+    except TimeoutError:
+        yield fault(f"{site.geturl()} does not answer within {ANSWER_SECONDS:g} seconds.")
+    except (OSError, ValueError) as error:
+        yield fault(f"{site.geturl()} cannot be asked: {with_advice(str(error) or type(error).__name__)}.")
+
+
+async def _check_tls(site: SplitResult, certificates: ssl.SSLContext) -> Found:
+    certificates.set_alpn_protocols(["h2", "http/1.1"])
+    async with _connected(site, certificates) as (_, writer):
+        line: ssl.SSLObject = writer.get_extra_info("ssl_object")
+        protocol, certificate = line.selected_alpn_protocol(), line.getpeercert() or {}
+    certificates.set_alpn_protocols(["http/1.1"])
+    if protocol == "h2":
+        yield fault(
+            "The web server speaks HTTP/2 to browsers, which has no reason phrases: the frontend takes nobody "
+            "for logged in. Switch it off there (docs/deploy.md)."
+        )
+    ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), UTC)
+    days = (ends - utc_now()).days
+    level = Level.WARNING if days < DAYS_LEFT else Level.OK
+    yield (
+        level,
+        f"Its certificate ends on {ends:%Y-%m-%d}, in {days} days."
+        + (" Renew it." if level is Level.WARNING else ""),
+    )
+
+
+async def _check_address(answer: PlainAnswer, address: str, forwarded: str) -> Found:
+    if answer.reason != "OK":
+        yield fault(
+            f"The web server changes the reason phrase OK to {answer.reason!r}: nobody is logged in then."
+        )
+    if address == INVENTED:
+        yield fault(
+            "Whoever writes X-Forwarded-For is believed: anybody gets around rate limits. Have the web server "
+            "overwrite the header with the address that it sees, and name nothing but web servers in "
+            "TRUSTED_PROXIES."
+        )
+    elif forwarded == "ignored":
+        yield fault(
+            f"X-Forwarded-For is not believed, so that all clients count as one ({address}). Name {address} in "
+            "TRUSTED_PROXIES, if that is the web server."
+        )
+    elif forwarded == "none":
+        yield fault(
+            f"No X-Forwarded-For arrives, so that all clients count as one ({address}). Have the web server set "
+            "it (docs/deploy.md)."
+        )
+    else:
+        yield ok(f"Clients are known by their own addresses; ours is {address}.")
+
+
+async def _check_bodies(site: SplitResult, certificates: ssl.SSLContext | None, most_bytes: int) -> Found:
+    """Begin two uploads with a token that is none: the service refuses both before it has read them."""
+    try:
+        answer = await _begin_upload(site, certificates, SMALL_BYTES)
+    except TimeoutError:
+        yield fault(
+            "The web server keeps bodies back until they are whole: uploads are refused late, and fill its disk. "
+            "Have it pass them on as they come (nginx: proxy_request_buffering off)."
+        )
+        return
+    if answer.status != UNAUTHORIZED:
+        yield fault(
+            f"An upload with a token that is none is answered with {answer.status}, and not with 401."
+        )
+        return
+    try:
+        answer = await _begin_upload(site, certificates, most_bytes + FORM_BYTES)
+    except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
+        answer = PlainAnswer(TOO_LARGE, "", b"")
+    if answer.status != UNAUTHORIZED:
+        yield fault(
+            f"The web server refuses bodies of UPLOAD_MAX_BYTES ({most_bytes}) with {answer.status}. Raise its "
+            "limit (nginx: client_max_body_size), or lower UPLOAD_MAX_BYTES."
+        )
+    else:
+        yield ok(f"Bodies are passed on as they come, up to UPLOAD_MAX_BYTES ({most_bytes}).")
+
+
+async def _begin_upload(site: SplitResult, certificates: ssl.SSLContext | None, length: int) -> PlainAnswer:
+    head = (
+        "Authorization: Bearer none",
+        "Content-Type: multipart/form-data; boundary=b",
+        f"Content-Length: {length}",
+    )
+    return await _ask(site, certificates, f"POST {site.path}/data-upload", *head, body=b"--b\r\n")
+
+
+async def _ask(
+    site: SplitResult, certificates: ssl.SSLContext | None, what: str, *headers: str, body: bytes = b""
+) -> PlainAnswer:
+    """Send a request, perhaps with the beginning of its body, and read the beginning of the answer.
+
+    Raises:
+        TimeoutError: none comes within `ANSWER_SECONDS`.
+        OSError: the line broke, or there is none.
+        ValueError: what comes is no answer.
+    """
+    host = f"[{site.hostname}]" if ":" in str(site.hostname) else str(site.hostname)
+    lines = [
+        f"{what} HTTP/1.1",
+        f"Host: {host}{f':{site.port}' if site.port else ''}",
+        "Connection: close",
+        *headers,
+    ]
+    async with asyncio.timeout(ANSWER_SECONDS), _connected(site, certificates) as (reader, writer):
+        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+        await writer.drain()
+        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        version, _, rest = head.partition("\r\n")[0].partition(" ")
+        status, _, reason = rest.partition(" ")
+        if not version.startswith("HTTP/1"):
+            raise ValueError("it speaks no HTTP/1.1")
+        return PlainAnswer(int(status), reason, _unframed(head, await reader.read(BODY_BYTES)))
+
+
+def _unframed(head: str, body: bytes) -> bytes:
+    """Return a small body, of which one chunk holds all, without what stands around it."""
+    if "transfer-encoding: chunked" not in head.lower():
+        return body
+    return body.partition(b"\r\n")[2].partition(b"\r\n")[0]
+
+
+@asynccontextmanager
+async def _connected(
+    site: SplitResult, certificates: ssl.SSLContext | None
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    port = site.port or (443 if certificates else 80)
+    async with asyncio.timeout(ANSWER_SECONDS):
+        reader, writer = await asyncio.open_connection(
+            site.hostname, port, ssl=certificates, limit=HEAD_BYTES
+        )
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()

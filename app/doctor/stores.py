@@ -1,0 +1,55 @@
+"""Where bytes rest: each thing that is done with them is done once, with a small file that is removed again."""
+
+import secrets
+
+from app.core.errors import StorageError
+from app.doctor.diagnosis import Found, Installation, ok
+from app.resources import open_storage
+from app.storage.parts import UploadStorage
+from app.storage.pictures import PictureStorage, new_name
+
+CONTENT = b"written by openml-web doctor"
+
+
+async def check_stores(installation: Installation) -> Found:
+    """Write, read, list and delete an upload and a picture."""
+    settings = installation.settings
+    uploads, pictures = await open_storage(settings)
+    await _try_uploads(uploads)
+    await _try_pictures(pictures)
+    where = settings.storage_url or str(settings.data_dir)
+    free = await uploads.working_bytes()
+    yield ok(
+        f"{where} takes, returns, lists and deletes uploads and pictures; {free / 1e9:.1f} GB are free in DATA_DIR."
+    )
+
+
+async def _try_uploads(storage: UploadStorage) -> None:
+    upload_id = secrets.token_hex(16)
+    try:
+        async with storage.writer(upload_id, 0) as writer:
+            await writer.write(CONTENT)
+            parts = await writer.flush()
+        digests = await storage.compose(upload_id, parts, lambda _: None)
+        await storage.keep(upload_id, "source")
+        found = await storage.fetch(upload_id, "source")
+        if digests.length != len(CONTENT) or found is None:
+            raise StorageError("The store of uploads does not return what was written there.")
+        if upload_id not in await storage.upload_ids():
+            raise StorageError("The store of uploads does not list what was written there.")
+    finally:
+        await storage.delete(upload_id)
+    if await storage.fetch(upload_id, "source") is not None:
+        raise StorageError("The store of uploads does not delete what is to be deleted.")
+
+
+async def _try_pictures(pictures: PictureStorage) -> None:
+    name = new_name("png")
+    try:
+        await pictures.save(name, CONTENT)
+        if await pictures.read(name) != CONTENT:
+            raise StorageError("The store of pictures does not return what was written there.")
+        if name not in await pictures.older_than(-3600):
+            raise StorageError("The store of pictures does not list what was written there.")
+    finally:
+        await pictures.delete(name)

@@ -1,0 +1,346 @@
+"""Each check of `openml-web doctor` beside a counterpart that is not well."""
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rrset
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.handlers import Sink
+from aiosmtpd.smtp import AuthResult
+from click.testing import CliRunner
+
+from app.cli import cli
+from app.core.settings import Settings
+from app.doctor.diagnosis import Found, Installation, Level, Wishes, examine, ok
+from app.doctor.examination import NAMES
+from tests.broker_servers import shared_broker
+from tests.chaos import FAKETIME
+from tests.conftest import insert_person, run_sandbox, running
+from tests.doctor.conftest import Diagnose, told
+from tests.small_disk import small_disk
+
+ROOT = Path(__file__).parents[2]
+HIDDEN = "a secret that nobody prints"
+
+
+def seen(folder: Path) -> dict[str, tuple[int, bytes]]:
+    """Every file with its mode and content."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path): (stat.S_IMODE(path.stat().st_mode), path.read_bytes()) for path in files}
+
+
+def test_doctor_when_all_is_well_then_each_check_says_so_and_nothing_is_changed(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("# Nothing yet.\n")
+    (tmp_path / ".env").chmod(0o600)
+    given = {
+        "DATA_DIR": str(settings.data_dir),
+        "DATABASE_URI": settings.database_uri.get_secret_value(),
+        "OPENML_SERVER": settings.openml_server,
+        "PORT": str(settings.port),
+        "APP_SECRET_KEY": HIDDEN * 2,
+        "SMTP_PASS": HIDDEN,
+        "SMTP_LOGIN": "ada",
+    }
+    before = seen(tmp_path)
+
+    result = CliRunner().invoke(cli, ["doctor", "--json"], env=given)
+    strict = CliRunner().invoke(
+        cli, ["doctor", "--strict", "--only", "settings", "--only", "modes"], env=given
+    )
+    shown = CliRunner().invoke(cli, ["doctor", "--settings"], env=given)
+
+    findings = json.loads(result.stdout)["findings"]
+    assert (result.exit_code, strict.exit_code, shown.exit_code) == (0, 1, 0), result.output
+    assert {each["check"] for each in findings} == set(NAMES)
+    assert {each["level"] for each in findings} == {"ok", "skipped", "warning"}
+    assert strict.output.splitlines()[0].startswith("warning  settings   ENVIRONMENT is development.")
+    assert strict.output.splitlines()[-1] == "0 faults, 1 warnings."
+    assert f"SMTP_PASS=(a secret of {len(HIDDEN)} characters)\n    Password to log in with." in shown.output
+    assert HIDDEN not in result.output + strict.output + shown.output
+    assert seen(tmp_path) == before
+
+
+async def test_check_when_it_hangs_or_falls_then_said_without_what_it_holds(settings: Settings) -> None:
+    async def hang(_: Installation) -> Found:
+        yield ok("It began.")
+        await asyncio.sleep(60)
+
+    async def fall(_: Installation) -> Found:
+        yield ok(f"The server repeats {HIDDEN}\nand \x1b[2J more.")
+        raise KeyError(HIDDEN)
+
+    told_secret = settings.model_copy(update={"smtp_pass": type(settings.smtp_pass)(HIDDEN)})
+    found = await examine({"a": hang, "b": fall}, Installation(told_secret, Wishes(), None), seconds=0.1)
+
+    assert [each[:2] for each in found] == [
+        ("a", Level.OK), ("a", Level.FAULT), ("b", Level.OK), ("b", Level.FAULT),
+    ]  # fmt: skip
+    assert "within 0.1 seconds" in found[1].text
+    assert found[2].text == "The server repeats … and U+001B[2J more."
+    assert found[3].text.startswith("It cannot be looked at: KeyError at test_doctor.py:")
+
+
+# --- settings, files and ports
+
+
+async def test_files_with_secrets_when_others_may_read_them_then_each_is_named(
+    diagnose: Diagnose, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in (".env", "password", "openml.db"):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(0o644)
+    monkeypatch.setenv("SMTP_PASS_FILE", str(tmp_path / "password"))
+    monkeypatch.setenv("PASS_CROISSANT", "true")
+
+    warnings = told(await diagnose("modes", "settings"), Level.WARNING)
+
+    assert {line.rpartition(" ")[2] for line in warnings.splitlines() if "chmod o-rwx" in line} == {
+        ".env", str(tmp_path / "password"), str(tmp_path / "openml.db"),
+    }  # fmt: skip
+    assert "PASS_CROISSANT is no setting any more" in warnings
+    assert stat.S_IMODE((tmp_path / "openml.db").stat().st_mode) == 0o644, "it is for the start to mend"
+
+
+async def test_ports_when_taken_silent_or_none_of_this_machine_then_faults(
+    diagnose: Diagnose, sandbox_url: str, free_port: int
+) -> None:
+    taken = int(sandbox_url.rstrip("/").rpartition(":")[2])
+
+    assert "Another program listens" in told(await diagnose("ports", port=taken), Level.FAULT)
+    assert "Check HOST and PORT" in told(await diagnose("ports", host="192.0.2.7"), Level.FAULT)
+    assert "openml-web serve does not run here" in told(await diagnose("ports"), Level.WARNING)
+    with socket.create_server(("127.0.0.1", free_port)) as closing:
+        asyncio.get_running_loop().call_later(0.1, closing.close)
+        assert "does not answer" in told(await diagnose("ports", port=free_port), Level.FAULT)
+
+
+# --- this machine
+
+
+async def test_machine_when_it_has_less_than_the_settings_promise_then_warned(diagnose: Diagnose) -> None:
+    found = await diagnose("limits", conversion_memory_bytes=10**15)
+
+    assert "Lower CONVERSIONS_PER_MACHINE or CONVERSION_MEMORY_BYTES" in told(found, Level.WARNING)
+
+
+async def test_children_when_they_cannot_end_their_work_then_a_fault(
+    diagnose: Diagnose, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Less than its libraries take: no setting allows as little, a container may.
+    monkeypatch.setattr("app.doctor.machine.ProcessLimits", lambda **_: _limits_of(1 << 20))
+
+    assert "does not get to its end" in told(await diagnose("children"), Level.FAULT)
+    assert not list(settings.data_dir.glob("doctor-*"))
+
+
+def _limits_of(memory_bytes: int) -> Any:
+    from app.core.child_limits import ProcessLimits
+
+    return ProcessLimits(memory_bytes=memory_bytes)
+
+
+def test_clock_and_open_files_when_wrong_here_then_said(settings: Settings, tmp_path: Path) -> None:
+    if not FAKETIME.exists():
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("not installed: libfaketime")
+    given = {
+        "DATA_DIR": str(settings.data_dir),
+        "DATABASE_URI": settings.database_uri.get_secret_value(),
+        "OPENML_SERVER": settings.openml_server,
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME": "+90s",
+    }
+    command = f"ulimit -n 900 && exec {sys.executable} -m app.cli doctor --only clocks --only limits --json"
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT), **given},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+    texts = {(each["check"], each["level"]): each["text"] for each in json.loads(done.stdout)["findings"]}
+    assert done.returncode == 1
+    assert (
+        "OpenML's 90 s behind" in texts["clocks", "fault"]
+        or "OpenML's 89 s behind" in texts["clocks", "fault"]
+    )
+    assert "A process may have 900 files" in texts["limits", "warning"]
+
+
+# --- stores and servers
+
+
+async def test_store_when_its_disk_is_full_then_both_checks_say_so_and_nothing_is_left(
+    diagnose: Diagnose, tmp_path: Path
+) -> None:
+    with small_disk(tmp_path / "full", mebibytes=1) as folder:
+        (folder / "ballast").write_bytes(bytes((1 << 20) - 4096))
+
+        faults = told(await diagnose("disk", "storage", data_dir=folder), Level.FAULT)
+
+        assert "disk: DATA_DIR takes no bytes: No space left on device" in faults
+        assert "storage:" in faults
+        assert {path.name for path in folder.rglob("*") if path.is_file()} == {
+            "ballast",
+            "development-secret",
+        }
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"redis_url": "redis://127.0.0.1:9/0"}, "REDIS_URL: the server does not answer (127.0.0.1:9"),
+        ({"broker_url": "amqp://127.0.0.1:9/"}, "BROKER_URL: the server does not answer (127.0.0.1:9"),
+        ({"broker_url": "redis://nowhere.invalid/"}, "BROKER_URL names a host that is not known"),
+        ({"elasticsearch_server": "http://127.0.0.1:9/"}, "http://127.0.0.1:9/: the search server"),
+        ({"openml_server": "http://127.0.0.1:9/"}, "http://127.0.0.1:9/ cannot be reached"),
+        ({"smtp_server": "127.0.0.1", "smtp_port": 9}, "mail: 127.0.0.1:9: "),
+        (
+            {"storage_url": "s3://bucket", "aws_endpoint_url": "http://127.0.0.1:9"},
+            "AWS_ENDPOINT_URL has no TLS",
+        ),
+    ],
+)
+async def test_server_when_away_or_misnamed_then_its_setting_is_named(
+    diagnose: Diagnose, changes: dict[str, Any], says: str
+) -> None:
+    assert says in told(
+        await diagnose("redis", "broker", "search", "openml", "mail", "storage", **changes), Level.FAULT
+    )
+
+
+async def test_redis_when_it_refuses_the_password_then_a_fault_without_it(diagnose: Diagnose) -> None:
+    with shared_broker("redis") as server:
+        place = server.url.partition("://")[2]
+        faults = told(
+            await diagnose("redis", redis_url=f"redis://nobody:{HIDDEN.replace(' ', '-')}@{place}"),
+            Level.FAULT,
+        )
+        well = told(await diagnose("redis", redis_url=server.url), Level.OK)
+
+    assert "refuses us. Check user and password" in faults
+    assert HIDDEN.replace(" ", "-") not in faults
+    assert "lets us in" in well
+
+
+@pytest.fixture
+def mail_server(unused_port: int) -> Iterator[int]:
+    def refuse(*_: Any) -> AuthResult:
+        return AuthResult(success=False, handled=False)
+
+    controller = Controller(
+        Sink(), hostname="127.0.0.1", port=unused_port, authenticator=refuse, auth_require_tls=False
+    )
+    controller.start()
+    yield unused_port
+    controller.stop()
+
+
+async def test_mail_when_the_password_is_wrong_then_a_fault_else_a_test_mail_leaves(
+    diagnose: Diagnose, mail_server: int
+) -> None:
+    server = {"smtp_server": "127.0.0.1", "smtp_port": mail_server}
+
+    faults = told(await diagnose("mail", smtp_login="ada", smtp_pass=HIDDEN, **server), Level.FAULT)
+    well = await diagnose("mail", wishes={"mail_to": "ada@example.org"}, **server)
+    none = await diagnose("mail", wishes={"mail_to": "no address"}, **server)
+
+    assert "login refused: 535. Where mails go is said by SMTP_SERVER" in faults
+    assert HIDDEN not in faults
+    assert "takes mails of openml@example.org" in told(well, Level.OK)
+    assert f"A test mail is out: 127.0.0.1:{mail_server} took it for ada@example.org" in told(well, Level.OK)
+    assert "A test mail to no address did not leave" in told(none, Level.FAULT)
+
+
+RECORDS = {
+    "good.example.": ["v=spf1 mx -all", "some other text"],
+    "key._domainkey.good.example.": ["v=DKIM1; p=abc"],
+    "_domainkey.good.example.": [],
+    "_dmarc.good.example.": ["v=DMARC1; p=none"],
+    "twice.example.": ["v=spf1 mx -all", "v=spf1 a -all"],
+}
+
+
+class NameServer(asyncio.DatagramProtocol):
+    """Answers what `RECORDS` has."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport: asyncio.DatagramTransport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        answer = dns.message.make_response(dns.message.from_wire(data))
+        name = answer.question[0].name
+        texts = RECORDS.get(str(name))
+        answer.set_rcode(dns.rcode.NXDOMAIN if texts is None else dns.rcode.NOERROR)
+        if texts:
+            answer.answer.append(
+                dns.rrset.from_text(name, 60, "IN", "TXT", *(json.dumps(text) for text in texts))
+            )
+        self.transport.sendto(answer.to_wire(), addr)
+
+
+@pytest.mark.parametrize(
+    ("domain", "lacks"),
+    [
+        ("good.example", []),
+        ("twice.example", ["2 SPF", "DKIM", "DMARC"]),
+        ("bare.example", ["no SPF", "DKIM", "DMARC"]),
+    ],
+)
+async def test_sender_when_its_domain_says_nothing_of_it_then_warned_which_record_it_lacks(
+    diagnose: Diagnose, domain: str, lacks: list[str]
+) -> None:
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(NameServer, local_addr=("127.0.0.1", 0))
+    port = transport.get_extra_info("sockname")[1]
+    try:
+        wishes = {"dns": True, "name_server": f"127.0.0.1:{port}"}
+        found = await diagnose("sender", wishes=wishes, email_sender=f"openml@{domain}")
+    finally:
+        transport.close()
+
+    warnings = told(found, Level.WARNING).splitlines()
+    assert len(warnings) == len(lacks)
+    assert all(word in line for word, line in zip(lacks, warnings, strict=True))
+    assert not told(found, Level.FAULT)
+
+
+async def test_openml_when_it_is_another_server_then_a_fault(diagnose: Diagnose, mail_server: int) -> None:
+    faults = told(await diagnose("openml", openml_server=f"http://127.0.0.1:{mail_server}/"), Level.FAULT)
+
+    assert "does not answer as OpenML does" in faults
+
+
+async def test_key_when_revoked_or_of_somebody_who_may_only_read_then_a_fault(
+    diagnose: Diagnose, settings: Settings, password_hash: str, tmp_path: Path
+) -> None:
+    keys = {role: secrets.token_hex(16) for role in ("writer", "read-only", "revoked")}
+    async with running(settings.model_copy(update={"embedded_worker": False})) as app:
+        for role, key in keys.items():
+            await insert_person(app, password_hash, api_key=key, email=f"{role}@example.org")
+    known = ",".join(f"{keys[role]}={role}" for role in ("writer", "read-only"))
+    with run_sandbox(tmp_path, SANDBOX_KEYS=known) as url:
+        found = {
+            name: await diagnose("openml", openml_server=url, wishes={"account": name})
+            for name in ("writer@example.org", "read-only@example.org", "revoked@example.org", "nobody")
+        }
+
+    assert "OpenML takes the API key" in told(found["writer@example.org"], Level.OK)
+    assert "(104: " in told(found["read-only@example.org"], Level.FAULT)
+    assert "(103: " in told(found["revoked@example.org"], Level.FAULT)
+    assert "nobody has no API key" in told(found["nobody"], Level.FAULT)
+    assert not any(key in str(found) for key in keys.values())
