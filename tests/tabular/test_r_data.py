@@ -68,3 +68,43 @@ def test_a_file_when_damaged_another_or_too_large_then_refused(converter: Conver
     assert refusal(converter, b"a,b\n1,2\n").slug == "mislabelled-file"
     bomb = gzip.compress(content + b"\0" * 10_000_000)
     assert refusal(converter, bomb, limits=Limits(max_unpacked_bytes=100_000)).slug == "file-too-large"
+
+
+def without_marks(frame: pd.DataFrame, texts: dict[str, bytes]) -> bytes:
+    """A file in which these texts, which are not ASCII, are other bytes whose encoding is not said."""
+    content = gzip.decompress(written("rds", frame))
+    for text, data in texts.items():
+        marked = b"\0\0\x80\x09" + len(text.encode()).to_bytes(4, "big") + text.encode()
+        assert marked in content
+        content = content.replace(marked, b"\0\0\0\x09" + len(data).to_bytes(4, "big") + data)
+    return content
+
+
+GERMAN = ["Straße", "Äpfel", "Käse", "Öl", "Mühle"]
+
+
+def test_texts_when_their_encoding_is_not_said_then_utf8_or_what_they_look_like_and_told(
+    converter: Converter,
+) -> None:
+    frame = pd.DataFrame({"x": GERMAN})
+    as_utf8 = converter(without_marks(frame, {text: text.encode() for text in GERMAN}), kind="rds")
+    assert (as_utf8["x"][1], "encoding" in as_utf8.conversion.reading) == (GERMAN, False)
+
+    content = without_marks(frame, {text: text.encode("cp1252") for text in GERMAN})
+    found = converter(content, kind="rds")
+    assert found["x"][1] == GERMAN
+    assert "were read as cp1252" in found.conversion.warnings[0]
+    assert found.conversion.reading["encoding"]["by"] == "file"
+    chosen = converter(content, kind="rds", reading=Reading(encoding="mac-roman"))
+    assert chosen["x"][1] == [text.encode("cp1252").decode("mac-roman") for text in GERMAN]
+    wrong = refusal(converter, content, reading=Reading(encoding="utf-8"))
+    assert (wrong.slug, wrong.choices) == ("unsupported-encoding", {"encoding": ["cp1252", "iso8859-1"]})
+
+
+def test_texts_when_two_encodings_are_as_likely_then_asked(converter: Converter) -> None:
+    content = without_marks(pd.DataFrame({"x": ["ä", "b"]}), {"ä": b"\xe6"})
+    (doubt,) = converter(content, kind="rds").conversion.doubts
+    assert (doubt.field, doubt.choices[0] in {"cp1252", "cp1250"}) == ("encoding", True)
+    assert refusal(converter, content, refuse_doubts=True).slug == "unsure-reading"
+    read = converter(content, kind="rds", reading=Reading(encoding="cp1252"), refuse_doubts=True)
+    assert read["x"][1] == ["æ", "b"]

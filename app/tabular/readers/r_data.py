@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from app.tabular.readers.formats import MARKS, first_bytes
 from app.tabular.readers.packed import unpacked
+from app.tabular.readers.r_texts import is_utf8, settle_encoding
 from app.tabular.readers.rewriting import Rewritten, library, new_arrow_file
 from app.tabular.readers.variables import Measure, Variable
 from app.tabular.reading import Doubt, Found, ReadingReport
@@ -25,6 +26,8 @@ _MOST_BYTES = 400 * MIB
 _BATCH_ROWS = 50_000
 _INTEGER_NA, _LONG_NA = -(2**31), -(2**63)
 _UNITS = {"secs": 1, "mins": 60, "hours": 3600, "days": 86_400, "weeks": 604_800}
+# A frame, its columns, their attributes, and the names of those.
+_DEPTH = 3
 # Flags of a text: in Latin-1, in UTF-8, in ASCII.
 _LATIN, _UTF8, _ASCII = 4, 8, 64
 
@@ -40,7 +43,9 @@ def rewrite_r_data(request: ConversionRequest) -> Rewritten:
     """
     report = ReadingReport(request.reading)
     with _errors_translated():
-        frame = _chosen(_tables(_parsed(request)), report)
+        top, native = _parsed(request)
+        frame = _chosen(_tables(top), report)
+        told = settle_encoding(_unmarked(frame, is_any=report.chosen.encoding is not None), native, report)
         attributes = _attributes(frame)
         names = _texts(attributes["names"]) if "names" in attributes else []
         if not names:
@@ -54,12 +59,13 @@ def rewrite_r_data(request: ConversionRequest) -> Rewritten:
     with new_arrow_file(request, table.schema) as (path, writer):
         writer.write_table(table, max_chunksize=_BATCH_ROWS)
     inner = replace(request, source=path, format="feather")
-    remarks = tuple(each.remark for each in variables if each.remark)
+    remarks = (*told, *(each.remark for each in variables if each.remark))
     comments = tuple(CONTROL.sub(" ", f"% {line}") for each in variables for line in each.comments)
     return Rewritten(inner, report, remarks=remarks, comments=comments)
 
 
-def _parsed(request: ConversionRequest) -> _Object:
+def _parsed(request: ConversionRequest) -> tuple[_Object, str]:
+    """Return what the file holds, and the encoding of the system that wrote it, if it says so."""
     parser = library("rdata.parser")
     start = first_bytes(request.source)
     compression = next((name for name, mark in MARKS.items() if start.startswith(mark)), None)
@@ -76,7 +82,8 @@ def _parsed(request: ConversionRequest) -> _Object:
                 raise TabularError("file-too-large", message, hint=_SMALLER)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of a file without the mark of `save`, which is one of `saveRDS`
-        return parser.parse_data(bytes(data)).object
+        parsed = parser.parse_data(bytes(data))
+    return parsed.object, parsed.extra.encoding or ""
 
 
 @contextmanager
@@ -296,7 +303,8 @@ def _nodes(pairs: _Object | None) -> Iterator[_Object]:
 
 
 def _symbol(value: _Object) -> str:
-    return _text(_followed(value).value) or ""
+    name: bytes | None = _followed(value).value.value
+    return (name or b"").decode(errors="replace")
 
 
 def _attributes(value: _Object) -> dict[str, _Object]:
@@ -325,9 +333,36 @@ def _text(value: _Object) -> str | None:
     data: bytes | None = value.value
     if data is None:
         return None
-    if value.info.gp & _LATIN:
-        return data.decode("cp1252", errors="replace")
-    try:
+    if not value.info.gp & _LATIN:
         return data.decode()
+    try:
+        return data.decode("cp1252")
     except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
+        return data.decode("latin-1")  # with control characters, as R has it
+
+
+def _unmarked(frame: _Object, *, is_any: bool) -> list[_Object]:
+    """Return the texts whose encoding is not known: they are not UTF-8, or without a mark and not ASCII (`is_any`)."""
+    texts = {
+        id(text): text
+        for text in _characters(frame, _DEPTH)
+        if text.value and not text.info.gp & (_LATIN | _ASCII)
+    }
+    may_be_other = {text for text, found in texts.items() if is_any and not found.info.gp & _UTF8}
+    return [
+        text
+        for number, text in texts.items()
+        if not (text.value.isascii() if number in may_be_other else is_utf8(text.value))
+    ]
+
+
+def _characters(value: _Object, depth: int) -> Iterator[_Object]:
+    """Yield the texts of a value, of what it holds and of their attributes."""
+    if _type(value) == "STR":
+        yield from value.value
+    elif _type(value) == "VEC" and depth:
+        for each in value.value:
+            yield from _characters(_followed(each), depth - 1)
+    if depth and value.attributes is not None:
+        for each in _attributes(value).values():
+            yield from _characters(each, depth - 1)

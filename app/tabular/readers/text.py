@@ -197,7 +197,7 @@ class _Inspection:
                 continue
             rivals = [rival for rival in near if rival is not guess][:_MOST_RIVALS]
             others = tuple(rival.encoding for rival in rivals)
-            doubt = _doubt((guess, *rivals)) if rivals or guess not in near else None
+            doubt = encoding_doubt((guess, *rivals)) if rivals or guess not in near else None
             encoding: str = self._reading.decide(
                 "encoding", Found(guess.encoding, considered=others, why="The text is not UTF-8."), doubt
             )
@@ -271,7 +271,7 @@ class _Inspection:
         yield b""
 
 
-def _doubt(near: Sequence[Guess]) -> Doubt:
+def encoding_doubt(near: Sequence[Guess]) -> Doubt:
     """Return the question which of some encodings a text has."""
     shown = "; or ".join(
         f"{encoding}: {', '.join(shortened(cell) for cell in cells)}"
