@@ -36,7 +36,7 @@ FRESH = timedelta(minutes=15)
 
 def get_resources(request: Request) -> Resources:
     """Return what the lifespan made."""
-    resources: Resources = request.state.resources
+    resources: Resources = request.scope["state"]["resources"]
     return resources
 
 

@@ -62,6 +62,9 @@ class LeastRateMiddleware:
             reader.path = scope["path"]
 
         async def send_in_pieces(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                return
             for piece in _pieces(message):
                 await send(piece)
                 if reader is not None:
