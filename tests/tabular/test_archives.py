@@ -115,3 +115,27 @@ def test_an_archive_when_a_bomb_then_stopped_at_the_limit_and_nothing_is_left(
     bomb = archive({"t.csv": "a\n" + "1\n" * 5_000_000})
     assert refusal(converter, bomb, limits=Limits(max_unpacked_bytes=1_000_000)).slug == "file-too-large"
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_a_workbook_when_it_is_called_an_archive_then_its_format_is_offered_and_read(
+    converter: Converter,
+) -> None:
+    content = workbook({"S": [["a", "b"], [1, "x"]]})
+    error = refusal(converter, content)
+    assert (error.slug, error.choices) == ("mislabelled-file", {"format": ["workbook"]})
+    assert converter(content, kind="zip", reading=Reading(format="workbook")).rows == ["1,x"]
+    # Of any other archive, the format is that of the file in it.
+    inside = archive({"t.csv": content})
+    assert refusal(converter, inside).choices == {"format": ["workbook", "zip"]}
+    assert converter(inside, kind="zip", reading=Reading(format="workbook")).rows == ["1,x"]
+
+
+def test_an_archive_when_one_of_its_tables_is_locked_then_the_others_are_offered(
+    converter: Converter,
+) -> None:
+    content = bytearray(archive({"locked.csv": CSV, "open.csv": CSV}))
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + place] |= 1
+    error = refusal(converter, bytes(content))
+    assert (error.slug, error.choices) == ("encrypted-file", {"member": ["open.csv"]})
+    assert converter(bytes(content), kind="zip", reading=Reading(member="open.csv")).rows == ["1,x"]

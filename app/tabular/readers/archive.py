@@ -5,16 +5,18 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from app.tabular.disk import is_of_disk
 from app.tabular.readers.formats import ACCEPTED, format_of
 from app.tabular.readers.rewriting import Rewritten, new_file
-from app.tabular.reading import Doubt, Found, ReadingReport
+from app.tabular.reading import Doubt, Found, ReadingReport, offered
 from app.tabular.types import MIB, ConversionRequest, TabularError
 from app.tabular.wording import counted, shortened
 
 _SHOWN = 5
+_WORKBOOK = frozenset({"xl/workbook.xml", "xl/workbook.bin", "content.xml"})
+"""What an archive that is a workbook has, one of these."""
 
 
 def unpack_member(request: ConversionRequest) -> Rewritten:
@@ -63,16 +65,27 @@ def unpack_member(request: ConversionRequest) -> Rewritten:
     return Rewritten(inner, report, hidden=frozenset(), keeps_lines=True)
 
 
+def is_workbook(path: Path) -> bool:
+    """Say whether an archive is a workbook."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return not _WORKBOOK.isdisjoint(archive.namelist())
+    except (zipfile.BadZipFile, ValueError, OverflowError, EOFError):
+        return False
+
+
 def _member(members: Sequence[zipfile.ZipInfo], report: ReadingReport) -> zipfile.ZipInfo:
     files = [member for member in members if not member.is_dir() and not _is_hidden(member.filename)]
     names = [member.filename for member in files]
     if "[Content_Types].xml" in names or names[:1] == ["mimetype"]:
+        message = "The file is no archive of tables but a document."
         hint = "If it is a workbook, name it .xlsx, .xlsm, .xlsb or .ods."
-        raise TabularError("mislabelled-file", "The file is no archive of tables but a document.", hint=hint)
+        formats = None if _WORKBOOK.isdisjoint(names) else {"format": ["workbook"]}
+        raise TabularError("mislabelled-file", message, hint=hint, choices=formats)
     tables = [name for name in names if (kind := format_of(name)) and kind.format != "zip"]
     chosen = report.chosen.member
     if chosen is not None and chosen not in tables:
-        choices = {"member": tables}
+        choices = {"member": list(offered(tables))}
         message = f"The archive has no table {shortened(chosen)}."
         raise TabularError("unknown-member", message, hint=f"It has {_listed(tables)}.", choices=choices)
     if not tables:
@@ -97,7 +110,10 @@ def _member(members: Sequence[zipfile.ZipInfo], report: ReadingReport) -> zipfil
     member = files[names.index(name)]
     if member.flag_bits & 1:
         hint = "Upload it without a password."
-        raise TabularError("encrypted-file", f"{shortened(name)} in the archive is encrypted.", hint=hint)
+        message = f"{shortened(name)} in the archive is encrypted."
+        others = [other for other in tables if other != name]
+        members_left = {"member": list(offered(others))} if others else None
+        raise TabularError("encrypted-file", message, hint=hint, choices=members_left)
     return member
 
 

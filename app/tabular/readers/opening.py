@@ -24,8 +24,7 @@ def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
             `unsure-reading` in place of the last two if that may be for how it is read.
     """
     by: Decider = "default"
-    # Of an archive, its owner means the file in it.
-    if request.reading.format and request.format != "zip":
+    if request.reading.format and (request.format != "zip" or _is_misnamed_workbook(request)):
         kind = cast("Format", request.reading.format)
         request = replace(request, format=kind, reading=replace(request.reading, format=None))
         by = "owner"
@@ -43,6 +42,15 @@ def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
         if request.refuse_doubts:
             refuse_doubts(reading)
         raise
+
+
+def _is_misnamed_workbook(request: ConversionRequest) -> bool:
+    """Say whether a format that was chosen is that of the archive itself: else it is that of the file in it."""
+    if request.reading.format != "workbook":
+        return False
+    from app.tabular.readers.archive import is_workbook  # noqa: PLC0415 - only few need it
+
+    return is_workbook(request.source)
 
 
 def _open(request: ConversionRequest, reading: ReadingReport, report: ProgressSink) -> Job:
