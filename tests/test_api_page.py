@@ -1,4 +1,4 @@
-"""The examples of docs/api.md, docs/uploads.md and docs/administration.md, run as printed."""
+"""The examples of docs/api.md, docs/uploads.md, docs/administration.md and docs/backup.md, run as printed."""
 
 import os
 import re
@@ -19,6 +19,7 @@ WALKS = [
     ("uploads.md", "How a file is read"),
     ("uploads.md", "From a script"),
     ("administration.md", "An example"),
+    ("backup.md", "An example"),
 ]
 
 

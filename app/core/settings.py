@@ -20,7 +20,13 @@ from pydantic import (
     model_validator,
 )
 from pydantic.fields import FieldInfo
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from app.core.development_secret import keep_development_secret
 from app.core.errors import OperatorError
@@ -326,14 +332,14 @@ class NamesSource(PydanticBaseSettingsSource):
             raise SettingsError(f"{name.upper()}_FILE cannot be read: {reason}") from None
 
 
-def load_settings() -> Settings:
-    """Read the settings from where the process stands.
+def load_settings(changes: Mapping[str, str] | None = None) -> Settings:
+    """Read the settings from where the process stands; `changes` win, by names in lower case.
 
     Raises:
         SettingsError: a value is missing, malformed or unsafe; the text says what to set.
     """
     try:
-        settings = Settings()
+        settings = Settings(**(changes or {}))  # type: ignore[arg-type]  # texts, as the environment has them
     except ValidationError as error:
         # The values stay out of the text: one of them may be a secret.
         found = [(_name_of_place(e["loc"]), e["msg"]) for e in error.errors()]
@@ -345,6 +351,23 @@ def load_settings() -> Settings:
         raise SettingsError(f"The file .env cannot be read: {reason}") from None
     _require_folder(settings.data_dir)
     return settings
+
+
+def load_settings_with(path: Path) -> Settings:
+    """Read the settings as they are with those of a file like `.env` in place of the present ones.
+
+    Raises:
+        SettingsError: as `load_settings`, or the file cannot be read.
+    """
+    try:
+        found = DotEnvSettingsSource(Settings, env_file=path, env_file_encoding="utf-8").env_vars
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(f"{path} cannot be read: {reason}") from None
+    changes = {name: value for name, value in found.items() if value is not None}
+    if unknown := sorted(changes.keys() - every_name()):
+        raise SettingsError(f"{path} has names that are no settings: {', '.join(unknown).upper()}.")
+    return load_settings(changes)
 
 
 def _name_of_place(loc: tuple[int | str, ...]) -> str:

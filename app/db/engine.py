@@ -52,6 +52,8 @@ LONGEST_LOOK_SECONDS = 0.5
 _PING = ReadStatement(sa.select(sa.literal_column("1")))
 WAKE = "wake"
 AFTER = "after"
+BEGIN = "sqlite_begin"
+"""Execution option of a connection to SQLite: the statement that begins its transactions."""
 
 
 def notify_after_commit(session: AsyncSession, topic: str) -> None:
@@ -306,7 +308,7 @@ def _sqlite_engine(url: URL, *, seconds: float) -> AsyncEngine:
         hide_parameters=True,
         json_deserializer=load_json,
     )
-    sa.event.listen(engine.sync_engine, "begin", _begin_immediate)
+    sa.event.listen(engine.sync_engine, "begin", _begin)
     sa.event.listen(engine.sync_engine, "invalidate", _roll_back)
     return engine
 
@@ -330,9 +332,9 @@ async def _connect_sqlite(url: URL, seconds: float) -> SQLiteConnection:
     return connection
 
 
-def _begin_immediate(connection: Connection) -> None:
+def _begin(connection: Connection) -> None:
     driver: SQLiteConnection = connection.connection.driver_connection  # type: ignore[assignment]  # what the engine makes
-    driver.begin()
+    driver.begin(connection.get_execution_options().get(BEGIN, "BEGIN IMMEDIATE"))
 
 
 def _roll_back(

@@ -28,8 +28,8 @@ _DROPPED = re.compile(r"^(?:DROP TABLE (\w+)|ALTER TABLE (\w+) DROP COLUMN (\w+)
 T = TypeVar("T")
 
 
-async def migrate(engine: AsyncEngine) -> Schema:
-    """Run every migration that is missing; return where the database is then.
+async def migrate(engine: AsyncEngine, *, to: str = "head") -> Schema:
+    """Run every migration that is missing, or those up to a revision; return where the database is then.
 
     Several processes may try at once; one does it. Nothing is done to a database that is ahead, and usable.
 
@@ -38,7 +38,7 @@ async def migrate(engine: AsyncEngine) -> Schema:
         MigrationError: another process holds the lock for a minute, adopted tables do not fit, or the database is too
             far ahead.
     """
-    return await _with_connection(engine, _upgrade)
+    return await _with_connection(engine, partial(_upgrade, to=to))
 
 
 async def go_back(engine: AsyncEngine, revision: str, *, accepts_loss: bool) -> Schema:
@@ -116,12 +116,13 @@ def _alone(connection: Connection) -> Iterator[None]:
             connection.scalar(sa.select(sa.func.release_lock(LOCK)))
 
 
-def _upgrade(connection: Connection) -> Schema:
+def _upgrade(connection: Connection, *, to: str) -> Schema:
     with _alone(connection):
         if schema_of(connection).status is SchemaStatus.BEHIND:
-            command.upgrade(_config(connection), "head")
+            command.upgrade(_config(connection), to)
         schema = schema_of(connection)
-        schema.require_usable()
+        if to == "head":
+            schema.require_usable()
     return schema
 
 

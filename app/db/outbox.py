@@ -137,6 +137,13 @@ async def retry_mails(session: AsyncSession, *, mail_id: int | None, now: dateti
     return row_count(await session.execute(sa.update(outbox).where(unsent).values(values)))
 
 
+async def hold_waiting(session: AsyncSession, *, now: datetime, reason: str) -> int:
+    """Give up on every mail that is to be sent, whoever has it, until an operator retries it; return how many."""
+    values = {"state": FAILED, "finished_at": now, "last_error": reason, "lease_owner": None}
+    held = sa.update(outbox).where(outbox.c.state == PENDING).values(values)
+    return row_count(await session.execute(held))
+
+
 async def forget_recipient(session: AsyncSession, recipient: str) -> None:
     """Drop every mail to the address, sent or not."""
     await session.execute(sa.delete(outbox).where(outbox.c.recipient == recipient))

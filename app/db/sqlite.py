@@ -22,16 +22,16 @@ class SQLiteConnection(aiosqlite.Connection):
         super().__init__(partial(_open, path, seconds), iter_chunk_size=0)
         # A process that ends does not wait for it.
         self._thread.daemon = True
-        self._begins = False
+        self._begins = ""
         self._is_at_rest = True
 
-    def begin(self) -> None:
-        """Begin a transaction with the next statement."""
-        self._begins = True
+    def begin(self, how: str = "BEGIN IMMEDIATE") -> None:
+        """Begin a transaction with the next statement: one that writes, unless told otherwise."""
+        self._begins = how
 
     async def ask(self, sql: str, values: Any, *, many: bool = False) -> "Answer":  # noqa: ANN401 - as SQLAlchemy binds them
         """Execute a statement, with one row of values or `many`."""
-        begins, self._begins = self._begins, False
+        begins, self._begins = self._begins, ""
         self._is_at_rest = False
         work = partial(_answer, self._conn, sql, values, many=many, begins=begins)
         answer: Answer = await self._execute(work)  # type: ignore[no-untyped-call]  # the driver's
@@ -39,14 +39,14 @@ class SQLiteConnection(aiosqlite.Connection):
 
     async def commit(self) -> None:
         """Commit, if there was a statement."""
-        self._begins = False
+        self._begins = ""
         if not self._is_at_rest:
             await super().commit()
             self._is_at_rest = True
 
     async def rollback(self) -> None:
         """Roll back, if there was a statement since the last commit."""
-        self._begins = False
+        self._begins = ""
         if not self._is_at_rest:
             await super().rollback()
             self._is_at_rest = True
@@ -131,9 +131,9 @@ def _open(path: str, seconds: float) -> sqlite3.Connection:
     return connection
 
 
-def _answer(connection: sqlite3.Connection, sql: str, values: Any, *, many: bool, begins: bool) -> Answer:  # noqa: ANN401
+def _answer(connection: sqlite3.Connection, sql: str, values: Any, *, many: bool, begins: str) -> Answer:  # noqa: ANN401
     if begins:
-        connection.execute("BEGIN IMMEDIATE")
+        connection.execute(begins)
     cursor = connection.executemany(sql, values) if many else connection.execute(sql, values)
     try:
         rows = cursor.fetchall() if cursor.description else ()

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import upload_states
-from app.db.engine import Database
+from app.db.engine import Database, row_count
 from app.db.queue import Queue, Waiting
 from app.db.tables import UtcDateTime, uploads
 from app.db.upload_values import Upload, UploadProgress
@@ -102,3 +102,18 @@ async def claim_upload_fairly(
         return await get_upload(session, str(upload_id)) if upload_id is not None else None
 
     return await database.unit(claim)
+
+
+async def look_before_sending(session: AsyncSession) -> int:
+    """Have every upload that was not sent be looked for at OpenML before it is; return how many those are.
+
+    Of a restored backup it is not known what was published since, under a number higher than all that it knows.
+    """
+    newest = await session.scalar(sa.select(sa.func.coalesce(sa.func.max(uploads.c.dataset_id), 0)))
+    unsent = sa.and_(
+        uploads.c.state.in_(upload_states.HOLDS_BYTES | upload_states.CAN_RETRY),
+        uploads.c.sent_at.is_(None),
+        uploads.c.dataset_id.is_(None),
+    )
+    marked = sa.update(uploads).where(unsent).values(newest_before=newest)
+    return row_count(await session.execute(marked))

@@ -50,6 +50,10 @@ LONGEST_PAUSE_SECONDS = 3600
 async def send(claimed: ClaimedUpload) -> None:
     """Send the ARFF file; if it is not on this machine, go back to `checked`, so that it is converted again."""
     openml, upload = claimed.openml, claimed.upload
+    if upload.newest_before is not None:
+        # Of a restored backup: it may have been sent since that was made.
+        await claimed.move(UploadState.SENDING)
+        return
     if not await asyncio.to_thread(claimed.storage.path(upload.id, "arff").exists):
         await claimed.move(UploadState.CHECKED)
         return

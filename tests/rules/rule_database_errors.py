@@ -16,6 +16,7 @@ CONNECTS = {
     "app/db/sqlite.py",
     "app/db/migrations.py",
     "app/db/revisions.py",
+    "app/db/snapshots.py",
 }
 DRIVERS = ("sqlalchemy.exc", "sqlite3", "aiomysql", "pymysql", "pymysql.err", "aiosqlite")
 ERRORS = {
