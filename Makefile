@@ -103,7 +103,8 @@ COMPILE = uv pip compile --quiet --universal --python-version 3.11 --generate-ha
     $(if $(UPGRADE),--upgrade) --output-file
 lock:  ## Lock what pyproject.toml names, the rest as it is; UPGRADE=1: all anew (needs uv)
 	$(COMPILE) requirements.txt --group build pyproject.toml
-	$(COMPILE) requirements-engines.txt --constraint requirements.txt --extra s3 --extra redis --extra rabbitmq pyproject.toml
+	$(COMPILE) requirements-engines.txt --constraint requirements.txt --extra s3 --extra redis --extra rabbitmq \
+	    --extra otel --extra sentry pyproject.toml
 	$(COMPILE) requirements-tables.txt --constraint requirements.txt --extra tables pyproject.toml
 	$(COMPILE) requirements-dev.txt --constraint requirements-tables.txt --group build --group dev pyproject.toml
 	$(COMPILE) requirements-bench.txt --constraint requirements-dev.txt --group bench

@@ -53,6 +53,7 @@ from app.core.tasks import in_background
 from app.jobs import run_worker
 from app.metrics import measuring
 from app.resources import Resources, open_resources
+from app.telemetry import is_no_work, telling
 from app.uploads.described import ANSWER_HEADERS, REQUEST_HEADERS
 from app.uploads.metadata import DraftMetadata, UploadMetadata
 from app.uploads.schemas import UploadEventResponse, UploadRequest, UploadStatusResponse
@@ -108,7 +109,14 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry={
+            "tracing": bool(settings.otel_exporter_otlp_endpoint),
+            "metrics": False,
+            "logs": False,
+            "operation_spans": False,
+            "auto_configure": False,
+            "exclude": is_no_work,
+        },
         lifespan=_lifespan(settings),
     )
     application.add_middleware(BodyMiddleware)
@@ -192,6 +200,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             build = await open_files(settings)
             resources = await stack.enter_async_context(open_resources(settings))
             await stack.enter_async_context(in_background(follow_levels(settings.data_dir)))
+            await stack.enter_async_context(telling(settings))
             await stack.enter_async_context(measuring(resources, "web"))
             upstreams = await stack.enter_async_context(open_upstreams(settings))
             if settings.embedded_worker:

@@ -14,6 +14,7 @@ MIGRATIONS = {"alembic", "mako"}
 TABLES_AND_PICTURES = {"pyarrow", "PIL"}
 REQUESTS = {"fastapi", "uvicorn", "app.main", "app.web"}
 METRICS = {"prometheus_client", "app.metrics.process"}
+TELEMETRY = {"opentelemetry.sdk", "app.telemetry.traces", "sentry_sdk"}
 EVERYTHING = {"asyncio", "structlog", "pydantic", "sqlalchemy", "importlib.metadata", "app.core.settings"}
 START_WORKER = """
 import asyncio
@@ -51,9 +52,12 @@ def run(script: str, folder: Path) -> set[str]:
     ("module", "unwanted"),
     [
         ("app.cli", EVERYTHING | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES | REQUESTS),
-        ("app.main", METRICS | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES),
-        ("app.commands.service", METRICS | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES),
-        ("app.commands.worker", METRICS | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES | REQUESTS),
+        ("app.main", METRICS | TELEMETRY | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES),
+        ("app.commands.service", METRICS | TELEMETRY | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES),
+        (
+            "app.commands.worker",
+            METRICS | TELEMETRY | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES | REQUESTS,
+        ),
     ],
 )
 def test_imports_when_something_starts_then_what_it_may_never_use_is_not_among_them(
@@ -72,7 +76,7 @@ def test_worker_when_it_works_and_has_nothing_to_do_then_it_holds_nothing_of_req
     loaded = run(START_WORKER, tmp_path)
 
     assert "app.jobs" in loaded
-    assert not loaded & (TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES | REQUESTS)
+    assert not loaded & (TELEMETRY | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES | REQUESTS)
 
 
 def test_requirements_when_only_the_service_is_installed_then_nothing_to_colour_a_terminal_is() -> None:

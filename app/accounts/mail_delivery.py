@@ -49,7 +49,15 @@ class MailDelivery:
         mail = await outbox.claim_mail(self.database, lease_owner=lease_owner, now=now, lease=length)
         if mail is None:
             return False
-        lease = Lease(self.database, TO_SEND, mail.id, lease_owner, length, until=now + length)
+        lease = Lease(
+            self.database,
+            TO_SEND,
+            mail.id,
+            lease_owner,
+            length,
+            until=now + length,
+            traceparent=mail.traceparent,
+        )
         work = self._answer_request if mail.kind in set(MailRequest) else self._deliver
         await lease.work(work(mail, lease), grace_seconds=GRACE_SECONDS)
         return True

@@ -23,6 +23,7 @@ from app.events.first_look import look_at_servers
 from app.jobs import run_worker
 from app.metrics import measuring
 from app.resources import open_resources
+from app.telemetry import telling
 from app.worker.heartbeat import examine_host
 from app.worker.run import run_worker_process
 from app.worker.scheduling import CONVERSIONS_AT_ONCE
@@ -65,7 +66,7 @@ async def _check_worker(settings: Settings) -> tuple[bool, str]:
 
 
 async def _work(settings: Settings) -> None:
-    async with open_resources(settings) as resources, measuring(resources, "worker"):
+    async with open_resources(settings) as resources, telling(settings), measuring(resources, "worker"):
         log.info("worker started", conversions_at_once=CONVERSIONS_AT_ONCE)
         try:
             async with in_background(follow_levels(settings.data_dir)):

@@ -14,7 +14,7 @@ from typing import Any
 
 import structlog
 
-from app.core import metrics
+from app.core import metrics, tracing
 from app.core.child_limits import MIB, STOP_SIGNALS, ProcessLimits
 from app.core.child_start import Child, Program, start
 
@@ -71,14 +71,16 @@ async def ask(
         OSError: no process can be started.
     """
     job = {"request": request, "limits": asdict(limits)}
-    child = await start(what, job, files=files, max_line_bytes=max_line_bytes)
-    try:
-        async with asyncio.timeout(limits.wall_seconds):
-            return await _answer(child, on_progress)
-    except TimeoutError:
-        raise ChildEndedError(Ending.TOOK_TOO_LONG) from None
-    finally:
-        await child.end()
+    # The child itself can reach nobody.
+    with tracing.span(f"child {' '.join(what.arguments)}" if isinstance(what, Program) else "child"):
+        child = await start(what, job, files=files, max_line_bytes=max_line_bytes)
+        try:
+            async with asyncio.timeout(limits.wall_seconds):
+                return await _answer(child, on_progress)
+        except TimeoutError:
+            raise ChildEndedError(Ending.TOOK_TOO_LONG) from None
+        finally:
+            await child.end()
 
 
 async def _answer(child: Child, on_progress: Callable[[Any], None] | None) -> Any:  # noqa: ANN401 - any JSON
@@ -105,6 +107,7 @@ def _note_memory(found: Any) -> None:  # noqa: ANN401 - any JSON
     match found:
         case {"task": "convert" | "profile" | "redraw" as task, "bytes": int() as peak}:
             metrics.CHILD_MEMORY.observe(peak, task)
+            tracing.annotate("process.memory.peak", peak)
 
 
 async def _message(stdout: asyncio.StreamReader) -> dict[str, Any] | None:

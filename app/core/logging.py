@@ -13,6 +13,7 @@ from typing import Any, Literal
 import structlog
 from pydantic_core import to_json
 
+from app.core import tracing
 from app.core.rotated_file import RotatedFile
 from app.core.settings import Settings, SettingsError
 
@@ -40,6 +41,7 @@ def configure_logging(settings: Settings, role: Role) -> None:
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_trace,
         hide_secrets,
     ]
     structlog.configure(
@@ -129,6 +131,13 @@ def log_request(**fields: str | float | None) -> None:
     # Not `info`, which looks through the stack for its caller: that takes longer than all the rest.
     text = "%(method)s %(path)s %(status)s %(milliseconds)s ms"
     _requests.handle(logging.LogRecord(REQUESTS, logging.INFO, "", 0, text, (fields,), None))
+
+
+def add_trace(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say which trace a line belongs to, where traces are made."""
+    if trace_id := tracing.trace_id():
+        event["trace_id"] = trace_id
+    return event
 
 
 def hide_secrets(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

@@ -12,6 +12,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.core import tracing
 from app.core.access import Answered, note_answer
 from app.core.clients import ProxyNetwork
 from app.core.errors import BadRequestError, NotReadyError
@@ -61,6 +62,9 @@ class RequestMiddleware:
         # Two requests may bring the same one, so it stands beside ours and never in its place.
         if theirs := _client_request_id(scope):
             ids["client_request_id"] = theirs
+        if trace_id := tracing.trace_id():
+            ids["trace_id"] = trace_id
+            tracing.annotate("openml.request_id", ids["request_id"])
         answered_id = (theirs or ids["request_id"]).encode()
         started = time.perf_counter()
         status, has_begun, sent = 500, False, 0

@@ -12,11 +12,16 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import structlog
 
+from app.core import tracing
 from app.core.way_out import STRAIGHT, Proxy, WayOut
+
+if TYPE_CHECKING:
+    import requests
 
 log = structlog.get_logger(__name__)
 
@@ -96,6 +101,8 @@ class _Explained(httpx.AsyncBaseTransport):
             httpx.ConnectError: also where the proxy refuses, for then nothing has reached the server.
         """
         transport = self._transport or await self._opened()
+        if traceparent := tracing.traceparent():
+            request.headers[tracing.TRACEPARENT] = traceparent
         try:
             response = await transport.handle_async_request(request)
         except httpx.ProxyError as error:
@@ -132,6 +139,24 @@ class _Explained(httpx.AsyncBaseTransport):
         self._said = (reason, time.monotonic())
         place = self._proxy.place if self._proxy else None
         log.warning("a server cannot be reached", server=self._server, proxy=place, reason=reason)
+
+
+def open_session(server_url: str, way_out: WayOut) -> "requests.Session":
+    """Return a client for a library that calls one server by `requests`, in a thread of its own."""
+    import requests  # noqa: PLC0415 - of an extra
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415 - as above
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *sizes: Any, **choices: Any) -> None:  # noqa: ANN401 - as there
+            super().init_poolmanager(*sizes, ssl_context=read_certificates(way_out.ca_file), **choices)
+
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    session.mount("https://", Adapter())
+    if proxy := way_out.proxy_to(server_url):
+        session.proxies = {"http": proxy.url, "https": proxy.url}
+    return session
 
 
 def open_http_for_command(

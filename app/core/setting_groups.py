@@ -121,6 +121,21 @@ class LargerSitesSettings(BaseSettings):
         description="Address where Prometheus reads the metrics of all processes of this machine, e.g. "
         "`127.0.0.1:9464` (docs/metrics.md). It has no password: let nobody else reach it. Empty: nothing is measured.",
     )
+    otel_exporter_otlp_endpoint: Address = Field(
+        "",
+        description="Root of an OpenTelemetry collector that takes OTLP over HTTP, e.g. `http://127.0.0.1:4318`: "
+        "traces go there (docs/telemetry.md; needs the extra `otel`). Empty: none are made.",
+    )
+    otel_exporter_otlp_headers: SecretStr = Field(
+        SecretStr(""),
+        description="Headers that the collector wants, `name=value` separated by commas, e.g. for a key.",
+    )
+    otel_traces_sampler_arg: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of all traces that are kept, from 0 to 1; each whole or not at all.",
+    )
     database_pool_size: int = Field(
         5,
         ge=1,

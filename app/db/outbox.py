@@ -36,6 +36,7 @@ class OutboxMail(NamedTuple):
     parameters: dict[str, Any]
     attempts: int
     created_at: datetime
+    traceparent: str | None
 
 
 class MailRecord(NamedTuple):

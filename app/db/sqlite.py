@@ -29,12 +29,12 @@ class SQLiteConnection(aiosqlite.Connection):
         """Begin a transaction with the next statement: one that writes, unless told otherwise."""
         self._begins = how
 
-    async def ask(self, sql: str, values: Any, *, many: bool = False) -> "Answer":  # noqa: ANN401 - as SQLAlchemy binds them
+    async def ask(self, sql: str, values: Any, *, many: bool = False) -> "StatementAnswer":  # noqa: ANN401 - as SQLAlchemy binds them
         """Execute a statement, with one row of values or `many`."""
         begins, self._begins = self._begins, ""
         self._is_at_rest = False
         work = partial(_answer, self._conn, sql, values, many=many, begins=begins)
-        answer: Answer = await self._execute(work)  # type: ignore[no-untyped-call]  # the driver's
+        answer: StatementAnswer = await self._execute(work)  # type: ignore[no-untyped-call]  # the driver's
         return answer
 
     async def commit(self) -> None:
@@ -56,7 +56,7 @@ class SQLiteConnection(aiosqlite.Connection):
         return Cursor(self)
 
 
-class Answer(NamedTuple):
+class StatementAnswer(NamedTuple):
     """All that a statement says; without rows it has no description."""
 
     description: Any
@@ -72,7 +72,7 @@ class Cursor:
 
     def __init__(self, connection: SQLiteConnection) -> None:
         self._connection = connection
-        self._answer = Answer(None, -1, None, ())
+        self._answer = StatementAnswer(None, -1, None, ())
 
     async def __aenter__(self) -> Self:
         """Return itself; it is open."""
@@ -131,13 +131,20 @@ def _open(path: str, seconds: float) -> sqlite3.Connection:
     return connection
 
 
-def _answer(connection: sqlite3.Connection, sql: str, values: Any, *, many: bool, begins: str) -> Answer:  # noqa: ANN401
+def _answer(
+    connection: sqlite3.Connection,
+    sql: str,
+    values: Any,  # noqa: ANN401 - as SQLAlchemy binds them
+    *,
+    many: bool,
+    begins: str,
+) -> StatementAnswer:
     if begins:
         connection.execute(begins)
     cursor = connection.executemany(sql, values) if many else connection.execute(sql, values)
     try:
         rows = cursor.fetchall() if cursor.description else ()
-        return Answer(cursor.description, cursor.rowcount, cursor.lastrowid, rows)
+        return StatementAnswer(cursor.description, cursor.rowcount, cursor.lastrowid, rows)
     finally:
         # SQLite keeps a lock until the last cursor is gone, and a traceback may hold one for long.
         cursor.close()

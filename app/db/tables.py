@@ -29,6 +29,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 
+from app.core import tracing
+
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",
@@ -61,6 +63,11 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 def _unsigned(mysql_type: Any) -> Any:  # noqa: ANN401 - SQLAlchemy's type objects share no useful base
     return Integer().with_variant(mysql_type(unsigned=True), *MYSQL)
+
+
+def traceparent_column() -> Column[str]:
+    """Return the column of work that names the trace of whoever asked for it; empty where no traces are made."""
+    return Column(tracing.TRACEPARENT, String(tracing.LENGTH), default=tracing.traceparent)
 
 
 def _nocase(length: int) -> Any:  # noqa: ANN401 - as above
@@ -261,6 +268,7 @@ outbox = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
     Column("last_error", String(500)),
+    traceparent_column(),
     Index("ix_outbox_queue", "state", "available_at"),
     **OURS,
     **NOT_REUSED,
@@ -317,6 +325,7 @@ uploads = Table(
     Column("finished_at", UtcDateTime),
     # An administrator has stopped it, and its bytes are kept for whoever has to look at them.
     Column("quarantined_at", UtcDateTime),
+    traceparent_column(),
     Index("ix_uploads_queue", "state", "available_at"),
     Index("ix_uploads_idempotency_key", "idempotency_key", unique=True),
     Index("ix_uploads_expires_at", "expires_at"),
@@ -367,6 +376,7 @@ task_requests = Table(
     Column("lease_owner", String(64)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("finished_at", UtcDateTime),
+    traceparent_column(),
     Index("ix_task_requests_queue", "state", "available_at"),
     **OURS,
 )

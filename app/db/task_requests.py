@@ -39,6 +39,7 @@ class TaskRequestRow(NamedTuple):
     attempts: int
     created_at: datetime
     finished_at: datetime | None
+    traceparent: str | None
 
 
 class TaskStatus(NamedTuple):

@@ -116,6 +116,7 @@ class Upload(NamedTuple):
     created_at: datetime
     finished_at: datetime | None
     quarantined_at: datetime | None
+    traceparent: str | None
 
 
 class Outcome(NamedTuple):

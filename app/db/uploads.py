@@ -10,7 +10,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core import metrics
+from app.core import metrics, tracing
 from app.core.errors import ProblemError
 from app.db.engine import call_after_commit, row_count
 from app.db.reader import Reader, ReadStatement
@@ -183,6 +183,9 @@ async def set_state(
         changes |= {"available_at": available_at, "lease_owner": None, "attempts": 0}
     if state in ENDED:
         changes |= {"finished_at": now, "lease_owner": None}
+    if traceparent := tracing.traceparent():
+        # What follows belongs to the request, or to the work, that let it go on.
+        changes["traceparent"] = traceparent
     if row_count(await session.execute(sa.update(uploads).where(mine).values(changes))) == 0:
         await _require_legal(session, upload_id, steps, lease_owner)
         return False

@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 import httpx
 
-from app.core import metrics
+from app.core import metrics, tracing
 from app.core.concurrency import BoundedExecutor
 from app.core.tasks import open_file
 from app.openml import xml
@@ -247,12 +247,14 @@ class Connection:
         return await self._exchange(request, receive)
 
     async def _exchange(self, request: httpx.Request, receive: Callable[[httpx.Response], Awaitable[T]]) -> T:
+        tracing.annotate("http.request.method", request.method)
         try:
             response = await self._http.send(request, stream=True)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise NotSentError("OpenML cannot be reached") from error
         except httpx.HTTPError as error:
             raise LostAnswerError(f"the connection to OpenML broke ({type(error).__name__})") from error
+        tracing.annotate("http.response.status_code", response.status_code)
         try:
             return await receive(response)
         except httpx.HTTPError as error:
@@ -333,7 +335,13 @@ def endpoint_of(path: str) -> str:
 @contextmanager
 def measured(path: str) -> Iterator[None]:
     """Count a call, and what comes of it, and how long that takes."""
-    endpoint, began = endpoint_of(path), time.monotonic()
+    endpoint = endpoint_of(path)
+    with tracing.span(f"OpenML {endpoint}", kind="client"):
+        yield from _measured(endpoint)
+
+
+def _measured(endpoint: str) -> Iterator[None]:
+    began = time.monotonic()
     status, code = "200", ""
     try:
         yield
@@ -348,3 +356,5 @@ def measured(path: str) -> Iterator[None]:
     finally:
         metrics.OPENML_REQUESTS.add(endpoint, status, code)
         metrics.OPENML_SECONDS.observe(time.monotonic() - began, endpoint)
+        if code:
+            tracing.annotate("openml.error_code", code)

@@ -48,7 +48,15 @@ async def make_one(
     request = await task_requests.claim_request(database, lease_owner=lease_owner, now=now, lease=length)
     if request is None:
         return False
-    lease = Lease(database, TO_MAKE, request.id, lease_owner, length, until=now + length)
+    lease = Lease(
+        database,
+        TO_MAKE,
+        request.id,
+        lease_owner,
+        length,
+        until=now + length,
+        traceparent=request.traceparent,
+    )
     await lease.work(_try(openml, checks, request, lease), grace_seconds=GRACE_SECONDS)
     return True
 

@@ -202,7 +202,9 @@ async def watch_one(
     )
     if upload is None or upload.dataset_id is None:
         return False
-    lease = Lease(database, TO_WATCH, upload.id, lease_owner, length, until=now + length)
+    lease = Lease(
+        database, TO_WATCH, upload.id, lease_owner, length, until=now + length, traceparent=upload.traceparent
+    )
     await lease.work(_look(openml, upload, upload.dataset_id, lease))
     return True
 

@@ -19,6 +19,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core import tracing
 from app.core.errors import (
     BytesLostError,
     DatabaseUnavailableError,
@@ -99,7 +100,8 @@ class Publication(ClaimedUpload):
         try:
             while step := steps.get(UploadState(self.upload.state)):
                 heed_cancellation()
-                await step()
+                with tracing.span(f"upload {self.upload.state}"):
+                    await step()
         except (StorageUnavailableError, StorageFullError) as problem:
             await self._retry_later(problem.detail, problem)
         except ProblemError as problem:
@@ -391,10 +393,8 @@ class Publisher:
             if upload is None:
                 return False
             self.scheduler.served(upload.user_id)
-        topic = upload_topic(upload.id)
-        lease = Lease(
-            self.database, TO_PUBLISH, upload.id, lease_owner, length, until=now + length, topic=topic
-        )
+        lease = Lease(self.database, TO_PUBLISH, upload.id, lease_owner, length, until=now + length)
+        lease.topic, lease.traceparent = upload_topic(upload.id), upload.traceparent
         publication = Publication(self, upload, lease)
         await lease.work(publication.run(), news=publication.news)
         return True

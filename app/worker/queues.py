@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core import tracing
 from app.core.errors import DatabaseUnavailableError
 from app.core.tasks import heed_cancellation
 from app.db.engine import Database, notify_after_commit
@@ -54,6 +55,7 @@ class Lease:
         until: when it ends, by the database's clock.
         is_ending: whether the work is done and its end is written down: then it is not stopped any more.
         topic: announced when a renewal has written values.
+        traceparent: the row's: what is done with it belongs to the trace of whoever asked for it.
     """
 
     database: Database
@@ -64,6 +66,7 @@ class Lease:
     until: datetime
     is_ending: bool = False
     topic: str | None = None
+    traceparent: str | None = None
 
     async def work(
         self,
@@ -77,7 +80,9 @@ class Lease:
         On cancellation the row is given back, so that another worker need not wait for the lease to end.
         """
         try:
-            await self.hold(work, news=news, grace_seconds=grace_seconds)
+            with tracing.span(f"work on {self.queue.name}", kind="consumer", parent=self.traceparent):
+                tracing.annotate("openml.row", self.row_id)
+                await self.hold(work, news=news, grace_seconds=grace_seconds)
         except LeaseLostError:
             log.warning("row taken over by another worker", queue=self.queue.name, row=self.row_id)
         except asyncio.CancelledError:

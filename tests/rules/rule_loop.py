@@ -34,6 +34,7 @@ FOR_FILES = (
     SANDBOX,
     "app/web/",
     "app/storage/",
+    "app/telemetry/",
     "app/tabular/",
     "app/worker/",
     "app/accounts/service_picture.py",

@@ -9,7 +9,8 @@ import pytest
 
 from app.tabular import Limits, TabularError
 from app.tabular.schema.cells import BLANKS
-from app.tabular.schema.names import MAX_LABEL, are_plain_labels, label_fault
+from app.tabular.schema.labels import are_plain_labels
+from app.tabular.schema.names import MAX_LABEL, label_fault
 
 Converter = Callable[..., Any]
 FAR = 400_000

@@ -7,11 +7,14 @@ import pyarrow.compute as pc
 
 from app.tabular.schema.categories import Categories
 from app.tabular.schema.cells import BLANKS, Spelling, boolean_labels, does_not_fit, in_order
-from app.tabular.schema.names import are_plain_labels, label_fault, too_many_labels
+from app.tabular.schema.names import MAX_LABEL, label_fault, too_many_labels
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.table import position_of
 from app.tabular.types import ConversionRequest, Repair, TabularError
 from app.tabular.wording import shortened
+
+# Printable ASCII without quotes, neither a blank at an end nor a backslash at the last, and more than a question mark.
+_PLAIN_LABEL = r"^(?:[!#-&(-~][ !#-&(-~]*[!#-&(-\[\]-~]|[!#-&(->@-\[\]-~])$"
 
 
 class InferredLabels:
@@ -159,3 +162,10 @@ def _without_blanks(name: str) -> Repair:
         change=f"Blanks around the labels of {name!r} were left out.",
         reason="OpenML does not keep them.",
     )
+
+
+def are_plain_labels(labels: pa.Array) -> bool:
+    """Return whether all texts are labels by one pattern, and have no blanks around them; False may be too strict."""
+    are_plain = pc.match_substring_regex(labels, _PLAIN_LABEL)
+    longest = pc.max(pc.binary_length(labels)).as_py() or 0
+    return are_plain.true_count == len(labels) and longest <= MAX_LABEL and labels.null_count == 0

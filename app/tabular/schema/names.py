@@ -3,9 +3,6 @@
 import re
 from collections.abc import Iterable, Sequence
 
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from app.core.suggestions import suggest
 from app.tabular.types import TabularError
 from app.tabular.wording import shortened
@@ -14,9 +11,6 @@ MAX_NAME = 64
 MAX_LABEL = 256
 MOST_SHOWN = 10
 """Labels that a message names."""
-
-# Printable ASCII without quotes, neither a blank at an end nor a backslash at the last, and more than a question mark.
-_PLAIN_LABEL = r"^(?:[!#-&(-~][ !#-&(-~]*[!#-&(-\[\]-~]|[!#-&(->@-\[\]-~])$"
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -43,13 +37,6 @@ def label_fault(label: str) -> str | None:
     if label.endswith("\\"):
         return "ends in a backslash"
     return _fault(label, MAX_LABEL, "'\"")
-
-
-def are_plain_labels(labels: pa.Array) -> bool:
-    """Return whether all texts are labels by one pattern, and have no blanks around them; False may be too strict."""
-    are_plain = pc.match_substring_regex(labels, _PLAIN_LABEL)
-    longest = pc.max(pc.binary_length(labels)).as_py() or 0
-    return are_plain.true_count == len(labels) and longest <= MAX_LABEL and labels.null_count == 0
 
 
 def _fault(text: str, longest: int, forbidden: str) -> str | None:

@@ -1,0 +1,117 @@
+"""Traces by OpenTelemetry, sent to a collector as OTLP over HTTP."""
+
+import asyncio
+import os
+import platform
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Final
+
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Span, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.re import parse_env_headers
+
+from app import __version__
+from app.core import tracing
+from app.core.outgoing import OUR_NAME, open_session
+from app.core.settings import Settings
+
+EXPORT_SECONDS: Final = 5
+"""In which the collector has to take what it is sent, with every attempt; a process that stops waits for as long."""
+KINDS: Final = {kind.name.lower(): kind for kind in SpanKind}
+_W3C = TraceContextTextMapPropagator()
+
+
+class WithoutQuery(BatchSpanProcessor):
+    """Keeps what FastAPI's spans say of an address to its path: a query string carries tokens of mail links."""
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
+        """Blank the query string of a request that begins."""
+        if span.attributes and "url.query" in span.attributes:
+            span.set_attribute("url.query", "REDACTED")
+        super().on_start(span, parent_context)
+
+
+class OpenTelemetry:
+    """`core.tracing.Tracing` by a provider of OpenTelemetry, as FastAPI uses it, too."""
+
+    def __init__(self, provider: TracerProvider) -> None:
+        self._tracer = provider.get_tracer(OUR_NAME, __version__)
+
+    @contextmanager
+    def span(self, name: str, kind: tracing.Kind, parent: str | None) -> Iterator[None]:
+        """Run the body in a span, which fails as the body does; of an error only its kind is told."""
+        context = _W3C.extract({tracing.TRACEPARENT: parent}) if parent else None
+        with self._tracer.start_as_current_span(
+            name, context, KINDS[kind], record_exception=False, set_status_on_exception=False
+        ) as span:
+            try:
+                yield
+            except Exception as error:
+                span.set_attribute("error.type", type(error).__qualname__)
+                span.set_status(StatusCode.ERROR)
+                raise
+
+    def annotate(self, name: str, value: str | int) -> None:
+        """Set an attribute of the current span."""
+        trace.get_current_span().set_attribute(name, value)
+
+    def traceparent(self) -> str | None:
+        """Return the current span as the header writes it."""
+        carrier: dict[str, str] = {}
+        _W3C.inject(carrier)
+        return carrier.get(tracing.TRACEPARENT)
+
+    def trace_id(self) -> str | None:
+        """Return the current trace's number."""
+        context = trace.get_current_span().get_span_context()
+        return trace.format_trace_id(context.trace_id) if context.is_valid else None
+
+
+@asynccontextmanager
+async def open_traces(settings: Settings) -> AsyncIterator[None]:
+    """Send this process' spans while the body runs.
+
+    Once in a process: OpenTelemetry takes one provider, which FastAPI finds there.
+    """
+    # By the trace's number, so that every process keeps or drops a whole trace. What a client's `traceparent` says of
+    # it does not count: else anybody could have everything kept.
+    share = TraceIdRatioBased(settings.otel_traces_sampler_arg)
+    provider = TracerProvider(
+        sampler=ParentBased(share, remote_parent_sampled=share, remote_parent_not_sampled=share),
+        resource=Resource.create(
+            {
+                "service.name": OUR_NAME,
+                "service.version": __version__,
+                "service.instance.id": f"{platform.node()}/{os.getpid()}",
+                "deployment.environment.name": settings.environment,
+            }
+        ),
+        shutdown_on_exit=False,
+    )
+    provider.add_span_processor(WithoutQuery(_exporter(settings)))
+    trace.set_tracer_provider(provider)
+    tracing.trace_with(OpenTelemetry(provider))
+    try:
+        yield
+    finally:
+        tracing.trace_with(None)
+        await asyncio.to_thread(provider.shutdown)
+
+
+def _exporter(settings: Settings) -> OTLPSpanExporter:
+    headers = settings.otel_exporter_otlp_headers.get_secret_value()
+    endpoint = settings.otel_exporter_otlp_endpoint.rstrip("/") + "/v1/traces"
+    return OTLPSpanExporter(
+        endpoint=endpoint,
+        headers=parse_env_headers(headers, liberal=True),
+        timeout=EXPORT_SECONDS,
+        session=open_session(endpoint, settings.way_out),
+    )
