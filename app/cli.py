@@ -34,6 +34,7 @@ FOR_OPERATORS = {
     "user": "app.commands.user:user",
     "uploads": "app.commands.uploads:uploads",
     "workers": "app.commands.site:workers",
+    "drain": "app.commands.drain:drain",
     "maintenance": "app.commands.site:maintenance",
     "announcements": "app.commands.site:announcements",
     "reports": "app.commands.site:reports",

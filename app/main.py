@@ -42,6 +42,7 @@ import app.web.well_known
 from app.access import ReadOnlyMiddleware, require_roles
 from app.core.collector import start_collecting
 from app.core.http import install_problem_handlers
+from app.core.leaving import Leaving
 from app.core.log_levels import follow_levels
 from app.core.logging import configure_logging
 from app.core.middleware import BodyMiddleware, RequestMiddleware, UpgradeMiddleware
@@ -88,6 +89,8 @@ class State(TypedDict):
     files: FileServer | None
     """The build of the frontend, if there is one."""
     upstreams: Upstreams
+    leaving: Leaving
+    """Asked for by the server (app/core/serving.py)."""
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:
@@ -207,7 +210,12 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
                 await stack.enter_async_context(
                     embedded_worker(resources.vitals, lambda: run_worker(resources))
                 )
-            yield {"resources": resources, "files": build, "upstreams": upstreams}
+            yield {
+                "resources": resources,
+                "files": build,
+                "upstreams": upstreams,
+                "leaving": resources.leaving,
+            }
 
     return lifespan
 

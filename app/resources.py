@@ -12,6 +12,7 @@ from limits.aio.storage import RedisStorage
 from app.core.active_writers import ActiveWriters
 from app.core.concurrency import BoundedExecutor, ConcurrencyLimit
 from app.core.denylist import Denylist
+from app.core.leaving import Leaving
 from app.core.limits import RateLimiter, parse_overrides
 from app.core.locks import Locks
 from app.core.password_policy import warm_up
@@ -81,6 +82,8 @@ class Resources:
     """How many requests may send the bytes of uploads at once: in all, and for each user."""
     receivers: Receivers
     active_writers: ActiveWriters
+    leaving: Leaving
+    """Whether this process is about to stop."""
     stream_limit: ConcurrencyLimit
     """How many event streams may be open at once: in all, and for each user."""
     watched: WatchedUploads
@@ -135,6 +138,12 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         storage, pictures = await open_storage(settings)
         probes = Probes()
         stack.push_async_callback(probes.close)
+        active_writers = ActiveWriters()
+        leaving = Leaving(
+            settings.timings.drain_seconds,
+            wake_streams=watched.wake_all,
+            stop_writers=active_writers.stop_all,
+        )
         yield Resources(
             settings=settings,
             database=database,
@@ -156,7 +165,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             changes=Locks(),
             receive_limit=ConcurrencyLimit(total=RECEIVES_AT_ONCE, per_user=RECEIVES_PER_USER),
             receivers=receivers,
-            active_writers=ActiveWriters(),
+            active_writers=active_writers,
+            leaving=leaving,
             stream_limit=ConcurrencyLimit(total=STREAMS_AT_ONCE, per_user=STREAMS_PER_USER),
             watched=watched,
             pictures=pictures,

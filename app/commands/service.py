@@ -9,6 +9,7 @@ import click
 
 from app.commands.greeting import greet_when_ready
 from app.commands.sandbox import sandbox_beside
+from app.core.leaving import drained_mark
 from app.core.logging import configure_logging
 from app.core.metrics_dashboard import dashboard_as_json
 from app.core.metrics_reference import metrics_as_markdown
@@ -39,6 +40,7 @@ def serve(workers: int) -> None:
     configure_logging(settings, "web" if workers == 1 else "service")
     warn_of_removed_settings()
     with listening(settings.host, settings.port, port_setting="PORT") as listener:
+        drained_mark(settings).unlink(missing_ok=True)
         # Each process looks once more (8 ms): here a mistake is a sentence and an exit code, before anything starts.
         asyncio.run(_with_database(settings, bring_up_to_date=False))
         asyncio.run(look_at_servers(settings))

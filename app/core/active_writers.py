@@ -22,6 +22,8 @@ class ActiveWriter:
     def __init__(self) -> None:
         self.ended = asyncio.Event()
         self.is_stopped = False
+        self.is_leaving = False
+        """It is stopped because this process is, and not by a later request."""
         self._wait: asyncio.Timeout | None = None
 
     async def read(self, stream: AsyncIterator[T]) -> AsyncIterator[T]:
@@ -61,6 +63,12 @@ class ActiveWriters:
             writer.ended.set()
             if self._current.get(name) is writer:
                 del self._current[name]
+
+    def stop_all(self) -> None:
+        """Stop every writer, because the process is about to stop."""
+        for writer in self._current.values():
+            writer.is_leaving = True
+            writer.stop()
 
     async def finish(self, name: str) -> None:
         """Wait until nothing is on its way to `name` any more; what hangs is stopped."""

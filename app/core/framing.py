@@ -65,6 +65,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._idle_bytes = 0
         self._refusal: FramingError | None = None
         self._is_deaf = False
+        self._is_finishing = False
         self._head_timer: asyncio.TimerHandle | None = None
         self._rest_timer: asyncio.TimerHandle | None = None
 
@@ -179,6 +180,24 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._progressed, self._reads_body = True, False
         self._stop_waiting_for_rest()
         super().on_message_complete()
+        if self._is_finishing:
+            # Not before: an answer that came before the end of the body would be lost with the connection.
+            self.cycle.keep_alive = False
+            if self.cycle.response_complete:
+                self.transport.close()
+
+    # --- what a server asks for that is about to stop
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is on its way."""
+        return not self._reads_head and (self._running is None or self._running.response_complete)
+
+    def finish(self) -> None:
+        """Answer what has begun, or begins now, with `Connection: close`."""
+        self._is_finishing = True
+        if self._running is not None and not self._reads_body:
+            self.cycle.keep_alive = False
 
     # --- what belongs to the answers
 

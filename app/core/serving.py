@@ -1,18 +1,35 @@
 """How every HTTP server of ours is started: one configuration of uvicorn, on a socket that is bound beforehand."""
 
+import asyncio
 import errno
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+import time
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import structlog
 import uvicorn
 
+from app.core.leaving import STATE as LEAVING
+from app.core.leaving import Leaving
 from app.core.settings import SettingsError
 from app.core.tasks import in_background
 
+if TYPE_CHECKING:
+    from app.core.framing import StrictHttpProtocol
+
+log = structlog.get_logger(__name__)
+
 GRACEFUL_SECONDS = 30
 """How long running requests may take to end when a server is told to stop."""
+WRITING_SECONDS = 20
+"""How long requests may append to an upload meanwhile; then they are told how many bytes of theirs count."""
+RESTING_SECONDS = 1.0
+"""How long connections are kept that have no request, in case that one is on its way."""
+ANSWERING_SECONDS = 5.0
+"""How long requests that are cut short may take to write down what became of them, and to answer."""
+LOOK_SECONDS = 0.05
 BACKLOG = 2048
 """Connections that wait while all processes are busy, or are starting."""
 BACKGROUND_REQUESTS = 20
@@ -78,10 +95,10 @@ Announce = Callable[[], Coroutine[Any, Any, None]]
 """Runs beside a server, from the moment that it takes requests."""
 
 
-class _Server(uvicorn.Server):
-    """Lets it be announced that it has started."""
+class GentleServer(uvicorn.Server):
+    """Lets it be announced that it has started, and stops so that nobody in front of it has to see an error."""
 
-    def __init__(self, config: uvicorn.Config, announce: Announce | None) -> None:
+    def __init__(self, config: uvicorn.Config, announce: Announce | None = None) -> None:
         super().__init__(config)
         self._announce = announce
 
@@ -89,6 +106,59 @@ class _Server(uvicorn.Server):
         """Serve until told to stop."""
         async with in_background(*([self._announce()] if self._announce else [])):
             await super().main_loop()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say that this process is not ready, take no more connections, and let what runs come to an end.
+
+        Not uvicorn's, which closes connections at once on which a proxy may send a request at that moment, and does not
+        wait for the answers of requests that it cuts short.
+        """
+        leaving: Leaving | None = self.lifespan.state.get(LEAVING)
+        if leaving is not None:
+            leaving.begin()
+            await self._wait(leaving.seconds, lambda: True)
+        for server in self.servers:
+            server.close()
+        for listener in sockets or []:
+            listener.close()
+        await self._wait(RESTING_SECONDS, self._has_idle_connections)
+        if leaving is not None:
+            leaving.end_streams()
+            asyncio.get_running_loop().call_later(WRITING_SECONDS, leaving.stop_writers)
+        await self._wait(self.config.timeout_graceful_shutdown or 0, self._has_requests, closing=True)
+        await self._cut_short()
+        if not self.force_exit:
+            await self.lifespan.shutdown()
+
+    async def _wait(self, seconds: float, is_needed: Callable[[], bool], *, closing: bool = False) -> None:
+        """Have each answer end its connection, for so long at most; `closing`: connections without a request end."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until and is_needed() and not self.force_exit:
+            for connection in self._connections():
+                if closing:
+                    connection.shutdown()
+                else:
+                    connection.finish()
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _cut_short(self) -> None:
+        """Cancel requests that take too long, and let them say so."""
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            log.warning("requests are cut short, because the process stops", requests=len(tasks))
+            await asyncio.wait(tasks, timeout=ANSWERING_SECONDS)
+
+    def _has_idle_connections(self) -> bool:
+        return any(connection.is_idle for connection in self._connections())
+
+    def _has_requests(self) -> bool:
+        return bool(self.server_state.connections or self.server_state.tasks)
+
+    def _connections(self) -> "list[StrictHttpProtocol]":
+        connections: Iterable[Any] = self.server_state.connections
+        return list(connections)
 
 
 class BackgroundServer:
@@ -123,7 +193,7 @@ def run(
         announce: what runs beside the server once it takes requests.
         log_level: least level of what uvicorn itself logs, in its spelling (`warning`); None leaves it as it is.
     """
-    server = _Server(configure(application, log_level=log_level), announce)
+    server = GentleServer(configure(application, log_level=log_level), announce)
     # uvicorn raises the signal again that stopped it.
     with suppress(KeyboardInterrupt):
         server.run([listener])

@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 from uvicorn.supervisors.multiprocess import Multiprocess, Process
 
-from app.core.serving import GRACEFUL_SECONDS, configure
+from app.core.serving import GRACEFUL_SECONDS, GentleServer, configure
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +33,8 @@ ATTEMPTS_TO_START = 5
 """Ends in a row, before any process has answered, after which the service gives up: no further start will mend that."""
 HEALTHCHECK_SECONDS = 30
 """After which a process that owes its parent a sign of life is ended: busy for as long, it serves nobody."""
+LEAVING_SECONDS = 600
+"""After which a process is ended that was told to stop: longer than all that it may wait for."""
 SILENCE = "killed: it gave its parent no sign of life"
 
 
@@ -46,6 +48,7 @@ class _Life:
         due: When the next may start in its place; `None` while it runs.
         asked: When it was asked for a sign of life that has not come; `None` if it is to be asked.
         has_answered: It has given one.
+        is_ready: It takes requests.
     """
 
     began: float = field(default_factory=time.monotonic)
@@ -53,10 +56,37 @@ class _Life:
     due: float | None = None
     asked: float | None = None
     has_answered: bool = False
+    is_ready: bool = False
+
+
+class WebProcess(Process):
+    """uvicorn's, with a server that stops gently."""
+
+    @property
+    def server(self) -> GentleServer:
+        """The server, made in the process that runs it."""
+        if self._server is None:
+            self._server = GentleServer(self.config)
+        assert isinstance(self._server, GentleServer)  # noqa: S101 - nobody else sets it
+        return self._server
+
+
+@dataclass
+class _Replacement:
+    """One process that is to come in the place of another, which stops once it takes requests."""
+
+    old: Process
+    new: Process
+    life: _Life = field(default_factory=_Life)
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's, which would say nothing, start again without a pause, and end well however its processes ended."""
+    """uvicorn's, which would say nothing, start again without a pause, and end well however its processes ended.
+
+    On SIGHUP the processes are replaced one by one: the next begins when the one before takes requests, and all look
+    at the program and its settings anew. Nobody waits for those that leave, so that a process that ends meanwhile is
+    replaced as always.
+    """
 
     def __init__(self, factory: str, listener: socket.socket, *, processes: int) -> None:
         """Take the name of a function that makes the application, and a listening socket for all processes."""
@@ -65,6 +95,19 @@ class Supervisor(Multiprocess):
         self._lives: dict[Process, _Life] = {}
         self._has_served = False
         self._has_failed = False
+        self._outdated: list[Process] = []
+        self._replacement: _Replacement | None = None
+        self._leaving: dict[Process, float] = {}
+        """Those that were told to stop, and when by the monotonic clock."""
+
+    def init_processes(self) -> None:
+        """Start the first processes."""
+        self.processes = [self._start() for _ in range(self.processes_num)]
+
+    def _start(self) -> Process:
+        process = WebProcess(self.config, self.sockets)
+        process.start()
+        return process
 
     def run(self) -> None:
         """Keep the processes running until a signal comes; exit with 1 if they cannot be started at all."""
@@ -86,6 +129,76 @@ class Supervisor(Multiprocess):
                 self._replace_if_due(index, life, life.due)
             elif not process.process.is_alive() or self._is_silent(process, life):
                 self._note_end(process, life)
+        self._roll()
+
+    # --- one by one
+
+    def handle_hup(self) -> None:
+        """Replace all processes, one by one."""
+        log.info("web processes are replaced, one by one", web_processes=len(self.processes))
+        self._outdated = list(self.processes)
+
+    def handle_ttin(self) -> None:
+        """Start one more."""
+        self.processes.append(self._start())
+
+    def handle_ttou(self) -> None:
+        """Stop one, but not the last."""
+        if len(self.processes) > 1:
+            self._tell_to_stop(self.processes.pop())
+
+    def terminate_all(self) -> None:
+        """Tell every process to stop."""
+        super().terminate_all()
+        if self._replacement is not None:
+            self._tell_to_stop(self._replacement.new)
+
+    def join_all(self) -> None:
+        """Wait for every process."""
+        super().join_all()
+        for process in self._leaving:
+            process.join()
+
+    def _tell_to_stop(self, process: Process) -> None:
+        process.terminate()
+        self._leaving[process] = time.monotonic()
+
+    def _roll(self) -> None:
+        """Go on with replacing, by the step that is due."""
+        for process, since in list(self._leaving.items()):
+            if process.process.is_alive() and time.monotonic() - since > LEAVING_SECONDS:
+                process.kill()
+            if not process.process.is_alive():
+                process.join()
+                del self._leaving[process]
+        if self._replacement is not None:
+            self._look_at(self._replacement)
+        elif self._outdated:
+            old = self._outdated.pop(0)
+            # One that ended meanwhile was replaced already.
+            if old in self.processes and self._lives[old].due is None:
+                self._replacement = _Replacement(old, self._start())
+
+    def _look_at(self, replacement: _Replacement) -> None:
+        old, new, life = replacement.old, replacement.new, replacement.life
+        if not new.process.is_alive() or self._is_silent(new, life):
+            new.kill()
+            new.join()
+            log.error(
+                "a new web process does not start, so the old ones go on", reason=describe_end(new.exitcode)
+            )
+            self._outdated, self._replacement = [], None
+        elif life.is_ready:
+            self._replacement = None
+            if old not in self.processes or self._lives[old].due is not None:
+                self._tell_to_stop(new)
+                return
+            self.processes[self.processes.index(old)] = new
+            self._lives[new] = life
+            self._tell_to_stop(old)
+            log.info("web process replaced", child=new.pid, replaces=old.pid, to_do=len(self._outdated))
+
+    # --- one that ends by itself
 
     def _is_silent(self, process: Process, life: _Life) -> bool:
         """Say whether it owes a sign of life for too long, without waiting for it."""
@@ -95,7 +208,8 @@ class Supervisor(Multiprocess):
                 process.parent_conn.send(b"ping")
                 life.asked = now
             elif process.parent_conn.poll():
-                self._has_served = process.parent_conn.recv() or self._has_served
+                life.is_ready = process.parent_conn.recv()
+                self._has_served = life.is_ready or self._has_served
                 life.asked, life.has_answered = None, True
         except (OSError, EOFError):
             return False  # it is ending, and will be seen to have ended
@@ -105,9 +219,7 @@ class Supervisor(Multiprocess):
     def _replace_if_due(self, index: int, ended: _Life, due: float) -> None:
         if time.monotonic() < due:
             return
-        process = Process(self.config, self.sockets)
-        process.start()
-        self.processes[index] = process
+        process = self.processes[index] = self._start()
         self._lives[process] = _Life(early_ends=ended.early_ends)
         log.info("web process started in place of one that ended", child=process.pid)
 

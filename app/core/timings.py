@@ -65,6 +65,13 @@ class Timings(BaseModel):
         description="`/health/ready` says no when a mail, an upload or a task that is due has been waiting for a "
         "worker for longer, which is more than a busy hour makes of it.",
     )
+    drain_seconds: float = Field(
+        0,
+        ge=0,
+        le=300,
+        description="How long a web process that is told to stop goes on taking requests while `/health/ready` says "
+        "no: as long as the load balancer in front needs to notice. 0 where that does not ask it.",
+    )
     audit_days: int = Field(
         365,
         ge=1,

@@ -118,6 +118,11 @@ class WatchedUploads:
                 del self._watched[upload_id]
                 self._seen.pop(upload_id, None)
 
+    def wake_all(self) -> None:
+        """Wake everybody who listens."""
+        for upload_id in self._watched:
+            self._notifications.wake(upload_topic(upload_id))
+
     async def close(self) -> None:
         """Stop looking."""
         if self._looking is not None:

@@ -5,6 +5,7 @@ from enum import StrEnum
 from functools import partial
 
 from app.core.errors import StorageError
+from app.core.leaving import Leaving, is_drained
 from app.core.probes import Check
 from app.core.settings import Settings
 from app.core.vitals import Vitals
@@ -20,6 +21,7 @@ from app.worker.scheduling import CONVERSIONS_PER_USER
 class CheckName(StrEnum):
     """What is looked at."""
 
+    STOPPING = "stopping"
     DATABASE = "database"
     MIGRATIONS = "migrations"
     WORKER = "worker"
@@ -43,6 +45,15 @@ def checks_of(
         CheckName.DISK: partial(check_disk, storage, settings),
         CheckName.STORAGE: partial(_check_storage, storage),
     }
+
+
+async def check_stopping(leaving: Leaving, settings: Settings) -> str | None:
+    """Return why this process, or the instance, is to be asked for nothing more; or None."""
+    if leaving.is_on:
+        return "This process is about to stop."
+    if await is_drained(settings):
+        return "This instance was taken out with openml-web drain; openml-web drain --off takes it back."
+    return None
 
 
 async def _check_database(database: Database) -> None:

@@ -1,5 +1,6 @@
 """`/health/live` (the process answers), `/health/ready` (it can work), `/health/client` (who it takes you for)."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -11,7 +12,7 @@ from app.core.errors import NotReadyError, ValidationFailedError
 from app.core.http import declare
 from app.core.probes import Check, Finding
 from app.deps import ClientDep, ResourcesDep
-from app.health.checks import CheckName, checks_of
+from app.health.checks import CheckName, check_stopping, checks_of
 
 router = APIRouter(prefix="/health", tags=["health"], route_class=BoundedRoute)
 
@@ -68,7 +69,9 @@ async def ready(
     """
     left_out = exclude or []
     vitals = resources.vitals if resources.settings.embedded_worker else None
-    checks = checks_of(resources.settings, resources.database, vitals, resources.storage)
+    stopping = partial(check_stopping, resources.leaving, resources.settings)
+    others = checks_of(resources.settings, resources.database, vitals, resources.storage)
+    checks: dict[CheckName, Check] = {CheckName.STOPPING: stopping, **others}
     wanted: dict[str, Check] = {name: check for name, check in checks.items() if name not in left_out}
     findings = await resources.probes.look(wanted)
     wrong = [finding for finding in findings if not finding.ok]

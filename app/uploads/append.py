@@ -23,6 +23,7 @@ from app.core.errors import (
     DigestMismatchError,
     InconsistentLengthError,
     MalformedBodyError,
+    NotReadyError,
     OffsetMismatchError,
     ProblemError,
     UploadCompletedError,
@@ -40,6 +41,9 @@ from app.uploads.admission import Reservation, require_room_for_length
 
 log = structlog.get_logger(__name__)
 
+STOPS = (
+    "The service starts anew. What came so far counts; go on where `Upload-Offset` says, or ask with HEAD."
+)
 EXPIRE_HOURS = 72
 """How long an upload may lie still, its bytes missing or nobody publishing it: over a long weekend."""
 RECORD_BYTES = 1 << 24
@@ -282,6 +286,10 @@ class _Append:
             try:
                 await self._take(writer)
                 is_last = self._is_last(self._chunk.offset + writer.length)
+            except NotReadyError as problem:
+                await asyncio.shield(self._keep(writer))
+                problem.headers["Upload-Offset"] = str(self._chunk.offset + self._recorded)
+                raise
             except BaseException:
                 # The client went away or has gone silent, or we are shutting down: what came stays.
                 await asyncio.shield(self._keep(writer))
@@ -300,6 +308,8 @@ class _Append:
             await self._room.extend_to(self._chunk.offset + writer.length + len(block))
             await writer.write(block)
             await self._record_now_and_then(writer)
+        if self._active.is_leaving:
+            raise NotReadyError(STOPS, retry_after_seconds=1)
         if self._active.is_stopped:
             raise UploadStateError("Another request has taken over.")
         if self._chunk.length is not None and writer.length != self._chunk.length:

@@ -16,6 +16,7 @@ from app.core.errors import (
     JoinedUploadError,
     MalformedBodyError,
     MediaTypeNotSupportedError,
+    NotReadyError,
     OffsetMismatchError,
     ProblemError,
     TusVersionError,
@@ -171,6 +172,7 @@ def hanging_up() -> Iterator[None]:
         yield
     except (
         JoinedUploadError,
+        NotReadyError,
         OffsetMismatchError,
         UploadCompletedError,
         UploadGoneError,

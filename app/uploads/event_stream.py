@@ -33,12 +33,13 @@ async def stream_events(
     upload_id: str,
     after: int,
     is_signed_in: Callable[[], Awaitable[bool]],
+    is_to_end: Callable[[], bool],
 ) -> AsyncIterator[bytes]:
     """Yield an event `state` for each step after the given one, and `upload` whenever anything has changed.
 
     The id of a `state` is the step's number: a client that lost the connection names the last one it saw. Ends when
-    nothing more will happen, at the first look (every 15 seconds, or at an event) that `is_signed_in` denies, or after
-    ten minutes.
+    nothing more will happen, at the first look (every 15 seconds, or at an event) that `is_signed_in` denies, after
+    ten minutes, or as soon as `is_to_end`: then another process has the rest.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + LONGEST_SECONDS
@@ -70,6 +71,9 @@ async def stream_events(
             if upload.state in ENDED:
                 return
             await listener.wait(seconds=LOOK_SECONDS)
+            if is_to_end():
+                yield b"retry: %d\n\n" % RETRY_MILLISECONDS
+                return
 
 
 async def look(

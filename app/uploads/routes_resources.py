@@ -205,6 +205,7 @@ async def watch_upload(
         upload_id=upload_id,
         after=after,
         is_signed_in=partial(is_signed_in, request, uploader),
+        is_to_end=lambda: resources.leaving.ends_streams,
     )
     # The first event is made before the answer begins: whoever is one too many is told so properly.
     first = await anext(story)

@@ -1,5 +1,6 @@
 """Each cause for which `/health/ready` says no, and that it says which."""
 
+import asyncio
 import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
@@ -9,7 +10,9 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
+from app.commands.drain import drain
 from app.core import vitals
 from app.core.settings import Settings
 from app.db import worker_heartbeats
@@ -57,6 +60,20 @@ async def test_ready_when_asked_for_everything_then_each_check_is_listed(app: Ru
     assert {check["name"] for check in answer["checks"]} == set(CheckName)
     assert all(check["ok"] for check in answer["checks"])
     assert (await app.client.get("/health/ready?exclude=nonsense")).status_code == 422
+
+
+async def test_instance_when_drained_or_about_to_stop_then_not_ready_and_it_answers(web: Running) -> None:
+    settings = web.resources.settings
+    command = CliRunner(env={"DATA_DIR": str(settings.data_dir), "PORT": str(settings.port)})
+
+    assert "says no" in (await asyncio.to_thread(command.invoke, drain)).stdout
+    found = await until(web, lambda wrong: "stopping" in wrong, "worker")
+    assert found["stopping"].startswith("This instance was taken out with openml-web drain;")
+    assert (await web.client.get("/health/live")).status_code == 200
+    await asyncio.to_thread(command.invoke, drain, ["--off"])
+    await until(web, lambda wrong: not wrong, "worker")
+    web.resources.leaving.begin()
+    await until(web, lambda wrong: wrong == {"stopping": "This process is about to stop."}, "worker")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,254 @@
+"""Whatever serves is exchanged while people work: each process by one of the same version, each version by the next."""
+
+import io
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, find_free_port
+from tests.db.test_schema import LAST, NEXT, Migrated
+from tests.service import Service, wait_for
+from tests.test_serve import served
+from tests.timings import short_timings
+from tests.upgrading import Clients, Front, require_nginx
+from tests.uploads.test_data_upload import form
+
+ROOT = Path(__file__).parents[1]
+BEFORE = "ed260c6"
+"""The commit of the version before this one: it has no tag."""
+BEFORE_IS_AT = "0010"
+"""Its revision of the database."""
+WIDE = ",".join(f"{name}=1000000/hour" for name in ("upload-account", "upload-address", "chunk-account"))
+
+
+def web_processes(parent: int) -> set[int]:
+    listed = subprocess.run(
+        ["pgrep", "-P", str(parent), "-f", "spawn_main"], capture_output=True, text=True, check=False
+    )
+    return {int(line) for line in listed.stdout.split()}
+
+
+def all_published_once(sandbox_url: str, names: list[str]) -> bool:
+    """Say whether each of the tables is on the sandbox; fail if one is there twice."""
+    found = httpx.get(
+        f"{sandbox_url}api/v1/json/data/list/limit/100000/status/all", timeout=PATIENCE_SECONDS
+    ).json()
+    counted = Counter(dataset["name"] for dataset in found.get("data", {}).get("dataset", []))
+    assert max((counted[name] for name in names), default=0) <= 1, "doubled"
+    return all(counted[name] for name in names)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+def test_processes_when_replaced_one_by_one_then_no_request_fails(
+    service: Service, sandbox_url: str, tmp_path: Path
+) -> None:
+    """An event stream ends with when to come again; all others notice nothing."""
+    require_nginx()
+    front = Front(tmp_path, [service.port])
+    service.start(workers=2, RATE_LIMITS=WIDE, UPLOADS_PER_USER="10000", PUBLIC_URL=front.url)
+    headers = service.sign_up_and_log_in()
+    parent = service.started[0].pid
+    wait_for(lambda: len(web_processes(parent)) == 2)
+    first = web_processes(parent)
+    draft = service.ask("POST", "/uploads", headers=headers, json={"file_name": "t.csv", "size": 100}).json()
+    stream = socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE_SECONDS)
+    with closing(stream), front.running(), Clients(front.url, headers).at_work() as clients:
+        lines = [
+            f"GET /uploads/{draft['id']}/events HTTP/1.1",
+            "Host: a",
+            f"Authorization: {headers['Authorization']}",
+        ]
+        stream.sendall("\r\n".join([*lines, "", ""]).encode())
+        assert stream.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
+        os.kill(parent, signal.SIGHUP)
+        told = read_all(stream)
+        wait_for(lambda: len(web_processes(parent) - first) == 2, seconds=3 * PATIENCE_SECONDS)
+
+    assert "retry: 2000\n\n" in told
+    assert clients.failed == []
+    assert len(clients.accepted) >= 2
+    wait_for(lambda: all_published_once(sandbox_url, clients.accepted), seconds=3 * PATIENCE_SECONDS)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+def test_requests_when_they_outlast_a_stop_then_told_what_counts_and_when_to_come_again(
+    service: Service,
+) -> None:
+    service.start(TIMINGS=short_timings(upload_stall_seconds=60))
+    headers = service.sign_up_and_log_in()
+    draft = service.ask("POST", "/uploads", headers=headers, json={"file_name": "t.csv", "size": 1000}).json()
+    path = f"/uploads/{draft['id']}"
+    with service.send(headers, form(), all_but=30) as slow_form, slow_patch(service, headers, path) as patch:
+        wait_for(lambda: len(service.spooled()) == 2)
+        os.kill(service.started[0].pid, signal.SIGTERM)
+        of_patch, of_form = read_all(patch), read_all(slow_form)
+    service.started.pop().wait(PATIENCE_SECONDS)
+
+    for answer in (of_patch, of_form):
+        assert answer.startswith("HTTP/1.1 503 ")
+        assert "\r\nretry-after: " in answer.lower()
+    assert "\r\nupload-offset: 400\r\n" in of_patch.lower()
+    service.start()
+    assert (
+        service.ask("HEAD", path, headers={**headers, "Tus-Resumable": "1.0.0"}).headers["Upload-Offset"]
+        == "400"
+    )
+
+
+def read_all(connection: socket.socket) -> str:
+    with connection.makefile("rb") as answer:
+        return answer.read().decode()
+
+
+def slow_patch(service: Service, headers: dict[str, str], path: str) -> socket.socket:
+    """Return a connection on which 400 of 1000 bytes were sent."""
+    connection = socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE_SECONDS)
+    lines = [
+        f"PATCH {path} HTTP/1.1",
+        "Host: a",
+        f"Authorization: {headers['Authorization']}",
+        "Content-Length: 1000",
+    ]
+    lines += [
+        "Tus-Resumable: 1.0.0",
+        "Upload-Offset: 0",
+        "Content-Type: application/offset+octet-stream",
+        "",
+        "",
+    ]
+    connection.sendall("\r\n".join(lines).encode() + b"x" * 400)
+    return connection
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("works_from", [LAST, NEXT])
+def test_web_process_when_it_ends_on_a_database_that_is_ahead_then_the_others_go_on(
+    tmp_path: Path, migrated_sqlite: Path, works_from: str
+) -> None:
+    with served(tmp_path, migrated_sqlite) as service:
+        service.wait_until_all_started()
+        time.sleep(1.5)  # so that both have given a sign of life
+        Migrated(f"sqlite:///{tmp_path / 'openml.db'}", tmp_path).say_it_is(NEXT, works_from)
+        first, second = service.children()
+        os.kill(first, signal.SIGKILL)
+
+        if works_from == LAST:
+            service.wait_until_all_started(3)
+            assert len(service.children()) == 2
+        else:
+            wait_for(lambda: len(service.events("web process ended")) == 3)
+            ends = service.events("web process ended")
+            assert [end["exit_code"] for end in ends] == [-9, 3, 3]
+            assert [end["next_start_in_seconds"] for end in ends] == [0.5, 1.0, 2.0]
+        assert second in service.children()
+        assert service.answers()
+
+
+@pytest.fixture
+def version_before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The program of the version before this one, in a folder of its own."""
+    packed = subprocess.run(
+        ["git", "archive", BEFORE, "app", "alembic"], cwd=ROOT, capture_output=True, check=False
+    )
+    if packed.returncode != 0:
+        pytest.skip(f"the history here has no {BEFORE}: nothing was tried beside the version before")
+    folder = tmp_path_factory.mktemp("before")
+    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as tree:
+        tree.extractall(folder, filter="data")
+    return folder
+
+
+class Instance:
+    """One `serve` behind nginx, of either version."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self.port = find_free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, program: Path) -> None:
+        environment = {**self._service.environment, "PORT": str(self.port), "PYTHONPATH": str(program)}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "app.cli", "serve"], cwd=program, env=environment, start_new_session=True
+        )
+        self._service.started.append(self._process)
+        wait_for(self._is_up)
+
+    def stop(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        assert self._process.wait(2 * PATIENCE_SECONDS) in {0, -signal.SIGTERM}
+
+    def _is_up(self) -> bool:
+        try:
+            with httpx.Client(verify=NO_CERTIFICATES) as client:
+                return client.get(f"http://127.0.0.1:{self.port}/health/ready").status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+@pytest.mark.long
+def test_version_when_the_next_takes_its_place_then_nothing_is_lost_doubled_or_refused(
+    version_before: Path, empty_mariadb: str, sandbox_url: str, tmp_path: Path
+) -> None:
+    """As docs/upgrade.md says it: migrate, then each instance in turn is left out, stopped and started anew."""
+    require_nginx()
+    settings = {
+        "DATA_DIR": str(tmp_path / "var"),
+        "DATABASE_URI": empty_mariadb,
+        "OPENML_SERVER": sandbox_url,
+        "APP_SECRET_KEY": secrets.token_hex(32),
+        "TIMINGS": short_timings(),
+        "RATE_LIMITS": WIDE,
+        "UPLOADS_PER_USER": "10000",
+    }
+    service = Service(0, {**os.environ, **settings})
+    try:
+        exchange_versions(service, version_before, sandbox_url, tmp_path)
+    finally:
+        service.kill()
+
+
+def exchange_versions(service: Service, version_before: Path, sandbox_url: str, tmp_path: Path) -> None:
+    first, second = Instance(service), Instance(service)
+    front = Front(tmp_path, [first.port, second.port])
+    service.environment["PUBLIC_URL"] = front.url
+    migrate(service, version_before)
+    first.start(version_before)
+    second.start(version_before)
+    service.port = first.port
+    headers = service.sign_up_and_log_in()
+    with front.running(), Clients(front.url, headers).at_work() as clients:
+        time.sleep(2)
+        migrate(service, ROOT)
+        time.sleep(3)
+        for instance in (second, first):
+            front.leave_out(instance.port)
+            instance.stop()
+            instance.start(ROOT)
+            front.leave_out(None)
+            time.sleep(3)
+
+    assert clients.failed == []
+    assert len(clients.accepted) > 10
+    wait_for(lambda: all_published_once(sandbox_url, clients.accepted), seconds=6 * PATIENCE_SECONDS)
+    wait_for(lambda: {row["state"] for row in service.uploads()} == {"active"}, seconds=2 * PATIENCE_SECONDS)
+    assert len(service.uploads()) == len(clients.accepted)
+
+
+def migrate(service: Service, program: Path) -> None:
+    environment = {**service.environment, "PYTHONPATH": str(program)}
+    subprocess.run([sys.executable, "-m", "app.cli", "migrate"], cwd=program, env=environment, check=True)
