@@ -276,3 +276,13 @@ def test_a_decimal_mark_when_late_rows_contradict_it_then_asked(converter: Conve
     assert caught.value.choices == {"decimal": [",", "."]}
     sure = converter(content.replace("1,200,000", "1,2"), refuse_doubts=True)
     assert sure["y"][1][-1] == 1.2
+
+
+@pytest.mark.parametrize("cell", ['="{}"', '"=""{}"""'])
+def test_texts_when_written_as_formulas_then_published_as_they_stand_and_told(
+    converter: Converter, cell: str
+) -> None:
+    rows = [f"{cell.format(code)},{code[-1]}\n" for code in ("007", "012", "113")]
+    done = converter("code,n\n" + "".join(rows))
+    assert done["code"][1] == ['="007"', '="012"', '="113"']
+    assert any("spreadsheet shows as '007'" in text for text in done.conversion.warnings)

@@ -31,6 +31,8 @@ from app.tabular.table import Block, position_of, without_matches
 from app.tabular.types import ConversionRequest, Repair, TabularError
 from app.tabular.wording import counted, shortened
 
+# A text that is not to become a number, as users of Excel write it.
+_FORMULA = re.compile(r'="([^"]*)"')
 # 1,5 and 1.234,5 and 1,234 and 1,234.5: whoever wrote it meant a number.
 _LOCAL_NUMBER = re.compile(
     r"[+-]?\d+,\d+|[+-]?\d{1,3}(\.\d{3})+(,\d+)?|[+-]?\d{1,3}(,\d{3})+(\.\d+)?"
@@ -215,11 +217,7 @@ class InferredType(OpeningScan):
     def _advice(self) -> str:
         """Return a remark on a column of text that may have been meant as numbers, or nothing."""
         if self._is_text:
-            row, text = self.evidence.get("text", (0, ""))
-            remedy = self._remedy([text])
-            if not remedy:
-                return ""
-            return f"Column {self.name!r} is published as text: row {row + 1} has {shortened(text)}. {remedy}"
+            return self._advice_on_text(*self.evidence.get("text", (0, "")))
         if self._odd:
             shown = ", ".join(
                 f"{shortened(text)} ({counted(count, 'cell')})" for text, count in self._odd.items()
@@ -244,6 +242,20 @@ class InferredType(OpeningScan):
                 'declare it "real" to have numbers.'
             )
         return ""
+
+    def _advice_on_text(self, row: int, text: str) -> str:
+        """Return a remark on a column of text, of which this is the first one, or nothing."""
+        if formula := _FORMULA.fullmatch(text):
+            return (
+                f"Column {self.name!r} is published as it stands: row {row + 1} has {shortened(text)}, which a "
+                f"spreadsheet shows as {shortened(formula[1])}. To publish that, save the table from one as .xlsx."
+            )
+        remedy = self._remedy([text])
+        return (
+            f"Column {self.name!r} is published as text: row {row + 1} has {shortened(text)}. {remedy}"
+            if remedy
+            else ""
+        )
 
     def _remedy(self, texts: Sequence[str]) -> str:
         """Return what makes numbers of texts that are written as people do, or nothing if they are not."""
