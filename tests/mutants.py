@@ -45,6 +45,16 @@ _OF_THE_OWNER = (
 )
 MUTANTS = [
     Mutant(
+        "the look at OpenML before a restored upload is sent",
+        "app/uploads/at_openml.py",
+        "    if upload.newest_before is not None:",
+        "    if False:",
+        (
+            "tests/backup/test_backup.py::test_backup_when_uploads_run_then_each_is_published_once_though_two_sites_had_it",
+        ),
+        is_short=False,
+    ),
+    Mutant(
         "the lease's owner in set_state",
         "app/db/uploads.py",
         f"{_OF_THE_OWNER}    changes",
