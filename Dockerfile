@@ -22,6 +22,7 @@ USER openml
 ENV ENVIRONMENT=production HOST=0.0.0.0 DATA_DIR=/var/lib/openml-web PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 VOLUME /var/lib/openml-web
 EXPOSE 5000
-HEALTHCHECK --start-period=20s CMD ["/opt/openml-web/bin/python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:5000/health/live', timeout=3)"]
+# Whatever runs in it: `serve` on its port, or `worker`. Starting Python takes some seconds where others compute.
+HEALTHCHECK --interval=30s --timeout=20s --start-period=30s CMD ["openml-web", "health", "--live"]
 ENTRYPOINT ["openml-web"]
 CMD ["serve", "--workers", "2"]

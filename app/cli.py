@@ -30,6 +30,7 @@ FOR_OPERATORS = {
     "log-level": "app.commands.log_level:log_level",
     "config": "app.commands.service:config",
     "doctor": "app.commands.doctor:doctor",
+    "health": "app.commands.health:health",
     "mail": "app.commands.mail:mail",
     "user": "app.commands.user:user",
     "uploads": "app.commands.uploads:uploads",

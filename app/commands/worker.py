@@ -11,26 +11,21 @@ from typing import Any
 import click
 import structlog
 
-from app.core.errors import DatabaseUnavailableError
+from app.commands.health import check_worker
 from app.core.log_levels import follow_levels
 from app.core.logging import configure_logging
 from app.core.removed_settings import warn_of_removed_settings
 from app.core.settings import Settings, load_settings
 from app.core.tasks import in_background
-from app.db.engine import Database
-from app.db.revisions import MigrationError, find_schema
 from app.events.first_look import look_at_servers
 from app.jobs import run_worker
 from app.metrics import measuring
 from app.resources import open_resources
 from app.telemetry import telling
-from app.worker.heartbeat import examine_host
 from app.worker.run import run_worker_process
 from app.worker.scheduling import CONVERSIONS_AT_ONCE
 
 log = structlog.get_logger(__name__)
-
-CHECK_SECONDS = 5.0
 
 
 @click.command()
@@ -39,30 +34,13 @@ def worker(*, check: bool) -> None:
     """Deliver mail and publish uploads, without answering requests (EMBEDDED_WORKER=false for those that do)."""
     settings = load_settings()
     if check:
-        works, sentence = asyncio.run(_check_worker(settings))
+        works, sentence = asyncio.run(check_worker(settings))
         click.echo(sentence, err=not works)
         raise click.exceptions.Exit(0 if works else 1)
     configure_logging(settings, "worker")
     warn_of_removed_settings()
     asyncio.run(look_at_servers(settings))
     asyncio.run(_until_signalled(_work(settings)))
-
-
-async def _check_worker(settings: Settings) -> tuple[bool, str]:
-    """Return whether it works, and a sentence that says so, within `CHECK_SECONDS`."""
-    database = Database(settings)
-    try:
-        async with asyncio.timeout(CHECK_SECONDS):
-            (await find_schema(database.engine)).require_usable()
-            return await examine_host(database)
-    except TimeoutError:
-        return False, f"The database does not answer within {CHECK_SECONDS:g} seconds."
-    except DatabaseUnavailableError as error:
-        return False, f"The database cannot be used: {error.reason}."
-    except MigrationError as error:
-        return False, str(error)
-    finally:
-        await database.close()
 
 
 async def _work(settings: Settings) -> None:
