@@ -136,6 +136,12 @@ class LargerSitesSettings(BaseSettings):
         le=1,
         description="Share of all traces that are kept, from 0 to 1; each whole or not at all.",
     )
+    sentry_dsn: ServerAddress = Field(
+        SecretStr(""),
+        description="Where faults are told by Sentry's protocol (Sentry, GlitchTip), `https://key@host/number`: their "
+        "kind and where in the code, nothing of a request (docs/telemetry.md; needs the extra `sentry`). Empty: only "
+        "the log has them.",
+    )
     database_pool_size: int = Field(
         5,
         ge=1,

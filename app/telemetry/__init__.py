@@ -4,7 +4,7 @@
 """
 
 from collections.abc import AsyncIterator, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 from app.core.settings import Settings, missing_extra
@@ -20,17 +20,22 @@ def is_no_work(scope: MutableMapping[str, Any]) -> bool:
 
 @asynccontextmanager
 async def telling(settings: Settings) -> AsyncIterator[None]:
-    """Send spans while the body runs, if `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+    """Send spans and tell of faults while the body runs, where the settings say whom.
 
     Raises:
-        SettingsError: the library is not installed.
+        SettingsError: a library is not installed, or a setting is wrong.
     """
-    if not settings.otel_exporter_otlp_endpoint:
-        yield
-        return
-    try:
-        from app.telemetry.traces import open_traces  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise missing_extra("OTEL_EXPORTER_OTLP_ENDPOINT", "otel") from None
-    async with open_traces(settings):
+    async with AsyncExitStack() as stack:
+        if settings.sentry_dsn.get_secret_value():
+            try:
+                from app.telemetry.faults import open_faults  # noqa: PLC0415 - an extra
+            except ImportError:
+                raise missing_extra("SENTRY_DSN", "sentry") from None
+            await stack.enter_async_context(open_faults(settings))
+        if settings.otel_exporter_otlp_endpoint:
+            try:
+                from app.telemetry.traces import open_traces  # noqa: PLC0415 - an extra
+            except ImportError:
+                raise missing_extra("OTEL_EXPORTER_OTLP_ENDPOINT", "otel") from None
+            await stack.enter_async_context(open_traces(settings))
         yield

@@ -11,18 +11,12 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from tests.service import Service, wait_for
-from tests.telemetry.receiver import Receiver, receiving
+from tests.telemetry.receiver import Receiver
 from tests.uploads.test_data_upload import form
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = "00f067aa0ba902b7"
 SECRET = "a-word-that-nobody-may-see"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with receiving() as found:
-        yield found
 
 
 def spans(receiver: Receiver) -> Iterator[tuple[str, Span]]:
