@@ -14,11 +14,13 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
+import jwt
 import pytest
 
+from app.core.tokens import key_id
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, find_free_port
 from tests.db.test_schema import LAST, NEXT, Migrated
-from tests.service import Service, wait_for
+from tests.service import ADA, Service, wait_for
 from tests.test_serve import served
 from tests.timings import short_timings
 from tests.upgrading import Clients, Front, require_nginx
@@ -27,8 +29,6 @@ from tests.uploads.test_data_upload import form
 ROOT = Path(__file__).parents[1]
 BEFORE = "ed260c6"
 """The commit of the version before this one: it has no tag."""
-BEFORE_IS_AT = "0010"
-"""Its revision of the database."""
 WIDE = ",".join(f"{name}=1000000/hour" for name in ("upload-account", "upload-address", "chunk-account"))
 
 
@@ -51,17 +51,22 @@ def all_published_once(sandbox_url: str, names: list[str]) -> bool:
 
 @pytest.mark.long
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
-def test_processes_when_replaced_one_by_one_then_no_request_fails(
+def test_processes_when_replaced_one_by_one_for_another_key_then_no_request_fails_and_no_session_ends(
     service: Service, sandbox_url: str, tmp_path: Path
 ) -> None:
     """An event stream ends with when to come again; all others notice nothing."""
     require_nginx()
-    front = Front(tmp_path, [service.port])
+    front = Front(tmp_path, [service.port, service.port])
+    key, accepted = tmp_path / "key", tmp_path / "accepted"
+    old, new = secrets.token_hex(32), secrets.token_hex(32)
+    key.write_text(old)
+    accepted.write_text("")
+    del service.environment["APP_SECRET_KEY"]
+    service.environment |= {"APP_SECRET_KEY_FILE": str(key), "ACCEPTED_SECRET_KEYS_FILE": str(accepted)}
     service.start(workers=2, RATE_LIMITS=WIDE, UPLOADS_PER_USER="10000", PUBLIC_URL=front.url)
     headers = service.sign_up_and_log_in()
     parent = service.started[0].pid
     wait_for(lambda: len(web_processes(parent)) == 2)
-    first = web_processes(parent)
     draft = service.ask("POST", "/uploads", headers=headers, json={"file_name": "t.csv", "size": 100}).json()
     stream = socket.create_connection(("127.0.0.1", service.port), timeout=PATIENCE_SECONDS)
     with closing(stream), front.running(), Clients(front.url, headers).at_work() as clients:
@@ -72,14 +77,27 @@ def test_processes_when_replaced_one_by_one_then_no_request_fails(
         ]
         stream.sendall("\r\n".join([*lines, "", ""]).encode())
         assert stream.recv(1 << 16).startswith(b"HTTP/1.1 200 OK")
-        os.kill(parent, signal.SIGHUP)
+        accepted.write_text(new)
+        replace_processes(parent)
         told = read_all(stream)
-        wait_for(lambda: len(web_processes(parent) - first) == 2, seconds=3 * PATIENCE_SECONDS)
+        key.write_text(new)
+        accepted.write_text(old)
+        replace_processes(parent)
+        login = service.ask("POST", "/token", data={"username": ADA["email"], "password": ADA["password"]})
+
+    assert jwt.get_unverified_header(login.json()["access_token"])["kid"] == key_id(new)
+    assert jwt.get_unverified_header(headers["Authorization"].split()[1])["kid"] == key_id(old)
 
     assert "retry: 2000\n\n" in told
     assert clients.failed == []
     assert len(clients.accepted) >= 2
     wait_for(lambda: all_published_once(sandbox_url, clients.accepted), seconds=3 * PATIENCE_SECONDS)
+
+
+def replace_processes(parent: int) -> None:
+    before = web_processes(parent)
+    os.kill(parent, signal.SIGHUP)
+    wait_for(lambda: not before & web_processes(parent), seconds=3 * PATIENCE_SECONDS)
 
 
 @pytest.mark.long

@@ -18,12 +18,16 @@ from tests.uploads.test_data_upload import CSV, SPA_METADATA, form
 
 TUS = {"Tus-Resumable": "1.0.0"}
 BYTES = {**TUS, "Content-Type": "application/offset+octet-stream"}
+PAGE = (Path(__file__).parents[1] / "docs/upgrade.md").read_text()
+UPSTREAM = PAGE.partition("```nginx\n")[2].partition("```")[0]
+SAMPLE_PORTS = (5000, 5001)
+"""Of the two instances in the sample of docs/upgrade.md."""
 KINDS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 """Of nginx' temporary folders."""
 
 
 class Front:
-    """nginx on a port of its own, as docs/deploy.md has it, but without TLS."""
+    """nginx on a port of its own, with the upstream of docs/upgrade.md, and without TLS."""
 
     def __init__(self, folder: Path, ports: Sequence[int]) -> None:
         self.port = find_free_port()
@@ -69,14 +73,16 @@ class Front:
         )
 
     def _write(self, *, without: int | None) -> None:
-        servers = "".join(
-            f"server 127.0.0.1:{port}{' down' if port == without else ''};\n" for port in self._ports
-        )
+        upstream = UPSTREAM
+        for sample, port in zip(SAMPLE_PORTS, self._ports, strict=True):
+            line = f"server 127.0.0.1:{sample};"
+            assert line in upstream
+            upstream = upstream.replace(line, f"server 127.0.0.1:{port}{' down' if port == without else ''};")
         folders = "".join(f"{kind}_temp_path {self._folder / kind};\n" for kind in KINDS)
         (self._folder / "nginx.conf").write_text(
             f"pid {self._folder / 'nginx.pid'}; error_log {self._folder / 'error.log'}; worker_processes 1;\n"
             f"events {{}}\nhttp {{ access_log off;\n{folders}"
-            f"upstream openml_web {{\n{servers}keepalive 32;\n}}\n"
+            f"{upstream}"
             f"server {{\nlisten 127.0.0.1:{self.port};\nclient_max_body_size 100m;\nlocation / {{\n"
             "proxy_pass http://openml_web;\nproxy_http_version 1.1;\nproxy_request_buffering off;\n"
             'proxy_set_header Connection "";\nproxy_set_header Host $host:$server_port;\n}\n}\n}\n'
