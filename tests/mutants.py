@@ -208,8 +208,8 @@ MUTANTS = [
     Mutant(
         "an earlier upload of the same file",
         "app/db/uploads.py",
-        "            uploads.c.received_sha256 == sha256,\n",
-        "            uploads.c.received_sha256 != sha256,\n",
+        "        uploads.c.received_sha256 == sha256,\n",
+        "        uploads.c.received_sha256 != sha256,\n",
         (
             "tests/uploads/test_resources.py::test_upload_when_same_file_and_name_come_again_then_the_earlier_one",
         ),
