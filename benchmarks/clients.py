@@ -4,7 +4,8 @@
 
 Each client begins an upload of a table and sends it with one PATCH (tus), spread over the given time, all at the same
 time; the uploads belong to twenty users. Meanwhile `GET /health/live` is asked fifty times a second on a connection of
-its own, and the memory of the web process is sampled. In the end every upload must be a dataset of the sandbox, once, with
+its own, and the memory of the web process is sampled. What web process, worker, children and sandbox take of the processor
+is told for each upload: where they add up to the time that it took, nothing but the processor was waited for. In the end every upload must be a dataset of the sandbox, once, with
 the right MD5. Clients, service, worker and sandbox share the machine.
 """
 
@@ -32,7 +33,8 @@ from app.db import users
 from app.db.engine import Database
 from app.db.migrations import migrate
 from benchmarks.lines import Aim, Line
-from benchmarks.processes import memory_mb, started
+from benchmarks.processes import cpu_seconds, memory_mb, started
+from benchmarks.small import Spent, spent_by
 from benchmarks.upload import SECRET
 from tests.conftest import find_free_port
 
@@ -167,15 +169,28 @@ class Outcome(NamedTuple):
     everything: float
     failures: Counter[str]
     states: Counter[str]
+    spent: Spent
+    sandbox: float
+    """Processor time of all, in seconds."""
 
 
-async def observe(url: str, port: int, pid: int, tokens: list[str], options: argparse.Namespace) -> Outcome:
+class Processes(NamedTuple):
+    """Their numbers."""
+
+    web: int
+    worker: int
+    sandbox: int
+
+
+async def observe(
+    url: str, port: int, pids: Processes, tokens: list[str], options: argparse.Namespace
+) -> Outcome:
     """Let them send, all at once, and wait until their uploads have ended."""
     seen = Seen()
-    probing = asyncio.create_task(probe(url, pid, seen))
+    probing = asyncio.create_task(probe(url, pids.web, seen))
     await asyncio.sleep(5)
     idle, seen.latencies = sorted(seen.latencies), []
-    began = time.monotonic()
+    began, before, sandbox = time.monotonic(), spent_by(pids.web, pids.worker), cpu_seconds(pids.sandbox)
     sent = await asyncio.gather(
         *(upload(port, tokens[number % USERS], number, options, seen) for number in range(options.clients)),
         return_exceptions=True,
@@ -184,10 +199,12 @@ async def observe(url: str, port: int, pid: int, tokens: list[str], options: arg
     failures = Counter(repr(one)[:80] for one in sent if isinstance(one, BaseException))
     states = await all_ended(url, tokens, options.patience)
     everything = time.monotonic() - began
+    spent = spent_by(pids.web, pids.worker).per_upload(before, 1)
+    sandbox = cpu_seconds(pids.sandbox) - sandbox
     probing.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await probing
-    return Outcome(seen, idle, busy, receiving, everything, failures, states)
+    return Outcome(seen, idle, busy, receiving, everything, failures, states, spent, sandbox)
 
 
 def run(options: argparse.Namespace) -> Outcome:
@@ -201,14 +218,14 @@ def run(options: argparse.Namespace) -> Outcome:
         environment = {
             "DATA_DIR": f"{folder}/var", "JWT_SECRET_KEY": SECRET, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port),
             "OPENML_SERVER": sandbox_url, "LOG_LEVEL": "WARNING", "EMBEDDED_WORKER": "false",
-            "SANDBOX_PROCESSING_SECONDS": "0",
         }  # fmt: skip
         tokens = asyncio.run(prepare(Settings(_env_file=None, data_dir=Path(folder, "var"))))
         program = ["-m", "app.cli"]
-        stack.enter_context(started([*program, "sandbox"], environment, sandbox_url))
+        sandbox = stack.enter_context(started([*program, "sandbox"], environment, sandbox_url))
         service = stack.enter_context(started([*program, "serve"], environment, f"{url}/health/live"))
-        stack.enter_context(started([*program, "worker"], environment, f"{url}/health/live"))
-        return asyncio.run(observe(url, port, service.pid, tokens, options))
+        worker = stack.enter_context(started([*program, "worker"], environment, f"{url}/health/live"))
+        pids = Processes(service.pid, worker.pid, sandbox.pid)
+        return asyncio.run(observe(url, port, pids, tokens, options))
 
 
 def lines(*, short: bool) -> Iterator[Line]:
@@ -263,6 +280,13 @@ def main() -> None:
         )
     print(f"memory of the web process: idle {found.seen.idle_mb:.0f} MB, at most {found.seen.peak_mb:.0f} MB")
     print(f"after {found.everything:.0f} s: {dict(found.states)}")
+    web, worker, children = (
+        part / options.clients for part in (found.spent.web, found.spent.worker, found.spent.children)
+    )
+    print(
+        f"for each {found.everything / options.clients:.3f} s; of the processor: web {web:.3f}   worker {worker:.3f}   "
+        f"child {children:.3f}   sandbox {found.sandbox / options.clients:.3f} s"
+    )
 
 
 if __name__ == "__main__":
