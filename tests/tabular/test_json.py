@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from app.tabular import ConversionRequest, Limits, ProcessLimits, TabularError
 from app.tabular.process import convert_in_process
+from app.tabular.readers.spool import together
 from app.tabular.reading import Reading
 
 Converter = Callable[..., Any]
@@ -97,6 +99,16 @@ def test_columns_when_of_many_blocks_then_rows_are_put_together(converter: Conve
     labelled = {name: dict(enumerate(values)) for name, values in columns.items()}
     done = converter(json.dumps(labelled), kind="json")
     assert (done.rows, done.conversion.repairs) == (expected, ())
+
+
+def test_blocks_when_few_columns_of_many_then_cut_to_a_number_of_cells() -> None:
+    tall = ({9_999: pa.array(map(str, range(1700)))}, 1700, 0.5)
+    blocks = [*together(iter([tall, ({}, 1, 1.0)]), 10_000, most_rows=2000)]
+    assert [rows for _, rows, _ in blocks] == [800, 800, 100, 1]
+    assert [cell for columns, _, _ in blocks for cell in columns[-1].to_pylist()] == [
+        *map(str, range(1700)),
+        None,
+    ]
 
 
 def test_row_labels_when_not_numbers_then_a_column_or_left_out_by_choice(converter: Converter) -> None:

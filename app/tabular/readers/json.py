@@ -12,7 +12,7 @@ import pyarrow as pa
 from app.tabular.readers.json_labels import LabelDigest, LabelReader, RowLabels
 from app.tabular.readers.json_layout import Layout, header_of, layout_of
 from app.tabular.readers.json_scanner import JsonScanner, without_collector
-from app.tabular.readers.json_values import check_names, name_of, require_writable, texts_of
+from app.tabular.readers.json_values import check_names, name_of, require_writable, texts_of, values_of
 from app.tabular.readers.spool import ColumnSpool, together
 from app.tabular.readers.text import BLOCK_BYTES, TextFile
 from app.tabular.reading import Found, ReadingReport
@@ -22,6 +22,7 @@ from app.tabular.types import MIB, ConversionRequest, Repair, TabularError
 from app.tabular.wording import counted, shortened
 
 _MOST_ROWS = 16_384
+_MOST_OBJECTS = 2048  # Rows that are read one by one, which take ten times their text.
 _MOST_CELLS = 2_000_000
 # Of the first, which show whether the rows are alike, and of which types their values are.
 _SAMPLE_ROWS = 100
@@ -97,7 +98,7 @@ class JsonTable:
         first_row = 0
         pieces = (columns[0] for columns, _, _ in self._label_spool.read())
         labels = LabelReader(pieces) if self._keeps_labels else None
-        blocks = together(self._spool.read(), len(self._indices), _MOST_ROWS, BLOCK_BYTES // 2)
+        blocks = together(self._spool.read(), len(self._indices), most_rows=_MOST_ROWS)
         for number, (cells, rows, share) in enumerate(blocks):
             if self._has_header and number == 0:
                 continue
@@ -206,13 +207,12 @@ class JsonTable:
             sign: `,` for the items of an array, nothing for lines, None for the members of an object.
         """
         items = scanner.items() if sign else scanner.lines()
-        block: list[Any] = []
-        begin = scanner.consumed
+        block, begin = list[Any](), scanner.consumed
         scanner.watch()
         for row in self._labelled(scanner) if sign is None else items:
             run = [row]
             # The first may be a header; those after it show whether they are alike, and their types.
-            most = (1, _SAMPLE_ROWS, _MOST_ROWS)[min(self._spool.blocks, 2)]
+            most = (1, _SAMPLE_ROWS, _MOST_OBJECTS)[min(self._spool.blocks, 2)]
             if sign is not None:
                 run += scanner.run(sign, min(most - len(block), _RUN_ROWS) - 1)
             self._take_rows(run, self._spool.rows + len(block) + 1)
@@ -279,25 +279,27 @@ class JsonTable:
             return
         self._require_room(len(rows))
         first_row = self._spool.rows
-        values: dict[_Key, Sequence[Any]]
-        if self._first is None:
-            stated = sorted(set[str]().union(*rows), key=self._indices.__getitem__)
-            values = {key: [row.get(key) for row in rows] for key in stated}
-        else:
-            values = dict(enumerate(zip(*rows, strict=True)))
-        columns = {}
-        for key, cells in values.items():
-            if key in self._left_out:
-                self.kinds[self._indices[key]] |= {*map(type, cells)} - {type(None)}
-            else:
-                columns[self._indices[key]] = self._texts(key, cells, first_row)
+        step = max(1, 2 * _MOST_CELLS // max(1, len(self._indices)))
+        for start in range(
+            0, len(rows), step
+        ):  # What only the last row has is a column as long as all of them.
+            self._keep(rows[start : start + step])
         check_names(scanner.taken(), rows, first_row, others=self._unkept)
         self._unkept = 0
-        self._spool.add(self._spool.blocks, columns, len(rows))
         self._progress(scanner.position())
         if not first_row:
             # They count only if the row is no header.
             self._first_kinds, self.kinds = self.kinds, [set() for _ in self.kinds]
+
+    def _keep(self, rows: Sequence[Any]) -> None:
+        """Add rows as a block of the columns that they have."""
+        columns = {}
+        for key, cells in values_of(rows, self._indices).items():
+            if key in self._left_out:
+                self.kinds[self._indices[key]] |= {*map(type, cells)} - {type(None)}
+            else:
+                columns[self._indices[key]] = self._texts(key, cells, self._spool.rows)
+        self._spool.add(self._spool.blocks, columns, len(rows))
 
     def _require_room(self, rows: int) -> None:
         """Refuse more rows than fit: each value and the comma behind it will take two bytes at the least."""
@@ -331,8 +333,7 @@ class JsonTable:
 
     def _read_column(self, scanner: JsonScanner, name: str, values: Iterator[Any]) -> None:
         block: list[Any] = []
-        number = 0
-        begin = scanner.consumed
+        number, begin = 0, scanner.consumed
         for value in values:
             block.append(value)
             if scanner.consumed - begin > _COLUMN_BYTES:

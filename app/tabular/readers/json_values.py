@@ -20,6 +20,14 @@ _SPACED = (" :", "\t:", "\n:", "\r:")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"([ \t\r\n]*:)?', re.DOTALL)
 
 
+def values_of(rows: Sequence[Any], order: Mapping[Any, int]) -> dict[Any, Sequence[Any]]:
+    """Return the values of rows by their column: those that any of the objects has, in `order`, or places in arrays."""
+    if isinstance(rows[0], list):
+        return dict(enumerate(zip(*rows, strict=True)))
+    stated = sorted(set[str]().union(*rows), key=order.__getitem__)
+    return {key: [row.get(key) for row in rows] for key in stated}
+
+
 def texts_of(name: str, values: Sequence[Any], first_row: int) -> tuple[pa.Array, set[type]]:
     """Return values as texts, numbers as spelled, and the types of those that are not null.
 

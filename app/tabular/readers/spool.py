@@ -8,7 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 
 from app.tabular.disk import DiskBudget
+from app.tabular.readers.text import BLOCK_BYTES
 from app.tabular.types import Limits
+
+_MOST_BYTES = BLOCK_BYTES // 2
+"""Of blocks that are put together."""
+_MOST_CELLS = 8_000_000
+"""Of any block that is read with all columns; one that has few of them may have many rows."""
 
 
 class ColumnSpool:
@@ -71,11 +77,12 @@ class ColumnSpool:
                     batch = reader.read_next_batch()
                 columns.update(zip(map(int, batch.schema.names), batch.columns, strict=True))
                 read += length
+                del data, batch  # Whoever asks for the next block holds no more than that.
             yield columns, rows, read / max(self._size, 1)
 
 
 def together(
-    blocks: Iterator[tuple[Mapping[int, pa.Array], int, float]], width: int, most_rows: int, most_bytes: int
+    blocks: Iterator[tuple[Mapping[int, pa.Array], int, float]], width: int, *, most_rows: int
 ) -> Iterator[tuple[list[pa.Array], int, float]]:
     """Yield blocks as all their columns, with small ones after the first put together.
 
@@ -83,18 +90,43 @@ def together(
         blocks: as `ColumnSpool.read` yields them.
         width: how many columns there are; those that a block does not have are null.
         most_rows: of blocks that are put together.
-        most_bytes: likewise.
     """
+    blocks = _cut(blocks, max(1, _MOST_CELLS // max(1, width)))
     parts: list[list[pa.Array]] = []
     held, size, position, is_first = 0, 0, 0.0, True
     for columns, rows, share in blocks:
         nothing = pa.nulls(rows, pa.string())
         part = [columns.get(index, nothing) for index in range(width)]
         own = sum(column.nbytes for column in part)
-        if parts and (is_first or held + rows > most_rows or size + own > most_bytes):
-            yield [pa.concat_arrays(column) for column in zip(*parts, strict=True)], held, position
-            parts, held, size, is_first = [], 0, 0, False
+        if parts and (held + rows > most_rows or size + own > _MOST_BYTES):
+            yield _joined(parts), held, position
+            held, size = 0, 0
         parts.append(part)
         held, size, position = held + rows, size + own, share
+        del columns, part, nothing
+        if is_first or held >= most_rows or size >= _MOST_BYTES:
+            yield _joined(parts), held, position
+            held, size, is_first = 0, 0, False
     if parts:
-        yield [pa.concat_arrays(column) for column in zip(*parts, strict=True)], held, position
+        yield _joined(parts), held, position
+
+
+def _cut(
+    blocks: Iterator[tuple[Mapping[int, pa.Array], int, float]], most_rows: int
+) -> Iterator[tuple[Mapping[int, pa.Array], int, float]]:
+    for columns, rows, share in blocks:
+        if rows <= most_rows:
+            yield columns, rows, share
+            continue
+        for start in range(0, rows, most_rows):
+            length = min(most_rows, rows - start)
+            yield {index: column.slice(start, length) for index, column in columns.items()}, length, share
+
+
+def _joined(parts: list[list[pa.Array]]) -> list[pa.Array]:
+    """Return the parts as one, and hold none of them any more."""
+    joined = (
+        parts[0] if len(parts) == 1 else [pa.concat_arrays(column) for column in zip(*parts, strict=True)]
+    )
+    parts.clear()
+    return joined
