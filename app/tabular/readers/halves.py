@@ -11,7 +11,7 @@ _LARGEST = 65504.0
 
 
 def shortest_of_halves(column: pa.Array) -> pa.Array:
-    """Return the doubles with the fewest digits that give the same half floats."""
+    """Return doubles: whole numbers as they are, of others those with the fewest digits that give the same half."""
     encoded = column.view(pa.int16()).dictionary_encode()
     return pa.array(map(_shortest, encoded.dictionary.to_pylist()), pa.float64()).take(encoded.indices)
 
@@ -20,8 +20,8 @@ def shortest_of_halves(column: pa.Array) -> pa.Array:
 def _shortest(bits: int) -> float:
     number: float
     (number,) = struct.unpack("<e", struct.pack("<h", bits))
-    if not math.isfinite(number):
-        return number
+    if not math.isfinite(number) or number.is_integer():
+        return number  # The fewest digits for 16384 would be those of 16380.
     # Of two as near, the even one; at a power of two only the one further from zero may be near enough.
     beyond = math.nextafter(number, math.copysign(math.inf, number))
     near = (float(f"{each:.{digits}e}") for digits in range(_MOST_DIGITS) for each in (number, beyond))
