@@ -360,7 +360,10 @@ def load_settings_with(path: Path) -> Settings:
         SettingsError: as `load_settings`, or the file cannot be read.
     """
     try:
-        found = DotEnvSettingsSource(Settings, env_file=path, env_file_encoding="utf-8").env_vars
+        # An empty value counts here: it takes the place of the present one.
+        found = DotEnvSettingsSource(
+            Settings, env_file=path, env_file_encoding="utf-8", env_ignore_empty=False
+        ).env_vars
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise SettingsError(f"{path} cannot be read: {reason}") from None

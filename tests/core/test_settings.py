@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.core.settings import Settings, SettingsError, load_settings
+from app.core.settings import Settings, SettingsError, load_settings, load_settings_with
 from app.mail.messages import create_messages
 
 GOOD_SECRET = "0123456789abcdef0123456789abcdef"
@@ -415,3 +415,14 @@ def test_number_when_nobody_could_compute_with_it_then_refused_at_start(tmp_path
     for text in ("inf", "nan", "1e300", "9" * 30):
         with pytest.raises(ValidationError):
             build(tmp_path, **{name: text})
+
+
+def test_file_when_it_empties_a_setting_then_its_default_is_what_a_move_goes_to(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STORAGE_URL", "s3://openml-web")
+    file = tmp_path / "new.env"
+    file.write_text("STORAGE_URL=\n")
+
+    assert (load_settings().storage_url, load_settings_with(file).storage_url) == ("s3://openml-web", "")
