@@ -151,7 +151,7 @@ def test_down_when_nothing_is_lost_then_done_else_said_what(migrated: Migrated) 
     assert migrated.migrate("--down", "0006", "--yes") == (0, "The database is back at revision 0006.\n")
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "mariadb"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("mariadb", marks=pytest.mark.long)])
 async def test_sql_when_somebody_else_runs_it_then_as_migrated_and_openmls_tables_are_untouched(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
