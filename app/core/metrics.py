@@ -274,6 +274,13 @@ DATABASE_UP = _metric(
     "1 if the database was read for this answer; 0: what is read from it is missing.",
     source=_READ,
 )
+TABLE_BYTES = _metric(
+    "table_bytes",
+    _G,
+    "Bytes of each table with its indexes, as InnoDB knows them; with SQLite of all together.",
+    "table",
+    source=_READ,
+)
 DISK_FREE = _metric("disk_free_bytes", _G, "Free bytes of the disk that DATA_DIR is on.", source=_READ)
 DISK_SIZE = _metric("disk_size_bytes", _G, "All bytes of that disk.", source=_READ)
 DISK_RESERVE = _metric(
@@ -339,6 +346,7 @@ GROUPS: Mapping[str, tuple[Metric, ...]] = {
         DATABASE_AWAY,
         CLOCK_OFFSET,
         DATABASE_UP,
+        TABLE_BYTES,
         DISK_FREE,
         DISK_SIZE,
         DISK_RESERVE,

@@ -21,6 +21,7 @@ from app.core import metrics
 from app.core.errors import DatabaseUnavailableError
 from app.core.metrics import Metric
 from app.db.measures import Measures, measure
+from app.db.sizes import measure_tables
 from app.resources import Resources
 from app.worker.scheduling import CONVERSIONS_PER_USER
 
@@ -72,9 +73,10 @@ class ScrapedCollector(Collector):
         database = self._resources.database
         try:
             found = await measure(database.reader, database.now(), per_user=CONVERSIONS_PER_USER)
+            sizes = await measure_tables(database)
         except DatabaseUnavailableError:
             return {}  # The log says by itself that it is away.
-        return _of_rows(found)
+        return {**_of_rows(found), metrics.TABLE_BYTES: {(name,): size for name, size in sizes.items()}}
 
     async def _disk(self) -> dict[Metric, Values]:
         disk = await asyncio.to_thread(shutil.disk_usage, self._resources.settings.data_dir)

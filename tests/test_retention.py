@@ -1,0 +1,66 @@
+"""Everything that grows has a line in docs/operations.md: how long it is kept, and a metric that shows it."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import app.db.site_tables  # noqa: F401 - adds its tables to `metadata`
+from app.accounts.links import CONFIRMATION_HOURS
+from app.core.metrics import METRICS
+from app.core.timings import Timings
+from app.db import worker_heartbeats
+from app.db.engine import Database
+from app.db.sizes import WHOLE, measure_tables
+from app.db.tables import metadata
+from app.uploads.append import EXPIRE_HOURS
+from app.uploads.lifecycle import KEEP_HOURS, QUARANTINE_DAYS
+from app.worker.janitor import MAIL_RETENTION, TASK_RETENTION
+from tests.conftest import Running
+
+PAGE = (Path(__file__).parents[1] / "docs/operations.md").read_text(encoding="utf-8")
+SECTION = PAGE.partition("## The first year\n")[2].partition("\n## ")[0]
+LINES = [line.strip("| ").split(" | ") for line in SECTION.splitlines() if line.startswith("| ")][1:]
+FOLDERS = {"uploads", "pictures", "mail"}
+
+
+def line_of(name: str) -> str:
+    return next(kept for what, kept, _ in LINES if f"`{name}`" in what)
+
+
+def test_tables_and_folders_when_listed_then_each_has_a_line_and_a_metric() -> None:
+    named = [name for what, _, _ in LINES for name in re.findall(r"`([a-z_]+)`", what)]
+    known = {metric.full_name for metric in METRICS}
+
+    assert sorted(named) == sorted([*metadata.tables, *FOLDERS])
+    for what, kept, watch in LINES:
+        assert kept, what
+        assert set(re.findall(r"`(\w+)`", watch)) <= known, what
+        assert "`openml_web_" in watch, what
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("users", f"{Timings().unconfirmed_days} days"),
+        ("account_tokens", f"{CONFIRMATION_HOURS} hours"),
+        ("audit_events", f"{Timings().audit_days} days"),
+        ("outbox", f"{MAIL_RETENTION.days} days"),
+        ("task_requests", f"{TASK_RETENTION.days} days"),
+        ("worker_heartbeats", f"{worker_heartbeats.RETENTION.seconds // 3600} hour "),
+        ("upload_parts", f"{KEEP_HOURS} hours"),
+        ("upload_parts", f"{EXPIRE_HOURS} hours"),
+        ("upload_parts", f"{QUARANTINE_DAYS} days"),
+    ],
+)
+def test_line_when_it_tells_a_time_then_that_of_the_code(name: str, words: str) -> None:
+    assert words in line_of(name)
+
+
+@pytest.mark.parametrize("database_uri", ["sqlite", "openml"], indirect=True)
+async def test_sizes_when_measured_then_of_each_table(app: Running) -> None:
+    database: Database = app.resources.database
+    sizes = await measure_tables(database)
+
+    assert sizes.keys() == ({WHOLE} if database.is_sqlite else metadata.tables.keys())
+    assert all(size > 0 for size in sizes.values())
