@@ -1,7 +1,9 @@
 """Type candidates: whether other types could be declared, checked with the scans that a declaration would get."""
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate, chain
 from typing import cast
 
 import pyarrow as pa
@@ -11,7 +13,7 @@ from app.tabular.profile.alternatives import CHOICES, NUMBER_CHOICES, Choice, Ty
 from app.tabular.profile.stats import shortened_value
 from app.tabular.schema.cells import Spelling
 from app.tabular.schema.declared import declared_as
-from app.tabular.schema.labels import InferredLabels
+from app.tabular.schema.labels import InferredLabels, are_plain_labels
 from app.tabular.schema.numbers import Notation
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import KnownType, OpeningScan, Scan, update_scans
@@ -123,19 +125,28 @@ class TypeCandidates:
                 scans[index] = self._nothing
                 del self._numbers[kind][index]
 
-    def add_values(self, index: int, values: Sequence[str], block: Block) -> None:
-        """Check the types with labels against values that first occur in this block, in their order."""
+    def add_values(self, new: Mapping[int, Sequence[str]], block: Block) -> None:
+        """Check the types with labels against values that first occur in this block, by column and in their order."""
+        checked = [index for index in new if any(index in columns for columns in self._labels.values())]
+        odd = _with_odd_labels({index: new[index] for index in checked})
         for kind, columns in self._labels.items():
-            labels = columns.get(index)
-            if labels is None:
-                continue
-            violation = labels.add(values)
-            if labels.is_settled:
-                self._decide_labels(kind, index)
-            if violation is not None:
-                row = block.first_row + pc.index(block.columns[index], violation).as_py() + 1
-                fault = self._faults[kind, index]
-                self._faults[kind, index] = replace(fault, row=row, value=shortened_value(violation))
+            for index in checked:
+                labels = columns.get(index)
+                if labels is None or (index not in odd and labels.took_plain(new[index])):
+                    continue
+                violation = labels.add(new[index])
+                if labels.is_settled:
+                    self._decide_labels(kind, index)
+                if violation is not None:
+                    self._place_label(kind, index, violation, block)
+
+    def _place_label(self, kind: Choice, index: int, value: str, block: Block) -> None:
+        """Add to a violation the value, and the row in which it is first."""
+        cells = block.columns[index]
+        at = 0 if cells[0].as_py() == value else pc.index(cells, value).as_py()
+        fault = self._faults[kind, index]
+        row = block.first_row + at + 1
+        self._faults[kind, index] = replace(fault, row=row, value=shortened_value(value))
 
     def _decide_labels(self, kind: Choice, index: int) -> None:
         """Record whether a type with labels is possible."""
@@ -168,6 +179,15 @@ class TypeCandidates:
             TypeAlternative(kind, None if (kind, index) in self._unknown else fault is None, fault)
             for kind, fault in faults.items()
         ]
+
+
+def _with_odd_labels(values: Mapping[int, Sequence[str]]) -> set[int]:
+    """Return the columns of which some value may not be a label as it stands."""
+    texts = pa.array(chain.from_iterable(values.values()), pa.string())
+    places = pc.indices_nonzero(pc.invert(are_plain_labels(texts))).to_pylist()
+    ends = list(accumulate(map(len, values.values())))
+    columns = list(values)
+    return {columns[bisect_right(ends, place)] for place in places}
 
 
 def _shown(cell: pa.Scalar) -> str | None:

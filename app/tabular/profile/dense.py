@@ -135,11 +135,9 @@ class DenseProfiler(TableProfiler):
         values = self._published(some, block)
         if not set(self._shown).isdisjoint(some):
             self._show(values, block.rows)
-        new: dict[int, list[str]] = {}
-        for index, value in self._values.count({index: block.columns[index] for index in some}):
-            new.setdefault(index, []).append(value)
-        for index, found in new.items():
-            self._candidates.add_values(index, found, block)
+        self._candidates.add_values(
+            self._values.count({index: block.columns[index] for index in some}), block
+        )
         for index in some:
             if self._values.states[index].at_least is not None:
                 self._candidates.drop_labels(index)
@@ -209,7 +207,7 @@ class DenseProfiler(TableProfiler):
 
 def _place(cells: Cells, block: Block, position: int) -> tuple[int, int]:
     """Return the column's index and the row of a cell of stacked columns of a block."""
-    return cells.columns[position].as_py(), block.first_row + position % block.rows
+    return cells.column_at(position), block.first_row + position % block.rows
 
 
 def _texts_of(column: pa.Array) -> pa.Array:

@@ -146,21 +146,14 @@ class Numbers:
         for column, low, high, count in cells.summary(values, ("min", "max", "count")):
             self._state(column).reach(low, high, count)
             seen.append(column)
-        states = [self._state(column) for column in seen]
-        places = pc.index_in(cells.columns, value_set=pa.array(seen, pa.int64()))
-        origins = pa.array([state.origin for state in states], pa.float64()).take(places)
-        differences = pc.subtract(values, origins)
+        states = {column: self.states[column] for column in seen}
+        origins = {column: state.origin for column, state in states.items()}
+        differences = pc.subtract(values, cells.spread(origins))
         for column, count, mean, variance in cells.summary(differences, ("count", "mean", "variance")):
-            self.states[column].add(count, mean, variance * count)
-        scales = pa.array([math.ldexp(1.0, -state.power) for state in states], pa.float64())
-        grid = pc.floor(pc.multiply(values, scales.take(places))).cast(pa.int64())
-        pairs = pa.table({"column": cells.columns, "place": grid}).group_by(
-            ["column", "place"], use_threads=False
-        )
-        found = pairs.aggregate([([], "count_all")])
-        counts = (found[name].to_pylist() for name in ("column", "place", "count_all"))
-        for column, place, count in zip(*counts, strict=True):
-            own = self.states[column].grid
+            states[column].add(count, mean, variance * count)
+        scales = cells.spread({column: math.ldexp(1.0, -state.power) for column, state in states.items()})
+        for column, place, count in cells.tally(pc.floor(pc.multiply(values, scales)).cast(pa.int64())):
+            own = states[column].grid
             own[place] = own.get(place, 0) + count
 
     def add_zeros(self, column: int, count: int) -> None:

@@ -76,7 +76,7 @@ class SparseProfiler(TableProfiler):
             self._stated[index] += 1
         cells = Cells(pa.array(columns, pa.int64()), pa.array(texts, pa.string()))
         is_number = pa.array([self._plans[index].kind in NUMBERS for index in columns], pa.bool_())
-        self._numbers.update(Cells(cells.columns.filter(is_number), cells.cells.filter(is_number)))
+        self._numbers.update(cells.where(is_number))
         new = list(self._values.count_cells(cells))
         places: dict[tuple[int, str | None], int] = {}
         for row, index, value in zip(rows, columns, texts, strict=True):

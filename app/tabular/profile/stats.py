@@ -4,6 +4,7 @@ Each step is one vectorised call for all columns of a block, so that thousands o
 """
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -54,21 +55,24 @@ class Detail:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Cells of several columns, as two arrays of one length.
+    """Cells of one column, or of several.
 
     Attributes:
-        columns: the index of each cell's column.
+        columns: the index of the column; or that of each cell's column, in an array as long as `cells`.
         cells: their texts; null is a missing value.
     """
 
-    columns: pa.Array
+    columns: int | pa.Array
     cells: pa.Array
 
     @classmethod
     def stacked(cls, columns: Mapping[int, pa.Array]) -> Iterator[Self]:
-        """Yield columns of one length concatenated, up to 200 000 cells at once."""
+        """Yield columns of one length: long ones each by itself, others concatenated, up to 200 000 cells at once."""
         indices = list(columns)
         rows = len(columns[indices[0]]) if indices else 1
+        if rows > LONG_COLUMN:
+            yield from itertools.starmap(cls, columns.items())
+            return
         step = max(1, _CHUNK_CELLS // max(rows, 1))
         for start in range(0, len(indices), step):
             some = indices[start : start + step]
@@ -82,13 +86,32 @@ class Cells:
         """Return the cells that are not missing."""
         if not self.cells.null_count:
             return self
-        is_stated = self.cells.is_valid()
-        return type(self)(self.columns.filter(is_stated), self.cells.filter(is_stated))
+        return self.where(self.cells.is_valid())
 
     def among(self, values: Iterable[str]) -> Self:
         """Return the cells that have one of these texts."""
-        is_among = pc.is_in(self.cells, value_set=pa.array(sorted(values), pa.string()))
-        return type(self)(self.columns.filter(is_among), self.cells.filter(is_among))
+        return self.where(pc.is_in(self.cells, value_set=pa.array(sorted(values), pa.string())))
+
+    def where(self, mask: pa.Array) -> Self:
+        """Return the cells for which a mask is true."""
+        columns = self.columns if isinstance(self.columns, int) else self.columns.filter(mask)
+        return type(self)(columns, self.cells.filter(mask))
+
+    @property
+    def indices(self) -> list[int]:
+        """The columns, each once."""
+        return [self.columns] if isinstance(self.columns, int) else pc.unique(self.columns).to_pylist()
+
+    def column_at(self, position: int) -> int:
+        """Return the column of one of the cells."""
+        return self.columns if isinstance(self.columns, int) else int(self.columns[position].as_py())
+
+    def spread(self, numbers: Mapping[int, float]) -> pa.Scalar | pa.Array:
+        """Return the number of each cell's column; one for all of them, if there is one column."""
+        if isinstance(self.columns, int):
+            return pa.scalar(numbers[self.columns], pa.float64())
+        places = pc.index_in(self.columns, value_set=pa.array(numbers, pa.int64()))
+        return pa.array(numbers.values(), pa.float64()).take(places)
 
     def matches(self, pattern: str) -> Iterator[tuple[int, int]]:
         """Yield a column and the number of its cells that match a pattern, for columns with any."""
@@ -106,23 +129,39 @@ class Cells:
         yield from self._counts(pc.invert(is_other))
 
     def _counts(self, is_match: pa.Array) -> Iterator[tuple[int, int]]:
+        if isinstance(self.columns, int):
+            if is_match.true_count:
+                yield self.columns, is_match.true_count
+            return
         is_match = pc.fill_null(is_match, fill_value=False)
         for found in pc.value_counts(self.columns.filter(is_match)).to_pylist():
             yield found["values"], found["counts"]
 
+    def tally(self, places: pa.Array) -> Iterator[tuple[int, int, int]]:
+        """Yield each column with each whole number that its cells have in `places`, and how many have it."""
+        if isinstance(self.columns, int):
+            for found in pc.value_counts(places).to_pylist():
+                yield self.columns, found["values"], found["counts"]
+            return
+        pairs = pa.table({"column": self.columns, "place": places})
+        found = pairs.group_by(["column", "place"], use_threads=False).aggregate([([], "count_all")])
+        yield from zip(*(found[name].to_pylist() for name in ("column", "place", "count_all")), strict=True)
+
     def summary(self, values: pa.Array, functions: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Yield each column with the aggregates of its `values`, of which there is one for each cell."""
+        if isinstance(self.columns, int):
+            if len(values) > values.null_count:
+                yield self.columns, *(getattr(pc, name)(values).as_py() for name in functions)
+            return
         table = pa.table({"column": self.columns, "value": values})
         wanted = [("value", function) for function in functions]
         found = table.group_by("column", use_threads=False).aggregate(wanted)
         names = ["column", *(f"value_{function}" for function in functions)]
-        return zip(*(found[name].to_pylist() for name in names), strict=True)
+        yield from zip(*(found[name].to_pylist() for name in names), strict=True)
 
 
 def _repeated(numbers: Sequence[int], times: int) -> pa.Array:
     """Return each number so many times."""
-    if times > LONG_COLUMN:
-        return pa.concat_arrays([pa.repeat(pa.scalar(number, pa.int64()), times) for number in numbers])
     places = pc.divide(pa.arange(0, len(numbers) * times), times)
     return pa.array(numbers, pa.int64()).take(places)
 
@@ -196,8 +235,9 @@ class Values:
         self._different = different
         self._is_watched = is_watched
 
-    def count(self, columns: Mapping[int, pa.Array]) -> Iterator[tuple[int, str]]:
-        """Count the cells of columns of one length, and yield each value that is new, with its column."""
+    def count(self, columns: Mapping[int, pa.Array]) -> dict[int, list[str]]:
+        """Count the cells of columns of one length, and return the values that are new, by column."""
+        new: dict[int, list[str]] = {}
         counted = {index: cells for index, cells in columns.items() if self.states[index].at_least is None}
         watched = {
             index: cells
@@ -205,17 +245,41 @@ class Values:
             if index not in counted and self.states[index].counts
         }
         for cells in Cells.stacked(counted):
-            yield from self.count_cells(cells)
+            self._count_stacked(cells.stated(), new)
         for cells in Cells.stacked(watched):
-            indices = pc.unique(cells.columns).to_pylist()
-            yield from self.count_cells(
-                cells.among({text for index in indices for text in self.states[index].counts})
-            )
+            known = {text for index in cells.indices for text in self.states[index].counts}
+            for column, text in self.count_cells(cells.among(known)):
+                new.setdefault(column, []).append(text)
+        return new
 
     def count_cells(self, cells: Cells) -> Iterator[tuple[int, str]]:
-        """Count cells of any columns; see `count`."""
+        """Count cells of any columns, and yield each value that is new, with its column."""
+        yield from self._take(zip(*_pairs(cells.stated()), strict=True))
+
+    def _count_stacked(self, cells: Cells, new: dict[int, list[str]]) -> None:
+        """Count cells that stand column after column: those of a column that had none yet at once."""
+        columns, texts, counts = _pairs(cells)
+        is_short = (pc.max(pc.binary_length(cells.cells)).as_py() or 0) <= LONGEST_VALUE
+        others: list[tuple[int, str, int]] = []
+        begin = 0
+        for column, run in itertools.groupby(columns):
+            end = begin + sum(1 for _ in run)
+            state = self.states[column]
+            is_full = end - begin > self._limit
+            if state.counts or not is_short or (is_full and self._is_watched(column)):
+                others += zip(columns[begin:end], texts[begin:end], counts[begin:end], strict=True)
+            else:
+                new[column] = texts[begin : min(end, begin + self._limit)]
+                state.counts = dict(zip(new[column], counts[begin:end], strict=False))
+                if is_full:
+                    self._close(column)
+            begin = end
+        for column, text in self._take(others):
+            new.setdefault(column, []).append(text)
+
+    def _take(self, found: Iterable[tuple[int, str, int]]) -> Iterator[tuple[int, str]]:
         full = []
-        for column, text, count in _pairs(cells.stated()):
+        for column, text, count in found:
             state = self.states[column]
             value = text if len(text) <= LONGEST_VALUE else _cut(text)
             if value in state.counts:
@@ -252,14 +316,17 @@ def _cut(text: str) -> str:
     return text[:LONGEST_VALUE] + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _pairs(cells: Cells) -> Iterator[tuple[int, str, int]]:
-    """Yield each distinct pair of column and text, in the order of the rows, and how often it occurs."""
+def _pairs(cells: Cells) -> tuple[list[int], list[str], list[int]]:
+    """Return the column and the text of each distinct pair, in the order of the rows, and how often it occurs."""
     if not len(cells.cells):
-        return
+        return [], [], []
+    if isinstance(cells.columns, int):
+        found = pc.value_counts(cells.cells)
+        return [cells.columns] * len(found), found.field(0).to_pylist(), found.field(1).to_pylist()
     encoded = cells.cells.dictionary_encode()
     texts = encoded.dictionary
     found = pc.value_counts(pc.add(pc.multiply(cells.columns, len(texts)), encoded.indices.cast(pa.int64())))
     keys, counts = found.field(0), found.field(1)
     columns = pc.divide(keys, len(texts))
     own = texts.take(pc.subtract(keys, pc.multiply(columns, len(texts))))
-    yield from zip(columns.to_pylist(), own.to_pylist(), counts.to_pylist(), strict=True)
+    return columns.to_pylist(), own.to_pylist(), counts.to_pylist()

@@ -1,6 +1,6 @@
 """Collection of the labels of nominal columns."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -66,9 +66,10 @@ class InferredLabels:
         """Take the next block."""
         self._categories.update(column)
         distinct = pc.unique(column.drop_null())
-        if self._took_plain(distinct):
+        values = distinct.to_pylist()
+        if pc.all(are_plain_labels(distinct)).as_py() is not False and self.took_plain(values):
             return
-        value = self.add(distinct.to_pylist())
+        value = self.add(values)
         if value is not None and self._fault:
             self._fault.row = first_row + position_of(column, value) + 1
 
@@ -88,11 +89,10 @@ class InferredLabels:
                 return value
         return None
 
-    def _took_plain(self, values: pa.Array) -> bool:
-        """Add different values at once, if nothing about any of them needs a closer look, and return whether."""
-        if self._is_boolean or self._has_blanks or self._fault or not are_plain_labels(values):
+    def took_plain(self, labels: Sequence[str]) -> bool:
+        """Add labels that have passed `are_plain_labels` at once, if none needs a closer look, and return whether."""
+        if self._is_boolean or self._has_blanks or self._fault:
             return False
-        labels = values.to_pylist()
         new = dict(zip(labels, labels, strict=True))
         if len(self._labels) + len(new) > self._limit or any(word in new for word in self._missing_words):
             return False
@@ -164,8 +164,7 @@ def _without_blanks(name: str) -> Repair:
     )
 
 
-def are_plain_labels(labels: pa.Array) -> bool:
-    """Return whether all texts are labels by one pattern, and have no blanks around them; False may be too strict."""
+def are_plain_labels(labels: pa.Array) -> pa.Array:
+    """Return of each text whether it is a label by one pattern, without blanks around it; false may be too strict."""
     are_plain = pc.match_substring_regex(labels, _PLAIN_LABEL)
-    longest = pc.max(pc.binary_length(labels)).as_py() or 0
-    return are_plain.true_count == len(labels) and longest <= MAX_LABEL and labels.null_count == 0
+    return pc.and_(are_plain, pc.less_equal(pc.binary_length(labels), MAX_LABEL))
