@@ -15,7 +15,7 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
 PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-musl aarch64-unknown-linux-musl aarch64-apple-darwin
 
-.PHONY: help run test coverage test-long test-rest test-engines chaos outages uploads-1g corpus mutants check format lock wheels audit docs bench clean
+.PHONY: help run test coverage test-long test-rest test-engines chaos outages uploads-1g corpus mutants check format lock wheels audit release docs bench clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -123,6 +123,10 @@ wheels:  ## Is there a wheel for each platform? (needs uv)
 # Are there published vulnerabilities in what is locked? (needs uv)
 audit: $(VENV)/.dev  ## Known vulnerabilities in what is locked (needs uv)
 	$(BIN)/python -m tests.audit
+
+# In `dist`: source archive, wheel, CycloneDX list of what the image has, licences, checksums; the version's notes are printed.
+release: $(VENV)/.dev  ## What a version is published as, in dist; NOTES=Unreleased: before it has notes (needs uv)
+	@$(BIN)/python -m tests.release $(if $(NOTES),--notes $(NOTES))
 
 clean:  ## Remove .venv and caches
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache

@@ -29,6 +29,7 @@ FOR_OPERATORS = {
     "move": "app.commands.backup:move_command",
     "log-level": "app.commands.log_level:log_level",
     "config": "app.commands.service:config",
+    "licences": "app.commands.licences:licences",
     "doctor": "app.commands.doctor:doctor",
     "health": "app.commands.health:health",
     "mail": "app.commands.mail:mail",

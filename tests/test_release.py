@@ -1,0 +1,49 @@
+"""What a release is made of."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from app.commands.licences import find_licences
+from tests import release
+
+
+def test_release_when_built_twice_then_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        release.build(tmp_path / name, "1700000000")
+        release.write_checksums(tmp_path / name)
+
+    first, second = ((tmp_path / name / "SHA256SUMS").read_text() for name in ("first", "second"))
+    assert first == second
+    digest, _, name = first.splitlines()[0].partition("  ")
+    assert hashlib.sha256((tmp_path / "first" / name).read_bytes()).hexdigest() == digest
+    assert {line.rpartition(".")[2] for line in first.splitlines()} == {"gz", "whl"}
+
+
+def test_requirements_when_those_of_the_image_are_joined_then_each_once_with_its_hashes() -> None:
+    lines = release.requirements().splitlines()
+
+    names = [line.partition("==")[0] for line in lines if not line.startswith(" ")]
+    assert {"fastapi", "obstore", "pyreadstat", "sentry-sdk"} <= set(names)
+    assert len(names) == len(set(names))
+    assert sum("--hash=sha256:" in line for line in lines) >= len(names)
+
+
+def test_notes_when_a_version_has_a_section_then_that_one() -> None:
+    changelog = "# Changelog\n\n## Unreleased\n- new\n\n## 0.1.0 - 2026-01-01\n- first\n\n## 0.1\n- older\n"
+
+    assert release.notes_of("0.1.0", changelog) == "- first"
+    assert release.notes_of("Unreleased", changelog) == "- new"
+    with pytest.raises(LookupError, match="no section of 2"):
+        release.notes_of("2", changelog)
+
+
+def test_licences_when_listed_then_each_package_with_its_terms() -> None:
+    found = {each.name: each for each in find_licences()}
+
+    assert found["openml-web"].summary == "BSD-3-Clause"
+    assert "Permission is hereby granted" in found["fastapi"].texts[0]
+    assert {"uvicorn", "pyarrow", "greenlet"} <= set(found)
+    assert not {"pytest", "ruff", "mypy"} & set(found)
+    assert [each.name for each in found.values() if each.summary.startswith("not said")] == []
