@@ -147,8 +147,10 @@ class Draft:
 
     def finish(self, manifest: Manifest) -> None:
         """Remove what is not named any more, write checksums and manifest, and give the folder its name."""
-        for name in self._copied.keys() - self._named.keys():
-            (self._draft / FILES / name).unlink(missing_ok=True)
+        for path in list((self._draft / FILES).rglob("*")):
+            # Named by an earlier snapshot, or half of a file.
+            if path.is_file() and str(path.relative_to(self._draft / FILES)) not in self._named:
+                path.unlink()
         sums = {**self._tables, **{f"{FILES}/{name}": each.sha256 for name, each in self._named.items()}}
         text = "".join(f"{sums[name]}  {name}\n" for name in sorted(sums)).encode()
         _write(self._draft / SUMS, text)

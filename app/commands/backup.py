@@ -53,7 +53,7 @@ def restore_command(folder: Path) -> None:
         )
     if done.looked_for:
         click.echo(f"{done.looked_for} uploads are looked for at OpenML before they are sent.")
-    if not done.has_users:
+    if not (done.has_users or backup.manifest.has_users):
         click.echo(
             "There is nobody in `users`: with MySQL that is OpenML's table, and OpenML's backup has it."
         )

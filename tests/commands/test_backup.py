@@ -107,11 +107,12 @@ def test_backup_when_it_was_interrupted_then_no_backup_until_it_is_gone_on_with(
     Path("other.partial/copied").write_text(f"{digest} 3 uploads/{part.parent.name}/a\n{digest} 9 uplo")
     Path("other.partial/manifest.json").unlink()
     copied.write_bytes(b"xyz")
+    copied.with_name("0123456789abcdef.draft").write_bytes(b"half of a fi")
 
     assert "never finished" in str(run("restore", "other.partial").exception)
     assert run("backup", "other").exit_code == 0
 
-    assert copied.exists() is False
+    assert [path.name for path in Path("other/files").rglob("*") if path.is_file()] == ["a"]
     assert digest in Path("other/SHA256SUMS").read_text()
 
 
