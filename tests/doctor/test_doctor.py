@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import socket
+import ssl
 import stat
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
+import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
 from aiosmtpd.smtp import AuthResult
@@ -31,7 +33,9 @@ from tests.broker_servers import shared_broker
 from tests.chaos import FAKETIME
 from tests.conftest import insert_person, run_sandbox, running
 from tests.doctor.conftest import Diagnose, told
+from tests.servers import serving
 from tests.small_disk import small_disk
+from tests.web.search.elastic import SearchServer
 
 ROOT = Path(__file__).parents[2]
 HIDDEN = "a secret that nobody prints"
@@ -262,6 +266,52 @@ async def test_mail_when_the_password_is_wrong_then_a_fault_else_a_test_mail_lea
     assert "takes mails of openml@example.org" in told(well, Level.OK)
     assert f"A test mail is out: 127.0.0.1:{mail_server} took it for ada@example.org" in told(well, Level.OK)
     assert "A test mail to no address did not leave" in told(none, Level.FAULT)
+
+
+async def test_mail_when_tls_is_offered_and_not_used_then_warned(
+    diagnose: Diagnose, unused_port: int
+) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    controller = Controller(Sink(), hostname="127.0.0.1", port=unused_port, tls_context=context)
+    controller.start()
+    server = {"smtp_server": "127.0.0.1", "smtp_port": unused_port}
+    try:
+        without = await diagnose("mail", **server)
+        unknown = await diagnose("mail", smtp_use_tls=True, **server)
+    finally:
+        controller.stop()
+
+    assert "offers TLS, and mails go without. Set SMTP_USE_TLS=true." in told(without, Level.WARNING)
+    assert "name the authority's file in OUTGOING_CA_FILE" in told(unknown, Level.FAULT)
+
+
+@pytest.mark.parametrize(
+    ("documents", "level", "says"),
+    [(2, Level.OK, "has 2 datasets in its index"), (0, Level.WARNING, "has no dataset in its index `data`")],
+)
+async def test_search_when_its_index_has_datasets_or_none_then_said(
+    diagnose: Diagnose, documents: int, level: Level, says: str
+) -> None:
+    server = SearchServer(version=8)
+    for number in range(documents):
+        server.put("data", str(number), data_id=number, name="iris", status="active", visibility="public")
+    async with serving(server.app) as url:
+        assert says in told(await diagnose("search", elasticsearch_server=url), level)
+
+
+@pytest.mark.long
+async def test_store_when_its_key_or_bucket_is_wrong_then_a_fault_else_tried(
+    diagnose: Diagnose, s3: dict[str, str]
+) -> None:
+    well = await diagnose("storage", **s3)
+    wrong_key = await diagnose("storage", **{**s3, "aws_secret_access_key": HIDDEN.replace(" ", "")})
+    wrong_bucket = await diagnose("storage", **{**s3, "storage_url": "s3://elsewhere"})
+
+    assert "takes, returns, lists and deletes" in told(well, Level.OK)
+    assert "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY" in told(wrong_key, Level.FAULT)
+    assert "has no such bucket" in told(wrong_bucket, Level.FAULT)
+    assert HIDDEN.replace(" ", "") not in str(wrong_key)
 
 
 RECORDS = {
