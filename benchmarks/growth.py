@@ -88,6 +88,15 @@ def tell_uploads(sizes: Sequence[int], *, plans: bool) -> None:
             print(f"  {statement:24}{''.join(f'{each[statement]:10.2f}' for each in found)} ms", flush=True)
 
 
+def write_megabytes(path: Path, megabytes: int) -> None:
+    """Write the table of `benchmarks/convert.py`, of so many bytes to the line."""
+    write_mixed(path, megabytes)
+    with path.open("r+b") as file:
+        file.seek(megabytes * 1_000_000)
+        file.readline()
+        file.truncate()
+
+
 def write_columns(path: Path, columns: int) -> None:
     """Write `CELLS` whole numbers of six digits or fewer in so many columns."""
     chance = random.Random(2)
@@ -158,7 +167,7 @@ def main() -> None:
     elif options.what == "clients":
         tell_clients(sizes)
     else:
-        write = {"megabytes": write_mixed, "columns": write_columns, "labels": write_labels}[options.what]
+        write = {"megabytes": write_megabytes, "columns": write_columns, "labels": write_labels}[options.what]
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
             tell_files(options.what, write, sizes, Path(folder))
 
