@@ -7,7 +7,7 @@ is in memory at a time.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from openml_sandbox.tokenizer import CLOSE, END, OPEN, Token, WekaError, error_at, tokenize
 from openml_sandbox.weka_header import Header, Lines, after_weight
@@ -19,6 +19,8 @@ _BATCH_CELLS = 1 << 17
 # A block without any of these has nothing but bare values between commas.
 _SPECIAL = re.compile(rb"['\"%{}\x00-\x09\x0b-\x20]")
 _EMPTY_CELL = re.compile(rb",,|\n,|,\n|\A,|,\Z")
+# A cell and what ends it, where quotes hold no escapes and nothing stands between a cell and the next comma.
+_CELL = re.compile(rb"""(?:([^\x00-\x20,%'"{}]++)|'([^'\\\n\r]*+)'|"([^"\\\n\r]*+)")(?:,|(\n++))""")
 
 Row = list[bytes | None]
 
@@ -74,6 +76,44 @@ def read_arff(file: BinaryIO, watcher: Watcher) -> Summary:
     return reader.finish()
 
 
+class _Cut(NamedTuple):
+    """Rows, and how many lines of the block stand before each."""
+
+    rows: list[Row]
+    lines: Sequence[int]
+
+
+def _cut_bare(block: bytes) -> _Cut:
+    """Cut a block that has no sign but commas and line ends."""
+    numbered = [(number, line) for number, line in enumerate(block.split(b"\n")) if line]
+    rows: list[Row] = [[*line.split(b",")] for _, line in numbered]
+    if b"?" in block:
+        rows = [[None if cell == b"?" else cell for cell in row] for row in rows]
+    return _Cut(rows, [number for number, _ in numbered])
+
+
+def _cut_quoted(block: bytes) -> _Cut | None:
+    """Cut a block of bare and quoted cells; None where anything else stands in it."""
+    rows: list[Row] = []
+    lines: list[int] = []
+    row: Row = []
+    line = end = 0
+    for match in _CELL.finditer(block if block.endswith(b"\n") else block + b"\n"):
+        if match.start() != end:
+            return None
+        end = match.end()
+        bare, single, double, ending = match.groups()
+        row.append(
+            (None if bare == b"?" else bare) if bare is not None else single if double is None else double
+        )
+        if ending is not None:
+            rows.append(row)
+            lines.append(line)
+            row = []
+            line += len(ending)
+    return _Cut(rows, lines) if end >= len(block) and not row else None
+
+
 class _RowReader:
     """Counts rows and missing values; dense rows are checked a batch and a column at a time."""
 
@@ -112,18 +152,13 @@ class _RowReader:
 
     def _read_plain(self, block: bytes, first_line: int) -> bool:
         # Cutting at commas is many times faster than cutting tokens; most files are plain in most places.
-        if _SPECIAL.search(block) or _EMPTY_CELL.search(block):
+        if b"\r" in block or _EMPTY_CELL.search(block):
             return False
-        numbered = [
-            (number, line) for number, line in enumerate(block.split(b"\n"), start=first_line) if line
-        ]
-        rows: list[Row] = [[*line.split(b",")] for _, line in numbered]
-        if any(len(row) != len(self._attributes) for row in rows):
+        cut = _cut_quoted(block) if _SPECIAL.search(block) else _cut_bare(block)
+        if cut is None or any(len(row) != len(self._attributes) for row in cut.rows):
             return False
-        if b"?" in block:
-            rows = [[None if cell == b"?" else cell for cell in row] for row in rows]
-        self._rows += rows
-        self._numbers += [number for number, _ in numbered]
+        self._rows += cut.rows
+        self._numbers += [first_line + line for line in cut.lines]
         return True
 
     def _read_tokens(self, tokens: list[Token], line: int) -> None:
