@@ -34,7 +34,6 @@ SEVERAL = {
     "app/db/task_requests.py": CLAIMS,
     "app/db/upload_queues.py": CLAIMS,
     "app/tasks/service.py": "nothing is held while OpenML is asked",
-    "app/tasks/waiting.py": STEP,
     "app/uploads/admission.py": "room is reserved while bytes come",
     "app/uploads/append.py": "nothing is held while bytes come",
     "app/uploads/at_openml.py": STEP,
