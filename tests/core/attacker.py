@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import mmap
 import os
 import resource
 import shutil
@@ -90,6 +91,11 @@ def attacks_on(folder: Path) -> dict[str, Callable[[], Any]]:
         "namespace": partial(library, "unshare", NEW_USERS),
         "limits": partial(resource.setrlimit, resource.RLIMIT_DATA, most),
         "limits of another": partial(resource.prlimit, server, resource.RLIMIT_CPU, (1, 1)),
+        "priority of all": partial(os.setpriority, os.PRIO_USER, os.getuid(), 19),
+        "processor of the server": partial(os.sched_setaffinity, server, os.sched_getaffinity(0)),
+        "shared memory": partial(mmap.mmap, -1, 1 << 20),
+        "memory file": partial(os.memfd_create, "attack"),
+        "age of a file": partial(os.utime, folder / "other", (0, 0)),
         "mode": lambda: (folder / "target").chmod(0o777),
         "secrets of the server": lambda: Path(f"/proc/{server}/environ").read_bytes(),
         "other file": lambda: Path("/etc/passwd").read_bytes(),
