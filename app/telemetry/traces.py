@@ -1,9 +1,10 @@
 """Traces by OpenTelemetry, sent to a collector as OTLP over HTTP."""
 
 import asyncio
+import hashlib
 import os
 import platform
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
@@ -13,10 +14,11 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
-from opentelemetry.trace import SpanKind, StatusCode
+from opentelemetry.sdk.trace.sampling import ParentBased, SamplingResult, TraceIdRatioBased
+from opentelemetry.trace import Link, SpanKind, StatusCode, TraceState
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.re import parse_env_headers
+from opentelemetry.util.types import Attributes
 
 from app import __version__
 from app.core import tracing
@@ -37,6 +39,29 @@ class WithoutQuery(BatchSpanProcessor):
         if span.attributes and "url.query" in span.attributes:
             span.set_attribute("url.query", "REDACTED")
         super().on_start(span, parent_context)
+
+
+class KeyedShare(TraceIdRatioBased):
+    """Keeps a share of all traces, each whole, by a digest of its number: that number may be a client's choice."""
+
+    def __init__(self, share: float, secret: str) -> None:
+        super().__init__(share)
+        self._key = hashlib.sha256(f"openml-web traces\0{secret}".encode()).digest()
+
+    def should_sample(  # noqa: PLR0917 - as the library calls it
+        self,
+        parent_context: Context | None,
+        trace_id: int,
+        name: str,
+        kind: SpanKind | None = None,
+        attributes: Attributes = None,
+        links: Sequence[Link] | None = None,
+        trace_state: TraceState | None = None,
+    ) -> SamplingResult:
+        """Say whether a span is kept: as all of its trace, in every process with the same secret."""
+        digest = hashlib.blake2b(trace_id.to_bytes(16), key=self._key).digest()
+        number = int.from_bytes(digest)
+        return super().should_sample(parent_context, number, name, kind, attributes, links, trace_state)
 
 
 class OpenTelemetry:
@@ -81,9 +106,9 @@ async def open_traces(settings: Settings) -> AsyncIterator[None]:
 
     Once in a process: OpenTelemetry takes one provider, which FastAPI finds there.
     """
-    # By the trace's number, so that every process keeps or drops a whole trace. What a client's `traceparent` says of
-    # it does not count: else anybody could have everything kept.
-    share = TraceIdRatioBased(settings.otel_traces_sampler_arg)
+    # Every process keeps or drops a whole trace. Neither what a client's `traceparent` says of it, nor the number that
+    # a client gave it, decides: else anybody could have everything kept.
+    share = KeyedShare(settings.otel_traces_sampler_arg, settings.token_secret)
     provider = TracerProvider(
         sampler=ParentBased(share, remote_parent_sampled=share, remote_parent_not_sampled=share),
         resource=Resource.create(

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+from opentelemetry.sdk.trace.sampling import Decision
 
+from app.telemetry.traces import KeyedShare
 from tests.service import Service, wait_for
 from tests.telemetry.receiver import Receiver
 from tests.uploads.test_data_upload import form
@@ -93,6 +95,24 @@ def test_upload_when_traced_then_one_trace_from_the_request_to_openml_over_two_p
     names = [span.name for _, span in found]
     assert "work on outbox" in names
     assert not any("/health/" in name for name in names)
+
+
+def test_share_when_a_client_chooses_the_number_then_that_does_not_decide() -> None:
+    # By their numbers, which begin with zeros, all of them would be kept.
+    numbers = range(1, 2001)
+
+    def kept(sampler: KeyedShare) -> list[bool]:
+        return [
+            sampler.should_sample(None, each, "span").decision is Decision.RECORD_AND_SAMPLE
+            for each in numbers
+        ]
+
+    share = kept(KeyedShare(0.1, "a secret"))
+    assert 140 < sum(share) < 260
+    assert share == kept(KeyedShare(0.1, "a secret"))
+    assert share != kept(KeyedShare(0.1, "another"))
+    assert all(kept(KeyedShare(1.0, "a secret")))
+    assert not any(kept(KeyedShare(0.0, "a secret")))
 
 
 def lineage(by_id: dict[bytes, tuple[str, Span]], span: Span) -> list[str]:
