@@ -100,7 +100,8 @@ def _json_formatter(shared: Sequence[structlog.typing.Processor], origin: Origin
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             lambda _logger, _method, event: {**event, **origin},
             structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
+            # As lines of requests are, so that one pattern of grep finds both.
+            structlog.processors.JSONRenderer(separators=(",", ":")),
         ],
     )
 

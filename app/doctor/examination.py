@@ -20,6 +20,7 @@ from app.doctor.diagnosis import (
     fault,
     ok,
     skipped,
+    warning,
 )
 from app.doctor.machine import check_children, check_limits
 from app.doctor.mail import check_mail, check_sender
@@ -29,12 +30,21 @@ from app.doctor.site import check_site
 from app.doctor.stores import check_stores
 from app.health.checks import CheckName, check_disk, checks_of
 from app.resources import open_storage
+from app.uploads.conversion import RESERVE_SHARE
 
 
 async def _check_disk(installation: Installation) -> Found:
     storage, _ = await open_storage(installation.settings)
-    wrong = await check_disk(storage, installation.settings)
-    yield fault(wrong) if wrong else ok("More than DISK_RESERVE_BYTES is free.")
+    reserve = installation.settings.disk_reserve_bytes
+    if wrong := await check_disk(storage, installation.settings):
+        yield fault(wrong)
+    elif await storage.working_bytes() < RESERVE_SHARE * reserve:
+        yield warning(
+            f"Less than {RESERVE_SHARE:g} times DISK_RESERVE_BYTES ({reserve}) is free: conversions wait, and uploads "
+            "are refused soon. Make room."
+        )
+    else:
+        yield ok("More than DISK_RESERVE_BYTES is free.")
 
 
 BESIDE_THE_DATABASE: Mapping[str, Examination] = {

@@ -24,17 +24,19 @@ async def check_children(installation: Installation) -> Found:
     settings = installation.settings
     found = isolation.available()
     limits = ProcessLimits(memory_bytes=settings.conversion_memory_bytes)
-    with tempfile.TemporaryDirectory(prefix="doctor-", dir=settings.data_dir) as name:
-        request = _request(Path(name))
-        try:
-            await convert_in_process(request, limits)
-        except TabularError as error:
-            yield fault(
-                f"A process that reads tables does not get to its end: {error}. Look at the log, at ulimit -a, "
-                "and at the memory of this machine or container; CONVERSION_MEMORY_BYTES is "
-                f"{settings.conversion_memory_bytes}."
-            )
-            return
+    try:
+        with tempfile.TemporaryDirectory(prefix="doctor-", dir=settings.data_dir) as name:
+            await convert_in_process(_request(Path(name)), limits)
+    except OSError as error:
+        yield fault(f"DATA_DIR has no room for a small table, or takes none: {error.strerror}.")
+        return
+    except TabularError as error:
+        yield fault(
+            f"A process that reads tables does not get to its end: {error}. Look at the log, at ulimit -a, "
+            "and at the memory of this machine or container; CONVERSION_MEMORY_BYTES is "
+            f"{settings.conversion_memory_bytes}."
+        )
+        return
     yield ok(f"A process of its own converts a table, isolated by: {', '.join(found) or 'limits alone'}.")
     if len(found) < ALL_OF_LINUX:
         yield warning(

@@ -1,14 +1,17 @@
 """The OpenML server: whether it answers as one, and whether it knows the keys in our database."""
 
 import secrets
+import time
 
 from app.db import logins, users
-from app.doctor.diagnosis import Found, Installation, fault, ok, skipped
+from app.doctor.diagnosis import Found, Installation, fault, ok, skipped, warning
 from app.openml.client import OpenMLClient, open_client
 from app.openml.errors import AUTHENTICATION, NotSentError, OpenMLError, RefusedError
 from app.openml.fields import is_api_key
 
 OPENML_SECONDS = 20.0
+SLOW_SECONDS = 5.0
+"""As the alert OpenMLWebOpenMLSlow."""
 NO_DATASET = 0
 """A number that no dataset has."""
 
@@ -19,6 +22,7 @@ async def check_openml(installation: Installation) -> Found:
     async with open_client(
         settings.openml_url, timeout_seconds=OPENML_SECONDS, way_out=settings.way_out
     ) as client:
+        started = time.monotonic()
         try:
             measures = await client.list_measures()
             # Nobody has a dataset of that name: the list is refused, by a number.
@@ -38,6 +42,11 @@ async def check_openml(installation: Installation) -> Found:
             f"{settings.openml_url} answers, and says what it does not know as OpenML does ({len(measures)} "
             "measures)."
         )
+        if (seconds := (time.monotonic() - started) / 2) > SLOW_SECONDS:
+            yield warning(
+                f"It took {seconds:.0f} s for each of two small answers: forms that wait for it are answered late. "
+                "Tell those who run it, or look at OUTGOING_PROXY."
+            )
         async for found in _check_key(installation, client):
             yield found
 

@@ -2,13 +2,17 @@
 
 import secrets
 
-from app.core.errors import StorageError
-from app.doctor.diagnosis import Found, Installation, ok
+from app.core.errors import DatabaseUnavailableError, StorageError
+from app.db.engine import Database
+from app.db.inspection import get_upload_folders
+from app.doctor.diagnosis import Found, Installation, fault, ok
 from app.resources import open_storage
 from app.storage.parts import UploadStorage
 from app.storage.pictures import PictureStorage, new_name
 
 CONTENT = b"written by openml-web doctor"
+MOST_NAMED = 5
+"""Uploads; of more the number is told."""
 
 
 async def check_stores(installation: Installation) -> Found:
@@ -17,11 +21,28 @@ async def check_stores(installation: Installation) -> Found:
     uploads, pictures = await open_storage(settings)
     await _try_uploads(uploads)
     await _try_pictures(pictures)
+    if installation.database is not None and (lost := await _find_lost(installation.database, uploads)):
+        yield fault(
+            f"The store lacks bytes of {len(lost)} uploads that are not published: "
+            f"{', '.join(sorted(lost)[:MOST_NAMED])}. Is it another folder, disk or bucket than before, or one that "
+            "is not mounted? Stop the service, bring the former one back, and start it; what went to the other one "
+            "meanwhile has to be copied."
+        )
     where = settings.storage_url or str(settings.data_dir)
     free = await uploads.working_bytes()
     yield ok(
         f"{where} takes, returns, lists and deletes uploads and pictures; {free / 1e9:.1f} GB are free in DATA_DIR."
     )
+
+
+async def _find_lost(database: Database, storage: UploadStorage) -> set[str]:
+    """Return the folders that rows name, before and after the store was asked, and that it does not have."""
+    try:
+        named = await get_upload_folders(database)
+        lost = named - set(await storage.upload_ids()) if named else named
+        return lost & await get_upload_folders(database) if lost else lost
+    except DatabaseUnavailableError:
+        return set()  # Another check says so.
 
 
 async def _try_uploads(storage: UploadStorage) -> None:

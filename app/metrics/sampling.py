@@ -24,15 +24,16 @@ async def sample(resources: Resources, kind: str, flush: Callable[[], None]) -> 
         metrics.LOOP_DELAY.observe(max(0.0, loop.time() - due))
         before, spent = spent, time.process_time()
         metrics.CPU_SECONDS.add(kind, by=spent - before)
-        look(resources)
+        look(resources, kind)
         flush()
 
 
-def look(resources: Resources) -> None:
+def look(resources: Resources, kind: str) -> None:
     """Note what the parts of a process have going on."""
     metrics.UPLOAD_BODIES.set(resources.receive_limit.count)
     metrics.EVENT_STREAMS.set(resources.stream_limit.count)
-    metrics.EMBEDDED_WORKERS.set(float(resources.vitals.is_steady))
+    # Those of `openml-web worker` are counted by what they write into the database.
+    metrics.EMBEDDED_WORKERS.set(float(kind == "web" and resources.vitals.is_steady))
     executors: dict[str, BoundedExecutor] = {
         "password": resources.passwords.executor,
         "checks": resources.checks,

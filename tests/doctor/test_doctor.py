@@ -5,6 +5,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
 import ssl
 import stat
@@ -19,6 +20,7 @@ import dns.message
 import dns.rcode
 import dns.rrset
 import pytest
+import sqlalchemy as sa
 import trustme
 from aiosmtpd.controller import Controller
 from aiosmtpd.handlers import Sink
@@ -27,6 +29,8 @@ from click.testing import CliRunner
 
 from app.cli import cli
 from app.core.settings import Settings
+from app.db.tables import upload_parts
+from app.doctor import openml
 from app.doctor.diagnosis import Found, Installation, Level, Wishes, examine, ok
 from app.doctor.examination import NAMES
 from tests.broker_servers import shared_broker
@@ -200,6 +204,32 @@ async def test_store_when_its_disk_is_full_then_both_checks_say_so_and_nothing_i
             "ballast",
             "development-secret",
         }
+        assert "children: DATA_DIR" in told(await diagnose("children", data_dir=folder), Level.FAULT)
+
+
+async def test_store_when_another_one_is_there_then_a_fault_names_the_uploads_it_lacks(
+    diagnose: Diagnose, settings: Settings, tmp_path: Path
+) -> None:
+    part = {"upload_id": "5" * 32, "start": 0, "name": "0.part", "length": 9}
+    engine = sa.create_engine(f"sqlite:///{tmp_path / 'openml.db'}")
+    with engine.begin() as connection:
+        connection.execute(sa.insert(upload_parts).values(part))
+    engine.dispose()
+
+    assert f"lacks bytes of 1 uploads that are not published: {'5' * 32}." in told(
+        await diagnose("storage"), Level.FAULT
+    )
+
+    folder = settings.data_dir / "uploads" / ("5" * 32)
+    folder.mkdir()
+    (folder / "0.part").write_bytes(b"station,1")
+    assert told(await diagnose("storage"), Level.FAULT) == ""
+
+
+async def test_disk_when_conversions_wait_for_room_then_warned(diagnose: Diagnose, tmp_path: Path) -> None:
+    reserve = int(shutil.disk_usage(tmp_path).free / 1.25)
+
+    assert "conversions wait" in told(await diagnose("disk", disk_reserve_bytes=reserve), Level.WARNING)
 
 
 @pytest.mark.parametrize(
@@ -371,6 +401,14 @@ async def test_openml_when_it_is_another_server_then_a_fault(diagnose: Diagnose,
     faults = told(await diagnose("openml", openml_server=f"http://127.0.0.1:{mail_server}/"), Level.FAULT)
 
     assert "does not answer as OpenML does" in faults
+
+
+async def test_openml_when_its_answers_take_long_then_warned(
+    diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openml, "SLOW_SECONDS", 0.0)
+
+    assert "for each of two small answers" in told(await diagnose("openml"), Level.WARNING)
 
 
 async def test_key_when_revoked_or_of_somebody_who_may_only_read_then_a_fault(

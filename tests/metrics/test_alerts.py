@@ -128,4 +128,6 @@ def test_runbook_when_its_commands_are_run_then_each_says_something(service: Ser
     assert [(done.args[2], done.stdout, done.stderr) for done in said if done.returncode != 0] == []
     assert len(said) > len(rules())
     assert '"status":"ok"' in said[0].stdout.replace(" ", "")
-    assert all(done.stdout for done, block in zip(said, COMMANDS, strict=True) if "| tail" not in block)
+    # Somebody asked, so that patterns over lines of requests find some; there is nothing to find of faults.
+    finds = [block for block in COMMANDS if "| tail" not in block or '"client":' in block]
+    assert all(done.stdout for done in said if done.args[2] in finds)
