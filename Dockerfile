@@ -1,15 +1,21 @@
-# Two stages: the first has a compiler for the few packages without a wheel, the second only what runs. Every optional
-# engine is in it (docs/scaling.md): the settings decide which is used; and what reads files of SPSS, Stata, SAS and R.
-FROM python:3.13-slim AS build
-RUN apt-get update && apt-get install --yes --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+# Two stages: the second has only what runs, without pip. Every optional engine is in it (docs/scaling.md): the settings
+# decide which is used; and what reads files of SPSS, Stata, SAS and R. For the same image from each build of a commit, the
+# base is named by its digest and SOURCE_DATE_EPOCH is the commit's time: docs/deploy.md has the command.
+ARG BASE=python:3.13-slim
+
+FROM ${BASE} AS build
+# Heeded by the compiler of .pyc files as well, which then say the hash of their source instead of its time.
+ARG SOURCE_DATE_EPOCH
 RUN python -m venv /opt/openml-web
 COPY requirements-engines.txt requirements-tables.txt /tmp/
-RUN /opt/openml-web/bin/pip install --no-cache-dir --require-hashes \
+RUN /opt/openml-web/bin/pip install --no-cache-dir --require-hashes --only-binary :all: \
         --requirement /tmp/requirements-engines.txt --requirement /tmp/requirements-tables.txt \
  && /opt/openml-web/bin/pip uninstall --yes pip
 
-FROM python:3.13-slim
-RUN useradd --system --uid 10001 --create-home --home-dir /srv/openml-web openml \
+FROM ${BASE}
+# useradd writes the day into /etc/shadow.
+ARG SOURCE_DATE_EPOCH
+RUN useradd --system --no-log-init --uid 10001 --create-home --home-dir /srv/openml-web openml \
  && mkdir /var/lib/openml-web && chown openml /var/lib/openml-web
 COPY --from=build /opt/openml-web /opt/openml-web
 WORKDIR /srv/openml-web

@@ -70,6 +70,7 @@ ROUTES: Mapping[Role, str] = {
         GET  /auth/upload-dataset
         GET  /auth/my-uploads
         GET  /dashboard/data-upload
+        GET  /software-licences
         GET  /admin
         GET  /admin/person
         GET  /admin/upload

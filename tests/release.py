@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 from app import __version__
@@ -34,7 +35,9 @@ def notes_of(version: str, changelog: str) -> str:
     )
     if found is None:
         raise LookupError(
-            f"CHANGELOG.md has no section of {version}; name the one that it has: --notes {UNRELEASED}"
+            f"CHANGELOG.md has no section of {version}. Put what is under {UNRELEASED} under "
+            f"'## {version} - {datetime.now(UTC):%Y-%m-%d}', commit, "
+            f"and tag it v{version} when this has run. To try it before: make release NOTES={UNRELEASED}"
         )
     return found[1].strip()
 

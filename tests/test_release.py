@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.commands.licences import find_licences
+from app.core.licences import find_licences
 from tests import release
 
 
@@ -35,7 +35,9 @@ def test_notes_when_a_version_has_a_section_then_that_one() -> None:
 
     assert release.notes_of("0.1.0", changelog) == "- first"
     assert release.notes_of("Unreleased", changelog) == "- new"
-    with pytest.raises(LookupError, match="no section of 2"):
+    with pytest.raises(
+        LookupError, match=r"no section of 2\. .* under '## 2 - 20.* make release NOTES=Unreleased"
+    ):
         release.notes_of("2", changelog)
 
 

@@ -3,11 +3,14 @@
 They hold no data: their modules (`static/js`) ask the public API for it, with the access token that the browser keeps.
 """
 
+import asyncio
+
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 
 from app.core.bodies import BoundedRoute
 from app.core.errors import NotFoundError
+from app.core.licences import find_licences
 from app.deps import SettingsDep
 from app.openml.fields import LICENCES
 from app.tabular import ACCEPTED, SUFFIXES
@@ -144,6 +147,16 @@ async def person_page(mailbox: MailboxDep) -> HTMLResponse:
 async def upload_story_page(mailbox: MailboxDep) -> HTMLResponse:
     """Show an upload's story."""
     return await render("admin_upload.html", title="An upload", wide=True, mailbox=mailbox)
+
+
+@router.get("/software-licences")
+@router.get("/software-licences/")
+async def software_licences_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Show whose software the service is made of; `GET /licences` lists those of datasets."""
+    packages = await asyncio.to_thread(find_licences)
+    return await render(
+        "software_licences.html", title="Licences of the software", packages=packages, mailbox=mailbox
+    )
 
 
 @router.get("/dev/mailbox")

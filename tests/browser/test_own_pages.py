@@ -17,7 +17,14 @@ from tests.uploads.test_data_upload import CSV
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TOKEN = "sessionStorage.getItem('openml-access-token')"
-WITHOUT_LOGIN = ["/", "/auth/sign-up", "/auth/sign-in", "/auth/confirmation-token", "/auth/reset-password"]
+WITHOUT_LOGIN = [
+    "/",
+    "/auth/sign-up",
+    "/auth/sign-in",
+    "/auth/confirmation-token",
+    "/auth/reset-password",
+    "/software-licences",
+]
 WITH_LOGIN = ["/auth/profile-page", "/auth/edit-profile", "/auth/upload-dataset", "/auth/my-uploads"]
 DARK = {"/auth/sign-up", "/auth/upload-dataset"}
 """What `make test` looks at in the dark as well; `make test-long` looks at all."""

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import httpx
 import pytest
 from fastapi import Request
 
+from app import __version__
+from app.core.licences import find_licences
 from app.core.settings import Settings
 from app.web.mailbox import is_open
 from tests.conftest import Running, eventually
@@ -100,6 +103,18 @@ async def test_upload_page_when_it_offers_kinds_of_files_then_those_that_are_tak
     limits = (await app.client.get("/limits")).json()
     assert all(f".{suffix}" in page for suffix in ("csv", "parquet", "jsonl.gz"))
     assert f'accept="{",".join(limits["suffixes"])}"' in page
+
+
+async def test_licences_when_opened_then_what_the_command_lists_and_each_page_leads_there(
+    app: Running,
+) -> None:
+    page = await app.client.get("/software-licences")
+    assert page.headers["content-security-policy"].endswith("frame-ancestors 'none'")
+    rows = re.findall(r'<tr><th scope="row">(.+)</th><td>(.+)</td><td>(.+)</td></tr>', page.text)
+    listed = [(each.name, each.version, each.summary) for each in find_licences()]
+    assert [tuple(map(unescape, row)) for row in rows] == listed
+    assert ("openml-web", __version__, "BSD-3-Clause") in listed
+    assert 'href="/software-licences"' in (await app.client.get("/auth/sign-in")).text
 
 
 # --- the mailbox
