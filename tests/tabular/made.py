@@ -4,6 +4,7 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -129,3 +130,43 @@ def _for_r(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the frame with texts of a type that rdata can write."""
     texts = [name for name in frame.columns if isinstance(frame[name].dtype, pd.StringDtype)]
     return frame.astype(dict.fromkeys(texts, "string[python]"))
+
+
+def compound_file(stream: bytes, *, name: str = "Workbook", length: int = 4096) -> bytes:
+    """Return an OLE2 compound file with one stream, which is filled up to a length, its sectors in reverse order."""
+    size, end, free = 512, 0xFFFFFFFE, 0xFFFFFFFF
+    stream = stream.ljust(length, b"\0")
+    stream += bytes(-len(stream) % size)
+    count = len(stream) // size
+    tables = count // 120 + 1
+    further = max(0, -(-(tables - 109) // 127))
+    links = [end, *range(count - 1), end, *[0xFFFFFFFD] * tables, *[0xFFFFFFFC] * further]
+    links += [free] * (tables * size // 4 - len(links))
+    numbers = list(range(count + 1, count + 1 + tables))
+    first_further = count + 1 + tables
+    listed, rest = numbers[:109], numbers[109:]
+    lists = [rest[at : at + 127] for at in range(0, len(rest), 127)]
+    header = (
+        bytes.fromhex("d0cf11e0a1b11ae1")
+        + bytes(16)
+        + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6)
+        + bytes(10)
+    )
+    header += struct.pack(
+        "<IIIIIIII", tables, count, 0, 4096, end, 0, first_further if further else end, further
+    )
+    header += struct.pack("<109I", *listed, *[free] * (109 - len(listed)))
+    entries = b"".join(
+        each.encode("utf-16-le").ljust(64, b"\0")
+        + struct.pack("<HBB", 2 * len(each) + 2, kind, 1).ljust(52, b"\0")
+        + struct.pack("<IQ", first, size_of)
+        for each, kind, first, size_of in (("Root Entry", 5, end, 0), (name, 2, count - 1, len(stream)))
+    ).ljust(size, b"\0")
+    sectors = b"".join(stream[at : at + size] for at in range(len(stream) - size, -1, -size))
+    more = b"".join(
+        struct.pack(
+            "<128I", *each, *[free] * (127 - len(each)), first_further + at + 1 if at + 1 < further else end
+        )
+        for at, each in enumerate(lists)
+    )
+    return header + sectors + entries + struct.pack(f"<{len(links)}I", *links) + more

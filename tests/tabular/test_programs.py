@@ -60,6 +60,9 @@ def test_a_workbook_when_libreoffice_wrote_it_then_its_values_arrive(
     done = converter((tmp_path / f"table.{ending}").read_bytes(), kind=ending)
     assert done.rows == SHEET_ROWS
     assert not done.conversion.doubts
+    (told,) = [warning for warning in done.conversion.warnings if "#DIV/0!" in warning]
+    where = "" if ending == "ods" else ": 'H2'"
+    assert told == f"1 cell with an error such as #DIV/0! became missing{where}."
 
 
 # --- PSPP

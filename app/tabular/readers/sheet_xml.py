@@ -36,6 +36,7 @@ class SheetExtent:
         errors: how many cells are errors such as `#DIV/0!`.
         examples: the names of some of those.
         merged: how many groups of cells are merged.
+        whole: whether all cells could be looked at.
     """
 
     last_row: int = 0
@@ -43,6 +44,7 @@ class SheetExtent:
     errors: int = 0
     examples: list[str] = field(default_factory=list)
     merged: int = 0
+    whole: bool = True
 
     def add_error(self, name: str = "") -> None:
         """Count an error, and keep the name of its cell if it is one of the first."""

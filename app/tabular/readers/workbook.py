@@ -23,6 +23,7 @@ from python_calamine import (
 
 from app.tabular.readers.rewriting import BoundedFile, Rewritten, new_file
 from app.tabular.readers.sheet_binary import binary_extents
+from app.tabular.readers.sheet_old import old_extents
 from app.tabular.readers.sheet_xml import SheetExtent, open_document_errors, sheet_extents
 from app.tabular.reading import Doubt, Found, ReadingReport
 from app.tabular.schema.cells import EXACT_INTEGER
@@ -49,7 +50,9 @@ def rewrite_workbook(request: ConversionRequest) -> Rewritten:
     report = ReadingReport(request.reading)
     with _errors_translated(), request.source.open("rb") as file:
         _check_size(request)
-        extents = sheet_extents(request.source) or binary_extents(request.source)
+        extents = (
+            sheet_extents(request.source) or binary_extents(request.source) or old_extents(request.source)
+        )
         _check_extents(extents)
         extents = extents or open_document_errors(request.source)
         _check_sums(request)
@@ -156,6 +159,12 @@ def _remarks(workbook: CalamineWorkbook, sheet: CalamineSheet, extent: SheetExte
         count = counted(extent.errors, "cell")
         where = f": {_listed(extent.examples)}" if extent.examples else ""
         remarks.append(f"{count} with an error such as #DIV/0! became missing{where}.")
+    if not extent or not extent.whole:
+        which = "Other cells" if extent and extent.errors else "Cells"
+        remarks.append(
+            f"{which} with an error such as #DIV/0!, if there are any, became missing without being named: "
+            "the workbook is damaged, or built in an unusual way."
+        )
     return tuple(remarks)
 
 
