@@ -44,6 +44,11 @@ def configure_logging(settings: Settings, role: Role) -> None:
         add_trace,
         hide_secrets,
     ]
+    origin: Origin = {"host": socket.gethostname(), "process": os.getpid(), "worker": role}
+    text, lines = _text_formatter(shared), _json_formatter(shared, origin)
+    root, requests = logging.getLogger(), logging.getLogger(REQUESTS)
+    root.handlers = _handlers(settings, text, lines)
+    requests.handlers = _handlers(settings, text, RequestFormatter(origin))
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -53,14 +58,9 @@ def configure_logging(settings: Settings, role: Role) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
-    origin: Origin = {"host": socket.gethostname(), "process": os.getpid(), "worker": role}
-    text, lines = _text_formatter(shared), _json_formatter(shared, origin)
-    root, requests = logging.getLogger(), logging.getLogger(REQUESTS)
-    root.handlers = _handlers(settings, text, lines)
     root.setLevel(settings.log_level)
     # No formatter writes what records would look up of threads and processes.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    requests.handlers = _handlers(settings, text, RequestFormatter(origin))
     requests.propagate = False
     _quieten_libraries()
 

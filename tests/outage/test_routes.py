@@ -24,6 +24,7 @@ from tests.forwarder import Forwarder
 SECONDS = 2.0
 NEEDS_NO_DATABASE = {
     "live",
+    "show_client",
     "get_limits",
     "list_licences",
     "get_upload_options",
