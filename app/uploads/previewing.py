@@ -45,6 +45,10 @@ async def make_preview(
         for made in (path, plans[chosen.choices]):
             await asyncio.to_thread(made.unlink, missing_ok=True)
         return False
+    except BaseException:
+        # Nothing counts it, and nothing else takes it for a plan of something else.
+        await asyncio.to_thread(plans[chosen.choices].unlink, missing_ok=True)
+        raise
     await storage.keep(upload.id, "profile", chosen.choices)
     table = (await asyncio.to_thread(read_profile, path, most=0)).table
     values = {

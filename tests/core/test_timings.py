@@ -90,7 +90,7 @@ def test_timing_when_nobody_could_compute_with_it_then_refused_at_start(
 @pytest.mark.parametrize("name", NAMES)
 def test_timing_when_the_longest_that_is_taken_then_a_date_can_be_made_of_it(name: str) -> None:
     unit = name.rpartition("_")[2]
-    bounds = [bound.le for bound in Timings.model_fields[name].metadata if isinstance(bound, Le)]
+    bounds: list[Any] = [bound.le for bound in Timings.model_fields[name].metadata if isinstance(bound, Le)]
     longest: dict[str, Any] = {name: min([LONGEST[unit], *bounds])}
 
     span = timedelta(**{unit: getattr(Timings(**longest), name)})
