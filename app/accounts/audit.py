@@ -60,7 +60,7 @@ class Deed(StrEnum):
 
 
 class Hand(NamedTuple):
-    """Whose doing it is: an administrator's, or an operator's at the command line.
+    """The actor: an administrator, or an operator at the command line.
 
     Attributes:
         who: what the account's owner reads.
@@ -74,7 +74,7 @@ class Hand(NamedTuple):
 
     @classmethod
     def of_administrator(cls, user_id: int, client: Client) -> "Hand":
-        """Return the hand of an administrator who asks from there."""
+        """Return the actor for an administrator and the client of the request."""
         return cls(ADMINISTRATOR, client, user_id)
 
 
@@ -89,7 +89,7 @@ KINDS = frozenset({*AuditKind, *(f"{deed} by {who}" for deed in Deed for who in 
 async def write(
     session: AsyncSession, user_id: int, kind: AuditKind, client: Client, *, detail: str | None = None
 ) -> None:
-    """Write an event down, in the transaction that it belongs to."""
+    """Insert an event in the session's transaction."""
     await audit_events.add_event(
         session,
         user_id,

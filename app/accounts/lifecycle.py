@@ -167,7 +167,7 @@ async def reset_password(session: AsyncSession, token: str, password_hash: str, 
 
 
 async def activate(session: AsyncSession, user_id: int, by: Hand, *, reason: str = "") -> None:
-    """Open an account on somebody else's word, confirmed or not.
+    """Activate an account for an administrator or operator, confirmed or not.
 
     Raises:
         AccountDeletedError: there is nobody left to open it for.
@@ -259,7 +259,7 @@ async def _open(session: AsyncSession, user_id: int) -> None:
 
 
 async def _confirm_change(session: AsyncSession, found: AccountToken, client: Client) -> None:
-    """Let the new address take effect, unless somebody has taken it since it was asked."""
+    """Set the new address, unless another account has taken it since the request."""
     new, old = found.email or "", await users.get_email(session, found.user_id)
     await address_locks.lock_address(session, new)
     if old is None or await logins.is_taken(session, new, but_not=found.user_id):
@@ -273,7 +273,7 @@ async def _confirm_change(session: AsyncSession, found: AccountToken, client: Cl
 
 
 async def _require_confirmed(session: AsyncSession, found: AccountToken) -> None:
-    """Accept a token again whose work is still done."""
+    """Accept a used token again while its effect still holds."""
     if found.purpose == LinkPurpose.CHANGE_EMAIL:
         still = await users.get_email(session, found.user_id) == found.email
     else:
@@ -283,18 +283,18 @@ async def _require_confirmed(session: AsyncSession, found: AccountToken) -> None
 
 
 async def _void_links(session: AsyncSession, user_id: int) -> None:
-    """Make every link worthless that was mailed or is about to be."""
+    """Invalidate every link that was mailed or is queued."""
     await account_tokens.delete_unused(session, user_id)
     await account_states.set_email_change(session, user_id, None)
 
 
 async def _forget_email_changes(session: AsyncSession, user_id: int, *, latest: str) -> None:
-    """Make links of earlier changes of address worthless, and let the worker make one for the latest only."""
+    """Invalidate links of earlier changes of address; the worker creates one for the latest only."""
     await account_tokens.delete_unused(session, user_id, purpose=LinkPurpose.CHANGE_EMAIL)
     await account_states.set_email_change(session, user_id, latest)
 
 
 def _veiled(email: str) -> str:
-    """Return enough of an address for its owner to know it, and too little for others: `a…@example.org`."""
+    """Return a masked address, which its owner can recognise: `a…@example.org`."""
     name, _, domain = as_shown(email).rpartition("@")
     return f"{name[:1]}…@{domain}"

@@ -1,4 +1,4 @@
-"""The secrets in mail links: random, stored as digests, for one purpose and one user, used once."""
+"""Single-use tokens of mail links: random, for one purpose and one user, stored as digests."""
 
 import hashlib
 import secrets

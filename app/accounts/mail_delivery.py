@@ -1,4 +1,4 @@
-"""Mails of the outbox go out, each until it is taken or refused for good."""
+"""Sends the mails of the outbox; each is retried until it is accepted or permanently refused."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -134,7 +134,7 @@ class MailDelivery:
 
 
 async def _is_latest(session: AsyncSession, request: OutboxMail) -> bool:
-    """Say whether a change of address still counts: nothing came after it, no reset and no deletion among it."""
+    """Return whether a change of address still counts: nothing came after it, no reset and no deletion among it."""
     user_id = int(request.parameters["user_id"])
     await users.lock_user(session, user_id)
     latest = await account_states.get_email_change(session, user_id)

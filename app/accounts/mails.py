@@ -1,4 +1,4 @@
-"""Queues the mails of accounts, each in the transaction of what it is about."""
+"""Queues account mails, each in the transaction of the change it reports."""
 
 from enum import StrEnum
 
@@ -43,7 +43,7 @@ async def send_confirmation(session: AsyncSession, settings: Settings, *, user_i
 
 
 async def find_addressees(session: AsyncSession, kind: MailRequest, address: str) -> list[Addressee]:
-    """Return the accounts that a mail is due to: several, where several have that address."""
+    """Return the accounts that the mail is for; several may share the address."""
     found = await logins.find_addressees(session, address)
     if kind is MailRequest.CONFIRMATION:
         return [each for each in found if not each.active and not await _was_closed(session, each)]
@@ -89,5 +89,5 @@ async def offer_address(session: AsyncSession, settings: Settings, *, user_id: i
 
 
 async def _was_closed(session: AsyncSession, found: Addressee) -> bool:
-    """Say whether an account that is not active was so before: then a mail must not open it again."""
+    """Return whether an account that is not active was so before: then a mail must not open it again."""
     return found.has_logged_in or await account_states.was_ever_open(session, found.id)

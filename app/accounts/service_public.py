@@ -1,4 +1,4 @@
-"""What the routes without a login do before and around the account's own steps."""
+"""Services of the routes without a login: validation, hashing and rate limits around `lifecycle`."""
 
 from pydantic import ValidationError
 

@@ -66,7 +66,7 @@ async def log_in(
 
 @contextmanager
 def _counted() -> Iterator[None]:
-    """Count an attempt by what came of it."""
+    """Count a login attempt by its outcome in the metrics."""
     try:
         yield
     except WrongCredentialsError:
@@ -127,7 +127,7 @@ async def _open_session(
 
 
 async def log_out(database: Database, denylist: Denylist, token: AccessToken, client: Client) -> None:
-    """Refuse the token from now on, in every worker."""
+    """Revoke the token in every process."""
     if token.expires_at <= database.now():
         return
     await database.unit(lambda session: _log_out(denylist, session, token, client))
@@ -143,7 +143,7 @@ async def _log_out(denylist: Denylist, session: AsyncSession, token: AccessToken
 async def end_session(
     denylist: Denylist, session: AsyncSession, user_id: int, jti: str, *, ends_at: datetime
 ) -> None:
-    """Refuse one token of the user from now on."""
+    """Revoke one of the user's tokens."""
     await revoked_tokens.add_revoked_token(session, jti=jti, user_id=user_id, expires_at=ends_at)
     call_after_commit(session, partial(denylist.add, jti, ends_at))
 
@@ -191,7 +191,7 @@ async def reauthenticate(
     password: str,
     client: Client,
 ) -> datetime:
-    """Keep that whoever has this session gave the password once more; return when.
+    """Verify the password, record that for this session, and return the time.
 
     Raises:
         WrongCredentialsError: it is wrong.

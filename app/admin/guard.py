@@ -1,4 +1,4 @@
-"""Whose doing it is that administrators do, as routes ask for it."""
+"""Dependency that returns the acting administrator."""
 
 from typing import Annotated
 
@@ -13,7 +13,7 @@ GUARDED = declare(UnauthorizedError, AdministratorsOnlyError, PasswordNeededErro
 
 
 async def get_hand(administrator: AdministratorDep, client: ClientDep) -> Hand:
-    """Return the hand of the administrator who asks."""
+    """Return the actor of the administrator who sent the request."""
     return Hand.of_administrator(administrator.account.id, client)
 
 

@@ -41,7 +41,7 @@ async def find(session: AsyncSession, text: str) -> PeopleResponse:
 
 
 async def show(session: AsyncSession, reader: Reader, user_id: int, by: Hand) -> PersonResponse:
-    """Return a user's story, and let the user know that somebody looked at it.
+    """Return a user's account with its sessions, events, mails, uploads and reports; the access is recorded for them.
 
     Raises:
         NotFoundError: there never was such a user.
@@ -77,7 +77,7 @@ async def show(session: AsyncSession, reader: Reader, user_id: int, by: Hand) ->
 
 
 async def require_ordinary(session: AsyncSession, reader: Reader, user_id: int, by: Hand) -> None:
-    """Return if the account may be changed by this hand.
+    """Return if this actor may change the account.
 
     Nobody can lock out themselves or each other: administrators' accounts are changed by operators only.
 

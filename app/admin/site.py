@@ -1,4 +1,4 @@
-"""The site as a whole: what everybody is told, read-only mode, reports, mails, workers; one service for all tools."""
+"""Administration of the site: announcements, read-only mode, reports, mails, workers; used by API and command line."""
 
 from datetime import datetime
 

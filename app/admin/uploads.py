@@ -42,7 +42,7 @@ async def find(
 
 
 async def show(session: AsyncSession, upload_id: str) -> AdminUploadDetailResponse:
-    """Return an upload's story.
+    """Return an upload with its steps so far.
 
     Raises:
         NotFoundError: there is none.
@@ -61,7 +61,7 @@ async def show(session: AsyncSession, upload_id: str) -> AdminUploadDetailRespon
 
 @dataclass(frozen=True, slots=True)
 class UploadCare:
-    """What is done to uploads that are somebody else's, by whom and why."""
+    """Actions on other users' uploads, with the actor and the reason."""
 
     judging: Judging
     by: Hand

@@ -61,7 +61,7 @@ class Manifest(BaseModel):
 
 
 class Draft:
-    """A backup that is being made."""
+    """A backup in progress."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -74,7 +74,7 @@ class Draft:
 
     @contextmanager
     def opened(self) -> Iterator[None]:
-        """Make the folder, or go on with one that was not finished; nobody else writes to it meanwhile.
+        """Create the folder, or resume an unfinished one; it is locked for the body.
 
         Raises:
             BackupError: there is a backup by this name, or somebody makes it, or the folder cannot be made.
@@ -96,14 +96,14 @@ class Draft:
             yield
 
     def begin_round(self) -> None:
-        """Forget which files are named; they stay copied."""
+        """Clear the list of named files; copies are kept."""
         self._named = {}
 
     async def take(self, one: Stored, source: ObjectStore) -> None:
-        """Copy bytes, unless they are here.
+        """Copy a file into the backup, unless it was copied before.
 
         Raises:
-            FileNotFoundError: they are not there.
+            FileNotFoundError: it is not there.
         """
         known = self._copied.get(one.name)
         if (
@@ -162,7 +162,7 @@ class Draft:
 
 
 class Backup:
-    """A backup that is whole, as far as its manifest says."""
+    """A finished backup, according to its manifest."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -1,4 +1,4 @@
-"""A backup is made while the service runs: the rows of one moment, and all bytes that they name.
+"""Online backup: a consistent snapshot of the rows, and all files that they name.
 
 Bytes go once no row names them any more. So the bytes are copied while a snapshot of the database is open; where one
 that it names is gone, a newer snapshot does not name it, and is taken: what is left to copy then is what came since.

@@ -1,4 +1,4 @@
-"""Moves of a site that stands still: its rows into another database, its bytes into another store."""
+"""Migration of a stopped site: rows to another database, files to another store."""
 
 from typing import NamedTuple
 
@@ -40,17 +40,17 @@ class Moved(NamedTuple):
 
 
 async def find_unfinished(connection: AsyncConnection) -> Unfinished:
-    """Return what is under way; it moves as it is, and goes on from there."""
+    """Return the unfinished uploads; they are moved in their present state, and continue afterwards."""
     under_way = sa.select(sa.func.count()).where(uploads.c.state.in_(HOLDS_BYTES))
     kept = sa.select(sa.func.coalesce(sa.func.sum(upload_parts.c.length), 0))
     return Unfinished(int(await connection.scalar(under_way) or 0), int(await connection.scalar(kept) or 0))
 
 
 async def require_stopped(database: Database) -> None:
-    """Return if no worker process was heard of lately.
+    """Return if no worker process has a recent heartbeat.
 
     Raises:
-        BackupError: one was.
+        BackupError: one has.
     """
     now = database.now()
     found = [each for each in await worker_heartbeats.get_recent(database.reader, now) if each.is_fresh(now)]
@@ -87,7 +87,7 @@ async def move_database(source: Site, target: Database) -> dict[str, int]:
 
 
 async def move_store(source: Site, target: ObjectStore) -> Moved:
-    """Copy all bytes that rows name into another store, and read them back. What is there already is not copied again.
+    """Copy all files that rows name to another store, and verify them; files already there are not copied again.
 
     Raises:
         BackupError: bytes are not the same there, or somebody still writes to the source.

@@ -1,4 +1,4 @@
-"""A backup is restored: into an empty database and an empty store, and compared with both."""
+"""Restores a backup into an empty database and an empty store, and compares it with both."""
 
 from dataclasses import dataclass
 
@@ -80,11 +80,11 @@ async def restore(backup: Backup, site: Site, say: Say) -> Restored:
 
 
 async def put(one: Stored, source: ObjectStore, target: ObjectStore, sha256: str | None = None) -> int:
-    """Copy bytes, and read them back; return how many. Those that are there are not copied again.
+    """Copy one object and verify it; return its length in bytes. A whole one already there is not copied again.
 
     Raises:
-        BackupError: they are not what they have to be.
-        FileNotFoundError: they are not there.
+        BackupError: the copy differs from the source, or from `sha256`.
+        FileNotFoundError: the source does not have it.
     """
     there = await target.length(one.name)
     if sha256 is None and there is not None:
@@ -111,7 +111,7 @@ async def _prepare(database: Database, revision: str) -> None:
 
 
 async def _settle(database: Database, connection: AsyncConnection) -> tuple[int, int]:
-    """Do what the time since the backup asks for, in the same transaction; return how many mails and uploads."""
+    """Hold mails, and mark uploads to be looked for at OpenML, in the same transaction; return the number of each."""
     session = AsyncSession(connection, info={"clock": database})
     held = await outbox.hold_waiting(session, now=database.now(), reason=HELD)
     return held, await upload_queues.look_before_sending(session)

@@ -1,4 +1,4 @@
-"""Rows of one database in another one: written into it while it is empty, and compared with it row by row."""
+"""Copies rows into an empty database, and compares two databases row by row."""
 
 import json
 from collections.abc import AsyncIterator, Sequence
@@ -55,7 +55,7 @@ class SnapshotRows:
 
 @dataclass(slots=True)
 class StorableRows:
-    """Rows as a database can keep them: names of people may need letters that its `users` has not.
+    """Rows adapted to a database: its `users` table may lack characters of people's names.
 
     `users` has to be read before `account_states`, which then has what was typed.
     """
@@ -100,7 +100,7 @@ class StorableRows:
 
 
 async def require_empty(connection: AsyncConnection, tables: Sequence[sa.Table]) -> None:
-    """Return if nobody has written into the tables.
+    """Return if all tables are empty.
 
     Raises:
         BackupError: one has rows; the text says which.

@@ -1,4 +1,4 @@
-"""What a backup is made of: the database and the bytes that its rows name, where the settings say that they are."""
+"""The contents of a backup: the configured database, and the files that its rows name."""
 
 import json
 from collections.abc import AsyncIterator

@@ -1,1 +1,1 @@
-"""What every room may use and that knows no room: settings, errors, passwords, tokens, time, logging."""
+"""Modules that every package may import and that import none: settings, errors, passwords, tokens, time, logging."""

@@ -1,4 +1,4 @@
-"""What each request leaves behind: a line in the log, and values in the metrics.
+"""Records each request: a line in the log, and values in the metrics.
 
 Of its address only the path is written, and for metrics only the route's template: query strings carry the tokens of
 mail links, and paths are whatever somebody tries.
@@ -38,7 +38,7 @@ class Answered(NamedTuple):
 
 
 def note_user(scope: Scope, user_id: int) -> None:
-    """Remember whose request it is."""
+    """Set the user of the current request for its log line."""
     scope[_USER] = user_id
 
 

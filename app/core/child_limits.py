@@ -1,4 +1,4 @@
-"""The child's end of `child.ask`: bounds itself, reads what it is asked to do, and says what came of it.
+"""The child process' side of `child.ask`: sets its limits, reads the job, and reports the result.
 
 Imports little, for a child may have to be started anew: asyncio alone would take a third of the time.
 """
@@ -56,7 +56,7 @@ class ChildJob(NamedTuple):
 
 
 def begin() -> ChildJob:
-    """Bound this process, and return what it is asked to do.
+    """Set the limits of this process, and return its job.
 
     Called by a child before it reads an untrusted byte; what is imported before counts towards its memory. If
     whoever started it is gone, the next thing it says finds a broken pipe.
@@ -76,7 +76,7 @@ def say(**message: Any) -> None:  # noqa: ANN401 - any JSON
 
 
 def say_memory(task: str) -> None:
-    """Send the most memory that this process had."""
+    """Report the peak memory of this process, in bytes."""
     try:
         # What `getrusage` says is also of the process that started this one, where it was not forked (Linux).
         status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -87,7 +87,7 @@ def say_memory(task: str) -> None:
 
 
 def leave() -> NoReturn:
-    """End this process, which has said all there is to say.
+    """Exit this process after its last message.
 
     Not as Python would: on the way out libraries take down their threads and memory, which costs time; and if that
     failed, work that is done would pass for work that was not.
@@ -98,7 +98,7 @@ def leave() -> NoReturn:
 
 
 def watch_memory(limit_bytes: int) -> None:
-    """Kill this process once it has had more memory than that, where the system does not bound it."""
+    """Kill this process when its memory exceeds the limit (bytes), where the system does not enforce one."""
 
     def look() -> None:
         while _maxrss_bytes() <= limit_bytes:

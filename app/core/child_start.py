@@ -48,7 +48,7 @@ class Program:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """Return what starts it by itself."""
+        """Return the command line that starts it without a fork server."""
         return (sys.executable, "-m", self.module, *self.arguments)
 
 
@@ -58,7 +58,7 @@ class Child(Protocol):
     stdout: asyncio.StreamReader
 
     async def wait(self) -> int:
-        """Return how it ended: its exit code, or minus the signal that ended it."""
+        """Wait for its end; return its exit code, or minus the signal that ended it."""
 
     async def end(self) -> None:
         """Kill it and every process of its group, and wait for it."""
@@ -86,7 +86,7 @@ async def start(
 
 
 class _Spawned:
-    """A child that was started by itself."""
+    """A child that was started without a fork server."""
 
     def __init__(self, process: Process) -> None:
         assert process.stdout is not None  # noqa: S101 - it was made a pipe
@@ -136,7 +136,7 @@ async def _spawn(
 
 
 class _Forked:
-    """A child that a fork server started, which says on a socket how it fares."""
+    """A child of a fork server, which reports its start and exit status on a socket."""
 
     def __init__(
         self, status: socket.socket, stdout: asyncio.StreamReader, pipe: asyncio.ReadTransport
@@ -179,7 +179,7 @@ class _Forked:
 async def _fork(
     program: Program, job: dict[str, Any], files: Sequence[int], max_line_bytes: int
 ) -> _Forked | None:
-    """Return a child of a fork server; None if there is none that starts it."""
+    """Start a child by a fork server; None if no fork server can."""
     server = _server(program.module)
     for _ in range(2):
         running = server.running
@@ -207,7 +207,7 @@ async def _fork(
 async def _ask(
     server: "_Running", arguments: Sequence[str], line: bytes, files: Sequence[int], max_line_bytes: int
 ) -> _Forked:
-    """Ask a server for a child, which may not come."""
+    """Request a child from a fork server, which may fail to start it."""
     stdout = asyncio.StreamReader(limit=max_line_bytes)
     with ExitStack() as theirs, ExitStack() as ours:
         status, its_status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -254,11 +254,11 @@ class _ForkServer:
 
     @property
     def running(self) -> "_Running | None":
-        """Return the one that was started and not forgotten, None if there is none."""
+        """Return the running fork server, None if there is none."""
         return self._running
 
     def start(self) -> _Running:
-        """Return the one that runs, or start it; blocking.
+        """Return the running fork server, or start one; blocking.
 
         Raises:
             OSError: no process can be started.
@@ -281,7 +281,7 @@ class _ForkServer:
             return self._running
 
     def stop(self, only: "_Running | None" = None) -> None:
-        """End the one that runs, or `only` that one; blocking. The next is started when it is needed."""
+        """Stop the running fork server, or `only` that one; blocking. Another is started when it is needed."""
         with self._lock:
             running = self._running
             if running is None or only not in {None, running}:

@@ -17,7 +17,7 @@ def client_address(peer: str, forwarded_for: Sequence[str], *, trusted: Sequence
     Args:
         peer: the other end of the connection.
         forwarded_for: the values of `X-Forwarded-For`; each proxy adds its own peer at the end.
-        trusted: networks of proxies whose word is taken.
+        trusted: networks of trusted proxies.
     """
     hops = [hop.strip() for value in forwarded_for for hop in value.split(",")]
     # A socket file has no address, and a server before us may have believed a header: what is none, counts as none.
@@ -37,7 +37,7 @@ def _without_port(hop: str) -> str:
 
 
 def is_trusted(address: str, trusted: Sequence[ProxyNetwork]) -> bool:
-    """Say whether the address is a proxy's whose word is taken."""
+    """Return whether the address is a trusted proxy's."""
     parsed = _parsed(address)
     return parsed is not None and any(parsed in network for network in trusted)
 

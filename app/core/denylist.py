@@ -37,7 +37,7 @@ class Denylist:
             self._ends.popitem(last=False)
 
     def knows(self, jti: str) -> bool:
-        """Say whether the token is known to be logged out; if not, the database may still say so."""
+        """Return whether the token is known to be logged out; if not, the database may still say so."""
         return jti in self._ends
 
     def living(self) -> list[tuple[str, datetime]]:

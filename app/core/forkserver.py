@@ -1,4 +1,4 @@
-"""The process that children are forked from: it has loaded their libraries, and has nothing else.
+"""The fork server: a process with the children's libraries loaded and no other state.
 
     python -m app.core.forkserver MODULE
 
@@ -48,7 +48,7 @@ class _Child:
 
 
 class ForkServer:
-    """Forks the children that one process asks for, and says how they end."""
+    """Forks children for one process, and reports their exit statuses."""
 
     def __init__(self, control: socket.socket, module: ModuleType) -> None:
         self._control = control
@@ -59,7 +59,7 @@ class ForkServer:
         self._selector.register(control, selectors.EVENT_READ)
 
     def serve(self, idle_seconds: float) -> None:
-        """Serve until whoever is served has gone, or has asked for nothing in that time."""
+        """Serve until the client process has ended, or has sent no request for that time."""
         last = time.monotonic()
         while self._children or time.monotonic() - last < idle_seconds:
             for key, _ in self._selector.select(idle_seconds):
@@ -70,7 +70,7 @@ class ForkServer:
                     return
 
     def _take(self) -> bool:
-        """Start the child that is asked for; False if nobody is there to ask any more."""
+        """Receive a request and start its child; False if the client process has ended."""
         message, files, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, MOST_FILES)
         if not message:
             return False

@@ -72,12 +72,12 @@ class StrictHttpProtocol(HttpToolsProtocol):
     # --- what uvicorn's loop calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # narrower than the base
-        """Begin, with a first request awaited."""
+        """Initialise the connection."""
         super().connection_made(_JoiningTransport(transport, self.loop))  # type: ignore[arg-type]  # all that is used
         self._expect_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End, and wait for nothing more."""
+        """Clean up, and cancel timeouts."""
         self._is_deaf = True
         self._stop_waiting_for_head()
         self._stop_waiting_for_rest()
@@ -161,7 +161,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         return None
 
     def _excess(self) -> FramingError | None:
-        """Say why a request is more than anybody sends."""
+        """Return why a request exceeds the limits, None if it does not."""
         if len(self.headers) > HEADERS:
             return _too_large(f"A request has at most {HEADERS} headers.")
         if len(self.pipeline) >= QUEUED_REQUESTS:
@@ -169,7 +169,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         return None
 
     def on_body(self, body: bytes) -> None:
-        """Hand on a piece of a body."""
+        """Pass a chunk of a body to the application."""
         self._progressed = True
         super().on_body(body)
 

@@ -1,4 +1,4 @@
-"""Characters that people do not see: in a name they make one person look like another, in a terminal they steer it."""
+"""Invisible and control characters: they make different names look equal, and are commands to a terminal."""
 
 import unicodedata
 

@@ -1,4 +1,4 @@
-"""What a child process gives up before it reads an untrusted byte, as far as the kernel lets it (Linux).
+"""Isolation of child processes before they read untrusted data, as far as the kernel supports it (Linux).
 
 No new privileges; no socket, no other program, no process but its own threads, nothing of other processes (seccomp); no
 file but those named, and the libraries (Landlock). What a kernel lacks is left out: the limits hold without it.
@@ -59,13 +59,13 @@ def available() -> tuple[str, ...]:
 
 
 def prepare() -> None:
-    """Look up once what each child that is forked from this process needs to know."""
+    """Compute once what each child forked from this process needs for `isolate`."""
     _libraries()
     _libc()
 
 
 def isolate(*, reads: Sequence[Path] = (), writes: Sequence[Path] = (), folders: Sequence[Path] = ()) -> None:
-    """Give up everything that this process, its threads included, will not need. It cannot be taken back.
+    """Irrevocably drop all rights that this process, its threads included, will not need.
 
     Descriptors that are open stay as they are. Called while the process has one thread.
 

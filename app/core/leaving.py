@@ -1,4 +1,4 @@
-"""How a process leaves: it says that it is not ready, takes no more connections, and lets what runs come to an end."""
+"""Graceful shutdown: report not ready, accept no more connections, and let running requests finish."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,7 +13,7 @@ STATE = "leaving"
 
 @dataclass
 class Leaving:
-    """What a server tells its application when it is told to stop, in this order.
+    """Shutdown signals from a server to its application, in this order.
 
     Attributes:
         seconds: how long requests are taken after it has said that it is not ready, so that load balancers see it.
@@ -30,7 +30,7 @@ class Leaving:
     ends_streams: bool = field(default=False, init=False)
 
     def begin(self) -> None:
-        """Say that it is not ready."""
+        """Set the state to not ready."""
         self.is_on = True
 
     def end_streams(self) -> None:
@@ -40,7 +40,7 @@ class Leaving:
 
 
 async def is_drained(settings: Settings) -> bool:
-    """Say whether an operator has taken the instance out."""
+    """Return whether an operator has drained the instance."""
     return await asyncio.to_thread(drained_mark(settings).exists)
 
 

@@ -5,7 +5,7 @@ from weakref import WeakValueDictionary
 
 
 class Locks:
-    """A lock for each name that somebody holds or waits for, and none for others."""
+    """A lock for each name that is held or waited for; others take no memory."""
 
     def __init__(self) -> None:
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()

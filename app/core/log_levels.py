@@ -1,4 +1,4 @@
-"""Levels of loggers that are changed while processes run: a file in `DATA_DIR`, which each of them looks at.
+"""Logger levels that can be changed at run time: a file in `DATA_DIR`, which each process polls.
 
 A signal would reach one process, and the server that starts the others has a meaning of its own for most. Whoever has
 the same `DATA_DIR` heeds the file within `LOOK_SECONDS`, a process that starts later as well, until the levels are
@@ -61,14 +61,14 @@ def set_level(data_dir: Path, name: str, level: str | None) -> dict[str, str]:
 
 
 def write_levels(data_dir: Path, levels: Mapping[str, str]) -> None:
-    """Let these be the levels that are set."""
+    """Replace the stored levels by these."""
     new = _file(data_dir).with_suffix(".new")
     new.write_text(json.dumps(levels), encoding="utf-8")
     new.replace(_file(data_dir))
 
 
 async def follow_levels(data_dir: Path) -> NoReturn:
-    """Heed the file, for ever."""
+    """Poll the file and apply its levels, until cancelled."""
     heeded: dict[str, str] = {}
     while True:
         heed_cancellation()

@@ -123,7 +123,7 @@ class RequestFormatter(logging.Formatter):
 
 
 def logs_requests() -> bool:
-    """Say whether lines of requests are written."""
+    """Return whether lines of requests are written."""
     return _requests.isEnabledFor(logging.INFO)
 
 

@@ -1,4 +1,4 @@
-"""HTTP clients of ours, and the certificates that servers we call are checked against.
+"""The service's outgoing HTTP clients, and the certificates that they trust.
 
 Clients are made here, so that none of them keeps a cookie, and all take the way out that is set.
 
@@ -78,7 +78,7 @@ def _known_to_httpx(proxy: Proxy, certificates: ssl.SSLContext) -> httpx.Proxy:
 
 
 class _Explained(httpx.AsyncBaseTransport):
-    """Says in the log why a server cannot be reached, once a while, and what to set.
+    """A transport that logs why a server cannot be reached and what to set, at a limited rate.
 
     The system's certificates are read for the first request, and not at the start, of which they would be a part that
     is felt.

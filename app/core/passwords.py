@@ -138,7 +138,7 @@ class PasswordHasher:
 
 
 def is_affordable(stored_hash: str) -> bool:
-    """Say whether a hash is of a kind, and within the costs, that we verify.
+    """Return whether a hash is of a kind, and within the costs, that we verify.
 
     Other servers write the table with costs of their own, and each check is computed by ours.
     """

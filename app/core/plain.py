@@ -1,4 +1,4 @@
-"""A text in the letters that an old table can keep."""
+"""Transliteration of texts for columns with a legacy character set."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""A log file that several processes write to, and put aside when it has grown.
+"""A log file with rotation by size that several processes write to.
 
 Each line is one write at the end of the file (`O_APPEND`), so lines never mix. Whoever finds the file too large puts it
 aside under a lock that all of them take; the others see at their next line that the name means another file, and open
@@ -47,7 +47,7 @@ class RotatedFile(logging.Handler):
         return os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
 
     def _follow(self) -> None:
-        """Have the file open that the name means now, and put it aside first if it is too large."""
+        """Reopen the file if it was rotated; rotate it first if it is too large."""
         try:
             found = self._path.stat()
         except FileNotFoundError:

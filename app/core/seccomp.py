@@ -104,16 +104,16 @@ def _step(code: int, value: int, if_true: int = 0, if_false: int = 0) -> bytes:
 
 
 def _answered(number: int | None, answer: int) -> bytes:
-    """Return what answers one call so, whatever its arguments."""
+    """Return the instructions that give one system call this result, whatever its arguments."""
     return b"" if number is None else _step(_IF_EQUAL, number, 0, 1) + _step(_RETURN, answer)
 
 
 def _only(number: int, tests: list[bytes], otherwise: int) -> bytes:
-    """Return what allows one call if tests of its arguments pass; the last skips one instruction if not."""
+    """Return the instructions that allow one call if tests of its arguments pass; the last skips one if not."""
     body = [*tests, _step(_RETURN, _ALLOW), _step(_RETURN, otherwise)]
     return _step(_IF_EQUAL, number, 0, len(body)) + b"".join(body)
 
 
 def _word(place: int) -> bytes:
-    """Return what loads half an argument: they are 64 bits, the lower half first."""
+    """Return the instruction that loads half of a 64-bit argument, the lower half first."""
     return _step(_LOAD, _ARGUMENTS_AT + 4 * place)

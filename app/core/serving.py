@@ -96,7 +96,7 @@ Announce = Callable[[], Coroutine[Any, Any, None]]
 
 
 class GentleServer(uvicorn.Server):
-    """Lets it be announced that it has started, and stops so that nobody in front of it has to see an error."""
+    """A uvicorn server with a callback after start, and a graceful shutdown without errors for reverse proxies."""
 
     def __init__(self, config: uvicorn.Config, announce: Announce | None = None) -> None:
         super().__init__(config)
@@ -142,7 +142,7 @@ class GentleServer(uvicorn.Server):
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _cut_short(self) -> None:
-        """Cancel requests that take too long, and let them say so."""
+        """Cancel requests that take too long, and let them send their error response."""
         tasks = list(self.server_state.tasks)
         for task in tasks:
             task.cancel()
@@ -162,7 +162,7 @@ class GentleServer(uvicorn.Server):
 
 
 class BackgroundServer:
-    """A server in a thread of its own, beside the one of the process, which signals are for."""
+    """A server in a thread of its own; signals are handled by the process' main server."""
 
     def __init__(self, application: Any) -> None:  # noqa: ANN401 - any ASGI application
         self._server = uvicorn.Server(

@@ -1,4 +1,4 @@
-"""Places that are shared fairly: nobody takes more of them than they leave to all the others together.
+"""A fairly shared concurrency limit: no subject takes more of it than it leaves to all the others together.
 
 One who asks alone gets half of them, the second half of the rest, and so on. So whoever comes next finds a place,
 unless very many hold some.
@@ -23,14 +23,14 @@ class ShareUsedUpError(Exception):
 
 
 class Place:
-    """A place that is held until it is given back, which may be done more than once."""
+    """A held place of the limit; releasing it again has no effect."""
 
     def __init__(self, shares: "Shares", subject: Subject) -> None:
         self._shares: Shares | None = shares
         self._subject = subject
 
     def give_back(self) -> None:
-        """Let somebody else have it."""
+        """Release it."""
         shares, self._shares = self._shares, None
         if shares is not None:
             shares._take_back(self._subject)  # noqa: SLF001 - two halves of one thing
@@ -118,7 +118,7 @@ class Shares:
         self._hand_out()
 
     def _hand_out(self) -> None:
-        """Give what is free to those that wait, one each in turn, until nobody may take more."""
+        """Assign free places to waiting subjects in round-robin order, until none may take more."""
         while self._free and self._hand_one_each():
             pass
 

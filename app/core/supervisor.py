@@ -40,7 +40,7 @@ SILENCE = "killed: it gave its parent no sign of life"
 
 @dataclass
 class _Life:
-    """What is known of one process.
+    """The state of one web process.
 
     Attributes:
         began: When it was first seen, by the monotonic clock.
@@ -60,7 +60,7 @@ class _Life:
 
 
 class WebProcess(Process):
-    """uvicorn's, with a server that stops gently."""
+    """uvicorn's worker process, running `GentleServer`."""
 
     @property
     def server(self) -> GentleServer:
@@ -73,7 +73,7 @@ class WebProcess(Process):
 
 @dataclass
 class _Replacement:
-    """One process that is to come in the place of another, which stops once it takes requests."""
+    """A replacement for a process, which is stopped once the new one accepts requests."""
 
     old: Process
     new: Process
@@ -89,7 +89,7 @@ class Supervisor(Multiprocess):
     """
 
     def __init__(self, factory: str, listener: socket.socket, *, processes: int) -> None:
-        """Take the name of a function that makes the application, and a listening socket for all processes."""
+        """Store the import path of the application factory, and the listening socket that all processes share."""
         config = configure(factory, factory=True, workers=processes, timeout_worker_healthcheck=START_SECONDS)
         super().__init__(config, [listener])
         self._lives: dict[Process, _Life] = {}
@@ -119,7 +119,7 @@ class Supervisor(Multiprocess):
             raise SystemExit(1)
 
     def keep_subprocess_alive(self) -> None:
-        """Look at each process, twice a second; note who ended, and start others where it is time."""
+        """Check each process (called twice a second); log those that ended, and start replacements that are due."""
         self._lives = {process: self._lives.get(process) or _Life() for process in self.processes}
         for index, process in enumerate(self.processes):
             life = self._lives[process]
@@ -164,7 +164,7 @@ class Supervisor(Multiprocess):
         self._leaving[process] = time.monotonic()
 
     def _roll(self) -> None:
-        """Go on with replacing, by the step that is due."""
+        """Run the next due step of the rolling replacement."""
         for process, since in list(self._leaving.items()):
             if process.process.is_alive() and time.monotonic() - since > LEAVING_SECONDS:
                 process.kill()
@@ -201,7 +201,7 @@ class Supervisor(Multiprocess):
     # --- one that ends by itself
 
     def _is_silent(self, process: Process, life: _Life) -> bool:
-        """Say whether it owes a sign of life for too long, without waiting for it."""
+        """Exchange heartbeats without blocking, and return whether the process' answer is overdue."""
         now = time.monotonic()
         try:
             if life.asked is None:

@@ -1,4 +1,4 @@
-"""Ending tasks for certain.
+"""Reliable cancellation of asyncio tasks.
 
 `asyncio.wait_for` forgets that it was cancelled when what it waits for is done in the same moment (Python 3.11, mended
 in 3.12). Drivers use it for connecting and for each command, so a task that goes on for ever must look by itself
@@ -16,7 +16,7 @@ AGAIN_SECONDS = 1.0
 
 
 def heed_cancellation() -> None:
-    """End the current task, if it was cancelled and a library has kept that to itself.
+    """Raise if the current task was cancelled and a library has swallowed the cancellation.
 
     Not for a task that has run an `asyncio.TaskGroup` which failed: Python 3.11 leaves it marked as cancelled.
 
@@ -42,7 +42,7 @@ async def end(*tasks: "asyncio.Task[Any]") -> None:
 
 
 async def side_by_side(*works: Coroutine[Any, Any, None]) -> None:
-    """Run until one of them ends or fails, and end the others."""
+    """Run coroutines concurrently until one ends or fails, and cancel the others."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -72,7 +72,7 @@ async def watched(work: Coroutine[Any, Any, T], check: Callable[[], Awaitable[No
 
 @asynccontextmanager
 async def in_background(*works: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run them while the body does."""
+    """Run coroutines while the body runs, and cancel them afterwards."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
         yield

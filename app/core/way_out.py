@@ -1,4 +1,4 @@
-"""How servers elsewhere are reached: through which proxy, if any, and whose certificates are believed."""
+"""Outgoing connections: the forward proxy, if any, and the trusted certificates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -75,7 +75,7 @@ STRAIGHT = WayOut()
 
 
 def is_this_machine(host: str) -> bool:
-    """Say whether a host, in lower case, can only be this machine."""
+    """Return whether a host, in lower case, can only be this machine."""
     if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
@@ -110,7 +110,7 @@ def _names_a_proxy(url: str) -> bool:
 
 
 def _matches(entry: str, host: str, port: int | None) -> bool:
-    """Say whether an entry of `NO_PROXY` means a host: `*`, a name with all below it, an address, or a network."""
+    """Return whether an entry of `NO_PROXY` means a host: `*`, a name with all below it, an address, or a network."""
     entry = entry.strip().lower()
     if entry == "*":
         return True

@@ -1,4 +1,4 @@
-"""What an edit changes, in the words that OpenML takes. Pure."""
+"""Computes the fields that an edit changes, as OpenML expects them. Pure functions."""
 
 import csv
 from collections.abc import Mapping, Sequence

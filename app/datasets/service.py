@@ -104,7 +104,7 @@ async def edit(
 async def _send(
     openml: OpenMLClient, account: Account, dataset_id: int, changes: Mapping[str, str]
 ) -> LostAnswerError | None:
-    """Send an edit; return what became of its answer, if that was lost."""
+    """Send an edit; return the error if its answer was lost, else None."""
     with translated_errors():
         try:
             await openml.edit_dataset(dataset_id, changes, api_key=require_key(account.api_key))
@@ -153,7 +153,7 @@ async def _set_tag(
 def _explain_tag(
     error: RefusedError, name: str, tags: Sequence[str]
 ) -> TagTakenError | OpenMLUnreachableError:
-    """Say why OpenML could not store a tag: it compares tags without regard to case."""
+    """Translate OpenML's failure to store a tag: it compares tags case-insensitively."""
     alike = next((tag for tag in tags if tag.casefold() == name.casefold()), None)
     if alike is None:
         return OpenMLUnreachableError(

@@ -1,1 +1,1 @@
-"""What an operator has looked at when something is wrong, or before it is: `openml-web doctor`."""
+"""Checks of an installation for its operator: `openml-web doctor`."""

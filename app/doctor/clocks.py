@@ -1,4 +1,4 @@
-"""What time it is here, in the database and at OpenML."""
+"""Compares the clocks of this machine, the database and OpenML."""
 
 import time
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""The settings, the files that hold secrets, and the ports that are listened on."""
+"""Checks of the settings, the files that hold secrets, and the ports."""
 
 import asyncio
 import errno

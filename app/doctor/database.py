@@ -1,4 +1,4 @@
-"""The database: whether it answers, what this service may do there, and how it is set."""
+"""Checks of the database: reachability, privileges, migrations and server settings."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What a check finds, how checks are run, and what they are told."""
+"""Results of checks, their execution and their inputs."""
 
 import asyncio
 import traceback
@@ -24,7 +24,7 @@ SHORTEST_SECRET = 4
 
 
 class Level(StrEnum):
-    """How well something is."""
+    """The outcome of a check."""
 
     OK = "ok"
     SKIPPED = "skipped"
@@ -40,22 +40,22 @@ Remark = tuple[Level, str]
 
 
 def ok(text: str) -> Remark:
-    """Return that something is well."""
+    """Return a diagnosis of level `ok`."""
     return Level.OK, text
 
 
 def skipped(text: str) -> Remark:
-    """Return that something was not looked at."""
+    """Return a diagnosis for a check that was not run."""
     return Level.SKIPPED, text
 
 
 def warning(text: str) -> Remark:
-    """Return that something works, and somebody should know."""
+    """Return a diagnosis of level `warning`: it works, but the operator should know."""
     return Level.WARNING, text
 
 
 def fault(text: str) -> Remark:
-    """Return that something does not work."""
+    """Return a diagnosis of level `fault`: it does not work."""
     return Level.FAULT, text
 
 
@@ -75,7 +75,7 @@ class Diagnosis(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What is looked at only if somebody asks.
+    """Optional checks that the operator asks for.
 
     Attributes:
         through: address of the site as people reach it; empty: the way there is not looked at.
@@ -94,7 +94,7 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What is looked at.
+    """The installation that is checked.
 
     Attributes:
         settings: what is set.
@@ -115,7 +115,7 @@ Examination = Callable[[Installation], Found]
 async def examine(
     checks: Mapping[str, Examination], installation: Installation, *, seconds: float = CHECK_SECONDS
 ) -> list[Diagnosis]:
-    """Run the checks side by side; return what they found, in their order."""
+    """Run the checks concurrently; return their diagnoses in the order of the checks."""
     runs = (_run(name, check, installation, seconds) for name, check in checks.items())
     return [found for each in await asyncio.gather(*runs) for found in each]
 
@@ -154,7 +154,7 @@ def without(secrets: Iterable[str], text: str) -> str:
 
 
 def _place_of(error: Exception) -> str:
-    """Return where it was raised. Its text stays untold: it may be of anything."""
+    """Return where an exception was raised, without its text, which may hold secrets."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}"
 

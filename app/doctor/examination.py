@@ -69,7 +69,7 @@ MYSQL_PORT = 3306
 
 
 def _in_the_database(settings: Settings, database: Database) -> dict[str, Examination]:
-    """Return what is looked at only where the database answers."""
+    """Return the checks that need a database that answers."""
 
     def on(check: Callable[[Database], Found]) -> Examination:
         return lambda _: check(database)

@@ -1,4 +1,4 @@
-"""This machine: what processes that read tables are bounded by, and whether they get along with it."""
+"""Checks of this machine: isolation and limits of child processes that read tables."""
 
 import os
 import resource

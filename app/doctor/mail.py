@@ -1,4 +1,4 @@
-"""Whether mails leave, and whether others will believe that they come from us."""
+"""Checks of mail: the SMTP server, and the sender domain's DNS records."""
 
 import dns.asyncresolver
 import dns.exception
@@ -96,7 +96,7 @@ async def _texts(resolver: dns.asyncresolver.Resolver, name: str) -> list[str]:
 
 
 async def _exists(resolver: dns.asyncresolver.Resolver, name: str) -> bool:
-    """Say whether there is anything at a name or below it (RFC 8020)."""
+    """Return whether there is anything at a name or below it (RFC 8020)."""
     try:
         await resolver.resolve(name, "TXT", raise_on_no_answer=False)
     except dns.resolver.NXDOMAIN:

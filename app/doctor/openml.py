@@ -1,4 +1,4 @@
-"""The OpenML server: whether it answers as one, and whether it knows the keys in our database."""
+"""Checks of the OpenML server: its answers, and whether it accepts the API keys in the database."""
 
 import secrets
 import time

@@ -1,4 +1,4 @@
-"""Redis, RabbitMQ and the search server."""
+"""Checks of Redis, RabbitMQ and the search server."""
 
 from app.core.shares import Subject
 from app.doctor.diagnosis import Found, Installation, Remark, fault, ok, skipped, warning

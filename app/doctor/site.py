@@ -1,4 +1,4 @@
-"""The way from people to the service: what a web server in front of it does with addresses, answers and bodies."""
+"""Checks of the reverse proxy in front of the service: paths, responses and request bodies."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ UNAUTHORIZED, TOO_LARGE = 401, 413
 
 @dataclass(frozen=True, slots=True)
 class PlainAnswer:
-    """An answer as it stands on the line.
+    """An HTTP response as received.
 
     Attributes:
         status: its number.

@@ -1,4 +1,4 @@
-"""Where bytes rest: each thing that is done with them is done once, with a small file that is removed again."""
+"""Checks of storage: each operation is run once with a small file, which is removed again."""
 
 import secrets
 

@@ -1,4 +1,4 @@
-"""What has to be well for this process to work, and for what it accepts to be worked off."""
+"""Readiness checks: this process can work, and a worker processes what it accepts."""
 
 from collections.abc import Mapping
 from enum import StrEnum

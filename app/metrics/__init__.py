@@ -1,4 +1,4 @@
-"""What this process measures, kept where all processes of the machine meet, and answered at `METRICS_LISTEN`.
+"""Metrics of this process, stored in files shared by all processes of the machine, and served at `METRICS_LISTEN`.
 
 `core.metrics` lists what there is. Without the setting nothing below this module is imported.
 """

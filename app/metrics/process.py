@@ -21,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 @asynccontextmanager
 async def open_metrics(resources: Resources, kind: str) -> AsyncIterator[None]:
-    """Measure this process while the body runs; where values cannot be kept, say so and go on without."""
+    """Record metrics of this process while the body runs; if they cannot be stored, log it and run without."""
     settings = resources.settings
     try:
         folder = await asyncio.to_thread(SharedFolder, settings.data_dir)

@@ -23,7 +23,7 @@ _MODES: Final[Mapping[ValueSource, Literal["livesum", "livemax"]]] = {
 
 
 class FileRecorder:
-    """Keeps the values of this process."""
+    """Stores the values of this process."""
 
     def __init__(self, folder: SharedFolder) -> None:
         # The library reads it whenever it opens a file.
@@ -57,7 +57,7 @@ class FileRecorder:
             self.flush()
 
     def flush(self) -> None:
-        """Count what waits."""
+        """Run the queued calls."""
         waiting, self._waiting = self._waiting, []
         for count in waiting:
             count()

@@ -1,4 +1,4 @@
-"""What can be seen of a process from outside its parts: looked at twice a second, so that nothing counts by itself."""
+"""Gauges sampled from a process' components twice a second, so that the components need not count."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ LOOK_SECONDS = 0.5
 
 
 async def sample(resources: Resources, kind: str, flush: Callable[[], None]) -> NoReturn:
-    """Look at the parts of a process of that kind, and count what waits to be counted, for ever."""
+    """Sample the components of a process of that kind, and flush queued counts, until cancelled."""
     loop = asyncio.get_running_loop()
     metrics.PROCESSES.set(1, kind)
     spent = time.process_time()
@@ -29,7 +29,7 @@ async def sample(resources: Resources, kind: str, flush: Callable[[], None]) -> 
 
 
 def look(resources: Resources, kind: str) -> None:
-    """Note what the parts of a process have going on."""
+    """Set the gauges of this process from its components."""
     metrics.UPLOAD_BODIES.set(resources.receive_limit.count)
     metrics.EVENT_STREAMS.set(resources.stream_limit.count)
     # Those of `openml-web worker` are counted by what they write into the database.

@@ -1,4 +1,4 @@
-"""What is read from the database and the system when somebody asks for metrics, and kept for a few seconds.
+"""Values read from the database and the system at a scrape, and cached for a few seconds.
 
 The answer is made in a thread of its own, and the database is asked on the process' event loop. Neither a database that
 says nothing, nor a loop or a disk that stands still, holds the answer up: what was not read in time is left out.
@@ -34,7 +34,7 @@ Values = Mapping[tuple[str, ...], float]
 
 
 class ScrapedCollector(Collector):
-    """Asks for the values when it is asked; for a thread that is not the event loop's."""
+    """Reads the values at a scrape; `collect` blocks and must not run on the event loop's thread."""
 
     def __init__(self, resources: Resources, loop: asyncio.AbstractEventLoop) -> None:
         self._resources = resources
@@ -83,7 +83,7 @@ class ScrapedCollector(Collector):
         return {metrics.DISK_FREE: {(): disk.free}, metrics.DISK_SIZE: {(): disk.total}}
 
     def _ask(self, question: Coroutine[Any, Any, dict[Metric, Values]]) -> dict[Metric, Values]:
-        """Have a question answered on the event loop; nothing if that takes too long."""
+        """Run a query on the event loop; return nothing if that takes too long."""
         asked = asyncio.run_coroutine_threadsafe(question, self._loop)
         try:
             return asked.result(WAIT_SECONDS / 2)

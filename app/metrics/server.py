@@ -1,4 +1,4 @@
-"""The address where Prometheus asks: one process of the machine has it, and another takes over when that one ends.
+"""The HTTP endpoint for Prometheus: one process of the machine serves it; another takes over when that one ends.
 
 It is served by a thread with an event loop of its own: a process that is busy with requests is still measured.
 """
@@ -49,7 +49,7 @@ class Exposition:
 
 
 class MetricsServer:
-    """Serves the address from this process as soon, and as long, as it is this process' turn."""
+    """Serves the endpoint while this process holds the lock for it."""
 
     def __init__(self, address: str, folder: SharedFolder, registry: CollectorRegistry) -> None:
         self._host, self._port = read_listen_address(address)

@@ -56,7 +56,7 @@ class SharedFolder:
             raise
 
     def leave(self) -> None:
-        """Give the number to others; whoever is the last to go leaves nothing behind."""
+        """Release the number; the last process removes the files."""
         with suppress(BlockingIOError):
             fcntl.flock(self._start, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._remove_all()
@@ -64,11 +64,11 @@ class SharedFolder:
             os.close(self._locks.pop())
 
     def become_server(self) -> bool:
-        """Say whether this process is the one that answers: the first that asks, until it ends."""
+        """Return whether this process is the one that answers: the first that asks, until it ends."""
         return self._lock("server.lock") is not None
 
     def forget_the_dead(self) -> None:
-        """Remove what processes had going on that have ended, and whose number nobody has taken."""
+        """Remove the live gauges of ended processes whose number is free."""
         for path in self.path.glob("process-*.lock"):
             number = int(path.stem.removeprefix("process-"))
             if number != self.number and (lock := self._lock(path.name)) is not None:

@@ -12,7 +12,7 @@ log = structlog.get_logger(__name__)
 
 
 class TimedCache(Generic[T]):
-    """Holds one value. Who asks while it is being fetched waits for the same fetch."""
+    """Caches one value. Concurrent calls of `get` share one fetch."""
 
     def __init__(self, fetch: Callable[[], Awaitable[T]], *, seconds: float) -> None:
         self._fetch = fetch

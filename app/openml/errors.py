@@ -1,4 +1,4 @@
-"""How a call to OpenML can fail; what may be done about it depends on which.
+"""Errors of calls to OpenML, by whether the request may be repeated.
 
 OpenMLError
 |- RefusedError        OpenML answered with an error code; nothing was done, but for

@@ -31,12 +31,12 @@ IGNORE_LENGTH = 128
 
 
 def is_api_key(text: str | None) -> bool:
-    """Say whether `text` has the shape of a key."""
+    """Return whether `text` has the format of an API key."""
     return text is not None and API_KEY.fullmatch(text) is not None
 
 
 def is_name(text: str) -> bool:
-    """Say whether OpenML takes the text as a name, whatever its length."""
+    """Return whether OpenML accepts the text as a name, whatever its length."""
     return NAME.fullmatch(text) is not None
 
 

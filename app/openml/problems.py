@@ -1,4 +1,4 @@
-"""What the failure of a call to OpenML means to whoever asked for it: one table for all calls.
+"""Translates failures of calls to OpenML into problems: one table for all calls.
 
 What the caller can mend is a 4xx, what passes a 503; 502 is left for what neither can help.
 """
@@ -90,7 +90,7 @@ def _said(kind: type[ProblemError], text: str, error: RefusedError) -> ProblemEr
 
 
 def _quoted(kind: type[ProblemError], text: str, error: RefusedError) -> ProblemError:
-    """Translate with OpenML's own words behind `text`."""
+    """Return a translation that appends OpenML's message to `text`."""
     return kind(f"{text} {error.message.strip()} {error.details}"[:REASON_LENGTH].strip(), code=error.code)
 
 

@@ -1,4 +1,4 @@
-"""What OpenML says: its lists, read as streams within bounds, and its documents."""
+"""Parsers of OpenML's answers: bounded streaming for lists, whole documents otherwise."""
 
 import codecs
 import re
@@ -55,7 +55,7 @@ class ListKind(Generic[T]):
 
 
 class ListReader(Generic[T]):
-    """Takes an answer piece by piece. `feed` and `finish` compute, and are for a thread."""
+    """Parses a list incrementally. `feed` and `finish` are CPU-bound: call them in a thread."""
 
     def __init__(self, kind: ListKind[T]) -> None:
         self._kind = kind
@@ -109,7 +109,7 @@ class ListReader(Generic[T]):
             self._parse(parser, "")
 
     def _after_head(self, text: str) -> str:
-        """Put aside what is before the list, and return the rest."""
+        """Append the text before the list to `head`, and return the rest."""
         self.head += text
         found = self._start.search(self.head)
         if found is None:
@@ -305,5 +305,5 @@ def _study(document: Element) -> Study:
 
 
 def may_equal(task: ListedTask, inputs: Mapping[str, str]) -> bool:
-    """Say whether the inputs that a list shows contradict the ones that are looked for."""
+    """Return whether the inputs that a list shows contradict the ones that are looked for."""
     return all(inputs.get(name) == value for name, value in task.inputs.items() if value)

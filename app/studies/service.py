@@ -1,4 +1,4 @@
-"""Making a collection. Its alias is what keeps one from being made twice."""
+"""Creation of collections. The alias identifies one, so that it is not created twice."""
 
 import asyncio
 import hashlib
@@ -46,7 +46,7 @@ class StudyDraft:
     ids: list[int]
 
     def is_that(self, study: Study) -> bool:
-        """Say whether the server's collection is this one."""
+        """Return whether the server's collection equals this one."""
         texts = (study.kind, study.name.strip(), study.description.replace("\r\n", "\n").strip())
         mine = (self.kind, self.name.strip(), self.description.replace("\r\n", "\n").strip())
         return texts == mine and study.ids == set(self.ids)

@@ -1,6 +1,6 @@
 """Conversion of one file to ARFF: a first pass over the rows determines the types, a second one writes.
 
-Where the profile of the same file has kept the types, the first pass is left out.
+Where the profile of the same file has stored the types, the first pass is skipped.
 
 Memory does not grow with the number of rows.
 """

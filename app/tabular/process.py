@@ -88,7 +88,7 @@ async def _ask(
     on_progress: ProgressSink | None,
     read: Callable[[Any], _Answer],
 ) -> _Answer:
-    """Send a request to a child, and parse its answer with `read`.
+    """Send a request to a child process, and return its answer as parsed by `read`.
 
     Raises:
         TabularError: as `convert_in_process`.
@@ -119,7 +119,7 @@ async def _ask_twice(
     limits: ProcessLimits,
     report: Callable[[Any], None],
 ) -> Any:  # noqa: ANN401 - any JSON
-    """Ask, and retry once if the child died: memory that other processes use may be the cause the first time."""
+    """Run the request in a child; retry once if it was killed, since other processes' memory use may have caused it."""
     ask = partial(
         child.ask, what, request.to_json(), limits, on_progress=report, max_line_bytes=_MAX_LINE_BYTES
     )

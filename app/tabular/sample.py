@@ -1,4 +1,4 @@
-"""A small table that is converted in the process that children are forked from, so that they find all of it in use.
+"""A small table that is converted in the fork server, so that its children inherit initialised code.
 
 What happens once in a process then happens once for all of them: patterns are compiled, and native code is linked.
 """
@@ -60,4 +60,4 @@ class _Rows:
 
 
 def _ignore(progress: Progress) -> None:
-    """Nobody looks at it."""
+    """Ignore the progress."""

@@ -100,7 +100,7 @@ async def make_task(
 
 
 async def _let_wait(database: Database, account: Account, request: UploadTaskRequest) -> str:
-    """Write down that the task is to be made later, and return the number of that; the same for the same task.
+    """Store the task to be created later, and return the id of the stored request; equal tasks share one.
 
     Raises:
         TooManyRequestsError: too many tasks wait already.

@@ -14,13 +14,13 @@ NO_WORK: Final = ("/health/", "/assets/")
 
 
 def is_no_work(scope: MutableMapping[str, Any]) -> bool:
-    """Say whether a request is none that anybody follows."""
+    """Return whether a request is not traced."""
     return bool(scope["path"].startswith(NO_WORK))
 
 
 @asynccontextmanager
 async def telling(settings: Settings) -> AsyncIterator[None]:
-    """Send spans and tell of faults while the body runs, where the settings say whom.
+    """Send spans and errors to the configured servers while the body runs.
 
     Raises:
         SettingsError: a library is not installed, or a setting is wrong.

@@ -1,4 +1,4 @@
-"""Faults, told by Sentry's protocol: of what kind, and where in the code. Nothing of whose request it was."""
+"""Reports of errors by Sentry's protocol: exception type and place in the code; no data of the request's user."""
 
 import asyncio
 import logging
@@ -41,14 +41,14 @@ OF_A_FRAME: Final = frozenset({"filename", "function", "module", "lineno", "in_a
 
 
 class FaultHandler(logging.Handler):
-    """Tells of every error that is logged with its exception."""
+    """Reports every error that is logged with its exception."""
 
     def __init__(self, client: "Client") -> None:
         super().__init__(logging.ERROR)
         self._client = client
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Tell of one, if there is an exception."""
+        """Report the record, if it has an exception."""
         error = _exception_of(record)
         if error is None:
             return
@@ -65,7 +65,7 @@ def _exception_of(record: logging.LogRecord) -> BaseException | None:
 
 
 def _tags(record: logging.LogRecord) -> dict[str, str]:
-    """Return by what the fault is found in the log: its line, and the request and the trace it belongs to."""
+    """Return tags that locate the error in the log: its message, request id and trace id."""
     found = {
         "event": record.msg.get("event") if isinstance(record.msg, dict) else None,
         "request_id": structlog.contextvars.get_contextvars().get("request_id"),
@@ -75,7 +75,7 @@ def _tags(record: logging.LogRecord) -> dict[str, str]:
 
 
 def scrub(event: "Event", _hint: "Hint") -> "Event":
-    """Return the event with what is told, and nothing else."""
+    """Return the event reduced to the fields that may be sent."""
     kept: Any = {name: value for name, value in event.items() if name in OF_AN_EVENT}
     errors = event.get("exception", {}).get("values", [])
     kept["exception"] = {"values": [_scrubbed(error) for error in errors]}
@@ -90,7 +90,7 @@ def _scrubbed(error: dict[str, Any]) -> dict[str, Any]:
 
 @asynccontextmanager
 async def open_faults(settings: Settings) -> AsyncIterator[None]:
-    """Tell of this process' faults while the body runs.
+    """Report this process' errors while the body runs.
 
     Raises:
         SettingsError: `SENTRY_DSN` is none.

@@ -32,10 +32,10 @@ _W3C = TraceContextTextMapPropagator()
 
 
 class WithoutQuery(BatchSpanProcessor):
-    """Keeps what FastAPI's spans say of an address to its path: a query string carries tokens of mail links."""
+    """Removes the query string from FastAPI's spans, because it carries tokens of mail links."""
 
     def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Blank the query string of a request that begins."""
+        """Remove the query string from the span of a request that begins."""
         if span.attributes and "url.query" in span.attributes:
             span.set_attribute("url.query", "REDACTED")
         super().on_start(span, parent_context)

@@ -1,1 +1,1 @@
-"""Bytes in, and the state of what becomes of them."""
+"""Receiving uploads, and their state until publication."""

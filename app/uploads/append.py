@@ -98,7 +98,7 @@ def _writer_name(user_id: int, upload_id: str) -> str:
 
 
 def is_gone(upload: Upload, now: datetime) -> bool:
-    """Say whether nobody can send bytes of the upload any more, and it never had all of them."""
+    """Return whether nobody can send bytes of the upload any more, and it never had all of them."""
     if upload.state == UploadState.RECEIVING:
         return upload.expires_at is not None and upload.expires_at <= now
     never_whole = upload.state == UploadState.FAILED and upload.received_sha256 is None
@@ -106,7 +106,7 @@ def is_gone(upload: Upload, now: datetime) -> bool:
 
 
 def has_all_bytes(upload: Upload) -> bool:
-    """Say whether nothing is missing of the file any more."""
+    """Return whether nothing is missing of the file any more."""
     return upload.state != UploadState.RECEIVING and upload.state not in GIVEN_UP
 
 

@@ -57,7 +57,7 @@ _THOUSANDS = {
 
 
 def _words(words: Mapping[str, str]) -> BeforeValidator:
-    """Return what takes a sign's name for the sign, as people write it."""
+    """Return a validator that replaces a character's name by the character."""
 
     def read(value: object) -> object:
         return words.get(value.strip().lower(), value) if isinstance(value, str) else value
@@ -66,7 +66,7 @@ def _words(words: Mapping[str, str]) -> BeforeValidator:
 
 
 def _sign(what: str) -> Callable[[str], str]:
-    """Return a check that a text is one character that can separate cells, or begin comments."""
+    """Return a validator that a text is one character that can separate cells, or begin comments."""
 
     def check(value: str) -> str:
         # Hive writes \x01 between cells.
@@ -109,7 +109,7 @@ def not_endless(value: object) -> object:
 
 
 def is_text(value: object) -> bool:
-    """Say whether it is a text that UTF-8 can hold."""
+    """Return whether it is a text that UTF-8 can hold."""
     if not isinstance(value, str):
         return False
     try:

@@ -1,4 +1,4 @@
-"""The table of an upload, profiled and converted in a child process, no more at once than the machine can bear.
+"""Profiles and converts uploads in child processes, whose number is limited for the machine.
 
 What a child writes is bounded: it ends where the disk's reserve, or its owner's quota, would be used up.
 """
@@ -64,11 +64,11 @@ Report = Callable[[Phase, int, int | None], None]
 
 
 class TryAgainError(Exception):
-    """A step did not end, for a reason that passes."""
+    """A step failed for a temporary reason; it may be repeated."""
 
 
 class Converter:
-    """What turns the uploads of one worker into ARFF."""
+    """Profiles and converts the uploads of one worker process."""
 
     def __init__(
         self, database: Database, storage: UploadStorage, settings: Settings, machine: HostSemaphore
@@ -139,7 +139,7 @@ class Converter:
         request: ConversionRequest,
         work: Callable[[ConversionRequest], Coroutine[Any, Any, T]],
     ) -> T:
-        """Have a file made within what the machine, its disk and the owner's quota have room for, and count it."""
+        """Create a file within the limits of the machine, its disk and the owner's quota, and count it there."""
         file = WorkingFile(
             self._database,
             self._storage,
@@ -265,7 +265,7 @@ class WorkingFile:
         )
 
     async def watch(self, work: Coroutine[Any, Any, T]) -> T:
-        """Return what the work returns; end it where there is no room for what it writes any more.
+        """Return the work's result; cancel it when the disk or the quota has no room for its output.
 
         Raises:
             StorageFullError, QuotaExceededError: there is none.
@@ -278,7 +278,7 @@ class WorkingFile:
         return await watched(work, check, seconds=WATCH_SECONDS)
 
     async def count(self, size: int) -> None:
-        """Count the file, as long as it is, with what the owner has.
+        """Record the file's size, in bytes, in the owner's usage.
 
         Raises:
             QuotaExceededError: they may not have as much.
@@ -363,7 +363,7 @@ def _timed(task: Literal["convert", "profile"]) -> Iterator[None]:
 
 @contextmanager
 def _told_to_the_owner(upload: Upload, file: WorkingFile) -> Iterator[None]:
-    """Turn what is wrong with a table into a problem, and what is not its fault into another attempt."""
+    """Translate errors of the table into problems, and failures that it did not cause into `TryAgainError`."""
     try:
         yield
     except TabularError as error:

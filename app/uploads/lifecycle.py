@@ -129,7 +129,7 @@ async def begin_again(
 
 
 async def can_begin_again(session: AsyncSession, upload: Upload, now: datetime) -> bool:
-    """Say whether the bytes of an upload that has failed are here and kept."""
+    """Return whether the bytes of an upload that has failed are here and kept."""
     is_kept = (
         upload.finished_at is None
         or upload.quarantined_at is not None
@@ -139,7 +139,7 @@ async def can_begin_again(session: AsyncSession, upload: Upload, now: datetime) 
 
 
 async def has_bytes(session: AsyncSession, upload: Upload) -> bool:
-    """Say whether the whole file was received and is recorded."""
+    """Return whether the whole file was received and is recorded."""
     parts = await upload_bytes.get_parts(session, upload.id)
     return upload.total_bytes is not None and sum(part.length for part in parts) == upload.total_bytes
 
@@ -221,7 +221,7 @@ async def tidy_up_after(
 
 
 def is_final(problem: ProblemError) -> bool:
-    """Say whether the same bytes can never be published."""
+    """Return whether the same bytes can never be published."""
     return (
         isinstance(problem, BytesLostError | DigestMismatchError) or problem.members.get("correct") == "file"
     )

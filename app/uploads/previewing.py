@@ -1,4 +1,4 @@
-"""The preview of a draft: made in a child process, and broken off where its owner chooses otherwise meanwhile."""
+"""The preview of a draft: computed in a child process, and cancelled when the owner's choices change."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ async def make_preview(
 
 
 class _OtherChoiceError(Exception):
-    """Nobody would see what is being made."""
+    """The owner's choices have changed, so that the preview being made is obsolete."""
 
 
 async def _require(claimed: ClaimedUpload, chosen: Chosen) -> None:

@@ -1,4 +1,4 @@
-"""The life of an upload around its bytes: described, published, tried again."""
+"""Services for uploads apart from their bytes: change metadata, publish, retry."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ Write = Callable[[AsyncSession, Upload, Judged], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Judging:
-    """What changes of an upload are judged with."""
+    """The dependencies for validating changes of an upload."""
 
     database: Database
     storage: UploadStorage
@@ -136,7 +136,7 @@ async def _write_if(
 
 
 def _news(values: Mapping[str, Any], known: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return of the metadata what was not there before."""
+    """Return the changed metadata that differs from the stored; of lists, only new items."""
     news = {name: value for name, value in values.items() if name in changes and value != known.get(name)}
     for name, value in news.items():
         before = known.get(name)
@@ -168,7 +168,7 @@ async def _save_metadata(session: AsyncSession, now: datetime, upload: Upload, j
 
 
 async def _preview_anew(session: AsyncSession, now: datetime, upload: Upload, draft: Checked) -> None:
-    """Have a worker make the preview anew, if it is not the one of these choices and the bytes are here."""
+    """Queue a new preview, if the present one is of other choices and the bytes are stored."""
     if upload.state == UploadState.READY and (upload.reading or {}).get("choices") == draft.chosen.choices:
         # Back from a choice with which it could not be read.
         moved = await uploads.set_values(session, upload.id, {"error": None}, only_in={UploadState.READY})
@@ -213,7 +213,7 @@ async def publish_upload(
 
 
 async def _request(session: AsyncSession, now: datetime, upload: Upload, judged: Judged) -> None:
-    """Note that the upload is to be published, and let it go if it waits for that.
+    """Record that the upload is to be published, and queue it if it waits for that.
 
     One that could not be read so far needs another choice first.
     """
@@ -306,7 +306,7 @@ async def _look_again(
 
 
 def _changes_something(upload: Upload, judged: Judged) -> bool:
-    """Say whether the description would be another one: pages send the whole form, changed or not."""
+    """Return whether the description would differ: pages send the whole form, changed or not."""
     return judged.complete().values != merge(upload.description, {})
 
 
@@ -319,7 +319,7 @@ def _require_settled(upload: Upload) -> None:
 
 
 def _require_another(upload: Upload, description: Mapping[str, Any]) -> None:
-    """Refuse to go on with a duplicate that would be one again."""
+    """Refuse to retry a duplicate that would be one again."""
     is_same_name = description.get("dataset_name") == (upload.description or {}).get("dataset_name")
     if is_same_name and not description.get("allow_duplicate"):
         raise UploadStateError(

@@ -1,4 +1,4 @@
-"""How an upload is stopped: by its owner, or by an administrator, who may keep its file."""
+"""Stopping of uploads by their owner, or by an administrator, who may keep the file."""
 
 from functools import partial
 from typing import Any
@@ -104,10 +104,10 @@ async def hold(session: AsyncSession, *, user_id: int, upload_id: str, why: Prob
 
 
 async def remove_held(session: AsyncSession, *, user_id: int, upload_id: str) -> list[str]:
-    """Give up a file in quarantine, and return where its bytes are.
+    """Delete the parts of an upload in quarantine, and return where their bytes are.
 
     Raises:
-        UploadStateError: it is not there.
+        UploadStateError: it is not in quarantine.
     """
     upload = await find_upload(session, user_id=user_id, upload_id=upload_id)
     released = {"quarantined_at": None}
@@ -124,12 +124,12 @@ def _reason(why: ProblemError | None) -> dict[str, Any]:
 
 
 def moved_on() -> UploadStateError:
-    """Return the problem of a change that somebody else's came before."""
+    """Return the problem for a change that a concurrent change has preceded."""
     return UploadStateError("The upload has moved on meanwhile; ask how it stands.")
 
 
 def not_now(upload: Upload) -> UploadStateError:
-    """Return the problem of something that cannot be done with the upload where it stands."""
+    """Return the problem for an action that the upload's state does not allow."""
     if upload.dataset_id is not None:
         return UploadStateError(
             f"OpenML has this upload as dataset {upload.dataset_id}; it can be changed and removed there only.",

@@ -300,7 +300,7 @@ def _extract(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
 
 
 def _is_hidden(path: PurePosixPath) -> bool:
-    """Say whether the name is no address: it leads elsewhere, or names what nobody means to publish."""
+    """Return whether a file of this name is not served: it leaves the folder, or a part of it begins with a point."""
     dots = any(part.startswith(".") and part != ".well-known" for part in path.parts)
     return dots or path.is_absolute() or "\\" in str(path) or not path.parts
 
@@ -325,7 +325,7 @@ class _References(HTMLParser):
         self.found: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note the address."""
+        """Record the address of a script or style sheet."""
         attributes = dict(attrs)
         is_style = tag == "link" and attributes.get("rel") == "stylesheet"
         address = attributes.get("src") if tag == "script" else attributes.get("href") if is_style else None
@@ -351,7 +351,7 @@ def _require_complete(contents: Mapping[str, bytes], source: Path) -> None:
 
 
 def _manifest_files(contents: Mapping[str, bytes], source: Path) -> set[str]:
-    """Return what Create React App says it wrote."""
+    """Return the files listed in Create React App's manifest."""
     try:
         manifest = json.loads(contents.get("/asset-manifest.json", b'{"files": {}}'))
         return {path for path in manifest["files"].values() if path.startswith("/")}

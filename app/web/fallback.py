@@ -1,4 +1,4 @@
-"""What a GET or HEAD gets where nothing else is: a page for browsers, a problem for programs."""
+"""Answers to GET and HEAD for paths without a route: a page for browsers, a problem for other clients."""
 
 from starlette.datastructures import Headers
 from starlette.responses import RedirectResponse, Response
@@ -38,7 +38,7 @@ class PageFallback:
 
 
 def _target(scope: Scope, settings: Settings, *, has_build: bool) -> str | None:
-    """Return where the address leads: without a frontend of our own, to the OpenML server's pages."""
+    """Return the redirect target of a short link; without a frontend of our own, a page of the OpenML server."""
     path: str = scope["path"]
     if has_build or settings.redirect_url:
         return find_target(path, redirect_url=settings.redirect_url)
@@ -52,7 +52,7 @@ def _target(scope: Scope, settings: Settings, *, has_build: bool) -> str | None:
 
 
 def _takes_page(scope: Scope, *, unless_json: bool) -> bool:
-    """Say whether the client wants a page.
+    """Return whether the client accepts a page.
 
     Browsers name one; programs name JSON or nothing in particular. `unless_json` gives a page to the latter, too: the
     frontend's addresses are its own business.

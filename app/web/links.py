@@ -15,7 +15,7 @@ SHORT_LINK = re.compile(r"/([dtfrsub])/([0-9]{1,18})/?")
 
 
 def find_target(path: str, *, redirect_url: str) -> str | None:
-    """Return where a short link leads, None if the path is none.
+    """Return the redirect target of a short link, None if the path is not one.
 
     The path alone counts, never the query string; without `redirect_url` the target has no host, so that nothing in
     the request can choose one.

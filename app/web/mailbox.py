@@ -1,4 +1,4 @@
-"""The mails that a development installation writes into a folder, for whoever sits at the machine.
+"""The mails that a development installation writes to a folder, shown to local browsers.
 
 A confirmation or reset link opens an account. So the page is there only where no mail leaves the machine anyway, and
 only for browsers on the machine itself: see `is_open`.
@@ -42,7 +42,7 @@ class Mail(NamedTuple):
 
 
 async def is_open(request: Request, settings: SettingsDep) -> bool:
-    """Say whether the mailbox may be shown to whoever sent the request.
+    """Return whether the mailbox may be shown to whoever sent the request.
 
     The installation must be one for development that keeps its mails, listens on this machine only, and tells nobody
     another address of itself. The request must come from this machine, not through a proxy, and ask for this machine

@@ -1,4 +1,4 @@
-"""How a page of ours, and the files it is made of, become answers."""
+"""Responses for this service's own pages and their static files."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""What other servers answer, on this host: OpenML's reads and files, Croissant, dashboards.
+"""Reverse proxy for OpenML's read API and files, Croissant and dashboards.
 
 Only paths of a known shape go through, only with GET (and the one POST of Dash), and nothing that comes back may run
 as a script of this host: the access token of whoever looks at it lies in localStorage. Dashboards are the exception,
@@ -198,21 +198,21 @@ async def _proxied(answer: StreamedAnswer, policy: Policy) -> Response:
 
 
 class ProxiedResponse(StreamingResponse):
-    """Sends an answer on as it comes; one that breaks off breaks off here, too."""
+    """Streams an upstream answer to the client; if it is incomplete, so is the response."""
 
     def __init__(self, answer: StreamedAnswer, *, headers: Mapping[str, str]) -> None:
         super().__init__(answer.chunks(), status_code=answer.status, headers=headers)
         self._answer = answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it, and give the connection behind it back."""
+        """Send the response, and close the upstream answer."""
         try:
             await super().__call__(scope, receive, send)
         finally:
             await self._answer.close()
 
     async def stream_response(self, send: Send) -> None:
-        """Send every byte, or no end: the server then closes the connection, and a part is not taken for the whole."""
+        """Send all bytes; if some are missing, do not end the response, so that clients detect the truncation."""
         await send(
             {"type": "http.response.start", "status": self.status_code, "headers": [*self.raw_headers]}
         )
@@ -230,7 +230,7 @@ def _media_type(answer: StreamedAnswer) -> str:
 
 
 def _is_plain(path: str) -> bool:
-    """Say whether the path leads downwards only, and is one line of text."""
+    """Return whether the path leads downwards only, and is one line of text."""
     steps = path.split("/")
     return len(path) <= PATH_CHARACTERS and ".." not in steps and "." not in steps and path.isprintable()
 

@@ -1,4 +1,4 @@
-"""What the search server answers, in the shapes that neither crash the SPA nor make it ask again.
+"""The search server's answers in forms that neither crash the SPA nor make it repeat a request.
 
 The SPA re-sends a failed search at once and for ever, and a missing document that comes as 404 leaves a white page.
 So a search always has an answer with a list, a document one that says whether it was found, and what went wrong is

@@ -1,4 +1,4 @@
-"""The search server, asked once for all who ask the same at the same time, and left alone while it is away."""
+"""Client of the search server: equal concurrent searches share a request, and failures are cached for a short time."""
 
 import asyncio
 import json
@@ -109,7 +109,7 @@ def _parse(body: bytes) -> Found:
 
 
 class _Shared:
-    """Answers kept for a short time, and asked for once whoever waits for them. Failures are kept shorter still."""
+    """A short-lived cache of answers that coalesces equal concurrent requests. Failures are cached for less time."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""What the SPA asks, as the search server is asked it: checked, limited to what the asker may see, for any version.
+"""Translates the SPA's searches for any server version: validated, and limited to what the client may see.
 
 Elasticsearch 6, 7, 8 and OpenSearch take the same form where nothing names a document type: indices are searched by
 name, `_index` stands for `_type`, and a document is looked for by its id.

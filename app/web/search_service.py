@@ -1,4 +1,4 @@
-"""Searches and documents, answered whatever happens."""
+"""Searches and documents; failures of the search server become empty answers."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The build's files as answers: conditional, ranged, packed, and cheap.
+"""Serves the build's files: conditional and range requests, and precompressed encodings.
 
 Pure ASGI in front of everything else: a page view asks for a dozen files, and each is a look-up in a dictionary.
 No path of a disk is ever made of a path of an address.

@@ -1,4 +1,4 @@
-"""The build as an operator has set it up."""
+"""The configured frontend build."""
 
 import asyncio
 from collections.abc import Iterator

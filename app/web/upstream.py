@@ -1,4 +1,4 @@
-"""One server behind us: asked with nothing of the browser's that it does not need, and never trusted.
+"""Client of one upstream server: it gets only the request data that it needs, and its answers are not trusted.
 
 No cookie, no token and no address of the browser's goes there, and no redirect is followed off the server.
 
@@ -33,7 +33,7 @@ class UnreachableError(UpstreamError):
 
 
 class AwayError(UnreachableError):
-    """Nobody listens at the server's address."""
+    """No connection to the server could be opened."""
 
 
 class BusyError(UpstreamError):
@@ -80,12 +80,12 @@ class StreamedAnswer:
         return True
 
     def hold(self, place: Place) -> None:
-        """Hold a place of large answers until this one is closed."""
+        """Keep a place of the concurrency limit for large answers until `close` releases it."""
         self._place = place
 
     @property
     def location(self) -> str | None:
-        """The host that a redirect leads to, None if the answer is no redirect."""
+        """The target of a redirect, None if the answer is not one."""
         return self.headers.get("location", "") if 300 <= self.status < 400 and self.status != 304 else None  # noqa: PLR2004 - HTTP's
 
     async def chunks(self) -> AsyncIterator[bytes]:
@@ -106,7 +106,7 @@ class StreamedAnswer:
             raise _broken(error) from error
 
     async def close(self) -> None:
-        """Give the connection back, or up."""
+        """Release the connection to the pool, or close it if the body was not read to its end."""
         try:
             await self._response.aclose()
         finally:

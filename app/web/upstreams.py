@@ -1,4 +1,4 @@
-"""The servers behind us, as the settings name them."""
+"""Clients of the upstream servers that the settings name."""
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager

@@ -61,7 +61,7 @@ class Header:
     _has_relation: bool = False
 
     def add(self, text: str, number: int) -> None:
-        """Read the next line of the header.
+        """Parse the next line of the header.
 
         Raises:
             TabularError: `invalid-arff`, `too-many-columns`.

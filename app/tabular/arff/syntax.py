@@ -26,7 +26,7 @@ _ESCAPED = {
 
 
 def unquote(cell: str, line: int) -> str:
-    """Return the text that a token, quoted or bare, stands for.
+    """Return the text that a quoted or bare token encodes.
 
     Raises:
         TabularError: `invalid-arff`, for an escape that readers interpret differently.
@@ -48,7 +48,7 @@ def _unescape(escaped: str, line: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class LooseRow:
-    """A dense row as Weka cuts it, which takes blanks and tabs between values as it does commas.
+    """A dense row as Weka splits it: blanks and tabs separate values as commas do.
 
     Attributes:
         values: its tokens.
@@ -64,7 +64,7 @@ class LooseRow:
 
 
 def loose_row(row: str) -> LooseRow | None:
-    """Cut a row as Weka does, where nobody can take it for something else; else return None."""
+    """Split a row as Weka does; return None if another reader could interpret it differently."""
     values: list[str] = []
     marks: list[str] = []
     at = 0
@@ -84,7 +84,7 @@ def loose_row(row: str) -> LooseRow | None:
 
 
 def refuse_row(row: str, width: int, line: int) -> NoReturn:
-    """Raise the error about a dense row that is not `width` values.
+    """Raise the error about a dense row that does not have `width` values.
 
     Raises:
         TabularError: `ragged-row` or `invalid-arff`.

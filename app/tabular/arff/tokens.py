@@ -65,7 +65,7 @@ class DenseRows:
         return joined([columns[index] for index in self._plans])
 
     def _tokens(self, stack: Stack) -> tuple[Stack, pa.Array]:
-        """Return the tokens of the cells of a stack, and count those that are missing."""
+        """Return the tokens of a stack's cells, one for each, and add missing values to `counts`."""
         cells = self._encode(stack)
         stated = stack.null_counts(stack.cells)
         for index, count in stack.null_counts(cells).items():
@@ -76,7 +76,7 @@ class DenseRows:
         return stack, pc.fill_null(cells, MISSING) if cells.null_count else cells
 
     def _woven(self, stacks: Sequence[tuple[Stack, pa.Array]], rows: int) -> pa.Array:
-        """Return the tokens of all columns, row after row, in the order in which they are written."""
+        """Return the tokens of all columns in row-major order, as they are written."""
         if len(stacks) == 1:
             return stacks[0][1]
         # By column: where its first token stands behind those of other stacks, and how far it is to the next one.
@@ -218,7 +218,7 @@ def _escaped(cells: pa.Array, quote: str) -> pa.Array:
 
 
 def _may_hold(cells: pa.Array, characters: bytes) -> bool:
-    """Search all bytes for ASCII characters at once, far faster than a regex; for a slice, those of its parent."""
+    """Return whether an array's buffer has one of these ASCII characters; of a slice, that of its parent."""
     data = cells.buffers()[2]
     text = data.to_pybytes() if data is not None else b""
     return len(text.translate(None, characters)) < len(text)

@@ -177,7 +177,7 @@ class TableProfiler:
         return value if plan.notation.is_plain else plan.notation.plain(value)
 
     def _refuse(self, index: int, fault: TypeViolation) -> None:
-        """Treat a column as text from here on, in which no word is a missing value."""
+        """Treat a column as text from the current block on; no word in it is a missing value."""
         self._faults.setdefault(index, fault)
         self._plans[index] = ColumnPlan(self._plans[index].name, "string")
         self._counts.missing[index] -= self._counts.words[index]

@@ -53,11 +53,11 @@ class CandidateScan(OpeningScan):
         return self.scan.opening if isinstance(self.scan, OpeningScan) else None
 
     def begin(self, block: Block, index: int, *, has_whole: bool, has_real: bool) -> None:
-        """Take the first block; see `OpeningScan`."""
+        """Process the first block; see `OpeningScan`."""
         cast("OpeningScan", self.scan).begin(block, index, has_whole=has_whole, has_real=has_real)
 
     def update(self, column: pa.Array, first_row: int) -> None:
-        """Take the next block; see `Scan`."""
+        """Process the next block; see `Scan`."""
         try:
             self.scan.update(column, first_row)
         except TabularError as error:
@@ -168,7 +168,7 @@ class TypeCandidates:
                 self._unknown.add((kind, index))
 
     def alternatives_of(self, index: int) -> list[TypeAlternative]:
-        """Return each type for a column; every text can be written."""
+        """Return a `TypeAlternative` for each type that the column could have; text is always possible."""
         for kind in _LABELS:
             if index in self._labels[kind]:
                 self._decide_labels(kind, index)

@@ -131,7 +131,7 @@ class Numbers:
     """Statistics of several columns of numbers."""
 
     def __init__(self, whole: Mapping[int, bool], detail: Detail) -> None:
-        """Expect columns by index; `whole` says whether each has whole numbers only."""
+        """Create empty statistics for columns by index; `whole`: whether each has whole numbers only."""
         self._detail = detail
         self._whole = whole
         self.states: dict[int, NumberState] = {}

@@ -45,7 +45,7 @@ class Detail:
 
     @classmethod
     def of(cls, columns: int, max_labels: int) -> Self:
-        """Return the detail for a table of so many columns."""
+        """Return the detail for a table with this number of columns."""
         # Somewhat more than there may be labels: words for missing values are among them.
         values = max(_FEWEST_VALUES, min(max_labels + _WATCHED, _MOST_VALUES // columns))
         bins, commonest = (8, 3) if columns > _MANY_COLUMNS else (20, 10)
@@ -161,7 +161,7 @@ class Cells:
 
 
 def _repeated(numbers: Sequence[int], times: int) -> pa.Array:
-    """Return each number so many times."""
+    """Return an array in which each number is repeated `times` times."""
     places = pc.divide(pa.arange(0, len(numbers) * times), times)
     return pa.array(numbers, pa.int64()).take(places)
 
@@ -187,7 +187,7 @@ class Lengths:
         self.states: dict[int, LengthState] = {}
 
     def update(self, cells: Cells) -> None:
-        """Take further cells."""
+        """Add the lengths of further cells."""
         cells = cells.stated()
         lengths = pc.utf8_length(cells.cells)
         for column, count, low, high, total in cells.summary(lengths, ("count", "min", "max", "sum")):
@@ -222,7 +222,7 @@ class Values:
         different: Callable[[int, Iterable[str]], int],
         is_watched: Callable[[int], bool],
     ) -> None:
-        """Expect these columns.
+        """Create empty counts for these columns.
 
         Args:
             columns: their indices.
@@ -293,7 +293,7 @@ class Values:
             self._close(column)
 
     def add(self, column: int, value: str, count: int) -> None:
-        """Count a value that a sparse row does not state."""
+        """Add occurrences of a value that sparse rows do not state."""
         counts = self.states[column].counts
         counts[value] = counts.get(value, 0) + count
 

@@ -66,7 +66,7 @@ def unpack_member(request: ConversionRequest) -> Rewritten:
 
 
 def is_workbook(path: Path) -> bool:
-    """Say whether an archive is a workbook."""
+    """Return whether an archive is a workbook."""
     try:
         with zipfile.ZipFile(path) as archive:
             return not _WORKBOOK.isdisjoint(archive.namelist())

@@ -28,31 +28,31 @@ class CompoundFileError(ValueError):
 
 
 class _Sectors(io.RawIOBase):
-    """Sectors of a file, read one behind the other."""
+    """A readable, seekable stream of consecutive sectors of a file."""
 
     def __init__(
         self, file: IO[bytes] | io.BufferedReader, numbers: Sequence[int], size: int, begin: int
     ) -> None:
-        """Read those with these numbers, which have `size` bytes; number 0 is at `begin`."""
+        """Read the sectors with these numbers, each of `size` bytes; sector 0 is at offset `begin`."""
         self._file, self._numbers, self._size, self._begin = file, numbers, size, begin
         self._at = 0
 
     def readable(self) -> bool:
-        """Say that it can be read."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Say that any position can be read."""
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position; one beyond the end has no bytes."""
+        """Set the position, in bytes, and return it; reads beyond the end return nothing."""
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._numbers) * self._size}[whence]
         self._at = start + offset
         return self._at
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override] # BufferedReader gives nothing else
-        """Read what of the buffer's length stands in one piece; nothing at the end."""
+        """Fill the buffer as far as bytes are contiguous in the file; return their number, 0 at the end."""
         index, within = divmod(self._at, self._size)
         if index >= len(self._numbers):
             return 0

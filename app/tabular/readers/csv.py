@@ -153,7 +153,7 @@ class CsvTable:
         raise unclosed_quote(found)
 
     def _finish(self, stream: Rows, watch: Watch | None) -> None:
-        """Report what only all rows showed.
+        """Report doubts and remarks that depend on all rows.
 
         Raises:
             TabularError: `misquoted-cell`.
@@ -168,7 +168,7 @@ class CsvTable:
         return self.dialect.delimiter if self.dialect.is_plain and self.dialect.delimiter else SEPARATOR
 
     def _watch(self) -> Watch:
-        """Return what looks for what only later rows show."""
+        """Return the `Watch` that checks later rows for what the sample did not show."""
         is_asked = any(doubt.field == "escape" for doubt in self._report.doubts)
         asks_escape = self._report.chosen.escape is None and self.dialect.escape == "double" and not is_asked
         return Watch(self.dialect, self.asked_words, asks_escape=asks_escape)
@@ -181,11 +181,11 @@ class CsvTable:
 
     @property
     def _rest(self) -> Dialect:
-        """How what comes after the header is written."""
+        """The dialect of the rows after the header."""
         return self.dialect.after_header
 
     def _check_quotes(self) -> None:
-        """Read all rows in plain Python, which is slow and exact, if pyarrow may have read one as nobody meant it.
+        """Parse all rows again in plain Python (slow, but exact) if pyarrow may have misread a quoted cell.
 
         Raises:
             TabularError: `misquoted-cell`.
@@ -325,7 +325,7 @@ class _InvalidRows:
 
 
 def _nothing(skipped: int) -> TabularError:
-    """Return the error for a file without a row behind the lines that its owner skips."""
+    """Return the error for a file without a row after the skipped lines."""
     if not skipped:
         return TabularError.empty_file("The file holds nothing but blank lines.")
     hint = "Skip fewer lines: say so in `reading` as `skip_lines`."

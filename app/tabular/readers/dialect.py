@@ -48,7 +48,7 @@ def lines_of(sample: str) -> list[str]:
 
 
 def find_dialect(sample: Sequence[str], report: ReadingReport, *, expected: str | None = None) -> Dialect:
-    """Return how the lines of a sample are written, as their owner chose or else as they look, and report it.
+    """Return the dialect of a sample's lines, as chosen by the owner or else detected, and report it.
 
     Args:
         sample: the first lines, with their ends.
@@ -174,7 +174,7 @@ def _about_one_column(best: Fit, lines: Sequence[str]) -> Doubt | None:
 
 
 def _in_each_line(lines: Sequence[str]) -> list[str]:
-    """Return the signs that each line has as many of."""
+    """Return the delimiters that occur equally often in each line."""
     counts = [Counter(sign for sign in line if not sign.isalnum()) for line in lines if line.strip()]
     first = counts[0] if counts else Counter[str]()
     return [
@@ -209,7 +209,7 @@ def _report_escape(best: Fit, lines: Sequence[str], report: ReadingReport) -> No
 
 
 def _comment(lines: Sequence[str], chosen: Reading, expected: str | None) -> _Sign:
-    """Return what comments begin with."""
+    """Return the character that begins comment lines."""
     if chosen.comment is not None:
         return _Sign(chosen.comment, Found(chosen.comment))
     mark = next((mark for mark in _COMMENTS if any(line.startswith(mark) for line in lines)), "")
@@ -288,7 +288,7 @@ def _has_counts(fit: Fit) -> bool:
 
 
 def _about_others(fit: Fit, lines: Sequence[str]) -> Doubt:
-    """Return the question what lines are that look different from all that follow."""
+    """Return the doubt about leading lines that look different from all that follow."""
     message = (
         f"{counted(len(lines), 'line')} at the beginning may be counts or a description, for what is below looks "
         f"different: {shortened(''.join(lines).strip(), 80)}."
@@ -298,7 +298,7 @@ def _about_others(fit: Fit, lines: Sequence[str]) -> Doubt:
 
 
 def _about_title(fit: Fit, lines: Sequence[str]) -> Doubt | None:
-    """Return the question what a single cell above two columns is."""
+    """Return the doubt about a single cell above two columns."""
     if fit.width != _PAIR or len(fit.rows) < _PAIR or len(fit.rows[0].cells) != 1:
         return None
     shown = shortened(lines[0].strip())

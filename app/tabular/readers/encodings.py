@@ -144,13 +144,13 @@ def _penalty(texts: Sequence[str], encoding: str) -> float:
 
 
 def _of_alphabet(text: str) -> float:
-    """Return the penalty for Latin letters that no language has together."""
+    """Return the penalty for combinations of Latin letters that no language has."""
     found = {sign for sign in text.lower() if not sign.isascii() and _script(sign) == "LATIN"} - {"ª", "º"}
     return 0.0 if not found or any(found <= letters for letters in _ALPHABETS) else 0.35
 
 
 def _of_signs(text: str) -> float:
-    """Return the penalty for what is no letter."""
+    """Return the penalty for characters that are not letters."""
     total = 0.0
     for at, sign in enumerate(text):
         if sign.isascii() or (sign.isalpha() and sign not in _USUAL_SIGNS):
@@ -252,7 +252,7 @@ def words_that_differ(near: Sequence[Guess], most: int = 3) -> list[tuple[str, l
 
 
 def is_partly_utf8(cells: Iterable[bytes]) -> bool:
-    """Return whether some of the cells are UTF-8, and would be spoilt if they were read as others have to be."""
+    """Return whether some of the cells are UTF-8, and would be decoded wrongly in the encoding of the others."""
     for cell in cells:
         try:
             cell.decode()

@@ -1,4 +1,4 @@
-"""Floating-point numbers of 16 bits, with the digits that were meant; Arrow has none of its own for them."""
+"""Shortest decimal digits of 16-bit floating-point numbers, for which Arrow has no conversion."""
 
 import math
 import struct

@@ -38,7 +38,7 @@ class Heading:
 
 @dataclass(slots=True)
 class _Evidence:
-    """Columns by what their first cell is beside the others.
+    """Columns, by how the first cell compares with those below.
 
     Attributes:
         named: text above numbers, dates or codes.
@@ -145,7 +145,7 @@ def _add_text(found: _Evidence, index: int, cell: str, column: Sequence[str]) ->
 
 
 def _of_texts(evidence: _Evidence, rows: int) -> Heading:
-    """Judge a table whose first row has nothing but texts above texts."""
+    """Return the decision for a table whose first row has only texts above texts."""
     others = len(evidence.distinct) + len(evidence.open)
     if evidence.repeated:
         is_clear = len(evidence.repeated) > others and rows >= _FEW
@@ -155,7 +155,7 @@ def _of_texts(evidence: _Evidence, rows: int) -> Heading:
 
 
 def _of_numbers(first: Sequence[str], body: Sequence[Sequence[str]], evidence: _Evidence) -> Heading:
-    """Judge a table whose first row has numbers above numbers."""
+    """Return the decision for a table whose first row has numbers above numbers."""
     numbers = [number for index in evidence.alike if (number := _number(first[index])) is not None]
     is_whole = all(number.is_integer() for number in numbers)
     texts = len(evidence.named) + len(evidence.distinct)

@@ -20,7 +20,7 @@ class IntegerRange:
     expected_pattern = None
 
     def __init__(self, name: str, numbers: Callable[[pa.Array], pa.Array] = lambda column: column) -> None:
-        """Expect a column of this name, whose integers `numbers` makes of its values."""
+        """Check a column of this name; `numbers` converts its values to integers."""
         self.name = name
         self.is_settled = False
         self._numbers = numbers
@@ -56,7 +56,7 @@ class WideInteger:
         self._is_signed = is_signed
 
     def scan(self, request: ConversionRequest) -> IntegerRange:  # noqa: ARG002 - of no matter here
-        """Return what finds whether a double can hold them."""
+        """Return the scan that determines whether a double can hold all values."""
         return IntegerRange(self.name, self._numbers)
 
     def text(self, column: pa.Array, first_row: int) -> pa.Array:  # noqa: ARG002 - always fits

@@ -1,4 +1,4 @@
-"""JSON as `pandas.to_json` writes it in any of its ways, and as an array of rows among other things.
+"""JSON in any layout of `pandas.to_json`, or with an array of rows among other members.
 
 It is read once, value by value, and spooled as columns of text, from which the types are inferred and the rows written.
 """
@@ -149,7 +149,7 @@ class JsonTable:
             self._read_rows(scanner, "")
 
     def _read_members(self, scanner: JsonScanner, layout: Layout, depth: int) -> None:
-        """Read the array at the path of a layout, and what pandas writes beside it."""
+        """Parse the array at the path of a layout, and the members that pandas writes next to it."""
         others: list[str] = []
         wanted = layout.path[depth]
         is_found = False
@@ -174,7 +174,7 @@ class JsonTable:
             self.repairs += (Repair("", change, "It is no part of the table."),)
 
     def _took_part(self, scanner: JsonScanner, layout: Layout, name: str) -> bool:
-        """Read a member that describes the rows, if this is one."""
+        """Parse a member that describes the rows; return whether it is one."""
         if layout.orient == "split" and name == "columns":
             self._given_names = [name_of(each) for each in scanner.items()]
         elif layout.orient == "split" and name == "index":
@@ -227,7 +227,7 @@ class JsonTable:
         scanner.unwatch()
 
     def _take_alike(self, scanner: JsonScanner, sign: str) -> None:
-        """Take what can be read by columns."""
+        """Parse as many rows as can be read by columns."""
         names = [key for key in self._indices if isinstance(key, str)]
         for columns in scanner.alike(sign, names, self.kinds):
             rows = len(columns[0].texts)
@@ -292,7 +292,7 @@ class JsonTable:
             self._first_kinds, self.kinds = self.kinds, [set() for _ in self.kinds]
 
     def _keep(self, rows: Sequence[Any]) -> None:
-        """Add rows as a block of the columns that they have."""
+        """Append rows to the spool as a block of the columns that they have."""
         columns = {}
         for key, cells in values_of(rows, self._indices).items():
             if key in self._left_out:

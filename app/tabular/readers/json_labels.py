@@ -15,7 +15,7 @@ class RowLabels:
     """The labels of all rows, in their order."""
 
     def __init__(self, keep: Callable[[pa.Array], None]) -> None:
-        """Count them, and pass them to `keep` as texts if they are not the numbers of the rows."""
+        """Count the labels, and pass them to `keep` as texts if they are not the row numbers."""
         self._kinds: set[type] = set()
         self._keep_texts = keep
         self._kept = 0
@@ -26,7 +26,7 @@ class RowLabels:
 
     @property
     def hold_something(self) -> bool:
-        """Whether they are other than the numbers of the rows."""
+        """Whether the labels differ from the row numbers."""
         return self._count > 0 and not self._starts
 
     def add(self, label: Any) -> None:  # noqa: ANN401 - of any type that JSON has
@@ -47,7 +47,7 @@ class RowLabels:
         self._count += 1
 
     def finish(self) -> set[type]:
-        """Take no more labels, and return the types of those that are not null."""
+        """End the input, and return the types of the labels that are not null."""
         self._flush()
         return self._kinds
 

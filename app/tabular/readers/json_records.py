@@ -49,7 +49,7 @@ class RecordColumn:
 
 
 class _UncertainError(Exception):
-    """The records are not alike, or hold what is not read here."""
+    """The records differ in their names, or have values that this module does not parse."""
 
 
 def columns_of(
@@ -168,7 +168,7 @@ def _tokens(piece: pa.Array, pattern: re.Pattern[bytes]) -> RecordColumn:
 
 
 def _check_zeros(numbers: pa.Array) -> None:
-    """Leave alone what has zeros before its digits: the shapes do not tell these from others."""
+    """Refuse numbers with leading zeros, which the shapes do not distinguish from others."""
     positive = pc.ascii_ltrim(numbers, "-")
     with_zero = positive.filter(pc.starts_with(positive, "0"))
     if pc.any(pc.match_substring_regex(with_zero, "^0[0-9]")).as_py():
@@ -193,7 +193,7 @@ def _strings(piece: pa.Array, *, has_escapes: bool, is_flat: bool) -> RecordColu
 
 
 def _unescaped(strings: Sequence[bytes]) -> list[str]:
-    """Return what strings mean, of which none has a quote in it."""
+    """Return strings with their JSON escapes decoded; none has a quote in it."""
     try:
         meant: list[str] = _decoder.decode('["' + b'","'.join(strings).decode() + '"]')
     except ValueError:

@@ -58,7 +58,7 @@ class JsonScanner:
         self._taken = None
 
     def beginning(self) -> str:
-        """Return what is known of the text from here on."""
+        """Return the part of the text from the current position that is in the window."""
         self.peek()
         return self._window[self._at :]
 
@@ -253,7 +253,7 @@ class JsonScanner:
         return TabularError("invalid-json", message, line=line)
 
     def _more(self) -> bool:
-        """Extend the window, and return whether there was more text."""
+        """Read more of the file into the window; return False at its end."""
         if self._is_end:
             return False
         if len(self._window) - self._at > MAX_ROW_BYTES:
@@ -278,7 +278,7 @@ def _constant(name: str) -> Number | None:
 
 @contextmanager
 def without_collector() -> Iterator[None]:
-    """Switch the garbage collector off: records have no cycles, and the search for them takes half of the time."""
+    """Disable the cyclic garbage collector for the body: records have no cycles, and it takes half of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

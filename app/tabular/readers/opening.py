@@ -45,7 +45,7 @@ def open_job(request: ConversionRequest, report: ProgressSink) -> Job:
 
 
 def _is_misnamed_workbook(request: ConversionRequest) -> bool:
-    """Say whether a format that was chosen is that of the archive itself: else it is that of the file in it."""
+    """Return whether a format that was chosen is that of the archive itself: else it is that of the file in it."""
     if request.reading.format != "workbook":
         return False
     from app.tabular.readers.archive import is_workbook  # noqa: PLC0415 - only few need it
@@ -73,7 +73,7 @@ def _open(request: ConversionRequest, reading: ReadingReport, report: ProgressSi
 
 
 def _rewriter(request: ConversionRequest) -> Callable[[ConversionRequest], Rewritten] | None:
-    """Return what writes the file anew in a format that is read; None if it is in one."""
+    """Return the function that converts the file to a format with a reader; None if it has one."""
     rewriter: Callable[[ConversionRequest], Rewritten] | None = None
     match request.format:
         case "zip":

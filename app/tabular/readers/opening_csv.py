@@ -54,7 +54,7 @@ def open_csv(request: ConversionRequest, reading: ReadingReport) -> Job:
 
 
 def _about_description(table: CsvTable) -> tuple[Repair, ...]:
-    """Return what is told of lines below the names that describe the columns."""
+    """Return the remark on lines below the names that describe the columns."""
     if not table.described:
         return ()
     lines = "One line" if table.described == 1 else f"{table.described} lines"

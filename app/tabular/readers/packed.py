@@ -1,4 +1,4 @@
-"""Packed files as streams of their content; what is damaged, cut off or followed by anything else is refused."""
+"""Decompression of files as streams; damaged, truncated or trailing data is refused."""
 
 import bz2
 import gzip
@@ -20,14 +20,14 @@ _XZ_BYTES = 192 * MIB
 
 
 class ByteStream(Protocol):
-    """What is read of a file."""
+    """The methods of a binary stream that readers use."""
 
     def read(self, size: int = -1, /) -> bytes:
-        """Return at most `size` bytes; none at the end."""
+        """Return at most `size` bytes; an empty value at the end."""
         ...
 
     def close(self) -> None:
-        """Give up what it holds."""
+        """Release its resources."""
         ...
 
 
@@ -64,7 +64,7 @@ class _Decompressor(Protocol):
 
 
 class _Streams:
-    """Streams of bz2 or xz, one behind the other. Those of the standard library ignore what stands behind the last."""
+    """Concatenated streams of bz2 or xz. The standard library's classes ignore data after the last one."""
 
     def __init__(self, file: io.FileIO, new: Callable[[], _Decompressor]) -> None:
         self._file = file

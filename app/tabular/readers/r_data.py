@@ -88,7 +88,7 @@ def _parsed(request: ConversionRequest) -> tuple[_Object, str]:
 
 @contextmanager
 def _errors_translated() -> Iterator[None]:
-    """Turn what comes of a damaged file, or of one that is too large, into errors of a table."""
+    """Translate the exceptions that a damaged or too large file causes into `TabularError`."""
     try:
         yield
     except MemoryError:

@@ -13,7 +13,7 @@ _UNICODE = "utf-8"
 
 
 def is_utf8(data: bytes) -> bool:
-    """Say whether bytes are UTF-8."""
+    """Return whether bytes are valid UTF-8."""
     try:
         data.decode()
     except UnicodeDecodeError:
@@ -22,7 +22,7 @@ def is_utf8(data: bytes) -> bool:
 
 
 def settle_encoding(texts: Sequence[Any], native: str, report: ReadingReport) -> tuple[str, ...]:
-    """Make UTF-8 of texts, in the encoding that their owner chose, the file names, or their words look like.
+    """Convert texts to UTF-8 from the encoding that the owner chose, the file states, or detection finds.
 
     Args:
         texts: objects of rdata, whose values are changed.

@@ -41,7 +41,7 @@ class Rewritten:
 
 
 def rewritten(rewriter: Callable[[ConversionRequest], Rewritten], request: ConversionRequest) -> Rewritten:
-    """Have a file written anew.
+    """Run the rewriter of a file's format, and return its result.
 
     The libraries that read such files raise whatever comes up where one is damaged; a panic of Rust is not even an
     `Exception`. It may be a fault of ours as well, so that it is in the log.

@@ -29,7 +29,7 @@ class BlankRows:
         self._first: list[int] = []
 
     def count(self, block: Block) -> None:
-        """Look at some rows."""
+        """Count the blank rows of a block."""
         if len(block.columns) == 1 or not all(column.null_count for column in block.columns):
             return
         are_blank = reduce(pc.and_, (column.is_null() for column in block.columns))
@@ -40,7 +40,7 @@ class BlankRows:
             ]
 
     def remarks(self) -> list[str]:
-        """Return what is told of them."""
+        """Return the remark on them, if there are any."""
         if not self._count:
             return []
         shown = ", ".join(map(str, self._first[:_SHOWN])) + (" …" if self._count > _SHOWN else "")
@@ -50,7 +50,7 @@ class BlankRows:
 
 
 class Watch:
-    """Looks at the bytes of all rows for what the first ones did not show."""
+    """Checks the bytes of all rows for quoting and escapes that the sample did not show."""
 
     def __init__(self, dialect: Dialect, words: Collection[str], *, asks_escape: bool) -> None:
         """Look for quoted cells that are one of some words, and for backslashes if their meaning may be asked."""
@@ -69,7 +69,7 @@ class Watch:
         self._last = b"\n"
 
     def look(self, chunk: bytes) -> None:
-        """Take the next chunk."""
+        """Check the next chunk of bytes."""
         if self._words:
             for part in (self._last + chunk[:_AROUND], chunk):
                 if found := self._words.search(part):
@@ -115,7 +115,7 @@ class Rows(io.RawIOBase):
     def __init__(
         self, source: Utf8Stream, dialect: Dialect | None = None, watch: Watch | None = None
     ) -> None:
-        """Take the file's bytes; with a dialect, look at the quotes."""
+        """Read the file's bytes; with a dialect, check the quotes."""
         super().__init__()
         self._watch = watch
         self.is_suspect = False

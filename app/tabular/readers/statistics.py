@@ -73,7 +73,7 @@ class _File:
     """
 
     def __init__(self, request: ConversionRequest, report: ReadingReport) -> None:
-        """Read what stands before the rows.
+        """Read the metadata.
 
         Raises:
             TabularError: `not-installed`, `no-rows`, `too-many-columns`.
@@ -190,7 +190,7 @@ def _broken(why: str) -> TabularError:
 
 @contextmanager
 def _errors_translated(request: ConversionRequest) -> Iterator[None]:
-    """Turn the errors of pyreadstat into those of a table; its own have no common class but Exception."""
+    """Translate pyreadstat's errors into `TabularError`; they have no common class but Exception."""
     try:
         yield
     except (TabularError, MemoryError, pa.ArrowException, ImportError):

@@ -22,7 +22,7 @@ class Timestamp:
         self.unit: str = kind.unit
 
     def scan(self, request: ConversionRequest) -> "_TimestampResolution":  # noqa: ARG002 - of no matter here
-        """Return what finds its unit."""
+        """Return the scan that determines its unit."""
         return _TimestampResolution(self)
 
     def text(self, column: pa.Array, first_row: int) -> pa.Array:
@@ -80,7 +80,7 @@ class Duration:
         self.step = 1
 
     def scan(self, request: ConversionRequest) -> "_DurationResolution":  # noqa: ARG002 - of no matter here
-        """Return what finds its unit."""
+        """Return the scan that determines its unit."""
         return _DurationResolution(self)
 
     def text(self, column: pa.Array, first_row: int) -> pa.Array:  # noqa: ARG002 - always fits

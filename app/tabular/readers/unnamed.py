@@ -52,7 +52,7 @@ def _may_be_one(pairs: Sequence[tuple[str, str]]) -> bool:
 def name_columns(
     in_file: Sequence[str], sample: Sequence[Sequence[str]], report: ReadingReport
 ) -> tuple[list[str], tuple[Repair, ...]]:
-    """Return the names of the columns, and what is to be told of the table.
+    """Return the names of the columns, and the repairs to report.
 
     Args:
         in_file: the names in the file; a column that is to be left out keeps none.
@@ -102,7 +102,7 @@ def _naming(index: int, name: str) -> Repair:
 
 
 def _about_table(columns: int, report: ReadingReport) -> tuple[Repair, ...]:
-    """Return what was made of lines that are no rows, and of a table without a header."""
+    """Return the repairs to report for lines that are not rows, and for a table without a header."""
     found: list[Repair] = []
     skipped, comment = report.found["skip_lines"], report.found["comment"]
     if skipped.value and skipped.by == "file":

@@ -45,7 +45,7 @@ class Variable:
         ranges: Sequence[tuple[Any, Any]],
         title: str,
     ) -> None:
-        """Take what stands before the rows.
+        """Create the column from the file's metadata.
 
         Args:
             name: of the column.
@@ -65,7 +65,7 @@ class Variable:
         self._tags: set[str] = set()
 
     def scan(self, values: Sequence[Any]) -> None:
-        """Look at more values."""
+        """Update the column's type with further values."""
         found = {value for value in values if value is not None and value != ""}
         if self._measure.meaning != "text":
             tags = {value for value in found if isinstance(value, str)}
@@ -106,7 +106,7 @@ class Variable:
             raise TabularError("value-does-not-fit", message, column=self.name, hint=hint) from None
 
     def _form(self) -> tuple[pa.DataType, Callable[[Any], Any]]:
-        """Return the type of the values, and what makes such a value of one of the file."""
+        """Return the Arrow type of the values, and the function that converts a value of the file to it."""
         measure = self._measure
         texts, moments, times = (pa.string(), measure.text), pa.timestamp("us"), pa.time64("us")
         numbers = pa.float32() if measure.is_single else pa.float64()

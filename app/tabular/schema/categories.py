@@ -18,7 +18,7 @@ class Categories:
     """Counts such words in a column of text that has few other values."""
 
     def __init__(self, name: str, words: tuple[str, ...]) -> None:
-        """Take the words that count as missing; without any there is nothing to ask."""
+        """Count these words for missing values; without any, no doubts arise."""
         self._name = name
         self._counts = dict.fromkeys(words, 0)
         self._rows = 0
@@ -43,7 +43,7 @@ class Categories:
             self.update(block.columns[index])
 
     def update(self, column: pa.Array) -> None:
-        """Take the next block."""
+        """Count the words and other values of the next block."""
         if not self.are_open:
             return
         self._rows += len(column)
@@ -56,7 +56,7 @@ class Categories:
             self._counts[word] += pc.sum(pc.equal(column, word)).as_py() or 0
 
     def doubts(self) -> tuple[Doubt, ...]:
-        """Return the question whether the words are values, if they are frequent beside few others."""
+        """Return the doubt whether the words are values, if they are frequent and there are few other values."""
         self._take_first()
         lost = {word: count for word, count in self._counts.items() if count >= _FEWEST}
         enough = min(_SHARE * self._rows, _MANY)

@@ -70,7 +70,7 @@ class DeclaredNumber:
                 raise does_not_fit(self.name, value, fault, first_row + position_of(column, value))
 
     def _fault(self, text: str, column: pa.Array, value: str, first_row: int) -> str | None:
-        """Record a number, and return why it is none."""
+        """Record a number, and return why it is not one; None if it is."""
         number = self._notation.plain(text)
         signed = unsigned(text, self._notation) if number is None and self._missing_words else None
         if signed:

@@ -91,7 +91,7 @@ class InferredType(OpeningScan):
         return None if self._labels else self._spelling.notation
 
     def begin(self, block: Block, index: int, *, has_whole: bool, has_real: bool) -> None:
-        """Take the first block; see `OpeningScan`."""
+        """Process the first block; see `OpeningScan`."""
         self._categories.begin(block, index)
         self._seen |= {"whole"} if has_whole else set()
         self._seen |= {"real"} if has_real else set()
@@ -100,7 +100,7 @@ class InferredType(OpeningScan):
         self._next_row = block.rows
 
     def update(self, column: pa.Array, first_row: int) -> None:
-        """Take the next block."""
+        """Classify the values of the next block."""
         if self._labels:
             self._labels.update(column, first_row)
         self._categories.update(column)

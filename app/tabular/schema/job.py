@@ -134,7 +134,7 @@ def refuse_doubts(reading: ReadingReport) -> None:
 
 
 def _spelled(field: str, value: object) -> str:
-    """Return a choice as JSON, a sign that nobody would see by its name."""
+    """Return a choice as JSON; an invisible character by its name."""
     named = _SIGNS.get(value, value) if field in _SIGN_FIELDS and isinstance(value, str) else value
     return json.dumps(named, ensure_ascii=False)
 

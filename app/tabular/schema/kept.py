@@ -30,7 +30,7 @@ _LIMITS = ("max_columns", "max_labels", "max_cell_bytes", "max_unpacked_bytes")
 
 
 def keep_plans(request: ConversionRequest, job: Job, plans: ColumnPlans) -> None:
-    """Keep the plans that all rows of a request's file showed, where the request says so and they are of use."""
+    """Store the plans derived from all rows of a request's file, if the request names a file and they can be reused."""
     if request.plans is None or job.is_typed or not job.needs_all_rows:
         return
     known = {
@@ -49,7 +49,7 @@ def keep_plans(request: ConversionRequest, job: Job, plans: ColumnPlans) -> None
 
 
 def kept_plans(request: ConversionRequest, job: Job) -> ColumnPlans | None:
-    """Return the plans that were kept for a request, if there are, and complete what is known of how its file is read.
+    """Return the plans stored for a request, or None, and add the stored reading to that of its file.
 
     Whose reading may still be refused has none: nobody has seen a preview of it.
     """

@@ -34,7 +34,7 @@ class InferredLabels:
         repair: bool = True,
         categories: tuple[str, ...] = (),
     ) -> None:
-        """Expect at most `limit` labels.
+        """Create an empty collection of at most `limit` labels.
 
         Args:
             name: of the column.

@@ -147,7 +147,7 @@ class _Choices:
                 raise TabularError("duplicate-column", message, column=name, hint=hint)
 
     def leavings(self) -> list[Repair]:
-        """Return what tells that columns are left out."""
+        """Return the repairs that report columns left out."""
         if not self.left_out:
             return []
         names = [shortened(self._names[index]) for index in sorted(self.left_out)]

@@ -125,7 +125,7 @@ class KnownType:
 
 
 class LeftOutColumn:
-    """A column that its owner left out: nothing in it matters."""
+    """A column that its owner left out; its values are not checked."""
 
     needs_all_rows = False
     is_settled = True

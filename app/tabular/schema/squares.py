@@ -1,4 +1,4 @@
-"""Numbers that OpenML's engine cannot square: it sums the squares of a column, and gives up if that is infinite."""
+"""Detects columns whose sum of squares is infinite as a double, which OpenML's engine cannot process."""
 
 import math
 from collections.abc import Callable
