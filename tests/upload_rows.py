@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import upload_events, uploads
 from app.db.upload_states import UploadState
-from app.db.uploads import as_kept
+from app.db.upload_values import as_kept
 
 
 async def put_in(

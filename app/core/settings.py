@@ -48,14 +48,8 @@ PROXY_NAMES = frozenset({"http_proxy", "https_proxy", "no_proxy"})
 """Variables that every program heeds, and this one; they are described in docs/deploy.md."""
 SMTPS_PORT = 465
 """Where mail servers speak TLS from the first byte (RFC 8314)."""
-ASYNC_DRIVERS = {
-    "sqlite": "sqlite+aiosqlite",
-    "mysql": "mysql+aiomysql",
-    "mysql+pymysql": "mysql+aiomysql",
-    "mysql+mysqldb": "mysql+aiomysql",
-    "mariadb": "mysql+aiomysql",
-    "mariadb+pymysql": "mysql+aiomysql",
-}
+_MYSQL_DRIVERS = ("mysql", "mysql+pymysql", "mysql+mysqldb", "mariadb", "mariadb+pymysql")
+ASYNC_DRIVERS = {"sqlite": "sqlite+aiosqlite", **dict.fromkeys(_MYSQL_DRIVERS, "mysql+aiomysql")}
 
 
 class SettingsError(OperatorError):

@@ -1,9 +1,17 @@
 """What the statements on `uploads` take and return: rows, and what these hold as JSON."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, Final, Literal, NamedTuple, TypedDict
 
+LIST_BYTES: Final = 32_768
+"""What one row keeps of its warnings, and of its repairs, as JSON: a page of a hundred rows is read at once."""
+ERROR_TEXT: Final = 4_000
+"""Characters that a row keeps of each text of its error, and of how its file is read."""
+NAME_LENGTH: Final = 128
+MOST_DOUBTS: Final = 50
+"""Doubts about how a file is read that are kept and shown; there may be one for each column."""
 Phase = Literal["receiving", "verifying", "inspecting", "converting", "sending", "waiting"]
 """What is being done with an upload."""
 
@@ -169,3 +177,45 @@ class NewUpload(NamedTuple):
     joined_from: str | None = None
     idempotency_key: str | None = None
     request_digest: str | None = None
+
+
+def as_kept(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return columns as the table keeps them: the lists cut, and the dataset's name beside its description."""
+    kept = dict(values)
+    if "description" in kept and isinstance(kept["description"], Mapping | None):
+        name = (kept["description"] or {}).get("dataset_name")
+        kept["dataset_name"] = name[:NAME_LENGTH] if name else None
+    if kept.get("warnings"):
+        kept["warnings"] = _fitting(kept["warnings"], lambda left: f"… and {left} more warnings")
+    if kept.get("repairs"):
+        kept["repairs"] = _fitting(kept["repairs"], _more_repairs)
+    if kept.get("reading"):
+        doubts = kept["reading"].get("doubts", [])
+        kept["reading"] = {**kept["reading"], "doubts": doubts[:MOST_DOUBTS], "doubt_count": len(doubts)}
+    for name in ("error", "reading"):
+        if isinstance(kept.get(name), Mapping):
+            kept[name] = _shortened(kept[name])
+    return kept
+
+
+def _more_repairs(left: int) -> dict[str, str]:
+    # Not without a column: those are of the description, and outlive a conversion.
+    return {"column": "…", "change": f"and {left} more changes", "reason": "there is no room to list them"}
+
+
+def _fitting(items: Sequence[Any], more: Any) -> list[Any]:  # noqa: ANN401 - makes an item of the same kind
+    """Return the first of the items that are small enough together, and then how many more there are."""
+    room = LIST_BYTES
+    for told, item in enumerate(items):
+        room -= len(json.dumps(item))
+        if room < 0:
+            return [*items[:told], more(len(items) - told)]
+    return list(items)
+
+
+def _shortened(value: Any) -> Any:  # noqa: ANN401 - any JSON
+    if isinstance(value, str):
+        return value if len(value) <= ERROR_TEXT else value[: ERROR_TEXT - 1] + "…"
+    if isinstance(value, Mapping):
+        return {name: _shortened(each) for name, each in value.items()}
+    return [_shortened(each) for each in value] if isinstance(value, list | tuple) else value

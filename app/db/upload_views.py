@@ -9,8 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.tables import upload_events, uploads
 from app.db.upload_states import UploadState
-from app.db.upload_values import Description, KnownReading, Upload, UploadProgress
-from app.db.uploads import LIST_BYTES
+from app.db.upload_values import LIST_BYTES, Description, KnownReading, Upload, UploadProgress
 
 LARGEST_JSON = 2 * LIST_BYTES
 """Characters of a list or an error that are read; what rows keep is shorter, but for those of an older version."""

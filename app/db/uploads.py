@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 import structlog
@@ -28,19 +28,12 @@ from app.db.upload_states import (
     UploadState,
     steps_to,
 )
-from app.db.upload_values import NewUpload, Outcome, Owner, Upload
+from app.db.upload_values import NewUpload, Outcome, Owner, Upload, as_kept
 
 log = structlog.get_logger(__name__)
 
 OF_STEPS = frozenset({"state", "available_at", "lease_owner"})
 """Columns that `set_state` writes of itself."""
-LIST_BYTES: Final = 32_768
-"""What one row keeps of its warnings, and of its repairs, as JSON: a page of a hundred rows is read at once."""
-ERROR_TEXT: Final = 4_000
-"""Characters that a row keeps of each text of its error, and of how its file is read."""
-NAME_LENGTH: Final = 128
-MOST_DOUBTS: Final = 50
-"""Doubts about how a file is read that are kept and shown; there may be one for each column."""
 _DESCRIPTION = ReadStatement(
     sa.select(uploads.c.description).where(uploads.c.id == sa.bindparam("upload_id"))
 )
@@ -361,45 +354,3 @@ async def _add_event(
 ) -> None:
     values = {"upload_id": upload_id, "state": state, "at": now, "detail": detail[:500] if detail else None}
     await session.execute(sa.insert(upload_events).values(values))
-
-
-def as_kept(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return columns as the table keeps them: the lists cut, and the dataset's name beside its description."""
-    kept = dict(values)
-    if "description" in kept and isinstance(kept["description"], Mapping | None):
-        name = (kept["description"] or {}).get("dataset_name")
-        kept["dataset_name"] = name[:NAME_LENGTH] if name else None
-    if kept.get("warnings"):
-        kept["warnings"] = _fitting(kept["warnings"], lambda left: f"… and {left} more warnings")
-    if kept.get("repairs"):
-        kept["repairs"] = _fitting(kept["repairs"], _more_repairs)
-    if kept.get("reading"):
-        doubts = kept["reading"].get("doubts", [])
-        kept["reading"] = {**kept["reading"], "doubts": doubts[:MOST_DOUBTS], "doubt_count": len(doubts)}
-    for name in ("error", "reading"):
-        if isinstance(kept.get(name), Mapping):
-            kept[name] = _shortened(kept[name])
-    return kept
-
-
-def _more_repairs(left: int) -> dict[str, str]:
-    # Not without a column: those are of the description, and outlive a conversion.
-    return {"column": "…", "change": f"and {left} more changes", "reason": "there is no room to list them"}
-
-
-def _fitting(items: Sequence[Any], more: Any) -> list[Any]:  # noqa: ANN401 - makes an item of the same kind
-    """Return the first of the items that are small enough together, and then how many more there are."""
-    room = LIST_BYTES
-    for told, item in enumerate(items):
-        room -= len(json.dumps(item))
-        if room < 0:
-            return [*items[:told], more(len(items) - told)]
-    return list(items)
-
-
-def _shortened(value: Any) -> Any:  # noqa: ANN401 - any JSON
-    if isinstance(value, str):
-        return value if len(value) <= ERROR_TEXT else value[: ERROR_TEXT - 1] + "…"
-    if isinstance(value, Mapping):
-        return {name: _shortened(each) for name, each in value.items()}
-    return [_shortened(each) for each in value] if isinstance(value, list | tuple) else value

@@ -2,8 +2,7 @@
 
 A part of a source is an object `uploads/{id}/{start}-{random}`, written once and never changed. Bytes gather in a file
 without a name in `DATA_DIR`, so that a thousand writers need little memory; a process that crashes leaves at most
-objects that no row names. Working files (the composed source, its ARFF) are local to the machine that works on the
-upload.
+objects that no row names. Working files (the composed source, its ARFF) are local to the machine at work on the upload.
 """
 
 import asyncio

@@ -7,8 +7,7 @@ from typing import Any
 from app.core.concurrency import BoundedExecutor
 from app.core.errors import ERRORS_SHOWN, UploadGoneError, UploadStateError, ValidationFailedError
 from app.db.upload_states import CAN_CHANGE, WITHOUT_PREVIEW, UploadState
-from app.db.upload_values import Upload
-from app.db.uploads import MOST_DOUBTS
+from app.db.upload_values import MOST_DOUBTS, Upload
 from app.storage.parts import UploadStorage
 from app.tabular import UPLOAD_LIMITS, read_profile
 from app.tabular.profile.overrides import OverrideViolation, override_violations

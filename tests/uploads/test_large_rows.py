@@ -14,7 +14,7 @@ from sqlalchemy.engine import make_url
 
 from app.core.clock import utc_now
 from app.db.tables import uploads
-from app.db.uploads import as_kept
+from app.db.upload_values import as_kept
 from app.uploads.metadata import METADATA_BYTES
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS
 from tests.service import Service, wait_for
