@@ -20,6 +20,7 @@ from pathlib import Path
 
 import httpx
 
+from benchmarks.processes import cpu_seconds, family, memory_mb
 from tests.conftest import find_free_port
 
 BUILD = Path(__file__).parents[1] / "tests/web/pages/build"
@@ -39,27 +40,9 @@ DEBIAN = "access_log {folder}/access.log;"
 TUNED = "access_log off; open_file_cache max=1000; keepalive_requests 1000000;"
 
 
-def family(pid: int) -> list[int]:
-    """The process and those that it started."""
-    found = [pid]
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = path.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid:
-            found += family(int(path.parent.name))
-    return found
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = [Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split() for each in family(pid)]
-    return sum(int(each[11]) + int(each[12]) for each in fields) / os.sysconf("SC_CLK_TCK")
-
-
-def memory_mb(pid: int) -> float:
-    lines = "\n".join(Path(f"/proc/{each}/status").read_text() for each in family(pid))
-    return sum(int(kilobytes) for kilobytes in re.findall(r"VmRSS:\s+(\d+)", lines)) / 1024
+def total(measure: Callable[[int], float], process: "subprocess.Popen[bytes]") -> float:
+    """Return what a process and all that descend from it have together."""
+    return sum(map(measure, family(process.pid)))
 
 
 def start(command: list[str], url: str, **environment: str) -> "subprocess.Popen[bytes]":
@@ -133,10 +116,10 @@ def main() -> None:
             for path in ("/", SCRIPT):
                 compare(servers, path, options.seconds, options.rounds)
             process, url = servers["openml-web serve"]
-            before = memory_mb(process.pid)
+            before = total(memory_mb, process)
             sent = sum(load(f"{url}{path}", options.seconds * 2) for path in ("/", SCRIPT, "/nowhere"))
             print(
-                f"memory of openml-web: {before:.0f} MB, after {sent:.0f} more requests {memory_mb(process.pid):.0f} MB"
+                f"memory of openml-web: {before:.0f} MB, after {sent:.0f} more requests {total(memory_mb, process):.0f} MB"
             )
         finally:
             for process, _ in servers.values():
@@ -151,10 +134,10 @@ def compare(
     per_core: dict[str, list[float]] = {label: [] for label in servers}
     for _ in range(rounds):
         for label, (process, url) in servers.items():
-            before = cpu_seconds(process.pid)
+            before = total(cpu_seconds, process)
             answered = load(url + path, seconds)
             rates[label].append(answered / seconds)
-            per_core[label].append(answered / (cpu_seconds(process.pid) - before))
+            per_core[label].append(answered / (total(cpu_seconds, process) - before))
     print(f"GET {path}")
     mine = statistics.median(per_core["openml-web serve"])
     for label in servers:

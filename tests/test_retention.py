@@ -13,7 +13,7 @@ from app.db import worker_heartbeats
 from app.db.engine import Database
 from app.db.sizes import WHOLE, measure_tables
 from app.db.tables import metadata
-from app.uploads.append import EXPIRE_HOURS
+from app.db.upload_states import EXPIRE_HOURS
 from app.uploads.lifecycle import KEEP_HOURS, QUARANTINE_DAYS
 from app.worker.janitor import MAIL_RETENTION, TASK_RETENTION
 from tests.conftest import Running

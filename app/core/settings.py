@@ -322,8 +322,7 @@ class NamesSource(PydanticBaseSettingsSource):
         try:
             return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-            raise SettingsError(f"{name.upper()}_FILE cannot be read: {reason}") from None
+            raise SettingsError(f"{name.upper()}_FILE cannot be read: {_unreadable(error)}") from None
 
 
 def load_settings(changes: Mapping[str, str] | None = None) -> Settings:
@@ -341,8 +340,7 @@ def load_settings(changes: Mapping[str, str] | None = None) -> Settings:
         complaints = dict.fromkeys(f"{name}: {text.removeprefix('Value error, ')}" for name, text in found)
         raise SettingsError("Some settings have wrong values.\n- " + "\n- ".join(complaints)) from None
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise SettingsError(f"The file .env cannot be read: {reason}") from None
+        raise SettingsError(f"The file .env cannot be read: {_unreadable(error)}") from None
     _require_folder(settings.data_dir)
     return settings
 
@@ -359,8 +357,7 @@ def load_settings_with(path: Path) -> Settings:
             Settings, env_file=path, env_file_encoding="utf-8", env_ignore_empty=False
         ).env_vars
     except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
-        raise SettingsError(f"{path} cannot be read: {reason}") from None
+        raise SettingsError(f"{path} cannot be read: {_unreadable(error)}") from None
     changes = {name: value for name, value in found.items() if value is not None}
     if unknown := sorted(changes.keys() - every_name()):
         raise SettingsError(f"{path} has names that are no settings: {', '.join(unknown).upper()}.")
@@ -371,6 +368,10 @@ def _name_of_place(loc: tuple[int | str, ...]) -> str:
     """Return the name of a setting, with that of its part where it has parts with names."""
     name, *parts = loc or ("",)
     return ": ".join([str(name).upper(), *(part for part in parts if isinstance(part, str))])
+
+
+def _unreadable(error: OSError | UnicodeDecodeError) -> str:
+    return str(error.strerror) if isinstance(error, OSError) else "it is not UTF-8"
 
 
 def _require_folder(path: Path) -> None:

@@ -21,6 +21,7 @@ False. Pure: `openml-web upload` knows the states as well, and has no database.
 """
 
 from collections.abc import Collection
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -222,3 +223,10 @@ CAN_HOLD = _before(UploadState.CANCELLED, Actor.ADMINISTRATOR)
 """States in which an administrator can stop an upload and keep its file: those before `sending`, failed, duplicate."""
 CAN_EXPIRE = frozenset(step.before for step in TRANSITIONS if step.condition == Condition.EXPIRED)
 """States that wait for the owner, and not for ever: receiving, ready."""
+EXPIRE_HOURS = 72
+"""How long an upload may lie still, its bytes missing or nobody publishing it: over a long weekend."""
+
+
+def expiry(now: datetime) -> datetime:
+    """Return when an upload is given up that nobody touches from now on."""
+    return now + timedelta(hours=EXPIRE_HOURS)

@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -33,7 +33,7 @@ from app.core.errors import (
 from app.core.settings import Settings
 from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of
-from app.db.upload_states import GIVEN_UP, Actor, UploadState
+from app.db.upload_states import GIVEN_UP, Actor, UploadState, expiry
 from app.db.upload_values import Upload
 from app.events.notifications import UPLOADS, upload_topic
 from app.storage.parts import Part, PartWriter, UploadStorage
@@ -44,8 +44,6 @@ log = structlog.get_logger(__name__)
 STOPS = (
     "The service starts anew. What came so far counts; go on where `Upload-Offset` says, or ask with HEAD."
 )
-EXPIRE_HOURS = 72
-"""How long an upload may lie still, its bytes missing or nobody publishing it: over a long weekend."""
 RECORD_BYTES = 1 << 24
 RECORD_SECONDS = 15.0
 """Bytes that come are recorded after so many, or so long."""
@@ -397,8 +395,3 @@ class _Append:
         if counts:
             notify_after_commit(session, upload_topic(self._upload.id))
         return counts
-
-
-def expiry(now: datetime) -> datetime:
-    """Return when an upload is given up that nobody touches from now on."""
-    return now + timedelta(hours=EXPIRE_HOURS)

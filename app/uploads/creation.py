@@ -23,13 +23,12 @@ from app.core.errors import (
 from app.core.settings import Settings
 from app.db import open_requests, uploads, users
 from app.db.engine import Database, notify_after_commit
-from app.db.upload_states import Actor, UploadState
+from app.db.upload_states import Actor, UploadState, expiry
 from app.db.upload_values import NewUpload, Upload
 from app.events.notifications import UPLOADS
 from app.storage.parts import UploadStorage
 from app.tabular import format_of, what_to_do
 from app.uploads.admission import require_room
-from app.uploads.append import expiry
 from app.uploads.lifecycle import end_interrupted
 from app.uploads.metadata import check_complete, check_draft, require_printable
 

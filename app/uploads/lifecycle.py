@@ -19,13 +19,12 @@ from app.core.errors import (
 from app.db import upload_bytes, upload_queues, uploads, users
 from app.db.engine import Database, notify_after_commit
 from app.db.outbox import queue_mail
-from app.db.upload_states import CAN_RETRY, HOLDS_BYTES, Actor, UploadState
+from app.db.upload_states import CAN_RETRY, EXPIRE_HOURS, HOLDS_BYTES, Actor, UploadState
 from app.db.upload_values import Upload
 from app.db.uploads import UploadEnding
 from app.events.notifications import UPLOADS, upload_topic
 from app.mail.messages import MailKind
 from app.storage.parts import Part, UploadStorage
-from app.uploads.append import EXPIRE_HOURS
 from app.uploads.choices import preview_version
 from app.uploads.metadata import Checked
 

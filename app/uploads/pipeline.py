@@ -36,7 +36,7 @@ from app.core.tasks import heed_cancellation
 from app.db import upload_queues, uploads, users
 from app.db.engine import Database, notify_after_commit
 from app.db.upload_queues import TO_PUBLISH
-from app.db.upload_states import Actor, UploadState
+from app.db.upload_states import Actor, UploadState, expiry
 from app.db.upload_values import Upload, UploadProgress
 from app.events.notifications import UPLOADS, upload_topic
 from app.openml.client import OpenMLClient
@@ -53,7 +53,6 @@ from app.openml.fields import require_ignorable
 from app.openml.problems import problem_of
 from app.storage.parts import Digests, UploadStorage
 from app.tabular import Conversion
-from app.uploads.append import expiry
 from app.uploads.at_openml import reconcile, send
 from app.uploads.choices import choices_of, preview_version
 from app.uploads.claimed import ClaimedUpload

@@ -33,6 +33,7 @@ from app.core.errors import (
 )
 from app.core.http import declare
 from app.core.limits import Hit, hits_from
+from app.db.upload_states import EXPIRE_HOURS
 from app.db.upload_values import Upload
 from app.deps import ClientDep, CountedUploaderDep, ResourcesDep, SessionDep, SettingsDep
 from app.openml.fields import is_api_key
@@ -40,7 +41,6 @@ from app.resources import Resources
 from app.uploads import ietf, service, stopping, tus
 from app.uploads import status as upload_status
 from app.uploads.append import (
-    EXPIRE_HOURS,
     Appender,
     Chunk,
     has_all_bytes,

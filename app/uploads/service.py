@@ -20,11 +20,11 @@ from app.db.upload_states import (
     PREVIEWED_ANEW,
     Actor,
     UploadState,
+    expiry,
 )
 from app.db.upload_values import Upload
 from app.events.notifications import UPLOADS, upload_topic
 from app.storage.parts import UploadStorage
-from app.uploads.append import expiry
 from app.uploads.choices import choices_of, preview_version
 from app.uploads.lifecycle import begin_again, can_begin_again, release
 from app.uploads.metadata import MERGED, MOST_WARNINGS, Checked, Judged, given, judge, merge
