@@ -33,6 +33,7 @@ from app.events.notifications import Notifications
 from app.imaging import MAX_PIXELS, PictureRedrawer
 from app.mail.messages import MessageBuilder, create_messages
 from app.mail.transport import MailTransport, create_transport
+from app.oidc.issuers import Issuers
 from app.openml.client import OpenMLClient, open_client
 from app.storage.local import LocalStorage
 from app.storage.parts import UploadStorage
@@ -73,6 +74,8 @@ class Resources:
     notifications: Notifications
     broker: "WorkBroker | None"
     openml: OpenMLClient
+    issuers: Issuers
+    """Other services whose signed statements about people and programs are read."""
     storage: UploadStorage
     checks: BoundedExecutor
     """What is computed for users while they wait: descriptions judged, previews read, names looked for."""
@@ -160,6 +163,11 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             notifications=notifications,
             broker=await _open_broker(settings, notifications, stack),
             openml=openml,
+            issuers=Issuers(
+                settings.way_out,
+                now=database.now,
+                allow_this_machine=settings.environment == "development",
+            ),
             storage=storage,
             checks=_open_checks(stack),
             changes=Locks(),
