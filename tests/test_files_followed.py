@@ -49,6 +49,7 @@ def followed() -> Iterator[set[str]]:
 
 
 async def _count(app: Running, person: Person) -> dict[str, set[str]]:
+    await app.client.get("/limits")  # The start is over: the routes are there.
     with followed() as idle:
         await asyncio.sleep(
             2.2

@@ -14,6 +14,8 @@ MIGRATIONS = {"alembic", "mako"}
 TABLES_AND_PICTURES = {"pyarrow", "PIL"}
 REQUESTS = {"fastapi", "uvicorn", "app.main", "app.web"}
 METRICS = {"prometheus_client", "app.metrics.process"}
+ROUTES = {"app.routes", "app.jobs", "app.uploads.service", "app.accounts.lifecycle"}
+"""What comes once the service listens."""
 TELEMETRY = {"opentelemetry.sdk", "app.telemetry.traces", "sentry_sdk"}
 EVERYTHING = {"asyncio", "structlog", "pydantic", "sqlalchemy", "importlib.metadata", "app.core.settings"}
 START_WORKER = """
@@ -52,8 +54,8 @@ def run(script: str, folder: Path) -> set[str]:
     ("module", "unwanted"),
     [
         ("app.cli", EVERYTHING | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES | REQUESTS),
-        ("app.main", METRICS | TELEMETRY | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES),
-        ("app.commands.service", METRICS | TELEMETRY | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES),
+        ("app.main", ROUTES | METRICS | TELEMETRY | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES),
+        ("app.commands.service", ROUTES | METRICS | TELEMETRY | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES),
         (
             "app.commands.worker",
             METRICS | TELEMETRY | TEMPLATES | MIGRATIONS | TABLES_AND_PICTURES | REQUESTS,

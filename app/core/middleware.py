@@ -5,11 +5,12 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core import tracing
@@ -26,6 +27,8 @@ BODY_SECONDS = 60
 """In which a body that does not stream to disk has to arrive; a mebibyte takes that long on a modem."""
 _BODY = "openml.body"
 """Where the scope of a request has its body."""
+LIVE = "/health/live"
+"""Says that the process answers, so it is answered; whether it can work is said by `/health/ready`, which waits."""
 SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"same-origin"),
@@ -207,3 +210,23 @@ class BodyMiddleware:
             await send(message)
 
         await self._app(scope, body.receive, send_unbounded)
+
+
+class LateRoutesMiddleware:
+    """Lets requests wait until the routes are there: a service listens while it still imports most of itself."""
+
+    def __init__(self, app: ASGIApp, *, until_complete: Callable[[], Awaitable[None]]) -> None:
+        """Take what is next, and what returns once the routes are there."""
+        self._app = app
+        self._until_complete = until_complete
+        self._is_complete = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if not self._is_complete and scope["type"] == "http":
+            if scope["path"] == LIVE and scope["method"] == "GET":
+                await JSONResponse({"status": "ok"})(scope, receive, send)
+                return
+            await self._until_complete()
+            self._is_complete = True
+        await self._app(scope, receive, send)

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+import structlog
 from fastapi import FastAPI
 from fastapi.responses import Response
 from pydantic import BaseModel
@@ -28,6 +30,8 @@ from app.core.errors import (
 from app.core.http import PROBLEM_JSON, declare
 from app.core.problem_examples import UPLOAD_ID, example_of
 from app.core.problem_schema import Problem as ProblemSchema
+
+log = structlog.get_logger(__name__)
 
 ANYWHERE: Sequence[type[ProblemError]] = (
     BodyStalledError,
@@ -89,67 +93,94 @@ Operation = dict[str, Any]
 ON_ALL = headers("X-Request-ID")
 
 
+class RoutesDescription(NamedTuple):
+    """What the document of an application has besides what FastAPI finds in its routes.
+
+    Attributes:
+        models: that bodies have which routes read by themselves.
+        request_headers: by name; operations refer to them.
+        answer_headers: by name; answers refer to them.
+        everywhere_below: headers that all answers below a path have.
+    """
+
+    models: Sequence[type[BaseModel]]
+    request_headers: Described
+    answer_headers: Described
+    everywhere_below: Mapping[str, str]
+
+
 class DescribedApp(FastAPI):
-    """An application whose document also has what its routes say of headers and models."""
+    """An application that gets its routes late, and whose document also says what they do not show of themselves."""
 
     def __init__(
         self,
         *,
-        models: Sequence[type[BaseModel]],
-        request_headers: Described,
-        answer_headers: Described,
-        everywhere_below: Mapping[str, str],
+        add_routes: Callable[[FastAPI], RoutesDescription],
         **settings: Any,  # noqa: ANN401 - FastAPI's own
     ) -> None:
-        """Take what FastAPI does, and what the routes refer to.
-
-        Args:
-            models: that bodies have which routes read by themselves.
-            request_headers: by name; operations refer to them.
-            answer_headers: by name; answers refer to them.
-            everywhere_below: headers that all answers below a path have.
-            settings: for FastAPI.
-        """
+        """Take what adds the routes and describes them, and what FastAPI takes."""
         super().__init__(openapi_url=None, **settings)
-        self._models = models
-        self._request_headers = {**PARAMETERS, **request_headers}
-        self._answer_headers = {**HEADERS, **answer_headers}
-        self._everywhere_below = everywhere_below
+        self._add_routes = add_routes
+        self._description: RoutesDescription | None = None
+        self._lock = threading.Lock()
+
+    def complete(self) -> RoutesDescription:
+        """Add the routes, unless they are there; return what the document says besides."""
+        with self._lock:
+            if self._description is None:
+                self._description = self._add_routes(self)
+            return self._description
+
+    async def until_complete(self) -> None:
+        """Return once the routes are there. They are added in a thread, which lets the event loop run meanwhile."""
+        if self._description is None:
+            await asyncio.to_thread(self.complete)
+
+    async def complete_in_background(self) -> None:
+        """Have the routes added, so that hardly any request waits for them.
+
+        A fault (a library that is not installed) is logged; each request meets it again, and is answered with it.
+        """
+        try:
+            await self.until_complete()
+        except Exception:
+            log.critical(
+                "the routes cannot be imported: every request fails until that is mended", exc_info=True
+            )
 
     def openapi(self) -> dict[str, Any]:
         """Return the document; it takes a while to be made, and is kept."""
+        described = self.complete()
         if self.openapi_schema is None:
             document = super().openapi()
-            self._add_components(document["components"])
+            _add_components(document["components"], described)
             for path, methods in document["paths"].items():
                 for method, operation in methods.items():
-                    names = [root for root in self._everywhere_below if f"{path}/".startswith(f"{root}/")]
-                    _complete(
-                        operation,
-                        headers(*(self._everywhere_below[root] for root in names)),
-                        has_body=method != "head",
-                    )
+                    below = described.everywhere_below.items()
+                    names = [name for root, name in below if f"{path}/".startswith(f"{root}/")]
+                    _complete(operation, headers(*names), has_body=method != "head")
             document["components"]["examples"] = _examples(json.dumps(document))
             self.openapi_schema = document
         return self.openapi_schema
 
-    def _add_components(self, components: dict[str, Any]) -> None:
-        models = [(model, "validation") for model in (ProblemSchema, *self._models)]
-        _, schemas = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]  # a list is invariant
-        components["schemas"] = dict(sorted({**components["schemas"], **schemas["$defs"]}.items()))
-        for name in ("HTTPValidationError", "ValidationError"):
-            components["schemas"].pop(name, None)
-        components["headers"] = dict(self._answer_headers)
-        components["parameters"] = {
-            name: {"name": name, "in": "header", **described}
-            for name, described in self._request_headers.items()
-        }
-        components["responses"] = {
-            str(status): {**answer, "headers": {**answer["headers"], **ON_ALL}}
-            for status, answer in declare(*ANYWHERE).items()
-        }
-        for name, described in SECURITY_SCHEMES.items():
-            components["securitySchemes"][name].update(described)
+
+def _add_components(components: dict[str, Any], described: RoutesDescription) -> None:
+    models = [(model, "validation") for model in (ProblemSchema, *described.models)]
+    _, schemas = models_json_schema(models, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]  # a list is invariant
+    components["schemas"] = dict(sorted({**components["schemas"], **schemas["$defs"]}.items()))
+    for name in ("HTTPValidationError", "ValidationError"):
+        components["schemas"].pop(name, None)
+    components["headers"] = {**HEADERS, **described.answer_headers}
+    components["parameters"] = {
+        name: {"name": name, "in": "header", **header}
+        for name, header in {**PARAMETERS, **described.request_headers}.items()
+    }
+    components["responses"] = {
+        str(status): {**answer, "headers": {**answer["headers"], **ON_ALL}}
+        for status, answer in declare(*ANYWHERE).items()
+    }
+    for name, scheme in SECURITY_SCHEMES.items():
+        components["securitySchemes"][name].update(scheme)
 
 
 def _examples(text: str) -> dict[str, Any]:
