@@ -36,6 +36,7 @@ FOR_OPERATORS = {
     "user": "app.commands.user:user",
     "uploads": "app.commands.uploads:uploads",
     "workers": "app.commands.site:workers",
+    "store": "app.commands.store:store",
     "drain": "app.commands.drain:drain",
     "maintenance": "app.commands.site:maintenance",
     "announcements": "app.commands.site:announcements",

@@ -10,7 +10,6 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core import metrics
 from app.core.access import note_user
 from app.core.clients import Client, ProxyNetwork, is_trusted
 from app.core.errors import AdministratorsOnlyError, PasswordNeededError, UnauthorizedError
@@ -163,7 +162,6 @@ def _say_untrusted() -> None:
 def _warn_of_a_proxy(request: Request, trusted: Sequence[ProxyNetwork]) -> None:
     peer = request.client.host if request.client else ""
     if "x-forwarded-for" in request.headers and not is_trusted(peer, trusted):
-        metrics.UNTRUSTED_PROXIES.add()
         _say_untrusted()
 
 

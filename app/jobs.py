@@ -1,12 +1,15 @@
 """What the worker of this service does: the loops of every package that has some. Wiring only."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import structlog
 
 from app.accounts.mail_delivery import MailDelivery
+from app.core.errors import StorageError
 from app.core.tasks import heed_cancellation, in_background
 from app.db.outbox import TO_SEND
+from app.db.store_marks import StoreGuard
 from app.db.task_requests import TO_MAKE
 from app.db.upload_queues import TO_PUBLISH, TO_WATCH
 from app.events.notifications import OUTBOX, PUBLISHED, TASKS, UPLOADS
@@ -99,7 +102,11 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
         # Leases are what it looks at: nothing ends sooner.
         repeat(
             notifications,
-            partial(clean_up, database, resources.storage, lease_seconds=settings.timings.lease_seconds),
+            partial(
+                _in_our_store,
+                resources.store,
+                partial(clean_up, database, resources.storage, lease_seconds=settings.timings.lease_seconds),
+            ),
             seconds=settings.timings.lease_seconds,
         ),
         repeat(
@@ -110,7 +117,11 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
         ),
         repeat(
             notifications,
-            partial(remove_orphaned_pictures, database, resources.pictures),
+            partial(
+                _in_our_store,
+                resources.store,
+                partial(remove_orphaned_pictures, database, resources.pictures),
+            ),
             seconds=ORPHANS_SECONDS,
             first_after=CALM_SECONDS,
         ),
@@ -121,7 +132,30 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
             first_after=CALM_SECONDS,
         ),
         *(
-            work_off_queue(notifications, UPLOADS, partial(publisher.publish_one, lease_owner=each))
+            work_off_queue(
+                notifications,
+                UPLOADS,
+                partial(_publish_one, resources.store, partial(publisher.publish_one, lease_owner=each)),
+            )
             for each in publishers
         ),
     ]
+
+
+async def _publish_one(store: StoreGuard, publish: Callable[[], Awaitable[bool]]) -> bool:
+    """Take no upload where its bytes cannot be told from lost ones: it waits, and nothing is said against it."""
+    return False if await _is_lost(store) else await publish()
+
+
+async def _in_our_store(store: StoreGuard, chore: Callable[[], Awaitable[None]]) -> None:
+    """Remove nothing from a store that may be another site's."""
+    if not await _is_lost(store):
+        await chore()
+
+
+async def _is_lost(store: StoreGuard) -> bool:
+    """Say whether the store is not the database's; one that does not answer is no other, and says so itself."""
+    try:
+        return await store.find_fault() is not None
+    except StorageError:
+        return False

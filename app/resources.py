@@ -29,6 +29,7 @@ from app.db.notices import NoticeBoard
 from app.db.open_requests import Receivers, WatchedUploads
 from app.db.rate_counters import DatabaseStorage
 from app.db.revisions import find_schema
+from app.db.store_marks import StoreGuard
 from app.events.notifications import Notifications
 from app.imaging import MAX_PIXELS, PictureRedrawer
 from app.mail.messages import MessageBuilder, create_messages
@@ -77,6 +78,8 @@ class Resources:
     issuers: Issuers
     """Other services whose signed statements about people and programs are read."""
     storage: UploadStorage
+    store: StoreGuard
+    """Whether that store is the one that the database belongs to."""
     checks: BoundedExecutor
     """What is computed for users while they wait: descriptions judged, previews read, names looked for."""
     changes: Locks
@@ -169,6 +172,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                 allow_this_machine=settings.environment == "development",
             ),
             storage=storage,
+            store=StoreGuard(database, storage),
             checks=_open_checks(stack),
             changes=Locks(),
             receive_limit=ConcurrencyLimit(total=RECEIVES_AT_ONCE, per_user=RECEIVES_PER_USER),

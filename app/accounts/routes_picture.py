@@ -81,6 +81,7 @@ async def change_image(
         stall_seconds=resources.settings.timings.upload_stall_seconds,
     )
     await resources.limits.hit(Hit("change-account", str(principal.account.id)))
+    await resources.store.require()
     events = read_parts(body, request.headers.get("content-type", ""))
     image = await service.change_picture(
         resources.database,
@@ -127,6 +128,7 @@ async def get_image(name: str, request: Request, resources: ResourcesDep) -> Res
     # Whatever is not a name of ours never becomes a path.
     content = await resources.pictures.read(name) if name_in(path_of(name)) else None
     if content is None:
+        await resources.store.require()
         raise NotFoundError("There is no such picture.")
     headers = {**SERVED_WITH, "ETag": f'"{name}"'}
     if f'"{name}"' in request.headers.get("if-none-match", ""):

@@ -15,6 +15,7 @@ from app.backup.folder import Backup, Draft, Manifest
 from app.backup.site import BackupError, Site, find_named
 from app.db.revisions import SchemaStatus, schema_of
 from app.db.snapshots import columns_of, last_ids, read_rows, snapshot
+from app.db.store_marks import find_other
 
 ROUNDS = 30
 Say = Callable[[str], object]
@@ -28,6 +29,8 @@ async def make_backup(site: Site, folder: Path, say: Say) -> Backup:
         DatabaseUnavailableError: the database is away or in trouble.
         StorageError: the store of the bytes, or the disk, is.
     """
+    if fault := await find_other(site.database, site.mark):
+        raise BackupError(f"{fault} Nothing was copied.")
     draft = Draft(folder)
     with draft.opened():
         missing: set[str] = set()

@@ -13,8 +13,10 @@ from app.db import worker_heartbeats
 from app.db.engine import Database
 from app.db.migrations import migrate
 from app.db.snapshots import filling, last_ids, set_last_ids, snapshot
+from app.db.store_marks import adopt, hand_on
 from app.db.tables import upload_parts, uploads
 from app.db.upload_states import HOLDS_BYTES
+from app.storage.marks import StoreMark
 from app.storage.objects import ObjectStore
 
 STOP_FIRST = "Stop `openml-web serve` and every worker, then run this again; what was copied is kept."
@@ -100,6 +102,17 @@ async def move_store(source: Site, target: ObjectStore) -> Moved:
     if moved != before:
         raise BackupError(f"Bytes came while they were copied. {STOP_FIRST}")
     return moved
+
+
+async def settle_store(before: Database, after: Database, mark: StoreMark | None) -> None:
+    """Let the database that is used from now on name its store; `mark` is that of a new one.
+
+    The former store is refused then, should anything be started with the old settings.
+    """
+    if mark is not None:
+        await adopt(after, mark)
+    else:
+        await hand_on(before, after)
 
 
 async def _copy_named(source: Site, target: ObjectStore) -> Moved:

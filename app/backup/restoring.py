@@ -13,6 +13,7 @@ from app.db.engine import Database
 from app.db.migrations import migrate
 from app.db.revisions import REVISIONS, find_schema
 from app.db.snapshots import count_rows, filling, set_last_ids
+from app.db.store_marks import adopt
 from app.db.tables import users
 from app.storage.objects import ObjectStore, Stored, checksum, copy
 
@@ -76,6 +77,7 @@ async def restore(backup: Backup, site: Site, say: Say) -> Restored:
             connection, {name: number + IDS_LEFT_OUT for name, number in manifest.last_ids.items()}
         )
     await migrate(database.engine)
+    await adopt(database, site.mark)
     return Restored(sum(counts.values()), files, held, looked_for, has_users)
 
 

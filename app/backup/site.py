@@ -14,6 +14,7 @@ from app.db.engine import Database
 from app.db.snapshots import read_rows, tables_to_copy
 from app.db.tables import upload_parts, uploads, users
 from app.storage.local import require_writable
+from app.storage.marks import LocalMark, StoreMark
 from app.storage.objects import LocalObjects, ObjectStore, Stored
 from app.storage.pictures import name_in
 
@@ -26,10 +27,11 @@ class BackupError(OperatorError):
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A database, and the store of the bytes that its rows name."""
+    """A database, the store of the bytes that its rows name, and the mark of that store."""
 
     database: Database
     objects: ObjectStore
+    mark: StoreMark
 
     @property
     def tables(self) -> list[sa.Table]:
@@ -47,20 +49,21 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
     database = Database(settings)
     try:
         await database.look_at_clock()
-        yield Site(database, await _open_objects(settings))
+        yield Site(database, *await _open_objects(settings))
     finally:
         await database.close()
 
 
-async def _open_objects(settings: Settings) -> ObjectStore:
+async def _open_objects(settings: Settings) -> tuple[ObjectStore, StoreMark]:
     if not settings.storage_url:
         await require_writable(settings.data_dir / UPLOADS)
-        return LocalObjects(settings.data_dir, spread=True)
+        return LocalObjects(settings.data_dir, spread=True), LocalMark(settings.data_dir / UPLOADS)
     try:
         from app.storage.s3_objects import open_s3_objects  # noqa: PLC0415 - an extra
     except ImportError:
         raise missing_extra("STORAGE_URL", "s3") from None
-    return await open_s3_objects(settings)
+    objects = await open_s3_objects(settings)
+    return objects, objects.mark
 
 
 async def find_named(connection: AsyncConnection) -> AsyncIterator[Stored]:

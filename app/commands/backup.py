@@ -8,7 +8,7 @@ import click
 
 from app.backup.folder import Backup
 from app.backup.making import make_backup
-from app.backup.moving import Unfinished, find_unfinished, move_database, move_store
+from app.backup.moving import Unfinished, find_unfinished, move_database, move_store, settle_store
 from app.backup.restoring import restore
 from app.backup.site import BackupError, Site, open_site
 from app.commands.running import run
@@ -117,6 +117,8 @@ async def _move(before: Settings, after: Settings, moves: list[str], *, check: b
                 counts = await move_database(source, target.database)
                 for name, count in counts.items():
                     click.echo(f"{name}: {count} rows, the same in both")
+            database = target.database if "database" in moves else source.database
+            await settle_store(source.database, database, target.mark if "store" in moves else None)
 
 
 async def _on_site(settings: Settings, work: Callable[[Site], Awaitable[T]]) -> T:

@@ -38,7 +38,7 @@ def list_command(to: str, state: str | None, limit: int) -> None:
     for record in found:
         click.echo(_line(record))
     if not found:
-        click.echo("No such mail.")
+        click.echo("No such mail." if to or state else "No mail.")
 
 
 @mail.command("retry")

@@ -99,7 +99,7 @@ def list_command() -> None:
     for notice in found:
         click.echo(_told(notice))
     if not found:
-        click.echo("Nothing.")
+        click.echo("No announcement.")
 
 
 @announcements.command("end")
@@ -136,7 +136,7 @@ def list_reports_command(*, every: bool) -> None:
     for line in lines:
         click.echo(printable(line))
     if not lines:
-        click.echo("No such report.")
+        click.echo("No report." if every else "No open report.")
 
 
 @reports.command("close")

@@ -52,7 +52,7 @@ def list_command(user_id: int | None, state: str | None, limit: int, *, quaranti
     for upload in found:
         click.echo(_line(upload))
     if not found:
-        click.echo("No such upload.")
+        click.echo("No such upload." if user_id or state or quarantined else "No upload.")
 
 
 @uploads.command()

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from starlette.types import Scope
 
 from app.core import metrics
-from app.core.clients import ProxyNetwork, client_address
+from app.core.clients import ProxyNetwork, client_address, is_trusted
 from app.core.hidden import printable
 from app.core.logging import log_request, logs_requests
 
@@ -68,21 +68,32 @@ def note_answer(
             user=scope.get(_USER),
             client=address_of(scope, trusted),
         )
-    metrics.count_soon(partial(_count, method if method in METHODS else OTHER, route, answer))
+    is_untrusted = _is_forwarded(scope) and not is_trusted(_peer_of(scope), trusted)
+    metrics.count_soon(partial(_count, method if method in METHODS else OTHER, route, answer, is_untrusted))
 
 
-def _count(method: str, route: str, answer: Answered) -> None:
+def _count(method: str, route: str, answer: Answered, is_untrusted: bool) -> None:  # noqa: FBT001 - for `partial`
     metrics.HTTP_REQUESTS.add(method, route, str(answer.status))
     metrics.HTTP_SECONDS.observe(answer.seconds, method, route)
     metrics.HTTP_BYTES_OUT.add(route, by=answer.sent)
+    if is_untrusted:
+        metrics.UNTRUSTED_PROXIES.add()
     if answer.received:
         metrics.HTTP_BYTES_IN.add(route, by=answer.received)
 
 
 def address_of(scope: Scope, trusted: Sequence[ProxyNetwork]) -> str:
     """Return the client's address; where no proxy is trusted, the other end of the connection."""
-    peer: str = scope["client"][0] if scope.get("client") else ""
+    peer = _peer_of(scope)
     if not trusted:
         return peer
     forwarded = [value.decode("latin-1") for name, value in scope["headers"] if name == b"x-forwarded-for"]
     return client_address(peer, forwarded, trusted=trusted)
+
+
+def _peer_of(scope: Scope) -> str:
+    return scope["client"][0] if scope.get("client") else ""
+
+
+def _is_forwarded(scope: Scope) -> bool:
+    return any(name == b"x-forwarded-for" for name, _ in scope["headers"])

@@ -263,6 +263,13 @@ EXECUTOR_LIMIT = _metric("executor_limit", _G, "What it has at most; more is ref
 DATABASE_CONNECTIONS = _metric("database_connections", _G, "Connections in use.", "pool")
 DATABASE_LIMIT = _metric("database_connections_limit", _G, "Connections that there may be.", "pool")
 DATABASE_WAITING = _metric("database_connection_waits", _G, "Who waits for a connection.", "pool")
+DATABASE_FAULTS = _metric(
+    "database_faults_total",
+    _C,
+    "What the database did not do, by the reason; `read-only`: it takes no writes.",
+    "reason",
+    known=_each("read-only", "full", "away"),
+)
 DATABASE_AWAY = _metric("database_away", _G, "Processes that cannot reach the database.")
 CLOCK_OFFSET = _metric(
     "database_clock_offset_seconds", _G, "How far this machine's clock and the database's are apart.",
@@ -285,6 +292,12 @@ DISK_FREE = _metric("disk_free_bytes", _G, "Free bytes of the disk that DATA_DIR
 DISK_SIZE = _metric("disk_size_bytes", _G, "All bytes of that disk.", source=_READ)
 DISK_RESERVE = _metric(
     "disk_reserve_bytes", _G, "What uploads leave free of it (DISK_RESERVE_BYTES).", source=_READ
+)
+STORE_KNOWN = _metric(
+    "store_known",
+    _G,
+    "1 if the store of bytes is the database's; 0: it is an empty or another one. Missing: it does not answer.",
+    source=_READ,
 )
 BUILD = _metric("build_info", _G, "Always 1; what runs.", "version", "python", "database", source=_READ)
 
@@ -344,12 +357,14 @@ GROUPS: Mapping[str, tuple[Metric, ...]] = {
         DATABASE_LIMIT,
         DATABASE_WAITING,
         DATABASE_AWAY,
+        DATABASE_FAULTS,
         CLOCK_OFFSET,
         DATABASE_UP,
         TABLE_BYTES,
         DISK_FREE,
         DISK_SIZE,
         DISK_RESERVE,
+        STORE_KNOWN,
         BUILD,
     ),
 }

@@ -9,6 +9,7 @@ import aiomysql
 import sqlalchemy as sa
 import structlog
 
+from app.core import metrics
 from app.core.errors import DatabaseConflictError, DatabaseUnavailableError
 
 log = structlog.get_logger(__name__)
@@ -64,6 +65,17 @@ _ADVICE: Mapping[str, str] = {
     _DAMAGED: "Name another file in DATABASE_URI, or put back a copy.",
 }
 """What an operator can do, by the reason."""
+_LABELS: Mapping[str, str] = {
+    _READ_ONLY: "read-only",
+    _FULL: "full",
+    AWAY: "away",
+    LOST: "lost",
+    _CONFLICT: "conflict",
+    _LOCKED: "locked",
+    _NO_CONNECTION: "no-connection",
+    _TOO_SLOW: "too-slow",
+}
+"""Of the metric."""
 PRIMARY_CODE = 0xFF
 """The part of SQLite's error number that names the kind; the rest says more."""
 
@@ -188,6 +200,7 @@ class Outage:
             with translated(uncommitted=uncommitted):
                 yield
         except DatabaseUnavailableError as error:
+            metrics.DATABASE_FAULTS.add(_LABELS.get(error.reason, "other"))
             self._say(error.reason, error.__cause__ or error)
             raise
 

@@ -13,10 +13,8 @@ from app.core.errors import DatabaseUnavailableError
 from app.db.engine import Database
 from app.db.faults import FORBIDDEN, NO_TABLE, translated
 from app.db.migrations import check_adopted
-from app.db.tables import groups, metadata, upload_parts, users, users_groups
+from app.db.tables import groups, metadata, users, users_groups
 
-MOST_FOLDERS = 10_000
-"""What one look at the store compares."""
 MIGRATE_RIGHTS = ("CREATE", "ALTER", "DROP", "INDEX")
 """What `openml-web migrate` needs beside those of the service, on the database as a whole."""
 CHANGED_MEANING = frozenset(
@@ -131,21 +129,6 @@ async def find_missing_rights(database: Database) -> list[str]:
         lines = (await connection.scalars(sa.text("SHOW GRANTS FOR CURRENT_USER"))).all()
     granted = set(_granted(map(str, lines), str(database.url.database)))
     return [] if "ALL PRIVILEGES" in granted else [right for right in MIGRATE_RIGHTS if right not in granted]
-
-
-async def get_upload_folders(database: Database) -> set[str]:
-    """Return where bytes of uploads that are not published are kept, at most 10 000.
-
-    Raises:
-        DatabaseUnavailableError: it is away, in trouble or full.
-    """
-    folder = sa.func.coalesce(upload_parts.c.stored_in, upload_parts.c.upload_id)
-    async with database.connection() as connection:
-        return set(
-            await connection.scalars(
-                sa.select(folder).where(upload_parts.c.length > 0).distinct().limit(MOST_FOLDERS)
-            )
-        )
 
 
 async def get_table_facts(database: Database) -> TableFacts:

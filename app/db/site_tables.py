@@ -1,6 +1,6 @@
-"""Our tables about the site as a whole: what is announced, and what users report."""
+"""Our tables about the site as a whole: what is announced, what users report, and which store is its own."""
 
-from sqlalchemy import Column, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Integer, String, Table, Text
 
 from app.db.tables import BIG_ID, NOT_REUSED, OURS, UtcDateTime, metadata
 
@@ -30,4 +30,16 @@ reports = Table(
     Column("closed_at", UtcDateTime, index=True),
     **OURS,
     **NOT_REUSED,
+)
+
+store_marks = Table(
+    "store_marks",
+    metadata,
+    # Always 1: there is one store.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("identity", String(32), nullable=False),
+    # Whether it stands in the store: from then on it has to.
+    Column("is_written", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    **OURS,
 )

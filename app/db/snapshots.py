@@ -24,7 +24,8 @@ Row = tuple[str | int | float | bool | None, ...]
 ROWS_AT_ONCE = 200
 """Rows that are read, written or compared together: a description may take a mebibyte."""
 LEFT_OUT: Mapping[sa.Table, str] = {
-    tables.worker_heartbeats: "it says which processes work, which is true of no other place or time"
+    tables.worker_heartbeats: "it says which processes work, which is true of no other place or time",
+    site_tables.store_marks: "it says which store is the database's own, which restoring and moving settle",
 }
 """Tables of ours that no backup has, and why."""
 SEEDED = tables.groups

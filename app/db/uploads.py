@@ -64,7 +64,7 @@ async def add_upload(session: AsyncSession, new: NewUpload) -> None:
     values["file_name"] = new.file_name[-255:]
     await session.execute(sa.insert(uploads).values(state=UploadState.RECEIVING, received_bytes=0, **values))
     await _add_event(session, new.id, UploadState.RECEIVING, new.created_at)
-    call_after_commit(session, partial(_count_step, UploadState.RECEIVING, None))
+    call_after_commit(session, partial(metrics.UPLOAD_STEPS.add, UploadState.RECEIVING))
 
 
 async def get_by_idempotency_key(session: AsyncSession, key: str) -> Upload | None:
@@ -183,14 +183,16 @@ async def set_state(
         await _require_legal(session, upload_id, steps, lease_owner)
         return False
     await _add_event(session, upload_id, state, now, detail)
-    call_after_commit(session, partial(_count_step, state, changes.get("error")))
+    call_after_commit(session, partial(metrics.UPLOAD_STEPS.add, state))
+    if state == UploadState.FAILED and (error := changes.get("error")):
+        user_id = await session.scalar(sa.select(uploads.c.user_id).where(uploads.c.id == upload_id))
+        call_after_commit(session, partial(_tell_failure, upload_id, user_id, error["slug"]))
     return True
 
 
-def _count_step(state: UploadState, error: Mapping[str, Any] | None) -> None:
-    metrics.UPLOAD_STEPS.add(state)
-    if state == UploadState.FAILED and error:
-        metrics.UPLOAD_FAILURES.add(error["slug"])
+def _tell_failure(upload_id: str, user_id: int | None, problem: str) -> None:
+    metrics.UPLOAD_FAILURES.add(problem)
+    log.warning("upload failed", upload=upload_id, user=user_id, problem=problem)
 
 
 async def set_failed(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from app.core.settings import Settings
 from app.db.address import files_of, parse_address
 from app.db.engine import Database
+from app.db.store_marks import StoreGuard
 from app.doctor.clocks import check_clocks
 from app.doctor.configuration import check_modes, check_ports, check_settings
 from app.doctor.database import check_layout, check_migrations, check_rights, check_server
@@ -77,7 +78,8 @@ def _in_the_database(settings: Settings, database: Database) -> dict[str, Examin
     def as_ready(name: CheckName, well: str) -> Examination:
         async def check(_: Installation) -> Found:
             storage, _pictures = await open_storage(settings)
-            wrong = await checks_of(settings, database, None, storage)[name]()
+            store = StoreGuard(database, storage, settles=False)
+            wrong = await checks_of(settings, database, None, storage, store)[name]()
             yield fault(wrong) if wrong else ok(well)
 
         return check

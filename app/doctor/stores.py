@@ -4,7 +4,7 @@ import secrets
 
 from app.core.errors import DatabaseUnavailableError, StorageError
 from app.db.engine import Database
-from app.db.inspection import get_upload_folders
+from app.db.store_marks import StoreGuard, get_upload_folders
 from app.doctor.diagnosis import Found, Installation, fault, ok
 from app.resources import open_storage
 from app.storage.parts import UploadStorage
@@ -21,6 +21,8 @@ async def check_stores(installation: Installation) -> Found:
     uploads, pictures = await open_storage(settings)
     await _try_uploads(uploads)
     await _try_pictures(pictures)
+    if installation.database is not None and (wrong := await _compare(installation.database, uploads)):
+        yield fault(wrong)
     if installation.database is not None and (lost := await _find_lost(installation.database, uploads)):
         yield fault(
             f"The store lacks bytes of {len(lost)} uploads that are not published: "
@@ -33,6 +35,14 @@ async def check_stores(installation: Installation) -> Found:
     yield ok(
         f"{where} takes, returns, lists and deletes uploads and pictures; {free / 1e9:.1f} GB are free in DATA_DIR."
     )
+
+
+async def _compare(database: Database, storage: UploadStorage) -> str | None:
+    """Return what is wrong where the store is not the database's."""
+    try:
+        return await StoreGuard(database, storage, settles=False).find_fault()
+    except DatabaseUnavailableError:
+        return None  # Another check says so.
 
 
 async def _find_lost(database: Database, storage: UploadStorage) -> set[str]:

@@ -12,6 +12,7 @@ from app.core.vitals import Vitals
 from app.db.engine import Database
 from app.db.overdue import find_overdue
 from app.db.revisions import MigrationError, read_schema
+from app.db.store_marks import StoreGuard
 from app.db.worker_heartbeats import describe_absence, find_working, get_recent
 from app.storage.local import require_writable
 from app.storage.parts import UploadStorage
@@ -31,7 +32,7 @@ class CheckName(StrEnum):
 
 
 def checks_of(
-    settings: Settings, database: Database, vitals: Vitals | None, storage: UploadStorage
+    settings: Settings, database: Database, vitals: Vitals | None, storage: UploadStorage, store: StoreGuard
 ) -> Mapping[CheckName, Check]:
     """Return the checks; each returns what is wrong and what to do about it, or None.
 
@@ -43,7 +44,7 @@ def checks_of(
         CheckName.WORKER: partial(_check_worker, vitals, database),
         CheckName.QUEUES: partial(_check_queues, database, settings),
         CheckName.DISK: partial(check_disk, storage, settings),
-        CheckName.STORAGE: partial(_check_storage, storage),
+        CheckName.STORAGE: partial(_check_storage, storage, store),
     }
 
 
@@ -106,9 +107,9 @@ async def check_disk(storage: UploadStorage, settings: Settings) -> str | None:
     return None
 
 
-async def _check_storage(storage: UploadStorage) -> str | None:
+async def _check_storage(storage: UploadStorage, store: StoreGuard) -> str | None:
     try:
         await storage.check()
+        return await store.find_fault()
     except StorageError as error:
         return str(error)
-    return None

@@ -70,7 +70,7 @@ async def ready(
     left_out = exclude or []
     vitals = resources.vitals if resources.settings.embedded_worker else None
     stopping = partial(check_stopping, resources.leaving, resources.settings)
-    others = checks_of(resources.settings, resources.database, vitals, resources.storage)
+    others = checks_of(resources.settings, resources.database, vitals, resources.storage, resources.store)
     checks: dict[CheckName, Check] = {CheckName.STOPPING: stopping, **others}
     wanted: dict[str, Check] = {name: check for name, check in checks.items() if name not in left_out}
     findings = await resources.probes.look(wanted)

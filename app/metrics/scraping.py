@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from app import __version__
 from app.core import metrics
-from app.core.errors import DatabaseUnavailableError
+from app.core.errors import DatabaseUnavailableError, StorageError
 from app.core.metrics import Metric
 from app.db.measures import Measures, measure
 from app.db.sizes import measure_tables
@@ -47,7 +47,8 @@ class ScrapedCollector(Collector):
         """Yield what could be read."""
         with self._lock:
             if time.monotonic() - self._found_at > KEEP_SECONDS:
-                self._found = {**self._settled(), **self._ask(self._disk()), **self._measured()}
+                read = self._ask(self._disk()) | self._ask(self._store())
+                self._found = {**self._settled(), **read, **self._measured()}
                 self._found_at = time.monotonic()
             found = self._found
         for metric, values in found.items():
@@ -81,6 +82,13 @@ class ScrapedCollector(Collector):
     async def _disk(self) -> dict[Metric, Values]:
         disk = await asyncio.to_thread(shutil.disk_usage, self._resources.settings.data_dir)
         return {metrics.DISK_FREE: {(): disk.free}, metrics.DISK_SIZE: {(): disk.total}}
+
+    async def _store(self) -> dict[Metric, Values]:
+        try:
+            fault = await self._resources.store.find_fault()
+        except (DatabaseUnavailableError, StorageError):
+            return {}
+        return {metrics.STORE_KNOWN: {(): float(fault is None)}}
 
     def _ask(self, question: Coroutine[Any, Any, dict[Metric, Values]]) -> dict[Metric, Values]:
         """Run a query on the event loop; return nothing if that takes too long."""

@@ -17,6 +17,7 @@ from app.core.errors import StorageError, StorageFullError, StorageUnavailableEr
 from app.core.system import write_through
 from app.core.tasks import open_file
 from app.storage.faults import disk_faults, log_fault
+from app.storage.marks import LocalMark
 from app.storage.parts import Digests, Part, Stage
 
 LARGEST_BUFFER_BYTES = 1 << 20
@@ -100,6 +101,7 @@ class LocalStorage:
     is_on_this_disk = True
 
     def __init__(self, root: Path) -> None:
+        self.mark = LocalMark(root)
         self._root = root
         self._writers = 0
         # Of 64 MiB at a time: in the threads that all share, whoever sends bytes would wait for whole files.

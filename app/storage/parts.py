@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from app.storage.marks import StoreMark
+
 Stage = Literal["source", "arff", "profile", "plans"]
 """Working files of an upload: what was sent, what OpenML gets, what the preview shows, and what it has learnt."""
 
@@ -61,6 +63,10 @@ class UploadStorage(Protocol):
 
     is_on_this_disk: bool
     """Whether what comes in takes of the same disk as the working files."""
+
+    @property
+    def mark(self) -> StoreMark:
+        """What tells the store from an empty one, and from another."""
 
     def writer(self, upload_id: str, start: int) -> AbstractAsyncContextManager[PartWriter]:
         """Return a writer for the bytes from `start` on."""

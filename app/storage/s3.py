@@ -23,7 +23,8 @@ from app.core.settings import Settings
 from app.storage.faults import disk_faults
 from app.storage.local import folders_in, free_on
 from app.storage.parts import Digests, Part, Stage
-from app.storage.s3_files import Composition, Spool
+from app.storage.s3_files import Composition, Spool, keep_newest, remove_fetched
+from app.storage.s3_marks import S3Mark
 from app.storage.s3_pictures import S3Pictures
 from app.storage.s3_store import PAGE, Trial, connect, store_faults, try_out
 
@@ -40,8 +41,6 @@ OBJECT_BYTES = 64 << 20
 PUTS_AT_ONCE = 8
 READS_AT_ONCE = 4
 """Blocks that one composition asks for ahead."""
-FETCHED_KEPT = 100
-"""Files of other machines that stay on the disk of this one."""
 _AFTER_ALL_PARTS = "~"
 """Sorts behind the name of every part: where a listing goes on at the next upload."""
 
@@ -137,6 +136,7 @@ class S3Storage:
     is_on_this_disk = False
 
     def __init__(self, store: S3Store, folder: Path, *, turn_seconds: float) -> None:
+        self.mark = S3Mark(store)
         self._store = store
         self._folder = folder
         # What other machines have made; no janitor looks after a machine that only serves.
@@ -215,7 +215,7 @@ class S3Storage:
                     async for block in answer.stream(min_chunk_size=PIECE_BYTES):
                         await asyncio.to_thread(draft.append, block)
                     await asyncio.to_thread(draft.finish, path)
-                    await asyncio.to_thread(_keep_newest, self._fetched)
+                    await asyncio.to_thread(keep_newest, self._fetched)
         except (FileNotFoundError, NotFoundError):
             return None
         finally:
@@ -238,7 +238,7 @@ class S3Storage:
             async for page in obstore.list(self._store, _object(upload_id), chunk_size=PAGE):
                 await obstore.delete_async(self._store, [meta["path"] for meta in page])
         await asyncio.to_thread(shutil.rmtree, self._folder / upload_id, ignore_errors=True)
-        await asyncio.to_thread(_remove_fetched, self._fetched, upload_id)
+        await asyncio.to_thread(remove_fetched, self._fetched, upload_id)
 
     async def upload_ids(self) -> list[str]:
         """Return the uploads that have objects in the store, or working files on this machine."""
@@ -366,19 +366,6 @@ async def open_s3(settings: Settings) -> tuple[S3Storage, S3Pictures]:
 
 def _object(upload_id: str, name: str = "") -> str:
     return f"uploads/{upload_id}/{name}".rstrip("/")
-
-
-def _remove_fetched(folder: Path, upload_id: str) -> None:
-    for path in folder.glob(f"{upload_id}-*"):
-        path.unlink(missing_ok=True)
-
-
-def _keep_newest(folder: Path) -> None:
-    """Remove all but the files that were fetched last; others are fetched again when they are needed."""
-    with suppress(FileNotFoundError):  # Another process does the same.
-        found = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
-        for file in found[FETCHED_KEPT:]:
-            file.unlink(missing_ok=True)
 
 
 async def _pieces(spool: Spool) -> AsyncIterator[bytes]:

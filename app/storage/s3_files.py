@@ -4,6 +4,7 @@ import hashlib
 import os
 import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +12,9 @@ import obstore
 
 from app.core.system import write_through
 from app.storage.parts import Digests
+
+FETCHED_KEPT = 100
+"""Files of other machines that stay on the disk of this one."""
 
 
 class Spool:
@@ -91,3 +95,17 @@ class Composition:
     def digests(self) -> Digests:
         """Return the length and the hashes of what was appended."""
         return Digests(self.length, self._md5.hexdigest(), self._sha256.hexdigest())
+
+
+def remove_fetched(folder: Path, upload_id: str) -> None:
+    """Remove what was fetched of an upload."""
+    for path in folder.glob(f"{upload_id}-*"):
+        path.unlink(missing_ok=True)
+
+
+def keep_newest(folder: Path) -> None:
+    """Remove all but the files that were fetched last; others are fetched again when they are needed."""
+    with suppress(FileNotFoundError):  # Another process does the same.
+        found = sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime, reverse=True)
+        for file in found[FETCHED_KEPT:]:
+            file.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ from obstore.store import S3Store
 
 from app.core.settings import Settings
 from app.storage.objects import BLOCK_BYTES, Stored
+from app.storage.s3_marks import S3Mark
 from app.storage.s3_store import connect, store_faults, try_out
 
 SMALLEST_PIECE_BYTES = 5 << 20
@@ -21,6 +22,7 @@ class S3Objects:
     """A prefix of a bucket."""
 
     def __init__(self, store: S3Store) -> None:
+        self.mark = S3Mark(store)
         self._store = store
 
     async def read(self, one: Stored) -> AsyncIterator[bytes]:

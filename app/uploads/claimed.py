@@ -130,7 +130,7 @@ class ClaimedUpload:
 
         await self.database.unit(record)
         self.upload = self.upload._replace(state=state, **(values or {}))
-        log.info("upload", upload=self.upload.id, state=state)
+        log.info("upload", upload=self.upload.id, user=self.upload.user_id, state=state)
 
     async def set_values(self, values: Mapping[str, Any]) -> None:
         """Write columns of the row while it is verified.

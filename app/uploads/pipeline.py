@@ -190,7 +190,7 @@ class Publication(ClaimedUpload):
             self.lease.is_ending = False
             return False
         if upload.state != self.upload.state:
-            log.info("upload", upload=self.upload.id, state=upload.state)
+            log.info("upload", upload=self.upload.id, user=upload.user_id, state=upload.state)
         if upload.state == UploadState.DUPLICATE:
             await self.forget_bytes()
         if upload.lease_owner is None:
@@ -329,7 +329,14 @@ class Publication(ClaimedUpload):
         pause = back_off(
             self.upload.attempts, first_seconds=FIRST_PAUSE_SECONDS, longest_seconds=LONGEST_PAUSE_SECONDS
         )
-        log.warning("upload has to wait", upload=self.upload.id, state=self.upload.state, reason=reason)
+        log.warning(
+            "upload has to wait",
+            upload=self.upload.id,
+            user=self.upload.user_id,
+            state=self.upload.state,
+            problem=in_the_end.slug,
+            reason=reason,
+        )
         waits: UploadProgress = {
             "phase": "waiting",
             "bytes": 0,

@@ -184,6 +184,7 @@ async def _receive_form(
         # What is beside the file is little; whether that is too large is seen while it comes.
         most = resources.settings.upload_max_bytes
         size = min(int(declared), most) if declared.isdigit() else None
+        await resources.store.require()
         async with resources.database.session() as session:
             # Nothing is reserved yet.
             await require_room(session, resources.storage, resources.settings, user_id=uploader.id, size=size)

@@ -180,6 +180,7 @@ async def create_upload(
 
 async def _begin(resources: Resources, user_id: int, creation: Creation) -> Created:
     database, settings, checks = resources.database, resources.settings, resources.checks
+    await resources.store.require()
     if creation.partial_ids:
         return await join_parts(database, settings, checks, user_id=user_id, creation=creation)
     return await begin_upload(
@@ -278,6 +279,7 @@ async def change_upload(
         if dialect == "tus" and has_all_bytes(upload):
             await require_nothing(upload, chunk)
         else:
+            await resources.store.require()
             await _appender(resources).append(upload, chunk)
     async with resources.database.session() as session:
         upload = await stopping.find_upload(session, user_id=uploader.id, upload_id=upload_id)

@@ -226,7 +226,9 @@ async def test_backup_when_bytes_go_while_they_are_copied_then_it_is_of_a_moment
 
     async with open_site(settings) as site:
         vanishing = Vanishing(site, path.rsplit("/", 1)[1])
-        backup = await make_backup(Site(site.database, vanishing), tmp_path / "backup", said.append)
+        backup = await make_backup(
+            Site(site.database, vanishing, site.mark), tmp_path / "backup", said.append
+        )
 
     assert said == ["1 files went while they were copied; what came since is copied now."]
     assert (backup.manifest.rows["uploads"], backup.manifest.files, backup.manifest.lost) == (0, 0, [])

@@ -131,7 +131,7 @@ def test_site_when_cared_for_by_an_operator_then_each_step_is_done_and_told(
     assert run("announcements", "end", "2").exit_code == 1
     assert "dataset 61  open  LookU+001B[2J" in run("reports", "list").stdout
     assert run("reports", "close", "1", "--reason", "It is gone.").stdout == "Report 1 is closed.\n"
-    assert run("reports", "list").stdout == "No such report.\n"
+    assert run("reports", "list").stdout == "No open report.\n"
     assert "closed" in run("reports", "list", "--all").stdout
     assert kinds_of_events(settings) == [
         "made administrator by an operator",

@@ -14,7 +14,7 @@ from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import outbox as mails
 from app.db.engine import Database
-from app.db.tables import audit_events, outbox, users
+from app.db.tables import audit_events, outbox, upload_parts, users
 from app.jobs import mail_delivery
 from tests.conftest import PASSWORD, running
 
@@ -170,3 +170,44 @@ def test_user_show_when_a_row_hides_something_then_its_code_point_is_shown(
     assert "AdaU+001B[2J" in shown
     assert "curlU+001B]0;pwnedU+0007 U+202Eecal" in shown
     assert "\x1b" not in shown
+
+
+def test_store_when_another_is_there_then_shown_and_adopted_only_with_what_it_lacks(
+    run: Run, settings: Settings
+) -> None:
+    mark = settings.data_dir / "uploads" / "store-id"
+
+    async def settle() -> None:
+        async with running(settings) as app:
+            await app.resources.store.require()
+            part = {"upload_id": "5" * 32, "start": 0, "name": "0.part", "length": 9}
+            async with app.resources.database.session() as session:
+                await session.execute(sa.insert(upload_parts).values(part))
+
+    asyncio.run(settle())
+    known = mark.read_text()
+    assert run("store", "show").exit_code == 0
+    mark.unlink()
+
+    lost, refused = run("store", "show"), run("store", "adopt")
+    assert (lost.exit_code, "it has no id" in lost.output) == (1, True)
+    assert "lacks bytes of 1 uploads" in str(refused.exception)
+    assert not mark.exists()
+    adopted = run("store", "adopt", "--yes")
+    assert adopted.exit_code == 0
+    assert mark.read_text() in adopted.output
+    assert mark.read_text() != known
+    assert run("store", "show").exit_code == 0
+
+
+def test_lists_when_there_is_nothing_then_they_say_so_and_not_that_it_was_asked_for(run: Run) -> None:
+    for command, says in {
+        ("mail", "list"): "No mail.\n",
+        ("mail", "list", "--state", "failed"): "No such mail.\n",
+        ("uploads", "list"): "No upload.\n",
+        ("uploads", "list", "--user", "7"): "No such upload.\n",
+        ("reports", "list"): "No open report.\n",
+        ("reports", "list", "--all"): "No report.\n",
+        ("announcements", "list"): "No announcement.\n",
+    }.items():
+        assert run(*command).output == says, command
