@@ -31,6 +31,7 @@ SEVERAL = {
     "app/db/outbox.py": CLAIMS,
     "app/db/rate_counters.py": "a storage of the library `limits`, which knows no session",
     "app/db/open_requests.py": "one statement for all open requests of a process",
+    "app/db/store_marks.py": "nothing is held while the store is asked",
     "app/db/task_requests.py": CLAIMS,
     "app/db/upload_queues.py": CLAIMS,
     "app/tasks/service.py": "nothing is held while OpenML is asked",
