@@ -424,7 +424,7 @@ def leftovers(arrangement: Arrangement) -> list[str]:
     while True:
         failed = {row[0] for row in arrangement.ask("SELECT id FROM uploads WHERE state = 'failed'")}
         uploads = arrangement.disk / "uploads"
-        folders = {path.name for path in uploads.iterdir()} - failed if uploads.exists() else set()
+        folders = {path.name for path in uploads.glob("*/")} - failed
         parts = {row[0] for row in arrangement.ask("SELECT DISTINCT upload_id FROM upload_parts")} - failed
         statement = "SELECT id FROM uploads WHERE state NOT IN ('active', 'failed', 'duplicate', 'cancelled')"
         on_their_way = {row[0] for row in arrangement.ask(statement)}

@@ -20,6 +20,7 @@ from sqlalchemy.engine import make_url
 
 from app.db.tables import uploads
 from app.db.upload_states import UploadState
+from app.storage.marks import MARK_NAME
 from tests.children import descendants_of
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, wait_until_up
 
@@ -112,7 +113,9 @@ class Service:
         return list((self.folder / "mail").glob("*.eml"))
 
     def spooled(self) -> list[Path]:
-        return [path for path in (self.folder / "uploads").rglob("*") if path.is_file()]
+        return [
+            path for path in (self.folder / "uploads").rglob("*") if path.is_file() and path.name != MARK_NAME
+        ]
 
     def uploads(self) -> list[Any]:
         """Return the rows, the oldest first."""

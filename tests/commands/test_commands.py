@@ -210,4 +210,4 @@ def test_lists_when_there_is_nothing_then_they_say_so_and_not_that_it_was_asked_
         ("reports", "list", "--all"): "No report.\n",
         ("announcements", "list"): "No announcement.\n",
     }.items():
-        assert run(*command).output == says, command
+        assert run(*command).stdout == says, command

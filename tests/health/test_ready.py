@@ -238,7 +238,7 @@ async def test_disk_when_the_folder_of_uploads_is_no_folder_then_the_storage_is_
     shutil.rmtree(settings.data_dir / "uploads")
     (settings.data_dir / "uploads").touch()
 
-    assert "File exists" in (await until(app, bool))["storage"]
+    assert "File exists" in (await until(app, lambda wrong: "storage" in wrong))["storage"]
 
 
 @pytest.fixture
@@ -264,12 +264,12 @@ async def test_store_when_away_silent_or_refusing_then_not_ready_in_time_and_rea
         assert await wrong_with(app) == {}
 
         own_store.pause()
-        assert "longer than 3 seconds" in (await until(app, bool))["storage"]
+        assert "longer than 3 seconds" in (await until(app, lambda wrong: "storage" in wrong))["storage"]
         own_store.resume()
         await until(app, lambda wrong: not wrong)
 
         own_store.remove_bucket("ready")
-        assert "NoSuchBucket" in (await until(app, bool))["storage"]
+        assert "NoSuchBucket" in (await until(app, lambda wrong: "storage" in wrong))["storage"]
         own_store.make_bucket("ready")
         await until(app, lambda wrong: not wrong)
 

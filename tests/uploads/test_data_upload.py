@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from app.db.tables import upload_events, uploads
+from app.storage.marks import MARK_NAME
 from app.uploads.lifecycle import clean_up
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, MakePerson, Person, Running, eventually
 
@@ -49,7 +50,8 @@ async def row(app: Running) -> Any:
 
 
 def spool(app: Running) -> list[Path]:
-    return [path for path in (app.resources.settings.data_dir / "uploads").rglob("*") if path.is_file()]
+    folder = app.resources.settings.data_dir / "uploads"
+    return [path for path in folder.rglob("*") if path.is_file() and path.name != MARK_NAME]
 
 
 @pytest.fixture
