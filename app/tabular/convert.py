@@ -1,29 +1,37 @@
-"""Conversion of one file to ARFF: a first pass over the rows determines the types, a second one writes.
+"""Conversion of one file to ARFF: rows are scanned for their types, and written by those of the first rows meanwhile.
 
-Where the profile of the same file has stored the types, the first pass is skipped.
-
-Memory does not grow with the number of rows.
+Where later rows show other types, a second pass writes; where the profile of the same file has stored the types, there
+is no scan. Memory does not grow with the number of rows.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from app.tabular.arff.sparse import SparseRows
 from app.tabular.arff.tokens import DenseRows
 from app.tabular.arff.writer import ArffWriter
 from app.tabular.disk import remove_target, remove_workspace
 from app.tabular.readers.opening import open_job
-from app.tabular.schema.job import ColumnPlans, Job, check_sizes, plan_columns, repairs_of, warnings_of
+from app.tabular.schema.early import EarlyPlans
+from app.tabular.schema.job import (
+    ColumnPlans,
+    Job,
+    check_sizes,
+    plan_columns,
+    repairs_of,
+    scanned_plans,
+    warnings_of,
+)
 from app.tabular.schema.kept import kept_plans
 from app.tabular.schema.plan import ColumnPlan, RowCounts
 from app.tabular.schema.scans import update_scans
-from app.tabular.table import SparseTable, prefetched
+from app.tabular.table import Block, SparseTable, prefetched
 from app.tabular.types import (
     Column,
     Conversion,
     ConversionRequest,
     Progress,
     ProgressSink,
-    Repair,
     TabularError,
 )
 
@@ -60,17 +68,60 @@ def write(job: Job, report: ProgressSink, known: ColumnPlans | None = None) -> C
     Raises:
         TabularError: as `convert`.
     """
+    is_early = known is None and job.needs_all_rows and not (job.is_typed or job.sparse)
     with job.lines_added():
-        plans, left_out = known or plan_columns(job, report)
-        with ArffWriter(job.request.target, job.request.limits) as writer:
-            writer.write_header(job.relation, list(plans.values()), job.comments)
-            if job.sparse:
-                counts = _write_sparse(job, job.sparse, plans, writer, report)
-            else:
-                counts = _write_dense(job, plans, writer, report)
-    if not counts.rows:
+        written = _write_early(job, report) if is_early else None
+        plans = scanned_plans(job) if is_early else known or plan_columns(job, report)
+        written = written or _write_planned(job, plans, report)
+    if not written.counts.rows:
         raise TabularError.no_rows()
-    return _conversion(job, plans, left_out, counts, writer)
+    if is_early:
+        report(Progress("writing", job.size, job.size))
+    return _conversion(job, plans, written)
+
+
+class _Written(NamedTuple):
+    """A file that was written, and what was counted."""
+
+    counts: RowCounts
+    writer: ArffWriter
+
+
+def _write_early(job: Job, report: ProgressSink) -> _Written | None:
+    """Scan all rows, and meanwhile write them by the plans of the first; None if those did not hold.
+
+    Reading, scanning and writing have a thread each, and do not wait for the interpreter while Arrow works.
+    """
+    early, rows = EarlyPlans(job), None
+    with ArffWriter(job.request.target, job.request.limits) as writer:
+        for block in prefetched(early.blocks()):
+            if plans := early.columns:
+                if rows is None:
+                    rows = DenseRows(plans)
+                    writer.write_header(job.relation, list(plans.values()), job.comments)
+                if lines := _lines_that_fit(rows, block):
+                    writer.write(lines)
+                else:
+                    early.columns = None
+            report(Progress("types", block.position, job.size))
+    return _Written(rows.counts, writer) if rows and early.columns else None
+
+
+def _lines_that_fit(rows: DenseRows, block: Block) -> memoryview | None:
+    """Return the lines of a block, None if a value is not of its column, which is said once all types are known."""
+    try:
+        return rows.lines(block)
+    except TabularError:
+        return None
+
+
+def _write_planned(job: Job, plans: ColumnPlans, report: ProgressSink) -> _Written:
+    columns = plans.columns
+    with ArffWriter(job.request.target, job.request.limits) as writer:
+        writer.write_header(job.relation, list(columns.values()), job.comments)
+        if job.sparse:
+            return _Written(_write_sparse(job, job.sparse, columns, writer, report), writer)
+        return _Written(_write_dense(job, columns, writer, report), writer)
 
 
 def _write_dense(
@@ -97,13 +148,8 @@ def _write_sparse(
     return rows.counts
 
 
-def _conversion(
-    job: Job,
-    plans: Mapping[int, ColumnPlan],
-    left_out: Sequence[Repair],
-    counts: RowCounts,
-    writer: ArffWriter,
-) -> Conversion:
+def _conversion(job: Job, planned: ColumnPlans, written: _Written) -> Conversion:
+    (plans, left_out), (counts, writer) = planned, written
     columns = tuple(
         Column(plan.name, plan.kind, plan.labels, counts.missing[index]) for index, plan in plans.items()
     )

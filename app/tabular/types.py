@@ -275,7 +275,10 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Progress of a conversion or a profile: bytes of the source read in this phase, and its size in bytes."""
+    """Progress of a conversion or a profile: bytes of the source read in this phase, and its size in bytes.
+
+    While types are found (`types`), rows are written as well, as long as the types of the first hold.
+    """
 
     phase: Literal["reading", "types", "writing", "profile"]
     done_bytes: int

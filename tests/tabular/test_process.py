@@ -55,7 +55,7 @@ async def a_running_conversion(
     before = children()
     task = asyncio.create_task(
         convert_in_process(
-            request, on_progress=lambda seen: writing.set() if seen.phase == "writing" else None
+            request, on_progress=lambda seen: writing.set() if seen.phase in {"types", "writing"} else None
         )
     )
     await asyncio.wait_for(writing.wait(), 30)

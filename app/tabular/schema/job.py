@@ -102,6 +102,15 @@ def plan_columns(job: Job, report: ProgressSink) -> ColumnPlans:
                 check_sizes(job, block)
             update_scans(job.scans, block)
             report(Progress("types", block.position, job.size))
+    return scanned_plans(job)
+
+
+def scanned_plans(job: Job) -> ColumnPlans:
+    """Plan each column once all rows are scanned that its type depends on.
+
+    Raises:
+        TabularError: as `plan_columns`.
+    """
     plans = [scan.plan() for scan in job.scans]
     job.reading.doubts += [doubt for plan in plans if isinstance(plan, ColumnPlan) for doubt in plan.doubts]
     if job.request.refuse_doubts:

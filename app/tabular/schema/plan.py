@@ -1,7 +1,7 @@
 """How each column is written, and counts of missing values."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.tabular.reading import Doubt
 from app.tabular.schema.numbers import PLAIN, Notation
@@ -39,6 +39,11 @@ class ColumnPlan:
     def is_verbatim(self) -> bool:
         """Whether the cells of a column of numbers are written as they stand."""
         return self.is_plain and self.notation.is_plain
+
+    def is_written_as(self, other: "ColumnPlan") -> bool:
+        """Return whether the column of another plan is the same in the file, whatever is told of it."""
+        mine, theirs = (replace(plan, repairs=(), advice="", doubts=()) for plan in (self, other))
+        return mine == theirs
 
 
 class RowCounts:

@@ -53,8 +53,10 @@ class OpeningScan(ABC):
         """Take the first block, in which this column has simple numbers and nulls only, and which of them."""
 
 
-def update_scans(scans: Sequence[Scan], block: Block) -> None:
+def update_scans(scans: Sequence[Scan], block: Block) -> list[int]:
     """Pass the columns of a block to their scans, except columns that match the expected pattern.
+
+    Returns the indices of the scans whose plan may have changed.
 
     Raises:
         TabularError: what the scans raise.
@@ -64,9 +66,12 @@ def update_scans(scans: Sequence[Scan], block: Block) -> None:
     for index, scan in enumerate(scans):
         if not scan.is_settled and index not in begun:
             groups.setdefault(scan.expected_pattern, []).append(index)
+    updated = [*begun]
     for pattern, indices in groups.items():
         for index in _unexpected(block, indices, pattern):
             scans[index].update(block.columns[index], block.first_row)
+            updated.append(index)
+    return updated
 
 
 def _begun(scans: Sequence[Scan], block: Block) -> frozenset[int]:

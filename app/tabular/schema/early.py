@@ -1,0 +1,64 @@
+"""Plans by the first rows, so that rows can be written while they are scanned.
+
+They hold for as long as no later row contradicts them. Then the file is what a pass of its own would have written.
+"""
+
+from collections.abc import Iterator
+
+from app.tabular.schema.job import Job, check_sizes
+from app.tabular.schema.plan import ColumnPlan
+from app.tabular.schema.scans import update_scans
+from app.tabular.table import Block, prefetched
+from app.tabular.types import TabularError
+
+MOST_LABELS = 1000
+"""Of a column in the first rows. One that has more there has others further down."""
+
+
+class EarlyPlans:
+    """The plans of a table's columns by its first block, and the scan of all blocks, which may contradict them.
+
+    Attributes:
+        columns: the plans of the columns that are written, by index; None before the first block is scanned, if it
+            allows none, and from the first contradiction on.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self.columns: dict[int, ColumnPlan] | None = None
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rows, each block once it is scanned and `columns` hold for it or are None.
+
+        Raises:
+            TabularError: what the scans and the reader raise.
+        """
+        job = self._job
+        for block in prefetched(job.table.blocks()):
+            check_sizes(job, block)
+            scanned = update_scans(job.scans, block)
+            if block.first_row == 0:
+                self.columns = self._first_plans()
+            elif (columns := self.columns) is not None and not all(
+                self._holds(index, columns.get(index)) for index in scanned
+            ):
+                self.columns = None
+            yield block
+
+    def _first_plans(self) -> dict[int, ColumnPlan] | None:
+        try:
+            plans = [scan.plan() for scan in self._job.scans]
+        except TabularError:
+            return None
+        columns = {index: plan for index, plan in enumerate(plans) if isinstance(plan, ColumnPlan)}
+        return None if any(len(plan.labels or ()) > MOST_LABELS for plan in columns.values()) else columns
+
+    def _holds(self, index: int, early: ColumnPlan | None) -> bool:
+        """Return whether the column would be written as its plan by the first rows says; None is not at all."""
+        try:
+            plan = self._job.scans[index].plan()
+        except TabularError:
+            return False
+        if early is None or not isinstance(plan, ColumnPlan):
+            return early is None and not isinstance(plan, ColumnPlan)
+        return early.is_written_as(plan)
