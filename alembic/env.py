@@ -9,11 +9,11 @@ from alembic.migration import MigrationContext
 from alembic.operations.ops import MigrationScript
 from sqlalchemy.engine import Connection
 
-import app.db.site_tables  # noqa: F401 - adds its tables to `metadata`
 from app.core.settings import load_settings
 from app.db.engine import Database
+from app.db.every_table import metadata
 from app.db.revisions import RECORDED_SINCE, REVISIONS, VERSION_TABLE, WORKS_FROM
-from app.db.tables import OPENML_TABLES, metadata
+from app.db.tables import OPENML_TABLES
 
 OURS = {table.name for table in metadata.tables.values()} - {table.name for table in OPENML_TABLES}
 

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.core.errors import DatabaseUnavailableError, NotReadyError, ProblemError, ReadOnlyModeError
 from app.core.http import problem_response
 from app.db.notices import NoticeBoard
-from app.deps import BearerToken, SignedIn, SignedInOrKey, get_administrator
+from app.deps import BearerToken, SignedIn, SignedInOrKey, get_administrator, get_fresh_principal
 
 
 class Role(StrEnum):
@@ -25,6 +25,8 @@ class Role(StrEnum):
     HOLDER = "whoever has a token"
     """Also one that has expired: it ends itself."""
     USER = "a user who is signed in"
+    FRESH = "a user who has shown lately who they are"
+    """As an administrator has: by a log-in, or `POST /reauthenticate`, of the last 15 minutes. For what lasts."""
     UPLOADER = "a user who is signed in, or has an API key"
     ADMINISTRATOR = "an administrator who has given the password lately"
 
@@ -38,6 +40,7 @@ ROUTES: Mapping[Role, str] = {
         POST /forgotpassword
         POST /forgot-token
         POST /resetpassword
+        POST /undo
         POST /login
         POST /token
         POST /feedback
@@ -67,6 +70,8 @@ ROUTES: Mapping[Role, str] = {
         GET  /auth/reset-page
         GET  /auth/profile-page
         GET  /auth/edit-profile
+        GET  /auth/security
+        GET  /auth/undo
         GET  /auth/upload-dataset
         GET  /auth/my-uploads
         GET  /dashboard/data-upload
@@ -97,17 +102,19 @@ ROUTES: Mapping[Role, str] = {
         POST /profile
         POST /image
         DELETE /image
-        GET  /api-key
-        POST /api-key
-        POST /api-key/regenerate
         POST /reauthenticate
         GET  /sessions
         DELETE /sessions
         DELETE /sessions/{session_id}
         GET  /audit
-        GET  /export
         POST /delete
         POST /reports
+    """,
+    Role.FRESH: """
+        GET  /api-key
+        POST /api-key
+        POST /api-key/regenerate
+        GET  /export
     """,
     Role.UPLOADER: """
         POST /data-upload
@@ -175,6 +182,7 @@ READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _GUARDS: Sequence[tuple[Role, Callable[[object], bool]]] = (
     # The narrowest first: each of them stands on those behind it.
     (Role.ADMINISTRATOR, lambda call: call is get_administrator),
+    (Role.FRESH, lambda call: call is get_fresh_principal),
     (Role.UPLOADER, lambda call: isinstance(call, SignedInOrKey)),
     (Role.USER, lambda call: isinstance(call, SignedIn)),
     (Role.HOLDER, lambda call: isinstance(call, BearerToken)),

@@ -17,6 +17,7 @@ from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.settings import Settings
 from app.core.tokens import AccessToken
 from app.db.engine import Database
+from app.db.second_factors import get_confirming
 from app.db.sessions import get_authenticated_at, set_last_seen
 from app.db.users import Account, TokenState, get_account, get_account_by_api_key, is_administrator
 from app.openml.client import OpenMLClient
@@ -30,7 +31,7 @@ SEEN_EVERY = timedelta(minutes=5)
 
 
 FRESH = timedelta(minutes=15)
-"""How long a password that was given is enough for what a stolen token alone must not do."""
+"""How long it is enough to have shown who one is, for what a stolen token alone must not do."""
 
 
 def get_resources(request: Request) -> Resources:
@@ -214,15 +215,30 @@ TokenDep = Annotated[AccessToken, Depends(BearerToken(tokenUrl="token", scheme_n
 PrincipalDep = Annotated[Principal, Depends(SignedIn(tokenUrl="token"))]
 
 
+async def require_fresh(database: Database, principal: Principal) -> None:
+    """As `get_fresh_principal`, for routes that need it for some of what they do.
+
+    Raises:
+        PasswordNeededError: the last time was longer ago; it names the ways to show it again.
+    """
+    if not await is_fresh(database, principal):
+        ways = await get_confirming(database.reader, principal.account.id)
+        raise PasswordNeededError(methods=[method.field for method in ways])
+
+
+async def is_fresh(database: Database, principal: Principal) -> bool:
+    """Say whether somebody has shown in this session within `FRESH` who they are."""
+    at = await get_authenticated_at(database.reader, principal.token.jti)
+    return at is not None and database.now() - at <= FRESH
+
+
 async def get_fresh_principal(principal: PrincipalDep, database: DatabaseDep) -> Principal:
-    """Return who is signed in, and gave the password in this session within `FRESH`: at its beginning, or since.
+    """Return who is signed in, and has shown it in this session within `FRESH`: at its beginning, or since.
 
     Raises:
         PasswordNeededError: that was longer ago.
     """
-    at = await get_authenticated_at(database.reader, principal.token.jti)
-    if at is None or database.now() - at > FRESH:
-        raise PasswordNeededError
+    await require_fresh(database, principal)
     return principal
 
 

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 import pymysql
 import pytest
+import sqlalchemy as sa
 import structlog
 from blockbuster import blockbuster_ctx
 from sqlalchemy.engine import make_url
@@ -32,13 +33,15 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 from app.core.clock import utc_now
+from app.core.methods import Method
 from app.core.passwords import PasswordHasher
 from app.core.settings import Settings, every_name
 from app.core.timings import Timings
-from app.db import users
+from app.db import sessions, users
 from app.db.engine import Database
+from app.db.every_table import metadata
 from app.db.migrations import migrate
-from app.db.tables import metadata
+from app.db.tables import sessions as sessions_table
 from app.main import create_app
 from app.resources import Resources
 from tests.described import document, untold
@@ -566,7 +569,7 @@ def password_hash() -> str:
 
 
 async def insert_person(app: Running, password_hash: str, /, **changes: Any) -> Person:
-    """Insert an account, confirmed unless told otherwise, and return it with an access token."""
+    """Insert an account, confirmed unless told otherwise, and return it with a session that has just begun."""
     email = changes.pop("email", f"{secrets.token_hex(4)}@example.org")
     values = {
         "username": email,
@@ -584,8 +587,17 @@ async def insert_person(app: Running, password_hash: str, /, **changes: Any) -> 
         user_id = await users.add_user(session, **values)
         if values["active"]:
             await users.add_to_members(session, user_id)
-    token, _ = app.resources.tokens.issue(user_id)
+    token, issued = app.resources.tokens.issue(user_id)
+    async with app.resources.database.session() as session:
+        await sessions.add_session(session, issued, Method.PASSWORD, ip_address="", user_agent="")
     return Person(user_id, values["email"], PASSWORD, values["api_key"], token)
+
+
+async def grow_stale(app: Running) -> None:
+    """Let everybody have shown who they are too long ago for what lasts."""
+    async with app.resources.database.session() as session:
+        old = {"created_at": app.resources.database.now().replace(year=2020), "reauthenticated_at": None}
+        await session.execute(sa.update(sessions_table).values(old))
 
 
 MakePerson = Callable[..., Awaitable[Person]]

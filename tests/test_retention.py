@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 
-import app.db.site_tables  # noqa: F401 - adds its tables to `metadata`
+from app.accounts import undo
 from app.accounts.links import CONFIRMATION_HOURS
+from app.accounts.sign_in import TICKET_LIFETIME
 from app.core.metrics import METRICS
 from app.core.timings import Timings
 from app.db import worker_heartbeats
 from app.db.engine import Database
+from app.db.every_table import metadata
 from app.db.sizes import WHOLE, measure_tables
-from app.db.tables import metadata
 from app.db.upload_states import EXPIRE_HOURS
 from app.uploads.lifecycle import KEEP_HOURS, QUARANTINE_DAYS
 from app.worker.janitor import MAIL_RETENTION, TASK_RETENTION
@@ -44,6 +45,8 @@ def test_tables_and_folders_when_listed_then_each_has_a_line_and_a_metric() -> N
     [
         ("users", f"{Timings().unconfirmed_days} days"),
         ("account_tokens", f"{CONFIRMATION_HOURS} hours"),
+        ("account_changes", f"{undo.LIFETIME.days} days"),
+        ("sign_in_tickets", f"{TICKET_LIFETIME.seconds // 60} minutes"),
         ("audit_events", f"{Timings().audit_days} days"),
         ("outbox", f"{MAIL_RETENTION.days} days"),
         ("task_requests", f"{TASK_RETENTION.days} days"),

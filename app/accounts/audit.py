@@ -38,6 +38,10 @@ class AuditKind(StrEnum):
     EXPORTED = "data exported"
     PASSWORD_GIVEN = "password given again"  # noqa: S105 - a kind of event
     ADMINISTERED = "acted as an administrator"
+    CONFIRMED_AGAIN = "confirmed again who it is"
+    SECOND_FACTOR_FAILED = "second factor failed"
+    NEW_DEVICE = "told of a new device"
+    UNDONE = "change undone"
 
 
 class Deed(StrEnum):
@@ -96,6 +100,7 @@ async def write(
         kind=kind,
         now=now_of(session),
         network=client.network,
+        device=client.device,
         detail=_shortened(detail),
         **client._asdict(),
     )

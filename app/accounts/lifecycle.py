@@ -17,6 +17,7 @@ from app.core.clients import Client
 from app.core.errors import LinkNotValidError
 from app.core.settings import Settings
 from app.db import (
+    account_changes,
     account_states,
     account_tokens,
     address_locks,
@@ -159,8 +160,7 @@ async def reset_password(session: AsyncSession, token: str, password_hash: str, 
     """
     found = await links.redeem(session, token, LinkPurpose.RESET_PASSWORD)
     await users.set_new_password(session, found.user_id, password_hash)
-    await _void_links(session, found.user_id)
-    await end_all_sessions(session, found.user_id)
+    await void(session, found.user_id)
     await audit.write(session, found.user_id, AuditKind.PASSWORD_RESET, client)
     if email := await users.get_email(session, found.user_id):
         await queue_mail(session, MailKind.PASSWORD_CHANGED, email)
@@ -190,8 +190,7 @@ async def deactivate(session: AsyncSession, user_id: int, by: Hand, *, reason: s
         raise AccountDeletedError
     await account_states.set_deactivated(session, user_id, now_of(session))
     await users.set_active(session, user_id, active=False)
-    await _void_links(session, user_id)
-    await end_all_sessions(session, user_id)
+    await void(session, user_id)
     await audit.write_deed(session, user_id, Deed.DEACTIVATED, by, detail=reason)
 
 
@@ -233,6 +232,7 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
     await end_all_sessions(session, user_id)
     await sessions.delete_sessions(session, user_id)
     await account_tokens.delete_of_user(session, user_id)
+    await account_changes.delete_of_user(session, user_id)
     await audit_events.delete_of_user(session, user_id)
     await uploads.forget_user(session, user_id, now_of(session))
     await task_requests.delete_of_user(session, user_id)
@@ -266,8 +266,7 @@ async def _confirm_change(session: AsyncSession, found: AccountToken, client: Cl
         raise LinkNotValidError
     if not await users.set_email(session, found.user_id, new):
         raise LinkNotValidError
-    await _void_links(session, found.user_id)
-    await end_all_sessions(session, found.user_id)
+    await void(session, found.user_id)
     await audit.write(session, found.user_id, AuditKind.EMAIL_CHANGED, client)
     await queue_mail(session, MailKind.EMAIL_CHANGED, old, new_email=_veiled(new))
 
@@ -282,8 +281,9 @@ async def _require_confirmed(session: AsyncSession, found: AccountToken) -> None
         raise LinkNotValidError
 
 
-async def _void_links(session: AsyncSession, user_id: int) -> None:
-    """Invalidate every link that was mailed or is queued."""
+async def void(session: AsyncSession, user_id: int) -> None:
+    """End every session, and invalidate every link that was mailed or is queued, but for those that undo."""
+    await end_all_sessions(session, user_id)
     await account_tokens.delete_unused(session, user_id)
     await account_states.set_email_change(session, user_id, None)
 

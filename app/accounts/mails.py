@@ -60,24 +60,23 @@ async def answer(
     the same letter, mail servers do not.
     """
     if kind is MailRequest.PASSWORD_RESET:
-        link = await links.create_link(
-            session, settings, user_id=found.id, purpose=LinkPurpose.RESET_PASSWORD
-        )
         account = found.username if is_one_of_many else ""
-        await queue_mail(
-            session,
-            MailKind.RESET_PASSWORD,
-            found.email,
-            link=link,
-            minutes=links.RESET_MINUTES,
-            account=account,
-        )
+        await send_reset(session, settings, user_id=found.id, email=found.email, account=account)
     elif kind is MailRequest.CONFIRMATION:
         await send_confirmation(session, settings, user_id=found.id, email=found.email)
     elif kind is MailRequest.ALREADY_SIGNED_UP:
         await queue_mail(session, MailKind.ALREADY_SIGNED_UP, found.email)
     else:
         await queue_mail(session, MailKind.ADDRESS_WANTED, found.email)
+
+
+async def send_reset(
+    session: AsyncSession, settings: Settings, *, user_id: int, email: str, account: str = ""
+) -> None:
+    """Queue the mail with a link that resets the password; `account` is whose, where several share the address."""
+    link = await links.create_link(session, settings, user_id=user_id, purpose=LinkPurpose.RESET_PASSWORD)
+    told: dict[str, str | int] = {"link": link, "minutes": links.RESET_MINUTES, "account": account}
+    await queue_mail(session, MailKind.RESET_PASSWORD, email, **told)
 
 
 async def offer_address(session: AsyncSession, settings: Settings, *, user_id: int, email: str) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from fastapi import APIRouter, Response, status
 
-from app.accounts import lifecycle, links
+from app.accounts import lifecycle, links, undoing
 from app.accounts import service_public as service
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
@@ -26,14 +26,17 @@ from app.accounts.schemas_public import (
     ResetTokenResponse,
     SignupRequest,
     SignupResponse,
+    UndoneResponse,
 )
 from app.accounts.sessions import log_in
+from app.accounts.sign_in import SignIn
 from app.core.addresses import as_shown
 from app.core.bodies import BoundedRoute
 from app.core.errors import (
     BadRequestError,
     LinkNotValidError,
     NotConfirmedError,
+    SecondFactorNeededError,
     TooBusyError,
     TooManyRequestsError,
     WrongCredentialsError,
@@ -136,18 +139,25 @@ async def reset_password(body: ResetRequest, resources: ResourcesDep, client: Cl
     return ResetResponse()
 
 
-@router.post("/login", responses=declare(TooBusyError))
+@router.post("/undo", responses=declare(LinkNotValidError))
+async def undo_change(body: LinkRequest, resources: ResourcesDep, client: ClientDep) -> UndoneResponse:
+    """Undo what a mail told of, and all that was changed since. Sessions end; a mail asks for a new password."""
+    await resources.limits.hit(*hits_from("link-address", client))
+    token, settings = links.token_of(body.url), resources.settings
+    await resources.database.unit(lambda session: undoing.undo(session, settings, token, client))
+    return UndoneResponse()
+
+
+@router.post("/login", responses=declare(SecondFactorNeededError, TooBusyError))
 async def login(
     body: LoginRequest, resources: ResourcesDep, client: ClientDep, response: Response
 ) -> LoginResponse | LoginFailure:
     """Log in as the SPA does: failures are 200 with a text. Other clients use `POST /token`."""
     response.headers.update(NO_STORE)
     try:
-        access_token = await log_in(
-            resources.database,
+        signed_in = await log_in(
+            SignIn.of(resources),
             resources.passwords,
-            resources.tokens,
-            resources.limits,
             login=body.email,
             password=body.password,
             client=client,
@@ -156,7 +166,7 @@ async def login(
         return LoginFailure(msg="Wrong username or password")
     except NotConfirmedError:
         return LoginFailure(msg="NotConfirmed")
-    return LoginResponse(access_token=access_token)
+    return LoginResponse(access_token=signed_in.access_token)
 
 
 @router.post("/feedback")

@@ -5,9 +5,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, status
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
+from app.accounts import reauthentication, sessions
 from app.accounts import service_signed_in as service
-from app.accounts import sessions
 from app.accounts.export import stream_export
+from app.accounts.reauthentication import Verifier
 from app.accounts.schemas_signed_in import (
     ApiKeyChangedResponse,
     ApiKeyRegeneratedResponse,
@@ -29,6 +30,7 @@ from app.core.addresses import as_shown
 from app.core.bodies import BoundedRoute
 from app.core.errors import (
     NotFoundError,
+    PasswordNeededError,
     TooManyRequestsError,
     UnauthorizedError,
     ValidationFailedError,
@@ -40,6 +42,7 @@ from app.deps import (
     FRESH,
     ClientDep,
     DatabaseDep,
+    FreshPrincipalDep,
     LimitsDep,
     PrincipalDep,
     ResourcesDep,
@@ -90,15 +93,15 @@ async def change_profile(
     return ProfileChangedResponse()
 
 
-@router.get("/api-key")
-async def get_api_key(principal: PrincipalDep) -> ApiKeyResponse:
+@router.get("/api-key", responses=declare(PasswordNeededError))
+async def get_api_key(principal: FreshPrincipalDep) -> ApiKeyResponse:
     """Return the API key, which OpenML's clients and REST API use."""
     return ApiKeyResponse(apikey=principal.account.api_key)
 
 
-@router.post("/api-key", responses=declare(TooManyRequestsError))
+@router.post("/api-key", responses=declare(PasswordNeededError, TooManyRequestsError))
 async def renew_api_key(
-    principal: PrincipalDep,
+    principal: FreshPrincipalDep,
     database: DatabaseDep,
     limits: LimitsDep,
     client: ClientDep,
@@ -109,9 +112,9 @@ async def renew_api_key(
     return ApiKeyChangedResponse(apikey=api_key)
 
 
-@router.post("/api-key/regenerate", responses=declare(TooManyRequestsError))
+@router.post("/api-key/regenerate", responses=declare(PasswordNeededError, TooManyRequestsError))
 async def regenerate_api_key(
-    principal: PrincipalDep,
+    principal: FreshPrincipalDep,
     database: DatabaseDep,
     limits: LimitsDep,
     client: ClientDep,
@@ -135,15 +138,8 @@ async def logout(token: TokenDep, resources: ResourcesDep, client: ClientDep) ->
 async def reauthenticate(
     body: ReauthenticateRequest, principal: PrincipalDep, resources: ResourcesDep, client: ClientDep
 ) -> ReauthenticatedResponse:
-    """Give one's password once more: for a quarter of an hour this session may do what a stolen token alone may not."""
-    at = await sessions.reauthenticate(
-        resources.database,
-        resources.passwords,
-        resources.limits,
-        token=principal.token,
-        password=body.password,
-        client=client,
-    )
+    """Show once more who one is: for a quarter of an hour this session may do what a stolen token alone may not."""
+    at = await reauthentication.reauthenticate(Verifier.of(resources), principal.token, body, client)
     return ReauthenticatedResponse(fresh_until=at + FRESH)
 
 
@@ -188,11 +184,11 @@ async def list_events(
     response_class=StreamingResponse,
     responses={
         status.HTTP_200_OK: {"model": ExportResponse, "content": {"application/json": {}}},
-        **declare(TooManyRequestsError),
+        **declare(PasswordNeededError, TooManyRequestsError),
     },
 )
 async def export_data(
-    principal: PrincipalDep, database: DatabaseDep, limits: LimitsDep, client: ClientDep
+    principal: FreshPrincipalDep, database: DatabaseDep, limits: LimitsDep, client: ClientDep
 ) -> StreamingResponse:
     """Return everything that this service holds about oneself, but for secrets."""
     await limits.hit(Hit("export-account", str(principal.account.id)))
@@ -214,9 +210,7 @@ async def delete_account(
 ) -> DeletedResponse:
     """Delete one's account for good. Datasets on OpenML stay, without a name."""
     await service.delete(
-        resources.database,
-        resources.passwords,
-        resources.limits,
+        Verifier.of(resources),
         resources.pictures,
         account=principal.account,
         password=body.password,

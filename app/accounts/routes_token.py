@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from app.accounts.schemas_public import TokenFailure, TokenRequest, TokenResponse
 from app.accounts.sessions import log_in
+from app.accounts.sign_in import SignIn
 from app.core.bodies import BoundedRoute, repeated_fields
 from app.core.components import headers
 from app.core.errors import (
@@ -19,6 +20,7 @@ from app.core.errors import (
     NotConfirmedError,
     NotReadyError,
     ProblemError,
+    SecondFactorNeededError,
     ValidationFailedError,
     WrongCredentialsError,
 )
@@ -61,9 +63,11 @@ class OAuthBoundedRoute(BoundedRoute):
 
 
 def _kind_of(problem: ProblemError) -> str:
-    """Return the code; `temporarily_unavailable`, which 5.2 has no word for, is that of 4.1.2.1."""
+    """Return the code. 5.2 has no word for `temporarily_unavailable`, which is that of 4.1.2.1, and `mfa_required`."""
     if isinstance(problem, WrongCredentialsError | NotConfirmedError):
         return "invalid_grant"
+    if isinstance(problem, SecondFactorNeededError):
+        return "mfa_required"
     if isinstance(problem, InternalError):
         return "server_error"
     later = problem.status >= SERVER_ERROR or "Retry-After" in problem.headers
@@ -111,6 +115,7 @@ router = APIRouter(tags=["accounts"], route_class=OAuthBoundedRoute)
     dependencies=[Depends(refuse_repeated)],
     responses={
         400: _failure("`invalid_grant`, `invalid_request`, `unsupported_grant_type`"),
+        403: _failure("`mfa_required`: a second factor is due"),
         413: _failure("`invalid_request`: the body is too large"),
         429: _failure(
             "`temporarily_unavailable`: too many attempts; come back after `Retry-After` seconds",
@@ -128,13 +133,11 @@ async def create_token(
 ) -> TokenResponse:
     """Log in with an OAuth2 password grant (RFC 6749, 4.3); this is what *Authorize* on this page does."""
     response.headers.update(UNSTORED)
-    access_token = await log_in(
-        resources.database,
+    signed_in = await log_in(
+        SignIn.of(resources),
         resources.passwords,
-        resources.tokens,
-        resources.limits,
         login=form.username,
         password=form.password,
         client=client,
     )
-    return TokenResponse(access_token=access_token, expires_in=resources.tokens.lifetime_seconds)
+    return TokenResponse(access_token=signed_in.access_token, expires_in=resources.tokens.lifetime_seconds)

@@ -92,6 +92,12 @@ class ResetResponse(BaseModel):
     msg: Literal["password changed"] = "password changed"
 
 
+class UndoneResponse(BaseModel):
+    """The change is undone; a mail with a link to choose a new password is on its way."""
+
+    msg: Literal["Change undone"] = "Change undone"
+
+
 class LoginRequest(BaseModel):
     """User name or e-mail address (the field is called `email` either way), and password."""
 
@@ -137,6 +143,7 @@ class TokenFailure(BaseModel):
     error: Literal[
         "invalid_grant",
         "invalid_request",
+        "mfa_required",
         "unsupported_grant_type",
         "temporarily_unavailable",
         "server_error",
@@ -147,6 +154,9 @@ class TokenFailure(BaseModel):
     status: int
     detail: str
     msg: str
+    ticket: str | None = Field(None, description="What to send with the second factor.")
+    methods: list[str] | None = Field(None, description="Which second factors the account has.")
+    expires_in: int | None = Field(None, description="Seconds for which the ticket works.")
 
 
 class FeedbackRequest(BaseModel):

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
 
 from app.accounts.audit import KINDS
+from app.core.methods import Method
 from app.core.passwords import LONGEST
 from app.core.validated_strings import PLAIN
 
@@ -79,6 +80,9 @@ class SessionResponse(BaseModel):
     expires_at: datetime
     ip_address: str
     user_agent: str
+    methods: list[Method] = Field(
+        description="By what it began, and was confirmed since, as in the claim `amr` (RFC 8176)."
+    )
 
 
 class SessionsResponse(BaseModel):
@@ -131,12 +135,16 @@ class DeleteRequest(BaseModel):
     )
 
 
-class ReauthenticateRequest(DeleteRequest):
+class PasswordAgain(DeleteRequest):
     """The password, given once more."""
 
 
+ReauthenticateRequest = PasswordAgain
+"""What somebody shows: one of these, told apart by the field that is there."""
+
+
 class ReauthenticatedResponse(BaseModel):
-    """The password is right."""
+    """It is right."""
 
     msg: Literal["Password confirmed"] = "Password confirmed"
     fresh_until: datetime = Field(description="Until then nobody asks for it again in this session.")

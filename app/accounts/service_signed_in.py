@@ -7,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit, lifecycle
 from app.accounts.audit import AuditKind
+from app.accounts.reauthentication import Verifier, verify_password
 from app.accounts.schemas_signed_in import (
     AuditEventResponse,
     AuditPage,
@@ -15,16 +16,15 @@ from app.accounts.schemas_signed_in import (
     ProfileRequest,
     SessionResponse,
 )
-from app.accounts.sessions import end_all_sessions, end_session, verify_again
+from app.accounts.sessions import end_all_sessions, end_session
+from app.core import methods
 from app.core.addresses import as_shown, spellings
 from app.core.clients import Client
 from app.core.denylist import Denylist
 from app.core.errors import NotFoundError, ValidationFailedError
-from app.core.limits import RateLimiter
-from app.core.passwords import PasswordHasher
 from app.core.validated_strings import Bio, Email, ProfileName
 from app.db import audit_events, reports, sessions, users
-from app.db.engine import Database, now_of
+from app.db.engine import now_of
 from app.db.outbox import queue_mail
 from app.db.users import Account
 from app.mail.messages import MailKind
@@ -108,6 +108,7 @@ async def list_sessions(session: AsyncSession, account: Account, *, current: str
             expires_at=found.expires_at,
             ip_address=found.ip_address,
             user_agent=found.user_agent,
+            methods=sorted(methods.from_text(found.methods)),
         )
         for found in await sessions.get_live_sessions(session, account.id, now_of(session))
     ]
@@ -162,9 +163,7 @@ async def begin_export(
 
 
 async def delete(
-    database: Database,
-    passwords: PasswordHasher,
-    limits: RateLimiter,
+    verifier: Verifier,
     pictures: PictureStorage,
     *,
     account: Account,
@@ -177,7 +176,5 @@ async def delete(
         WrongCredentialsError: the password is wrong.
         TooManyRequestsError: it was wrong too often.
     """
-    await verify_again(
-        database.reader, passwords, limits, user_id=account.id, password=password, client=client
-    )
-    await lifecycle.delete_account(database, pictures, account.id, account.email)
+    await verify_password(verifier, user_id=account.id, password=password, client=client)
+    await lifecycle.delete_account(verifier.database, pictures, account.id, account.email)

@@ -9,14 +9,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit
 from app.accounts.audit import AuditKind
+from app.accounts.sign_in import NewSession, Proof, SignIn, finish
 from app.core import metrics
 from app.core.clients import Client
 from app.core.denylist import Denylist
-from app.core.errors import NotConfirmedError, TooManyRequestsError, UnauthorizedError, WrongCredentialsError
+from app.core.errors import (
+    NotConfirmedError,
+    SecondFactorNeededError,
+    TooManyRequestsError,
+    WrongCredentialsError,
+)
 from app.core.limits import Hit, RateLimiter, hits_from
+from app.core.methods import Method
 from app.core.passwords import PasswordHasher
-from app.core.tokens import AccessToken, TokenSigner
-from app.db import account_states, audit_events, logins, revoked_tokens, sessions, users
+from app.core.tokens import AccessToken
+from app.db import account_states, audit_events, logins, revoked_tokens, sign_in_tickets, users
 from app.db.engine import Database, call_after_commit, now_of
 from app.db.logins import Credentials
 from app.db.reader import Reader
@@ -26,27 +33,27 @@ NOBODY = 0
 
 
 async def log_in(
-    database: Database,
+    sign_in: SignIn,
     passwords: PasswordHasher,
-    tokens: TokenSigner,
-    limits: RateLimiter,
     *,
     login: str,
     password: str,
     client: Client,
-) -> str:
-    """Return an access token for the user of that name or e-mail address.
+    stays: bool = False,
+) -> NewSession:
+    """Open a session for the user of that name or e-mail address.
 
     No connection is held while the hash is computed. An unknown name costs a hash as well, and meets the same limits.
 
     Raises:
         WrongCredentialsError: no such user, or another password.
         NotConfirmedError: the password is right, but the address was never confirmed.
+        SecondFactorNeededError: the password is right, and something else is missing.
         TooManyRequestsError: too many attempts.
         TooBusyError: too many logins wait.
     """
     with _counted():
-        login = login.strip()
+        login, database, limits = login.strip(), sign_in.database, sign_in.limits
         await _limit_attempts(limits, login, client)
         candidates = await logins.find_logins(database, login)
         failures = await _counters_of_failure(database.reader, login, candidates, client)
@@ -59,14 +66,19 @@ async def log_in(
         credentials, new_hash = found
         if not credentials.active:
             raise NotConfirmedError
-        return await database.unit(
-            lambda session: _open_session(tokens, session, credentials, new_hash, client)
+        proof = Proof(
+            credentials.id, frozenset({Method.PASSWORD}), credentials.password_hash, new_hash, stays=stays
         )
+
+        async def prove(_session: AsyncSession) -> Proof:
+            return proof
+
+        return await finish(sign_in, prove, client)
 
 
 @contextmanager
 def _counted() -> Iterator[None]:
-    """Count a login attempt by its outcome in the metrics."""
+    """Count in the metrics why there is no session; `finish` counts those that there are."""
     try:
         yield
     except WrongCredentialsError:
@@ -78,7 +90,9 @@ def _counted() -> Iterator[None]:
     except TooManyRequestsError:
         metrics.LOGINS.add("refused")
         raise
-    metrics.LOGINS.add("ok")
+    except SecondFactorNeededError:
+        metrics.LOGINS.add("half done")
+        raise
 
 
 async def _matching(
@@ -95,35 +109,6 @@ async def _matching(
         if verification.ok and candidate.active:
             break
     return matching
-
-
-async def _open_session(
-    tokens: TokenSigner,
-    session: AsyncSession,
-    credentials: Credentials,
-    new_hash: str | None,
-    client: Client,
-) -> str:
-    """Issue a token, unless the password was changed or the account closed while the hash was computed.
-
-    Raises:
-        WrongCredentialsError: it was.
-    """
-    if not await logins.note_login(session, credentials, now_of(session)):
-        raise WrongCredentialsError
-    # Only now: a token that is younger than a reset must have been earned after it. Nor may it seem older.
-    state = await account_states.get_login_state(session, credentials.id)
-    text, token = tokens.issue(credentials.id, after=state.tokens_valid_from)
-    await sessions.add_session(session, token, **client._asdict())
-    await audit.write(session, credentials.id, AuditKind.LOGGED_IN, client)
-    # Accounts of other servers may lack the row without which OpenML refuses every upload.
-    if not state.is_in_a_group:
-        await users.add_to_members(session, credentials.id)
-    if new_hash:
-        await users.upgrade_password_hash(
-            session, credentials.id, old_hash=credentials.password_hash, new_hash=new_hash
-        )
-    return text
 
 
 async def log_out(database: Database, denylist: Denylist, token: AccessToken, client: Client) -> None:
@@ -151,66 +136,10 @@ async def end_session(
 async def end_all_sessions(session: AsyncSession, user_id: int) -> None:
     """Refuse every token that the user has so far, also one that another machine's clock has made seem later."""
     await users.lock_user(session, user_id)
+    await sign_in_tickets.delete_of_user(session, user_id)
     now = now_of(session)
     await account_states.end_tokens(session, user_id, now)
     await revoked_tokens.add_later_tokens(session, user_id, now)
-
-
-async def verify_again(
-    reader: Reader,
-    passwords: PasswordHasher,
-    limits: RateLimiter,
-    *,
-    user_id: int,
-    password: str,
-    client: Client,
-) -> None:
-    """Ask a signed-in user for the password once more, before something that cannot be undone.
-
-    Raises:
-        WrongCredentialsError: it is wrong.
-        TooManyRequestsError: it was wrong too often.
-    """
-    failures = [
-        *hits_from("wrong-password-account-address", client, about=f"id {user_id}"),
-        Hit("wrong-password-again", str(user_id)),
-    ]
-    async with limits.trying(*failures):
-        stored_hash = await users.get_password_hash(reader, user_id)
-        if not (await passwords.verify(password, stored_hash)).ok:
-            await limits.note(*failures)
-            raise WrongCredentialsError("The password is wrong")
-
-
-async def reauthenticate(
-    database: Database,
-    passwords: PasswordHasher,
-    limits: RateLimiter,
-    *,
-    token: AccessToken,
-    password: str,
-    client: Client,
-) -> datetime:
-    """Verify the password, record that for this session, and return the time.
-
-    Raises:
-        WrongCredentialsError: it is wrong.
-        UnauthorizedError: the session is one of an earlier version, or has ended meanwhile.
-        TooManyRequestsError: it was wrong too often.
-    """
-    await verify_again(
-        database.reader, passwords, limits, user_id=token.user_id, password=password, client=client
-    )
-
-    async def note(session: AsyncSession) -> datetime:
-        await users.require_open(session, token.user_id)
-        now = now_of(session)
-        if not await sessions.set_reauthenticated(session, token.jti, now):
-            raise UnauthorizedError("This session cannot be confirmed; sign in again", error="invalid_token")
-        await audit.write(session, token.user_id, AuditKind.PASSWORD_GIVEN, client)
-        return now
-
-    return await database.unit(note)
 
 
 async def _limit_attempts(limits: RateLimiter, login: str, client: Client) -> None:

@@ -67,6 +67,19 @@ IPV6_SHARES = ((64, 1), (56, 4), (48, 16))
 """What providers give to one customer: at least the first, often the second, and anybody may ask for the third."""
 
 
+BROWSERS = {"Edg": "Edge", "OPR": "Opera", "Firefox": "Firefox", "Chrome": "Chrome", "Safari": "Safari"}
+"""By what each calls itself; browsers call themselves by others' names as well, which come later here."""
+SYSTEMS = {
+    "Android": "Android",
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Windows": "Windows",
+    "Mac OS X": "macOS",
+    "Linux": "Linux",
+}
+DEVICE_LENGTH = 40
+
+
 class Client(NamedTuple):
     """The client's address and what it calls itself; both are hearsay and go to logs and lists only."""
 
@@ -80,6 +93,14 @@ class Client(NamedTuple):
         forwarded = request.headers.getlist("x-forwarded-for")
         address = client_address(peer, forwarded, trusted=trusted_proxies)
         return cls(address, request.headers.get("user-agent", "")[:USER_AGENT_LENGTH])
+
+    @property
+    def device(self) -> str:
+        """The family of browser and system, e.g. `Firefox on Linux`, or the program's name; no versions."""
+        browser = next((name for word, name in BROWSERS.items() if f"{word}/" in self.user_agent), "")
+        system = next((name for word, name in SYSTEMS.items() if word in self.user_agent), "")
+        program = self.user_agent.partition(" ")[0].partition("/")[0]
+        return (" on ".join(filter(None, (browser, system))) or program or "unknown program")[:DEVICE_LENGTH]
 
     @property
     def network(self) -> str:

@@ -1,11 +1,11 @@
 """Every problem this service can answer with, on one screen.
 
     ProblemError
-    |- 400  BadRequestError  MalformedBodyError  LinkNotValidError
+    |- 400  BadRequestError  MalformedBodyError  LinkNotValidError  TicketNotValidError
     |- 400  DigestMismatchError  InconsistentLengthError  UploadCompletedError
     |- 401  UnauthorizedError  WrongCredentialsError
     |- 403  NotConfirmedError  NotYoursError  ReadOnlyAccountError  JoinedUploadError
-    |- 403  AdministratorsOnlyError  PasswordNeededError
+    |- 403  AdministratorsOnlyError  PasswordNeededError  SecondFactorNeededError
     |- 404  NotFoundError
     |- 405  MethodNotAllowedError
     |- 408  BodyStalledError
@@ -112,6 +112,12 @@ class LinkNotValidError(ProblemError):
     slug, status, title = "link-not-valid", 400, "This link does not work (any more); ask for a new one"
 
 
+class TicketNotValidError(ProblemError):
+    """The log-in that a second factor belongs to is unknown, done, or began too long ago."""
+
+    slug, status, title = "ticket-not-valid", 400, "This took too long, or was done already; sign in again"
+
+
 class DigestMismatchError(ProblemError):
     """The bytes are not those that `Content-Digest` announced; none of them is kept."""
 
@@ -193,6 +199,16 @@ class PasswordNeededError(ProblemError):
         "password-needed",
         403,
         "Give your password once more (POST /reauthenticate), and try again",
+    )
+
+
+class SecondFactorNeededError(ProblemError):
+    """The account asks for a second factor; `ticket` is what to send with it, and `methods` which there are."""
+
+    slug, status, title = (
+        "second-factor-needed",
+        403,
+        "This account asks for a second factor: send it with the ticket",
     )
 
 

@@ -41,6 +41,9 @@ LIMITS: Mapping[str, str] = {
     # Wrong passwords for any account from one network where none of them lives, and those of somebody signed in.
     "wrong-password-address": "200/1 hour",
     "wrong-password-again": "20/1 hour",
+    # Wrong second factors: for one log-in that is half done, and for one account.
+    "second-factor-ticket": "5/5 minutes",
+    "second-factor-account": "20/1 hour",
     "signup-address": "20/1 hour",
     "signup-everybody": "2000/1 hour",
     # Mails that anybody can ask for, and those that were really sent to one account and to all.

@@ -247,8 +247,9 @@ MAILS_GIVEN_UP = _metric(
     "mails_given_up", _G, "Mails of the last 30 days that were given up, at most 10 000.", source=_READ
 )
 LOGINS = _metric(
-    "logins_total", _C, "Attempts to log in: `ok`, `wrong` (name or password), `unconfirmed`, `refused` (a limit).",
-    "outcome", known=_each("ok", "wrong", "unconfirmed", "refused"),
+    "logins_total", _C, "Attempts to log in: `ok`, `wrong` (name or password), `unconfirmed`, `refused` (a limit), "
+    "`half done` (a second factor is due).",
+    "outcome", known=_each("ok", "wrong", "unconfirmed", "refused", "half done"),
 )  # fmt: skip
 LIMITS_HIT = _metric("rate_limit_refusals_total", _C, "Requests that a rate limit refused.", "limit")
 EXECUTOR_CALLS = _metric(

@@ -13,6 +13,8 @@ from passlib.context import CryptContext
 
 from app.core.concurrency import BoundedExecutor
 
+NO_PASSWORD = "!"  # noqa: S105 - what stands where a hash would, and none can be equal to
+"""What the column has of an account that no password opens, here or on OpenML's other servers."""
 LONGEST = 1024
 """Characters of a password; beyond it even normalising one would take long."""
 BCRYPT_BYTES = 72

@@ -62,6 +62,11 @@ class Problem(BaseModel):
     status_there: str | None = Field(None, description="The dataset's status on OpenML.")
     checks: list[ProblemCheck] | None = Field(None, description="Why the service is not ready.")
     location: str | None = Field(None, description="Where else it is.")
+    ticket: str | None = Field(None, description="What to send with the second factor.")
+    methods: list[str] | None = Field(
+        None, description="How this account may show who is there: names of fields to send."
+    )
+    expires_in: int | None = Field(None, description="Seconds for which the ticket works.")
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -1,13 +1,19 @@
 """Statements on `account_states`: what we must know of an account and the shared `users` has no column for."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.engine import upsert
-from app.db.tables import account_states, users_groups
+from app.core.clients import Client
+from app.core.methods import Method
+from app.db.engine import now_of, upsert
+from app.db.second_factors import FACTORS, USER_ID
+from app.db.tables import account_states, audit_events, users, users_groups
+
+FORGOTTEN_AFTER = timedelta(days=30)
+"""How old an account is whose log-in is not taken for its first one, whether or not an earlier one is still known."""
 
 
 async def end_tokens(session: AsyncSession, user_id: int, now: datetime) -> None:
@@ -16,26 +22,47 @@ async def end_tokens(session: AsyncSession, user_id: int, now: datetime) -> None
 
 
 class LoginState(NamedTuple):
-    """What a new token depends on."""
+    """What a new session depends on."""
 
     tokens_valid_from: datetime | None
     """When the user's tokens were last made worthless."""
     is_in_a_group: bool
+    is_new_device: bool
+    """Whether it is not the first log-in, but the first from this network with this kind of device."""
+    factors: frozenset[Method]
+    """The second factors that the account has."""
 
 
-_USER_ID: sa.BindParameter[int] = sa.bindparam("user_id")
+_LOGGED_IN = sa.exists().where(
+    audit_events.c.user_id == USER_ID, audit_events.c.kind == sa.literal_column("'logged in'")
+)
+# Events of earlier versions name no device.
+_FROM_HERE = _LOGGED_IN.where(
+    audit_events.c.network == sa.bindparam("network"),
+    sa.func.coalesce(audit_events.c.device, sa.bindparam("device")) == sa.bindparam("device"),
+)
+_IS_OLD = sa.exists().where(users.c.id == USER_ID, users.c.created_on < sa.bindparam("new_since"))
 _LOGIN_STATE = sa.select(
     sa.select(account_states.c.tokens_valid_from)
-    .where(account_states.c.user_id == _USER_ID)
+    .where(account_states.c.user_id == USER_ID)
     .scalar_subquery(),
-    sa.exists().where(users_groups.c.user_id == _USER_ID),
+    sa.exists().where(users_groups.c.user_id == USER_ID),
+    sa.and_(sa.not_(_FROM_HERE), sa.or_(_LOGGED_IN, _IS_OLD)),
+    *FACTORS.values(),
 )
 
 
-async def get_login_state(session: AsyncSession, user_id: int) -> LoginState:
-    """Return what a new token of the user depends on, in one round trip."""
-    valid_from, is_in_a_group = (await session.execute(_LOGIN_STATE, {"user_id": user_id})).one()
-    return LoginState(valid_from, bool(is_in_a_group))
+async def get_login_state(session: AsyncSession, user_id: int, client: Client) -> LoginState:
+    """Return what a new session of the user depends on, in one round trip."""
+    parameters = {
+        "user_id": user_id,
+        "network": client.network,
+        "device": client.device,
+        "new_since": int((now_of(session) - FORGOTTEN_AFTER).timestamp()),
+    }
+    valid_from, is_in_a_group, is_new, *has = (await session.execute(_LOGIN_STATE, parameters)).one()
+    factors = frozenset(method for method, there in zip(FACTORS, has, strict=True) if there)
+    return LoginState(valid_from, bool(is_in_a_group), bool(is_new), factors)
 
 
 async def set_deactivated(session: AsyncSession, user_id: int, at: datetime | None) -> None:

@@ -49,6 +49,7 @@ async def add_event(
     ip_address: str,
     network: str,
     user_agent: str,
+    device: str = "",
     detail: str | None = None,
     administrator_id: int | None = None,
 ) -> None:
@@ -60,6 +61,7 @@ async def add_event(
         "ip_address": ip_address,
         "network": network,
         "user_agent": user_agent,
+        "device": device,
         "detail": detail,
         "administrator_id": administrator_id,
     }
@@ -91,6 +93,12 @@ async def has_event(
         "other_kind": kinds[1],
     }
     return await reader.first(_FROM_THERE, parameters) is not None
+
+
+async def count_since(session: AsyncSession, user_id: int, *, kind: str, since: datetime) -> int:
+    """Return how often this has happened to the account since then."""
+    found = sa.and_(audit_events.c.user_id == user_id, audit_events.c.kind == kind, audit_events.c.at > since)
+    return await session.scalar(sa.select(sa.func.count()).where(found)) or 0
 
 
 async def has_been(

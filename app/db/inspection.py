@@ -8,12 +8,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-import app.db.site_tables  # noqa: F401 - adds its tables to `metadata`
 from app.core.errors import DatabaseUnavailableError
 from app.db.engine import Database
+from app.db.every_table import metadata
 from app.db.faults import FORBIDDEN, NO_TABLE, translated
 from app.db.migrations import check_adopted
-from app.db.tables import groups, metadata, users, users_groups
+from app.db.tables import groups, users, users_groups
 
 MIGRATE_RIGHTS = ("CREATE", "ALTER", "DROP", "INDEX")
 """What `openml-web migrate` needs beside those of the service, on the database as a whole."""

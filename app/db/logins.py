@@ -11,8 +11,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from app.core.addresses import spellings
 from app.db.charsets import first_unstorable
-from app.db.engine import Database, row_count
+from app.db.engine import Database, now_of, row_count
 from app.db.reader import Reader, ReadStatement
+from app.db.sign_in_tables import account_changes
 from app.db.tables import users
 
 NAMESAKES = 3
@@ -104,13 +105,10 @@ _BY_LOGIN = ReadStatement(
 )
 _NOTE_LOGIN = (
     sa.update(users)
-    .where(
-        users.c.id == sa.bindparam("user_id"),
-        users.c.password == sa.bindparam("password_hash"),
-        IS_ACTIVE.element,
-    )
+    .where(users.c.id == sa.bindparam("user_id"), IS_ACTIVE.element)
     .values(last_login=sa.bindparam("moment"))
 )
+_NOTE_PASSWORD_LOGIN = _NOTE_LOGIN.where(users.c.password == sa.bindparam("password_hash"))
 _BY_ID = ReadStatement(sa.select(*_COLUMNS).where(users.c.id == sa.bindparam("user_id")), by_key=True)
 
 
@@ -131,17 +129,16 @@ async def get_credentials(reader: Reader, user_id: int) -> Credentials | None:
     return Credentials._make(row) if row else None
 
 
-async def note_login(session: AsyncSession, credentials: Credentials, now: datetime) -> bool:
+async def note_login(session: AsyncSession, user_id: int, password_hash: str | None, now: datetime) -> bool:
     """Note a login, as the PHP server does; False if the account has another password by now, or is closed.
 
-    Nobody can change either before the transaction ends.
+    Nobody can change either before the transaction ends. Without a hash the password may be any.
     """
-    parameters = {
-        "user_id": credentials.id,
-        "password_hash": credentials.password_hash,
-        "moment": int(now.timestamp()),
-    }
-    return row_count(await session.execute(_NOTE_LOGIN, parameters)) == 1
+    parameters = {"user_id": user_id, "moment": int(now.timestamp())}
+    if password_hash is None:
+        return row_count(await session.execute(_NOTE_LOGIN, parameters)) == 1
+    parameters_of_password = {**parameters, "password_hash": password_hash}
+    return row_count(await session.execute(_NOTE_PASSWORD_LOGIN, parameters_of_password)) == 1
 
 
 async def sample_password_hashes(session: AsyncSession, count: int) -> list[str]:
@@ -151,11 +148,18 @@ async def sample_password_hashes(session: AsyncSession, count: int) -> list[str]
 
 
 async def is_taken(session: AsyncSession, name: str, *, but_not: int | None = None) -> bool:
-    """Say whether any account, but the one given, has this as its e-mail address or as its name."""
+    """Say whether any account, but the one given, has this as its e-mail address or its name, or may have it back."""
     names = _comparable(session, name)
-    either = sa.or_(_is_any(users.c.email, names), _is_any(users.c.username, names))
-    statement = sa.select(users.c.id).where(either, users.c.id != but_not if but_not else sa.true()).limit(1)
-    return await session.scalar(statement) is not None
+    has = sa.or_(_is_any(users.c.email, names), _is_any(users.c.username, names))
+    may_have = sa.and_(
+        _is_any(account_changes.c.email, names), account_changes.c.expires_at > now_of(session)
+    )
+    return any(
+        [
+            await session.scalar(sa.select(owner).where(found, owner != (but_not or 0)).limit(1)) is not None
+            for owner, found in ((users.c.id, has), (account_changes.c.user_id, may_have))
+        ]
+    )
 
 
 async def find_addressees(session: AsyncSession, address: str) -> list[Addressee]:

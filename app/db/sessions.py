@@ -24,6 +24,7 @@ class Session(NamedTuple):
     expires_at: datetime
     ip_address: str
     user_agent: str
+    methods: str
 
 
 _AUTHENTICATED = ReadStatement(
@@ -36,8 +37,10 @@ _ADD = sa.insert(sessions)
 _COLUMNS = tuple(sessions.c[name] for name in Session._fields)
 
 
-async def add_session(session: AsyncSession, token: AccessToken, *, ip_address: str, user_agent: str) -> None:
-    """Keep that the token was issued."""
+async def add_session(
+    session: AsyncSession, token: AccessToken, methods: str, *, ip_address: str, user_agent: str
+) -> None:
+    """Keep that the token was issued, and after what its owner had shown (`core/methods.py`)."""
     values = {
         "jti": token.jti,
         "user_id": token.user_id,
@@ -46,6 +49,7 @@ async def add_session(session: AsyncSession, token: AccessToken, *, ip_address: 
         "expires_at": token.expires_at,
         "ip_address": ip_address,
         "user_agent": user_agent,
+        "methods": methods,
     }
     await session.execute(_ADD, values)
 
@@ -55,10 +59,15 @@ async def set_last_seen(session: AsyncSession, jti: str, now: datetime) -> None:
     await session.execute(sa.update(sessions).where(sessions.c.jti == jti).values(last_seen_at=now))
 
 
-async def set_reauthenticated(session: AsyncSession, jti: str, now: datetime) -> bool:
-    """Keep that the user gave the password once more in this session; False if there is no such session."""
-    again = sa.update(sessions).where(sessions.c.jti == jti).values(reauthenticated_at=now)
-    return row_count(await session.execute(again)) == 1
+async def get_methods(session: AsyncSession, jti: str) -> str | None:
+    """Return by what the session began and was confirmed; None if there is no such session."""
+    return await session.scalar(sa.select(sessions.c.methods).where(sessions.c.jti == jti))
+
+
+async def set_reauthenticated(session: AsyncSession, jti: str, methods: str, now: datetime) -> None:
+    """Keep that the user has shown once more who they are, and by which methods in all."""
+    again = sa.update(sessions).where(sessions.c.jti == jti)
+    await session.execute(again.values(reauthenticated_at=now, methods=methods))
 
 
 async def get_authenticated_at(reader: Reader, jti: str) -> datetime | None:

@@ -6,11 +6,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
-import app.db.site_tables  # noqa: F401 - adds its tables to `metadata`
 from app.db.address import files_of
 from app.db.engine import Database
+from app.db.every_table import metadata
 from app.db.reader import ReadStatement
-from app.db.tables import metadata
 
 WHOLE = "all"
 """Stands for all tables together: SQLite does not tell them apart without reading everything."""

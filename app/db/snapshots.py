@@ -12,11 +12,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db import site_tables, tables
+from app.db import tables
 from app.db.engine import BEGIN, Database
+from app.db.every_table import metadata
 from app.db.faults import translated
 from app.db.mysql import take_time
-from app.db.tables import OPENML_TABLES, metadata
+from app.db.tables import OPENML_TABLES
 
 Row = tuple[str | int | float | bool | None, ...]
 """The values of a row, as JSON has them, in the order of its columns."""
@@ -35,7 +36,6 @@ SEEDED = tables.groups
 def tables_to_copy(*, with_openml: bool) -> list[sa.Table]:
     """Return our tables, and those with OpenML's layout where they are the site's own."""
     found = (*OPENML_TABLES, *(table for table in metadata.sorted_tables if table not in OPENML_TABLES))
-    assert site_tables.notices in found  # noqa: S101 - its module has to be imported
     return [table for table in found if table not in LEFT_OUT and (with_openml or table not in OPENML_TABLES)]
 
 

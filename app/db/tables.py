@@ -215,6 +215,8 @@ sessions = Table(
     Column("user_agent", String(200), nullable=False),
     # When the password was given once more; the login itself is `created_at`.
     Column("reauthenticated_at", UtcDateTime),
+    # By which methods it began, and was confirmed since (core/methods.py).
+    Column("methods", String(80), nullable=False, server_default="pwd"),
     **OURS,
 )
 
@@ -235,6 +237,7 @@ audit_events = Table(
     Column("ip_address", String(45), nullable=False),
     Column("user_agent", String(200), nullable=False),
     Column("network", String(49), nullable=False, server_default=""),
+    Column("device", String(40)),
     # Why somebody else did it, for the owner to read; and which administrator that was, for other administrators.
     Column("detail", String(500)),
     Column("administrator_id", Integer),

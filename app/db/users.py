@@ -311,6 +311,11 @@ async def set_email(session: AsyncSession, user_id: int, email: str) -> bool:
     return await _set_if_open(session, user_id, email=email)
 
 
+async def restore_email(session: AsyncSession, user_id: int, email: str) -> None:
+    """Change the address back, also of an account that is closed."""
+    await _set(session, user_id, email=email)
+
+
 async def set_image(session: AsyncSession, user_id: int, path: str) -> str | None:
     """Change the picture and return the address of the one before; None if the account is closed.
 

@@ -37,6 +37,8 @@ class MailKind(StrEnum):
     DATASET_ACTIVE = "dataset_active"
     DATASET_FAILED = "dataset_failed"
     DEED = "deed"
+    NEW_DEVICE = "new_device"
+    ACCOUNT_CHANGED = "account_changed"
     TEST = "test"
 
 
@@ -57,6 +59,8 @@ SUBJECTS = {
     MailKind.DATASET_ACTIVE: "Your dataset is active on OpenML",
     MailKind.DATASET_FAILED: "Your dataset could not be published on OpenML",
     MailKind.DEED: "Something was done to your OpenML account",
+    MailKind.NEW_DEVICE: "A new device is signed in to your OpenML account",
+    MailKind.ACCOUNT_CHANGED: "Your OpenML account was changed",
     MailKind.TEST: "A test mail of OpenML",
 }
 

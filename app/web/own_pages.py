@@ -92,6 +92,25 @@ async def edit_profile_page(mailbox: MailboxDep) -> HTMLResponse:
     return await render("edit_profile.html", title="Edit your profile", mailbox=mailbox)
 
 
+@router.get("/auth/security")
+@router.get("/auth/security/")
+async def security_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
+    """Show the ways into the account, and change them."""
+    return await render(
+        "security.html",
+        title="Security",
+        password_length=settings.password_minimum_length,
+        mailbox=mailbox,
+    )
+
+
+@router.get("/auth/undo")
+@router.get("/auth/undo/")
+async def undo_page(mailbox: MailboxDep) -> HTMLResponse:
+    """Ask whether a change is to be undone; the page's module reads the token from the address."""
+    return await render("undo.html", title="Was it not you?", mailbox=mailbox)
+
+
 @router.get("/auth/upload-dataset")
 @router.get("/auth/upload-dataset/")
 async def upload_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:

@@ -8,6 +8,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import (
+    account_changes,
     account_tokens,
     audit_events,
     notices,
@@ -16,6 +17,7 @@ from app.db import (
     reports,
     revoked_tokens,
     sessions,
+    sign_in_tickets,
     task_requests,
     unconfirmed,
     users,
@@ -63,6 +65,8 @@ async def forget_the_past(database: Database, *, audit_days: int) -> None:
     chores: list[Callable[[AsyncSession], Awaitable[object]]] = [
         partial(revoked_tokens.delete_expired, now=now),
         partial(account_tokens.delete_expired, now=now),
+        partial(account_changes.delete_expired, now=now),
+        partial(sign_in_tickets.delete_expired, now=now),
         partial(rate_counters.delete_expired, now=now),
         partial(sessions.delete_expired, before=now),
         partial(audit_events.delete_before, before=now - timedelta(days=audit_days)),

@@ -4,10 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from app.db import users
-from app.db.tables import sessions
 from tests.conftest import MakePerson, Person, Running, empty_database
 
 
@@ -18,16 +16,9 @@ def database_uri(request: pytest.FixtureRequest, tmp_path: Path, migrated_sqlite
 
 
 async def sign_in(app: Running, person: Person) -> Person:
-    """Return the person with a session of their own, which a test's token has not."""
+    """Return the person with one more session, which begins as theirs do."""
     answer = await app.client.post("/token", data={"username": person.email, "password": person.password})
     return replace(person, token=answer.json()["access_token"])
-
-
-async def grow_stale(app: Running) -> None:
-    """Let every password be given too long ago."""
-    async with app.resources.database.session() as session:
-        old = {"created_at": app.resources.database.now().replace(year=2020), "reauthenticated_at": None}
-        await session.execute(sa.update(sessions).values(old))
 
 
 @pytest.fixture

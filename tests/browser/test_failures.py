@@ -78,11 +78,10 @@ async def send_file(page: Page) -> None:
 ACCOUNT = [
     Action("POST", "/logout", click("Sign out"), "the service did not hear of it"),
     Action("GET", "/profile", reload),
-    Action("GET", "/api-key", reload),
+    Action("GET", "/api-key", click("Show the key")),
     Action("GET", "/sessions", reload),
     Action("GET", "/audit", reload),
     Action("POST", "/api-key", then(click("Make a new one"), click("Make a new key"))),
-    Action("POST", "/forgotpassword", click("Mail me the link")),
     Action("DELETE", "/sessions/*", click("End the session")),
     Action("DELETE", "/sessions", click("Sign out everywhere")),
     Action("GET", "/export", click("Download my data")),

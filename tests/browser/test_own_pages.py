@@ -25,7 +25,13 @@ WITHOUT_LOGIN = [
     "/auth/reset-password",
     "/software-licences",
 ]
-WITH_LOGIN = ["/auth/profile-page", "/auth/edit-profile", "/auth/upload-dataset", "/auth/my-uploads"]
+WITH_LOGIN = [
+    "/auth/profile-page",
+    "/auth/edit-profile",
+    "/auth/security",
+    "/auth/upload-dataset",
+    "/auth/my-uploads",
+]
 DARK = {"/auth/sign-up", "/auth/upload-dataset"}
 """What `make test` looks at in the dark as well; `make test-long` looks at all."""
 MOST_BYTES = 150_000
@@ -313,6 +319,7 @@ async def test_account_when_looked_after_then_key_sessions_profile_export_and_de
     page = await open_signed_in(open_page, ada, "/auth/profile-page")
 
     await page.get_by_role("button", name="Show the key").click()
+    await expect(page.locator("#key")).to_be_visible()
     old = await page.locator("#key").inner_text()
     await page.get_by_role("button", name="Make a new one").click()
     dialog = page.get_by_role("dialog")
@@ -446,7 +453,7 @@ async def test_administration_when_used_then_the_password_is_asked_for_and_what_
 
     await page.get_by_label("Text", exact=True).fill("A talk at noon.")
     await page.get_by_role("button", name="Tell everybody").click()
-    await expect(page.get_by_role("dialog", name="Your password, once more")).to_be_visible()
+    await expect(page.get_by_role("dialog", name="Confirm that it is you")).to_be_visible()
     assert await accessibility(page) == []
     await page.get_by_role("textbox", name="Password").fill("another one")
     await page.keyboard.press("Enter")

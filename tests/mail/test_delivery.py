@@ -551,6 +551,14 @@ PARAMETERS: dict[MailKind, dict[str, Any]] = {
     MailKind.FEEDBACK: {"text": "Thank you.", "reply_to": "ada@example.org"},
     MailKind.DATASET_ACTIVE: {"name": "rivers", "dataset_url": "https://www.example.org/d/1"},
     MailKind.DATASET_FAILED: {"name": "rivers", "reason": "It has no target."},
+    MailKind.NEW_DEVICE: {
+        "at": "2026-01-01 12:00 UTC",
+        "device": "Firefox on Linux",
+        "address": "127.0.0.1",
+        "link": LINK["link"],
+        "days": 7,
+    },
+    MailKind.ACCOUNT_CHANGED: {"what": "A passkey was added.", "link": LINK["link"], "days": 7},
     MailKind.DEED: {"deed": "Deactivated", "who": "an administrator", "reason": "You asked for it."},
 }
 """What each template is filled with: one that asks for more is an error, here and not in production."""

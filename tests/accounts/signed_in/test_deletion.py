@@ -129,7 +129,7 @@ async def test_change_of_address_when_it_still_waits_for_the_worker_then_a_reset
 
     async def ask_and_reset(session: object) -> None:
         await service.change_profile(session, account, changes, HERE)  # type: ignore[arg-type]
-        await lifecycle._void_links(session, person.id)  # type: ignore[arg-type]
+        await lifecycle.void(session, person.id)  # type: ignore[arg-type]
 
     await app.resources.database.unit(ask_and_reset)
 

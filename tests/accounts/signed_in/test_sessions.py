@@ -54,12 +54,14 @@ async def test_sessions_when_listed_then_own_live_ones_with_where_and_when(
     app: Running, make_person: MakePerson
 ) -> None:
     person, other = await make_person(), await make_person()
+    await app.client.post("/logout", headers=person.headers)
     first, second = await log_in(app, person), await log_in(app, person)
     await log_in(app, other)
 
     found = await listed(app, second)
 
     assert [session["current"] for session in found] == [True, False], "newest first"
+    assert [session["methods"] for session in found] == [["pwd"], ["pwd"]]
     assert {session["user_agent"] for session in found} == {"test agent"}
     assert {session["ip_address"] for session in found} == {"127.0.0.1"}
     assert all(session["created_at"] < session["expires_at"] for session in found)
@@ -86,11 +88,13 @@ async def test_sessions_when_all_are_ended_then_even_tokens_that_were_never_list
     app: Running, person: Person
 ) -> None:
     mine = await log_in(app, person)
+    without_row = {"Authorization": f"Bearer {app.resources.tokens.issue(person.id)[0]}"}
+    assert await alive(app, without_row)
 
     assert (await app.client.delete("/sessions", headers=mine)).status_code == 200
 
     assert not await alive(app, mine)
-    assert not await alive(app, person.headers), "issued by hand, without a row"
+    assert not await alive(app, without_row)
     new = await log_in(app, person)
     assert await alive(app, new), "a login in the same second works"
     assert len(await listed(app, new)) == 1
@@ -99,10 +103,9 @@ async def test_sessions_when_all_are_ended_then_even_tokens_that_were_never_list
 async def test_session_when_used_again_after_a_while_then_last_seen_moves(
     app: Running, person: Person
 ) -> None:
-    mine = await log_in(app, person)
     async with app.resources.database.session() as session:
         await session.execute(sa.update(sessions).values(last_seen_at=utc_now() - timedelta(minutes=6)))
-    await alive(app, mine)
+    await alive(app, person.headers)
     async with app.resources.database.session() as session:
         seen = await session.scalar(sa.select(sessions.c.last_seen_at))
     assert seen is not None
@@ -160,7 +163,7 @@ async def test_export_when_asked_then_everything_held_and_no_secret(app: Running
     assert found["account"]["email"] == person.email
     assert found["account"]["groups"] == [2]
     assert [event["kind"] for event in found["events"]][-1] == "logged in"
-    assert len(found["sessions"]) == 1
+    assert [session["current"] for session in found["sessions"]] == [True, False]
     assert found["uploads"] == []
     async with app.resources.database.session() as session:
         stored = await session.scalar(sa.select(users.c.password))
@@ -255,7 +258,7 @@ async def test_token_when_its_machine_was_ahead_and_all_sessions_are_ended_then_
     with_row, token = ahead.issue(person.id)
     without, _ = ahead.issue(person.id)
     async with app.resources.database.session() as session:
-        await add_session(session, token, ip_address="", user_agent="")
+        await add_session(session, token, "pwd", ip_address="", user_agent="")
     headers = [{"Authorization": f"Bearer {text}"} for text in (with_row, without)]
     assert [(await app.client.get("/profile", headers=one)).status_code for one in headers] == [200, 200]
 

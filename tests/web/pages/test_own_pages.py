@@ -26,6 +26,8 @@ PAGES = [
     "/auth/reset-page",
     "/auth/profile-page",
     "/auth/edit-profile",
+    "/auth/security",
+    "/auth/undo",
     "/auth/upload-dataset",
     "/auth/my-uploads",
     PREVIEW,

@@ -1,4 +1,5 @@
 import { call } from "./api.js";
+import { confirmed } from "./confirm.js";
 import { byId, make, moment } from "./dom.js";
 import { showFace } from "./face.js";
 import { attempt, complain, load } from "./failures.js";
@@ -21,52 +22,51 @@ async function start() {
   byId("email").textContent = profile.email;
   byId("bio").textContent = profile.bio;
   showFace(byId("face"), profile);
-  offerPasswordMail(profile.email);
-  for (const [part, show] of [["key", showKey], ["sessions", showSessions], ["events", showEvents]]) show().catch((problem) => complain(byId(`${part}-title`), problem));
+  for (const [part, show] of [["sessions", showSessions], ["events", showEvents]]) show().catch((problem) => complain(byId(`${part}-title`), problem));
 }
 
 // --- API key
 
-async function showKey() {
-  const { apikey } = await call("GET", "/api-key");
-  byId("key").textContent = apikey ?? "none yet";
-  let shown = false;
-  byId("show-key").onclick = () => {
-    shown = !shown;
-    byId("key").hidden = !shown;
-    byId("show-key").textContent = shown ? "Hide the key" : "Show the key";
-    byId("show-key").setAttribute("aria-expanded", String(shown));
-  };
-  byId("copy-key").onclick = async () => {
+let key = null; // What the service answered, once somebody has asked for it.
+
+/** The key is fetched when it is wanted: the service wants to know who is there, and a page that nobody uses need not have it. */
+async function fetchKey() {
+  key ??= (await confirmed("GET", "/api-key")).apikey ?? "none yet";
+  byId("key").textContent = key;
+}
+
+function setShown(shown) {
+  byId("key").hidden = !shown;
+  byId("show-key").textContent = shown ? "Hide the key" : "Show the key";
+  byId("show-key").setAttribute("aria-expanded", String(shown));
+}
+
+byId("show-key").addEventListener("click", () =>
+  attemptAt(byId("show-key"), async () => {
+    await fetchKey();
+    setShown(byId("key").hidden);
+  }),
+);
+byId("copy-key").addEventListener("click", () =>
+  attemptAt(byId("copy-key"), async () => {
+    await fetchKey();
     try {
-      await navigator.clipboard.writeText(byId("key").textContent);
+      await navigator.clipboard.writeText(key);
       byId("key-status").textContent = "Copied.";
     } catch {
-      if (!shown) byId("show-key").click();
+      setShown(true);
       byId("key-status").textContent = "Your browser does not let us copy; here it is to be marked.";
     }
-  };
-  for (const button of byId("key-actions").children) button.disabled = false; // Only now is there a key to show.
-}
-
+  }),
+);
 byId("renew-key").addEventListener("click", () => byId("renew-dialog").showModal());
 onSubmit(byId("renew-form"), async () => {
-  const { apikey } = await call("POST", "/api-key", {});
+  const { apikey } = await confirmed("POST", "/api-key", {});
   byId("renew-dialog").close();
-  byId("key").textContent = apikey;
+  key = apikey;
+  byId("key").textContent = key;
   byId("key-status").textContent = "You have a new key. The old one works no more.";
 });
-
-// --- password
-
-function offerPasswordMail(email) {
-  byId("password-mail").onclick = () =>
-    attemptAt(byId("password-mail"), async () => {
-      byId("password-status").textContent = "";
-      await call("POST", "/forgotpassword", { email });
-      byId("password-status").textContent = `A mail with a link is on its way to ${email}.`;
-    });
-}
 
 // --- sessions and events
 
@@ -130,7 +130,7 @@ function device(agent) {
 
 byId("export").addEventListener("click", () =>
   attemptAt(byId("export"), async () => {
-    const data = await call("GET", "/export");
+    const data = await confirmed("GET", "/export");
     const address = URL.createObjectURL(new Blob([JSON.stringify(data, null, 2)], { type: "application/json" }));
     make("a", { href: address, download: "openml-account.json" }).click();
     setTimeout(() => URL.revokeObjectURL(address), 10_000);

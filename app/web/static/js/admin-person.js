@@ -1,4 +1,5 @@
-import { admin, begin, deedButton, fill, mailRow, reportRow, row, showFacts, uploadRow } from "./administration.js";
+import { confirmed } from "./confirm.js";
+import { begin, deedButton, fill, mailRow, reportRow, row, showFacts, uploadRow } from "./administration.js";
 import { byId, moment } from "./dom.js";
 import { attempt } from "./failures.js";
 
@@ -7,7 +8,7 @@ const path = `/admin/users/${encodeURIComponent(new URLSearchParams(location.sea
 begin(show);
 
 async function show() {
-  const person = await admin("GET", path);
+  const person = await confirmed("GET", path);
   byId("loading").hidden = true;
   byId("story").hidden = false;
   const { account } = person;
@@ -31,7 +32,7 @@ function deedsFor({ state, administrator }) {
   if (administrator || state === "deleted") return [];
   const deed = (text, question, name, body = {}) =>
     deedButton(text, question, async (reason) => {
-      const { msg } = await admin("POST", `${path}/${name}`, { reason, ...body });
+      const { msg } = await confirmed("POST", `${path}/${name}`, { reason, ...body });
       byId("done").textContent = `${msg}.`;
       await show();
       byId("account-title").focus();

@@ -1,4 +1,5 @@
-import { admin, begin, deedButton, fill, personLink, row, showFacts } from "./administration.js";
+import { confirmed } from "./confirm.js";
+import { begin, deedButton, fill, personLink, row, showFacts } from "./administration.js";
 import { byId, moment, size } from "./dom.js";
 import { describe } from "./states.js";
 
@@ -7,7 +8,7 @@ const path = `/admin/uploads/${encodeURIComponent(new URLSearchParams(location.s
 begin(show);
 
 async function show() {
-  const upload = await admin("GET", path);
+  const upload = await confirmed("GET", path);
   byId("loading").hidden = true;
   byId("story").hidden = false;
   byId("upload-title").textContent = upload.dataset_name || upload.file_name || upload.id;
@@ -29,7 +30,7 @@ async function show() {
 function deedsFor(upload) {
   const deed = (text, question, name) =>
     deedButton(text, question, async (reason) => {
-      const { msg } = await admin("POST", `${path}/${name}`, { reason });
+      const { msg } = await confirmed("POST", `${path}/${name}`, { reason });
       byId("done").textContent = `${msg}.`;
       await show();
       byId("upload-title").focus();

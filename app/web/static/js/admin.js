@@ -1,4 +1,5 @@
-import { admin, begin, deedButton, fill, mailRow, personLink, reportRow, row, uploadRow } from "./administration.js";
+import { confirmed } from "./confirm.js";
+import { begin, deedButton, fill, mailRow, personLink, reportRow, row, uploadRow } from "./administration.js";
 import { byId, make, moment } from "./dom.js";
 import { attempt } from "./failures.js";
 import { onSubmit, say } from "./form.js";
@@ -11,7 +12,7 @@ begin(async () => {
 });
 
 onSubmit(byId("find"), async ({ text }) => {
-  const { users } = await admin("GET", `/admin/users?${new URLSearchParams({ text })}`);
+  const { users } = await confirmed("GET", `/admin/users?${new URLSearchParams({ text })}`);
   fill(
     "people",
     users.map((user) => row([personLink(user.id), ` ${user.first_name} ${user.last_name}`], [user.username, user.email, user.active ? "" : user.closed_at ? "closed" : "not open"])),
@@ -19,7 +20,7 @@ onSubmit(byId("find"), async ({ text }) => {
 });
 
 async function showWorkers() {
-  const { workers, queues } = await admin("GET", "/admin/workers");
+  const { workers, queues } = await confirmed("GET", "/admin/workers");
   fill("workers", [
     ...workers.map((worker) => row([`${worker.host}, process ${worker.pid}`], [worker.working ? "works" : `gone ${worker.fault}`, moment(worker.seen_at)])),
     ...queues.map((queue) => row([queue.name], [`due for ${Math.round(queue.seconds)} seconds`])),
@@ -27,10 +28,10 @@ async function showWorkers() {
 }
 
 async function showReports() {
-  const { reports } = await admin("GET", "/admin/reports");
+  const { reports } = await confirmed("GET", "/admin/reports");
   const close = (report) =>
     deedButton("Close", `Close report ${report.id}?`, async (reason) => {
-      await admin("POST", `/admin/reports/${report.id}/close`, { reason });
+      await confirmed("POST", `/admin/reports/${report.id}/close`, { reason });
       await showReports();
       byId("reports-title").focus();
     });
@@ -38,13 +39,13 @@ async function showReports() {
 }
 
 async function showUploads() {
-  const { uploads } = await admin("GET", `/admin/uploads?${byId("state").value}`);
+  const { uploads } = await confirmed("GET", `/admin/uploads?${byId("state").value}`);
   fill("uploads", uploads.map(uploadRow));
 }
 byId("state").addEventListener("change", () => attempt(byId("state"), showUploads));
 
 async function showMails() {
-  const { mails } = await admin("GET", "/admin/mails?state=failed");
+  const { mails } = await confirmed("GET", "/admin/mails?state=failed");
   const renew = (element, work) =>
     attempt(element.firstChild, async () => {
       await work();
@@ -55,12 +56,12 @@ async function showMails() {
 }
 
 async function showTold() {
-  const { announcements, read_only: readOnly } = await admin("GET", "/announcements");
+  const { announcements, read_only: readOnly } = await confirmed("GET", "/announcements");
   const end = (notice, path) => {
     const button = make("button", { type: "button", "aria-label": `End: ${notice.text}` }, "End");
     button.addEventListener("click", () =>
       attempt(button, async () => {
-        await admin("DELETE", path);
+        await confirmed("DELETE", path);
         await showTold();
         byId("notices-title").focus();
       }),
@@ -73,8 +74,8 @@ async function showTold() {
 onSubmit(byId("tell"), async ({ text, minutes, read_only: readOnly }, form) => {
   const ends = minutes ? new Date(Date.now() + Number(minutes) * 60_000).toISOString() : null;
   const body = { text, ends_at: ends };
-  if (readOnly) await admin("PUT", "/admin/read-only", body);
-  else await admin("POST", "/admin/announcements", body);
+  if (readOnly) await confirmed("PUT", "/admin/read-only", body);
+  else await confirmed("POST", "/admin/announcements", body);
   form.reset();
   say(form, "good", "Everybody is told.");
   await showTold();

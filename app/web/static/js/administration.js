@@ -1,6 +1,6 @@
-// What the pages of administrators share: the password is asked for when it is due, and each deed has its reason.
+// What the pages of administrators share: each deed has its reason.
 
-import { call, Problem } from "./api.js";
+import { confirmed } from "./confirm.js";
 import { byId, make, moment } from "./dom.js";
 import { load } from "./failures.js";
 import { clear, onSubmit } from "./form.js";
@@ -12,46 +12,6 @@ export function begin(start) {
   if (token()) load(start);
   else askToSignIn();
 }
-
-/** Call the API; where the password was given too long ago, ask for it and call again. */
-export async function admin(method, path, body) {
-  try {
-    return await call(method, path, body);
-  } catch (problem) {
-    if (problem.kind !== "password-needed") throw problem;
-    await askPassword();
-    return call(method, path, body);
-  }
-}
-
-const dialog = byId("password-dialog");
-let asked = null; // The promise that all who wait for the password share, and how it is settled.
-
-function askPassword() {
-  if (!asked) {
-    asked = {};
-    asked.promise = new Promise((resolve, reject) => Object.assign(asked, { resolve, reject }));
-    dialog.showModal();
-  }
-  return asked.promise;
-}
-
-onSubmit(byId("password-form"), async ({ password }, form) => {
-  try {
-    await call("POST", "/reauthenticate", { password });
-  } catch (problem) {
-    if (problem.kind === "wrong-credentials") problem.fields = [{ field: "password", message: problem.message }];
-    throw problem;
-  }
-  form.reset();
-  asked.resolve();
-  asked = null;
-  dialog.close();
-});
-dialog.addEventListener("close", () => {
-  asked?.reject(new Problem({ detail: "This needs your password. Load the page again to give it." }));
-  asked = null;
-});
 
 let doDeed = null;
 onSubmit(byId("deed-form"), async ({ reason }, form) => {
@@ -101,7 +61,7 @@ export function uploadRow(upload) {
 export function mailRow(mail, renew) {
   const retry = make("button", { type: "button", "aria-label": `Try mail ${mail.id} again` }, "Try again");
   const element = row([`${mail.kind.replaceAll("_", " ")} to ${mail.recipient}`], [moment(mail.created_at), mail.state, mail.last_error], mail.state === "sent" ? "" : retry);
-  retry.addEventListener("click", () => renew(element, () => admin("POST", `/admin/mails/${mail.id}/retry`, {})));
+  retry.addEventListener("click", () => renew(element, () => confirmed("POST", `/admin/mails/${mail.id}/retry`, {})));
   return element;
 }
 

@@ -1,0 +1,18 @@
+import { call } from "./api.js";
+import { byId } from "./dom.js";
+import { load } from "./failures.js";
+import { start as startPassword } from "./security-password.js";
+import { askToSignIn, token } from "./session.js";
+
+/** Each section of the page fills itself; one that fails says so, and leaves the others alone. */
+const SECTIONS = [startPassword];
+
+if (token()) load(start);
+else askToSignIn();
+
+async function start() {
+  const profile = await call("GET", "/profile");
+  byId("loading").hidden = true;
+  byId("security").hidden = false;
+  await Promise.all(SECTIONS.map((section) => section(profile)));
+}
