@@ -459,9 +459,9 @@ async def test_account_rows_when_somebody_was_faster_then_refused(app: Running, 
         assert await account_tokens.use_token(session, token_digest="d", now=now)
         assert not await account_tokens.use_token(session, token_digest="d", now=now)
 
-        assert await logins.note_login(session, credentials, now)
+        assert await logins.note_login(session, credentials.id, credentials.password_hash, now)
         await users.set_new_password(session, person.id, "another")
-        assert not await logins.note_login(session, credentials, now)
+        assert not await logins.note_login(session, credentials.id, credentials.password_hash, now)
         old = credentials.password_hash
         await users.upgrade_password_hash(session, person.id, old_hash=old, new_hash="a better one of it")
     assert await users.get_password_hash(database.reader, person.id) == "another"
