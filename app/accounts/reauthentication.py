@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -19,7 +18,6 @@ from app.core.passwords import PasswordHasher
 from app.core.tokens import AccessToken
 from app.db import sessions, users
 from app.db.engine import Database, now_of
-from app.resources import Resources
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +27,6 @@ class Verifier:
     database: Database
     passwords: PasswordHasher
     limits: RateLimiter
-
-    @classmethod
-    def of(cls, resources: Resources) -> Self:
-        """Return what the process has."""
-        return cls(resources.database, resources.passwords, resources.limits)
 
 
 async def verify_password(verifier: Verifier, *, user_id: int, password: str, client: Client) -> None:

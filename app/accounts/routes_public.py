@@ -8,6 +8,7 @@ from app.accounts import lifecycle, links, undoing
 from app.accounts import service_public as service
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
+from app.accounts.routes_parts import SignInDep
 from app.accounts.schemas_public import (
     AddressRequest,
     ConfirmationResponse,
@@ -29,7 +30,6 @@ from app.accounts.schemas_public import (
     UndoneResponse,
 )
 from app.accounts.sessions import log_in
-from app.accounts.sign_in import SignIn
 from app.core.addresses import as_shown
 from app.core.bodies import BoundedRoute
 from app.core.errors import (
@@ -150,13 +150,13 @@ async def undo_change(body: LinkRequest, resources: ResourcesDep, client: Client
 
 @router.post("/login", responses=declare(SecondFactorNeededError, TooBusyError))
 async def login(
-    body: LoginRequest, resources: ResourcesDep, client: ClientDep, response: Response
+    body: LoginRequest, sign_in: SignInDep, resources: ResourcesDep, client: ClientDep, response: Response
 ) -> LoginResponse | LoginFailure:
     """Log in as the SPA does: failures are 200 with a text. Other clients use `POST /token`."""
     response.headers.update(NO_STORE)
     try:
         signed_in = await log_in(
-            SignIn.of(resources),
+            sign_in,
             resources.passwords,
             login=body.email,
             password=body.password,

@@ -8,7 +8,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from app.accounts import reauthentication, sessions
 from app.accounts import service_signed_in as service
 from app.accounts.export import stream_export
-from app.accounts.reauthentication import Verifier
+from app.accounts.routes_parts import VerifierDep
 from app.accounts.schemas_signed_in import (
     ApiKeyChangedResponse,
     ApiKeyRegeneratedResponse,
@@ -136,10 +136,10 @@ async def logout(token: TokenDep, resources: ResourcesDep, client: ClientDep) ->
     responses=declare(*BODY_PROBLEMS, UnauthorizedError, WrongCredentialsError, TooManyRequestsError),
 )
 async def reauthenticate(
-    body: ReauthenticateRequest, principal: PrincipalDep, resources: ResourcesDep, client: ClientDep
+    body: ReauthenticateRequest, principal: PrincipalDep, verifier: VerifierDep, client: ClientDep
 ) -> ReauthenticatedResponse:
     """Show once more who one is: for a quarter of an hour this session may do what a stolen token alone may not."""
-    at = await reauthentication.reauthenticate(Verifier.of(resources), principal.token, body, client)
+    at = await reauthentication.reauthenticate(verifier, principal.token, body, client)
     return ReauthenticatedResponse(fresh_until=at + FRESH)
 
 
@@ -206,11 +206,15 @@ async def export_data(
     responses=declare(*BODY_PROBLEMS, UnauthorizedError, WrongCredentialsError, TooManyRequestsError),
 )
 async def delete_account(
-    body: DeleteRequest, principal: PrincipalDep, resources: ResourcesDep, client: ClientDep
+    body: DeleteRequest,
+    principal: PrincipalDep,
+    verifier: VerifierDep,
+    resources: ResourcesDep,
+    client: ClientDep,
 ) -> DeletedResponse:
     """Delete one's account for good. Datasets on OpenML stay, without a name."""
     await service.delete(
-        Verifier.of(resources),
+        verifier,
         resources.pictures,
         account=principal.account,
         password=body.password,

@@ -9,9 +9,9 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.accounts.routes_parts import SignInDep
 from app.accounts.schemas_public import TokenFailure, TokenRequest, TokenResponse
 from app.accounts.sessions import log_in
-from app.accounts.sign_in import SignIn
 from app.core.bodies import BoundedRoute, repeated_fields
 from app.core.components import headers
 from app.core.errors import (
@@ -127,6 +127,7 @@ router = APIRouter(tags=["accounts"], route_class=OAuthBoundedRoute)
 )
 async def create_token(
     form: Annotated[TokenRequest, Form()],
+    sign_in: SignInDep,
     resources: ResourcesDep,
     client: ClientDep,
     response: Response,
@@ -134,7 +135,7 @@ async def create_token(
     """Log in with an OAuth2 password grant (RFC 6749, 4.3); this is what *Authorize* on this page does."""
     response.headers.update(UNSTORED)
     signed_in = await log_in(
-        SignIn.of(resources),
+        sign_in,
         resources.passwords,
         login=form.username,
         password=form.password,

@@ -4,7 +4,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -27,7 +27,6 @@ from app.db import account_states, logins, sessions, sign_in_tickets, users
 from app.db.account_states import LoginState
 from app.db.engine import Database, now_of
 from app.db.sign_in_tickets import Ticket
-from app.resources import Resources
 
 TICKET_LIFETIME = timedelta(minutes=5)
 """How long the second factor may take: a phone has to be found, and its code read."""
@@ -41,11 +40,6 @@ class SignIn:
     tokens: TokenSigner
     limits: RateLimiter
     settings: Settings
-
-    @classmethod
-    def of(cls, resources: Resources) -> Self:
-        """Return what the process has."""
-        return cls(resources.database, resources.tokens, resources.limits, resources.settings)
 
 
 class Proof(NamedTuple):
