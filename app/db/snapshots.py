@@ -12,7 +12,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.db import tables
+from app.db import site_tables, tables
 from app.db.engine import BEGIN, Database
 from app.db.every_table import metadata
 from app.db.faults import translated
