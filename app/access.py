@@ -1,7 +1,8 @@
-"""Who may call which route, and which are taken in read-only mode. A route that no line names is not served.
+"""Who may call which route, which API tokens open it, and which are taken in read-only mode.
 
-What a role asks for is checked by the route's own dependencies (`app/deps.py`); `require_roles` sees to it, when the
-application is made, that those of each route are what the table says.
+A route that no line names is not served, and one that no scope names no API token opens. What a role asks for is
+checked by the route's own dependencies (`app/deps.py`), which look at the mark of its function for API tokens
+(`core/scopes.py`); `require_roles` sees to it, when the application is made, that both are what the tables say.
 """
 
 import re
@@ -10,10 +11,12 @@ from enum import StrEnum
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIRouter
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Send
+from starlette.types import Scope as Connection
 
 from app.core.errors import DatabaseUnavailableError, NotReadyError, ProblemError, ReadOnlyModeError
 from app.core.http import problem_response
+from app.core.scopes import Scope, scopes_of
 from app.db.notices import NoticeBoard
 from app.deps import BearerToken, SignedIn, SignedInOrKey, get_administrator, get_fresh_principal
 
@@ -43,6 +46,7 @@ ROUTES: Mapping[Role, str] = {
         POST /undo
         POST /login
         POST /token
+        POST /tokens/revoke
         POST /feedback
         GET  /announcements
         GET  /imgs/{name:path}
@@ -109,12 +113,15 @@ ROUTES: Mapping[Role, str] = {
         GET  /audit
         POST /delete
         POST /reports
+        GET  /tokens
     """,
     Role.FRESH: """
         GET  /api-key
         POST /api-key
         POST /api-key/regenerate
         GET  /export
+        POST /tokens
+        DELETE /tokens/{token_id}
     """,
     Role.UPLOADER: """
         POST /data-upload
@@ -164,12 +171,65 @@ ROUTES: Mapping[Role, str] = {
     """,
 }
 """The routes of each role. A page holds no data: who may see what it asks for is said by the routes that it asks."""
+SCOPES: Mapping[Scope, str] = {
+    Scope.READ: """
+        GET  /verifytoken
+        GET  /uploads
+        HEAD /uploads/{upload_id}
+        GET  /uploads/{upload_id}
+        GET  /uploads/{upload_id}/preview
+        GET  /uploads/{upload_id}/events
+        GET  /data-edit
+        GET  /upload-task/{request_id}
+        POST /es/{path:path}
+        GET  /es/{path:path}
+    """,
+    Scope.UPLOAD: """
+        GET  /verifytoken
+        POST /data-upload
+        POST /data-edit-upload
+        POST /uploads
+        GET  /uploads
+        HEAD /uploads/{upload_id}
+        PATCH /uploads/{upload_id}
+        DELETE /uploads/{upload_id}
+        GET  /uploads/{upload_id}
+        POST /uploads/{upload_id}/publish
+        POST /uploads/{upload_id}/retry
+        GET  /uploads/{upload_id}/preview
+        GET  /uploads/{upload_id}/events
+    """,
+    Scope.EDIT: """
+        GET  /verifytoken
+        GET  /data-edit
+        POST /data-edit
+        POST /data-tag
+        POST /data-untag
+    """,
+    Scope.TASKS: """
+        GET  /verifytoken
+        POST /upload-task
+        GET  /upload-task/{request_id}
+        POST /upload-collection-tasks
+        POST /upload-collection-runs
+    """,
+    Scope.ACCOUNT: """
+        GET  /verifytoken
+        GET  /profile
+        GET  /audit
+    """,
+}
+"""The routes that an API token with a scope opens, where its user could call them. All others none does: with a token
+nobody makes tokens, ends or confirms sessions, or changes or exports an account."""
+SCOPED = frozenset({Role.ANYBODY, Role.USER, Role.UPLOADER})
+"""Roles whose routes API tokens may open; anybody's say more to some."""
 TAKEN = frozenset(
     {
         "/login",
         "/token",
         "/logout",
         "/reauthenticate",
+        "/tokens/revoke",
         # They change nothing.
         "/forgot-token",
         "/dashboard/_dash-update-component",
@@ -191,21 +251,26 @@ _GUARDS: Sequence[tuple[Role, Callable[[object], bool]]] = (
 
 def by_route() -> dict[str, Role]:
     """Return the table from the other side: the role of each route, e.g. of `GET /profile`."""
-    return {
-        " ".join(line.split()): role
-        for role, text in ROUTES.items()
-        for line in text.splitlines()
-        if line.strip()
-    }
+    return {name: role for role, text in ROUTES.items() for name in _names_in(text)}
+
+
+def scopes_by_route() -> dict[str, frozenset[Scope]]:
+    """Return the scopes of each route that API tokens open, e.g. of `GET /uploads`."""
+    scoped = [(name, scope) for scope, text in SCOPES.items() for name in _names_in(text)]
+    return {name: frozenset(scope for other, scope in scoped if other == name) for name, _ in scoped}
+
+
+def _names_in(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
 
 
 def require_roles(routers: Sequence[APIRouter]) -> None:
-    """Return if each route is in the table, and asks for what its role says.
+    """Return if each route is in the table, asks for what its role says, and is marked with the scopes that open it.
 
     Raises:
         LookupError: one does not; the text says which.
     """
-    roles = by_route()
+    roles, scopes = by_route(), scopes_by_route()
     for name, route in routes_of(routers):
         if name not in roles:
             raise LookupError(f"No line of ROUTES in app/access.py says who may call {name}.")
@@ -214,6 +279,13 @@ def require_roles(routers: Sequence[APIRouter]) -> None:
             raise LookupError(
                 f"{name} is for {roles[name]} by app/access.py, and its dependencies let in {asked}."
             )
+        marked, listed = scopes_of(route.endpoint), scopes.get(name, frozenset())
+        if listed != set(marked):
+            raise LookupError(
+                f"{name} is opened by {sorted(listed)} by SCOPES in app/access.py, its function by {sorted(marked)}."
+            )
+        if listed and asked not in SCOPED:
+            raise LookupError(f"{name} is for {asked}: no API token may open it.")
 
 
 def routes_of(routers: Sequence[APIRouter]) -> Iterator[tuple[str, APIRoute]]:
@@ -246,7 +318,7 @@ class ReadOnlyMiddleware:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
         """Serve one request."""
         if scope["type"] == "http" and scope["method"] not in READS and not _is_taken(scope["path"]):
             problem = await _reason_to_refuse(scope["state"]["resources"].notices)

@@ -1,7 +1,7 @@
 """What routes may ask for, as annotated types. The only file that reads `request.state`."""
 
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Annotated, NamedTuple
 
@@ -10,12 +10,20 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core import api_tokens, metrics
 from app.core.access import note_user
 from app.core.clients import Client, ProxyNetwork, is_trusted
-from app.core.errors import AdministratorsOnlyError, PasswordNeededError, UnauthorizedError
+from app.core.errors import (
+    AdministratorsOnlyError,
+    InsufficientScopeError,
+    PasswordNeededError,
+    UnauthorizedError,
+)
 from app.core.limits import Hit, RateLimiter, hits_from
+from app.core.scopes import scopes_of
 from app.core.settings import Settings
 from app.core.tokens import AccessToken
+from app.db.api_tokens import TokenUse, get_account_by_token, set_last_used
 from app.db.engine import Database
 from app.db.second_factors import get_confirming
 from app.db.sessions import get_authenticated_at, set_last_seen
@@ -51,6 +59,10 @@ async def get_session(request: Request) -> AsyncIterator[AsyncSession]:
         yield session
 
 
+NO_SESSION = AccessToken(0, "", datetime.min.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC))
+"""What a request with an API token has in place of an access token: nothing that asks for a session finds one by it."""
+
+
 class Principal(NamedTuple):
     """Who sent the request, and with which token."""
 
@@ -63,11 +75,14 @@ class BearerToken(OAuth2PasswordBearer):
 
     async def __call__(self, request: Request) -> AccessToken:  # type: ignore[override]  # the base returns text
         """Return what the token says."""
-        return get_resources(request).tokens.verify(_bearer(request), accept_expired=True)
+        text = _bearer(request)
+        if api_tokens.claims_to_be_one(text):
+            await _open_with_api_token(request, text)
+        return get_resources(request).tokens.verify(text, accept_expired=True)
 
 
 class SignedIn(OAuth2PasswordBearer):
-    """The user whose live access token came with the request.
+    """The user whose live access token came with the request; or an API token, if it opens the route (`opened_by`).
 
     One SELECT, outside any transaction, and no connection held afterwards (uploads take hours).
     """
@@ -75,7 +90,10 @@ class SignedIn(OAuth2PasswordBearer):
     async def __call__(self, request: Request) -> Principal:  # type: ignore[override]  # as above
         """Return the user and the token."""
         resources = get_resources(request)
-        token = resources.tokens.verify(_bearer(request))
+        text = _bearer(request)
+        if api_tokens.claims_to_be_one(text):
+            return Principal(await _open_with_api_token(request, text), NO_SESSION)
+        token = resources.tokens.verify(text)
         if resources.denylist.knows(token.jti):
             raise _revoked()
         found = await get_account(resources.database.reader, user_id=token.user_id, jti=token.jti)
@@ -124,6 +142,49 @@ def _is_cut_off(token: AccessToken, state: TokenState) -> bool:
     return cut_off is not None and (token.issued_at <= cut_off or state.last_seen_at is None)
 
 
+async def _open_with_api_token(request: Request, text: str) -> Account:
+    """Return the user of an API token that opens the route; one SELECT, and none for what was mistyped.
+
+    Raises:
+        UnauthorizedError: it opens nothing.
+        InsufficientScopeError: it opens other routes.
+    """
+    resources = get_resources(request)
+    if not api_tokens.is_whole(text):
+        raise _no_token(
+            "mistyped",
+            "This is no API token: its last characters do not fit the others. Was it copied whole?",
+        )
+    found = await get_account_by_token(resources.database.reader, api_tokens.digest_of(text))
+    if found is None:
+        raise _no_token("unknown", "This API token was revoked, or is none of this site")
+    account, use = found
+    now = resources.database.now()
+    if use.expires_at is not None and use.expires_at <= now:
+        raise _no_token("expired", "This API token has expired; make another one")
+    if not account.active:
+        raise _no_token("closed", "This account is not active")
+    note_user(request.scope, account.id)
+    wanted = scopes_of(request.scope["route"].endpoint)
+    if use.scopes.isdisjoint(wanted):
+        metrics.API_TOKENS_REFUSED.add("scope")
+        raise InsufficientScopeError.for_scopes(wanted)
+    await _note_use(request, use, now)
+    return account
+
+
+async def _note_use(request: Request, use: TokenUse, now: datetime) -> None:
+    if use.last_used_at is None or now - use.last_used_at > SEEN_EVERY:
+        client = await get_client(request)
+        async with get_resources(request).database.session() as session:
+            await set_last_used(session, use.id, now, client.network)
+
+
+def _no_token(reason: str, detail: str) -> UnauthorizedError:
+    metrics.API_TOKENS_REFUSED.add(reason)
+    return UnauthorizedError(detail, error="invalid_token")
+
+
 def _revoked() -> UnauthorizedError:
     return UnauthorizedError("Token has been revoked", error="invalid_token")
 
@@ -167,12 +228,12 @@ def _warn_of_a_proxy(request: Request, trusted: Sequence[ProxyNetwork]) -> None:
 
 
 async def get_viewer_id(request: Request) -> int | None:
-    """Return the number of the user whose token or API key came with the request, None for everybody else."""
+    """Return the number of the user whose token or API key came with the request; None where none opens it."""
     if not {"authorization", "x-api-key"} & set(request.headers):
         return None
     try:
         return (await _signed_in_or_key(request)).id
-    except UnauthorizedError:
+    except (UnauthorizedError, InsufficientScopeError):
         return None
 
 

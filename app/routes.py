@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
+import app.accounts.routes_api_tokens
 import app.accounts.routes_picture
 import app.accounts.routes_public
 import app.accounts.routes_signed_in
@@ -52,6 +53,7 @@ MODULES = (
     app.web.well_known,
     app.web.search_routes,
     app.accounts.routes_token,
+    app.accounts.routes_api_tokens,
     app.admin.routes_everybody,
     app.admin.routes_people,
     app.admin.routes_uploads,

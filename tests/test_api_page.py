@@ -14,6 +14,7 @@ from tests.service import Service
 
 DOCS = Path(__file__).parents[1] / "docs"
 WALKS = [
+    ("api.md", "API tokens"),
     pytest.param("api.md", "What describes a dataset, tasks, collections", marks=pytest.mark.long),
     pytest.param("uploads.md", "Begin, send, look, publish", marks=pytest.mark.long),
     ("uploads.md", "How a file is read"),

@@ -16,7 +16,7 @@ from app.db.every_table import metadata
 from app.db.sizes import WHOLE, measure_tables
 from app.db.upload_states import EXPIRE_HOURS
 from app.uploads.lifecycle import KEEP_HOURS, QUARANTINE_DAYS
-from app.worker.janitor import MAIL_RETENTION, TASK_RETENTION
+from app.worker.janitor import MAIL_RETENTION, TASK_RETENTION, TOKEN_RETENTION
 from tests.conftest import Running
 
 PAGE = (Path(__file__).parents[1] / "docs/operations.md").read_text(encoding="utf-8")
@@ -47,6 +47,7 @@ def test_tables_and_folders_when_listed_then_each_has_a_line_and_a_metric() -> N
         ("account_tokens", f"{CONFIRMATION_HOURS} hours"),
         ("account_changes", f"{undo.LIFETIME.days} days"),
         ("sign_in_tickets", f"{TICKET_LIFETIME.seconds // 60} minutes"),
+        ("api_tokens", f"{TOKEN_RETENTION.days} days"),
         ("audit_events", f"{Timings().audit_days} days"),
         ("outbox", f"{MAIL_RETENTION.days} days"),
         ("task_requests", f"{TASK_RETENTION.days} days"),

@@ -42,6 +42,9 @@ class AuditKind(StrEnum):
     SECOND_FACTOR_FAILED = "second factor failed"
     NEW_DEVICE = "told of a new device"
     UNDONE = "change undone"
+    API_TOKEN_CREATED = "API token created"  # noqa: S105 - a kind of event
+    API_TOKEN_REVOKED = "API token revoked"  # noqa: S105 - as above
+    API_TOKEN_REPORTED = "API token revoked by somebody who had it"  # noqa: S105 - as above
 
 
 class Deed(StrEnum):
@@ -61,6 +64,7 @@ class Deed(StrEnum):
     UPLOAD_HELD = "upload quarantined"
     UPLOAD_REMOVED = "upload removed"
     REPORT_CLOSED = "report closed"
+    API_TOKENS_REVOKED = "API tokens revoked"
 
 
 class Hand(NamedTuple):

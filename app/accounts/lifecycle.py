@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit, links, mails
+from app.accounts import api_tokens, audit, links, mails
 from app.accounts.audit import AuditKind, Deed, Hand
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
@@ -153,17 +153,17 @@ async def request_email_change(
 
 
 async def reset_password(session: AsyncSession, token: str, password_hash: str, client: Client) -> None:
-    """Give the account of a reset link a new password, and end whatever the old one opened.
+    """Give the account of a reset link a new password, and end whatever the old one opened or made: API tokens, too.
 
     Raises:
         LinkNotValidError: the token resets nothing.
     """
     found = await links.redeem(session, token, LinkPurpose.RESET_PASSWORD)
     await users.set_new_password(session, found.user_id, password_hash)
-    await void(session, found.user_id)
+    ended = await void_all(session, found.user_id)
     await audit.write(session, found.user_id, AuditKind.PASSWORD_RESET, client)
     if email := await users.get_email(session, found.user_id):
-        await queue_mail(session, MailKind.PASSWORD_CHANGED, email)
+        await queue_mail(session, MailKind.PASSWORD_CHANGED, email, tokens=ended)
 
 
 async def activate(session: AsyncSession, user_id: int, by: Hand, *, reason: str = "") -> None:
@@ -183,6 +183,8 @@ async def activate(session: AsyncSession, user_id: int, by: Hand, *, reason: str
 async def deactivate(session: AsyncSession, user_id: int, by: Hand, *, reason: str = "") -> None:
     """Close an account until somebody opens it again by `activate`: no mail link does, and no token or key works here.
 
+    API tokens are revoked: whoever opens it again may know nothing of who made them.
+
     Raises:
         AccountDeletedError: there is nothing left to close.
     """
@@ -190,7 +192,7 @@ async def deactivate(session: AsyncSession, user_id: int, by: Hand, *, reason: s
         raise AccountDeletedError
     await account_states.set_deactivated(session, user_id, now_of(session))
     await users.set_active(session, user_id, active=False)
-    await void(session, user_id)
+    await void_all(session, user_id)
     await audit.write_deed(session, user_id, Deed.DEACTIVATED, by, detail=reason)
 
 
@@ -231,6 +233,7 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
     picture = await users.get_image(session, user_id)
     await end_all_sessions(session, user_id)
     await sessions.delete_sessions(session, user_id)
+    await api_tokens.revoke_all(session, user_id)
     await account_tokens.delete_of_user(session, user_id)
     await account_changes.delete_of_user(session, user_id)
     await audit_events.delete_of_user(session, user_id)
@@ -286,6 +289,12 @@ async def void(session: AsyncSession, user_id: int) -> None:
     await end_all_sessions(session, user_id)
     await account_tokens.delete_unused(session, user_id)
     await account_states.set_email_change(session, user_id, None)
+
+
+async def void_all(session: AsyncSession, user_id: int) -> int:
+    """As `void`, and revoke what programs sign in with; return how many API tokens there were."""
+    await void(session, user_id)
+    return await api_tokens.revoke_all(session, user_id)
 
 
 async def _forget_email_changes(session: AsyncSession, user_id: int, *, latest: str) -> None:

@@ -38,6 +38,7 @@ from app.core.errors import (
 )
 from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit
+from app.core.scopes import Scope, opened_by
 from app.deps import (
     FRESH,
     ClientDep,
@@ -58,12 +59,14 @@ FLASK_PICTURES = "imgs/"
 
 
 @router.get("/verifytoken", response_class=PlainTextResponse)
+@opened_by(*Scope)
 async def verify_token(_principal: PrincipalDep) -> PlainTextResponse:
     """Say whether the access token is good."""
     return PlainTextResponse("token-valid")
 
 
 @router.get("/profile")
+@opened_by(Scope.ACCOUNT)
 async def get_profile(request: Request, principal: PrincipalDep) -> ProfileResponse:
     """Return who is signed in."""
     account = principal.account
@@ -172,6 +175,7 @@ async def end_sessions(principal: PrincipalDep, database: DatabaseDep, client: C
 
 
 @router.get("/audit", responses=declare(ValidationFailedError))
+@opened_by(Scope.ACCOUNT)
 async def list_events(
     principal: PrincipalDep, session: SessionDep, page: Annotated[AuditPage, Query()]
 ) -> AuditResponse:

@@ -1,4 +1,4 @@
-"""`POST /token`, which speaks OAuth 2.0: what it answers is what RFC 6749 (5.1, 5.2) says."""
+"""What speaks OAuth 2.0: `POST /token` (RFC 6749, 5.1 and 5.2) and `POST /tokens/revoke` (RFC 7009)."""
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
@@ -9,9 +9,12 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.accounts import api_tokens
 from app.accounts.routes_parts import SignInDep
+from app.accounts.schemas_api_tokens import RevocationRequest
 from app.accounts.schemas_public import TokenFailure, TokenRequest, TokenResponse
 from app.accounts.sessions import log_in
+from app.core.api_tokens import claims_to_be_one
 from app.core.bodies import BoundedRoute, repeated_fields
 from app.core.components import headers
 from app.core.errors import (
@@ -19,12 +22,14 @@ from app.core.errors import (
     InternalError,
     NotConfirmedError,
     NotReadyError,
+    OAuthRefusedError,
     ProblemError,
     SecondFactorNeededError,
     ValidationFailedError,
     WrongCredentialsError,
 )
 from app.core.http import problem_of
+from app.core.limits import hits_from
 from app.deps import ClientDep, ResourcesDep
 
 UNSTORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -64,6 +69,8 @@ class OAuthBoundedRoute(BoundedRoute):
 
 def _kind_of(problem: ProblemError) -> str:
     """Return the code. 5.2 has no word for `temporarily_unavailable`, which is that of 4.1.2.1, and `mfa_required`."""
+    if isinstance(problem, OAuthRefusedError):
+        return str(problem.members["error"])
     if isinstance(problem, WrongCredentialsError | NotConfirmedError):
         return "invalid_grant"
     if isinstance(problem, SecondFactorNeededError):
@@ -107,6 +114,14 @@ def _failure(description: str, *brings: str) -> dict[str, Any]:
     return {"model": TokenFailure, "description": description, "headers": headers(*brings)}
 
 
+FAILURES: Mapping[int | str, dict[str, Any]] = {
+    413: _failure("`invalid_request`: the body is too large"),
+    429: _failure(
+        "`temporarily_unavailable`: too many attempts; come back after `Retry-After` seconds", "Retry-After"
+    ),
+    503: _failure("`temporarily_unavailable`: come back after `Retry-After` seconds", "Retry-After"),
+    "4XX": _failure("`invalid_request`"),
+}
 router = APIRouter(tags=["accounts"], route_class=OAuthBoundedRoute)
 
 
@@ -116,13 +131,7 @@ router = APIRouter(tags=["accounts"], route_class=OAuthBoundedRoute)
     responses={
         400: _failure("`invalid_grant`, `invalid_request`, `unsupported_grant_type`"),
         403: _failure("`mfa_required`: a second factor is due"),
-        413: _failure("`invalid_request`: the body is too large"),
-        429: _failure(
-            "`temporarily_unavailable`: too many attempts; come back after `Retry-After` seconds",
-            "Retry-After",
-        ),
-        503: _failure("`temporarily_unavailable`: come back after `Retry-After` seconds", "Retry-After"),
-        "4XX": _failure("`invalid_request`"),
+        **FAILURES,
     },
 )
 async def create_token(
@@ -142,3 +151,27 @@ async def create_token(
         client=client,
     )
     return TokenResponse(access_token=signed_in.access_token, expires_in=resources.tokens.lifetime_seconds)
+
+
+@router.post(
+    "/tokens/revoke",
+    response_class=Response,
+    responses={
+        200: {"description": "It opens nothing, or nothing any more."},
+        400: _failure("`invalid_request`, `unsupported_token_type`"),
+        **FAILURES,
+    },
+)
+async def revoke_leaked_api_token(
+    form: Annotated[RevocationRequest, Form()], resources: ResourcesDep, client: ClientDep
+) -> Response:
+    """End an API token that one has found (RFC 7009): at once, without a login; its owner is told where that was."""
+    await resources.limits.hit(*hits_from("revoke-address", client))
+    if not claims_to_be_one(form.token):
+        raise OAuthRefusedError(
+            "This ends API tokens, which begin with openml_. A session ends with POST /logout, an API key of OpenML "
+            "with POST /api-key.",
+            error="unsupported_token_type",
+        )
+    await api_tokens.revoke_leaked(resources.database, form.token, client)
+    return Response(headers=UNSTORED)

@@ -145,6 +145,7 @@ class TokenFailure(BaseModel):
         "invalid_request",
         "mfa_required",
         "unsupported_grant_type",
+        "unsupported_token_type",
         "temporarily_unavailable",
         "server_error",
     ]

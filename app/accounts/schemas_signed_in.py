@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
 
 from app.accounts.audit import KINDS
+from app.accounts.schemas_api_tokens import ApiTokenResponse
 from app.core.methods import Method
 from app.core.passwords import LONGEST
 from app.core.validated_strings import PLAIN
@@ -162,6 +163,7 @@ class ExportHead(BaseModel):
     account: dict[str, Any]
     sessions: list[SessionResponse]
     events: list[AuditEventResponse]
+    api_tokens: list[ApiTokenResponse]
     reports: list[dict[str, Any]] = Field(description="What the user has reported to administrators.")
 
 

@@ -6,6 +6,7 @@ from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit, lifecycle
+from app.accounts.api_tokens import list_tokens
 from app.accounts.audit import AuditKind
 from app.accounts.reauthentication import Verifier, verify_password
 from app.accounts.schemas_signed_in import (
@@ -155,6 +156,7 @@ async def begin_export(
         account={**data, **{field: as_shown(data[field]) for field in ("username", "email")}},
         sessions=await list_sessions(session, account, current=current),
         events=(await list_events(session, account, AuditPage(limit=EXPORTED_EVENTS))).events,
+        api_tokens=await list_tokens(session, account.id),
         reports=[
             report._asdict()
             for report in await reports.get_of_user(session, account.id, limit=EXPORTED_EVENTS)

@@ -43,7 +43,7 @@ UNDO: Mapping[UndoKind, Callable[[AsyncSession, int, Before], Awaitable[None]]] 
 
 
 async def undo(session: AsyncSession, settings: Settings, token: str, client: Client) -> None:
-    """Undo the change of a link and all later ones, end all sessions, and ask for a new password by mail.
+    """Undo the change of a link and all later ones, end sessions and API tokens, and ask for a new password by mail.
 
     Whoever made the change may know the password: none opens the account until its owner chooses another.
 
@@ -61,7 +61,7 @@ async def undo(session: AsyncSession, settings: Settings, token: str, client: Cl
     for change in taken:
         await UNDO[UndoKind(change.kind)](session, found.user_id, change.before)
     await users.set_new_password(session, found.user_id, NO_PASSWORD)
-    await lifecycle.void(session, found.user_id)
+    await lifecycle.void_all(session, found.user_id)
     await audit.write(session, found.user_id, AuditKind.UNDONE, client)
     if email := await users.get_email(session, found.user_id):
         await mails.send_reset(session, settings, user_id=found.user_id, email=email)

@@ -21,7 +21,7 @@ class RequestRefusedError(Exception):
 
 
 class NotSignedInError(RequestRefusedError):
-    """The server does not know the key, or its account may not upload."""
+    """The server does not know the token or key, or it may not upload."""
 
 
 class ServerUnreachableError(RequestRefusedError):

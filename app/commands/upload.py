@@ -22,7 +22,7 @@ from app.commands.answers import (
     ServerUnreachableError,
     require_server,
 )
-from app.commands.api_key import ApiKeyError, find_api_key
+from app.commands.credentials import CredentialsError, find_credentials
 from app.commands.source import STANDARD_INPUT, open_source
 from app.commands.terminal import Terminal, abandon, plain, say_if_heard
 from app.commands.upload_choices import choice_options, choices_of
@@ -113,9 +113,10 @@ def upload(
 
     FILE is the table, and the end of its name says its format; `-` reads standard input.
 
-    The API key comes from OPENML_APIKEY, or from the file that openml-python uses. Exit codes: 0 it is published (or
-    kept as a draft); 1 refused; 2 wrong use; 3 the server could not be reached; 4 no valid API key; 5 done, but the
-    outcome could not be written; 130 interrupted; 143 terminated.
+    Who publishes says an API token with the scope upload in OPENML_WEB_TOKEN, or else the API key in OPENML_APIKEY or
+    in the file that openml-python uses. Exit codes: 0 it is published (or kept as a draft); 1 refused; 2 wrong use; 3
+    the server could not be reached; 4 no valid token or key; 5 done, but the outcome could not be written; 130
+    interrupted; 143 terminated.
     """
     try:
         root = require_server(server, insecure_http=insecure_http)
@@ -200,12 +201,12 @@ class _Run:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._terminate)
         try:
-            api_key = find_api_key()
+            credentials = find_credentials()
             with Uploader(
-                server, api_key, display=self._terminal, patience_seconds=patience_seconds
+                server, credentials, display=self._terminal, patience_seconds=patience_seconds
             ) as uploader:
                 self._publish_file(uploader, file, file_name, metadata)
-        except ApiKeyError as error:
+        except CredentialsError as error:
             self._end("not-signed-in", Exit.NOT_SIGNED_IN, {"detail": str(error)})
         except NotSignedInError as error:
             self._end("not-signed-in", Exit.NOT_SIGNED_IN, error.problem)

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, Self
 
 import httpx
-from pydantic import SecretStr
 
 from app.commands.answers import (
     Document,
@@ -33,6 +32,7 @@ from app.commands.answers import (
     saying,
     slug_of,
 )
+from app.commands.credentials import ClientCredentials
 from app.commands.source import Source
 from app.core.outgoing import open_http_for_command
 from app.db.upload_states import BEFORE_PUBLISH, CAN_CHANGE, ENDED, GIVEN_UP, HAS_OUTCOME, UploadState
@@ -108,25 +108,27 @@ class _Patience:
 
 
 class Uploader:
-    """Sends files to one server with one API key.
+    """Sends files to one server with one API token or key.
 
     Args:
         server: the root of the service, as `require_server` returns it.
-        api_key: the key; it goes into one header of requests to that very server.
+        credentials: the token or key; it goes into one header of requests to that very server.
         display: what shows the progress.
         patience_seconds: how long to try again while no byte gets through.
     """
 
-    def __init__(self, server: str, api_key: SecretStr, *, display: Display, patience_seconds: float) -> None:
+    def __init__(
+        self, server: str, credentials: ClientCredentials, *, display: Display, patience_seconds: float
+    ) -> None:
         self._display = display
         self._patience = _Patience(patience_seconds, display)
         self._request_bytes = REQUEST_BYTES
         self._server = server
         self.began_before = False
         """Whether the upload was begun by an earlier call, as far as one can tell: a lost answer hides it."""
-        # Another host would get the key by a redirect; and a proxy has no business between us and this machine.
+        # Another host would get them by a redirect; and a proxy has no business between us and this machine.
         self._client = open_http_for_command(
-            headers={"X-API-Key": api_key.get_secret_value(), "Accept": "application/json"},
+            headers={credentials.header: credentials.value.get_secret_value(), "Accept": "application/json"},
             timeout=TIMEOUT,
             through_proxy=not is_loopback(server),
         )
@@ -142,7 +144,7 @@ class Uploader:
         return f"{self._server}/dashboard/data-upload?uuid={upload['id']}"
 
     def check(self, file_name: str, size: int | None, metadata: Mapping[str, Any]) -> None:
-        """Return if the server knows the key and takes such a file, before a large one is read for its hash.
+        """Return if the server knows who sends it and takes such a file, before a large one is read for its hash.
 
         Args:
             file_name: the file's name.
@@ -150,7 +152,7 @@ class Uploader:
             metadata: its description; of it only the dataset's name is looked at.
 
         Raises:
-            NotSignedInError: the server does not know the key.
+            NotSignedInError: the server does not know them.
             RequestRefusedError: it takes no files of that kind or size, or OpenML no such name.
         """
         name = metadata.get("dataset_name")

@@ -1,16 +1,17 @@
 """Every problem this service can answer with, on one screen.
 
     ProblemError
-    |- 400  BadRequestError  MalformedBodyError  LinkNotValidError  TicketNotValidError
+    |- 400  BadRequestError  MalformedBodyError  LinkNotValidError  TicketNotValidError  OAuthRefusedError
     |- 400  DigestMismatchError  InconsistentLengthError  UploadCompletedError
     |- 401  UnauthorizedError  WrongCredentialsError
     |- 403  NotConfirmedError  NotYoursError  ReadOnlyAccountError  JoinedUploadError
     |- 403  AdministratorsOnlyError  PasswordNeededError  SecondFactorNeededError
+    |- 403  InsufficientScopeError
     |- 404  NotFoundError
     |- 405  MethodNotAllowedError
     |- 408  BodyStalledError
     |- 409  ApiKeyMissingError  ApiKeyRefusedError  DatasetNotActiveError  DatasetInUseError
-    |- 409  AliasTakenError  TagTakenError
+    |- 409  AliasTakenError  TagTakenError  AccountLimitError
     |- 409  OffsetMismatchError  UploadStateError
     |- 410  UploadGoneError
     |- 412  TusVersionError
@@ -118,6 +119,15 @@ class TicketNotValidError(ProblemError):
     slug, status, title = "ticket-not-valid", 400, "This took too long, or was done already; sign in again"
 
 
+class OAuthRefusedError(ProblemError):
+    """A request to an OAuth endpoint is not granted; the member `error` is OAuth's word for the reason."""
+
+    slug, status, title = "oauth-refused", 400, "This is not granted"
+
+    def __init__(self, detail: str = "", *, error: str = "invalid_request", **members: Any) -> None:  # noqa: ANN401 - as above
+        super().__init__(detail, error=error, **members)
+
+
 class DigestMismatchError(ProblemError):
     """The bytes are not those that `Content-Digest` announced; none of them is kept."""
 
@@ -212,6 +222,22 @@ class SecondFactorNeededError(ProblemError):
     )
 
 
+class InsufficientScopeError(ProblemError):
+    """The API token is not for this; `WWW-Authenticate` says which scopes are (RFC 6750)."""
+
+    slug, status, title = "insufficient-scope", 403, "This API token is not for this"
+
+    @classmethod
+    def for_scopes(cls, wanted: Sequence[str]) -> Self:
+        """Return the problem where a token with any of these scopes would do; of none, only a session does."""
+        challenge = 'Bearer realm="openml", error="insufficient_scope"'
+        if not wanted:
+            detail = "No API token opens this. Sign in (POST /token), and send that access token."
+            return cls(detail, headers={"WWW-Authenticate": challenge})
+        detail = f"This needs an API token with the scope {' or '.join(wanted)}. Make another one, and revoke this."
+        return cls(detail, headers={"WWW-Authenticate": f'{challenge}, scope="{" ".join(wanted)}"'})
+
+
 class NotFoundError(ProblemError):
     """There is nothing here."""
 
@@ -268,6 +294,12 @@ class TagTakenError(ProblemError):
     """The dataset has this tag, written in another case."""
 
     slug, status, title = "tag-taken", 409, "The dataset has this tag, written in another case"
+
+
+class AccountLimitError(ProblemError):
+    """The account has as many of these as it may."""
+
+    slug, status, title = "account-limit", 409, "Your account has as many of these as it may"
 
 
 class OffsetMismatchError(ProblemError):

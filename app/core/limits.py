@@ -60,6 +60,8 @@ LIMITS: Mapping[str, str] = {
     "export-account": "10/1 hour",
     # API keys that open nothing.
     "wrong-key-address": "30/1 hour",
+    # API tokens that anybody revokes who has them.
+    "revoke-address": "60/1 hour",
     "openml-account": "1200/1 hour",
     "upload-account": "3000/1 hour",
     "upload-address": "6000/1 hour",

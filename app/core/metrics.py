@@ -251,6 +251,11 @@ LOGINS = _metric(
     "`half done` (a second factor is due).",
     "outcome", known=_each("ok", "wrong", "unconfirmed", "refused", "half done"),
 )  # fmt: skip
+API_TOKENS_REFUSED = _metric(
+    "api_token_refusals_total", _C,
+    "API tokens that opened nothing: `mistyped`, `unknown` (or revoked), `expired`, `closed` (account), `scope`.",
+    "reason", known=_each("mistyped", "unknown", "expired", "closed", "scope"),
+)  # fmt: skip
 LIMITS_HIT = _metric("rate_limit_refusals_total", _C, "Requests that a rate limit refused.", "limit")
 EXECUTOR_CALLS = _metric(
     "executor_calls",
@@ -349,6 +354,7 @@ GROUPS: Mapping[str, tuple[Metric, ...]] = {
         MAILS,
         MAILS_GIVEN_UP,
         LOGINS,
+        API_TOKENS_REFUSED,
         LIMITS_HIT,
         EXECUTOR_CALLS,
         EXECUTOR_LIMIT,

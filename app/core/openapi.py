@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import structlog
 from fastapi import FastAPI
 from fastapi.responses import Response
+from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
@@ -19,6 +20,7 @@ from app.core.errors import (
     BodyStalledError,
     BodyTooLargeError,
     HeadTooLargeError,
+    InsufficientScopeError,
     InternalError,
     NotReadyError,
     ProblemError,
@@ -30,6 +32,7 @@ from app.core.errors import (
 from app.core.http import PROBLEM_JSON, declare
 from app.core.problem_examples import UPLOAD_ID, example_of
 from app.core.problem_schema import Problem as ProblemSchema
+from app.core.scopes import MEANINGS, scopes_of
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +84,8 @@ PARAMETERS: Described = {
         "example": "river-upload-17",
     },
 }
+OF_TOKENS: Sequence[type[ProblemError]] = (InsufficientScopeError,)
+"""What any route for users may answer as well: each API token opens some of them, and not all."""
 SECURITY_SCHEMES: Mapping[str, Mapping[str, str]] = {
     "SignedIn": {
         "description": "The access token of `POST /token`, as `Authorization: Bearer …`; `POST /logout` ends it."
@@ -89,6 +94,14 @@ SECURITY_SCHEMES: Mapping[str, Mapping[str, str]] = {
         "description": "The key on OpenML, which `GET /api-key` shows; for whatever concerns datasets."
     },
 }
+API_TOKEN: Mapping[str, str] = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "openml_…",
+    "description": "An API token of `POST /tokens`, as `Authorization: Bearer openml_…`, with one of the scopes named: "
+    + " ".join(f"`{scope}`: {meaning}" for scope, meaning in MEANINGS.items()),
+}
+"""No dependency of FastAPI's has it: which routes such a token opens their functions' marks say."""
 Operation = dict[str, Any]
 ON_ALL = headers("X-Request-ID")
 
@@ -154,8 +167,17 @@ class DescribedApp(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             _add_components(document["components"], described)
+            scopes = {
+                (route.path_format, method.lower()): scopes_of(route.endpoint)
+                for route in self.routes
+                if isinstance(route, APIRoute)
+                for method in route.methods or ()
+            }
             for path, methods in document["paths"].items():
                 for method, operation in methods.items():
+                    operation.setdefault("security", []).extend(
+                        {"ApiToken": [scope.value]} for scope in scopes[path, method]
+                    )
                     below = described.everywhere_below.items()
                     names = [name for root, name in below if f"{path}/".startswith(f"{root}/")]
                     _complete(operation, headers(*names), has_body=method != "head")
@@ -177,10 +199,11 @@ def _add_components(components: dict[str, Any], described: RoutesDescription) ->
     }
     components["responses"] = {
         str(status): {**answer, "headers": {**answer["headers"], **ON_ALL}}
-        for status, answer in declare(*ANYWHERE).items()
+        for status, answer in declare(*ANYWHERE, *OF_TOKENS).items()
     }
     for name, scheme in SECURITY_SCHEMES.items():
         components["securitySchemes"][name].update(scheme)
+    components["securitySchemes"]["ApiToken"] = dict(API_TOKEN)
 
 
 def _examples(text: str) -> dict[str, Any]:
@@ -194,13 +217,12 @@ def _examples(text: str) -> dict[str, Any]:
 
 def _complete(operation: Operation, own_headers: Mapping[str, Any], *, has_body: bool) -> None:
     """Say what holds for every operation: who may ask, which headers there are, what can go wrong anywhere."""
-    operation.setdefault("security", [])
     operation.setdefault("parameters", []).append(component("parameters", "X-Request-ID"))
     answers = operation["responses"]
     if "HTTPValidationError" in str(answers.get("422", "")):
         del answers["422"]  # FastAPI's guess; what a route can answer it declares.
     is_common = has_body and not own_headers
-    for status, common in declare(*ANYWHERE).items():
+    for status, common in declare(*ANYWHERE, *(OF_TOKENS if operation["security"] else ())).items():
         own = answers.get(str(status), answers.get(f"{str(status)[0]}XX"))
         if own is None:
             answers[str(status)] = component("responses", str(status)) if is_common else common

@@ -7,6 +7,7 @@ from app.core.errors import (
     DatasetNotActiveError,
     DatasetRefusedError,
     HeadTooLargeError,
+    InsufficientScopeError,
     LinkNotValidError,
     MalformedBodyError,
     MediaTypeNotSupportedError,
@@ -44,6 +45,7 @@ def _told() -> tuple[ProblemError, ...]:
             correct="file",
         ),
         HeadTooLargeError("The headers of the request are larger than 65536 bytes.", limit_bytes=65_536),
+        InsufficientScopeError.for_scopes(["upload"]),
         LinkNotValidError("This link was used already, or is too old; ask for a new one"),
         MalformedBodyError("The body is not valid JSON."),
         MediaTypeNotSupportedError(

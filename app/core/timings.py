@@ -85,6 +85,13 @@ class Timings(BaseModel):
         "accounts that were made here, and never open, are removed.",
     )
 
+    api_token_days: int = Field(
+        365,
+        ge=0,
+        description="The longest life of an API token: what nobody renews within a year is a forgotten one. 0: as long "
+        "as its owner says, and without an end where they say so.",
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_names(cls, given: object) -> object:

@@ -45,7 +45,7 @@ def _plain_text(value: str) -> str:
     return value
 
 
-def _readable_name(value: str) -> str:
+def readable_name(value: str) -> str:
     """Return a name in which nothing is hidden: what two people see as the same name is the same text.
 
     Raises:
@@ -72,10 +72,10 @@ PersonName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=50),
     PLAIN,
-    AfterValidator(_readable_name),
+    AfterValidator(readable_name),
 ]
 ProfileName = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=50), PLAIN, AfterValidator(_readable_name)
+    str, StringConstraints(strip_whitespace=True, max_length=50), PLAIN, AfterValidator(readable_name)
 ]
 """A name as a profile has it: other servers let people leave it empty."""
 Bio = Annotated[str, StringConstraints(max_length=5000), PLAIN]

@@ -9,6 +9,7 @@ from app.core.bodies import BoundedRoute
 from app.core.errors import DatasetInUseError, TagTakenError, TooManyRequestsError, UnauthorizedError
 from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
 from app.core.limits import Hit
+from app.core.scopes import Scope, opened_by
 from app.datasets import service
 from app.datasets.schemas import EditFormResponse, EditRequest, TaggedResponse, TagRequest, UntaggedResponse
 from app.deps import DatabaseDep, LimitsDep, OpenMLDep, ResourcesDep, UploaderDep
@@ -27,6 +28,7 @@ READING = (UnauthorizedError, TooManyRequestsError, *OPENML_PROBLEMS)
 
 
 @router.get("/data-edit", responses=declare(*READING))
+@opened_by(Scope.READ, Scope.EDIT)
 async def show_dataset(
     url: Url, uploader: UploaderDep, database: DatabaseDep, openml: OpenMLDep, limits: LimitsDep
 ) -> EditFormResponse:
@@ -40,6 +42,7 @@ async def show_dataset(
     response_class=PlainTextResponse,
     responses=declare(*READING, DatasetInUseError, *BODY_PROBLEMS),
 )
+@opened_by(Scope.EDIT)
 async def edit_dataset(url: Url, body: EditRequest, uploader: UploaderDep, resources: ResourcesDep) -> str:
     """Change what describes a dataset. The columns' roles are for its owner, and while it has no tasks.
 
@@ -52,6 +55,7 @@ async def edit_dataset(url: Url, body: EditRequest, uploader: UploaderDep, resou
 
 
 @router.post("/data-tag", responses=declare(*READING, TagTakenError, *BODY_PROBLEMS))
+@opened_by(Scope.EDIT)
 async def tag_dataset(
     url: Url, body: TagRequest, uploader: UploaderDep, openml: OpenMLDep, limits: LimitsDep
 ) -> TaggedResponse:
@@ -63,6 +67,7 @@ async def tag_dataset(
 
 
 @router.post("/data-untag", responses=declare(*READING, *BODY_PROBLEMS))
+@opened_by(Scope.EDIT)
 async def untag_dataset(
     url: Url, body: TagRequest, uploader: UploaderDep, openml: OpenMLDep, limits: LimitsDep
 ) -> UntaggedResponse:

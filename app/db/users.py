@@ -65,7 +65,7 @@ def _text(column: sa.Column[Any]) -> sa.Label[str]:
     return sa.func.coalesce(column, "").label(column.name)
 
 
-_ACCOUNT_COLUMNS = (
+ACCOUNT_COLUMNS = (
     users.c.id,
     users.c.username,
     users.c.email,
@@ -80,7 +80,7 @@ _ACCOUNT_COLUMNS = (
 
 _ACCOUNT = ReadStatement(
     sa.select(
-        *_ACCOUNT_COLUMNS,
+        *ACCOUNT_COLUMNS,
         revoked_tokens.c.jti,
         account_states.c.tokens_valid_from,
         sessions.c.last_seen_at,
@@ -98,7 +98,7 @@ _ACCOUNT = ReadStatement(
 
 _BY_API_KEY = ReadStatement(
     sa.select(
-        *_ACCOUNT_COLUMNS,
+        *ACCOUNT_COLUMNS,
     ).where(users.c.session_hash == sa.bindparam("api_key")),
     pack=True,
 )

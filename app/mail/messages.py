@@ -39,6 +39,8 @@ class MailKind(StrEnum):
     DEED = "deed"
     NEW_DEVICE = "new_device"
     ACCOUNT_CHANGED = "account_changed"
+    API_TOKEN_CREATED = "api_token_created"  # noqa: S105 - as above
+    API_TOKEN_REPORTED = "api_token_reported"  # noqa: S105 - as above
     TEST = "test"
 
 
@@ -61,6 +63,8 @@ SUBJECTS = {
     MailKind.DEED: "Something was done to your OpenML account",
     MailKind.NEW_DEVICE: "A new device is signed in to your OpenML account",
     MailKind.ACCOUNT_CHANGED: "Your OpenML account was changed",
+    MailKind.API_TOKEN_CREATED: "A new API token opens your OpenML account",
+    MailKind.API_TOKEN_REPORTED: "An API token of yours was revoked by somebody who had it",
     MailKind.TEST: "A test mail of OpenML",
 }
 

@@ -6,6 +6,7 @@ from app.core.bodies import BoundedRoute
 from app.core.errors import AliasTakenError, TooManyRequestsError, UnauthorizedError
 from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
 from app.core.limits import Hit
+from app.core.scopes import Scope, opened_by
 from app.deps import LimitsDep, OpenMLDep, UploaderDep
 from app.studies import service
 from app.studies.schemas import CollectionResponse, RunCollectionRequest, TaskCollectionRequest
@@ -15,6 +16,7 @@ PROBLEMS = (UnauthorizedError, AliasTakenError, TooManyRequestsError, *BODY_PROB
 
 
 @router.post("/upload-collection-tasks", responses=declare(*PROBLEMS))
+@opened_by(Scope.TASKS)
 async def upload_collection_of_tasks(
     body: TaskCollectionRequest, uploader: UploaderDep, openml: OpenMLDep, limits: LimitsDep
 ) -> CollectionResponse:
@@ -24,6 +26,7 @@ async def upload_collection_of_tasks(
 
 
 @router.post("/upload-collection-runs", responses=declare(*PROBLEMS))
+@opened_by(Scope.TASKS)
 async def upload_collection_of_runs(
     body: RunCollectionRequest, uploader: UploaderDep, openml: OpenMLDep, limits: LimitsDep
 ) -> CollectionResponse:

@@ -13,6 +13,7 @@ from app.core.errors import (
 )
 from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
 from app.core.limits import Hit
+from app.core.scopes import Scope, opened_by
 from app.deps import DatabaseDep, OpenMLDep, ResourcesDep, UploaderDep
 from app.tasks import service
 from app.tasks.schemas import TaskResponse, TaskStatusResponse, TaskWaitsResponse, UploadTaskRequest
@@ -34,6 +35,7 @@ router = APIRouter(tags=["tasks"], route_class=BoundedRoute)
         ),
     },
 )
+@opened_by(Scope.TASKS)
 async def upload_task(
     body: UploadTaskRequest, uploader: UploaderDep, resources: ResourcesDep, response: Response
 ) -> TaskResponse | TaskWaitsResponse:
@@ -47,6 +49,7 @@ async def upload_task(
 
 
 @router.get("/upload-task/{request_id}", responses=declare(UnauthorizedError, NotFoundError))
+@opened_by(Scope.READ, Scope.TASKS)
 async def get_task_status(
     request_id: str, uploader: UploaderDep, database: DatabaseDep, openml: OpenMLDep
 ) -> TaskStatusResponse:

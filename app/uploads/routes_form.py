@@ -27,6 +27,7 @@ from app.core.errors import (
 )
 from app.core.http import OPENML_PROBLEMS, declare
 from app.core.limits import Hit, hits_from
+from app.core.scopes import Scope, opened_by
 from app.db.users import Account
 from app.deps import ClientDep, ResourcesDep, SettingsDep, UploaderDep
 from app.openml.fields import LICENCES, RepairResponse, is_api_key
@@ -119,6 +120,7 @@ FORM_PROBLEMS = declare(
     },
 )
 @reads_body
+@opened_by(Scope.UPLOAD)
 async def upload_dataset(
     request: Request, uploader: UploaderDep, resources: ResourcesDep, client: ClientDep, response: Response
 ) -> UploadResponse | UploadAcceptedResponse | FormatNotSupportedResponse:
@@ -150,6 +152,7 @@ async def upload_dataset(
 
 @router.post("/data-edit-upload", openapi_extra=FORM, responses=FORM_PROBLEMS)
 @reads_body
+@opened_by(Scope.UPLOAD)
 async def upload_draft(
     request: Request, uploader: UploaderDep, resources: ResourcesDep, client: ClientDep
 ) -> DraftResponse | FormatNotSupportedResponse:

@@ -25,6 +25,7 @@ from app.core.errors import (
     ValidationFailedError,
 )
 from app.core.http import declare
+from app.core.scopes import Scope, opened_by
 from app.db.upload_states import ENDED, UploadState
 from app.deps import CountedUploaderDep, ResourcesDep, SessionDep, is_signed_in
 from app.resources import Resources
@@ -54,6 +55,7 @@ MOST_POSITIONS = 1_000_000
 
 
 @router.get("", responses=declare(UnauthorizedError, NotFoundError, ValidationFailedError))
+@opened_by(Scope.READ, Scope.UPLOAD)
 async def list_uploads(
     *,
     uploader: CountedUploaderDep,
@@ -73,6 +75,7 @@ async def list_uploads(
 
 
 @router.get("/{upload_id}", responses=declare(UnauthorizedError, NotFoundError))
+@opened_by(Scope.READ, Scope.UPLOAD)
 async def get_upload(
     upload_id: str, uploader: CountedUploaderDep, resources: ResourcesDep, session: SessionDep
 ) -> UploadDetailResponse:
@@ -98,6 +101,7 @@ async def get_upload(
     ),
 )
 @reads_body
+@opened_by(Scope.UPLOAD)
 async def publish_upload(
     upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse:
@@ -130,6 +134,7 @@ async def publish_upload(
     ),
 )
 @reads_body
+@opened_by(Scope.UPLOAD)
 async def retry_upload(
     upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse:
@@ -157,6 +162,7 @@ async def retry_upload(
         BytesLostError,
     ),
 )
+@opened_by(Scope.READ, Scope.UPLOAD)
 async def get_upload_preview(
     *,
     upload_id: str,
@@ -186,6 +192,7 @@ async def get_upload_preview(
         **declare(UnauthorizedError, NotFoundError, TooManyRequestsError, TooBusyError),
     },
 )
+@opened_by(Scope.READ, Scope.UPLOAD)
 async def watch_upload(
     upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
 ) -> Response:

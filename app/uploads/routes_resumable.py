@@ -33,6 +33,7 @@ from app.core.errors import (
 )
 from app.core.http import declare
 from app.core.limits import Hit, hits_from
+from app.core.scopes import Scope, opened_by
 from app.db.upload_states import EXPIRE_HOURS
 from app.db.upload_values import Upload
 from app.deps import ClientDep, CountedUploaderDep, ResourcesDep, SessionDep, SettingsDep
@@ -145,6 +146,7 @@ async def get_upload_options(settings: SettingsDep, response: Response) -> None:
     },
 )
 @reads_body
+@opened_by(Scope.UPLOAD)
 async def create_upload(
     request: Request,
     uploader: CountedUploaderDep,
@@ -220,6 +222,7 @@ async def _append_first(resources: Resources, upload: Upload, chunk: Chunk, *, i
         **declare(UnauthorizedError, NotFoundError, UploadGoneError),
     },
 )
+@opened_by(Scope.READ, Scope.UPLOAD)
 async def get_upload_offset(
     upload_id: str,
     request: Request,
@@ -253,6 +256,7 @@ async def get_upload_offset(
     },
 )
 @reads_body
+@opened_by(Scope.UPLOAD)
 async def change_upload(
     upload_id: str, request: Request, uploader: CountedUploaderDep, resources: ResourcesDep
 ) -> UploadDetailResponse | Response:
@@ -303,6 +307,7 @@ async def change_upload(
         ),
     },
 )
+@opened_by(Scope.UPLOAD)
 async def cancel_upload(upload_id: str, uploader: CountedUploaderDep, resources: ResourcesDep) -> Response:
     """Stop an upload that OpenML does not have yet, and remove its bytes."""
     await let_earlier_end(resources.active_writers, user_id=uploader.id, upload_id=upload_id)

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from app.core.bodies import BoundedRoute, read_body, reads_body
 from app.core.errors import NotFoundError
+from app.core.scopes import Scope, opened_by
 from app.deps import ClientDep, ViewerDep
 from app.web import search_service
 from app.web.search_query import TYPES
@@ -19,6 +20,7 @@ NOWHERE = "Of the search server, this site has TYPE/TYPE/_search, TYPE/_search a
 
 @router.post("/es/{path:path}")
 @reads_body
+@opened_by(Scope.READ)
 async def search(
     path: str, request: Request, upstreams: UpstreamsDep, viewer_id: ViewerDep, client: ClientDep
 ) -> Response:
@@ -45,6 +47,7 @@ async def search(
 
 
 @router.get("/es/{path:path}")
+@opened_by(Scope.READ)
 async def get_document(
     path: str, upstreams: UpstreamsDep, viewer_id: ViewerDep, client: ClientDep
 ) -> Response:

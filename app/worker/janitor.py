@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import (
     account_changes,
     account_tokens,
+    api_tokens,
     audit_events,
     notices,
     outbox,
@@ -32,6 +33,8 @@ MAIL_RETENTION = timedelta(days=30)
 """How long an operator can see what became of a mail."""
 TASK_RETENTION = timedelta(days=90)
 """How long a user can see what became of a task that waited."""
+TOKEN_RETENTION = timedelta(days=30)
+"""How long a user can see that an API token has expired."""
 IDS_AT_ONCE = 500
 PICTURE_GRACE_SECONDS = 3600
 """How long a picture may be without a row that names it: the row is written after the picture."""
@@ -67,6 +70,7 @@ async def forget_the_past(database: Database, *, audit_days: int) -> None:
         partial(account_tokens.delete_expired, now=now),
         partial(account_changes.delete_expired, now=now),
         partial(sign_in_tickets.delete_expired, now=now),
+        partial(api_tokens.delete_expired, now=now, before=now - TOKEN_RETENTION),
         partial(rate_counters.delete_expired, now=now),
         partial(sessions.delete_expired, before=now),
         partial(audit_events.delete_before, before=now - timedelta(days=audit_days)),

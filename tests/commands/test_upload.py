@@ -28,7 +28,7 @@ from app.db.tables import uploads as uploads_table
 from tests.conftest import eventually
 from tests.forwarder import Forwarder
 from tests.servers import serving
-from tests.service import Site, serving_site
+from tests.service import ADA, Site, serving_site
 
 TABLE = "station,level,flood\nOuse,4.2,yes\nAire,1.0,no\n"
 Run = Callable[..., Result]
@@ -57,13 +57,13 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """The command in an empty folder, with no settings and nobody's key."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    for variable in ("OPENML_APIKEY", "OPENML_WEB_SERVER", "XDG_CONFIG_HOME"):
+    for variable in ("OPENML_WEB_TOKEN", "OPENML_APIKEY", "OPENML_WEB_SERVER", "XDG_CONFIG_HOME"):
         monkeypatch.delenv(variable, raising=False)
 
     def run_command(*arguments: str, **environment: str) -> Result:
         result = CliRunner().invoke(cli, ["upload", *arguments], env=environment)
-        key = environment.get("OPENML_APIKEY")
-        assert not key or key not in result.output
+        for secret in (environment.get("OPENML_APIKEY"), environment.get("OPENML_WEB_TOKEN")):
+            assert not secret or secret not in result.output
         return result
 
     return run_command
@@ -71,6 +71,15 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 def at(site: Site) -> dict[str, str]:
     return {"OPENML_WEB_SERVER": site.url, "OPENML_APIKEY": site.api_key}
+
+
+def token_for(site: Site, *scopes: str) -> str:
+    """Make an API token of the person whose key it is."""
+    login = {"username": ADA["email"], "password": ADA["password"]}
+    session = httpx.post(f"{site.url}/token", data=login).json()["access_token"]
+    wanted = {"name": "pipeline", "scopes": scopes}
+    made = httpx.post(f"{site.url}/tokens", json=wanted, headers={"Authorization": f"Bearer {session}"})
+    return str(made.json()["token"])
 
 
 def uploads(site: Site, name: str) -> list[dict[str, Any]]:
@@ -324,6 +333,33 @@ def test_upload_when_nobody_is_signed_in_then_4_and_where_a_key_is_looked_for(
     assert "OPENML_APIKEY" in nothing.stderr
     assert str(Path("openml", "config")) in nothing.stderr
     assert "not-a-key" not in unreadable.output
+
+
+def test_upload_when_there_is_a_token_then_it_and_not_the_key_says_who_publishes(
+    run: Run, site: Site, table: Path, name: str
+) -> None:
+    arguments = [
+        str(table),
+        "--name",
+        name,
+        "--description",
+        "Levels.",
+        "--target",
+        "flood",
+        "--server",
+        site.url,
+    ]
+    wrong_key = {"OPENML_APIKEY": "0" * 32}
+
+    published = run(*arguments, OPENML_WEB_TOKEN=token_for(site, "upload"), **wrong_key)
+    too_little = run(*arguments, OPENML_WEB_TOKEN=token_for(site, "tasks"), **wrong_key)
+    malformed = run(*arguments, OPENML_WEB_TOKEN="openml_mistyped", **wrong_key)
+
+    assert published.exit_code == 0, published.output
+    assert len(uploads(site, name)) == 1
+    assert (too_little.exit_code, malformed.exit_code) == (4, 4)
+    assert "scope read or upload" in too_little.stderr
+    assert "OPENML_WEB_TOKEN" in malformed.stderr
 
 
 def test_upload_when_openml_python_has_a_key_then_used(

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from app.commands.credentials import ClientCredentials
 from app.commands.uploader import Uploader
 from app.core.settings import Settings
 from app.web.upstreams import Upstreams, open_upstreams
@@ -89,7 +90,8 @@ async def test_command_when_a_server_sets_cookies_then_none_is_brought_back() ->
 
 
 def _ask_twice(server: str) -> None:
-    with Uploader(server, SecretStr("0" * 32), display=None, patience_seconds=5) as uploader:  # type: ignore[arg-type]  # shown nothing
+    key = ClientCredentials("X-API-Key", SecretStr("0" * 32))
+    with Uploader(server, key, display=None, patience_seconds=5) as uploader:  # type: ignore[arg-type]  # shown nothing
         for _ in range(2):
             uploader._client.get(server)
 

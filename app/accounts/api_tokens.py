@@ -1,0 +1,144 @@
+"""API tokens: made by their owners for programs, listed, revoked by whoever has one."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.accounts import audit
+from app.accounts.audit import AuditKind, Deed, Hand
+from app.accounts.schemas_api_tokens import ApiTokenCreatedResponse, ApiTokenRequest, ApiTokenResponse
+from app.core.api_tokens import digest_of, is_whole, new_token
+from app.core.clients import Client
+from app.core.errors import AccountLimitError, NotFoundError, ValidationFailedError
+from app.core.scopes import MEANINGS, Scope
+from app.db import api_tokens, users
+from app.db.api_tokens import ApiToken
+from app.db.engine import Database, now_of
+from app.db.outbox import queue_mail
+from app.db.users import Account
+from app.mail.messages import MailKind
+
+MOST_TOKENS = 50
+"""That one user may have: more than programs that anybody keeps apart."""
+
+
+async def create(
+    session: AsyncSession, account: Account, wanted: ApiTokenRequest, *, most_days: int, client: Client
+) -> ApiTokenCreatedResponse:
+    """Make a token, tell its owner by mail, and return it: its text is nowhere else.
+
+    Args:
+        session: of the unit of work.
+        account: whose token it will be.
+        wanted: its name, scopes and life.
+        most_days: the longest life; 0: any, and without an end.
+        client: who asks.
+
+    Raises:
+        ValidationFailedError: it would work for too long.
+        AccountLimitError: the user has as many as anybody may.
+        UnauthorizedError: the account was closed meanwhile.
+    """
+    _require_allowed_life(wanted.expires_in_days, most_days)
+    await users.require_open(session, account.id)
+    if await api_tokens.count_named(session, account.id) >= MOST_TOKENS:
+        raise AccountLimitError(
+            f"You have {MOST_TOKENS} API tokens. Revoke those that nothing uses any more."
+        )
+    text, now = new_token(), now_of(session)
+    scopes = [scope for scope in Scope if scope in wanted.scopes]
+    expires_at = None if wanted.expires_in_days is None else now + timedelta(days=wanted.expires_in_days)
+    token_id = await api_tokens.add_token(
+        session,
+        user_id=account.id,
+        name=wanted.name,
+        digest=digest_of(text),
+        scopes=" ".join(scopes),
+        now=now,
+        expires_at=expires_at,
+    )
+    await audit.write(
+        session, account.id, AuditKind.API_TOKEN_CREATED, client, detail=f"{wanted.name}: {', '.join(scopes)}"
+    )
+    await queue_mail(
+        session,
+        MailKind.API_TOKEN_CREATED,
+        account.email,
+        name=wanted.name,
+        meanings="\n".join(MEANINGS[scope] for scope in scopes),
+        until=f"{expires_at:%d %B %Y}" if expires_at else "",
+    )
+    made = ApiToken(token_id, account.id, wanted.name, " ".join(scopes), now, expires_at)
+    return ApiTokenCreatedResponse(**_shown(made, now), token=text)
+
+
+def _require_allowed_life(days: int | None, most_days: int) -> None:
+    if most_days and (days is None or days > most_days):
+        raise ValidationFailedError.for_fields(
+            [{"field": "expires_in_days", "message": f"A token works for at most {most_days} days here."}]
+        )
+
+
+async def list_tokens(session: AsyncSession, user_id: int) -> list[ApiTokenResponse]:
+    """Return a user's tokens."""
+    now = now_of(session)
+    found = await api_tokens.get_of_user(session, user_id)
+    return [ApiTokenResponse(**_shown(token, now)) for token in found]
+
+
+def _shown(token: ApiToken, now: datetime) -> dict[str, Any]:
+    return {
+        **token._asdict(),
+        "scopes": token.scopes.split(),
+        "expired": token.expires_at is not None and token.expires_at <= now,
+        "trusted_publisher": token.publisher_id,
+    }
+
+
+async def revoke(session: AsyncSession, user_id: int, token_id: int, client: Client) -> None:
+    """Revoke one of a user's tokens.
+
+    Raises:
+        NotFoundError: there is no such one.
+    """
+    await users.lock_user(session, user_id)
+    name = await api_tokens.delete_token(session, user_id, token_id)
+    if name is None:
+        raise NotFoundError("You have no such API token; it may have been revoked already.")
+    await audit.write(session, user_id, AuditKind.API_TOKEN_REVOKED, client, detail=name)
+
+
+async def revoke_leaked(database: Database, text: str, client: Client) -> None:
+    """Revoke a token for whoever has it, and tell its owner where that was; what is no token changes nothing."""
+    if is_whole(text):
+        await database.unit(lambda session: _revoke_leaked(session, digest_of(text), client))
+
+
+async def _revoke_leaked(session: AsyncSession, digest: str, client: Client) -> None:
+    found = await api_tokens.find_by_digest(session, digest)
+    if found is None or not await users.lock_if_there(session, found.user_id):
+        return
+    if await api_tokens.delete_token(session, found.user_id, found.id) is None:
+        return
+    await audit.write(session, found.user_id, AuditKind.API_TOKEN_REPORTED, client, detail=found.name)
+    if email := await users.get_email(session, found.user_id):
+        await queue_mail(session, MailKind.API_TOKEN_REPORTED, email, name=found.name, network=client.network)
+
+
+async def revoke_all(session: AsyncSession, user_id: int) -> int:
+    """Revoke every token of a user, whose row is locked; return how many there were."""
+    return await api_tokens.delete_of_user(session, user_id)
+
+
+async def revoke_by_hand(session: AsyncSession, user_id: int, by: Hand, *, token_id: int | None) -> int:
+    """Revoke a token of somebody else's account, or all; return how many there were."""
+    await users.lock_user(session, user_id)
+    if token_id is None:
+        count, what = await revoke_all(session, user_id), "all"
+    else:
+        name = await api_tokens.delete_token(session, user_id, token_id)
+        count, what = int(name is not None), name or ""
+    if count:
+        await audit.write_deed(session, user_id, Deed.API_TOKENS_REVOKED, by, detail=what)
+    return count
