@@ -14,7 +14,7 @@ from app.core.errors import AccountLimitError, NotFoundError, ValidationFailedEr
 from app.core.scopes import MEANINGS, Scope
 from app.db import api_tokens, users
 from app.db.api_tokens import ApiToken
-from app.db.engine import Database, now_of
+from app.db.engine import now_of
 from app.db.outbox import queue_mail
 from app.db.users import Account
 from app.mail.messages import MailKind
@@ -109,14 +109,9 @@ async def revoke(session: AsyncSession, user_id: int, token_id: int, client: Cli
     await audit.write(session, user_id, AuditKind.API_TOKEN_REVOKED, client, detail=name)
 
 
-async def revoke_leaked(database: Database, text: str, client: Client) -> None:
+async def revoke_leaked(session: AsyncSession, text: str, client: Client) -> None:
     """Revoke a token for whoever has it, and tell its owner where that was; what is no token changes nothing."""
-    if is_whole(text):
-        await database.unit(lambda session: _revoke_leaked(session, digest_of(text), client))
-
-
-async def _revoke_leaked(session: AsyncSession, digest: str, client: Client) -> None:
-    found = await api_tokens.find_by_digest(session, digest)
+    found = await api_tokens.find_by_digest(session, digest_of(text)) if is_whole(text) else None
     if found is None or not await users.lock_if_there(session, found.user_id):
         return
     if await api_tokens.delete_token(session, found.user_id, found.id) is None:

@@ -173,5 +173,5 @@ async def revoke_leaked_api_token(
             "with POST /api-key.",
             error="unsupported_token_type",
         )
-    await api_tokens.revoke_leaked(resources.database, form.token, client)
+    await resources.database.unit(lambda session: api_tokens.revoke_leaked(session, form.token, client))
     return Response(headers=UNSTORED)
