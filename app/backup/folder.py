@@ -12,22 +12,32 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from app.backup.site import BackupError
+from app.core.hidden import printable
 from app.core.system import write_through
 from app.db.snapshots import Row
-from app.storage.objects import Checksum, LocalObjects, ObjectStore, Stored, copy
+from app.storage.objects import Checksum, LocalObjects, ObjectStore, Stored, copy, is_object_name
 
 FORMAT = 1
 MANIFEST, SUMS, COPIED, TABLES, FILES = "manifest.json", "SHA256SUMS", "copied", "tables", "files"
 ROWS_AT_ONCE = 200
-SUM_LENGTH = 64
+LONGEST_LINE = 400
+
+
+LARGEST_NUMBER = 2**62
+"""Of a row or of rows: a thousand more has to fit into a column as well."""
+Text = Annotated[str, Field(max_length=200)]
+Number = Annotated[int, Field(ge=0, le=LARGEST_NUMBER)]
+_SUM = re.compile(r"(?P<sha256>[0-9a-f]{64})  (?P<name>[^\n]{1,300})\n", re.ASCII)
+_TABLE = re.compile(r"tables/[a-z_]{1,64}\.jsonl", re.ASCII)
 
 
 class Manifest(BaseModel):
@@ -48,14 +58,14 @@ class Manifest(BaseModel):
     """
 
     format: int = FORMAT
-    version: str
-    revision: str
+    version: Text
+    revision: Text
     has_users: bool
-    moment: str
-    rows: dict[str, int]
-    last_ids: dict[str, int]
-    files: int
-    bytes: int
+    moment: Text
+    rows: dict[Text, Number]
+    last_ids: dict[Text, Number]
+    files: Number
+    bytes: Number
     lost: list[str]
     sums: str = ""
 
@@ -178,8 +188,11 @@ class Backup:
         if _sha256(self._folder / SUMS) != self.manifest.sums:
             raise BackupError(f"{self._folder / SUMS} is not as it was written.")
         for name, sha256 in self._sums():
-            if _sha256(self._folder / name) != sha256:
+            if self._is_elsewhere(name) or _sha256(self._folder / name) != sha256:
                 raise BackupError(f"{self._folder / name} is not as it was written. Take another backup.")
+        listed = {name for name, _ in self._sums() if name.startswith(f"{TABLES}/")}
+        if listed != {f"{TABLES}/{table}.jsonl" for table in self.manifest.rows}:
+            raise BackupError(f"{self._folder / MANIFEST} names other tables than {SUMS}.")
 
     def files(self) -> Iterator[tuple[Stored, str]]:
         """Yield each file, and its SHA-256."""
@@ -189,18 +202,35 @@ class Backup:
                 yield Stored(rest, (self._folder / name).stat().st_size), sha256
 
     async def columns(self, table: str) -> list[str]:
-        """Return the columns of a table here."""
+        """Return the columns of a table here.
+
+        Raises:
+            BackupError: they are none.
+        """
         with self._open(table) as file:
-            columns: list[str] = json.loads(file.readline())
-            return columns
+            columns = _values(file.readline(), table)
+        if (
+            not columns
+            or not all(isinstance(each, str) for each in columns)
+            or len(set(columns)) < len(columns)
+        ):
+            raise BackupError(f"{table} has no columns in this backup, which somebody has changed.")
+        return [str(each) for each in columns]
 
     async def rows(self, table: str) -> AsyncIterator[list[Row]]:
-        """Yield the rows of a table, some at a time."""
+        """Yield the rows of a table, some at a time.
+
+        Raises:
+            BackupError: one is none.
+        """
+        width = len(await self.columns(table))
         with self._open(table) as file:
             file.readline()
             some: list[Row] = []
             for line in file:
-                some.append(tuple(json.loads(line)))
+                some.append(_values(line, table))
+                if len(some[-1]) != width:
+                    raise BackupError(f"A row of {table} has not as many values as there are columns.")
                 if len(some) == ROWS_AT_ONCE:
                     yield some
                     some = []
@@ -211,9 +241,22 @@ class Backup:
         return (self._folder / TABLES / f"{table}.jsonl").open("rb")
 
     def _sums(self) -> Iterator[tuple[str, str]]:
-        with (self._folder / SUMS).open(encoding="ascii") as file:
-            for line in file:
-                yield line[SUM_LENGTH:].strip(), line[:SUM_LENGTH]
+        with (self._folder / SUMS).open(encoding="ascii", errors="replace") as file:
+            while line := file.readline(LONGEST_LINE):
+                found = _SUM.fullmatch(line)
+                name = found["name"] if found else ""
+                if found is None or not (
+                    _TABLE.fullmatch(name) or is_object_name(name.removeprefix(f"{FILES}/"))
+                ):
+                    raise BackupError(
+                        f"{self._folder / SUMS} is not as it was written: {printable(line[:100])}"
+                    )
+                yield name, found["sha256"]
+
+    def _is_elsewhere(self, name: str) -> bool:
+        """Say whether a file is none of this folder's own: a link may lead anywhere."""
+        path = self._folder / name
+        return not path.is_file() or path.resolve() != self._folder.resolve() / name
 
 
 def _read_manifest(folder: Path) -> Manifest:
@@ -229,6 +272,16 @@ def _read_manifest(folder: Path) -> Manifest:
     if manifest.format != FORMAT:
         raise BackupError(f"{folder} was made by a newer version of the service ({manifest.version}).")
     return manifest
+
+
+def _values(line: bytes, table: str) -> Row:
+    try:
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list) or any(isinstance(each, list | dict) for each in found):
+        raise BackupError(f"A line of {table} is no row. Somebody has changed the backup.")
+    return tuple(found)
 
 
 def _journal_lines(text: str) -> Iterator[tuple[str, Checksum]]:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.backup.site import BackupError
 from app.core.plain import plain_form
 from app.db.engine import Database
+from app.db.faults import unavailable
 from app.db.snapshots import (
     LEFT_OUT,
     SEEDED,
@@ -117,8 +119,19 @@ async def fill(connection: AsyncConnection, tables: Sequence[sa.Table], source: 
     """Write all rows into empty tables."""
     for table in tables:
         columns = await source.columns(table.name)
+        if unknown := sorted(set(columns) - set(table.c.keys())):
+            raise BackupError(
+                f"This version of the service has no column {unknown[0][:64]!r} in {table.name}."
+            )
         async for some in source.rows(table.name):
-            await insert_rows(connection, table, columns, some)
+            try:
+                await insert_rows(connection, table, columns, some)
+            except (ValueError, TypeError, OverflowError, StatementError) as error:
+                if isinstance(error, DBAPIError) and unavailable(error):
+                    raise
+                raise BackupError(
+                    f"Rows of {table.name} do not fit into the table: a value is none of its kind."
+                ) from None
 
 
 async def compare(

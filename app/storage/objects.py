@@ -22,6 +22,11 @@ BLOCK_BYTES = 1 << 20
 _NAME = re.compile(r"uploads/[0-9a-z]{1,64}/[0-9a-z.-]{1,64}|pictures/[0-9a-f]{32}\.(?:png|jpg)", re.ASCII)
 
 
+def is_object_name(name: str) -> bool:
+    """Return whether it is a name of ours, none of which leaves the place that it is in."""
+    return _NAME.fullmatch(name) is not None and ".." not in name
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """Bytes that a row names.
@@ -153,7 +158,7 @@ class LocalObjects:
         raise FileNotFoundError(one.name)
 
     def _path(self, name: str) -> Path:
-        if not _NAME.fullmatch(name) or ".." in name:
+        if not is_object_name(name):
             raise ValueError("not a name of ours")
         kind, _, rest = name.partition("/")
         return (
