@@ -6,13 +6,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.backup.site import BackupError
 from app.core.plain import plain_form
 from app.db.engine import Database
-from app.db.faults import unavailable
 from app.db.snapshots import (
     LEFT_OUT,
     SEEDED,
@@ -126,9 +124,7 @@ async def fill(connection: AsyncConnection, tables: Sequence[sa.Table], source: 
         async for some in source.rows(table.name):
             try:
                 await insert_rows(connection, table, columns, some)
-            except (ValueError, TypeError, OverflowError, StatementError) as error:
-                if isinstance(error, DBAPIError) and unavailable(error):
-                    raise
+            except (ValueError, TypeError, OverflowError):
                 raise BackupError(
                     f"Rows of {table.name} do not fit into the table: a value is none of its kind."
                 ) from None

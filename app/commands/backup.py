@@ -5,18 +5,21 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
+import httpx
 
 from app.backup.folder import Backup
 from app.backup.making import make_backup
-from app.backup.moving import Unfinished, find_unfinished, move_database, move_store, settle_store
+from app.backup.moving import STOP_FIRST, Unfinished, find_unfinished, move_database, move_store, settle_store
 from app.backup.restoring import restore
 from app.backup.site import BackupError, Site, open_site
 from app.commands.running import run
+from app.core.outgoing import open_http
 from app.core.settings import Settings, load_settings, load_settings_with
 from app.db.snapshots import snapshot
 
 T = TypeVar("T")
 MOST_NAMED = 10
+SERVICE_SECONDS = 3.0
 FOLDER = click.argument("folder", type=click.Path(path_type=Path))
 
 
@@ -99,7 +102,24 @@ def _store_of(settings: Settings) -> tuple[str, str]:
     return str(settings.data_dir.resolve()), ""
 
 
+async def require_no_service(settings: Settings) -> None:
+    """Return if no `openml-web serve` answers here; its worker gives no sign of life to the database.
+
+    Raises:
+        BackupError: one does.
+    """
+    async with open_http(settings.local_url, timeout=httpx.Timeout(SERVICE_SECONDS)) as client:
+        try:
+            answer = await client.get(f"{settings.local_url}/health/live")
+        except httpx.HTTPError:
+            return
+    if answer.text.replace(" ", "") == '{"status":"ok"}':
+        raise BackupError(f"openml-web serve answers on {settings.local_url}. {STOP_FIRST}")
+
+
 async def _move(before: Settings, after: Settings, moves: list[str], *, check: bool) -> None:
+    if not check:
+        await require_no_service(before)
     async with open_site(before) as source:
         async with snapshot(source.database) as connection:
             _tell_unfinished(await find_unfinished(connection))

@@ -150,6 +150,10 @@ def open_session(server_url: str, way_out: WayOut) -> "requests.Session":
         def init_poolmanager(self, *sizes: Any, **choices: Any) -> None:  # noqa: ANN401 - as there
             super().init_poolmanager(*sizes, ssl_context=read_certificates(way_out.ca_file), **choices)
 
+        def proxy_manager_for(self, proxy: str, **choices: Any) -> Any:  # noqa: ANN401 - as there
+            # Which has connections of its own, and would take the library's certificates for them.
+            return super().proxy_manager_for(proxy, ssl_context=read_certificates(way_out.ca_file), **choices)
+
     session = requests.Session()
     session.trust_env = False
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from app.db import site_tables, tables
 from app.db.engine import BEGIN, Database
 from app.db.every_table import metadata
-from app.db.faults import translated
+from app.db.faults import translated, unavailable
 from app.db.mysql import take_time
 from app.db.tables import OPENML_TABLES
 
@@ -108,15 +108,24 @@ async def read_rows(
 async def insert_rows(
     connection: AsyncConnection, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]
 ) -> None:
-    """Write rows into the table."""
+    """Write rows into the table.
+
+    Raises:
+        ValueError: a value is none of its column's kind.
+        DatabaseUnavailableError: the database is away, in trouble or full.
+    """
     if table is SEEDED:
         there = set(await connection.scalars(sa.select(table.c.id)))
         at = columns.index("id")
         rows = [row for row in rows if row[at] not in there]
     if rows:
-        await connection.execute(
-            sa.insert(_raw(table, columns)), [_values(table, columns, row) for row in rows]
-        )
+        values = [_values(table, columns, row) for row in rows]
+        try:
+            await connection.execute(sa.insert(_raw(table, columns)), values)
+        except sa.exc.StatementError as error:
+            if unavailable(error):
+                raise
+            raise ValueError(f"rows do not fit into {table.name}") from None
 
 
 async def first_difference(

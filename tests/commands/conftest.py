@@ -17,6 +17,8 @@ def run(tmp_path: Path, database_uri: str, monkeypatch: pytest.MonkeyPatch) -> R
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DATA_DIR", str(tmp_path / "var"))
     monkeypatch.setenv("DATABASE_URI", database_uri)
+    # What else may run on this machine is no part of the test.
+    monkeypatch.setenv("PORT", "9")
 
     def run_command(*arguments: str, **settings: str) -> Result:
         return CliRunner().invoke(cli, arguments, env=settings)

@@ -19,6 +19,7 @@ from app.db.snapshots import LEFT_OUT, tables_to_copy
 from app.db.worker_heartbeats import Heartbeat
 from tests.commands.conftest import Run
 from tests.commands.test_administration import prepare
+from tests.service import Service
 
 pytestmark = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 
@@ -194,3 +195,16 @@ def test_move_when_the_file_has_no_settings_then_named(run: Run) -> None:
     Path("new.env").write_text("DATABASE_URL=mysql://a@b/c\n")
 
     assert "DATABASE_URL" in str(run("move", "--to", "new.env").exception)
+
+
+def test_move_when_a_service_with_its_own_worker_answers_then_it_is_to_be_stopped_first(
+    service: Service, run: Run, tmp_path: Path
+) -> None:
+    service.start()
+    Path("new.env").write_text(f"DATABASE_URI=sqlite:///{tmp_path / 'new.db'}\n")
+
+    refused = run("move", "--to", "new.env", PORT=str(service.port))
+
+    assert "openml-web serve answers on" in str(refused.exception)
+    assert not (tmp_path / "new.db").exists()
+    assert run("move", "--to", "new.env", "--check", PORT=str(service.port)).exit_code == 0
