@@ -119,6 +119,7 @@ ROUTES: Mapping[Role, str] = {
         GET  /api-key
         POST /api-key
         POST /api-key/regenerate
+        POST /password
         GET  /export
         POST /tokens
         DELETE /tokens/{token_id}

@@ -15,7 +15,7 @@ from app.core.denylist import Denylist
 from app.core.leaving import Leaving
 from app.core.limits import RateLimiter, parse_overrides
 from app.core.locks import Locks
-from app.core.password_policy import warm_up
+from app.core.password_policy import PasswordPolicy, warm_up
 from app.core.passwords import PasswordHasher
 from app.core.probes import Probes
 from app.core.settings import Settings, SettingsError, missing_extra
@@ -67,6 +67,7 @@ class Resources:
     settings: Settings
     database: Database
     passwords: PasswordHasher
+    policy: PasswordPolicy
     tokens: TokenSigner
     denylist: Denylist
     limits: RateLimiter
@@ -122,6 +123,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         if not database.is_sqlite:
             await stack.enter_async_context(in_background(database.keep_time()))
         await asyncio.to_thread(warm_up)
+        policy = await asyncio.to_thread(PasswordPolicy.of, settings)
         passwords = PasswordHasher()
         stack.callback(passwords.close)
         async with database.session() as session:
@@ -154,6 +156,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             settings=settings,
             database=database,
             passwords=passwords,
+            policy=policy,
             tokens=TokenSigner(
                 settings.token_secret,
                 accepted=settings.accepted_secrets,

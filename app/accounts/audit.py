@@ -30,6 +30,7 @@ class AuditKind(StrEnum):
     SESSION_ENDED = "session ended"
     ALL_SESSIONS_ENDED = "all sessions ended"
     PASSWORD_RESET = "password reset"  # noqa: S105 - a kind of event
+    PASSWORD_CHANGED = "password changed"  # noqa: S105 - as above
     EMAIL_CHANGE_REQUESTED = "change of e-mail address requested"
     EMAIL_CHANGED = "e-mail address changed"
     PROFILE_CHANGED = "profile changed"

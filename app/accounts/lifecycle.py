@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import api_tokens, audit, links, mails
+from app.accounts import api_tokens, audit, links, mails, undo
 from app.accounts.audit import AuditKind, Deed, Hand
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
 from app.accounts.sessions import end_all_sessions
+from app.accounts.undo import UndoKind
 from app.core.addresses import as_shown
 from app.core.clients import Client
 from app.core.errors import LinkNotValidError
@@ -118,8 +119,8 @@ async def free_username(session: AsyncSession, email: str, *, always_random: boo
     return name
 
 
-async def confirm(session: AsyncSession, token: str, client: Client) -> None:
-    """Confirm the address that the link went to: that of a new account, or the new one of an old account.
+async def confirm(session: AsyncSession, settings: Settings, token: str, client: Client) -> LinkPurpose:
+    """Confirm what a link was mailed for, and return it: the address of a new account, or a change of address.
 
     The SPA posts each link twice; the second request changes nothing and succeeds.
 
@@ -132,9 +133,14 @@ async def confirm(session: AsyncSession, token: str, client: Client) -> None:
     if found.used_at is not None:
         await _require_confirmed(session, found)
     elif found.purpose == LinkPurpose.CHANGE_EMAIL:
-        await _confirm_change(session, await links.redeem(session, token, LinkPurpose.CHANGE_EMAIL), client)
+        change = await links.redeem(session, token, LinkPurpose.CHANGE_EMAIL)
+        await _confirm_change(session, settings, change, client)
+    elif found.purpose == LinkPurpose.APPROVE_EMAIL:
+        change = await links.redeem(session, token, LinkPurpose.APPROVE_EMAIL)
+        await _offer_address(session, change.user_id, change.email or "", client)
     else:
         await _activate(session, await links.redeem(session, token, LinkPurpose.CONFIRM), client)
+    return LinkPurpose(found.purpose)
 
 
 async def request_email_change(
@@ -145,11 +151,34 @@ async def request_email_change(
     Neither the answer nor the mails show the requester whether another account has the address; that account's owner
     gets a mail. Only the latest change counts, and none once the account is closed or its password reset.
     """
+    await _offer_address(session, user_id, new, client)
+    await queue_mail(session, MailKind.EMAIL_CHANGE_REQUESTED, old, new_email=_veiled(new))
+
+
+async def ask_before_email_change(
+    session: AsyncSession, settings: Settings, *, user_id: int, old: str, new: str, client: Client
+) -> None:
+    """As `request_email_change`, for a session that was not confirmed lately: the old address is asked first."""
+    await _forget_email_changes(session, user_id, latest=None)
+    link = await links.create_link(
+        session, settings, user_id=user_id, purpose=LinkPurpose.APPROVE_EMAIL, email=new
+    )
+    await audit.write(session, user_id, AuditKind.EMAIL_CHANGE_REQUESTED, client)
+    await queue_mail(
+        session,
+        MailKind.APPROVE_EMAIL_CHANGE,
+        old,
+        new_email=_veiled(new),
+        link=link,
+        hours=links.CONFIRMATION_HOURS,
+    )
+
+
+async def _offer_address(session: AsyncSession, user_id: int, new: str, client: Client) -> None:
     change = secrets.token_hex(16)
     await _forget_email_changes(session, user_id, latest=change)
     await audit.write(session, user_id, AuditKind.EMAIL_CHANGE_REQUESTED, client)
     await mails.request(session, MailRequest.EMAIL_CHANGE, new, client, user_id=user_id, change=change)
-    await queue_mail(session, MailKind.EMAIL_CHANGE_REQUESTED, old, new_email=_veiled(new))
 
 
 async def reset_password(session: AsyncSession, token: str, password_hash: str, client: Client) -> None:
@@ -164,6 +193,23 @@ async def reset_password(session: AsyncSession, token: str, password_hash: str, 
     await audit.write(session, found.user_id, AuditKind.PASSWORD_RESET, client)
     if email := await users.get_email(session, found.user_id):
         await queue_mail(session, MailKind.PASSWORD_CHANGED, email, tokens=ended)
+
+
+async def change_password(
+    session: AsyncSession, settings: Settings, user_id: int, password_hash: str, client: Client
+) -> None:
+    """Give the account a new password for whoever is signed in, and end all its sessions; a link undoes it.
+
+    Raises:
+        UnauthorizedError: the account was closed meanwhile.
+    """
+    await users.require_open(session, user_id)
+    await users.set_new_password(session, user_id, password_hash)
+    await void(session, user_id)
+    await audit.write(session, user_id, AuditKind.PASSWORD_CHANGED, client)
+    if email := await users.get_email(session, user_id):
+        link = await undo.offer(session, settings, user_id=user_id, kind=UndoKind.PASSWORD, before={})
+        await queue_mail(session, MailKind.PASSWORD_CHANGED, email, link=link, days=undo.LIFETIME.days)
 
 
 async def activate(session: AsyncSession, user_id: int, by: Hand, *, reason: str = "") -> None:
@@ -261,7 +307,9 @@ async def _open(session: AsyncSession, user_id: int) -> None:
     await account_states.set_confirmed(session, user_id, now_of(session))
 
 
-async def _confirm_change(session: AsyncSession, found: AccountToken, client: Client) -> None:
+async def _confirm_change(
+    session: AsyncSession, settings: Settings, found: AccountToken, client: Client
+) -> None:
     """Set the new address, unless another account has taken it since the request."""
     new, old = found.email or "", await users.get_email(session, found.user_id)
     await address_locks.lock_address(session, new)
@@ -271,13 +319,24 @@ async def _confirm_change(session: AsyncSession, found: AccountToken, client: Cl
         raise LinkNotValidError
     await void(session, found.user_id)
     await audit.write(session, found.user_id, AuditKind.EMAIL_CHANGED, client)
-    await queue_mail(session, MailKind.EMAIL_CHANGED, old, new_email=_veiled(new))
+    link = await undo.offer(
+        session,
+        settings,
+        user_id=found.user_id,
+        kind=UndoKind.EMAIL,
+        before={"email": old},
+        kept_email=old,
+    )
+    days, veiled = undo.LIFETIME.days, _veiled(new)
+    await queue_mail(session, MailKind.EMAIL_CHANGED, old, new_email=veiled, link=link, days=days)
 
 
 async def _require_confirmed(session: AsyncSession, found: AccountToken) -> None:
     """Accept a used token again while its effect still holds."""
     if found.purpose == LinkPurpose.CHANGE_EMAIL:
         still = await users.get_email(session, found.user_id) == found.email
+    elif found.purpose == LinkPurpose.APPROVE_EMAIL:
+        still = await account_states.get_email_change(session, found.user_id) is not None
     else:
         still = found.purpose == LinkPurpose.CONFIRM and await users.is_active(session, found.user_id)
     if not still:
@@ -297,9 +356,10 @@ async def void_all(session: AsyncSession, user_id: int) -> int:
     return await api_tokens.revoke_all(session, user_id)
 
 
-async def _forget_email_changes(session: AsyncSession, user_id: int, *, latest: str) -> None:
+async def _forget_email_changes(session: AsyncSession, user_id: int, *, latest: str | None) -> None:
     """Invalidate links of earlier changes of address; the worker creates one for the latest only."""
-    await account_tokens.delete_unused(session, user_id, purpose=LinkPurpose.CHANGE_EMAIL)
+    for purpose in (LinkPurpose.APPROVE_EMAIL, LinkPurpose.CHANGE_EMAIL):
+        await account_tokens.delete_unused(session, user_id, purpose=purpose)
     await account_states.set_email_change(session, user_id, latest)
 
 

@@ -20,6 +20,8 @@ class LinkPurpose(StrEnum):
     """What a link is for. A token of one purpose is unknown to the others."""
 
     CONFIRM = "confirm"
+    APPROVE_EMAIL = "approve-email"
+    """Sent to the old address, where a change of address was asked for in a session that was not fresh."""
     CHANGE_EMAIL = "change-email"
     RESET_PASSWORD = "reset-password"  # noqa: S105 - a purpose
 
@@ -30,6 +32,7 @@ CONFIRMATION_HOURS = 48
 """Of a link that confirms an address: over a night, and a day without mail."""
 PAGES = {
     LinkPurpose.CONFIRM: "confirm-page",
+    LinkPurpose.APPROVE_EMAIL: "confirm-page",
     LinkPurpose.CHANGE_EMAIL: "confirm-page",
     LinkPurpose.RESET_PASSWORD: "reset-page",
 }

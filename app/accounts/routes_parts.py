@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Depends
+from fastapi import Depends, Response
 
 from app.accounts.reauthentication import Verifier
 from app.accounts.sign_in import SignIn
@@ -17,6 +17,11 @@ async def get_sign_in(resources: ResourcesDep) -> SignIn:
 async def get_verifier(resources: ResourcesDep) -> Verifier:
     """Return what checks who somebody is."""
     return Verifier(resources.database, resources.passwords, resources.limits)
+
+
+async def unstored(response: Response) -> None:
+    """Let nobody store the answer: it has a token."""
+    response.headers["Cache-Control"] = "no-store"
 
 
 SignInDep = Annotated[SignIn, Depends(get_sign_in)]

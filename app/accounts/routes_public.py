@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from fastapi import APIRouter, Response, status
+from fastapi import APIRouter, Depends, status
 
 from app.accounts import lifecycle, links, undoing
 from app.accounts import service_public as service
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
-from app.accounts.routes_parts import SignInDep
+from app.accounts.routes_parts import SignInDep, unstored
 from app.accounts.schemas_public import (
     AddressRequest,
     ConfirmationResponse,
@@ -50,14 +50,13 @@ from app.mail.messages import MailKind
 router = APIRouter(
     tags=["accounts"], responses=declare(*BODY_PROBLEMS, TooManyRequestsError), route_class=BoundedRoute
 )
-NO_STORE = {"Cache-Control": "no-store"}
 
 
 @router.post("/signup", responses=declare(TooBusyError))
 async def signup(body: SignupRequest, resources: ResourcesDep, client: ClientDep) -> SignupResponse:
     """Create an account and mail a link that confirms its address."""
     account = await service.prepare_account(
-        resources.settings, resources.passwords, resources.limits, body, client
+        resources.policy, resources.passwords, resources.limits, body, client
     )
     if not await service.create_account(resources.database, resources.settings, account, client):
         return SignupResponse(msg="User already exists")
@@ -71,7 +70,7 @@ async def register(body: RegisterRequest, resources: ResourcesDep, client: Clien
     """Create an account with a user name made of the address; the SPA uses `POST /signup`."""
     person = service.checked_registration(body)
     prepared = await service.prepare_account(
-        resources.settings, resources.passwords, resources.limits, person, client
+        resources.policy, resources.passwords, resources.limits, person, client
     )
     hides = resources.settings.signup_hides_accounts
     username = await resources.database.unit(
@@ -84,13 +83,11 @@ async def register(body: RegisterRequest, resources: ResourcesDep, client: Clien
 
 
 @router.post("/confirmation", responses=declare(LinkNotValidError))
-async def confirm(
-    body: LinkRequest, database: DatabaseDep, limits: LimitsDep, client: ClientDep
-) -> ConfirmationResponse:
+async def confirm(body: LinkRequest, resources: ResourcesDep, client: ClientDep) -> ConfirmationResponse:
     """Confirm the address that a mail went to."""
-    await limits.hit(*hits_from("link-address", client))
-    token = links.token_of(body.url)
-    await database.unit(lambda session: lifecycle.confirm(session, token, client))
+    await resources.limits.hit(*hits_from("link-address", client))
+    token, settings = links.token_of(body.url), resources.settings
+    await resources.database.unit(lambda session: lifecycle.confirm(session, settings, token, client))
     return ConfirmationResponse()
 
 
@@ -130,7 +127,7 @@ async def reset_password(body: ResetRequest, resources: ResourcesDep, client: Cl
     await resources.limits.hit(*hits_from("link-address", client))
     await service.reset_password(
         resources.database,
-        resources.settings,
+        resources.policy,
         resources.passwords,
         token=links.token_of(body.url),
         password=body.password,
@@ -148,12 +145,13 @@ async def undo_change(body: LinkRequest, resources: ResourcesDep, client: Client
     return UndoneResponse()
 
 
-@router.post("/login", responses=declare(SecondFactorNeededError, TooBusyError))
+@router.post(
+    "/login", dependencies=[Depends(unstored)], responses=declare(SecondFactorNeededError, TooBusyError)
+)
 async def login(
-    body: LoginRequest, sign_in: SignInDep, resources: ResourcesDep, client: ClientDep, response: Response
+    body: LoginRequest, sign_in: SignInDep, resources: ResourcesDep, client: ClientDep
 ) -> LoginResponse | LoginFailure:
     """Log in as the SPA does: failures are 200 with a text. Other clients use `POST /token`."""
-    response.headers.update(NO_STORE)
     try:
         signed_in = await log_in(
             sign_in,

@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, status
+from fastapi import APIRouter, Depends, Query, Request, status
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from app.accounts import reauthentication, sessions
 from app.accounts import service_signed_in as service
 from app.accounts.export import stream_export
-from app.accounts.routes_parts import VerifierDep
+from app.accounts.routes_parts import SignInDep, VerifierDep, unstored
 from app.accounts.schemas_signed_in import (
     ApiKeyChangedResponse,
     ApiKeyRegeneratedResponse,
@@ -19,6 +19,8 @@ from app.accounts.schemas_signed_in import (
     DeleteRequest,
     ExportResponse,
     LogoutResponse,
+    PasswordChangedResponse,
+    PasswordRequest,
     ProfileChangedResponse,
     ProfileRequest,
     ProfileResponse,
@@ -31,6 +33,7 @@ from app.core.bodies import BoundedRoute
 from app.core.errors import (
     NotFoundError,
     PasswordNeededError,
+    TooBusyError,
     TooManyRequestsError,
     UnauthorizedError,
     ValidationFailedError,
@@ -50,6 +53,7 @@ from app.deps import (
     SessionDep,
     TokenDep,
     get_settings,
+    is_fresh,
 )
 
 router = APIRouter(tags=["accounts"], responses=declare(UnauthorizedError), route_class=BoundedRoute)
@@ -83,16 +87,21 @@ async def get_profile(request: Request, principal: PrincipalDep) -> ProfileRespo
 
 @router.post("/profile", responses=declare(*BODY_PROBLEMS, TooManyRequestsError))
 async def change_profile(
-    body: ProfileRequest,
-    principal: PrincipalDep,
-    database: DatabaseDep,
-    limits: LimitsDep,
-    client: ClientDep,
+    body: ProfileRequest, principal: PrincipalDep, resources: ResourcesDep, client: ClientDep
 ) -> ProfileChangedResponse:
-    """Change the profile. A new e-mail address takes effect when it is confirmed."""
-    await limits.hit(Hit("change-account", str(principal.account.id)))
-    changes = service.checked_changes(principal.account, body)
-    await database.unit(lambda session: service.change_profile(session, principal.account, changes, client))
+    """Change the profile. A new e-mail address takes effect when it is confirmed.
+
+    In a session that was not confirmed within 15 minutes, the old address is asked first.
+    """
+    await resources.limits.hit(Hit("change-account", str(principal.account.id)))
+    account, database = principal.account, resources.database
+    changes = service.checked_changes(account, body)
+    fresh = "email" not in changes or await is_fresh(database, principal)
+    await database.unit(
+        lambda session: service.change_profile(
+            session, resources.settings, account, changes, client, is_fresh=fresh
+        )
+    )
     return ProfileChangedResponse()
 
 
@@ -144,6 +153,33 @@ async def reauthenticate(
     """Show once more who one is: for a quarter of an hour this session may do what a stolen token alone may not."""
     at = await reauthentication.reauthenticate(verifier, principal.token, body, client)
     return ReauthenticatedResponse(fresh_until=at + FRESH)
+
+
+@router.post(
+    "/password",
+    dependencies=[Depends(unstored)],
+    responses=declare(*BODY_PROBLEMS, PasswordNeededError, TooManyRequestsError, TooBusyError),
+)
+async def change_password(
+    body: PasswordRequest,
+    principal: FreshPrincipalDep,
+    sign_in: SignInDep,
+    resources: ResourcesDep,
+    client: ClientDep,
+) -> PasswordChangedResponse:
+    """Change one's password. All sessions end; the answer's token opens one in place of this."""
+    await sign_in.limits.hit(Hit("change-account", str(principal.account.id)))
+    session = await service.change_password(
+        sign_in,
+        resources.policy,
+        resources.passwords,
+        principal=principal,
+        password=body.new_password,
+        client=client,
+    )
+    return PasswordChangedResponse(
+        access_token=session.access_token, expires_in=sign_in.tokens.lifetime_seconds
+    )
 
 
 @router.get("/sessions")

@@ -9,7 +9,7 @@ from app.accounts.audit import KINDS
 from app.accounts.schemas_api_tokens import ApiTokenResponse
 from app.core.methods import Method
 from app.core.passwords import LONGEST
-from app.core.validated_strings import PLAIN
+from app.core.validated_strings import PLAIN, Password
 
 AsItIs = Annotated[Any, WithJsonSchema({"type": "string"})]
 """Judged by `service.checked_changes`, if it is new."""
@@ -134,6 +134,20 @@ class DeleteRequest(BaseModel):
     password: Annotated[str, StringConstraints(max_length=LONGEST), PLAIN] = Field(
         examples=["seven rivers flow north"]
     )
+
+
+class PasswordRequest(BaseModel):
+    """The password as it shall be."""
+
+    new_password: Password = Field(examples=["eight winds blow south"])
+
+
+class PasswordChangedResponse(BaseModel):
+    """The password is changed, and all sessions have ended; the token opens one in place of this."""
+
+    msg: Literal["Password changed"] = "Password changed"
+    access_token: str
+    expires_in: int = Field(description="Seconds until the token ends.")
 
 
 class PasswordAgain(DeleteRequest):

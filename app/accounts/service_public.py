@@ -10,7 +10,7 @@ from app.accounts.schemas_public import RegisterRequest, SignupRequest
 from app.core.clients import Client
 from app.core.errors import BadRequestError, ValidationFailedError
 from app.core.limits import RateLimiter, hits_from
-from app.core.password_policy import require_good
+from app.core.password_policy import PasswordPolicy
 from app.core.passwords import PasswordHasher
 from app.core.settings import Settings
 from app.db import users
@@ -18,7 +18,11 @@ from app.db.engine import Database
 
 
 async def prepare_account(
-    settings: Settings, passwords: PasswordHasher, limits: RateLimiter, body: SignupRequest, client: Client
+    policy: PasswordPolicy,
+    passwords: PasswordHasher,
+    limits: RateLimiter,
+    body: SignupRequest,
+    client: Client,
 ) -> NewAccount:
     """Check and hash the password; the account's name is its address, as the SPA's accounts are named.
 
@@ -30,7 +34,7 @@ async def prepare_account(
         TooBusyError: too many hashes wait.
     """
     about = [body.email, body.email.partition("@")[0], body.first_name, body.last_name]
-    password = require_good(body.password, settings, about=about)
+    password = await policy.require_good(body.password, about=about)
     await limits.hit(*hits_from("signup-address", client))
     await limits.hit_site("signup-everybody", client.networks[-1].name)
     return NewAccount(
@@ -80,7 +84,7 @@ async def request_mail(database: Database, kind: MailRequest, address: str, clie
 
 async def reset_password(
     database: Database,
-    settings: Settings,
+    policy: PasswordPolicy,
     passwords: PasswordHasher,
     *,
     token: str,
@@ -96,6 +100,6 @@ async def reset_password(
     async with database.session() as session:
         found = await links.require(session, token, LinkPurpose.RESET_PASSWORD)
         about = await users.get_names(session, found.user_id)
-    password = require_good(password, settings, about=about)
+    password = await policy.require_good(password, about=about)
     password_hash = await passwords.hash(password)
     await database.unit(lambda session: lifecycle.reset_password(session, token, password_hash, client))

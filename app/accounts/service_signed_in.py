@@ -1,6 +1,7 @@
 """What one can do to one's own account."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,16 +19,21 @@ from app.accounts.schemas_signed_in import (
     SessionResponse,
 )
 from app.accounts.sessions import end_all_sessions, end_session
+from app.accounts.sign_in import NewSession, SignIn, replace
 from app.core import methods
 from app.core.addresses import as_shown, spellings
 from app.core.clients import Client
 from app.core.denylist import Denylist
 from app.core.errors import NotFoundError, ValidationFailedError
+from app.core.password_policy import PasswordPolicy
+from app.core.passwords import PasswordHasher
+from app.core.settings import Settings
 from app.core.validated_strings import Bio, Email, ProfileName
 from app.db import audit_events, reports, sessions, users
 from app.db.engine import now_of
 from app.db.outbox import queue_mail
 from app.db.users import Account
+from app.deps import Principal
 from app.mail.messages import MailKind
 from app.storage.pictures import PictureStorage
 
@@ -63,9 +69,15 @@ def checked_changes(account: Account, body: ProfileRequest) -> dict[str, str]:
 
 
 async def change_profile(
-    session: AsyncSession, account: Account, changes: Mapping[str, str], client: Client
+    session: AsyncSession,
+    settings: Settings,
+    account: Account,
+    changes: Mapping[str, str],
+    client: Client,
+    *,
+    is_fresh: bool,
 ) -> None:
-    """Change names and bio now, the address once it is confirmed.
+    """Change names and bio now, the address once it is confirmed: by the old one as well, if nobody is surely there.
 
     Raises:
         UnauthorizedError: the account was closed meanwhile.
@@ -75,14 +87,46 @@ async def change_profile(
     if texts:
         await users.set_profile(session, account.id, texts)
     await audit.write(session, account.id, AuditKind.PROFILE_CHANGED, client)
-    if "email" in changes:
-        await lifecycle.request_email_change(
-            session, user_id=account.id, old=account.email, new=changes["email"], client=client
+    if new := changes.get("email"):
+        ask = (
+            lifecycle.request_email_change
+            if is_fresh
+            else partial(lifecycle.ask_before_email_change, settings=settings)
         )
+        await ask(session, user_id=account.id, old=account.email, new=new, client=client)
 
 
 def _is_same(address: object, other: str) -> bool:
     return str(address).strip().casefold() in {spelled.casefold() for spelled in spellings(other)}
+
+
+async def change_password(
+    sign_in: SignIn,
+    policy: PasswordPolicy,
+    passwords: PasswordHasher,
+    *,
+    principal: Principal,
+    password: str,
+    client: Client,
+) -> NewSession:
+    """Change the password, and open a session in place of all that end with it; none is held while it is hashed.
+
+    Raises:
+        ValidationFailedError: the password is too short, common or breached.
+        UnauthorizedError: the account was closed meanwhile.
+    """
+    user_id = principal.account.id
+    async with sign_in.database.session() as session:
+        about = await users.get_names(session, user_id)
+    password = await policy.require_good(password, about=about, field="new_password")
+    password_hash = await passwords.hash(password)
+
+    async def change(session: AsyncSession) -> NewSession:
+        shown = methods.from_text(await sessions.get_methods(session, principal.token.jti) or "")
+        await lifecycle.change_password(session, sign_in.settings, user_id, password_hash, client)
+        return await replace(sign_in.tokens, session, user_id, shown, client)
+
+    return await sign_in.database.unit(change)
 
 
 async def renew_api_key(session: AsyncSession, account: Account, client: Client) -> str:

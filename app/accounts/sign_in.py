@@ -166,6 +166,19 @@ async def _open(
     return NewSession(text)
 
 
+async def replace(
+    tokens: TokenSigner, session: AsyncSession, user_id: int, shown: frozenset[Method], client: Client
+) -> NewSession:
+    """Open a session in place of one that has just ended with all others of its user.
+
+    To be called in that transaction; `shown` is by what the old one began.
+    """
+    state = await account_states.get_login_state(session, user_id, client)
+    text, token = tokens.issue(user_id, after=state.tokens_valid_from)
+    await sessions.add_session(session, token, methods.as_text(shown), **client._asdict())
+    return NewSession(text)
+
+
 async def _ask_for_second(session: AsyncSession, proof: Proof, state: LoginState) -> SecondFactorNeededError:
     ticket = secrets.token_hex(32)
     kept = Ticket(

@@ -1,41 +1,67 @@
-"""What a password must be, by NIST SP 800-63B-4: long enough, not a common one, nothing else."""
+"""What a password must be, by NIST SP 800-63B-4: long enough, not a common or a breached one, nothing else."""
 
+import asyncio
 from collections.abc import Collection
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Self
 
+from app.core.breached_passwords import BreachedPasswords, open_breached
 from app.core.errors import ValidationFailedError
 from app.core.passwords import LONGEST, normalised
 from app.core.settings import Settings
 
 
-def require_good(password: str, settings: Settings, *, about: Collection[str]) -> str:
-    """Return the normalised password if it may be used.
+@dataclass(frozen=True, slots=True)
+class PasswordPolicy:
+    """What this installation asks of new passwords."""
 
-    Args:
-        password: what the user chose.
-        settings: the shortest length.
-        about: names and addresses of the user, which everybody would try first.
+    minimum_length: int
+    breached: BreachedPasswords | None = None
 
-    Raises:
-        ValidationFailedError: it is too short, too long, or easily guessed; the text says what to do.
-    """
-    if len(password) > LONGEST:
-        raise _refusal(f"Choose a password of at most {LONGEST} characters.")
-    password = normalised(password)
-    minimum = settings.password_minimum_length
-    if len(password) < minimum:
-        raise _refusal(f"Choose a password of at least {minimum} characters.")
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Return what the settings say; it reads the disk.
+
+        Raises:
+            SettingsError: the file of breached passwords is none that we read.
+        """
+        return cls(settings.password_minimum_length, open_breached(settings.breached_passwords))
+
+    async def require_good(self, password: str, *, about: Collection[str], field: str = "password") -> str:
+        """Return the normalised password if it may be used.
+
+        Args:
+            password: what the user chose.
+            about: names and addresses of the user, which everybody would try first.
+            field: what the caller's body calls it.
+
+        Raises:
+            ValidationFailedError: it is too short, too long, easily guessed or breached; the text says what to do.
+        """
+        password = normalised(password) if len(password) <= LONGEST else password
+        problem = _problem_of(password, self.minimum_length, about)
+        if not problem and self.breached and await asyncio.to_thread(self.breached.has, password):
+            problem = (
+                "This password is known: another site has lost it. Choose one that you use nowhere else."
+            )
+        if problem:
+            raise ValidationFailedError.for_fields([{"field": field, "message": problem}])
+        return password
+
+
+def _problem_of(password: str, minimum: int, about: Collection[str]) -> str:
     lowered = password.casefold()
+    if len(password) > LONGEST:
+        return f"Choose a password of at most {LONGEST} characters."
+    if len(password) < minimum:
+        return f"Choose a password of at least {minimum} characters."
     if lowered in _common() or lowered in {word.casefold() for word in about}:
-        raise _refusal("This password is one of the first that anybody would try. Choose another.")
+        return "This password is one of the first that anybody would try. Choose another."
     if len(set(lowered)) == 1:
-        raise _refusal("This password is one character over and over. Choose another.")
-    return password
-
-
-def _refusal(message: str) -> ValidationFailedError:
-    return ValidationFailedError.for_fields([{"field": "password", "message": message}])
+        return "This password is one character over and over. Choose another."
+    return ""
 
 
 @cache

@@ -279,6 +279,12 @@ class RareSettings(BaseSettings):
     password_minimum_length: int = Field(
         8, ge=1, le=64, description="Shortest password accepted, in characters."
     )
+    breached_passwords: Path | None = Field(
+        None,
+        description="Passwords that other sites have lost, which nobody may choose: the folder of ranges, or the file "
+        "ordered by hash, of Pwned Passwords (SHA-1; docs/security.md says how to get them). Empty: only the list of "
+        "common passwords that comes along.",
+    )
     signup_hides_accounts: bool = Field(
         default=False,
         description="`true`: signing up with a known address answers `User created` and mails its owner, instead of "

@@ -23,7 +23,7 @@ from app.doctor.diagnosis import (
     skipped,
     warning,
 )
-from app.doctor.machine import check_children, check_limits
+from app.doctor.machine import check_breached, check_children, check_limits
 from app.doctor.mail import check_mail, check_sender
 from app.doctor.openml import check_openml
 from app.doctor.servers import check_broker, check_redis, check_search
@@ -54,6 +54,7 @@ BESIDE_THE_DATABASE: Mapping[str, Examination] = {
     "ports": check_ports,
     "limits": check_limits,
     "children": check_children,
+    "passwords": check_breached,
     "clocks": check_clocks,
     "disk": _check_disk,
     "storage": check_stores,
@@ -98,7 +99,7 @@ def _in_the_database(settings: Settings, database: Database) -> dict[str, Examin
 
 
 NAMES = (
-    *("settings", "modes", "ports", "limits", "children"),
+    *("settings", "modes", "ports", "limits", "children", "passwords"),
     *(DATABASE, "server", "migrations", "rights", "layout", "worker", "queues"),
     *("clocks", "disk", "storage", "redis", "broker", "mail", "sender", "openml", "search", "site"),
 )

@@ -1,13 +1,16 @@
 """Checks of this machine: isolation and limits of child processes that read tables."""
 
+import asyncio
 import os
 import resource
 import tempfile
 from pathlib import Path
 
 from app.core import isolation
+from app.core.breached_passwords import RANGES, open_breached
+from app.core.settings import SettingsError
 from app.core.system import allow_many_files, usable_processors
-from app.doctor.diagnosis import Found, Installation, fault, ok, warning
+from app.doctor.diagnosis import Found, Installation, fault, ok, skipped, warning
 from app.resources import RECEIVES_AT_ONCE, STREAMS_AT_ONCE
 from app.tabular import ConversionRequest, ProcessLimits, TabularError, format_of
 from app.tabular.process import convert_in_process
@@ -43,6 +46,31 @@ async def check_children(installation: Installation) -> Found:
             "What reads files of strangers is bounded less than it could be: this kernel, or the container, has "
             f"no {_lacking(found)}. Let the container use them (docs/security.md)."
         )
+
+
+async def check_breached(installation: Installation) -> Found:
+    """Say whether the breached passwords can be read, and how many ranges of a folder are missing."""
+    path = installation.settings.breached_passwords
+    if path is None:
+        yield skipped("BREACHED_PASSWORDS is not set: only the list of common passwords is asked.")
+        return
+    try:
+        await asyncio.to_thread(open_breached, path)
+        ranges = await asyncio.to_thread(_count_ranges, path)
+    except (SettingsError, OSError) as error:
+        yield fault(str(error))
+        return
+    if ranges is not None and ranges < RANGES:
+        yield warning(
+            f"BREACHED_PASSWORDS has {ranges} of {RANGES} ranges; fetch the others with its downloader."
+        )
+    else:
+        yield ok("The breached passwords can be read.")
+
+
+def _count_ranges(path: Path) -> int | None:
+    """Return how many ranges a folder has; None for a file."""
+    return sum(1 for _ in path.iterdir()) if path.is_dir() else None
 
 
 def _request(folder: Path) -> ConversionRequest:

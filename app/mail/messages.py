@@ -28,6 +28,7 @@ class MailKind(StrEnum):
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - as above
     CONFIRM_NEW_EMAIL = "confirm_new_email"
     EMAIL_CHANGE_REQUESTED = "email_change_requested"
+    APPROVE_EMAIL_CHANGE = "approve_email_change"
     EMAIL_CHANGED = "email_changed"
     ADDRESS_WANTED = "address_wanted"
     API_KEY_CHANGED = "api_key_changed"
@@ -52,6 +53,7 @@ SUBJECTS = {
     MailKind.PASSWORD_CHANGED: "Your OpenML password was changed",
     MailKind.CONFIRM_NEW_EMAIL: "Confirm your new e-mail address for OpenML",
     MailKind.EMAIL_CHANGE_REQUESTED: "Your OpenML account is about to change its e-mail address",
+    MailKind.APPROVE_EMAIL_CHANGE: "Is your OpenML account to change its e-mail address?",
     MailKind.EMAIL_CHANGED: "Your OpenML account has a new e-mail address",
     MailKind.ADDRESS_WANTED: "Somebody wants to use your e-mail address on OpenML",
     MailKind.API_KEY_CHANGED: "Your OpenML API key was changed",

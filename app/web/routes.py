@@ -6,6 +6,7 @@ from fastapi import APIRouter, Form
 from fastapi.responses import HTMLResponse
 
 from app.accounts import lifecycle
+from app.accounts.links import LinkPurpose
 from app.core.bodies import BoundedRoute
 from app.core.errors import LinkNotValidError
 from app.core.limits import hits_from
@@ -48,12 +49,16 @@ async def confirm_page(token: str = "") -> HTMLResponse:
 
 @router.post("/auth/confirm-page/")
 async def confirm_from_page(
-    token: Annotated[str, Form()], database: DatabaseDep, limits: LimitsDep, client: ClientDep
+    token: Annotated[str, Form()],
+    database: DatabaseDep,
+    limits: LimitsDep,
+    client: ClientDep,
+    settings: SettingsDep,
 ) -> HTMLResponse:
     """Confirm the address, for browsers without the SPA."""
     await limits.hit(*hits_from("link-address", client))
     try:
-        await database.unit(lambda session: lifecycle.confirm(session, token, client))
+        purpose = await database.unit(lambda session: lifecycle.confirm(session, settings, token, client))
     except LinkNotValidError as problem:
         return await render(
             "message.html",
@@ -61,6 +66,13 @@ async def confirm_from_page(
             text=f"{problem.detail}.",
             links=[("/auth/confirmation-token", "Ask for a new mail"), ("/", "Start page")],
             status=problem.status,
+        )
+    if purpose is LinkPurpose.APPROVE_EMAIL:
+        return await render(
+            "message.html",
+            title="Thank you",
+            text="We write to the new address: the link in that mail makes it yours.",
+            links=[("/auth/profile-page", "Your account")],
         )
     return await render(
         "message.html",

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.core.errors import UnauthorizedError, ValidationFailedError
-from app.core.password_policy import require_good
+from app.core.password_policy import PasswordPolicy
 from app.core.passwords import LONGEST, PasswordHasher, normalised
 from app.core.settings import Settings
 from app.core.tokens import TokenSigner
 
-DEFAULTS = Settings(_env_file=None, app_secret_key="x" * 32)
+DEFAULTS = PasswordPolicy.of(Settings(_env_file=None, app_secret_key="x" * 32))
 ABOUT = ["ada@example.org", "Lovelace"]
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=200)
 
@@ -30,8 +30,8 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
         "ab" * 512,
     ],
 )
-def test_password_when_long_enough_then_taken_whatever_it_is_made_of(password: str) -> None:
-    assert require_good(password, DEFAULTS, about=ABOUT) == unicodedata.normalize("NFC", password)
+async def test_password_when_long_enough_then_taken_whatever_it_is_made_of(password: str) -> None:
+    assert await DEFAULTS.require_good(password, about=ABOUT) == unicodedata.normalize("NFC", password)
 
 
 @pytest.mark.parametrize(
@@ -49,16 +49,16 @@ def test_password_when_long_enough_then_taken_whatever_it_is_made_of(password: s
         "x" * 1025,
     ],
 )
-def test_password_when_short_common_or_ones_own_name_then_refused(password: str) -> None:
+async def test_password_when_short_common_or_ones_own_name_then_refused(password: str) -> None:
     with pytest.raises(ValidationFailedError) as refused:
-        require_good(password, DEFAULTS, about=ABOUT)
+        await DEFAULTS.require_good(password, about=ABOUT)
     assert password not in refused.value.detail
 
 
-def test_password_when_the_setting_asks_for_more_then_more() -> None:
-    longer = DEFAULTS.model_copy(update={"password_minimum_length": 15})
+async def test_password_when_the_setting_asks_for_more_then_more() -> None:
+    longer = PasswordPolicy(minimum_length=15)
     with pytest.raises(ValidationFailedError, match="at least 15"):
-        require_good("fourteen chars", longer, about=[])
+        await longer.require_good("fourteen chars", about=[])
 
 
 @pytest.fixture(scope="module")

@@ -547,6 +547,7 @@ PARAMETERS: dict[MailKind, dict[str, Any]] = {
     MailKind.CONFIRM_NEW_EMAIL: LINK,
     MailKind.RESET_PASSWORD: {"link": LINK["link"], "minutes": 60},
     MailKind.EMAIL_CHANGE_REQUESTED: {"new_email": "a…@example.org"},
+    MailKind.APPROVE_EMAIL_CHANGE: {"new_email": "a…@example.org", **LINK},
     MailKind.EMAIL_CHANGED: {"new_email": "a…@example.org"},
     MailKind.FEEDBACK: {"text": "Thank you.", "reply_to": "ada@example.org"},
     MailKind.DATASET_ACTIVE: {"name": "rivers", "dataset_url": "https://www.example.org/d/1"},

@@ -59,6 +59,8 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "forgot_password": {"json": {"email": "a@example.org"}},
     "check_reset_token": {"json": {"url": LINK}},
     "reset_password": {"json": {"url": LINK, "password": "four hills of green slate"}},
+    "undo_change": {"json": {"url": LINK}},
+    "change_password": {"json": {"new_password": "four hills of green slate"}},
     "login": {"json": {"email": "{email}", "password": "seven rivers flow north"}},
     "create_token": {"data": {"username": "{email}", "password": "seven rivers flow north"}},
     "send_feedback": {"json": {"email": "a@example.org", "feedback": "Thank you."}},

@@ -59,7 +59,11 @@ async def test_account_when_writes_began_before_its_deletion_then_they_leave_not
     changes = {"first_name": "Łukasz", "bio": "Mine.", "email": "new@example.org"}
 
     with pytest.raises(UnauthorizedError):
-        await unit(lambda session: service.change_profile(session, account, changes, HERE))
+        await unit(
+            lambda session: service.change_profile(
+                session, app.resources.settings, account, changes, HERE, is_fresh=True
+            )
+        )
     with pytest.raises(UnauthorizedError):
         await unit(lambda session: service.renew_api_key(session, account, HERE))
     with pytest.raises(UnauthorizedError):
@@ -128,7 +132,7 @@ async def test_change_of_address_when_it_still_waits_for_the_worker_then_a_reset
     changes = {"email": "older@example.org"}
 
     async def ask_and_reset(session: object) -> None:
-        await service.change_profile(session, account, changes, HERE)  # type: ignore[arg-type]
+        await service.change_profile(session, app.resources.settings, account, changes, HERE, is_fresh=True)  # type: ignore[arg-type]
         await lifecycle.void(session, person.id)  # type: ignore[arg-type]
 
     await app.resources.database.unit(ask_and_reset)
