@@ -43,7 +43,7 @@ async def test_password_when_breached_then_refused_at_sign_up_reset_and_change(
 async def test_start_when_the_file_is_none_that_we_read_then_said_so(
     settings: Settings, tmp_path: Path
 ) -> None:
-    with pytest.raises(SettingsError, match="BREACHED_PASSWORDS: .* cannot be read"):
+    with pytest.raises(SettingsError, match=r"BREACHED_PASSWORDS: .* cannot be read"):
         async with running(settings.model_copy(update={"breached_passwords": tmp_path / "none"})):
             pass
 
