@@ -28,6 +28,7 @@ SEVERAL = {
     "app/accounts/sign_in.py": "a ticket is kept though the log-in fails",
     "app/accounts/service_picture.py": "a picture goes once it is certain that no row names it",
     "app/accounts/service_public.py": "nothing is held while a password is hashed",
+    "app/accounts/service_signed_in.py": "nothing is held while a password is hashed",
     "app/accounts/sessions.py": "nothing is held while a password is hashed",
     "app/admin/uploads.py": "bytes go once it is certain that no row names them",
     "app/db/outbox.py": CLAIMS,
