@@ -47,6 +47,10 @@ ROUTES: Mapping[Role, str] = {
         POST /login
         POST /token
         POST /tokens/revoke
+        GET  /auth/oauth
+        POST /auth/oauth/{provider}
+        POST /auth/oauth/{provider}/start
+        POST /auth/oauth-address
         POST /feedback
         GET  /announcements
         GET  /imgs/{name:path}
@@ -76,6 +80,8 @@ ROUTES: Mapping[Role, str] = {
         GET  /auth/edit-profile
         GET  /auth/security
         GET  /auth/undo
+        GET  /auth/oauth/{provider}/callback
+        GET  /auth/oauth/{provider}/confirm
         GET  /auth/upload-dataset
         GET  /auth/my-uploads
         GET  /dashboard/data-upload
@@ -114,8 +120,12 @@ ROUTES: Mapping[Role, str] = {
         POST /delete
         POST /reports
         GET  /tokens
+        GET  /linked-accounts
     """,
     Role.FRESH: """
+        POST /linked-accounts/{provider}/start
+        POST /linked-accounts/{provider}
+        DELETE /linked-accounts/{link_id}
         GET  /api-key
         POST /api-key
         POST /api-key/regenerate
@@ -237,8 +247,9 @@ TAKEN = frozenset(
     }
 )
 """Addresses that take what is neither GET nor HEAD also in read-only mode."""
-TAKEN_BELOW = ("/es/", "/admin/")
-"""Those whose name begins so: searches change nothing, and administrators have to end the mode."""
+TAKEN_BELOW = ("/es/", "/admin/", "/auth/oauth/")
+"""Those whose name begins so: searches change nothing, administrators have to end the mode, and log-ins with a provider
+that would make or link an account refuse by themselves."""
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _GUARDS: Sequence[tuple[Role, Callable[[object], bool]]] = (
     # The narrowest first: each of them stands on those behind it.

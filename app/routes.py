@@ -9,6 +9,7 @@ from starlette.staticfiles import StaticFiles
 
 import app.accounts.routes_api_tokens
 import app.accounts.routes_picture
+import app.accounts.routes_providers
 import app.accounts.routes_public
 import app.accounts.routes_signed_in
 import app.accounts.routes_token
@@ -54,6 +55,7 @@ MODULES = (
     app.web.search_routes,
     app.accounts.routes_token,
     app.accounts.routes_api_tokens,
+    app.accounts.routes_providers,
     app.admin.routes_everybody,
     app.admin.routes_people,
     app.admin.routes_uploads,

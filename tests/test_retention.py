@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.accounts import undo
+from app.accounts import provider_flow, undo
 from app.accounts.links import CONFIRMATION_HOURS
 from app.accounts.sign_in import TICKET_LIFETIME
 from app.core.metrics import METRICS
@@ -46,6 +46,9 @@ def test_tables_and_folders_when_listed_then_each_has_a_line_and_a_metric() -> N
         ("users", f"{Timings().unconfirmed_days} days"),
         ("account_tokens", f"{CONFIRMATION_HOURS} hours"),
         ("account_changes", f"{undo.LIFETIME.days} days"),
+        ("provider_flows", f"{provider_flow.FLOW_LIFETIME.seconds // 60} minutes"),
+        ("pending_identities", f"{provider_flow.TICKET_LIFETIME.seconds // 3600} hour"),
+        ("pending_identities", f"{CONFIRMATION_HOURS} hours"),
         ("sign_in_tickets", f"{TICKET_LIFETIME.seconds // 60} minutes"),
         ("api_tokens", f"{TOKEN_RETENTION.days} days"),
         ("audit_events", f"{Timings().audit_days} days"),

@@ -46,6 +46,8 @@ class AuditKind(StrEnum):
     API_TOKEN_CREATED = "API token created"  # noqa: S105 - a kind of event
     API_TOKEN_REVOKED = "API token revoked"  # noqa: S105 - as above
     API_TOKEN_REPORTED = "API token revoked by somebody who had it"  # noqa: S105 - as above
+    ACCOUNT_LINKED = "account at a provider linked"
+    ACCOUNT_UNLINKED = "account at a provider unlinked"
 
 
 class Deed(StrEnum):
@@ -60,6 +62,7 @@ class Deed(StrEnum):
     LOOKED_AT = "looked at"
     MADE_ADMINISTRATOR = "made administrator"
     NO_ADMINISTRATOR = "no more administrator"
+    ACCOUNT_UNLINKED = "linked account taken away"
     UPLOAD_CANCELLED = "upload cancelled"
     UPLOAD_RETRIED = "upload tried again"
     UPLOAD_HELD = "upload quarantined"
@@ -87,7 +90,9 @@ class Hand(NamedTuple):
         return cls(ADMINISTRATOR, client, user_id)
 
 
-TOLD_BY_MAIL = frozenset({Deed.DEACTIVATED, Deed.ACTIVATED, Deed.UPLOAD_CANCELLED, Deed.UPLOAD_HELD})
+TOLD_BY_MAIL = frozenset(
+    {Deed.DEACTIVATED, Deed.ACTIVATED, Deed.ACCOUNT_UNLINKED, Deed.UPLOAD_CANCELLED, Deed.UPLOAD_HELD}
+)
 """Deeds of which the owner gets a mail as well: an account that is closed shows nobody its audit trail."""
 ADMINISTRATOR, OPERATOR = "an administrator", "an operator"
 AT_COMMAND_LINE = Hand(OPERATOR, Client("", "openml-web"))

@@ -16,6 +16,7 @@ from app.accounts.undo import UndoKind
 from app.core.addresses import as_shown
 from app.core.clients import Client
 from app.core.errors import LinkNotValidError
+from app.core.passwords import NO_PASSWORD
 from app.core.settings import Settings
 from app.db import (
     account_changes,
@@ -23,8 +24,10 @@ from app.db import (
     account_tokens,
     address_locks,
     audit_events,
+    linked_accounts,
     logins,
     outbox,
+    provider_flows,
     reports,
     sessions,
     task_requests,
@@ -69,8 +72,11 @@ async def create_account(
     client: Client,
     *,
     by: Hand | None = None,
+    is_confirmed: bool = False,
 ) -> int:
     """Insert the account and, unless somebody else makes it, the mail that lets its owner confirm it.
+
+    None is needed where `is_confirmed`: its owner has shown otherwise that the address is theirs.
 
     Raises:
         AccountExistsError: the address is taken.
@@ -78,7 +84,7 @@ async def create_account(
     await address_locks.lock_address(session, account.email)
     if await logins.is_taken(session, account.email):
         raise AccountExistsError
-    active = by is not None or not settings.send_email
+    active = by is not None or is_confirmed or not settings.send_email
     try:
         async with session.begin_nested():
             user_id = await users.add_user(
@@ -100,7 +106,10 @@ async def create_account(
         await audit.write(session, user_id, AuditKind.SIGNED_UP, client)
     else:
         await audit.write_deed(session, user_id, Deed.CREATED, by)
-    if active:
+    if is_confirmed:
+        await _open(session, user_id)
+        await audit.write(session, user_id, AuditKind.CONFIRMED, client)
+    elif active:
         await users.add_to_members(session, user_id)
     else:
         await mails.send_confirmation(session, settings, user_id=user_id, email=account.email)
@@ -117,6 +126,23 @@ async def free_username(session: AsyncSession, email: str, *, always_random: boo
     while await logins.is_taken(session, name):
         name = f"{stem}-{secrets.token_hex(3)}"
     return name
+
+
+async def take_over(
+    session: AsyncSession, user_id: int, *, first_name: str, last_name: str, client: Client
+) -> None:
+    """Give an account that waits for its confirmation to whoever has shown that its address is theirs.
+
+    Somebody else may have signed up with it, to have a way in once its owner has confirmed it: nothing that they chose
+    or got is left. No password opens it, its key is new, its links and sessions have ended.
+    """
+    await users.lock_user(session, user_id)
+    await void(session, user_id)
+    await users.set_new_password(session, user_id, NO_PASSWORD)
+    await _open(session, user_id)
+    await users.set_api_key(session, user_id, api_key=new_api_key())
+    await users.set_profile(session, user_id, {"first_name": first_name, "last_name": last_name, "bio": ""})
+    await audit.write(session, user_id, AuditKind.CONFIRMED, client)
 
 
 async def confirm(session: AsyncSession, settings: Settings, token: str, client: Client) -> LinkPurpose:
@@ -282,6 +308,8 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
     await api_tokens.revoke_all(session, user_id)
     await account_tokens.delete_of_user(session, user_id)
     await account_changes.delete_of_user(session, user_id)
+    await linked_accounts.delete_of_user(session, user_id)
+    await provider_flows.delete_of_user(session, user_id, email)
     await audit_events.delete_of_user(session, user_id)
     await uploads.forget_user(session, user_id, now_of(session))
     await task_requests.delete_of_user(session, user_id)

@@ -1,5 +1,6 @@
 """Sends the mails of the outbox; each is retried until it is accepted or permanently refused."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -14,6 +15,7 @@ from app.core.limits import Hit, RateLimiter
 from app.core.settings import Settings
 from app.db import account_states, outbox, users
 from app.db.engine import Database
+from app.db.logins import Addressee
 from app.db.outbox import TO_SEND, OutboxMail
 from app.mail.messages import MessageBuilder
 from app.mail.transport import DeliveryError, MailTransport
@@ -94,7 +96,7 @@ class MailDelivery:
         kind, address = MailRequest(request.kind), request.recipient
         async with self.database.session() as session:
             found = await mails.find_addressees(session, kind, address)
-        if not found and kind is not MailRequest.EMAIL_CHANGE:
+        if not found and kind not in mails.TO_ANYBODY:
             await lease.end(lambda session: outbox.delete_mail(session, request.id, lease_owner=lease.owner))
             return
         account = Hit("mail-account", f"{kind} {found[0].email if found else address}")
@@ -120,17 +122,25 @@ class MailDelivery:
             # First: whoever comes second finds no row, and makes no link that would end the first one's.
             if not await outbox.delete_mail(session, request.id, lease_owner=lease.owner):
                 return False
-            if kind is MailRequest.EMAIL_CHANGE and not await _is_latest(session, request):
-                return True
-            if not found:
-                user_id = int(request.parameters["user_id"])
-                await mails.offer_address(session, self.settings, user_id=user_id, email=address)
-            for each in found:
-                if each.id != request.parameters.get("user_id"):
-                    await mails.answer(session, self.settings, kind, each, is_one_of_many=len(found) > 1)
+            await self._queue_answer(session, request, found)
             return True
 
         await lease.end(answer)
+
+    async def _queue_answer(
+        self, session: AsyncSession, request: OutboxMail, found: Sequence[Addressee]
+    ) -> None:
+        kind, address, asked = MailRequest(request.kind), request.recipient, request.parameters
+        if kind is MailRequest.IDENTITY:
+            await mails.offer_identity(session, self.settings, pending=str(asked["pending"]), email=address)
+            return
+        if kind is MailRequest.EMAIL_CHANGE and not await _is_latest(session, request):
+            return
+        if not found:
+            await mails.offer_address(session, self.settings, user_id=int(asked["user_id"]), email=address)
+        for each in found:
+            if each.id != asked.get("user_id"):
+                await mails.answer(session, self.settings, kind, each, is_one_of_many=len(found) > 1)
 
 
 async def _is_latest(session: AsyncSession, request: OutboxMail) -> bool:

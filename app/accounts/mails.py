@@ -1,6 +1,9 @@
 """Queues account mails, each in the transaction of the change it reports."""
 
+import secrets
+from datetime import timedelta
 from enum import StrEnum
+from urllib.parse import urlencode
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -8,7 +11,8 @@ from app.accounts import links
 from app.accounts.links import LinkPurpose
 from app.core.clients import Client
 from app.core.settings import Settings
-from app.db import account_states, logins
+from app.db import account_states, logins, provider_flows
+from app.db.engine import now_of
 from app.db.logins import Addressee
 from app.db.outbox import queue_mail
 from app.mail.messages import MailKind
@@ -26,6 +30,12 @@ class MailRequest(StrEnum):
     PASSWORD_RESET = "request:password-reset"  # noqa: S105 - a kind of request
     EMAIL_CHANGE = "request:email-change"
     ALREADY_SIGNED_UP = "request:already-signed-up"
+    IDENTITY = "request:identity"
+    """Of somebody whom a provider knows; it goes to an address that they say is theirs, with an account or without."""
+
+
+TO_ANYBODY = frozenset({MailRequest.EMAIL_CHANGE, MailRequest.IDENTITY})
+"""Those that go out also where nobody has the address yet."""
 
 
 async def request(
@@ -85,6 +95,28 @@ async def offer_address(session: AsyncSession, settings: Settings, *, user_id: i
         session, settings, user_id=user_id, purpose=LinkPurpose.CHANGE_EMAIL, email=email
     )
     await queue_mail(session, MailKind.CONFIRM_NEW_EMAIL, email, link=link, hours=links.CONFIRMATION_HOURS)
+
+
+async def offer_identity(session: AsyncSession, settings: Settings, *, pending: str, email: str) -> None:
+    """Queue the mail that lets somebody show that an address is theirs, unless nobody waits for that any more."""
+    now = now_of(session)
+    waiting = await provider_flows.get_pending(session, pending, now)
+    provider = next((each for each in settings.providers if waiting and each.id == waiting.provider), None)
+    if waiting is None or provider is None:
+        return
+    token = secrets.token_hex(32)
+    until = now + timedelta(hours=links.CONFIRMATION_HOURS)
+    mailed = waiting._replace(token_digest=links.digest(token), email=email, expires_at=until)
+    await provider_flows.add_pending(session, mailed)
+    link = f"{settings.site_url}/auth/oauth/{provider.id}/confirm?{urlencode({'token': token})}"
+    await queue_mail(
+        session,
+        MailKind.CONFIRM_IDENTITY,
+        email,
+        link=link,
+        provider=provider.name,
+        hours=links.CONFIRMATION_HOURS,
+    )
 
 
 async def _was_closed(session: AsyncSession, found: Addressee) -> bool:

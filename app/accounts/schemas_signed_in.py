@@ -179,6 +179,7 @@ class ExportHead(BaseModel):
     events: list[AuditEventResponse]
     api_tokens: list[ApiTokenResponse]
     reports: list[dict[str, Any]] = Field(description="What the user has reported to administrators.")
+    linked_accounts: list[dict[str, Any]] = Field(description="Accounts at providers that open this one.")
 
 
 class ExportResponse(ExportHead):

@@ -29,7 +29,7 @@ from app.core.password_policy import PasswordPolicy
 from app.core.passwords import PasswordHasher
 from app.core.settings import Settings
 from app.core.validated_strings import Bio, Email, ProfileName
-from app.db import audit_events, reports, sessions, users
+from app.db import audit_events, linked_accounts, reports, sessions, users
 from app.db.engine import now_of
 from app.db.outbox import queue_mail
 from app.db.users import Account
@@ -205,6 +205,7 @@ async def begin_export(
             report._asdict()
             for report in await reports.get_of_user(session, account.id, limit=EXPORTED_EVENTS)
         ],
+        linked_accounts=[link._asdict() for link in await linked_accounts.get_of_user(session, account.id)],
     )
 
 

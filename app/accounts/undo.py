@@ -27,6 +27,8 @@ class UndoKind(StrEnum):
     """Not a change by itself: the beginning of what somebody may have done."""
     EMAIL = "email"
     PASSWORD = "password"  # noqa: S105 - a kind of change
+    ACCOUNT_LINKED = "account linked"
+    ACCOUNT_UNLINKED = "account unlinked"
 
 
 async def offer(

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,8 +15,11 @@ from app.core.clients import Client
 from app.core.errors import LinkNotValidError
 from app.core.passwords import NO_PASSWORD
 from app.core.settings import Settings
-from app.db import account_changes, users
+from app.db import account_changes, linked_accounts, users
 from app.db.engine import now_of
+from app.db.linked_accounts import LinkedAccount, identity_digest
+
+log = structlog.get_logger(__name__)
 
 Before = Mapping[str, Any]
 
@@ -34,10 +38,25 @@ async def _restore_email(session: AsyncSession, user_id: int, before: Before) ->
         raise LinkNotValidError("Another account has your address by now; please write to us") from error
 
 
+async def _unlink(session: AsyncSession, user_id: int, before: Before) -> None:
+    await linked_accounts.delete_link(session, str(before["identity"]), user_id=user_id)
+
+
+async def _link_again(session: AsyncSession, user_id: int, before: Before) -> None:
+    """Link the account at the provider again, unless it opens another account by now."""
+    told = {name: str(before[name]) for name in ("provider", "issuer", "subject", "label")}
+    digest_of_it = identity_digest(told["issuer"], told["subject"])
+    link = LinkedAccount(digest_of_it, user_id, **told, created_at=now_of(session), last_used_at=None)
+    if not await linked_accounts.add_link(session, link):
+        log.info("a linked account was not brought back: it opens another account by now", user=user_id)
+
+
 UNDO: Mapping[UndoKind, Callable[[AsyncSession, int, Before], Awaitable[None]]] = {
     UndoKind.LOGIN: _nothing,
     UndoKind.PASSWORD: _nothing,
     UndoKind.EMAIL: _restore_email,
+    UndoKind.ACCOUNT_LINKED: _unlink,
+    UndoKind.ACCOUNT_UNLINKED: _link_again,
 }
 """What undoes each kind of change, given what was before. It bears that the account has changed since."""
 

@@ -8,20 +8,22 @@ import click
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit, lifecycle, links
+from app.accounts import audit, lifecycle, linking, links
 from app.accounts.audit import AT_COMMAND_LINE, Deed
 from app.accounts.lifecycle import AccountDeletedError, AccountExistsError, NewAccount
 from app.accounts.links import LinkPurpose
 from app.core.hidden import printable
 from app.core.settings import load_settings
 from app.core.validated_strings import Email, PersonName
-from app.db import audit_events, logins, users
+from app.db import audit_events, linked_accounts, logins, users
 from app.db.logins import Credentials
 from app.db.outbox import queue_mail
 from app.mail.messages import MailKind
 from app.resources import Resources, open_resources
 
 EVENTS_SHOWN = 20
+ID_SHOWN = 12
+"""Digits of a linked account's id, which tell it from the others of its user."""
 NUMBER = re.compile("[0-9]{1,18}")
 """Of an account; what is longer fits no column."""
 NO_PASSWORD = "none"  # noqa: S105 - no hash of anything
@@ -83,6 +85,22 @@ def end_sessions(login: str) -> None:
         await lifecycle.end_sessions(session, found.id, AT_COMMAND_LINE)
 
     _change(login, do, "has no sessions any more.")
+
+
+@user.command()
+@click.argument("login")
+@click.argument("identity")
+def unlink(login: str, identity: str) -> None:
+    """Take a linked account away by its id, which `show` tells, or the beginning of it; its owner gets a mail."""
+
+    async def do(session: AsyncSession, found: Credentials) -> None:
+        links = await linked_accounts.get_of_user(session, found.id)
+        wanted = [each for each in links if each.identity_digest.startswith(identity)]
+        if len(wanted) != 1:
+            raise click.BadParameter(f"{len(wanted)} linked accounts have an id that begins so")
+        await linking.unlink_by_hand(session, wanted[0], AT_COMMAND_LINE)
+
+    _change(login, do, "has that linked account no more.")
 
 
 @user.command()
@@ -171,6 +189,9 @@ async def _show(login: str) -> None:
         async with resources.database.session() as session:
             for name, value in (await users.get_personal_data(session, found.id)).items():
                 click.echo(f"{name:24} {printable(str(value))}")
+            for link in await linked_accounts.get_of_user(session, found.id):
+                told = f"{link.identity_digest[:ID_SHOWN]}  {link.provider}  {link.label}  {link.subject}"
+                click.echo(f"{'linked account':24} {printable(told)}")
             click.echo("")
             for event in await audit_events.get_events(session, found.id, limit=EVENTS_SHOWN):
                 moment = f"{event.at:%Y-%m-%d %H:%M:%S}Z"

@@ -2,6 +2,7 @@
 
     ProblemError
     |- 400  BadRequestError  MalformedBodyError  LinkNotValidError  TicketNotValidError  OAuthRefusedError
+    |- 400  SignInRefusedError
     |- 400  DigestMismatchError  InconsistentLengthError  UploadCompletedError
     |- 401  UnauthorizedError  WrongCredentialsError
     |- 403  NotConfirmedError  NotYoursError  ReadOnlyAccountError  JoinedUploadError
@@ -12,6 +13,7 @@
     |- 408  BodyStalledError
     |- 409  ApiKeyMissingError  ApiKeyRefusedError  DatasetNotActiveError  DatasetInUseError
     |- 409  AliasTakenError  TagTakenError  AccountLimitError
+    |- 409  LastWayInError  LinkedElsewhereError
     |- 409  OffsetMismatchError  UploadStateError
     |- 410  UploadGoneError
     |- 412  TusVersionError
@@ -23,9 +25,10 @@
     |- 431  HeadTooLargeError
     |- 460  ChecksumMismatchError
     |- 500  InternalError  BytesLostError
+    |- 501  OAuthDisabledError
     |- 502  OpenMLRefusedError  OpenMLAnswerBrokenError  ProcessingFailedError
     |- 503  TooBusyError  OpenMLUnreachableError  NotReadyError  StorageUnavailableError
-    |- 503  ReadOnlyModeError
+    |- 503  ReadOnlyModeError  ProviderUnavailableError
     |- 504  StillWorkingError
     `- 507  StorageFullError
 
@@ -126,6 +129,12 @@ class OAuthRefusedError(ProblemError):
 
     def __init__(self, detail: str = "", *, error: str = "invalid_request", **members: Any) -> None:  # noqa: ANN401 - as above
         super().__init__(detail, error=error, **members)
+
+
+class SignInRefusedError(ProblemError):
+    """What a provider answered opens nothing: it is of another log-in, or not to be believed."""
+
+    slug, status, title = "sign-in-refused", 400, "This does not sign you in; begin again"
 
 
 class DigestMismatchError(ProblemError):
@@ -302,6 +311,22 @@ class AccountLimitError(ProblemError):
     slug, status, title = "account-limit", 409, "Your account has as many of these as it may"
 
 
+class LastWayInError(ProblemError):
+    """Nothing else would open the account."""
+
+    slug, status, title = (
+        "last-way-in",
+        409,
+        "Nothing else opens your account: add another way in, or choose a password, before you remove this",
+    )
+
+
+class LinkedElsewhereError(ProblemError):
+    """The account at the provider opens another account here."""
+
+    slug, status, title = "linked-elsewhere", 409, "It opens another OpenML account; take it away there first"
+
+
 class OffsetMismatchError(ProblemError):
     """The bytes do not begin where those that we have end; `HEAD` says where to go on."""
 
@@ -460,6 +485,12 @@ class BytesLostError(StorageError, ProblemError):
     slug, status, title = "bytes-lost", 500, "Stored bytes of this file are missing; upload it again"
 
 
+class OAuthDisabledError(ProblemError):
+    """There is no log-in with this provider."""
+
+    slug, status, title = "oauth-disabled", 501, "OAuth functions disabled."
+
+
 class OpenMLRefusedError(ProblemError):
     """OpenML did not accept the request; `code` is its error number."""
 
@@ -505,6 +536,12 @@ class NotReadyError(ProblemError):
         super().__init__(
             detail or DATABASE_AWAY, headers={"Retry-After": str(retry_after_seconds)}, **members
         )
+
+
+class ProviderUnavailableError(ProblemError):
+    """The provider that somebody signs in with does not answer, or not as it should."""
+
+    slug, status, title = "provider-unavailable", 503, "The provider does not answer; try again in a while"
 
 
 class ReadOnlyModeError(ProblemError):

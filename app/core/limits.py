@@ -44,6 +44,8 @@ LIMITS: Mapping[str, str] = {
     # Wrong second factors: for one log-in that is half done, and for one account.
     "second-factor-ticket": "5/5 minutes",
     "second-factor-account": "20/1 hour",
+    # Log-ins with a provider that begin, and that come back.
+    "provider-address": "120/1 hour",
     "signup-address": "20/1 hour",
     "signup-everybody": "2000/1 hour",
     # Mails that anybody can ask for, and those that were really sent to one account and to all.

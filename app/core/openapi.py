@@ -62,6 +62,10 @@ HEADERS: Described = {
         "schema": {"type": "integer", "minimum": 0},
         "example": 60,
     },
+    "Set-Cookie": {
+        "description": "Ties a log-in with a provider to the browser that began it, for ten minutes; taken away after.",
+        "schema": {"type": "string"},
+    },
     "WWW-Authenticate": {
         "description": "Which credentials are asked for (RFC 6750).",
         "schema": {"type": "string"},

@@ -42,6 +42,12 @@ def _exposure_complaints(settings: "Settings") -> Iterator[str]:
                 f"{settings.name_of(field)} begins with http://, which sends passwords and keys as they are. "
                 "Set it to https://…, or ALLOW_PLAIN_HTTP=true for a network of its own."
             )
+    for provider in settings.providers:
+        if provider.is_on_this_machine:
+            yield (
+                f"SIGN_IN_PROVIDERS names {provider.id}, whose issuer is on this machine: that is for development. "
+                "Name its public https address."
+            )
     if "*" in settings.cors_origins:
         yield "CORS_ORIGINS is *, which lets every page call this service. Name the origins that may."
     has_password = settings.smtp_login or settings.smtp_pass.get_secret_value()

@@ -23,6 +23,7 @@ from app.core.setting_types import (
     PrefixOrPath,
     SecretKeys,
     ServerAddress,
+    SignInProviders,
     TimingsText,
 )
 from app.core.timings import Timings
@@ -104,6 +105,12 @@ class EverybodysSettings(BaseSettings):
         (),
         description="Addresses or networks, separated by commas, of proxies whose `X-Forwarded-For` is believed. "
         "Set it behind a proxy: rate limits and sessions go by the client's address.",
+    )
+    sign_in_providers: SignInProviders = Field(
+        SecretStr(""),
+        description="Providers that people may sign in with, and our id and secret at each (docs/sign-in.md), as JSON: "
+        '`{"github": {"client_id": "…", "client_secret": "…"}, "campus": {"name": "Our university", "issuer": '
+        '"https://login.example.org", "client_id": "…", "client_secret": "…"}}`. Empty: none, and nothing is shown.',
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="Least level logged.")
 

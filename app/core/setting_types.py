@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BeforeValidator, SecretStr
 from pydantic_settings import NoDecode
 
 from app.core.mailboxes import parse_mailbox
+from app.core.providers import read_providers
 from app.core.setting_checks import (
     MINIMUM_SECRET_BYTES,
     read_listen_address,
@@ -68,6 +69,11 @@ def _check_keys(secret: SecretStr) -> SecretStr:
     return secret
 
 
+def _check_providers(secret: SecretStr) -> SecretStr:
+    read_providers(secret.get_secret_value())
+    return secret
+
+
 def _check_host(text: str) -> str:
     if text:
         require_host(text)
@@ -109,6 +115,8 @@ PrefixOrPath = Annotated[str, AfterValidator(_strip_slash), AfterValidator(_chec
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 ServerAddress = Annotated[SecretStr, AfterValidator(_check_server)]
 """Of a server with a scheme of its own, perhaps with a password."""
+SignInProviders = Annotated[SecretStr, AfterValidator(_check_providers)]
+"""Providers that people may sign in with, and our secrets there."""
 SecretKeys = Annotated[SecretStr, AfterValidator(_check_keys)]
 """Several, between commas or blanks."""
 Host = Annotated[str, AfterValidator(_check_host)]

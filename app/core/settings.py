@@ -5,6 +5,7 @@ Names are those of the environment in lower case. A variable `NAME_FILE` names a
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, Self, cast
@@ -32,6 +33,7 @@ from app.core.development_secret import keep_development_secret
 from app.core.errors import OperatorError
 from app.core.mailboxes import Mailbox, parse_mailbox
 from app.core.production import production_complaints
+from app.core.providers import Provider, read_providers
 from app.core.setting_checks import MINIMUM_SECRET_BYTES, require_number_in_bounds
 from app.core.setting_groups import EverybodysSettings, LargerSitesSettings, RareSettings
 from app.core.setting_types import split_commas, split_keys
@@ -169,6 +171,11 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
     def accepted_secrets(self) -> tuple[str, ...]:
         """Other keys that access tokens may be signed with."""
         return split_keys(self.accepted_secret_keys.get_secret_value())
+
+    @cached_property
+    def providers(self) -> tuple[Provider, ...]:
+        """The providers that people may sign in with."""
+        return read_providers(self.sign_in_providers.get_secret_value())
 
     def _configured_secret(self) -> str:
         """Return the secret that is set; one that anybody could guess counts as none, on a laptop, too."""

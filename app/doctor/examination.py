@@ -26,6 +26,7 @@ from app.doctor.diagnosis import (
 from app.doctor.machine import check_breached, check_children, check_limits
 from app.doctor.mail import check_mail, check_sender
 from app.doctor.openml import check_openml
+from app.doctor.providers import check_providers
 from app.doctor.servers import check_broker, check_redis, check_search
 from app.doctor.site import check_site
 from app.doctor.stores import check_stores
@@ -64,6 +65,7 @@ BESIDE_THE_DATABASE: Mapping[str, Examination] = {
     "sender": check_sender,
     "openml": check_openml,
     "search": check_search,
+    "providers": check_providers,
     "site": check_site,
 }
 DATABASE = "database"
@@ -101,7 +103,19 @@ def _in_the_database(settings: Settings, database: Database) -> dict[str, Examin
 NAMES = (
     *("settings", "modes", "ports", "limits", "children", "passwords"),
     *(DATABASE, "server", "migrations", "rights", "layout", "worker", "queues"),
-    *("clocks", "disk", "storage", "redis", "broker", "mail", "sender", "openml", "search", "site"),
+    *(
+        "clocks",
+        "disk",
+        "storage",
+        "redis",
+        "broker",
+        "mail",
+        "sender",
+        "openml",
+        "search",
+        "providers",
+        "site",
+    ),
 )
 """Of all checks, as they are shown."""
 

@@ -42,6 +42,7 @@ class MailKind(StrEnum):
     ACCOUNT_CHANGED = "account_changed"
     API_TOKEN_CREATED = "api_token_created"  # noqa: S105 - as above
     API_TOKEN_REPORTED = "api_token_reported"  # noqa: S105 - as above
+    CONFIRM_IDENTITY = "confirm_identity"
     TEST = "test"
 
 
@@ -67,6 +68,7 @@ SUBJECTS = {
     MailKind.ACCOUNT_CHANGED: "Your OpenML account was changed",
     MailKind.API_TOKEN_CREATED: "A new API token opens your OpenML account",
     MailKind.API_TOKEN_REPORTED: "An API token of yours was revoked by somebody who had it",
+    MailKind.CONFIRM_IDENTITY: "Confirm your e-mail address for OpenML",
     MailKind.TEST: "A test mail of OpenML",
 }
 

@@ -14,7 +14,7 @@ from app.oidc.discovery import Metadata, metadata_address, read_metadata
 from app.oidc.errors import OidcError, ProviderBrokenError, TokenRefusedError
 from app.oidc.fetching import Fetcher, is_secure
 from app.oidc.id_token import Claims, Expected
-from app.oidc.keys import find_key, read_keys
+from app.oidc.keys import find_key, is_usable, read_keys
 
 T = TypeVar("T")
 
@@ -98,6 +98,15 @@ class Issuer:
         """
         _, found = await self._metadata.get(self._ask_metadata)
         return found
+
+    async def count_keys(self) -> int:
+        """Return how many keys it has that some algorithm can use.
+
+        Raises:
+            OidcError: it does not say.
+        """
+        _, keys = await self._keys.get(self._ask_keys)
+        return sum(map(is_usable, keys))
 
     async def verify(self, token: str, expected: Expected) -> Claims:
         """Return what a token of this issuer says.

@@ -53,6 +53,11 @@ def find_key(keys: Sequence[Mapping[str, Any]], kid: str | None, algorithm: str)
         raise TokenRefusedError("the key of the ID token cannot be used") from None
 
 
+def is_usable(key: Mapping[str, Any]) -> bool:
+    """Return whether a key fits any algorithm."""
+    return any(_fits(key, algorithm) for algorithm in KEY_TYPES)
+
+
 def _fits(key: Mapping[str, Any], algorithm: str) -> bool:
     kty, curve = KEY_TYPES[algorithm]
     operations = key.get("key_ops", ["verify"])

@@ -11,6 +11,8 @@ from fastapi.responses import HTMLResponse
 from app.core.bodies import BoundedRoute
 from app.core.errors import NotFoundError
 from app.core.licences import find_licences
+from app.core.providers import Provider
+from app.core.settings import Settings
 from app.deps import SettingsDep
 from app.openml.fields import LICENCES
 from app.tabular import ACCEPTED, SUFFIXES
@@ -18,6 +20,13 @@ from app.web.mailbox import MailboxDep, read_mails
 from app.web.pages import render
 
 router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
+
+
+def _provider(settings: Settings, provider_id: str) -> Provider:
+    found = next((each for each in settings.providers if each.id == provider_id), None)
+    if found is None:
+        raise NotFoundError
+    return found
 
 
 @router.get("/auth/sign-up")
@@ -29,15 +38,34 @@ async def sign_up_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLRespon
         title="Sign up",
         password_length=settings.password_minimum_length,
         confirms=settings.send_email,
+        providers=settings.providers,
         mailbox=mailbox,
     )
 
 
 @router.get("/auth/sign-in")
 @router.get("/auth/sign-in/")
-async def sign_in_page(mailbox: MailboxDep) -> HTMLResponse:
+async def sign_in_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
     """Ask who somebody is."""
-    return await render("sign_in.html", title="Sign in", mailbox=mailbox)
+    return await render("sign_in.html", title="Sign in", providers=settings.providers, mailbox=mailbox)
+
+
+@router.get("/auth/oauth/{provider}/callback")
+@router.get("/auth/oauth/{provider}/callback/")
+async def provider_callback_page(provider: str, settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
+    """Take what a provider answered; the page's module reads it from the address, and takes it out of there."""
+    found = _provider(settings, provider)
+    return await render("provider.html", title=f"Sign in with {found.name}", provider=found, mailbox=mailbox)
+
+
+@router.get("/auth/oauth/{provider}/confirm")
+@router.get("/auth/oauth/{provider}/confirm/")
+async def provider_confirm_page(provider: str, settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
+    """Show the button that goes on after a mail. Opening the link changes nothing: mail scanners open links, too."""
+    found = _provider(settings, provider)
+    return await render(
+        "provider_confirm.html", title="Confirm your address", provider=found, mailbox=mailbox
+    )
 
 
 @router.get("/auth/confirmation-token")
@@ -99,6 +127,7 @@ async def security_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLRespo
     return await render(
         "security.html",
         title="Security",
+        providers=settings.providers,
         password_length=settings.password_minimum_length,
         mailbox=mailbox,
     )

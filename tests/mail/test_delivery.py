@@ -552,6 +552,11 @@ PARAMETERS: dict[MailKind, dict[str, Any]] = {
     MailKind.FEEDBACK: {"text": "Thank you.", "reply_to": "ada@example.org"},
     MailKind.DATASET_ACTIVE: {"name": "rivers", "dataset_url": "https://www.example.org/d/1"},
     MailKind.DATASET_FAILED: {"name": "rivers", "reason": "It has no target."},
+    MailKind.CONFIRM_IDENTITY: {
+        "link": "https://openml.example/auth/oauth/github/confirm?token=0123",
+        "provider": "GitHub",
+        "hours": 48,
+    },
     MailKind.NEW_DEVICE: {
         "at": "2026-01-01 12:00 UTC",
         "device": "Firefox on Linux",

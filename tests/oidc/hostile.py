@@ -139,7 +139,8 @@ class HostileProvider:
         """Redeem a code once, by the verifier that its challenge was made of."""
         self.forms.append(form)
         asked = self.codes.pop(form.get("code", ""), None)
-        if asked is None or asked["redirect_uri"] != form.get("redirect_uri") or not _proves(form, asked):
+        assert form["grant_type"] == "authorization_code"
+        if asked is None or asked["redirect_uri"] != form.get("redirect_uri") or not proves(form, asked):
             return JSONResponse({"error": "invalid_grant"}, status_code=400)
         answer = {"access_token": "at", "token_type": "Bearer", "id_token": self.sign(nonce=asked["nonce"])}
         return JSONResponse(_changed(answer, self.token))
@@ -176,7 +177,8 @@ def _part(content: bytes) -> str:
     return urlsafe_b64encode(content).decode().rstrip("=")
 
 
-def _proves(form: Mapping[str, str], asked: Mapping[str, str]) -> bool:
+def proves(form: Mapping[str, str], asked: Mapping[str, str]) -> bool:
+    """Say whether the verifier of a grant is that of the challenge (RFC 7636)."""
     return _part(hashlib.sha256(form.get("code_verifier", "").encode()).digest()) == asked["code_challenge"]
 
 

@@ -24,6 +24,7 @@ SEVERAL = {
     "app/accounts/export.py": "nothing is held while the client reads",
     "app/accounts/lifecycle.py": "the picture goes once it is certain that no row names it",
     "app/accounts/mail_delivery.py": STEP,
+    "app/accounts/provider_flow.py": "nothing is held while a provider is asked",
     "app/accounts/reauthentication.py": "nothing is held while a password is hashed",
     "app/accounts/sign_in.py": "a ticket is kept though the log-in fails",
     "app/accounts/service_picture.py": "a picture goes once it is certain that no row names it",

@@ -16,8 +16,11 @@ export class Problem extends Error {
   }
 }
 
-/** Return the answer's JSON. `body` is sent as a form if it is one, else as JSON. */
-export async function call(method, path, body, headers = {}) {
+/**
+ * Return the answer's JSON. `body` is sent as a form if it is one, else as JSON. Cookies stay here: the service reads
+ * one only where a log-in with a provider begins and ends, which asks for `credentials`.
+ */
+export async function call(method, path, body, headers = {}, credentials = "omit") {
   const isForm = body instanceof FormData || body instanceof URLSearchParams;
   const all = { Accept: "application/json", ...headers, ...authorization() };
   if (body !== undefined && !isForm) all["Content-Type"] = "application/json";
@@ -27,7 +30,7 @@ export async function call(method, path, body, headers = {}) {
       method,
       headers: all,
       body: body === undefined || isForm ? body : JSON.stringify(body),
-      credentials: "omit",
+      credentials,
       cache: "no-store",
     });
     text = await answer.text();

@@ -11,13 +11,13 @@ const METHODS = {
 };
 
 /** Call the API; where it wants to know who is there, ask, and call again. */
-export async function confirmed(method, path, body) {
+export async function confirmed(method, path, body, credentials) {
   try {
-    return await call(method, path, body);
+    return await call(method, path, body, {}, credentials);
   } catch (problem) {
     if (problem.kind !== "password-needed") throw problem;
     await askAgain(problem.document.methods ?? ["password"]);
-    return call(method, path, body);
+    return call(method, path, body, {}, credentials);
   }
 }
 

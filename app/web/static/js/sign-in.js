@@ -1,6 +1,7 @@
 import { call } from "./api.js";
 import { byId, entry, make } from "./dom.js";
 import { onSubmit, say } from "./form.js";
+import "./providers.js";
 import { begin, nextPage } from "./session.js";
 
 const REASONS = {

@@ -1,6 +1,7 @@
 import { call, Problem } from "./api.js";
 import { byId, moveTo } from "./dom.js";
 import { onSubmit, passwordSwitch } from "./form.js";
+import "./providers.js";
 
 const form = byId("sign-up");
 passwordSwitch(form);
