@@ -13,6 +13,8 @@ from app.db.store_marks import StoreGuard
 from app.db.task_requests import TO_MAKE
 from app.db.upload_queues import TO_PUBLISH, TO_WATCH
 from app.events.notifications import OUTBOX, PUBLISHED, TASKS, UPLOADS
+from app.index.filling import keep_filled
+from app.index.sources import Sources
 from app.resources import Resources
 from app.tasks.waiting import make_one
 from app.uploads.at_openml import watch_one
@@ -52,6 +54,19 @@ async def run_worker(resources: Resources) -> None:
             await run_side_by_side(
                 _loops(resources, Converter(resources.database, resources.storage, settings, machine))
             )
+
+
+def _filling(resources: Resources) -> list[Loop]:
+    if resources.index is None:
+        return []
+    filling = keep_filled(
+        resources.index.path,
+        server=resources.settings.openml_url,
+        sources=Sources(resources.openml, resources.database),
+        database=resources.database,
+        notifications=resources.notifications,
+    )
+    return [filling]
 
 
 def mail_delivery(resources: Resources) -> MailDelivery:
@@ -99,6 +114,7 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
                 lease_seconds=settings.timings.lease_seconds,
             ),
         ),
+        *_filling(resources),
         # Leases are what it looks at: nothing ends sooner.
         repeat(
             notifications,

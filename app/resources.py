@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from limits.aio.storage import RedisStorage
@@ -30,8 +31,10 @@ from app.db.open_requests import Receivers, WatchedUploads
 from app.db.rate_counters import DatabaseStorage
 from app.db.revisions import find_schema
 from app.db.store_marks import StoreGuard
-from app.events.notifications import Notifications
+from app.events.notifications import INDEX, Notifications
 from app.imaging import MAX_PIXELS, PictureRedrawer
+from app.index.engine import SearchIndex
+from app.index.store import path_in
 from app.mail.messages import MessageBuilder, create_messages
 from app.mail.transport import MailTransport, create_transport
 from app.oidc.issuers import Issuers
@@ -81,6 +84,8 @@ class Resources:
     storage: UploadStorage
     store: StoreGuard
     """Whether that store is the one that the database belongs to."""
+    index: SearchIndex | None
+    """What is found by searches; None where `SEARCH_INDEX` says that there is none."""
     checks: BoundedExecutor
     """What is computed for users while they wait: descriptions judged, previews read, names looked for."""
     changes: Locks
@@ -176,6 +181,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             ),
             storage=storage,
             store=StoreGuard(database, storage),
+            index=_open_index(settings, notifications, stack),
             checks=_open_checks(stack),
             changes=Locks(),
             receive_limit=ConcurrencyLimit(total=RECEIVES_AT_ONCE, per_user=RECEIVES_PER_USER),
@@ -191,6 +197,17 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             vitals=Vitals(),
             probes=probes,
         )
+
+
+def _open_index(
+    settings: Settings, notifications: Notifications, stack: AsyncExitStack
+) -> SearchIndex | None:
+    if not settings.search_index:
+        return None
+    index = SearchIndex(path_in(settings.data_dir))
+    index.on_want = partial(notifications.tell_all, INDEX)
+    stack.callback(index.close)
+    return index
 
 
 def _open_checks(stack: AsyncExitStack) -> BoundedExecutor:

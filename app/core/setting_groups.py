@@ -69,7 +69,9 @@ class EverybodysSettings(BaseSettings):
         "`make run` or `openml-web sandbox` starts.",
     )
     elasticsearch_server: Address = Field(
-        "", description="Root of the search server that OpenML's index lives on. Empty: no search."
+        "",
+        description="Root of the Elasticsearch or OpenSearch that OpenML's index lives on. Empty: the index that this "
+        "service keeps itself (docs/search.md).",
     )
     spa_dir: str = Field(
         "",
@@ -127,6 +129,11 @@ class LargerSitesSettings(BaseSettings):
         "",
         description="Address where Prometheus reads the metrics of all processes of this machine, e.g. "
         "`127.0.0.1:9464` (docs/metrics.md). It has no password: let nobody else reach it. Empty: nothing is measured.",
+    )
+    search_index: bool = Field(
+        default=True,
+        description="Keep an index of what the OpenML server lists, in `DATA_DIR/index`: it answers searches where "
+        "`ELASTICSEARCH_SERVER` is empty, and our own pages (docs/search.md). `false`: there is none.",
     )
     otel_exporter_otlp_endpoint: Address = Field(
         "",

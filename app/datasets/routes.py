@@ -12,6 +12,7 @@ from app.core.limits import Hit
 from app.core.scopes import Scope, opened_by
 from app.datasets import service
 from app.datasets.schemas import EditFormResponse, EditRequest, TaggedResponse, TagRequest, UntaggedResponse
+from app.db.index_changes import tell_indices
 from app.deps import DatabaseDep, LimitsDep, OpenMLDep, ResourcesDep, UploaderDep
 
 router = APIRouter(tags=["datasets"], route_class=BoundedRoute)
@@ -51,28 +52,31 @@ async def edit_dataset(url: Url, body: EditRequest, uploader: UploaderDep, resou
     await resources.limits.hit(Hit("openml-account", str(uploader.id)))
     dataset_id = service.parse_page_address(url)
     told = await service.edit(resources.openml, resources.checks, uploader, dataset_id, body)
+    await tell_indices(resources.database, "data", dataset_id)
     return "\n".join(["data edit successful", *told])
 
 
 @router.post("/data-tag", responses=declare(*READING, TagTakenError, *BODY_PROBLEMS))
 @opened_by(Scope.EDIT)
 async def tag_dataset(
-    url: Url, body: TagRequest, uploader: UploaderDep, openml: OpenMLDep, limits: LimitsDep
+    url: Url, body: TagRequest, uploader: UploaderDep, resources: ResourcesDep
 ) -> TaggedResponse:
     """Tag a dataset."""
-    await limits.hit(Hit("openml-account", str(uploader.id)))
+    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
     dataset_id = service.parse_page_address(url)
-    tags = await service.tag(openml, uploader, dataset_id, body.tag)
+    tags = await service.tag(resources.openml, uploader, dataset_id, body.tag)
+    await tell_indices(resources.database, "data", dataset_id)
     return TaggedResponse(id=dataset_id, tags=tags)
 
 
 @router.post("/data-untag", responses=declare(*READING, *BODY_PROBLEMS))
 @opened_by(Scope.EDIT)
 async def untag_dataset(
-    url: Url, body: TagRequest, uploader: UploaderDep, openml: OpenMLDep, limits: LimitsDep
+    url: Url, body: TagRequest, uploader: UploaderDep, resources: ResourcesDep
 ) -> UntaggedResponse:
     """Remove a tag of a dataset, which is for whoever set it."""
-    await limits.hit(Hit("openml-account", str(uploader.id)))
+    await resources.limits.hit(Hit("openml-account", str(uploader.id)))
     dataset_id = service.parse_page_address(url)
-    tags = await service.untag(openml, uploader, dataset_id, body.tag)
+    tags = await service.untag(resources.openml, uploader, dataset_id, body.tag)
+    await tell_indices(resources.database, "data", dataset_id)
     return UntaggedResponse(id=dataset_id, tags=tags)

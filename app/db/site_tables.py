@@ -1,4 +1,4 @@
-"""Our tables about the site as a whole: what is announced, what users report, and which store is its own."""
+"""Our tables about the site as a whole: announcements, reports, the store, and what the index has to look at."""
 
 from sqlalchemy import Boolean, Column, Integer, String, Table, Text
 
@@ -42,4 +42,18 @@ store_marks = Table(
     Column("is_written", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     **OURS,
+)
+
+index_changes = Table(
+    "index_changes",
+    metadata,
+    Column("id", BIG_ID, primary_key=True, autoincrement=True),
+    # What was made or changed at OpenML, or is a user of ours: a kind of the index, and its number.
+    Column("kind", String(10), nullable=False),
+    Column("entity_id", Integer, nullable=False),
+    # Who made it, where that is known: OpenML does not tell it of tasks.
+    Column("user_id", Integer),
+    Column("at", UtcDateTime, nullable=False, index=True),
+    **OURS,
+    **NOT_REUSED,
 )

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import OperatorError, UnauthorizedError
 from app.db.engine import inserted_id, row_count
+from app.db.index_changes import add_change
 from app.db.logins import IS_ACTIVE
 from app.db.reader import Reader, ReadStatement, utc_from_text
 from app.db.tables import (
@@ -271,6 +272,7 @@ def name_of_deleted(user_id: int) -> str:
 async def set_active(session: AsyncSession, user_id: int, *, active: bool) -> None:
     """Let the user log in, or no longer."""
     await _set(session, user_id, active=int(active))
+    await add_change(session, "user", user_id)
 
 
 async def add_to_members(session: AsyncSession, user_id: int) -> None:
@@ -301,6 +303,7 @@ async def set_profile(session: AsyncSession, user_id: int, texts: Mapping[str, s
     if not await _set_if_open(session, user_id, **written(session, texts)):
         raise _closed()
     await keep_typed(session, user_id, texts)
+    await add_change(session, "user", user_id)
 
 
 async def set_email(session: AsyncSession, user_id: int, email: str) -> bool:
@@ -329,6 +332,7 @@ async def set_image(session: AsyncSession, user_id: int, path: str) -> str | Non
     if row is None:
         return None
     await _set(session, user_id, image=path)
+    await add_change(session, "user", user_id)
     return row[0] or ""
 
 
@@ -367,6 +371,7 @@ async def anonymise(session: AsyncSession, user_id: int) -> None:
     await _set(session, user_id, **values)
     await session.execute(sa.delete(users_groups).where(users_groups.c.user_id == user_id))
     await forget_typed(session, user_id)
+    await add_change(session, "user", user_id)
 
 
 def _closed() -> UnauthorizedError:

@@ -4,6 +4,7 @@ from app.core.shares import Subject
 from app.doctor.diagnosis import Found, Installation, Remark, fault, ok, skipped, warning
 from app.events.first_look import ServerAwayError, look_at_server
 from app.web.search_client import SearchFailedError
+from app.web.search_server import Searcher
 from app.web.upstreams import open_upstreams
 
 ASKER: Subject = ("openml-web doctor",)
@@ -41,7 +42,7 @@ async def check_search(installation: Installation) -> Found:
         return
     async with open_upstreams(settings) as upstreams:
         try:
-            found = await upstreams.search.search((INDEX,), {"size": 0}, asker=ASKER)
+            found = await upstreams.search.search((INDEX,), {"size": 0}, Searcher(None, ASKER))
         except SearchFailedError as error:
             yield fault(f"{settings.elasticsearch_server}: {error}. Check ELASTICSEARCH_SERVER.")
             return

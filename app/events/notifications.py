@@ -9,6 +9,8 @@ OUTBOX = "outbox"
 UPLOADS = "uploads"
 PUBLISHED = "published"
 TASKS = "tasks"
+INDEX = "index"
+"""Something has changed that the search index of each machine has to look at."""
 LOOKOUT = "lookout"
 """The one loop of a worker that looks when rows will be due, for all the others."""
 

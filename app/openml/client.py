@@ -12,7 +12,7 @@ import httpx
 from app.core.concurrency import BoundedExecutor
 from app.core.outgoing import open_http
 from app.core.way_out import STRAIGHT, WayOut
-from app.openml import reading, xml
+from app.openml import listings, reading, xml
 from app.openml.cache import TimedCache
 from app.openml.connection import Connection, FilePart, MultipartBody
 from app.openml.errors import INDEX_FAILED, HalfAnswerError, RefusedError, TaskExistsError
@@ -305,6 +305,32 @@ class OpenMLClient:
                 return None
             raise
         return reading.read_study(document)
+
+    async def list_entries(self, listing: listings.Listing, *, offset: int = 0) -> list[listings.Entry]:
+        """Return a page of a list that everybody may see, from an offset; shorter than `reading.PAGE` is the last."""
+        page = f"/limit/{reading.PAGE}/offset/{offset}" if listing.paged else ""
+        try:
+            return await self._connection.read_list(listing.path + page, listing.kind)
+        except RefusedError as error:
+            if error.code not in listing.nothing:
+                raise
+            return []
+
+    async def read_entry(self, path: str, root: str) -> listings.Entry:
+        """Return what everybody may read of one thing, e.g. `data/61` as `data_set_description`."""
+        return listings.read_entry(await self._connection.read(path, root, what="description"))
+
+    async def read_features(self, dataset_id: int) -> list[listings.Entry]:
+        """Return the first columns of a public dataset, as `listings.FEATURES` reads them."""
+        found = await self._connection.read_list(f"data/features/{dataset_id}", listings.FEATURES)
+        return [feature for feature in found if feature is not None]
+
+    async def read_qualities(self, dataset_id: int) -> Mapping[str, str]:
+        """Return the qualities of a public dataset."""
+        document = await self._connection.read(
+            f"data/qualities/{dataset_id}", "data_qualities", what="list of qualities"
+        )
+        return listings.read_qualities(document)
 
     async def _list_procedures(self) -> Sequence[Procedure]:
         return tuple(await self._connection.read_list("estimationprocedure/list", reading.PROCEDURES))

@@ -14,9 +14,16 @@ from app.core.errors import (
 from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
 from app.core.limits import Hit
 from app.core.scopes import Scope, opened_by
+from app.db.index_changes import tell_indices
 from app.deps import DatabaseDep, OpenMLDep, ResourcesDep, UploaderDep
 from app.tasks import service
-from app.tasks.schemas import TaskResponse, TaskStatusResponse, TaskWaitsResponse, UploadTaskRequest
+from app.tasks.schemas import (
+    TaskResponse,
+    TaskStatusResponse,
+    TaskWaitsResponse,
+    UploadTaskRequest,
+    maker_of,
+)
 
 router = APIRouter(tags=["tasks"], route_class=BoundedRoute)
 
@@ -43,6 +50,7 @@ async def upload_task(
     await resources.limits.hit(Hit("openml-account", str(uploader.id)))
     made = await service.upload(resources.database, resources.openml, resources.checks, uploader, body)
     if isinstance(made, TaskResponse):
+        await tell_indices(resources.database, "task", made.id, user_id=maker_of(made, uploader.id))
         return made
     response.status_code = HTTP_202_ACCEPTED
     return TaskWaitsResponse(request_id=made, status_url=f"/upload-task/{made}")

@@ -61,6 +61,11 @@ class TaskResponse(BaseModel):
     url: str = Field(description="The task's page on OpenML.")
 
 
+def maker_of(made: TaskResponse, user_id: int) -> int | None:
+    """Return who has made the task, where it was this user; OpenML itself tells of no task who did."""
+    return user_id if made.msg == "task uploaded" else None
+
+
 class TaskWaitsResponse(BaseModel):
     """The task will be made as soon as OpenML has processed the dataset."""
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.concurrency import BoundedExecutor
 from app.core.errors import (
@@ -17,11 +18,12 @@ from app.core.errors import (
 )
 from app.db import task_requests, uploads
 from app.db.engine import Database
+from app.db.index_changes import add_change
 from app.db.task_requests import TO_MAKE, TaskRequestRow
 from app.openml.client import OpenMLClient
 from app.openml.fields import is_api_key
 from app.tasks import service
-from app.tasks.schemas import UploadTaskRequest
+from app.tasks.schemas import TaskResponse, UploadTaskRequest, maker_of
 from app.worker.queues import Lease, back_off
 
 log = structlog.get_logger(__name__)
@@ -63,7 +65,7 @@ async def make_one(
 
 async def _try(openml: OpenMLClient, checks: BoundedExecutor, request: TaskRequestRow, lease: Lease) -> None:
     try:
-        task_id = await _make(lease.database, openml, checks, request)
+        made = await _make(lease.database, openml, checks, request)
     except (DatasetNotActiveError, OpenMLAnswerBrokenError, OpenMLUnreachableError) as problem:
         now = lease.database.now()
         if problem.members.get("status_there") == "deactivated" or now - request.created_at > PATIENCE:
@@ -82,12 +84,12 @@ async def _try(openml: OpenMLClient, checks: BoundedExecutor, request: TaskReque
         log.exception("task cannot be made", request=request.id)
         await _end(request, lease, problem=InternalError())
     else:
-        await _end(request, lease, task_id=task_id)
+        await _end(request, lease, made=made)
 
 
 async def _make(
     database: Database, openml: OpenMLClient, checks: BoundedExecutor, request: TaskRequestRow
-) -> int:
+) -> TaskResponse:
     # The key that the account has now: it may have been replaced since.
     account = await uploads.get_owner(database.reader, request.user_id)
     if account is None or not account.active:
@@ -95,19 +97,27 @@ async def _make(
     if account.api_key is None or not is_api_key(account.api_key):
         raise ApiKeyMissingError
     wanted = UploadTaskRequest.model_validate(request.request)
-    made = await service.make_task(openml, checks, wanted, user_id=request.user_id, api_key=account.api_key)
-    return made.id
+    return await service.make_task(openml, checks, wanted, user_id=request.user_id, api_key=account.api_key)
 
 
 async def _end(
-    request: TaskRequestRow, lease: Lease, *, task_id: int | None = None, problem: ProblemError | None = None
+    request: TaskRequestRow,
+    lease: Lease,
+    *,
+    made: TaskResponse | None = None,
+    problem: ProblemError | None = None,
 ) -> None:
     now, error = lease.database.now(), problem.record() if problem else None
-    await lease.end(
-        lambda session: task_requests.set_ended(
+    task_id = made.id if made else None
+
+    async def write(session: AsyncSession) -> bool:
+        if made is not None:
+            await add_change(session, "task", made.id, user_id=maker_of(made, request.user_id))
+        return await task_requests.set_ended(
             session, request.id, lease_owner=lease.owner, now=now, task_id=task_id, error=error
         )
-    )
+
+    await lease.end(write)
     log.info("task request ended", request=request.id, task=task_id, reason=problem and problem.detail)
 
 

@@ -15,6 +15,7 @@ from app.core import metrics
 from app.core.errors import ProcessingFailedError
 from app.db import task_requests, upload_queues, uploads
 from app.db.engine import Database, notify_after_commit
+from app.db.index_changes import add_change
 from app.db.upload_queues import TO_WATCH
 from app.db.upload_states import Actor, UploadState
 from app.db.upload_values import Upload
@@ -236,6 +237,7 @@ async def _note(
         )
     if info and info.status == "active":
         await task_requests.set_due(session, info.dataset_id, now)
+        await add_change(session, "data", info.dataset_id)
         notify_after_commit(session, TASKS)
         url = openml.dataset_url(info.dataset_id)
         await tell_owner(session, upload, MailKind.DATASET_ACTIVE, dataset_url=url)

@@ -11,6 +11,7 @@ from app.core.errors import ApiKeyMissingError, UnauthorizedError
 from app.core.settings import Settings
 from app.db import uploads
 from app.db.engine import Database, notify_after_commit
+from app.db.index_changes import add_change
 from app.db.upload_states import ENDED, Actor, UploadState
 from app.db.upload_values import Description, Phase, Upload, UploadProgress
 from app.events.notifications import PUBLISHED, upload_topic
@@ -122,6 +123,8 @@ class ClaimedUpload:
                 values=values,
             )
             notify_after_commit(session, upload_topic(self.upload.id))
+            if values and values.get("dataset_id"):
+                await add_change(session, "data", values["dataset_id"])
             if end_lease:
                 notify_after_commit(session, PUBLISHED)
             if not mine:

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.core.errors import ProblemError
-from app.web.search_query import BUCKETS, PRIVATE_FIELDS, TYPES
+from app.index.fields import PRIVATE_FIELDS
+from app.web.search_query import BUCKETS, TYPES
 
 Document = dict[str, Any]
 NAMES_OF_USERS = ("first_name", "last_name")
@@ -23,17 +24,20 @@ def as_search_answer(
     hits = answer["hits"]
     total = hits.get("total", 0)
     number = total["value"] if isinstance(total, dict) else total
+    relation = total.get("relation", "eq") if isinstance(total, dict) else "eq"
     found: Document = {
         "took": answer.get("took", 0),
         "timed_out": answer.get("timed_out", False),
         "hits": {
-            "total": {"value": number, "relation": "eq"} if total_as_object else number,
+            "total": {"value": number, "relation": relation} if total_as_object else number,
             "max_score": hits.get("max_score"),
             "hits": [_hit(hit) for hit in hits.get("hits", [])],
         },
     }
     if "aggs" in asked:
         found["aggregations"] = _aggregations(answer.get("aggregations", {}), asked["aggs"])
+    if "suggest" in answer:
+        found["suggest"] = answer["suggest"]
     return found
 
 
@@ -68,6 +72,14 @@ def missing_document(kind: str, document_id: str, problem: ProblemError | None =
     return {**answer, "problem": problem.document()} if problem else answer
 
 
+def count_answer(answer: Mapping[str, Any]) -> Document:
+    """Return how many documents a search has found, as `_count` tells it."""
+    shards = {"total": 1, "successful": 1, "skipped": 0, "failed": 0}
+    total = answer["hits"]["total"]
+    found = {"count": total["value"] if isinstance(total, dict) else total, "_shards": shards}
+    return {**found, "problem": answer["problem"]} if "problem" in answer else found
+
+
 def type_of_index(index: str) -> str:
     """Return what OpenML calls an index, whose real name may carry a version: `data_v2` is `data`."""
     exact = index if index in TYPES else ""
@@ -84,7 +96,7 @@ def _hit(hit: Mapping[str, Any], kind: str = "") -> Document:
     if kind == "user":
         source.update({name: "" for name in NAMES_OF_USERS if source.get(name) is None})
     shown: Document = {"_index": kind, "_type": kind, "_id": hit.get("_id"), "_source": source}
-    return {**shown, **{name: hit[name] for name in ("_score", "sort") if name in hit}}
+    return {**shown, **{name: hit[name] for name in ("_score", "sort", "highlight") if name in hit}}
 
 
 def _aggregations(found: Mapping[str, Any], asked: Mapping[str, Any]) -> Document:

@@ -42,7 +42,7 @@ class SearchClient:
     def __init__(self, client: UpstreamClient | None, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._client = client
         self._clock = clock
-        self._counts = _Shared(clock)
+        self._counts = Shared(clock, seconds=COUNTS_SECONDS)
         self._away_until = 0.0
 
     async def count(self, types: tuple[str, ...], question: Mapping[str, Any], *, asker: Subject) -> Found:
@@ -51,9 +51,10 @@ class SearchClient:
         Raises:
             SearchFailedError: there is no answer.
         """
-        key = json.dumps([types, question], sort_keys=True)
         try:
-            return await self._counts.get(key, lambda: self.search(types, question, asker=asker))
+            return await self._counts.get_for(
+                types, question, lambda: self.search(types, question, asker=asker)
+            )
         except SearchFailedError as error:
             if not error.is_own_share:
                 raise
@@ -108,15 +109,19 @@ def _parse(body: bytes) -> Found:
     return found
 
 
-class _Shared:
+class Shared:
     """A short-lived cache of answers that coalesces equal concurrent requests. Failures are cached for less time."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, seconds: float) -> None:
         self._clock = clock
+        self._seconds = seconds
         self._kept: OrderedDict[str, tuple[float, asyncio.Future[Found]]] = OrderedDict()
 
-    async def get(self, key: str, ask: Callable[[], Awaitable[Found]]) -> Found:
-        """Return the answer kept under `key`, or ask for it."""
+    async def get_for(
+        self, types: tuple[str, ...], question: Mapping[str, Any], ask: Callable[[], Awaitable[Found]]
+    ) -> Found:
+        """Return the answer kept of a question, or ask for it."""
+        key = json.dumps([types, question], sort_keys=True)
         expires, asked = self._kept.get(key, (0.0, None))
         if asked is None or (asked.done() and self._clock() >= expires):
             asked = asyncio.ensure_future(ask())
@@ -131,4 +136,7 @@ class _Shared:
     def _keep(self, key: str, done: "asyncio.Future[Found]") -> None:
         failed = done.cancelled() or done.exception() is not None
         if key in self._kept and self._kept[key][1] is done:
-            self._kept[key] = (self._clock() + (AWAY_SECONDS if failed else COUNTS_SECONDS), done)
+            self._kept[key] = (
+                self._clock() + (min(AWAY_SECONDS, self._seconds) if failed else self._seconds),
+                done,
+            )

@@ -7,15 +7,16 @@ name, `_index` stands for `_type`, and a document is looked for by its id.
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-TYPES: Final = ("data", "task", "flow", "run", "study", "task_type", "measure", "user")
-"""The indices of OpenML; `benchmark` is a study."""
-PRIVATE_FIELDS = frozenset({"email", "password", "session_hash", "api_key", "suggest"})
-"""Never searched, never shown, whatever an index may hold."""
+from app.index.fields import KINDS, PRIVATE_FIELDS
+
+TYPES: Final = KINDS
 USER_TEXT_FIELDS = ("first_name^2", "last_name^2", "bio", "affiliation", "country", "company")
 HITS = 1000
 WINDOW = 10_000
 """How far into a list the server can look (`index.max_result_window`)."""
 BUCKETS = 1000
+RANGES = 50
+SUGGESTIONS = 50
 NODES = 300
 DEPTH = 12
 TEXT_CHARACTERS = 1000
@@ -28,8 +29,12 @@ class QueryRefusedError(ValueError):
     """The search holds something that is not passed on; the text says what."""
 
 
-def translate(body: object, types: tuple[str, ...], *, viewer_id: int | None) -> Document:
+def translate(
+    body: object, types: tuple[str, ...], *, viewer_id: int | None, is_embedded: bool = False
+) -> Document:
     """Return the body of a search over `types` that finds only what the viewer may see.
+
+    Suggestions and highlights are for our own index: a search server suggests names of what is private, too.
 
     Raises:
         QueryRefusedError: it asks for something that the SPA never asks for.
@@ -47,6 +52,7 @@ def translate(body: object, types: tuple[str, ...], *, viewer_id: int | None) ->
         "_source",
         "track_total_hits",
         "track_scores",
+        *(("suggest", "highlight") if is_embedded else ()),
     }
     _require_known(body, known, "search")
     begin, size = _number(body.get("from", 0), "from"), _number(body.get("size", 10), "size")
@@ -66,6 +72,10 @@ def translate(body: object, types: tuple[str, ...], *, viewer_id: int | None) ->
         translated["aggs"] = reader.aggregations(aggregations)
     if "sort" in body:
         translated["sort"] = reader.sort(body["sort"])
+    if "highlight" in body:
+        translated["highlight"] = reader.highlight(body["highlight"])
+    if "suggest" in body:
+        translated["suggest"] = reader.suggest(body["suggest"])
     return translated
 
 
@@ -105,6 +115,7 @@ class _QueryReader:
             "exists": lambda value, _depth: {"field": self._field(_only(value, "field"))},
             "ids": lambda value, _depth: {"values": _scalars(_only(value, "values"))},
             "terms": self._terms,
+            "multi_match": self._multi_match,
             **dict.fromkeys(
                 ("term", "range", "prefix", "wildcard", "match", "match_phrase"), self._field_clause
             ),
@@ -153,6 +164,21 @@ class _QueryReader:
             raise QueryRefusedError("text is looked for in one index at a time")
         return {**{name: _scalar(part) for name, part in parts.items()}, "lenient": True}
 
+    def _multi_match(self, value: object, _depth: int) -> Document:
+        parts = _object(value, "multi_match")
+        _require_known(parts, {"query", "fields", "operator", "type"}, "multi_match")
+        fields = parts.get("fields", [])
+        if not isinstance(fields, list) or not fields:
+            raise QueryRefusedError("multi_match names its fields")
+        read = [self._weighted(field) for field in fields]
+        return {**{name: _scalar(part) for name, part in parts.items() if name != "fields"}, "fields": read}
+
+    def _weighted(self, field: object) -> str:
+        name, _, weight = str(field).partition("^")
+        if "*" in name or not (weight or "1").replace(".", "", 1).isdecimal():
+            raise QueryRefusedError("multi_match names its fields one by one")
+        return f"{self._field(name)}^{weight}" if weight else self._field(name)
+
     def _terms(self, value: object, _depth: int) -> Document:
         # An object in place of the list would fetch the terms from another document.
         return {
@@ -181,12 +207,42 @@ class _QueryReader:
             if len(parts) != 1 or not set(parts) <= AGGREGATIONS:
                 raise QueryRefusedError(f"the aggregation {_shown(name)} is not passed on")
             ((kind, options),) = parts.items()
-            _require_known(_object(options, kind), {"field", "size", "path"}, kind)
-            read = {
-                option: min(_number(part, option), BUCKETS) if option == "size" else self._field(part)
-                for option, part in options.items()
-            }
+            extra = {"ranges"} if kind == "range" else set()
+            _require_known(_object(options, kind), {"field", "size", "path"} | extra, kind)
+            read = {option: self._option(option, part) for option, part in options.items()}
             found[name] = {kind: read, **({"aggs": self.aggregations(below, depth + 1)} if below else {})}
+        return found
+
+    def _option(self, option: str, part: object) -> object:
+        if option == "size":
+            return min(_number(part, option), BUCKETS)
+        if option == "ranges":
+            if not isinstance(part, list) or len(part) > RANGES:
+                raise QueryRefusedError(f"at most {RANGES} ranges")
+            return [self._limits(limits) for limits in part]
+        return self._field(part)
+
+    def _limits(self, value: object) -> Document:
+        limits = _object(value, "ranges")
+        _require_known(limits, {"from", "to", "key"}, "ranges")
+        self._count(0)
+        return {name: _scalar(part) for name, part in limits.items()}
+
+    def highlight(self, value: object) -> Document:
+        """Return the fields whose parts are to be shown around what was found."""
+        options = _object(value, "highlight")
+        return {"fields": {self._field(name): {} for name in _object(options.get("fields"), "fields")}}
+
+    def suggest(self, value: object) -> Document:
+        """Return what names are to be suggested for, by what they begin with."""
+        found = {}
+        for name, part in _object(value, "suggest").items():
+            self._count(0)
+            suggestion = _object(part, "suggestion")
+            completion = _object(suggestion.get("completion"), "completion")
+            text = _scalar(suggestion.get("prefix", suggestion.get("text", "")))
+            size = min(_number(completion.get("size", 5), "size"), SUGGESTIONS)
+            found[name] = {"prefix": str(text), "size": size, "_source": {"excludes": sorted(PRIVATE_FIELDS)}}
         return found
 
     def sort(self, value: object) -> list[Document | str]:
@@ -232,7 +288,7 @@ class _QueryReader:
 
 
 AGGREGATIONS = frozenset(
-    {"terms", "nested", "min", "max", "avg", "sum", "stats", "cardinality", "value_count"}
+    {"terms", "nested", "range", "min", "max", "avg", "sum", "stats", "cardinality", "value_count"}
 )
 
 

@@ -11,11 +11,13 @@ from app.core.scopes import Scope, opened_by
 from app.deps import ClientDep, ViewerDep
 from app.web import search_service
 from app.web.search_query import TYPES
+from app.web.search_server import Searcher
 from app.web.upstreams import UpstreamsDep
 
 router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
+ASKED = frozenset({"_search", "_msearch", "_mget", "_count"})
 DOCUMENT_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-NOWHERE = "Of the search server, this site has TYPE/TYPE/_search, TYPE/_search and TYPE/TYPE/ID only."
+NOWHERE = "Of the search server, this site has TYPE/_search, TYPE/ID, _msearch, _mget and _count only."
 
 
 @router.post("/es/{path:path}")
@@ -25,25 +27,23 @@ async def search(
     path: str, request: Request, upstreams: UpstreamsDep, viewer_id: ViewerDep, client: ClientDep
 ) -> Response:
     """Search one index, or all."""
-    types: tuple[str, ...]
-    match _steps(path):
-        case ["_all", "_search"]:
-            types, total_as_object = TYPES, False
-        case [kind, other, "_search"] if kind == other and kind in TYPES:
-            types, total_as_object = (kind,), False
-        case [kind, "_search"] if kind in TYPES:
-            types, total_as_object = (kind,), True
-        case _:
-            raise NotFoundError(NOWHERE)
-    found = await search_service.search(
-        upstreams.search,
-        types,
-        _parse(await read_body(request)),
-        viewer_id=viewer_id,
-        asker=client.asker,
-        total_as_object=total_as_object,
-    )
-    return _json(found)
+    steps = _steps(path)
+    what = steps.pop() if steps else ""
+    types = _types(steps, what)
+    if types is None:
+        raise NotFoundError(NOWHERE)
+    body = await read_body(request)
+    server, who = upstreams.search, Searcher(viewer_id, client.asker)
+    if what == "_msearch":
+        return _json(await search_service.search_many(server, types, body, who))
+    parsed = search_service.parse(body)
+    if what == "_mget":
+        return _json(await search_service.get_documents(server, types[0], parsed, who))
+    if what == "_count":
+        return _json(await search_service.count(server, types, parsed, who))
+    # As Elasticsearch 6 tells it where its own paths are used, and as 7 and later do.
+    is_new = len(steps) == 1 and steps != ["_all"]
+    return _json(await search_service.search(server, types, parsed, who, total_as_object=is_new))
 
 
 @router.get("/es/{path:path}")
@@ -60,9 +60,8 @@ async def get_document(
         case _:
             raise NotFoundError(NOWHERE)
     server = upstreams.search
-    found = await search_service.get_document(
-        server, kind, document_id, viewer_id=viewer_id, asker=client.asker
-    )
+    who = Searcher(viewer_id, client.asker)
+    found = await search_service.get_document(server, kind, document_id, who)
     return _json(found)
 
 
@@ -71,11 +70,16 @@ def _steps(path: str) -> list[str]:
     return [step for step in path.split("/") if step]
 
 
-def _parse(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+def _types(steps: list[str], what: str) -> tuple[str, ...] | None:
+    """Return the indices that a path names before what it asks for; None where there is no such path."""
+    match steps:
+        case ["_all"] if what in {"_search", "_count"}:
+            return TYPES
+        case [] if what in {"_msearch", "_mget", "_count"}:
+            return TYPES
+        case [kind] | [kind, _] if kind in TYPES and steps[-1] == kind and what in ASKED:
+            return (kind,)
+    return None
 
 
 def _json(document: dict[str, object]) -> Response:

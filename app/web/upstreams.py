@@ -10,7 +10,9 @@ from fastapi import Depends, Request
 
 from app.core.outgoing import open_http
 from app.core.settings import Settings, SettingsError
+from app.index.engine import SearchIndex
 from app.web.search_client import SearchClient
+from app.web.search_server import EmbeddedSearch, RemoteSearch, SearchServer
 from app.web.upstream import BUSY_SECONDS, CONNECT_SECONDS, UpstreamClient
 
 READ_SECONDS = 60
@@ -25,7 +27,7 @@ LARGE = 64
 class Upstreams:
     """Every server whose answers may be passed on; None where that is switched off."""
 
-    search: SearchClient
+    search: SearchServer
     reads: UpstreamClient | None
     files: UpstreamClient | None
     croissant: UpstreamClient | None
@@ -33,8 +35,8 @@ class Upstreams:
 
 
 @asynccontextmanager
-async def open_upstreams(settings: Settings) -> AsyncIterator[Upstreams]:
-    """Open a client for each server that is set and wanted.
+async def open_upstreams(settings: Settings, index: SearchIndex | None = None) -> AsyncIterator[Upstreams]:
+    """Open a client for each server that is set and wanted; without a search server, `index` answers searches.
 
     Raises:
         SettingsError: an address is none.
@@ -64,7 +66,7 @@ async def open_upstreams(settings: Settings) -> AsyncIterator[Upstreams]:
             seconds=SEARCH_SECONDS,
         )
         yield Upstreams(
-            search=SearchClient(search),
+            search=EmbeddedSearch(index) if search is None and index else RemoteSearch(SearchClient(search)),
             reads=await open_client("OPENML_SERVER", openml if "reads" in settings.pass_on else ""),
             files=await open_client("OPENML_SERVER", openml if "files" in settings.pass_on else ""),
             croissant=await open_client(

@@ -12,6 +12,7 @@ from app.db import (
     account_tokens,
     api_tokens,
     audit_events,
+    index_changes,
     notices,
     outbox,
     provider_flows,
@@ -80,6 +81,7 @@ async def forget_the_past(database: Database, *, audit_days: int) -> None:
         partial(task_requests.delete_ended, before=now - TASK_RETENTION),
         partial(notices.delete_ended, before=now - timedelta(days=audit_days)),
         partial(reports.delete_before, before=now - timedelta(days=audit_days)),
+        partial(index_changes.delete_before, before=now - index_changes.RETENTION),
         partial(worker_heartbeats.delete_before, before=now - worker_heartbeats.RETENTION),
     ]
     for chore in chores:

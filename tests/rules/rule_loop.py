@@ -27,6 +27,7 @@ FOR_FILES = (
     "app/db/",
     "app/doctor/",
     "app/imaging/",
+    "app/index/filling.py",
     "app/mail/",
     "app/metrics/",
     "app/openml/",

@@ -1,0 +1,59 @@
+"""What comes from elsewhere, made a document of bounded size that is JSON, UTF-8 and without private fields."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from app.index.fields import PRIVATE_FIELDS, as_number
+
+LONGEST_TEXT = 100_000
+"""Characters of one text; the longest description that OpenML takes has 16 384."""
+LONGEST_KEY = 200
+MOST_ITEMS = 1000
+"""Of one list or object: OpenML's own index keeps as many features."""
+MOST_VALUES = 20_000
+"""In one document."""
+MOST_CHARACTERS = 1_000_000
+"""In one document."""
+DEEPEST = 6
+
+
+def clean(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document, with what is too long cut, what is too deep or no JSON left out."""
+    cleaner = _Cleaner()
+    found = cleaner.read(document, 0)
+    return {name: value for name, value in found.items() if name not in PRIVATE_FIELDS}
+
+
+class _Cleaner:
+    """Counts what a document has, going down."""
+
+    def __init__(self) -> None:
+        self._values = 0
+        self._characters = 0
+
+    def read(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
+        """Return an object."""
+        found = {}
+        for name, part in [*value.items()][:MOST_ITEMS]:
+            key = self._text(str(name)[:LONGEST_KEY]).replace('"', "'")
+            if key:
+                found[key] = self._value(part, depth + 1)
+        return found
+
+    def _value(self, value: object, depth: int) -> object:
+        self._values += 1
+        if self._values > MOST_VALUES or depth > DEEPEST:
+            return None
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, Mapping):
+            return self.read(value, depth)
+        if isinstance(value, list | tuple):
+            return [self._value(item, depth + 1) for item in value[:MOST_ITEMS]]
+        return value if isinstance(value, bool) else as_number(value)
+
+    def _text(self, text: str) -> str:
+        text = text[: max(0, min(LONGEST_TEXT, MOST_CHARACTERS - self._characters))]
+        self._characters += len(text)
+        # NUL ends a text for SQLite's functions, and half a surrogate pair has no UTF-8.
+        return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

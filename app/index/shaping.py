@@ -1,0 +1,99 @@
+"""What is shown of a document: the fields that were asked for, and those that follow from other documents."""
+
+import re
+import sqlite3
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import Any, Final
+
+from app.index.fields import KINDS, SHELVES
+
+_UPLOADS: Final = {"data": "datasets", "task": "tasks", "flow": "flows", "run": "runs"}
+MOST_COLLECTIONS: Final = 200
+_PATTERNED: Final = re.compile(r"[*?\[\]]")
+
+
+def decorate(connection: sqlite3.Connection, kind: str, document_id: str, document: dict[str, Any]) -> None:
+    """Add what follows from other documents: a user's uploads, the uploader's name, the collections."""
+    if kind == "user":
+        _add_uploads(connection, document_id, document)
+    elif "uploader_id" in document:
+        document["uploader"] = (
+            _name_of(connection, document["uploader_id"]) or document.get("uploader") or "Unknown"
+        )
+    if kind in {"data", "task"}:
+        _add_collections(connection, kind, document_id, document)
+
+
+def _add_uploads(connection: sqlite3.Connection, user_id: str, document: dict[str, Any]) -> None:
+    rows = connection.execute(
+        "SELECT shelf, count(*) FROM entry WHERE owner = CAST(? AS INTEGER) AND shelf > 0 GROUP BY shelf",
+        (user_id,),
+    )
+    counts = {KINDS[shelf - 1]: count for shelf, count in rows}
+    uploads = {f"{name}_uploaded": counts.get(kind, 0) for kind, name in _UPLOADS.items()}
+    document.update(uploads)
+    document["nr_of_uploads"] = sum(uploads.values())
+
+
+def _name_of(connection: sqlite3.Connection, user_id: object) -> str:
+    row = connection.execute(
+        "SELECT name FROM entry WHERE id = CAST(? AS TEXT) AND abs(shelf) = ?", (user_id, SHELVES["user"])
+    ).fetchone()
+    return (row[0] or "") if row else ""
+
+
+def _add_collections(
+    connection: sqlite3.Connection, kind: str, document_id: str, document: dict[str, Any]
+) -> None:
+    rows = connection.execute(
+        "SELECT study FROM member WHERE shelf = ? AND id = ? ORDER BY study LIMIT ?",
+        (SHELVES[kind], document_id, MOST_COLLECTIONS),
+    ).fetchall()
+    if kind == "task":
+        document["collections"] = [{"type": "task", "id": study} for (study,) in rows]
+    own = [tag for tag in document.get("tags") or [] if isinstance(tag, dict)]
+    there = {tag.get("tag") for tag in own}
+    more = [f"study_{study}" for (study,) in rows]
+    document["tags"] = [*own, *({"tag": tag, "uploader": "0"} for tag in more if tag not in there)]
+
+
+def shown(document: Mapping[str, Any], wanted: Mapping[str, Any] | list[str]) -> dict[str, Any]:
+    """Return the fields of a document that were asked for, as Elasticsearch's source filter has it."""
+    if isinstance(wanted, list):
+        wanted = {"includes": wanted}
+    includes, excludes = tuple(wanted.get("includes", ("*",))), frozenset(wanted.get("excludes", ()))
+    if "*" in includes:
+        return {name: value for name, value in document.items() if name not in excludes}
+    found: dict[str, Any] = {}
+    for pattern in includes:
+        _include(document, pattern.split("."), found)
+    return {name: value for name, value in found.items() if name not in excludes}
+
+
+def _include(document: Mapping[str, Any], steps: list[str], found: dict[str, Any]) -> None:
+    first, *rest = steps
+    for name in _names(document, first):
+        value = document[name]
+        if not rest:
+            found[name] = value
+        elif isinstance(value, Mapping):
+            inner = found.get(name)
+            found[name] = inner = dict(inner) if isinstance(inner, dict) else {}
+            _include(value, rest, inner)
+        elif isinstance(value, list):
+            found[name] = [_only(item, rest) for item in value if isinstance(item, Mapping)]
+
+
+def _only(item: Mapping[str, Any], steps: list[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    _include(item, steps, found)
+    return found
+
+
+def _names(document: Mapping[str, Any], pattern: str) -> Iterable[str]:
+    if pattern in document:
+        return (pattern,)
+    if not _PATTERNED.search(pattern):
+        return ()
+    return [name for name in document if fnmatchcase(name, pattern)]

@@ -1,0 +1,175 @@
+"""Where documents come from: OpenML's lists and descriptions, and the users of the database."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import structlog
+
+from app.db.engine import Database
+from app.db.profiles import get_profile, get_profiles
+from app.index import documents
+from app.index.store import Put
+from app.openml import listings
+from app.openml.client import OpenMLClient
+from app.openml.errors import OpenMLError, RefusedError
+from app.openml.listings import Entry, Listing
+from app.openml.reading import PAGE
+
+log = structlog.get_logger(__name__)
+
+GONE: Final[Mapping[str, frozenset[int]]] = {
+    "data": frozenset({111, 112, 113}),
+    "task": frozenset({151, 156, 482}),
+    "flow": frozenset({181}),
+    "study": frozenset({600, 601}),
+}
+"""OpenML's error codes for what does not exist, or not for everybody."""
+_PROCESSING: Final = frozenset({271, 272, 273, 274, 275, 360, 361, 362, 363, 364})
+"""Codes of features and qualities that a dataset does not have (yet)."""
+
+
+class GoneError(Exception):
+    """There is no such thing, or not for everybody."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListSource:
+    """A list that documents of one kind are made of.
+
+    Attributes:
+        name: under which its cursor is noted.
+        kind: of the documents.
+        listing: the list.
+        make: makes a document of an entry; it may need the names of estimation procedures.
+    """
+
+    name: str
+    kind: str
+    listing: Listing
+    make: Callable[[Entry, Mapping[str, str]], Put]
+
+
+def _plain(make: Callable[[Entry], Put]) -> Callable[[Entry, Mapping[str, str]], Put]:
+    return lambda entry, _procedures: make(entry)
+
+
+SOURCES: Final = (
+    ListSource("types", "task_type", listings.TASK_TYPES, _plain(documents.of_task_type)),
+    ListSource("procedures", "measure", listings.PROCEDURES, _plain(documents.of_procedure)),
+    ListSource("measures", "measure", listings.MEASURES, _plain(documents.of_measure)),
+    ListSource("qualities", "measure", listings.QUALITIES, _plain(documents.of_quality)),
+    ListSource("data", "data", listings.DATASETS, _plain(documents.of_dataset)),
+    ListSource(
+        "study", "study", listings.STUDIES, _plain(lambda entry: documents.of_study(entry, detailed=False))
+    ),
+    ListSource("task", "task", listings.TASKS, documents.of_task),
+    ListSource(
+        "flow", "flow", listings.FLOWS, _plain(lambda entry: documents.of_flow(entry, detailed=False))
+    ),
+)
+"""In the order in which they are read: what is small, and what pages show first."""
+
+
+class Whole(NamedTuple):
+    """A document with all its details, and the members of a collection."""
+
+    put: Put
+    members: Mapping[str, list[int]] | None = None
+
+
+class Sources:
+    """Reads documents for the index."""
+
+    def __init__(self, openml: OpenMLClient, database: Database) -> None:
+        self._openml = openml
+        self._database = database
+
+    async def page(self, source: ListSource, offset: int) -> tuple[list[Put], int]:
+        """Return the documents of a page of a list from an offset, and how many entries it has."""
+        procedures = await self._procedures() if source.kind == "task" else {}
+        entries = await self._openml.list_entries(source.listing, offset=offset)
+        puts = [source.make(entry, procedures) for entry in entries]
+        return [put for put in puts if put.id], len(entries)
+
+    async def users(self, after: int) -> tuple[list[Put], int]:
+        """Return the next users after a number, and the number of the last; 0 where there are no more."""
+        async with self._database.session() as session:
+            found = await get_profiles(session, after=after, limit=PAGE)
+        return [documents.of_user(profile) for profile in found], found[-1].id if len(found) == PAGE else 0
+
+    async def whole(self, kind: str, number: int, known: Mapping[str, object]) -> Whole:
+        """Return everything that is known of one thing; `known` are fields that OpenML may not tell again.
+
+        Raises:
+            GoneError: there is no such thing, or not for everybody.
+        """
+        readers = {
+            "data": self._dataset,
+            "task": self._task,
+            "flow": self._flow,
+            "study": self._study,
+            "user": self._user,
+        }
+        try:
+            whole = await readers[kind](number)
+        except RefusedError as error:
+            if error.code in GONE.get(kind, ()):
+                raise GoneError from error
+            raise
+        told = {name: value for name, value in whole.put.document.items() if value is not None}
+        document = {**known, **told}
+        if kind == "data" and "uploader_id" not in document:
+            document["uploader_id"] = await self._openml.find_uploader(number)
+        return whole._replace(put=whole.put._replace(document=document))
+
+    async def _dataset(self, number: int) -> Whole:
+        entry = await self._openml.read_entry(f"data/{number}", "data_set_description")
+        features, qualities = [], {}
+        try:
+            features = await self._openml.read_features(number)
+            qualities = dict(await self._openml.read_qualities(number))
+        except RefusedError as error:
+            if error.code not in _PROCESSING:
+                raise
+        except OpenMLError as error:
+            # Too large, or not to be understood: the description is worth having.
+            log.info("a dataset's columns cannot be read", dataset=number, reason=str(error))
+        put = documents.of_description(number, entry, features, qualities)
+        if not put.public:
+            raise GoneError
+        return Whole(put)
+
+    async def _task(self, number: int) -> Whole:
+        one = Listing(f"task/list/task_id/{number}/status/all", listings.TASKS.kind, frozenset())
+        found = await self._openml.list_entries(one)
+        if not found:
+            raise GoneError
+        put = documents.of_task(found[0], await self._procedures())
+        tags = (await self._openml.read_entry(f"task/{number}", "task")).get("tag")
+        texts = tags if isinstance(tags, list) else [tags] if tags else []
+        return Whole(
+            put._replace(document={**put.document, "tags": [{"tag": tag, "uploader": "0"} for tag in texts]})
+        )
+
+    async def _flow(self, number: int) -> Whole:
+        return Whole(
+            documents.of_flow(await self._openml.read_entry(f"flow/{number}", "flow"), detailed=True)
+        )
+
+    async def _study(self, number: int) -> Whole:
+        entry = await self._openml.read_entry(f"study/{number}", "study")
+        put = documents.of_study(entry, detailed=True)
+        if not put.public:
+            raise GoneError
+        return Whole(put, documents.members_of(entry))
+
+    async def _user(self, number: int) -> Whole:
+        async with self._database.session() as session:
+            profile = await get_profile(session, number)
+        if profile is None:
+            raise GoneError
+        return Whole(documents.of_user(profile))
+
+    async def _procedures(self) -> dict[str, str]:
+        return {str(item.procedure_id): item.name for item in await self._openml.list_procedures()}

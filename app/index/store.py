@@ -1,0 +1,339 @@
+"""The file of the index: its tables, and what is written there. Everything here blocks: call it in a thread.
+
+`entry` has a narrow row for each document, with the columns that lists are filtered and sorted by; `body` the document
+itself; `words_KIND` the words of those of one kind (FTS5, without the texts); `link` its tags and collections.
+"""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from app.index.cleaning import clean
+from app.index.fields import COLUMNS, KINDS, NUMERIC_COLUMNS, SHELVES, columns_of, links_of, words_of
+
+LAYOUT: Final = 1
+"""Rises with any change of the tables or of what is written to them; a file of another number is made anew."""
+BUSY_SECONDS = 10
+WRITER_CACHE_KIB = 32_000
+READER_CACHE_KIB = 8_000
+_SORTED: Final = (
+    "date",
+    "runs",
+    "likes",
+    "downloads",
+    "instances",
+    "features",
+    "missing",
+    "numeric",
+    "version",
+)
+"""Columns by which lists are sorted, each with an index that counts by the status, too."""
+_TYPES: Final = {column: "NUMERIC" if column in NUMERIC_COLUMNS else "TEXT" for column in COLUMNS}
+_COLUMNS_MADE: Final = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
+_ENTRY_VALUES: Final = ", ".join("?" * (5 + len(_TYPES)))
+_TABLES: Final = (
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    f"""CREATE TABLE entry (row INTEGER PRIMARY KEY, shelf INTEGER NOT NULL, id TEXT NOT NULL,
+        pass INTEGER NOT NULL, detailed INTEGER NOT NULL, {_COLUMNS_MADE})""",
+    "CREATE TABLE body (row INTEGER PRIMARY KEY, source TEXT NOT NULL)",
+    """CREATE TABLE link (field TEXT NOT NULL, value TEXT NOT NULL, row INTEGER NOT NULL,
+        PRIMARY KEY (field, value, row)) WITHOUT ROWID""",
+    """CREATE TABLE member (study INTEGER NOT NULL, shelf INTEGER NOT NULL, id TEXT NOT NULL,
+        PRIMARY KEY (study, shelf, id)) WITHOUT ROWID""",
+    "CREATE TABLE wanted (kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID",
+    *(
+        f"""CREATE VIRTUAL TABLE words_{kind} USING fts5(name, more, body, content='', prefix='2 3',
+            tokenize='porter unicode61 remove_diacritics 2')"""
+        for kind in KINDS
+    ),
+)
+_INDICES: Final = (
+    "CREATE UNIQUE INDEX entry_id ON entry (id, abs(shelf))",
+    "CREATE INDEX entry_status ON entry (shelf, status)",
+    *(f"CREATE INDEX entry_{name} ON entry (shelf, status, {name})" for name in _SORTED),
+    "CREATE INDEX entry_by_date ON entry (shelf, date)",
+    "CREATE INDEX entry_by_runs ON entry (shelf, runs)",
+    "CREATE INDEX entry_number ON entry (shelf, number)",
+    "CREATE INDEX entry_owner ON entry (owner, shelf)",
+    "CREATE INDEX entry_parent ON entry (shelf, parent)",
+    "CREATE INDEX entry_type ON entry (shelf, type)",
+    "CREATE INDEX entry_name ON entry (shelf, name)",
+    "CREATE INDEX entry_subtype ON entry (shelf, subtype)",
+    "CREATE INDEX entry_detailed ON entry (detailed, shelf)",
+    "CREATE INDEX link_row ON link (row)",
+    "CREATE INDEX member_of ON member (shelf, id)",
+)
+
+
+class Put(NamedTuple):
+    """A document that is to be kept.
+
+    Attributes:
+        kind: one of `KINDS`.
+        id: as addresses have it.
+        document: its fields.
+        public: whether everybody may see it; else its uploader alone.
+        detailed: whether it is whole, or what a list says of it.
+    """
+
+    kind: str
+    id: str
+    document: Mapping[str, Any]
+    public: bool = True
+    detailed: bool = True
+
+
+def path_in(data_dir: Path) -> Path:
+    """Return where the index of a `DATA_DIR` is."""
+    return data_dir / "index" / f"search-{LAYOUT}.db"
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """Return a connection that only reads.
+
+    Raises:
+        sqlite3.OperationalError: there is no index yet.
+    """
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, check_same_thread=False
+    )
+    connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
+    connection.execute("PRAGMA query_only = TRUE")
+    return connection
+
+
+class Store:
+    """The one who writes; others may read meanwhile (WAL)."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.path = path
+        self._connection = sqlite3.connect(
+            path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        # What is lost with the machine is fetched again.
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+        with self.writing():
+            self._make()
+        self._number = path.stat().st_ino
+
+    def is_current(self) -> bool:
+        """Say whether the file still is where it was opened: `openml-web index rebuild` puts another one there."""
+        try:
+            return self.path.stat().st_ino == self._number
+        except FileNotFoundError:
+            return False
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Write everything that the body writes, or nothing."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    def put(self, documents: Iterable[Put], *, number_of_pass: int = 0) -> int:
+        """Keep documents; of one that is whole already, what a list says is merged into it. Return how many changed."""
+        return sum(self._put(item, number_of_pass) for item in documents)
+
+    def get(self, kind: str, document_id: str) -> dict[str, Any] | None:
+        """Return a document, whoever may see it."""
+        found = self._find(kind, document_id)
+        return self._source(found[0]) if found else None
+
+    def delete(self, kind: str, document_id: str) -> bool:
+        """Remove a document; False if it is not there."""
+        found = self._find(kind, document_id)
+        if found is None:
+            return False
+        self._forget_words(kind, found[0])
+        for table in ("entry", "body", "link"):
+            self._connection.execute(f"DELETE FROM {table} WHERE row = ?", (found[0],))  # noqa: S608 - fixed
+        self._count_generation()
+        return True
+
+    def set_members(self, study_id: int, members: Mapping[str, Iterable[int]]) -> None:
+        """Note which documents a collection holds, by their kind."""
+        self._connection.execute("DELETE FROM member WHERE study = ?", (study_id,))
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO member VALUES (?, ?, ?)",
+            [
+                (study_id, SHELVES[kind], str(number))
+                for kind, numbers in members.items()
+                for number in numbers
+            ],
+        )
+        self._count_generation()
+
+    def get_meta(self, name: str, default: str = "") -> str:
+        """Return what is noted under a name."""
+        row = self._connection.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return str(row[0]) if row else default
+
+    def set_meta(self, name: str, value: object) -> None:
+        """Note something under a name."""
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, str(value)))
+
+    def clear(self) -> None:
+        """Remove all documents and notes."""
+        for table in ("entry", "body", "link", "member", "wanted", "meta"):
+            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
+        for kind in KINDS:
+            self._connection.execute(f"INSERT INTO words_{kind}(words_{kind}) VALUES ('delete-all')")  # noqa: S608
+
+    def unseen(self, kind: str, number_of_pass: int, *, limit: int) -> list[str]:
+        """Return ids of documents that a pass over the lists has not seen."""
+        rows = self._connection.execute(
+            "SELECT id FROM entry WHERE shelf = ? AND pass < ? LIMIT ?",
+            (SHELVES[kind], number_of_pass, limit),
+        )
+        return [row[0] for row in rows]
+
+    def without_details(self, kind: str, *, limit: int) -> list[str]:
+        """Return the newest documents of which only a list's line is known; wanted ones come first."""
+        wanted = "SELECT id FROM wanted WHERE kind = ? LIMIT ?"
+        found = [row[0] for row in self._connection.execute(wanted, (kind, limit))]
+        self._connection.execute("DELETE FROM wanted WHERE kind = ?", (kind,))
+        rows = self._connection.execute(
+            "SELECT id FROM entry WHERE detailed = 0 AND shelf = ? ORDER BY row DESC LIMIT ?",
+            (SHELVES[kind], limit),
+        )
+        return list(dict.fromkeys([*found, *(row[0] for row in rows)]))[:limit]
+
+    def count(self) -> dict[str, int]:
+        """Return how many documents there are of each kind, private ones included."""
+        rows = self._connection.execute("SELECT abs(shelf), count(*) FROM entry GROUP BY abs(shelf)")
+        return {KINDS[number - 1]: count for number, count in rows}
+
+    def note_detailed(self, kind: str, document_id: str) -> None:
+        """Ask no more for the details of a document: it has none."""
+        self._connection.execute(
+            "UPDATE entry SET detailed = 1 WHERE id = ? AND abs(shelf) = ?", (document_id, SHELVES[kind])
+        )
+
+    def note_seen(self, kind: str, document_id: str, number_of_pass: int) -> None:
+        """Note that a pass has met a document."""
+        self._connection.execute(
+            "UPDATE entry SET pass = ? WHERE id = ? AND abs(shelf) = ?",
+            (number_of_pass, document_id, SHELVES[kind]),
+        )
+
+    def _make(self) -> None:
+        is_there = self._connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone()
+        for statement in () if is_there else (*_TABLES, *_INDICES):
+            self._connection.execute(statement)
+
+    def _find(self, kind: str, document_id: str) -> tuple[int, int] | None:
+        row = self._connection.execute(
+            "SELECT row, detailed FROM entry WHERE id = ? AND abs(shelf) = ?", (document_id, SHELVES[kind])
+        ).fetchone()
+        return (row[0], row[1]) if row else None
+
+    def _source(self, row: int) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(
+            self._connection.execute("SELECT source FROM body WHERE row = ?", (row,)).fetchone()[0]
+        )
+        return found
+
+    def _put(self, item: Put, number_of_pass: int) -> bool:
+        document = clean({**item.document, "visibility": "public" if item.public else "private"})
+        found = self._find(item.kind, item.id)
+        detailed = item.detailed
+        if found is not None:
+            row, was_detailed = found
+            before = self._source(row)
+            if was_detailed and not item.detailed:
+                document = {**before, **document, **_merged(before, document)}
+                detailed = True
+            if document == before and detailed == bool(was_detailed):
+                self._connection.execute("UPDATE entry SET pass = ? WHERE row = ?", (number_of_pass, row))
+                return False
+            self._forget_words(item.kind, row)
+            self._connection.execute("DELETE FROM link WHERE row = ?", (row,))
+        self._write(item, document, detailed=detailed, number_of_pass=number_of_pass, row=found and found[0])
+        self._count_generation()
+        return True
+
+    def _write(
+        self, item: Put, document: dict[str, Any], *, detailed: bool, number_of_pass: int, row: int | None
+    ) -> None:
+        shelf = SHELVES[item.kind] if item.public else -SHELVES[item.kind]
+        columns = columns_of(item.kind, document)
+        values = [row, shelf, item.id, number_of_pass, int(detailed), *columns.values()]
+        row = self._connection.execute(
+            f"INSERT OR REPLACE INTO entry VALUES ({_ENTRY_VALUES})",  # noqa: S608 - question marks
+            values,
+        ).lastrowid
+        source = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        self._connection.execute("INSERT OR REPLACE INTO body VALUES (?, ?)", (row, source))
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO link VALUES (?, ?, ?)", [(*link, row) for link in links_of(document)]
+        )
+        self._connection.execute(
+            f"INSERT INTO words_{item.kind} (rowid, name, more, body) VALUES (?, ?, ?, ?)",  # noqa: S608 - fixed
+            (row, *words_of(item.kind, document)),
+        )
+
+    def _forget_words(self, kind: str, row: int) -> None:
+        # FTS5 without texts is told what the words were.
+        self._connection.execute(
+            f"INSERT INTO words_{kind} (words_{kind}, rowid, name, more, body) VALUES ('delete', ?, ?, ?, ?)",  # noqa: S608
+            (row, *words_of(kind, self._source(row))),
+        )
+
+    def _count_generation(self) -> None:
+        self._connection.execute(
+            "INSERT INTO meta VALUES ('generation', 1)"
+            " ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
+        )
+
+
+def _merged(before: Mapping[str, Any], listed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the objects that both have, each with the parts of both: a list shows few of the qualities."""
+    return {
+        name: {**before[name], **value}
+        for name, value in listed.items()
+        if isinstance(value, dict) and isinstance(before.get(name), dict)
+    }
+
+
+def want(path: Path, kind: str, document_id: str) -> None:
+    """Note that somebody looks at a document of which only a list's line is known."""
+    with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as connection:
+        connection.execute("INSERT OR IGNORE INTO wanted VALUES (?, ?)", (kind, document_id))
+
+
+def remove_others(path: Path) -> None:
+    """Remove the files of indices with another layout."""
+    for other in path.parent.glob("search-*.db*"):
+        if not other.name.startswith(f"{path.name}"):
+            other.unlink(missing_ok=True)
+
+
+def remove(path: Path) -> None:
+    """Remove an index; whoever has it open reads on in what is gone."""
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def read_status(path: Path) -> dict[str, Any] | None:
+    """Return what an index holds, and how old it is; None where there is none."""
+    with suppress(sqlite3.OperationalError), closing(open_reader(path)) as connection:
+        rows = connection.execute("SELECT abs(shelf), count(*), sum(detailed) FROM entry GROUP BY abs(shelf)")
+        documents = {KINDS[number - 1]: (count, detailed) for number, count, detailed in rows}
+        notes = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+        bytes_used = sum(part.stat().st_size for part in path.parent.glob(f"{path.name}*"))
+        return {"documents": documents, "notes": notes, "bytes": bytes_used}
+    return None
