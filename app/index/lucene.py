@@ -41,10 +41,10 @@ def read_text(text: str, reader: ClauseReader, operator: str) -> Criterion:
         reader: makes conditions of fields.
         operator: `or` or `and`, between words that stand side by side.
     """
-    return _Text(text, reader, is_and=operator == "and").read()
+    return _TextReader(text, reader, is_and=operator == "and").read()
 
 
-class _Text:
+class _TextReader:
     """One text, read from the left."""
 
     def __init__(self, text: str, reader: ClauseReader, *, is_and: bool) -> None:
