@@ -1,5 +1,6 @@
 """Debian's Chromium on the service as an operator starts it. Whatever a page fetches from elsewhere fails the test."""
 
+import json
 import os
 import secrets
 import shutil
@@ -30,6 +31,7 @@ from tests.conftest import (
     find_free_port,
     wait_until_up,
 )
+from tests.oidc.real_provider import real_provider as real_provider  # noqa: PLC0414 - a fixture
 
 ARTIFACTS = Path(__file__).parents[2] / "artifacts" / "pages"
 FLAGS = [
@@ -89,11 +91,16 @@ def site_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def site(site_folder: Path, migrated_sqlite: Path, sandbox_url: str) -> Iterator[str]:
-    """The address of a service as people start it for development."""
-    # Everybody whom the tests sign up comes from one address.
-    wide = ",".join(f"{name}=1000000/hour" for name in LIMITS)
-    with serving_site(site_folder, migrated_sqlite, OPENML_SERVER=sandbox_url, RATE_LIMITS=wide) as url:
+def site(site_folder: Path, migrated_sqlite: Path, sandbox_url: str, real_provider: str) -> Iterator[str]:
+    """The address of a service as people start it for development, with a provider to sign in with."""
+    campus = {"name": "Campus", "issuer": real_provider, "client_id": "openml", "client_secret": "any"}
+    settings = {
+        "OPENML_SERVER": sandbox_url,
+        # Everybody whom the tests sign up comes from one address.
+        "RATE_LIMITS": ",".join(f"{name}=1000000/hour" for name in LIMITS),
+        "SIGN_IN_PROVIDERS": json.dumps({"campus": campus}),
+    }
+    with serving_site(site_folder, migrated_sqlite, **settings) as url:
         yield url
 
 
@@ -141,6 +148,8 @@ class Seen:
     """What a browser's pages have done that they must not, and the files they are made of."""
 
     site: str
+    provider: str = ""
+    """Another server that pages may lead to."""
     complaints: list[str] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
     answers: list[str] = field(default_factory=list)
@@ -152,7 +161,8 @@ class Seen:
             self.complaints.append(f"console: {message.text}")
 
     def on_request(self, request: Request) -> None:
-        if not request.url.startswith((f"{self.site}/", "blob:", "data:")):
+        led_away = bool(self.provider) and request.url.startswith(f"{self.provider}/")
+        if not led_away and not request.url.startswith((f"{self.site}/", "blob:", "data:")):
             self.complaints.append(f"fetched from elsewhere: {request.url}")
         path = urlsplit(request.url).path
         if path.startswith("/assets/") or request.is_navigation_request():

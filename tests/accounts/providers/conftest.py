@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,11 @@ from tests.oidc.github import GitHub, serving_github
 from tests.oidc.hostile import CLIENT_ID, CLIENT_SECRET, HostileProvider, serving_provider
 
 COOKIE = "openml-oauth"
+
+
+def cases(every: Iterable[Any], *short: Any) -> list[Any]:
+    """Return the parameters of a test, of which the short run has some."""
+    return [pytest.param(each, marks=() if each in short else pytest.mark.long) for each in every]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from app.core.passwords import NO_PASSWORD
 from app.db.provider_tables import linked_accounts, pending_identities, provider_flows
 from app.db.tables import audit_events, users
 from app.worker.janitor import forget_the_past
-from tests.accounts.providers.conftest import Site, Visitor
+from tests.accounts.providers.conftest import Site, Visitor, cases
 from tests.conftest import MakePerson, Person, grow_stale
 from tests.oidc.hostile import HostileProvider
 
@@ -61,6 +61,7 @@ async def test_link_when_undone_by_mail_then_it_opens_nothing(
     assert not await site.rows(sa.select(linked_accounts.c.user_id))
 
 
+@pytest.mark.long
 async def test_unlink_when_undone_by_mail_then_it_opens_the_account_again(
     visitor: Visitor, campus: HostileProvider, person: Person, site: Site
 ) -> None:
@@ -75,7 +76,7 @@ async def test_unlink_when_undone_by_mail_then_it_opens_the_account_again(
     assert (await visitor.sign_in(campus)).json()["id"] == person.id
 
 
-@pytest.mark.parametrize("method", ["start", "finish", "unlink"])
+@pytest.mark.parametrize("method", cases(["start", "finish", "unlink"], "finish"))
 async def test_link_when_only_a_token_was_stolen_then_nothing_lasts(
     visitor: Visitor, campus: HostileProvider, person: Person, site: Site, method: str
 ) -> None:
@@ -134,6 +135,7 @@ async def test_link_when_it_opens_another_account_then_refused(
     assert again.status_code == 200
 
 
+@pytest.mark.long
 async def test_link_when_there_are_many_then_refused(
     visitor: Visitor, campus: HostileProvider, person: Person
 ) -> None:
@@ -163,6 +165,7 @@ async def test_unlink_when_it_is_the_last_way_in_then_refused(
     assert gone.status_code == 200
 
 
+@pytest.mark.long
 async def test_unlink_when_it_is_somebody_elses_then_not_found(
     visitor: Visitor, campus: HostileProvider, make_person: MakePerson
 ) -> None:
@@ -221,6 +224,7 @@ async def test_janitor_when_flows_have_ended_then_they_go(
         assert not await site.rows(sa.select(table))
 
 
+@pytest.mark.long
 async def test_audit_when_linked_and_unlinked_then_written_down(
     visitor: Visitor, campus: HostileProvider, person: Person, site: Site
 ) -> None:

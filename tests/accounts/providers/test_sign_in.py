@@ -11,7 +11,7 @@ from app.db import notices
 from app.db.notices import NoticeKind
 from app.db.provider_tables import linked_accounts, pending_identities, provider_flows
 from app.db.tables import audit_events, users, users_groups
-from tests.accounts.providers.conftest import Site, Visitor
+from tests.accounts.providers.conftest import Site, Visitor, cases
 from tests.conftest import PASSWORD, MakePerson, Person
 from tests.oidc.github import GitHub, emails
 from tests.oidc.hostile import HostileProvider
@@ -105,17 +105,17 @@ async def test_sign_in_when_the_mail_is_followed_by_another_then_nothing_is_link
     assert not await site.rows(sa.select(linked_accounts.c.user_id))
 
 
-@pytest.mark.parametrize(
-    "told",
-    [
-        {"email": "victim@example.org", "email_verified": False},
-        {"email": "victim@example.org", "email_verified": "true"},
-        {"email": "victim@example.org"},
-        {},
-        {"email": "not an address", "email_verified": True},
-        {"email": ["victim@example.org"], "email_verified": True},
-    ],
-)
+TOLD: list[dict[str, Any]] = [
+    {"email": "victim@example.org", "email_verified": False},
+    {"email": "victim@example.org", "email_verified": "true"},
+    {"email": "victim@example.org"},
+    {},
+    {"email": "not an address", "email_verified": True},
+    {"email": ["victim@example.org"], "email_verified": True},
+]
+
+
+@pytest.mark.parametrize("told", cases(TOLD, TOLD[0], {}))
 async def test_sign_in_when_no_address_is_verified_then_it_is_asked_for_and_mailed(
     visitor: Visitor, campus: HostileProvider, make_person: MakePerson, site: Site, told: dict[str, Any]
 ) -> None:
@@ -212,22 +212,22 @@ async def test_sign_in_when_github_then_the_verified_primary_address(
     assert link.last_used_at is not None
 
 
-@pytest.mark.parametrize(
-    "listed",
+LISTED: list[Any] = [
+    emails("octocat@example.org", verified=False),
     [
-        emails("octocat@example.org", verified=False),
-        [
-            {
-                "email": "1+octocat@users.noreply.github.com",
-                "primary": True,
-                "verified": True,
-                "visibility": None,
-            }
-        ],
-        [],
-        {"message": "Not Found"},
+        {
+            "email": "1+octocat@users.noreply.github.com",
+            "primary": True,
+            "verified": True,
+            "visibility": None,
+        }
     ],
-)
+    [],
+    {"message": "Not Found"},
+]
+
+
+@pytest.mark.parametrize("listed", cases(LISTED, LISTED[0]))
 async def test_sign_in_when_github_verified_no_address_then_asked_for(
     visitor: Visitor, github: GitHub, listed: Any
 ) -> None:
@@ -239,7 +239,7 @@ async def test_sign_in_when_github_verified_no_address_then_asked_for(
     assert "noreply" not in answer.json()["email"]
 
 
-@pytest.mark.parametrize("user", [{"id": "583231"}, {"id": True}, {"id": -1}, {"login": "x"}, []])
+@pytest.mark.parametrize("user", cases([{"id": "583231"}, {"id": True}, {"id": -1}, {"login": "x"}, []], []))
 async def test_sign_in_when_github_does_not_say_who_then_unavailable(
     visitor: Visitor, github: GitHub, user: Any
 ) -> None:
