@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 from app.cli import cli
 from app.core.clock import utc_now
 from app.core.settings import Settings
+from app.db import linked_accounts
 from app.db import outbox as mails
 from app.db.engine import Database
 from app.db.tables import audit_events, outbox, upload_parts, users
@@ -140,6 +141,44 @@ def test_user_when_closed_opened_shown_and_anonymised_then_each_is_so(run: Run, 
         assert kinds == [], "an anonymised account has no trail"
 
     asyncio.run(look())
+
+
+def test_user_when_a_linked_account_is_taken_away_then_shown_no_more_and_told(
+    run: Run, settings: Settings
+) -> None:
+    run("user", "create", "ada@example.org", "--first-name", "Ada", "--last-name", "L")
+
+    async def link() -> None:
+        database = Database(settings)
+        async with database.session() as session:
+            user_id = await session.scalar(sa.select(users.c.id))
+            for subject in ("583231", "583232"):
+                digest = linked_accounts.identity_digest("https://github.com", subject)
+                made = linked_accounts.LinkedAccount(
+                    digest,
+                    user_id or 0,
+                    "github",
+                    "https://github.com",
+                    subject,
+                    "octocat",
+                    database.now(),
+                    None,
+                )
+                assert await linked_accounts.add_link(session, made)
+        await database.close()
+
+    asyncio.run(link())
+    shown = run("user", "show", "ada@example.org")
+    [first, second] = re.findall(r"linked account +([0-9a-f]{12})  github  octocat  58323[12]", shown.output)
+
+    unclear = run("user", "unlink", "ada@example.org", "")
+    gone = run("user", "unlink", "ada@example.org", first)
+
+    assert (unclear.exit_code, gone.exit_code) == (2, 0), gone.output
+    left = run("user", "show", "ada@example.org").output
+    assert first not in left
+    assert second in left
+    assert "linked account taken away by an operator" in left
 
 
 def test_user_when_nobody_has_the_name_then_said(run: Run) -> None:

@@ -61,6 +61,8 @@ class GitHub:
     async def _answer(self, request: Request) -> Response:
         if request.url.path == "/login/oauth/access_token":
             return self._redeem(dict(parse_qsl((await request.body()).decode())))
+        if request.url.path == "/api/v3/":
+            return JSONResponse({"current_user_url": f"{self.url}/api/v3/user"})
         if request.headers.get("authorization", "").removeprefix("Bearer ") not in self.tokens:
             return JSONResponse({"message": "Bad credentials", "status": "401"}, status_code=401)
         found = {"/api/v3/user": self.user, "/api/v3/user/emails": self.emails}.get(request.url.path)
