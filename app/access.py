@@ -121,6 +121,7 @@ ROUTES: Mapping[Role, str] = {
         POST /reports
         GET  /tokens
         GET  /linked-accounts
+        GET  /trusted-publishers
     """,
     Role.FRESH: """
         POST /linked-accounts/{provider}/start
@@ -133,6 +134,8 @@ ROUTES: Mapping[Role, str] = {
         GET  /export
         POST /tokens
         DELETE /tokens/{token_id}
+        POST /trusted-publishers
+        DELETE /trusted-publishers/{publisher_id}
     """,
     Role.UPLOADER: """
         POST /data-upload

@@ -13,6 +13,7 @@ import app.accounts.routes_providers
 import app.accounts.routes_public
 import app.accounts.routes_signed_in
 import app.accounts.routes_token
+import app.accounts.routes_trusted_publishers
 import app.admin.routes_everybody
 import app.admin.routes_people
 import app.admin.routes_site
@@ -56,6 +57,7 @@ MODULES = (
     app.accounts.routes_token,
     app.accounts.routes_api_tokens,
     app.accounts.routes_providers,
+    app.accounts.routes_trusted_publishers,
     app.admin.routes_everybody,
     app.admin.routes_people,
     app.admin.routes_uploads,

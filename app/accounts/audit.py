@@ -48,6 +48,9 @@ class AuditKind(StrEnum):
     API_TOKEN_REPORTED = "API token revoked by somebody who had it"  # noqa: S105 - as above
     ACCOUNT_LINKED = "account at a provider linked"
     ACCOUNT_UNLINKED = "account at a provider unlinked"
+    API_TOKEN_EXCHANGED = "API token given to a trusted publisher"  # noqa: S105 - as above
+    TRUSTED_PUBLISHER_ADDED = "trusted publisher added"
+    TRUSTED_PUBLISHER_REMOVED = "trusted publisher removed"
 
 
 class Deed(StrEnum):

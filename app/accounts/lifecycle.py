@@ -31,6 +31,7 @@ from app.db import (
     reports,
     sessions,
     task_requests,
+    trusted_publishers,
     uploads,
     users,
 )
@@ -255,7 +256,7 @@ async def activate(session: AsyncSession, user_id: int, by: Hand, *, reason: str
 async def deactivate(session: AsyncSession, user_id: int, by: Hand, *, reason: str = "") -> None:
     """Close an account until somebody opens it again by `activate`: no mail link does, and no token or key works here.
 
-    API tokens are revoked: whoever opens it again may know nothing of who made them.
+    API tokens and trusted publishers are removed: whoever opens it again may know nothing of who made them.
 
     Raises:
         AccountDeletedError: there is nothing left to close.
@@ -305,7 +306,7 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
     picture = await users.get_image(session, user_id)
     await end_all_sessions(session, user_id)
     await sessions.delete_sessions(session, user_id)
-    await api_tokens.revoke_all(session, user_id)
+    await _forget_programs(session, user_id)
     await account_tokens.delete_of_user(session, user_id)
     await account_changes.delete_of_user(session, user_id)
     await linked_accounts.delete_of_user(session, user_id)
@@ -379,9 +380,14 @@ async def void(session: AsyncSession, user_id: int) -> None:
 
 
 async def void_all(session: AsyncSession, user_id: int) -> int:
-    """As `void`, and revoke what programs sign in with; return how many API tokens there were."""
+    """As `void`, and remove API tokens and trusted publishers; return how many there were of both."""
     await void(session, user_id)
-    return await api_tokens.revoke_all(session, user_id)
+    return await _forget_programs(session, user_id)
+
+
+async def _forget_programs(session: AsyncSession, user_id: int) -> int:
+    publishers = await trusted_publishers.delete_of_user(session, user_id)
+    return publishers + await api_tokens.revoke_all(session, user_id)
 
 
 async def _forget_email_changes(session: AsyncSession, user_id: int, *, latest: str | None) -> None:

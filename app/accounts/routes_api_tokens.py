@@ -25,7 +25,7 @@ from app.core.limits import Hit
 from app.deps import ClientDep, FreshPrincipalDep, PrincipalDep, ResourcesDep, SessionDep
 
 router = APIRouter(tags=["accounts"], route_class=BoundedRoute)
-LARGEST_NUMBER = 2**63 - 1
+LARGEST_ID = 2**63 - 1
 
 
 @router.get("/tokens", responses=declare(UnauthorizedError))
@@ -64,7 +64,7 @@ async def create_api_token(
 
 @router.delete("/tokens/{token_id}", responses=declare(UnauthorizedError, PasswordNeededError, NotFoundError))
 async def revoke_api_token(
-    token_id: Annotated[int, Path(ge=1, le=LARGEST_NUMBER)],
+    token_id: Annotated[int, Path(ge=1, le=LARGEST_ID)],
     principal: FreshPrincipalDep,
     resources: ResourcesDep,
     client: ClientDep,

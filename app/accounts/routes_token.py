@@ -9,13 +9,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from app.accounts import api_tokens
+from app.accounts import api_tokens, token_exchange
 from app.accounts.routes_parts import SignInDep
 from app.accounts.schemas_api_tokens import RevocationRequest
 from app.accounts.schemas_public import TokenFailure, TokenRequest, TokenResponse
 from app.accounts.sessions import log_in
 from app.core.api_tokens import claims_to_be_one
 from app.core.bodies import BoundedRoute, repeated_fields
+from app.core.clients import Client
 from app.core.components import headers
 from app.core.errors import (
     DatabaseUnavailableError,
@@ -31,6 +32,7 @@ from app.core.errors import (
 from app.core.http import problem_of
 from app.core.limits import hits_from
 from app.deps import ClientDep, ResourcesDep
+from app.resources import Resources
 
 UNSTORED = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 BAD_REQUEST = 400
@@ -128,6 +130,7 @@ router = APIRouter(tags=["accounts"], route_class=OAuthBoundedRoute)
 @router.post(
     "/token",
     dependencies=[Depends(refuse_repeated)],
+    response_model_exclude_none=True,
     responses={
         400: _failure("`invalid_grant`, `invalid_request`, `unsupported_grant_type`"),
         403: _failure("`mfa_required`: a second factor is due"),
@@ -141,16 +144,54 @@ async def create_token(
     client: ClientDep,
     response: Response,
 ) -> TokenResponse:
-    """Log in with an OAuth2 password grant (RFC 6749, 4.3); this is what *Authorize* on this page does."""
+    """Log in with an OAuth2 password grant (RFC 6749, 4.3); this is what *Authorize* on this page does.
+
+    Or exchange the token that a CI service signed for a job (RFC 8693): a user who trusts the job lets it upload for 15
+    minutes (`/trusted-publishers`).
+    """
     response.headers.update(UNSTORED)
+    if form.grant_type != "password":
+        return await _exchange(form, resources, client)
     signed_in = await log_in(
         sign_in,
         resources.passwords,
-        login=form.username,
-        password=form.password,
+        login=_given(form, "username"),
+        password=_given(form, "password"),
         client=client,
     )
     return TokenResponse(access_token=signed_in.access_token, expires_in=resources.tokens.lifetime_seconds)
+
+
+async def _exchange(form: TokenRequest, resources: Resources, client: Client) -> TokenResponse:
+    subject_token = _given(form, "subject_token")
+    _given(form, "subject_token_type")
+    await resources.limits.hit(*hits_from("exchange-address", client))
+    api_token = await token_exchange.exchange(
+        resources.database,
+        resources.issuers,
+        resources.settings,
+        subject_token=subject_token,
+        user_id=form.user,
+        client=client,
+    )
+    return TokenResponse(
+        access_token=api_token,
+        expires_in=int(token_exchange.LIFETIME.total_seconds()),
+        issued_token_type="urn:ietf:params:oauth:token-type:access_token",  # noqa: S106 - a type's name
+        scope="upload",
+    )
+
+
+def _given(form: TokenRequest, field: str) -> str:
+    """Return a field that the grant needs.
+
+    Raises:
+        ValidationFailedError: it is missing.
+    """
+    value: str | None = getattr(form, field)
+    if value is None:
+        raise ValidationFailedError.for_fields([{"field": field, "message": "Field required"}])
+    return value
 
 
 @router.post(

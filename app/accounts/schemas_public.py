@@ -6,6 +6,8 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from app.core.passwords import LONGEST
 from app.core.validated_strings import PLAIN, AnyAddress, Email, NoEmail, Password, PersonName
+from app.db.people import LARGEST_NUMBER
+from app.oidc.id_token import LONGEST_TOKEN
 
 
 class SignupRequest(BaseModel):
@@ -108,12 +110,35 @@ class LoginRequest(BaseModel):
 
 
 class TokenRequest(BaseModel):
-    """The form of an OAuth2 password grant; what else such forms hold is ignored."""
+    """The form of a grant: a password, or a CI job's token to exchange (RFC 8693); what else it holds is ignored."""
 
-    grant_type: Literal["password"] = "password"
-    username: Annotated[str, StringConstraints(max_length=254), PLAIN] = Field(examples=["ada@example.org"])
-    password: Annotated[str, StringConstraints(max_length=LONGEST), PLAIN] = Field(
-        examples=["seven rivers flow north"]
+    grant_type: Literal["password", "urn:ietf:params:oauth:grant-type:token-exchange"] = "password"
+    username: Annotated[str, StringConstraints(max_length=254), PLAIN] | None = Field(
+        None, description="For a password, needed.", examples=["ada@example.org"]
+    )
+    password: Annotated[str, StringConstraints(max_length=LONGEST), PLAIN] | None = Field(
+        None, description="For a password, needed.", examples=["seven rivers flow north"]
+    )
+    subject_token: Annotated[str, StringConstraints(max_length=LONGEST_TOKEN), PLAIN] | None = Field(
+        None, description="For an exchange, needed: what the CI service signed for the job."
+    )
+    subject_token_type: (
+        Literal[
+            "urn:ietf:params:oauth:token-type:id_token",
+            "urn:ietf:params:oauth:token-type:jwt",
+        ]
+        | None
+    ) = Field(None, description="For an exchange, needed.")
+    requested_token_type: Literal["urn:ietf:params:oauth:token-type:access_token"] | None = None
+    scope: Literal["", "upload"] | None = Field(
+        None, description="Of an exchange: what it grants, if anything."
+    )
+    user: int | None = Field(
+        None,
+        ge=1,
+        le=LARGEST_NUMBER,
+        description="For an exchange: in whose name the job publishes (the `id` of `GET /profile`). Without it, that "
+        "of the only user who trusts the job.",
     )
 
 
@@ -130,11 +155,15 @@ class LoginFailure(BaseModel):
 
 
 class TokenResponse(BaseModel):
-    """An access token as OAuth2 (RFC 6749) describes it."""
+    """An access token as OAuth2 (RFC 6749, 8693) describes it."""
 
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the type's name
     expires_in: int = Field(description="Seconds until the token ends.")
+    issued_token_type: Literal["urn:ietf:params:oauth:token-type:access_token"] | None = Field(
+        None, description="Of an exchange."
+    )
+    scope: Literal["upload"] | None = Field(None, description="Of an exchange: what the API token is for.")
 
 
 class TokenFailure(BaseModel):

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJs
 
 from app.accounts.audit import KINDS
 from app.accounts.schemas_api_tokens import ApiTokenResponse
+from app.accounts.schemas_trusted_publishers import TrustedPublisherResponse
 from app.core.methods import Method
 from app.core.passwords import LONGEST
 from app.core.validated_strings import PLAIN, Password
@@ -178,6 +179,7 @@ class ExportHead(BaseModel):
     sessions: list[SessionResponse]
     events: list[AuditEventResponse]
     api_tokens: list[ApiTokenResponse]
+    trusted_publishers: list[TrustedPublisherResponse]
     reports: list[dict[str, Any]] = Field(description="What the user has reported to administrators.")
     linked_accounts: list[dict[str, Any]] = Field(description="Accounts at providers that open this one.")
 

@@ -20,6 +20,7 @@ from app.accounts.schemas_signed_in import (
 )
 from app.accounts.sessions import end_all_sessions, end_session
 from app.accounts.sign_in import NewSession, SignIn, replace
+from app.accounts.trusted_publishers import list_publishers
 from app.core import methods
 from app.core.addresses import as_shown, spellings
 from app.core.clients import Client
@@ -201,6 +202,7 @@ async def begin_export(
         sessions=await list_sessions(session, account, current=current),
         events=(await list_events(session, account, AuditPage(limit=EXPORTED_EVENTS))).events,
         api_tokens=await list_tokens(session, account.id),
+        trusted_publishers=await list_publishers(session, account.id),
         reports=[
             report._asdict()
             for report in await reports.get_of_user(session, account.id, limit=EXPORTED_EVENTS)

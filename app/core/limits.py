@@ -64,6 +64,8 @@ LIMITS: Mapping[str, str] = {
     "wrong-key-address": "30/1 hour",
     # API tokens that anybody revokes who has them.
     "revoke-address": "60/1 hour",
+    # Tokens of CI jobs that are to be exchanged: jobs of many share addresses.
+    "exchange-address": "600/1 hour",
     "openml-account": "1200/1 hour",
     "upload-account": "3000/1 hour",
     "upload-address": "6000/1 hour",
@@ -78,6 +80,7 @@ LOCAL = frozenset(
         "login-address",
         "login-everybody",
         "wrong-key-address",
+        "exchange-address",
         "openml-account",
         "upload-account",
         "uploads-account",

@@ -256,6 +256,11 @@ API_TOKENS_REFUSED = _metric(
     "API tokens that opened nothing: `mistyped`, `unknown` (or revoked), `expired`, `closed` (account), `scope`.",
     "reason", known=_each("mistyped", "unknown", "expired", "closed", "scope"),
 )  # fmt: skip
+TOKEN_EXCHANGES = _metric(
+    "token_exchanges_total", _C,
+    "Tokens of CI jobs that were to be exchanged: `ok`, `refused`, `unavailable` (the CI service's keys).",
+    "outcome", known=_each("ok", "refused", "unavailable"),
+)  # fmt: skip
 LIMITS_HIT = _metric("rate_limit_refusals_total", _C, "Requests that a rate limit refused.", "limit")
 EXECUTOR_CALLS = _metric(
     "executor_calls",
@@ -355,6 +360,7 @@ GROUPS: Mapping[str, tuple[Metric, ...]] = {
         MAILS_GIVEN_UP,
         LOGINS,
         API_TOKENS_REFUSED,
+        TOKEN_EXCHANGES,
         LIMITS_HIT,
         EXECUTOR_CALLS,
         EXECUTOR_LIMIT,

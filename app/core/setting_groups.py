@@ -14,6 +14,7 @@ from app.core.setting_types import (
     Commas,
     Endpoint,
     Host,
+    Issuers,
     ListenAddress,
     MailboxText,
     Networks,
@@ -276,6 +277,11 @@ class RareSettings(BaseSettings):
     )
     log_files: int = Field(
         5, ge=1, le=1000, description="How many files are kept that were put aside; the oldest goes."
+    )
+    trusted_issuers: Issuers = Field(
+        ("https://token.actions.githubusercontent.com", "https://gitlab.com"),
+        description="CI services, separated by commas, whose jobs users may let publish in their name "
+        "(docs/api.md#trusted-publishing): the `iss` of their tokens. Keys are asked of these only. `none` of them.",
     )
     cors_origins: Origins = Field(
         ("http://localhost:3000", "http://localhost:3050", "http://localhost:8000", "https://www.openml.org"),

@@ -99,6 +99,10 @@ Commas = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_read_list)]
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_strip_slash)], ...], NoDecode, BeforeValidator(_read_list)
 ]
+Issuers = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_address)], ...], NoDecode, BeforeValidator(_read_list_or_none)
+]
+"""Exactly as their tokens name them."""
 Networks = Annotated[
     tuple[Annotated[IPv4Network | IPv6Network, BeforeValidator(read_network)], ...],
     NoDecode,

@@ -43,6 +43,7 @@ class MailKind(StrEnum):
     API_TOKEN_CREATED = "api_token_created"  # noqa: S105 - as above
     API_TOKEN_REPORTED = "api_token_reported"  # noqa: S105 - as above
     CONFIRM_IDENTITY = "confirm_identity"
+    TRUSTED_PUBLISHER_ADDED = "trusted_publisher_added"
     TEST = "test"
 
 
@@ -69,6 +70,7 @@ SUBJECTS = {
     MailKind.API_TOKEN_CREATED: "A new API token opens your OpenML account",
     MailKind.API_TOKEN_REPORTED: "An API token of yours was revoked by somebody who had it",
     MailKind.CONFIRM_IDENTITY: "Confirm your e-mail address for OpenML",
+    MailKind.TRUSTED_PUBLISHER_ADDED: "CI jobs may publish under your name on OpenML",
     MailKind.TEST: "A test mail of OpenML",
 }
 

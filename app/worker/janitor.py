@@ -22,11 +22,13 @@ from app.db import (
     sessions,
     sign_in_tickets,
     task_requests,
+    trusted_publishers,
     unconfirmed,
     users,
     worker_heartbeats,
 )
 from app.db.engine import Database
+from app.oidc.id_token import LEEWAY
 from app.storage.pictures import PictureStorage, path_of
 
 log = structlog.get_logger(__name__)
@@ -74,6 +76,7 @@ async def forget_the_past(database: Database, *, audit_days: int) -> None:
         partial(sign_in_tickets.delete_expired, now=now),
         partial(api_tokens.delete_expired, now=now, before=now - TOKEN_RETENTION),
         partial(provider_flows.delete_expired, now=now),
+        partial(trusted_publishers.delete_expired, before=now - LEEWAY),
         partial(rate_counters.delete_expired, now=now),
         partial(sessions.delete_expired, before=now),
         partial(audit_events.delete_before, before=now - timedelta(days=audit_days)),

@@ -290,7 +290,7 @@ async def test_tokens_when_the_account_changes_then_they_end_where_somebody_else
     await app.client.post("/resetpassword", json={"url": link, "password": owner.password})
     assert "revoked" in await refusal(app, first)
     told = str((await mail_to(app, owner.email, subject="password was changed")).get_body(("plain",)))
-    assert "API tokens (1) were revoked" in told
+    assert "API tokens and trusted publishers (1 in all) were removed" in told
 
     again = await sign_in(app, owner)
     second = (await make_token(again, "read"))["token"]
