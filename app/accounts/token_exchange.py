@@ -14,7 +14,7 @@ from app.accounts.trusted_publishers import means
 from app.core import metrics
 from app.core.api_tokens import digest_of, new_token
 from app.core.clients import Client
-from app.core.errors import NotReadyError, OAuthRefusedError, ProblemError
+from app.core.errors import OAuthRefusedError, ProblemError, ProviderUnavailableError
 from app.core.scopes import Scope
 from app.core.settings import Settings
 from app.core.subjects import is_plain, key_of
@@ -52,14 +52,14 @@ async def exchange(
 
     Raises:
         OAuthRefusedError: it is not granted; the text says what to change.
-        NotReadyError: the CI service's keys cannot be had at the moment.
+        ProviderUnavailableError: the CI service's keys cannot be had at the moment.
     """
     try:
         claims = await _verified(issuers, settings, subject_token)
         text = new_token()
         await database.unit(lambda session: _issue(session, claims, text, user_id, client))
     except ProblemError as problem:
-        is_away = isinstance(problem, NotReadyError)
+        is_away = isinstance(problem, ProviderUnavailableError)
         metrics.TOKEN_EXCHANGES.add("unavailable" if is_away else "refused")
         raise
     metrics.TOKEN_EXCHANGES.add("ok")
@@ -78,7 +78,7 @@ async def _verified(issuers: Issuers, settings: Settings, token: str) -> Claims:
             f"The CI job's token is refused: {error}. Ask the CI service for a new one, for the audience {audience}."
         ) from None
     except OidcError:
-        raise NotReadyError("The keys of the CI service cannot be had at the moment") from None
+        raise ProviderUnavailableError("The keys of the CI service cannot be had at the moment") from None
 
 
 def _named_issuer(token: str) -> str:
