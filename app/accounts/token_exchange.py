@@ -109,7 +109,7 @@ async def _issue(
         raise OAuthRefusedError(
             "This token was exchanged before. Ask the CI service for a new one: each is taken once."
         )
-    if not await trusted_publishers.set_last_used(session, publisher.id, now):
+    if not await trusted_publishers.note_job(session, publisher.id, now):
         raise _untrusted(claims)
     await api_tokens.add_token(
         session,

@@ -75,7 +75,7 @@ async def delete_of_user(session: AsyncSession, user_id: int) -> int:
     return row_count(await session.execute(sa.delete(trusted_publishers).where(mine)))
 
 
-async def set_last_used(session: AsyncSession, publisher_id: int, now: datetime) -> bool:
+async def note_job(session: AsyncSession, publisher_id: int, now: datetime) -> bool:
     """Keep that a job came; False if its publisher is not trusted any more."""
     statement = sa.update(trusted_publishers).where(trusted_publishers.c.id == publisher_id)
     return row_count(await session.execute(statement.values(last_used_at=now))) == 1
