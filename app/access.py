@@ -51,6 +51,10 @@ ROUTES: Mapping[Role, str] = {
         POST /auth/oauth/{provider}
         POST /auth/oauth/{provider}/start
         POST /auth/oauth-address
+        GET  /auth/passkey/login-options
+        POST /auth/passkey/login-verify
+        POST /sign-in/passkey/options
+        POST /sign-in/passkey
         POST /feedback
         GET  /announcements
         GET  /imgs/{name:path}
@@ -68,6 +72,7 @@ ROUTES: Mapping[Role, str] = {
         GET  /robots.txt
         GET  /.well-known/security.txt
         GET  /.well-known/change-password
+        GET  /.well-known/webauthn
         GET  /dev/mailbox
         GET  /auth/sign-up
         GET  /auth/sign-in
@@ -113,6 +118,9 @@ ROUTES: Mapping[Role, str] = {
         POST /image
         DELETE /image
         POST /reauthenticate
+        GET  /auth/passkey/list
+        GET  /auth/passkey/second-factor
+        POST /auth/passkey/confirm-options
         GET  /sessions
         DELETE /sessions
         DELETE /sessions/{session_id}
@@ -136,6 +144,11 @@ ROUTES: Mapping[Role, str] = {
         DELETE /tokens/{token_id}
         POST /trusted-publishers
         DELETE /trusted-publishers/{publisher_id}
+        POST /auth/passkey/register-options
+        POST /auth/passkey/register-verify
+        POST /auth/passkey/rename
+        POST /auth/passkey/remove
+        POST /auth/passkey/second-factor
     """,
     Role.UPLOADER: """
         POST /data-upload
@@ -244,6 +257,10 @@ TAKEN = frozenset(
         "/logout",
         "/reauthenticate",
         "/tokens/revoke",
+        "/auth/passkey/login-verify",
+        "/sign-in/passkey/options",
+        "/sign-in/passkey",
+        "/auth/passkey/confirm-options",
         # They change nothing.
         "/forgot-token",
         "/dashboard/_dash-update-component",

@@ -25,6 +25,7 @@ from app.core.logging import configure_logging
 from app.core.middleware import BodyMiddleware, LateRoutesMiddleware, RequestMiddleware, UpgradeMiddleware
 from app.core.openapi import ApiDocument, DescribedApp, RoutesDescription
 from app.core.outflow import LEAST_RATE, STALL_SECONDS, LeastRateMiddleware, WholeAnswersMiddleware
+from app.core.relying_party import say_whether_there_are_passkeys
 from app.core.settings import Settings, SettingsError, load_settings
 from app.core.supervisor import end_with_parent
 from app.core.tasks import in_background
@@ -141,6 +142,7 @@ def _lifespan(settings: Settings) -> Callable[[DescribedApp], AbstractAsyncConte
         async with AsyncExitStack() as stack:
             build = await open_files(settings)
             resources = await stack.enter_async_context(open_resources(settings))
+            say_whether_there_are_passkeys(settings)
             await stack.enter_async_context(in_background(follow_levels(settings.data_dir)))
             await stack.enter_async_context(telling(settings))
             await stack.enter_async_context(measuring(resources, "web"))

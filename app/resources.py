@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from limits.aio.storage import RedisStorage
 
 from app.core.active_writers import ActiveWriters
+from app.core.authenticators import Authenticators
+from app.core.challenges import ChallengeSigner
 from app.core.concurrency import BoundedExecutor, ConcurrencyLimit
 from app.core.denylist import Denylist
 from app.core.leaving import Leaving
@@ -19,6 +21,7 @@ from app.core.locks import Locks
 from app.core.password_policy import PasswordPolicy, warm_up
 from app.core.passwords import PasswordHasher
 from app.core.probes import Probes
+from app.core.relying_party import find_relying_party
 from app.core.settings import Settings, SettingsError, missing_extra
 from app.core.system import allow_many_files
 from app.core.tasks import in_background
@@ -72,6 +75,8 @@ class Resources:
     passwords: PasswordHasher
     policy: PasswordPolicy
     tokens: TokenSigner
+    authenticators: Authenticators | None
+    """What checks passkeys; None where there are none."""
     denylist: Denylist
     limits: RateLimiter
     notices: NoticeBoard
@@ -151,6 +156,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         storage, pictures = await open_storage(settings)
         probes = Probes()
         stack.push_async_callback(probes.close)
+        checks = _open_checks(stack)
         active_writers = ActiveWriters()
         leaving = Leaving(
             settings.timings.drain_seconds,
@@ -168,6 +174,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                 lifetime=ACCESS_TOKEN_LIFETIME,
                 now=database.now,
             ),
+            authenticators=_authenticators(settings, database, checks),
             denylist=denylist,
             notices=NoticeBoard(database),
             limits=_rate_limiter(settings, database, pool),
@@ -182,7 +189,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             storage=storage,
             store=StoreGuard(database, storage),
             index=_open_index(settings, notifications, stack),
-            checks=_open_checks(stack),
+            checks=checks,
             changes=Locks(),
             receive_limit=ConcurrencyLimit(total=RECEIVES_AT_ONCE, per_user=RECEIVES_PER_USER),
             receivers=receivers,
@@ -214,6 +221,14 @@ def _open_checks(stack: AsyncExitStack) -> BoundedExecutor:
     checks = BoundedExecutor("checks", threads=CHECKS_AT_ONCE, queue=CHECKS_QUEUE, per_user=CHECKS_PER_USER)
     stack.callback(checks.close)
     return checks
+
+
+def _authenticators(settings: Settings, database: Database, checks: BoundedExecutor) -> Authenticators | None:
+    party = find_relying_party(settings)
+    if party is None:
+        return None
+    challenges = ChallengeSigner(settings.token_secret, accepted=settings.accepted_secrets, now=database.now)
+    return Authenticators(party, challenges, checks)
 
 
 async def open_storage(settings: Settings) -> tuple[UploadStorage, PictureStorage]:

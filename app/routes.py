@@ -8,6 +8,7 @@ from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
 import app.accounts.routes_api_tokens
+import app.accounts.routes_passkeys
 import app.accounts.routes_picture
 import app.accounts.routes_providers
 import app.accounts.routes_public
@@ -45,6 +46,7 @@ MODULES = (
     app.accounts.routes_signed_in,
     app.accounts.routes_public,
     app.accounts.routes_picture,
+    app.accounts.routes_passkeys,
     app.uploads.routes_form,
     app.datasets.routes,
     app.tasks.routes,

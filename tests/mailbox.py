@@ -8,8 +8,8 @@ from email.message import EmailMessage
 from tests.conftest import Running, eventually
 
 
-async def mail_to(app: Running, address: str, *, subject: str = "") -> EmailMessage:
-    """The newest mail to the address whose subject holds the words."""
+async def mail_to(app: Running, address: str, *, subject: str = "", says: str = "") -> EmailMessage:
+    """The newest mail to the address whose subject holds the words, and that says something."""
     folder = app.resources.settings.data_dir / "mail"
 
     async def look() -> EmailMessage | None:
@@ -17,7 +17,7 @@ async def mail_to(app: Running, address: str, *, subject: str = "") -> EmailMess
         for path in reversed(found):
             content = await asyncio.to_thread(path.read_bytes)
             message = message_from_bytes(content, policy=policy.default)
-            if subject in message["Subject"]:
+            if subject in message["Subject"] and says in _text_of(message):
                 return message
         return None
 
@@ -26,8 +26,13 @@ async def mail_to(app: Running, address: str, *, subject: str = "") -> EmailMess
 
 def link_in(message: EmailMessage) -> str:
     """The link that the plain text holds."""
-    body = message.get_body(("plain",))
-    assert body is not None
-    found = re.search(r"http\S+token=\S+", body.get_content())
+    found = re.search(r"http\S+token=\S+", _text_of(message))
     assert found is not None
     return found.group()
+
+
+def _text_of(message: EmailMessage) -> str:
+    body = message.get_body(("plain",))
+    assert body is not None
+    text: str = body.get_content()
+    return text

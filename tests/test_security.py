@@ -39,7 +39,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    "path", ["/auth/oauth/github", "/auth/oauth/google", "/auth/passkey/login-verify", "/api/proxy-file"]
+    "path", ["/auth/oauth/github", "/auth/oauth/google", "/api/auth/callback/passkey", "/api/proxy-file"]
 )
 async def test_identity_when_only_claimed_then_nothing_is_given(
     app: Running, person: Person, path: str

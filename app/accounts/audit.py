@@ -51,6 +51,12 @@ class AuditKind(StrEnum):
     API_TOKEN_EXCHANGED = "API token given to a trusted publisher"  # noqa: S105 - as above
     TRUSTED_PUBLISHER_ADDED = "trusted publisher added"
     TRUSTED_PUBLISHER_REMOVED = "trusted publisher removed"
+    PASSKEY_ADDED = "passkey added"
+    PASSKEY_RENAMED = "passkey renamed"
+    PASSKEY_REMOVED = "passkey removed"
+    PASSKEY_COPIED = "passkey refused as a copy"
+    PASSKEY_ASKED_FOR = "passkey asked for after password"
+    PASSKEY_NOT_ASKED_FOR = "passkey not asked for after password"
 
 
 class Deed(StrEnum):
@@ -66,6 +72,7 @@ class Deed(StrEnum):
     MADE_ADMINISTRATOR = "made administrator"
     NO_ADMINISTRATOR = "no more administrator"
     ACCOUNT_UNLINKED = "linked account taken away"
+    PASSKEYS_REMOVED = "passkeys removed"
     UPLOAD_CANCELLED = "upload cancelled"
     UPLOAD_RETRIED = "upload tried again"
     UPLOAD_HELD = "upload quarantined"

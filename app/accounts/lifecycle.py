@@ -27,6 +27,7 @@ from app.db import (
     linked_accounts,
     logins,
     outbox,
+    passkeys,
     provider_flows,
     reports,
     sessions,
@@ -311,6 +312,7 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
     await account_changes.delete_of_user(session, user_id)
     await linked_accounts.delete_of_user(session, user_id)
     await provider_flows.delete_of_user(session, user_id, email)
+    await passkeys.delete_of_user(session, user_id)
     await audit_events.delete_of_user(session, user_id)
     await uploads.forget_user(session, user_id, now_of(session))
     await task_requests.delete_of_user(session, user_id)
@@ -331,6 +333,8 @@ async def _activate(session: AsyncSession, found: AccountToken, client: Client) 
 
 
 async def _open(session: AsyncSession, user_id: int) -> None:
+    # Another program may have let somebody register one before the address was known to be theirs.
+    await passkeys.delete_of_user(session, user_id)
     await users.set_active(session, user_id, active=True)
     await users.add_to_members(session, user_id)
     await account_states.set_confirmed(session, user_id, now_of(session))

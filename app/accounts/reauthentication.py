@@ -5,13 +5,16 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit
+from app.accounts import audit, passkey_use
 from app.accounts.audit import AuditKind
-from app.accounts.schemas_signed_in import PasswordAgain, ReauthenticateRequest
+from app.accounts.passkey_use import CONFIRM, Question
+from app.accounts.schemas_signed_in import PasskeyAgain, PasswordAgain, ReauthenticateRequest
+from app.accounts.service_passkeys import subject_of
 from app.accounts.sign_in import Check
 from app.core import methods
+from app.core.authenticators import Authenticators
 from app.core.clients import Client
-from app.core.errors import UnauthorizedError, WrongCredentialsError
+from app.core.errors import PasskeysDisabledError, UnauthorizedError, WrongCredentialsError
 from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.methods import Method
 from app.core.passwords import PasswordHasher
@@ -27,6 +30,8 @@ class Verifier:
     database: Database
     passwords: PasswordHasher
     limits: RateLimiter
+    authenticators: Authenticators | None
+    """None where there are no passkeys."""
 
 
 async def verify_password(verifier: Verifier, *, user_id: int, password: str, client: Client) -> None:
@@ -57,7 +62,7 @@ async def reauthenticate(
         UnauthorizedError: the session is one of an earlier version, or has ended meanwhile.
         TooManyRequestsError: it was wrong too often.
     """
-    check = await _check_of(verifier, token.user_id, body, client)
+    check = await _check_of(verifier, token, body, client)
     failure = Hit("wrong-password-again", str(token.user_id))
     async with verifier.limits.trying(failure):
         try:
@@ -67,12 +72,22 @@ async def reauthenticate(
             raise
 
 
-async def _check_of(verifier: Verifier, user_id: int, body: ReauthenticateRequest, client: Client) -> Check:
+async def _check_of(
+    verifier: Verifier, token: AccessToken, body: ReauthenticateRequest, client: Client
+) -> Check:
     """Return what checks the body in the transaction. Passwords are checked before: no connection waits for a hash."""
     match body:
         case PasswordAgain(password=password):
-            await verify_password(verifier, user_id=user_id, password=password, client=client)
+            await verify_password(verifier, user_id=token.user_id, password=password, client=client)
             return _password_was_right
+        case PasskeyAgain(passkey=credential):
+            if verifier.authenticators is None:
+                raise PasskeysDisabledError
+            subject = subject_of(token.user_id, token.jti)
+            question = Question(CONFIRM, subject, only_of=token.user_id)
+            return await passkey_use.checker(
+                verifier.database, verifier.authenticators, credential, question, client
+            )
 
 
 async def _password_was_right(_session: AsyncSession, _user_id: int) -> frozenset[Method]:

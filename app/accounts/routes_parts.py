@@ -16,7 +16,7 @@ async def get_sign_in(resources: ResourcesDep) -> SignIn:
 
 async def get_verifier(resources: ResourcesDep) -> Verifier:
     """Return what checks who somebody is."""
-    return Verifier(resources.database, resources.passwords, resources.limits)
+    return Verifier(resources.database, resources.passwords, resources.limits, resources.authenticators)
 
 
 async def unstored(response: Response) -> None:

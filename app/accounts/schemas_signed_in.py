@@ -3,10 +3,19 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    WithJsonSchema,
+)
 
 from app.accounts.audit import KINDS
 from app.accounts.schemas_api_tokens import ApiTokenResponse
+from app.accounts.schemas_passkeys import AuthenticationCredential, PasskeyResponse
 from app.accounts.schemas_trusted_publishers import TrustedPublisherResponse
 from app.core.methods import Method
 from app.core.passwords import LONGEST
@@ -155,7 +164,21 @@ class PasswordAgain(DeleteRequest):
     """The password, given once more."""
 
 
-ReauthenticateRequest = PasswordAgain
+class PasskeyAgain(BaseModel):
+    """One of one's passkeys, for `POST /auth/passkey/confirm-options`."""
+
+    passkey: AuthenticationCredential
+
+
+def _way_of(body: object) -> str:
+    given = body if isinstance(body, dict) else {}
+    return next((way for way in ("passkey",) if way in given), "password")
+
+
+ReauthenticateRequest = Annotated[
+    Annotated[PasswordAgain, Tag("password")] | Annotated[PasskeyAgain, Tag("passkey")],
+    Discriminator(_way_of),
+]
 """What somebody shows: one of these, told apart by the field that is there."""
 
 
@@ -177,6 +200,7 @@ class ExportHead(BaseModel):
 
     account: dict[str, Any]
     sessions: list[SessionResponse]
+    passkeys: list[PasskeyResponse]
     events: list[AuditEventResponse]
     api_tokens: list[ApiTokenResponse]
     trusted_publishers: list[TrustedPublisherResponse]

@@ -18,6 +18,7 @@ from app.accounts.schemas_signed_in import (
     ProfileRequest,
     SessionResponse,
 )
+from app.accounts.service_passkeys import list_passkeys
 from app.accounts.sessions import end_all_sessions, end_session
 from app.accounts.sign_in import NewSession, SignIn, replace
 from app.accounts.trusted_publishers import list_publishers
@@ -200,6 +201,7 @@ async def begin_export(
     return ExportHead(
         account={**data, **{field: as_shown(data[field]) for field in ("username", "email")}},
         sessions=await list_sessions(session, account, current=current),
+        passkeys=await list_passkeys(session, account.id),
         events=(await list_events(session, account, AuditPage(limit=EXPORTED_EVENTS))).events,
         api_tokens=await list_tokens(session, account.id),
         trusted_publishers=await list_publishers(session, account.id),

@@ -26,6 +26,9 @@ class UndoKind(StrEnum):
     LOGIN = "login"
     """Not a change by itself: the beginning of what somebody may have done."""
     EMAIL = "email"
+    PASSKEY_ADDED = "passkey-added"
+    PASSKEY_REMOVED = "passkey-removed"
+    PASSKEY_SECOND = "passkey-second"
     PASSWORD = "password"  # noqa: S105 - a kind of change
     ACCOUNT_LINKED = "account linked"
     ACCOUNT_UNLINKED = "account unlinked"

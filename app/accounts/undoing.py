@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit, lifecycle, mails
+from app.accounts import audit, lifecycle, mails, service_passkeys
 from app.accounts.audit import AuditKind
 from app.accounts.links import digest
 from app.accounts.undo import UndoKind
@@ -57,6 +57,9 @@ UNDO: Mapping[UndoKind, Callable[[AsyncSession, int, Before], Awaitable[None]]] 
     UndoKind.EMAIL: _restore_email,
     UndoKind.ACCOUNT_LINKED: _unlink,
     UndoKind.ACCOUNT_UNLINKED: _link_again,
+    UndoKind.PASSKEY_ADDED: service_passkeys.forget_added,
+    UndoKind.PASSKEY_REMOVED: service_passkeys.bring_back,
+    UndoKind.PASSKEY_SECOND: service_passkeys.choose_as_before,
 }
 """What undoes each kind of change, given what was before. It bears that the account has changed since."""
 

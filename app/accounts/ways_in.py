@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.passwords import is_affordable
-from app.db import linked_accounts
+from app.db import linked_accounts, passkeys
 from app.db.tables import users
 
 
@@ -15,6 +15,7 @@ async def has_password(session: AsyncSession, user_id: int) -> bool:
 
 
 async def count_ways_in(session: AsyncSession, user_id: int) -> int:
-    """Return how many things open the account whose row is locked: its password, and each linked account."""
+    """Return how many things open the account whose row is locked: its password, each passkey and linked account."""
     links = await linked_accounts.get_of_user(session, user_id)
-    return int(await has_password(session, user_id)) + len(links)
+    keys = await passkeys.get_of_user(session, user_id)
+    return int(await has_password(session, user_id)) + len(links) + len(keys)

@@ -25,7 +25,7 @@
     |- 431  HeadTooLargeError
     |- 460  ChecksumMismatchError
     |- 500  InternalError  BytesLostError
-    |- 501  OAuthDisabledError
+    |- 501  OAuthDisabledError  PasskeysDisabledError
     |- 502  OpenMLRefusedError  OpenMLAnswerBrokenError  ProcessingFailedError
     |- 503  TooBusyError  OpenMLUnreachableError  NotReadyError  StorageUnavailableError
     |- 503  ReadOnlyModeError  ProviderUnavailableError
@@ -489,6 +489,12 @@ class OAuthDisabledError(ProblemError):
     """There is no log-in with this provider."""
 
     slug, status, title = "oauth-disabled", 501, "OAuth functions disabled."
+
+
+class PasskeysDisabledError(ProblemError):
+    """This installation has no passkeys."""
+
+    slug, status, title = "passkeys-disabled", 501, "Passkey functions disabled."
 
 
 class OpenMLRefusedError(ProblemError):

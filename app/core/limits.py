@@ -46,6 +46,8 @@ LIMITS: Mapping[str, str] = {
     "second-factor-account": "20/1 hour",
     # Log-ins with a provider that begin, and that come back.
     "provider-address": "120/1 hour",
+    # What a browser needs to sign in with a passkey: each sign-in page asks for it anew every four minutes.
+    "passkey-options-address": "1000/5 minutes",
     "signup-address": "20/1 hour",
     "signup-everybody": "2000/1 hour",
     # Mails that anybody can ask for, and those that were really sent to one account and to all.
@@ -79,6 +81,7 @@ LOCAL = frozenset(
         "login-account-address",
         "login-address",
         "login-everybody",
+        "passkey-options-address",
         "wrong-key-address",
         "exchange-address",
         "openml-account",

@@ -31,6 +31,15 @@ def require_number_in_bounds(name: str, value: float) -> None:
         raise ValueError(f"write a number of at most {most}")
 
 
+def is_ip_address(host: str) -> bool:
+    """Say whether a host is written as a number."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def is_this_machine(host: str) -> bool:
     """Say whether what is sent there stays on this machine."""
     if host.lower().rstrip(".") == "localhost":

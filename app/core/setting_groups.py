@@ -293,6 +293,22 @@ class RareSettings(BaseSettings):
         description="Let production start with a `PUBLIC_URL` or `OPENML_SERVER` that begins with `http://`: passwords "
         "and API keys go over that line as they are. For a network of its own.",
     )
+    passkeys: Literal["auto", "true", "false"] = Field(
+        "auto",
+        validation_alias=AliasChoices("passkeys", "openml_passkey_enabled"),
+        description="Whether people may sign in with passkeys. `auto`: where `PUBLIC_URL` is `https://` with a "
+        "name, or `localhost`, for browsers want that. The Flask backend's `OPENML_PASSKEY_ENABLED` means the same.",
+    )
+    rp_id: str = Field(
+        "",
+        description="Domain that passkeys are bound to, for good: under another one they are lost. Empty: the host of "
+        "`PUBLIC_URL`; a domain above it, `openml.org`, lets sites below it share them.",
+    )
+    rp_origin: Origins = Field(
+        (),
+        description="Origins whose pages may use passkeys, separated by commas, that of `PUBLIC_URL` among them, e.g. "
+        "`https://www.openml.org,https://new.openml.org`. Empty: that of `PUBLIC_URL`.",
+    )
     redirect_url: PrefixOrPath = Field(
         "", description="Prefix of the short links' targets (`/d/61`); empty means this service itself."
     )

@@ -78,6 +78,9 @@ ProfileName = Annotated[
     str, StringConstraints(strip_whitespace=True, max_length=50), PLAIN, AfterValidator(readable_name)
 ]
 """A name as a profile has it: other servers let people leave it empty."""
+DeviceName = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=100), PLAIN, AfterValidator(readable_name)
+]
 Bio = Annotated[str, StringConstraints(max_length=5000), PLAIN]
 AnyAddress = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=254), PLAIN]
 """What may stand in an old row as an address, whatever it looks like."""

@@ -33,6 +33,7 @@ from app.db.address import parse_address
 from app.db.charsets import first_unstorable
 from app.db.faults import Outage
 from app.db.mysql import Connections
+from app.db.passkey_tables import HAS_FOREIGN_PASSKEYS, has_foreign_passkeys
 from app.db.reader import MySQLReader, Reader, ReadStatement, SQLiteReader
 from app.db.sqlite import SQLiteConnection
 from app.db.tables import OPTIONAL_COLUMNS
@@ -138,6 +139,7 @@ class Database:
         self._facts: dict[str, Any] = {
             "charset": "utf-8",
             "missing_columns": frozenset(),
+            HAS_FOREIGN_PASSKEYS: False,
             "clock": self._clock,
         }
         self._sessions = async_sessionmaker(self.engine, expire_on_commit=False, info=self._facts)
@@ -195,6 +197,7 @@ class Database:
         """Find out how this installation's `users` table differs from the one we describe."""
         async with self.connection() as connection:
             columns = await connection.run_sync(lambda sync: sa.inspect(sync).get_columns("users"))
+            self._facts[HAS_FOREIGN_PASSKEYS] = await connection.run_sync(has_foreign_passkeys)
             if not self.is_sqlite:
                 self._facts["charset"] = await _charset(connection)
         if self._facts["charset"] != "utf-8":

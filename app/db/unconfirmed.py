@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import account_tokens as tokens
-from app.db import audit_events, outbox, sessions
+from app.db import audit_events, outbox, passkeys, sessions
 from app.db.engine import row_count
 from app.db.tables import (
     account_states,
@@ -70,7 +70,11 @@ async def remove(session: AsyncSession, user_id: int, *, before: datetime) -> bo
     """Remove the account and all that waits for it; False if it was confirmed meanwhile."""
     here = sa.and_(users.c.id == user_id, _is_unconfirmed(before))
     email = await session.scalar(sa.select(users.c.email).where(here).with_for_update())
-    if email is None or row_count(await session.execute(sa.delete(users).where(here))) != 1:
+    if email is None:
+        return False
+    # First, for a table of another program may refer to the account.
+    await passkeys.delete_of_user(session, user_id)
+    if row_count(await session.execute(sa.delete(users).where(here))) != 1:
         return False
     await tokens.delete_of_user(session, user_id)
     await audit_events.delete_of_user(session, user_id)

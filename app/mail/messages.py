@@ -44,6 +44,7 @@ class MailKind(StrEnum):
     API_TOKEN_REPORTED = "api_token_reported"  # noqa: S105 - as above
     CONFIRM_IDENTITY = "confirm_identity"
     TRUSTED_PUBLISHER_ADDED = "trusted_publisher_added"
+    PASSKEY_COPIED = "passkey_copied"
     TEST = "test"
 
 
@@ -71,6 +72,7 @@ SUBJECTS = {
     MailKind.API_TOKEN_REPORTED: "An API token of yours was revoked by somebody who had it",
     MailKind.CONFIRM_IDENTITY: "Confirm your e-mail address for OpenML",
     MailKind.TRUSTED_PUBLISHER_ADDED: "CI jobs may publish under your name on OpenML",
+    MailKind.PASSKEY_COPIED: "A copy of your passkey may be in use",
     MailKind.TEST: "A test mail of OpenML",
 }
 

@@ -4,16 +4,18 @@ They hold no data: their modules (`static/js`) ask the public API for it, with t
 """
 
 import asyncio
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.responses import HTMLResponse
 
 from app.core.bodies import BoundedRoute
 from app.core.errors import NotFoundError
 from app.core.licences import find_licences
 from app.core.providers import Provider
+from app.core.relying_party import RelyingParty
 from app.core.settings import Settings
-from app.deps import SettingsDep
+from app.deps import ResourcesDep, SettingsDep
 from app.openml.fields import LICENCES
 from app.tabular import ACCEPTED, SUFFIXES
 from app.web.mailbox import MailboxDep, read_mails
@@ -27,6 +29,15 @@ def _provider(settings: Settings, provider_id: str) -> Provider:
     if found is None:
         raise NotFoundError
     return found
+
+
+async def get_party(resources: ResourcesDep) -> RelyingParty | None:
+    """Return whose passkeys pages may ask for; None where there are none."""
+    authenticators = resources.authenticators
+    return authenticators.party if authenticators else None
+
+
+PartyDep = Annotated[RelyingParty | None, Depends(get_party)]
 
 
 @router.get("/auth/sign-up")
@@ -45,9 +56,11 @@ async def sign_up_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLRespon
 
 @router.get("/auth/sign-in")
 @router.get("/auth/sign-in/")
-async def sign_in_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
+async def sign_in_page(settings: SettingsDep, party: PartyDep, mailbox: MailboxDep) -> HTMLResponse:
     """Ask who somebody is."""
-    return await render("sign_in.html", title="Sign in", providers=settings.providers, mailbox=mailbox)
+    return await render(
+        "sign_in.html", title="Sign in", providers=settings.providers, passkeys=party, mailbox=mailbox
+    )
 
 
 @router.get("/auth/oauth/{provider}/callback")
@@ -122,12 +135,14 @@ async def edit_profile_page(mailbox: MailboxDep) -> HTMLResponse:
 
 @router.get("/auth/security")
 @router.get("/auth/security/")
-async def security_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
+async def security_page(settings: SettingsDep, party: PartyDep, mailbox: MailboxDep) -> HTMLResponse:
     """Show the ways into the account, and change them."""
     return await render(
         "security.html",
         title="Security",
         providers=settings.providers,
+        passkeys=party,
+        contact=settings.contact.address,
         password_length=settings.password_minimum_length,
         mailbox=mailbox,
     )

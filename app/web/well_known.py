@@ -3,12 +3,12 @@
 from datetime import timedelta
 
 from fastapi import APIRouter
-from fastapi.responses import PlainTextResponse, RedirectResponse
+from fastapi.responses import JSONResponse, PlainTextResponse, RedirectResponse
 
 from app.core.bodies import BoundedRoute
 from app.core.clock import utc_now
 from app.core.errors import NotFoundError
-from app.deps import SettingsDep
+from app.deps import ResourcesDep, SettingsDep
 
 router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
 VALID = timedelta(days=180)
@@ -47,3 +47,12 @@ async def security_contact(settings: SettingsDep) -> PlainTextResponse:
 async def change_password() -> RedirectResponse:
     """Lead password managers to where a password is changed (W3C, *A Well-Known URL for Changing Passwords*)."""
     return RedirectResponse("/auth/reset-password", status_code=302)
+
+
+@router.get("/.well-known/webauthn")
+async def related_origins(resources: ResourcesDep) -> JSONResponse:
+    """Tell browsers which sites outside of the domain may use its passkeys (WebAuthn, 5.11)."""
+    authenticators = resources.authenticators
+    if authenticators is None or not authenticators.party.related:
+        raise NotFoundError("Passkeys of this domain work on its own pages only.")
+    return JSONResponse({"origins": list(authenticators.party.origins)})

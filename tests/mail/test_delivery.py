@@ -567,6 +567,7 @@ PARAMETERS: dict[MailKind, dict[str, Any]] = {
     MailKind.ACCOUNT_CHANGED: {"what": "A passkey was added.", "link": LINK["link"], "days": 7},
     MailKind.API_TOKEN_CREATED: {"name": "laptop", "meaning": "uploads", "until": ""},
     MailKind.API_TOKEN_REPORTED: {"name": "laptop", "network": "127.0.0.1"},
+    MailKind.PASSKEY_COPIED: {"name": "My phone"},
     MailKind.DEED: {"deed": "Deactivated", "who": "an administrator", "reason": "You asked for it."},
 }
 """What each template is filled with: one that asks for more is an error, here and not in production."""

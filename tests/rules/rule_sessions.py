@@ -25,6 +25,7 @@ SEVERAL = {
     "app/accounts/lifecycle.py": "the picture goes once it is certain that no row names it",
     "app/accounts/mail_delivery.py": STEP,
     "app/accounts/provider_flow.py": "nothing is held while a provider is asked",
+    "app/accounts/passkey_use.py": "nothing is held while a signature is checked",
     "app/accounts/reauthentication.py": "nothing is held while a password is hashed",
     "app/accounts/sign_in.py": "a ticket is kept though the log-in fails",
     "app/accounts/token_exchange.py": "nothing is held while a CI service is asked for its keys",

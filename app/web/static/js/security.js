@@ -2,11 +2,12 @@ import { call } from "./api.js";
 import { byId } from "./dom.js";
 import { load } from "./failures.js";
 import { start as startLinked } from "./security-linked.js";
+import { start as startPasskeys } from "./security-passkeys.js";
 import { start as startPassword } from "./security-password.js";
 import { askToSignIn, token } from "./session.js";
 
 /** Each section of the page fills itself; one that fails says so, and leaves the others alone. */
-const SECTIONS = [startPassword, startLinked];
+const SECTIONS = [startPassword, startPasskeys, startLinked];
 
 if (token()) load(start);
 else askToSignIn();

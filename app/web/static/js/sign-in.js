@@ -3,6 +3,7 @@ import { byId, entry, make } from "./dom.js";
 import { onSubmit, say } from "./form.js";
 import "./providers.js";
 import { begin, nextPage } from "./session.js";
+import { askForPasskey, startPasskeys } from "./sign-in-passkeys.js";
 
 const REASONS = {
   ended: "Your session has ended. Sign in again to go on.",
@@ -18,15 +19,28 @@ if (reason) say(form, "", reason);
 
 onSubmit(form, async ({ username, password }) => {
   const grant = new URLSearchParams({ grant_type: "password", username, password });
-  let answer;
   try {
-    answer = await call("POST", "/token", grant);
+    go(form, await call("POST", "/token", grant));
   } catch (problem) {
-    if (problem.kind !== "not-confirmed") throw problem;
-    const link = make("a", { href: "/auth/confirmation-token" }, "Send the mail again");
-    say(form, "warn", "Your e-mail address is not confirmed yet: open the link in the mail we sent. ", link);
-    return;
+    if (problem.kind === "not-confirmed") offerMail();
+    else if (!asksForMore(problem)) throw problem;
   }
-  if (begin(answer.access_token)) location.assign(nextPage());
-  else say(form, "bad", "Your browser keeps nothing for this site. Allow it to, and sign in again.");
 });
+startPasskeys(go);
+
+function go(where, { access_token: accessToken }) {
+  if (begin(accessToken)) location.assign(nextPage());
+  else say(where, "bad", "Your browser keeps nothing for this site. Allow it to, and sign in again.");
+}
+
+function offerMail() {
+  const link = make("a", { href: "/auth/confirmation-token" }, "Send the mail again");
+  say(form, "warn", "Your e-mail address is not confirmed yet: open the link in the mail we sent. ", link);
+}
+
+/** Go on to the second step, if that is what the service wants, and this page can. */
+function asksForMore({ kind, document: { ticket, methods } }) {
+  if (kind !== "second-factor-needed" || !methods.includes("passkey") || !askForPasskey(ticket)) return false;
+  form.hidden = true;
+  return true;
+}

@@ -1,0 +1,40 @@
+// Passkeys on the sign-in page: instead of name and password, and after them.
+
+import { call } from "./api.js";
+import { byId } from "./dom.js";
+import { inWords } from "./failures.js";
+import { onSubmit, say } from "./form.js";
+import { hasPasskeys, offerBesideNames, signIn, use } from "./passkeys.js";
+
+const form = byId("passkey-sign-in");
+let ticket = null; // Of a log-in that lacks a second factor.
+let stopOffering = () => {};
+
+/** Offer passkeys, if there are any here; `go(form, answer)` is called with what the service answers. */
+export async function startPasskeys(go) {
+  if (!form || !hasPasskeys()) return;
+  form.hidden = false;
+  onSubmit(form, async () => {
+    stopOffering();
+    go(form, ticket ? await secondStep() : await signIn());
+  });
+  const failed = (problem) => say(form, "bad", inWords(problem));
+  stopOffering = await offerBesideNames((answer) => go(form, answer), failed);
+}
+
+/** Ask for a passkey after the password; false if that cannot be done here. */
+export function askForPasskey(given) {
+  if (!form || !hasPasskeys()) return false;
+  stopOffering();
+  ticket = given;
+  say(form, "", "The password is right. Your account asks for a passkey as well.");
+  const button = form.querySelector("button");
+  button.textContent = "Use a passkey";
+  button.focus();
+  return true;
+}
+
+async function secondStep() {
+  const credential = await use(await call("POST", "/sign-in/passkey/options", { ticket }));
+  return call("POST", "/sign-in/passkey", { ticket, credential });
+}
