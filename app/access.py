@@ -55,6 +55,7 @@ ROUTES: Mapping[Role, str] = {
         POST /auth/passkey/login-verify
         POST /sign-in/passkey/options
         POST /sign-in/passkey
+        POST /sign-in/code
         POST /feedback
         GET  /announcements
         GET  /imgs/{name:path}
@@ -125,6 +126,7 @@ ROUTES: Mapping[Role, str] = {
         DELETE /sessions
         DELETE /sessions/{session_id}
         GET  /audit
+        GET  /second-factor
         POST /delete
         POST /reports
         GET  /tokens
@@ -149,6 +151,11 @@ ROUTES: Mapping[Role, str] = {
         POST /auth/passkey/rename
         POST /auth/passkey/remove
         POST /auth/passkey/second-factor
+        POST /second-factor/totp/offer
+        POST /second-factor/totp
+        DELETE /second-factor/totp
+        POST /second-factor/recovery-codes
+        DELETE /second-factor/reset
     """,
     Role.UPLOADER: """
         POST /data-upload
@@ -180,6 +187,7 @@ ROUTES: Mapping[Role, str] = {
         POST /admin/users/{user_id}/close
         POST /admin/users/{user_id}/end-sessions
         POST /admin/users/{user_id}/mail
+        POST /admin/users/{user_id}/reset-second-factor
         GET  /admin/uploads
         GET  /admin/uploads/{upload_id}
         POST /admin/uploads/{upload_id}/cancel
@@ -254,6 +262,7 @@ TAKEN = frozenset(
     {
         "/login",
         "/token",
+        "/sign-in/code",
         "/logout",
         "/reauthenticate",
         "/tokens/revoke",

@@ -6,6 +6,8 @@ from functools import partial
 import structlog
 
 from app.accounts.mail_delivery import MailDelivery
+from app.accounts.second_factor import carry_out_resets
+from app.accounts.totp import reseal
 from app.core.errors import StorageError
 from app.core.tasks import heed_cancellation, in_background
 from app.db.outbox import TO_SEND
@@ -129,6 +131,18 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
             notifications,
             partial(forget_the_past, database, audit_days=settings.timings.audit_days),
             seconds=FORGET_SECONDS,
+            first_after=CALM_SECONDS,
+        ),
+        repeat(
+            notifications,
+            partial(carry_out_resets, database, settings),
+            seconds=FORGET_SECONDS,
+            first_after=CALM_SECONDS,
+        ),
+        repeat(
+            notifications,
+            partial(reseal, database, resources.sealer),
+            seconds=ORPHANS_SECONDS,
             first_after=CALM_SECONDS,
         ),
         repeat(

@@ -22,6 +22,7 @@ from app.core.password_policy import PasswordPolicy, warm_up
 from app.core.passwords import PasswordHasher
 from app.core.probes import Probes
 from app.core.relying_party import find_relying_party
+from app.core.sealing import Sealer
 from app.core.settings import Settings, SettingsError, missing_extra
 from app.core.system import allow_many_files
 from app.core.tasks import in_background
@@ -77,6 +78,8 @@ class Resources:
     tokens: TokenSigner
     authenticators: Authenticators | None
     """What checks passkeys; None where there are none."""
+    sealer: Sealer
+    """Encrypts what the database keeps and the service has to read again."""
     denylist: Denylist
     limits: RateLimiter
     notices: NoticeBoard
@@ -175,6 +178,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
                 now=database.now,
             ),
             authenticators=_authenticators(settings, database, checks),
+            sealer=Sealer(settings.token_secret, accepted=settings.accepted_secrets),
             denylist=denylist,
             notices=NoticeBoard(database),
             limits=_rate_limiter(settings, database, pool),

@@ -12,6 +12,7 @@ import app.accounts.routes_passkeys
 import app.accounts.routes_picture
 import app.accounts.routes_providers
 import app.accounts.routes_public
+import app.accounts.routes_second_factor
 import app.accounts.routes_signed_in
 import app.accounts.routes_token
 import app.accounts.routes_trusted_publishers
@@ -60,6 +61,7 @@ MODULES = (
     app.accounts.routes_api_tokens,
     app.accounts.routes_providers,
     app.accounts.routes_trusted_publishers,
+    app.accounts.routes_second_factor,
     app.admin.routes_everybody,
     app.admin.routes_people,
     app.admin.routes_uploads,

@@ -100,7 +100,7 @@ FIRST = (
 """Folders and modules that take longest: begun last, they would be waited for by idle processes."""
 
 
-TWICE = {"db", "test_data_upload", "test_sessions"}
+TWICE = {"db", "test_data_upload", "test_sessions", "test_code_races"}
 """Folders and modules that the short run, too, tries on both databases; of the others it takes SQLite."""
 
 

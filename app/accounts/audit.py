@@ -11,6 +11,7 @@ from app.core.hidden import printable
 from app.db import audit_events, users
 from app.db.engine import call_after_commit, now_of
 from app.db.outbox import queue_mail
+from app.db.reader import Reader
 from app.mail.messages import MailKind
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,13 @@ class AuditKind(StrEnum):
     PASSKEY_COPIED = "passkey refused as a copy"
     PASSKEY_ASKED_FOR = "passkey asked for after password"
     PASSKEY_NOT_ASKED_FOR = "passkey not asked for after password"
+    APP_ADDED = "authenticator app set up"
+    APP_REMOVED = "authenticator app removed"
+    RECOVERY_CODES_MADE = "recovery codes made"
+    RECOVERY_CODE_USED = "recovery code used"
+    TOLD_OF_MISS = "told of a missing second factor"
+    FACTORS_REMOVED = "second factors removed"
+    FACTOR_RESET_STOPPED = "removal of second factors stopped"
 
 
 class Deed(StrEnum):
@@ -73,6 +81,7 @@ class Deed(StrEnum):
     NO_ADMINISTRATOR = "no more administrator"
     ACCOUNT_UNLINKED = "linked account taken away"
     PASSKEYS_REMOVED = "passkeys removed"
+    FACTOR_RESET_BEGUN = "factor reset begun"
     UPLOAD_CANCELLED = "upload cancelled"
     UPLOAD_RETRIED = "upload tried again"
     UPLOAD_HELD = "upload quarantined"
@@ -123,6 +132,17 @@ async def write(
         device=client.device,
         detail=_shortened(detail),
         **client._asdict(),
+    )
+
+
+async def has_been_here(reader: Reader, user_id: int, client: Client) -> bool:
+    """Say whether somebody has logged in to the account from this network, or reset its password by mail."""
+    return await audit_events.has_event(
+        reader,
+        user_id,
+        network=client.network,
+        ip_address=client.ip_address,
+        kinds=(AuditKind.LOGGED_IN, AuditKind.PASSWORD_RESET),
     )
 
 

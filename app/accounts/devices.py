@@ -1,4 +1,4 @@
-"""Tells owners by mail that somebody logged in from where nobody did before, with a link that ends it."""
+"""Tells owners by mail of log-ins from where nobody logged in before, and of those that lacked a second factor."""
 
 from datetime import timedelta
 
@@ -16,6 +16,9 @@ from app.mail.messages import MailKind
 
 TOLD_AT_MOST = 5
 """Mails a day to one owner: phones change their networks, and whoever gets too many mails reads none."""
+
+MISSES_TOLD_EVERY = timedelta(days=1)
+"""How often an owner is told that somebody has the password and no second factor."""
 
 
 async def tell(session: AsyncSession, settings: Settings, user_id: int, client: Client) -> None:
@@ -39,3 +42,16 @@ async def tell(session: AsyncSession, settings: Settings, user_id: int, client: 
         days=undo.LIFETIME.days,
     )
     await audit.write(session, user_id, AuditKind.NEW_DEVICE, client)
+
+
+async def tell_of_miss(session: AsyncSession, user_id: int, client: Client) -> None:
+    """Tell the owner that somebody gave the password and no right second factor, unless they were told today."""
+    since = now_of(session) - MISSES_TOLD_EVERY
+    told = await audit_events.count_since(session, user_id, kind=AuditKind.TOLD_OF_MISS, since=since)
+    email = await users.get_email(session, user_id)
+    if told or not email:
+        return
+    await queue_mail(
+        session, MailKind.SECOND_FACTOR_MISSED, email, device=client.device, address=client.ip_address
+    )
+    await audit.write(session, user_id, AuditKind.TOLD_OF_MISS, client)

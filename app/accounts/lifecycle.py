@@ -24,14 +24,17 @@ from app.db import (
     account_tokens,
     address_locks,
     audit_events,
+    factor_resets,
     linked_accounts,
     logins,
     outbox,
     passkeys,
     provider_flows,
+    recovery_codes,
     reports,
     sessions,
     task_requests,
+    totp_secrets,
     trusted_publishers,
     uploads,
     users,
@@ -313,6 +316,9 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
     await linked_accounts.delete_of_user(session, user_id)
     await provider_flows.delete_of_user(session, user_id, email)
     await passkeys.delete_of_user(session, user_id)
+    await totp_secrets.delete_of_user(session, user_id)
+    await recovery_codes.set_codes(session, user_id, [], now_of(session))
+    await factor_resets.delete_of_user(session, user_id)
     await audit_events.delete_of_user(session, user_id)
     await uploads.forget_user(session, user_id, now_of(session))
     await task_requests.delete_of_user(session, user_id)

@@ -7,7 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit, passkey_use
 from app.accounts.audit import AuditKind
+from app.accounts.code_proof import checking
 from app.accounts.passkey_use import CONFIRM, Question
+from app.accounts.schemas_second_factor import CodeProof
 from app.accounts.schemas_signed_in import PasskeyAgain, PasswordAgain, ReauthenticateRequest
 from app.accounts.service_passkeys import subject_of
 from app.accounts.sign_in import Check
@@ -18,6 +20,7 @@ from app.core.errors import PasskeysDisabledError, UnauthorizedError, WrongCrede
 from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.methods import Method
 from app.core.passwords import PasswordHasher
+from app.core.sealing import Sealer
 from app.core.tokens import AccessToken
 from app.db import sessions, users
 from app.db.engine import Database, now_of
@@ -32,6 +35,7 @@ class Verifier:
     limits: RateLimiter
     authenticators: Authenticators | None
     """None where there are no passkeys."""
+    sealer: Sealer
 
 
 async def verify_password(verifier: Verifier, *, user_id: int, password: str, client: Client) -> None:
@@ -88,6 +92,8 @@ async def _check_of(
             return await passkey_use.checker(
                 verifier.database, verifier.authenticators, credential, question, client
             )
+        case CodeProof(typed=typed):
+            return checking(verifier.sealer, typed, client)
 
 
 async def _password_was_right(_session: AsyncSession, _user_id: int) -> frozenset[Method]:

@@ -11,12 +11,20 @@ from app.deps import ResourcesDep
 
 async def get_sign_in(resources: ResourcesDep) -> SignIn:
     """Return what a log-in needs."""
-    return SignIn(resources.database, resources.tokens, resources.limits, resources.settings)
+    return SignIn(
+        resources.database, resources.tokens, resources.limits, resources.settings, resources.sealer
+    )
 
 
 async def get_verifier(resources: ResourcesDep) -> Verifier:
     """Return what checks who somebody is."""
-    return Verifier(resources.database, resources.passwords, resources.limits, resources.authenticators)
+    return Verifier(
+        resources.database,
+        resources.passwords,
+        resources.limits,
+        resources.authenticators,
+        resources.sealer,
+    )
 
 
 async def unstored(response: Response) -> None:

@@ -157,6 +157,7 @@ async def create_token(
         resources.passwords,
         login=_given(form, "username"),
         password=_given(form, "password"),
+        code=form.otp or None,
         client=client,
     )
     return TokenResponse(access_token=signed_in.access_token, expires_in=resources.tokens.lifetime_seconds)

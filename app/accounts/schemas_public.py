@@ -140,6 +140,9 @@ class TokenRequest(BaseModel):
         description="For an exchange: in whose name the job publishes (the `id` of `GET /profile`). Without it, that "
         "of the only user who trusts the job.",
     )
+    otp: Annotated[str, StringConstraints(strip_whitespace=True, max_length=64), PLAIN] = Field(
+        "", description="The code of an authenticator app, or a recovery code.", examples=["123456"]
+    )
 
 
 class LoginResponse(BaseModel):

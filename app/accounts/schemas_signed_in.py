@@ -16,6 +16,7 @@ from pydantic import (
 from app.accounts.audit import KINDS
 from app.accounts.schemas_api_tokens import ApiTokenResponse
 from app.accounts.schemas_passkeys import AuthenticationCredential, PasskeyResponse
+from app.accounts.schemas_second_factor import CodeProof
 from app.accounts.schemas_trusted_publishers import TrustedPublisherResponse
 from app.core.methods import Method
 from app.core.passwords import LONGEST
@@ -172,11 +173,14 @@ class PasskeyAgain(BaseModel):
 
 def _way_of(body: object) -> str:
     given = body if isinstance(body, dict) else {}
-    return next((way for way in ("passkey",) if way in given), "password")
+    return next((way for way in ("passkey", "code", "recovery_code") if way in given), "password")
 
 
 ReauthenticateRequest = Annotated[
-    Annotated[PasswordAgain, Tag("password")] | Annotated[PasskeyAgain, Tag("passkey")],
+    Annotated[PasswordAgain, Tag("password")]
+    | Annotated[PasskeyAgain, Tag("passkey")]
+    | Annotated[CodeProof, Tag("code")]
+    | Annotated[CodeProof, Tag("recovery_code")],
     Discriminator(_way_of),
 ]
 """What somebody shows: one of these, told apart by the field that is there."""

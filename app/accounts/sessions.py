@@ -7,9 +7,10 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit
+from app.accounts import audit, devices, typed_codes
 from app.accounts.audit import AuditKind
-from app.accounts.sign_in import NewSession, Proof, SignIn, finish
+from app.accounts.code_proof import checking
+from app.accounts.sign_in import NewSession, Proof, SignIn, finish, finish_at_once
 from app.core import metrics
 from app.core.clients import Client
 from app.core.denylist import Denylist
@@ -23,11 +24,13 @@ from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.methods import Method
 from app.core.passwords import PasswordHasher
 from app.core.tokens import AccessToken
-from app.db import account_states, audit_events, logins, revoked_tokens, sign_in_tickets, users
+from app.db import account_states, logins, revoked_tokens, sign_in_tickets, users
 from app.db.engine import Database, call_after_commit, now_of
 from app.db.logins import Credentials
 from app.db.reader import Reader
 
+Match = tuple[Credentials, str | None]
+"""An account whose password was given, and the hash to store from now on, if it is another."""
 NOBODY = 0
 """The user number under which failed logins to accounts that do not exist are written down: they cost the same."""
 
@@ -39,46 +42,90 @@ async def log_in(
     login: str,
     password: str,
     client: Client,
+    code: str | None = None,
     stays: bool = False,
+    asks_again: bool = True,
 ) -> NewSession:
     """Open a session for the user of that name or e-mail address.
 
     No connection is held while the hash is computed. An unknown name costs a hash as well, and meets the same limits.
 
+    Args:
+        sign_in: what log-ins need.
+        passwords: what verifies the password.
+        login: the name or address.
+        password: the password, and behind it a code where `code` is None.
+        client: where the request comes from.
+        code: that of the second factor, if it came by itself.
+        stays: whether a session that stays was asked for.
+        asks_again: whether the client can ask for a second factor; else a mail says how to send it with the password.
+
     Raises:
-        WrongCredentialsError: no such user, or another password.
+        WrongCredentialsError: no such user, another password, or a wrong code.
         NotConfirmedError: the password is right, but the address was never confirmed.
         SecondFactorNeededError: the password is right, and something else is missing.
         TooManyRequestsError: too many attempts.
         TooBusyError: too many logins wait.
     """
     with _counted():
-        login, database, limits = login.strip(), sign_in.database, sign_in.limits
-        await _limit_attempts(limits, login, client)
-        candidates = await logins.find_logins(database, login)
-        failures = await _counters_of_failure(database.reader, login, candidates, client)
-        async with limits.trying(*failures):
-            found = await _matching(passwords, login, candidates, password)
-            if found is None:
-                await limits.note(*failures)
-                await database.unit(lambda session: _note_failure(session, candidates, client))
-                raise WrongCredentialsError
-        credentials, new_hash = found
-        if not credentials.active:
-            raise NotConfirmedError
-        proof = Proof(
-            credentials.id, frozenset({Method.PASSWORD}), credentials.password_hash, new_hash, stays=stays
+        found, code = await _prove_password(
+            sign_in, passwords, login=login.strip(), password=password, code=code, client=client
         )
+    credentials, new_hash = found
+    proof = Proof(
+        credentials.id, frozenset({Method.PASSWORD}), credentials.password_hash, new_hash, stays=stays
+    )
+    if code is not None:
+        return await finish_at_once(sign_in, proof, checking(sign_in.sealer, code, client), client)
 
-        async def prove(_session: AsyncSession) -> Proof:
-            return proof
+    async def prove(_session: AsyncSession) -> Proof:
+        return proof
 
+    try:
         return await finish(sign_in, prove, client)
+    except SecondFactorNeededError:
+        if not asks_again:
+            await sign_in.database.unit(lambda session: devices.tell_of_miss(session, credentials.id, client))
+        raise
+
+
+async def _prove_password(
+    sign_in: SignIn,
+    passwords: PasswordHasher,
+    *,
+    login: str,
+    password: str,
+    code: str | None,
+    client: Client,
+) -> tuple[Match, str | None]:
+    """Return the account whose password it is, and the code that came with it.
+
+    Raises:
+        WrongCredentialsError: it is nobody's.
+        NotConfirmedError: it is that of an account that is not open.
+        TooManyRequestsError: too many attempts.
+    """
+    database, limits = sign_in.database, sign_in.limits
+    await _limit_attempts(limits, login, client)
+    candidates = await logins.find_logins(database, login)
+    failures = await _counters_of_failure(database.reader, login, candidates, client)
+    async with limits.trying(*failures):
+        found = await _matching(passwords, login, candidates, password)
+        # Whoever has no second factor, or no account, costs the second hash as well.
+        if found is None and code is None and (typed := typed_codes.split(password)):
+            found, code = await _matching(passwords, login, candidates, typed.password), typed.code
+        if found is None:
+            await limits.note(*failures)
+            await database.unit(lambda session: _note_failure(session, candidates, client))
+            raise WrongCredentialsError
+    if not found[0].active:
+        raise NotConfirmedError
+    return found, code
 
 
 @contextmanager
 def _counted() -> Iterator[None]:
-    """Count in the metrics why there is no session; `finish` counts those that there are."""
+    """Count in the metrics why a password opens nothing; what comes after it `finish` counts."""
     try:
         yield
     except WrongCredentialsError:
@@ -90,18 +137,15 @@ def _counted() -> Iterator[None]:
     except TooManyRequestsError:
         metrics.LOGINS.add("refused")
         raise
-    except SecondFactorNeededError:
-        metrics.LOGINS.add("half done")
-        raise
 
 
 async def _matching(
     passwords: PasswordHasher, login: str, candidates: Sequence[Credentials], password: str
-) -> tuple[Credentials, str | None] | None:
+) -> Match | None:
     """Return the account whose password it is, an open one if there are several, and the hash to store from now on."""
     if not candidates:
         await passwords.verify(password, passwords.dummy_for(login))
-    matching: tuple[Credentials, str | None] | None = None
+    matching: Match | None = None
     for candidate in candidates:
         verification = await passwords.verify(password, candidate.password_hash)
         if verification.ok and (matching is None or candidate.active):
@@ -161,14 +205,7 @@ async def _counters_of_failure(
     """
     name = f"id {candidates[0].id}" if candidates else login
     here = hits_from("wrong-password-account-address", client, about=name)
-    at_home = await audit_events.has_event(
-        reader,
-        candidates[0].id if candidates else NOBODY,
-        network=client.network,
-        ip_address=client.ip_address,
-        kinds=(AuditKind.LOGGED_IN, AuditKind.PASSWORD_RESET),
-    )
-    if at_home:
+    if await audit.has_been_here(reader, candidates[0].id if candidates else NOBODY, client):
         return here
     return [*here, Hit("wrong-password-account", name), *hits_from("wrong-password-address", client)]
 

@@ -19,8 +19,9 @@ from app.core.errors import (
     UnauthorizedError,
     WrongCredentialsError,
 )
-from app.core.limits import Hit, RateLimiter
+from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.methods import Method, needs_second
+from app.core.sealing import Sealer
 from app.core.settings import Settings
 from app.core.tokens import TokenSigner
 from app.db import account_states, logins, sessions, sign_in_tickets, users
@@ -40,6 +41,7 @@ class SignIn:
     tokens: TokenSigner
     limits: RateLimiter
     settings: Settings
+    sealer: Sealer
 
 
 class Proof(NamedTuple):
@@ -83,6 +85,7 @@ async def finish(sign_in: SignIn, prove: Prove, client: Client) -> NewSession:
     """
     ended = await sign_in.database.unit(lambda session: _finish(sign_in, session, prove, client))
     if isinstance(ended, SecondFactorNeededError):
+        metrics.LOGINS.add("second_factor")
         raise ended
     metrics.LOGINS.add("ok")
     return ended
@@ -109,10 +112,6 @@ async def finish_second(sign_in: SignIn, ticket: str, check: Check, client: Clie
         TooManyRequestsError: it was wrong too often, for this ticket or this account.
     """
     found = await find_ticket(sign_in.database, ticket)
-    failures = [
-        Hit("second-factor-ticket", found.ticket_digest),
-        Hit("second-factor-account", str(found.user_id)),
-    ]
 
     async def prove(session: AsyncSession) -> Proof:
         try:
@@ -124,13 +123,43 @@ async def finish_second(sign_in: SignIn, ticket: str, check: Check, client: Clie
         shown = frozenset(await check(session, found.user_id))
         return Proof(found.user_id, methods.from_text(found.methods) | shown, stays=found.stays)
 
+    of_ticket = Hit("second-factor-ticket", found.ticket_digest)
+    return await _finish_counted(sign_in, found.user_id, [of_ticket], prove, client)
+
+
+async def finish_at_once(sign_in: SignIn, proof: Proof, check: Check, client: Client) -> NewSession:
+    """Open the session of somebody who has shown the first factor, and shows the second in the same request.
+
+    Raises:
+        WrongCredentialsError: `check` says that it is wrong.
+        TooManyRequestsError: it was wrong too often for this account.
+    """
+
+    async def prove(session: AsyncSession) -> Proof:
+        await users.lock_user(session, proof.user_id)
+        return proof._replace(methods=proof.methods | frozenset(await check(session, proof.user_id)))
+
+    return await _finish_counted(sign_in, proof.user_id, [], prove, client)
+
+
+async def _finish_counted(
+    sign_in: SignIn, user_id: int, hits: list[Hit], prove: Prove, client: Client
+) -> NewSession:
+    """Finish a log-in with its second factor, and count those that fail against the account.
+
+    Guesses from elsewhere must not keep an owner out: from networks where somebody has logged in before, only guesses
+    from there count.
+    """
+    failures = [*hits, *hits_from("second-factor-account-address", client, about=f"id {user_id}")]
+    if not await audit.has_been_here(sign_in.database.reader, user_id, client):
+        failures.append(Hit("second-factor-account", str(user_id)))
     async with sign_in.limits.trying(*failures):
         try:
             return await finish(sign_in, prove, client)
         except WrongCredentialsError:
-            metrics.LOGINS.add("wrong")
+            metrics.LOGINS.add("wrong_factor")
             await sign_in.limits.note(*failures)
-            await sign_in.database.unit(lambda session: _note_failure(session, found.user_id, client))
+            await sign_in.database.unit(lambda session: _note_failure(session, user_id, client))
             raise
 
 
@@ -189,7 +218,8 @@ async def _ask_for_second(session: AsyncSession, proof: Proof, state: LoginState
         expires_at=now_of(session) + TICKET_LIFETIME,
     )
     await sign_in_tickets.add(session, kept)
-    fields = sorted(factor.field for factor in state.factors if factor not in proof.methods)
+    ways = (state.factors | state.stand_ins) - proof.methods
+    fields = sorted(way.field for way in ways)
     return SecondFactorNeededError(
         ticket=ticket, methods=fields, expires_in=int(TICKET_LIFETIME.total_seconds())
     )
@@ -198,3 +228,4 @@ async def _ask_for_second(session: AsyncSession, proof: Proof, state: LoginState
 async def _note_failure(session: AsyncSession, user_id: int, client: Client) -> None:
     if await users.lock_if_there(session, user_id):
         await audit.write(session, user_id, AuditKind.SECOND_FACTOR_FAILED, client)
+        await devices.tell_of_miss(session, user_id, client)

@@ -32,6 +32,7 @@ class UndoKind(StrEnum):
     PASSWORD = "password"  # noqa: S105 - a kind of change
     ACCOUNT_LINKED = "account linked"
     ACCOUNT_UNLINKED = "account unlinked"
+    SECOND_FACTOR = "second factor"
 
 
 async def offer(

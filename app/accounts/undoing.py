@@ -7,7 +7,7 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit, lifecycle, mails, service_passkeys
+from app.accounts import audit, lifecycle, mails, second_factor, service_passkeys
 from app.accounts.audit import AuditKind
 from app.accounts.links import digest
 from app.accounts.undo import UndoKind
@@ -60,6 +60,7 @@ UNDO: Mapping[UndoKind, Callable[[AsyncSession, int, Before], Awaitable[None]]] 
     UndoKind.PASSKEY_ADDED: service_passkeys.forget_added,
     UndoKind.PASSKEY_REMOVED: service_passkeys.bring_back,
     UndoKind.PASSKEY_SECOND: service_passkeys.choose_as_before,
+    UndoKind.SECOND_FACTOR: second_factor.restore,
 }
 """What undoes each kind of change, given what was before. It bears that the account has changed since."""
 

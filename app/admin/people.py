@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit, lifecycle, links, mails
+from app.accounts import audit, lifecycle, links, mails, second_factor
 from app.accounts.audit import Deed, Hand
 from app.accounts.lifecycle import AccountDeletedError
 from app.accounts.links import LinkPurpose
@@ -53,6 +53,7 @@ async def show(session: AsyncSession, reader: Reader, user_id: int, by: Hand) ->
         account={**account, "email": as_shown(account["email"])},
         state=await _state(session, user_id),
         administrator=await users.is_administrator(reader, user_id),
+        second_factor=await second_factor.get_status(session, user_id),
         sessions=[
             AdminSessionResponse.model_validate(login, from_attributes=True)
             for login in await sessions.get_live_sessions(session, user_id, now_of(session))

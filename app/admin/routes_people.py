@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import lifecycle
+from app.accounts import lifecycle, second_factor
 from app.accounts.audit import Hand
 from app.admin import people
 from app.admin.guard import GUARDED, HandDep
@@ -102,6 +102,19 @@ async def end_sessions_of_user(
 
     await _change(database, user_id, by, body.reason, end)
     return DoneResponse(msg="Sessions ended")
+
+
+@router.post("/{user_id}/reset-second-factor", responses=CHANGED)
+async def reset_second_factor_of_user(
+    user_id: UserId, body: ReasonRequest, by: HandDep, database: DatabaseDep, settings: SettingsDep
+) -> DoneResponse:
+    """Have the second factors of somebody who has lost them removed in a day, unless they object."""
+
+    async def ask(session: AsyncSession, user: int, by: Hand, reason: str) -> None:
+        await second_factor.ask_for_reset(session, settings, user, by, reason=reason)
+
+    await _change(database, user_id, by, body.reason, ask)
+    return DoneResponse(msg="The second factors are removed in 24 hours, unless their owner objects")
 
 
 @router.post("/{user_id}/mail", responses=CHANGED)

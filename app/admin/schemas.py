@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_validator
 
+from app.accounts.schemas_second_factor import SecondFactorStatusResponse
 from app.accounts.schemas_signed_in import AuditEventResponse
 from app.core.validated_strings import PLAIN
 from app.db.upload_states import UploadState
@@ -156,6 +157,7 @@ class PersonResponse(BaseModel):
     account: dict[str, Any]
     state: Literal["open", "closed", "not confirmed", "deleted"]
     administrator: bool
+    second_factor: SecondFactorStatusResponse
     sessions: list[AdminSessionResponse]
     events: list[AdminEventResponse]
     mails: list[MailResponse]

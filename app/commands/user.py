@@ -8,14 +8,16 @@ import click
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit, lifecycle, linking, links
+from app.accounts import audit, lifecycle, linking, links, second_factor
 from app.accounts.audit import AT_COMMAND_LINE, Deed
 from app.accounts.lifecycle import AccountDeletedError, AccountExistsError, NewAccount
 from app.accounts.links import LinkPurpose
+from app.core.errors import BadRequestError, NotFoundError
 from app.core.hidden import printable
 from app.core.settings import load_settings
 from app.core.validated_strings import Email, PersonName
 from app.db import audit_events, linked_accounts, logins, users
+from app.db.factor_resets import FactorReset
 from app.db.logins import Credentials
 from app.db.outbox import queue_mail
 from app.mail.messages import MailKind
@@ -87,6 +89,18 @@ def end_sessions(login: str) -> None:
     _change(login, do, "has no sessions any more.")
 
 
+@user.command("reset-second-factor")
+@click.argument("login")
+@click.option("--reason", required=True, help="How you know that it is they who ask; they read it.")
+def reset_second_factor(login: str, reason: str) -> None:
+    """Have the second factors of somebody who has lost them removed in a day, unless they object."""
+    found, reset = asyncio.run(_reset_second_factor(login, reason))
+    click.echo(
+        f"The second factors of user {found.id} ({printable(found.username)}) are removed at "
+        f"{reset.due_at:%Y-%m-%d %H:%M} UTC. A mail says so, with a link that stops it."
+    )
+
+
 @user.command()
 @click.argument("login")
 @click.argument("identity")
@@ -146,6 +160,19 @@ async def _apply(login: str, action: Action) -> Credentials:
     return found
 
 
+async def _reset_second_factor(login: str, reason: str) -> tuple[Credentials, FactorReset]:
+    async with open_resources(load_settings()) as resources:
+        found = await _find(resources, login)
+        try:
+            async with resources.database.session() as session:
+                reset = await second_factor.ask_for_reset(
+                    session, resources.settings, found.id, AT_COMMAND_LINE, reason=reason
+                )
+        except (BadRequestError, NotFoundError) as problem:
+            raise click.BadParameter(problem.detail) from None
+    return found, reset
+
+
 async def _anonymise(login: str) -> Credentials:
     async with open_resources(load_settings()) as resources:
         found = await _find(resources, login)
@@ -192,6 +219,9 @@ async def _show(login: str) -> None:
             for link in await linked_accounts.get_of_user(session, found.id):
                 told = f"{link.identity_digest[:ID_SHOWN]}  {link.provider}  {link.label}  {link.subject}"
                 click.echo(f"{'linked account':24} {printable(told)}")
+            status = await second_factor.get_status(session, found.id)
+            for name, value in status.model_dump(mode="json", exclude_none=True).items():
+                click.echo(f"{name:24} {value}")
             click.echo("")
             for event in await audit_events.get_events(session, found.id, limit=EVENTS_SHOWN):
                 moment = f"{event.at:%Y-%m-%d %H:%M:%S}Z"

@@ -41,9 +41,11 @@ LIMITS: Mapping[str, str] = {
     # Wrong passwords for any account from one network where none of them lives, and those of somebody signed in.
     "wrong-password-address": "200/1 hour",
     "wrong-password-again": "20/1 hour",
-    # Wrong second factors: for one log-in that is half done, and for one account.
+    # Wrong second factors, which only whoever has the first can try: for one log-in that is half done, for one account
+    # from one address, and from all addresses that it never had a good login from.
     "second-factor-ticket": "5/5 minutes",
-    "second-factor-account": "20/1 hour",
+    "second-factor-account-address": "30/1 day",
+    "second-factor-account": "20/1 day",
     # Log-ins with a provider that begin, and that come back.
     "provider-address": "120/1 hour",
     # What a browser needs to sign in with a passkey: each sign-in page asks for it anew every four minutes.

@@ -248,8 +248,8 @@ MAILS_GIVEN_UP = _metric(
 )
 LOGINS = _metric(
     "logins_total", _C, "Attempts to log in: `ok`, `wrong` (name or password), `unconfirmed`, `refused` (a limit), "
-    "`half done` (a second factor is due).",
-    "outcome", known=_each("ok", "wrong", "unconfirmed", "refused", "half done"),
+    "`second_factor` (one is due), `wrong_factor`.",
+    "outcome", known=_each("ok", "wrong", "unconfirmed", "refused", "second_factor", "wrong_factor"),
 )  # fmt: skip
 API_TOKENS_REFUSED = _metric(
     "api_token_refusals_total", _C,

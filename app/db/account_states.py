@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.clients import Client
 from app.core.methods import Method
 from app.db.engine import now_of, upsert
-from app.db.second_factors import FACTORS, USER_ID
+from app.db.second_factors import FACTORS, STAND_INS, USER_ID
 from app.db.tables import account_states, audit_events, users, users_groups
 
 FORGOTTEN_AFTER = timedelta(days=30)
@@ -31,6 +31,8 @@ class LoginState(NamedTuple):
     """Whether it is not the first log-in, but the first from this network with this kind of device."""
     factors: frozenset[Method]
     """The second factors that the account has."""
+    stand_ins: frozenset[Method]
+    """What it has to take the place of one of them."""
 
 
 _LOGGED_IN = sa.exists().where(
@@ -49,6 +51,7 @@ _LOGIN_STATE = sa.select(
     sa.exists().where(users_groups.c.user_id == USER_ID),
     sa.and_(sa.not_(_FROM_HERE), sa.or_(_LOGGED_IN, _IS_OLD)),
     *FACTORS.values(),
+    *STAND_INS.values(),
 )
 
 
@@ -61,8 +64,14 @@ async def get_login_state(session: AsyncSession, user_id: int, client: Client) -
         "new_since": int((now_of(session) - FORGOTTEN_AFTER).timestamp()),
     }
     valid_from, is_in_a_group, is_new, *has = (await session.execute(_LOGIN_STATE, parameters)).one()
-    factors = frozenset(method for method, there in zip(FACTORS, has, strict=True) if there)
-    return LoginState(valid_from, bool(is_in_a_group), bool(is_new), factors)
+    there = {method for method, is_there in zip((*FACTORS, *STAND_INS), has, strict=True) if is_there}
+    return LoginState(
+        valid_from,
+        bool(is_in_a_group),
+        bool(is_new),
+        factors=frozenset(there & FACTORS.keys()),
+        stand_ins=frozenset(there & STAND_INS.keys()),
+    )
 
 
 async def set_deactivated(session: AsyncSession, user_id: int, at: datetime | None) -> None:

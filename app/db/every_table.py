@@ -1,6 +1,14 @@
 """`metadata` with each table in it, whichever module describes it."""
 
-from app.db import passkey_tables, provider_tables, sign_in_tables, site_tables, token_tables
+from app.db import factor_tables, passkey_tables, provider_tables, sign_in_tables, site_tables, token_tables
 from app.db.tables import metadata
 
-__all__ = ["metadata", "passkey_tables", "provider_tables", "sign_in_tables", "site_tables", "token_tables"]
+__all__ = [
+    "factor_tables",
+    "metadata",
+    "passkey_tables",
+    "provider_tables",
+    "sign_in_tables",
+    "site_tables",
+    "token_tables",
+]

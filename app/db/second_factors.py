@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.methods import Method
 from app.core.passwords import is_affordable
+from app.db.factor_tables import recovery_codes, totp_secrets
 from app.db.passkey_tables import passkey_owners, passkeys
 from app.db.reader import Reader, ReadStatement
 from app.db.tables import users
@@ -15,9 +17,20 @@ _HAS_PASSKEY = sa.exists().where(passkeys.c.user_id == USER_ID)
 _WANTS_PASSKEY = sa.exists().where(
     passkey_owners.c.user_id == USER_ID, passkey_owners.c.is_second_factor == sa.true()
 )
-FACTORS: Mapping[Method, sa.ColumnElement[bool]] = {Method.PASSKEY: sa.and_(_WANTS_PASSKEY, _HAS_PASSKEY)}
+_HAS_APP = sa.exists().where(totp_secrets.c.user_id == USER_ID)
+_HAS_RECOVERY_CODES = sa.exists().where(recovery_codes.c.user_id == USER_ID)
+FACTORS: Mapping[Method, sa.ColumnElement[bool]] = {
+    Method.CODE: _HAS_APP,
+    Method.PASSKEY: sa.and_(_WANTS_PASSKEY, _HAS_PASSKEY),
+}
 """What an account asks for after its first factor: by method, whether the account of `USER_ID` has it."""
-CONFIRMING: Mapping[Method, sa.ColumnElement[bool]] = {Method.PASSKEY: _HAS_PASSKEY}
+STAND_INS: Mapping[Method, sa.ColumnElement[bool]] = {Method.RECOVERY_CODE: _HAS_RECOVERY_CODES}
+"""What takes the place of any of them, and is not asked for by itself."""
+CONFIRMING: Mapping[Method, sa.ColumnElement[bool]] = {
+    Method.CODE: _HAS_APP,
+    Method.PASSKEY: _HAS_PASSKEY,
+    **STAND_INS,
+}
 """What somebody may confirm with during a session, besides the password."""
 _CONFIRMING = ReadStatement(
     sa.select(users.c.password, *CONFIRMING.values()).where(users.c.id == USER_ID), by_key=True
@@ -31,3 +44,9 @@ async def get_confirming(reader: Reader, user_id: int) -> list[Method]:
         return []
     has = (is_affordable(str(row[0])), *row[1:])
     return [method for method, there in zip((Method.PASSWORD, *CONFIRMING), has, strict=True) if there]
+
+
+async def get_factors(session: AsyncSession, user_id: int) -> set[Method]:
+    """Return the second factors that the user has."""
+    row = (await session.execute(sa.select(*FACTORS.values()), {"user_id": user_id})).one()
+    return {method for method, there in zip(FACTORS, row, strict=True) if there}

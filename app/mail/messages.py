@@ -45,6 +45,9 @@ class MailKind(StrEnum):
     CONFIRM_IDENTITY = "confirm_identity"
     TRUSTED_PUBLISHER_ADDED = "trusted_publisher_added"
     PASSKEY_COPIED = "passkey_copied"
+    FACTOR_RESET = "factor_reset"
+    RECOVERY_CODE_USED = "recovery_code_used"
+    SECOND_FACTOR_MISSED = "second_factor_missed"
     TEST = "test"
 
 
@@ -73,6 +76,9 @@ SUBJECTS = {
     MailKind.CONFIRM_IDENTITY: "Confirm your e-mail address for OpenML",
     MailKind.TRUSTED_PUBLISHER_ADDED: "CI jobs may publish under your name on OpenML",
     MailKind.PASSKEY_COPIED: "A copy of your passkey may be in use",
+    MailKind.FACTOR_RESET: "The second factor of your OpenML account is about to be removed",
+    MailKind.RECOVERY_CODE_USED: "A recovery code of your OpenML account was used",
+    MailKind.SECOND_FACTOR_MISSED: "Somebody gave your OpenML password without your second factor",
     MailKind.TEST: "A test mail of OpenML",
 }
 

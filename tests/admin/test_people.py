@@ -40,7 +40,7 @@ async def test_person_when_looked_for_then_found_by_any_part_and_the_owner_is_to
     shown = await app.client.get(f"/admin/users/{ada.id}", headers=administrator.headers)
 
     story = shown.json()
-    assert (story["state"], story["administrator"], len(story["sessions"])) == ("open", False, 1)
+    assert (story["state"], story["administrator"], len(story["sessions"])) == ("open", False, 2)
     assert {event["kind"] for event in story["events"]} == {"logged in", "looked at by an administrator"}
     assert ada.api_key not in shown.text
     assert "argon2" not in shown.text

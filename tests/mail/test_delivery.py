@@ -565,9 +565,22 @@ PARAMETERS: dict[MailKind, dict[str, Any]] = {
         "days": 7,
     },
     MailKind.ACCOUNT_CHANGED: {"what": "A passkey was added.", "link": LINK["link"], "days": 7},
-    MailKind.API_TOKEN_CREATED: {"name": "laptop", "meaning": "uploads", "until": ""},
+    MailKind.API_TOKEN_CREATED: {"name": "laptop", "meanings": "uploads", "until": ""},
     MailKind.API_TOKEN_REPORTED: {"name": "laptop", "network": "127.0.0.1"},
     MailKind.PASSKEY_COPIED: {"name": "My phone"},
+    MailKind.TRUSTED_PUBLISHER_ADDED: {
+        "publisher": "Releases",
+        "issuer": "https://token.actions.githubusercontent.com",
+        "claims": "repository: ada/rivers",
+    },
+    MailKind.FACTOR_RESET: {
+        "who": "an operator",
+        "due": "2026-01-02 12:00 UTC",
+        "reason": "You asked for it.",
+        "link": LINK["link"],
+    },
+    MailKind.RECOVERY_CODE_USED: {"device": "Firefox on Linux", "address": "127.0.0.1", "left": 9},
+    MailKind.SECOND_FACTOR_MISSED: {"device": "Firefox on Linux", "address": "127.0.0.1"},
     MailKind.DEED: {"deed": "Deactivated", "who": "an administrator", "reason": "You asked for it."},
 }
 """What each template is filled with: one that asks for more is an error, here and not in production."""

@@ -19,6 +19,7 @@ async function show() {
     ["E-mail address", account.email],
     ["State", person.state],
     ["Role", person.administrator ? "administrator" : "user"],
+    ["Second factor", secondFactor(person.second_factor)],
   ]);
   byId("deeds").replaceChildren(...deedsFor(person));
   fill("events", person.events.map((event) => row([event.kind], [moment(event.at), event.ip_address, event.administrator_id && `administrator ${event.administrator_id}`, event.detail])));
@@ -28,7 +29,12 @@ async function show() {
   fill("reports", person.reports.map((report) => reportRow(report)));
 }
 
-function deedsFor({ state, administrator }) {
+function secondFactor({ app_since: since, recovery_codes_left: left, reset }) {
+  const has = since ? `authenticator app, ${left} recovery codes left` : "no authenticator app";
+  return reset ? `${has}; to be removed on ${moment(reset.due_at).textContent}` : has;
+}
+
+function deedsFor({ state, administrator, second_factor: { app_since: since, reset } }) {
   if (administrator || state === "deleted") return [];
   const deed = (text, question, name, body = {}) =>
     deedButton(text, question, async (reason) => {
@@ -48,6 +54,7 @@ function deedsFor({ state, administrator }) {
     deed("Close", "Close the account?", "close"),
     deed("End all sessions", "End all sessions?", "end-sessions"),
     deed("Mail a password link", "Mail a link to choose a new password?", "mail", { mail: "password-reset" }),
+    ...(since && !reset ? [deed("Remove the second factor", "Remove the second factor in 24 hours, unless its owner objects?", "reset-second-factor")] : []),
   ];
 }
 

@@ -2,13 +2,14 @@
 
 import { call, Problem } from "./api.js";
 import { byId } from "./dom.js";
-import { onSubmit } from "./form.js";
+import { isCode, onSubmit } from "./form.js";
 import { use } from "./passkeys.js";
 import { askToSignIn } from "./session.js";
 
 /** What is sent to `POST /reauthenticate`, by the field that the service names; made of the values of the form. */
 const METHODS = {
   password: async ({ password }) => ({ password }),
+  code: async ({ code }) => (isCode(code) ? { code } : { recovery_code: code }),
   passkey: async () => ({ passkey: await use(await call("POST", "/auth/passkey/confirm-options")) }),
 };
 

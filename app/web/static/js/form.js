@@ -57,6 +57,9 @@ export function clear(form) {
   }
 }
 
+/** Whether it is what an authenticator app shows; else it is a recovery code. */
+export const isCode = (text) => /^\s*[0-9]{3} ?[0-9]{3}\s*$/.test(text);
+
 /** Let a box show and hide a password. */
 export function passwordSwitch(form) {
   const box = form.querySelector("[data-shows]");

@@ -3,6 +3,7 @@ import { byId, entry, make } from "./dom.js";
 import { onSubmit, say } from "./form.js";
 import "./providers.js";
 import { begin, nextPage } from "./session.js";
+import { askForCode, startCode } from "./sign-in-code.js";
 import { askForPasskey, startPasskeys } from "./sign-in-passkeys.js";
 
 const REASONS = {
@@ -11,6 +12,7 @@ const REASONS = {
   "signed-out-here": "You are signed out here, but the service did not hear of it: its session goes on. To end it, sign in again and choose “Sign out everywhere”.",
   "password-changed": "Your password is changed. Sign in with the new one.",
   deleted: "Your account is deleted.",
+  "too-slow": "This took too long, or was done already. Sign in again.",
 };
 
 const form = byId("sign-in");
@@ -27,6 +29,7 @@ onSubmit(form, async ({ username, password }) => {
   }
 });
 startPasskeys(go);
+startCode(go);
 
 function go(where, { access_token: accessToken }) {
   if (begin(accessToken)) location.assign(nextPage());
@@ -40,7 +43,10 @@ function offerMail() {
 
 /** Go on to the second step, if that is what the service wants, and this page can. */
 function asksForMore({ kind, document: { ticket, methods } }) {
-  if (kind !== "second-factor-needed" || !methods.includes("passkey") || !askForPasskey(ticket)) return false;
-  form.hidden = true;
-  return true;
+  if (kind !== "second-factor-needed") return false;
+  const takesPasskey = methods.includes("passkey") && askForPasskey(ticket);
+  const takesCode = methods.includes("code") || methods.includes("recovery_code");
+  if (takesCode) askForCode(ticket);
+  form.hidden = takesPasskey || takesCode;
+  return form.hidden;
 }
