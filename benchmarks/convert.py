@@ -30,8 +30,10 @@ class Absent:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
 from pathlib import Path
+from app.tabular.__main__ import collect_rarely
 from app.tabular.convert import convert
 from app.tabular.types import ConversionRequest, Limits
+collect_rarely()
 limits = Limits(max_labels=5_000_000)
 if sys.argv[1:]:
     source, kind, *targets = sys.argv[1:]

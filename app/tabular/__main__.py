@@ -1,6 +1,7 @@
 """The child process: converts or profiles what it is asked to, within its limits (app/core/child_limits.py)."""
 
 import errno
+import gc
 import importlib
 import sys
 from dataclasses import asdict
@@ -73,6 +74,7 @@ def _storage_error(error: OSError, request: str) -> TabularError:
 def _do(task: str, request: ConversionRequest) -> dict[str, Any]:
     # Not before the limits: they must hold for pyarrow's own memory and threads as well.
     _keep_numpy_out()
+    collect_rarely()
     if task == "profile":
         from app.tabular.profile.run import profile  # noqa: PLC0415 - after the limits are set
 
@@ -80,6 +82,11 @@ def _do(task: str, request: ConversionRequest) -> dict[str, Any]:
     from app.tabular.convert import convert  # noqa: PLC0415 - after the limits are set
 
     return convert(request, on_progress=_report).to_json()
+
+
+def collect_rarely() -> None:
+    """Look for cycles of objects a thirtieth as often: there are few, and of thousands of columns much is kept."""
+    gc.set_threshold(20_000, 50, 50)
 
 
 def _keep_numpy_out() -> None:

@@ -158,7 +158,10 @@ class TableProfiler:
         return [{"value": shortened_value(value), "count": count} for value, count in found]
 
     def _different(self, index: int, texts: Iterable[str]) -> int:
-        values = {self._value(index, text) for text in texts} - {None}
+        plan = self._plans[index]
+        # Of thousands of columns each has its values taken here.
+        is_as_spelled = index not in self._faults and plan.is_verbatim and not plan.missing_words
+        values = {*texts} if is_as_spelled else {self._value(index, text) for text in texts} - {None}
         if self._has_commonest(index):
             return len(values)
         # A number that is too long to be kept is known by its first digits and a digest.

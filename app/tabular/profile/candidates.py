@@ -154,6 +154,8 @@ class TypeCandidates:
             self._labels[kind].pop(index).plan()
         except TabularError as error:
             self._faults[kind, index] = TypeViolation.of(error)
+            # The labels hold their error, and by its frames the error would hold them.
+            error.__traceback__ = None
 
     def check_all_numbers(self, index: int) -> None:
         """Check both number types from here on, for a column of numbers that was refused; earlier rows were numbers."""

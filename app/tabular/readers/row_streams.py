@@ -211,7 +211,8 @@ def _stray_quotes(dialect: Dialect) -> re.Pattern[bytes]:
     end = re.escape(dialect.delimiter.encode()) + b"\r\n"
     other = b"[^%b%b]" % (end, quote)
     return re.compile(
-        b"%(q)b(?:(?<=%(x)b%(q)b)(?:%(q)b%(q)b)*|(?<=[%(end)b]%(q)b)%(q)b(?:%(q)b%(q)b)*)%(x)b"
+        # Looked for first, for it ends most of what begins with a quote.
+        b"%(q)b(?![%(end)b])(?:(?<=%(x)b%(q)b)(?:%(q)b%(q)b)*|(?<=[%(end)b]%(q)b)%(q)b(?:%(q)b%(q)b)*)%(x)b"
         % {b"q": quote, b"x": other, b"end": end}
     )
 
