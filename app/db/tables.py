@@ -330,6 +330,8 @@ uploads = Table(
     Column("quarantined_at", UtcDateTime),
     traceparent_column(),
     Index("ix_uploads_queue", "state", "available_at"),
+    # Since when each user waits: MariaDB reads the first entry of each.
+    Index("ix_uploads_turn", "state", "user_id", "available_at"),
     Index("ix_uploads_idempotency_key", "idempotency_key", unique=True),
     Index("ix_uploads_expires_at", "expires_at"),
     # Of somebody who has very many: a page of them, what they take, and which has the same bytes.

@@ -63,16 +63,23 @@ async def claim_upload(
 
 async def get_waiting(session: AsyncSession, queue: Queue, now: datetime) -> list[Waiting]:
     """Return those users who wait for longest."""
-    # As a number that no index has: SQLite would read all uploads in the order of their users to spare the sorting.
-    owner = (uploads.c.user_id + sa.literal_column("0")).label("owner")
-    since = sa.func.min(uploads.c.available_at)
+    # One entry of an index for each user and state, however much of theirs waits.
+    first = (
+        sa.select(uploads.c.user_id, sa.func.min(uploads.c.available_at).label("since"))
+        .where(uploads.c.state.in_(queue.states))
+        .group_by(uploads.c.state, uploads.c.user_id)
+        .subquery()
+    )
+    since = sa.func.min(first.c.since)
     due = await session.execute(
-        sa.select(owner, sa.type_coerce(since, UtcDateTime))
-        .where(queue.due(now))
-        .group_by(owner)
+        sa.select(first.c.user_id, sa.type_coerce(since, UtcDateTime))
+        .where(first.c.since <= now)
+        .group_by(first.c.user_id)
         .order_by(since)
         .limit(USERS_IN_TURN)
     )
+    # As a number that no index has: SQLite would read all uploads in the order of their users to spare the sorting.
+    owner = (uploads.c.user_id + sa.literal_column("0")).label("owner")
     busy = await session.execute(
         sa.select(owner, sa.func.count()).where(queue.under_way(now)).group_by(owner)
     )
