@@ -30,10 +30,8 @@ class Absent:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Absent())
 from pathlib import Path
-from app.tabular.__main__ import collect_rarely
 from app.tabular.convert import convert
 from app.tabular.types import ConversionRequest, Limits
-collect_rarely()
 limits = Limits(max_labels=5_000_000)
 if sys.argv[1:]:
     source, kind, *targets = sys.argv[1:]
@@ -41,9 +39,11 @@ if sys.argv[1:]:
     convert(ConversionRequest(Path(source), target, kind, "t", target_attributes=tuple(targets), limits=limits))
     target.unlink()
 """
-PREVIEW = OURS.replace(
-    "app.tabular.convert import convert", "app.tabular.profile.run import profile"
-).replace("    convert(", "    profile(")
+PREVIEW = (
+    OURS.replace("app.tabular.convert import convert", "app.tabular.profile.run import profile")
+    .replace("    convert(", "    profile(")
+    .replace("limits =", "from app.tabular.__main__ import collect_rarely\ncollect_rarely()\nlimits =", 1)
+)
 DUCKDB = """
 import sys, duckdb
 duckdb.sql("SET enable_progress_bar = false")

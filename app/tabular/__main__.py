@@ -74,8 +74,8 @@ def _storage_error(error: OSError, request: str) -> TabularError:
 def _do(task: str, request: ConversionRequest) -> dict[str, Any]:
     # Not before the limits: they must hold for pyarrow's own memory and threads as well.
     _keep_numpy_out()
-    collect_rarely()
     if task == "profile":
+        collect_rarely()
         from app.tabular.profile.run import profile  # noqa: PLC0415 - after the limits are set
 
         return asdict(profile(request, on_progress=_report))
@@ -85,7 +85,7 @@ def _do(task: str, request: ConversionRequest) -> dict[str, Any]:
 
 
 def collect_rarely() -> None:
-    """Look for cycles of objects a thirtieth as often: there are few, and of thousands of columns much is kept."""
+    """Look for cycles of objects a thirtieth as often: profiles have few, and keep much of thousands of columns."""
     gc.set_threshold(20_000, 50, 50)
 
 
