@@ -14,6 +14,8 @@ from app.tabular.failures import no_room, out_of_memory, storage_failed
 from app.tabular.types import ConversionRequest, Progress, TabularError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_THREAD = "can't start new thread"
+"""What Python says where there is no memory left for the stack of one."""
 _COMMON = (
     "convert", "profile.run",
     "readers.opening_arff", "readers.opening_columnar", "readers.opening_csv", "readers.opening_json",
@@ -38,7 +40,9 @@ def main(task: str) -> None:
         say(result=_do(task, _isolated(task, request)))
     except TabularError as error:
         say(error=error.to_json())
-    except MemoryError:
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and str(error) != _NO_THREAD:
+            raise
         say(error=out_of_memory().to_json())
     except BrokenPipeError:
         sys.exit(1)
