@@ -26,6 +26,12 @@ def openapi_js() -> Path:
     return installed(TESTS / "openapi_clients", "*.*")
 
 
+@pytest.fixture(scope="session")
+def oidc_js() -> Path:
+    """A folder with our script, in which oidc-provider is installed as it is locked."""
+    return installed(TESTS / "oidc" / "node_provider", "*.mjs")
+
+
 def installed(source: Path, ours: str) -> Path:
     """Return a folder with the packages that a lock names, and our own files; it is kept for later runs."""
     if shutil.which("npm") is None:
