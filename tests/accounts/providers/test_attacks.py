@@ -8,10 +8,11 @@ import pytest
 import sqlalchemy as sa
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
+from app.core.settings import Settings
 from app.db.provider_tables import linked_accounts, provider_flows
 from app.db.tables import sessions, users
 from tests.accounts.providers.conftest import COOKIE, Site, Visitor, cases
-from tests.conftest import Person
+from tests.conftest import Person, running
 from tests.oidc.github import GitHub
 from tests.oidc.hostile import CLIENT_ID, HostileProvider, public_jwk
 
@@ -304,3 +305,31 @@ async def test_start_when_the_token_is_a_ticket_then_refused(
     answer = await visitor.client.post("/auth/oauth/campus/start", json={"token": ticket})
 
     assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (400, "link-not-valid")
+
+
+async def test_start_when_people_come_by_https_then_no_other_host_can_set_the_cookie(
+    settings: Settings, campus: HostileProvider
+) -> None:
+    campus.person = dict(ADA)
+    async with running(settings.model_copy(update={"public_url": "https://www.example.org"})) as app:
+        start = await app.client.post("/auth/oauth/campus/start", json={})
+        cookie = start.headers["set-cookie"]
+        assert cookie.startswith("__Host-openml-oauth=")
+        assert "Secure" in cookie
+        assert "Domain" not in cookie
+
+        answered = campus.authorize(start.json()["address"])
+        assert campus.codes[answered["code"]]["redirect_uri"].startswith(
+            "https://www.example.org/auth/oauth/"
+        )
+        plain = await app.client.post(
+            "/auth/oauth/campus",
+            json=answered,
+            headers={"Cookie": cookie.replace("__Host-", "").split(";")[0]},
+        )
+        good = await app.client.post(
+            "/auth/oauth/campus", json=answered, headers={"Cookie": cookie.split(";")[0]}
+        )
+
+    assert (plain.status_code, plain.json()["type"].rpartition("/")[2]) == (400, "sign-in-refused")
+    assert good.status_code == 201
