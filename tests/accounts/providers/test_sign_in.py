@@ -7,10 +7,11 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.passwords import is_affordable
-from app.db import notices
+from app.db import notices, passkeys
 from app.db.notices import NoticeKind
+from app.db.passkeys import NewPasskey
 from app.db.provider_tables import linked_accounts, pending_identities, provider_flows
-from app.db.tables import audit_events, users, users_groups
+from app.db.tables import audit_events, sessions, users, users_groups
 from tests.accounts.providers.conftest import Site, Visitor, cases
 from tests.conftest import PASSWORD, MakePerson, Person
 from tests.oidc.github import GitHub, emails
@@ -285,3 +286,25 @@ async def test_start_when_providers_are_listed_then_none_of_their_secrets(client
         {"id": "other", "name": "Other"},
         {"id": "github", "name": "GitHub"},
     ]
+
+
+async def test_sign_in_when_the_account_has_a_second_factor_then_it_is_asked_for(
+    visitor: Visitor, campus: HostileProvider, site: Site
+) -> None:
+    campus.person = dict(ADA)
+    made = (await visitor.sign_in(campus)).json()
+    async with site.database.session() as session:
+        key = NewPasskey(
+            "Y3JlZGVudGlhbA", "cHVibGlj", 0, (), "Laptop", "", backup_eligible=False, backed_up=False
+        )
+        await passkeys.add(session, made["id"], key, created_at=site.database.now())
+        await passkeys.make_handle(session, made["id"])
+        await passkeys.set_second_factor(session, made["id"], required=True)
+
+    answer = await visitor.sign_in(campus)
+
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (403, "second-factor-needed")
+    assert answer.json()["methods"] == ["passkey"]
+    assert len(answer.json()["ticket"]) == 64
+    assert "access_token" not in answer.json()
+    assert len(await site.rows(sa.select(sessions.c.jti))) == 1

@@ -4,7 +4,7 @@ import { call } from "./api.js";
 import { byId, entry, moveTo } from "./dom.js";
 import { onSubmit } from "./form.js";
 import { takeBegun } from "./providers.js";
-import { begin, nextPage } from "./session.js";
+import { begin, keepHalfDone, nextPage } from "./session.js";
 
 const REFUSALS = {
   access_denied: "You did not let us know who you are there. Nothing has happened.",
@@ -32,8 +32,15 @@ async function finish() {
     if (done.access_token) enter(done.access_token);
     else ask(done);
   } catch (problem) {
-    fail(problem.message);
+    if (problem.kind === "second-factor-needed") askForMore(problem.document);
+    else fail(problem.message);
   }
+}
+
+/** The sign-in page asks for the second factor, after whatever came first. */
+function askForMore({ ticket, methods }) {
+  keepHalfDone({ ticket, methods });
+  location.replace(`/auth/sign-in?${new URLSearchParams({ next: begun.next ?? "" })}`);
 }
 
 function enter(accessToken) {

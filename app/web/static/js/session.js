@@ -4,6 +4,7 @@ const KEY = "openml-access-token";
 const DRAFT = "openml-draft-";
 /** Where it is kept which files are being sent (resumable.js). */
 export const SENDING = "openml-sending";
+const HALF_DONE = "openml-half-done";
 const SPA_KEY = "token"; // Where the React frontend keeps its own: whoever signed in there is signed in here.
 
 export function token() {
@@ -44,6 +45,17 @@ export function nextPage() {
     if (url?.origin === location.origin) return url.href;
   }
   return "/auth/profile-page";
+}
+
+/** Keep a log-in that lacks its second factor, of whatever began it, for the sign-in page, which asks for that. */
+export function keepHalfDone(found) {
+  read(() => sessionStorage.setItem(HALF_DONE, JSON.stringify(found)));
+}
+
+export function takeHalfDone() {
+  const kept = read(() => sessionStorage.getItem(HALF_DONE));
+  read(() => sessionStorage.removeItem(HALF_DONE));
+  return kept && JSON.parse(kept);
 }
 
 /** Leave nothing of this person's behind. */

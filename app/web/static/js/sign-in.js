@@ -2,7 +2,7 @@ import { call } from "./api.js";
 import { byId, entry, make } from "./dom.js";
 import { onSubmit, say } from "./form.js";
 import "./providers.js";
-import { begin, nextPage } from "./session.js";
+import { begin, nextPage, takeHalfDone } from "./session.js";
 import { askForCode, startCode } from "./sign-in-code.js";
 import { askForPasskey, startPasskeys } from "./sign-in-passkeys.js";
 
@@ -49,4 +49,10 @@ function asksForMore({ kind, document: { ticket, methods } }) {
   if (takesCode) askForCode(ticket);
   form.hidden = takesPasskey || takesCode;
   return form.hidden;
+}
+
+// A log-in with a provider that lacks its second factor.
+const halfDone = takeHalfDone();
+if (halfDone && !asksForMore({ kind: "second-factor-needed", document: halfDone })) {
+  say(form, "warn", "Your account asks for a second step, which this browser cannot do here.");
 }
