@@ -110,7 +110,14 @@ class Hand(NamedTuple):
 
 
 TOLD_BY_MAIL = frozenset(
-    {Deed.DEACTIVATED, Deed.ACTIVATED, Deed.ACCOUNT_UNLINKED, Deed.UPLOAD_CANCELLED, Deed.UPLOAD_HELD}
+    {
+        Deed.DEACTIVATED,
+        Deed.ACTIVATED,
+        Deed.ACCOUNT_UNLINKED,
+        Deed.PASSKEYS_REMOVED,
+        Deed.UPLOAD_CANCELLED,
+        Deed.UPLOAD_HELD,
+    }
 )
 """Deeds of which the owner gets a mail as well: an account that is closed shows nobody its audit trail."""
 ADMINISTRATOR, OPERATOR = "an administrator", "an operator"

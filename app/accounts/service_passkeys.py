@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit, undo
-from app.accounts.audit import AuditKind
+from app.accounts.audit import AuditKind, Deed, Hand
 from app.accounts.passkey_ceremony import (
     ALGORITHMS,
     CeremonyError,
@@ -194,6 +194,19 @@ async def remove(
         what=f"A passkey was removed: {name}.",
     )
     return removed
+
+
+async def remove_by_hand(session: AsyncSession, user_id: int, by: Hand, *, only: int | None) -> bool:
+    """Remove one of the user's passkeys for an operator, or all; False if there is none. The owner gets a mail."""
+    await users.lock_user(session, user_id)
+    found = await passkeys.get_of_user(session, user_id)
+    removed = [passkey for passkey in found if only in {None, passkey.id}]
+    for passkey in removed:
+        await passkeys.delete(session, passkey)
+    if removed:
+        names = ", ".join(passkey.name or UNNAMED for passkey in removed)
+        await audit.write_deed(session, user_id, Deed.PASSKEYS_REMOVED, by, detail=names)
+    return bool(removed)
 
 
 async def choose_second_factor(

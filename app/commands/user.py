@@ -8,7 +8,7 @@ import click
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit, lifecycle, linking, links, second_factor
+from app.accounts import audit, lifecycle, linking, links, second_factor, service_passkeys
 from app.accounts.audit import AT_COMMAND_LINE, Deed
 from app.accounts.lifecycle import AccountDeletedError, AccountExistsError, NewAccount
 from app.accounts.links import LinkPurpose
@@ -16,7 +16,7 @@ from app.core.errors import BadRequestError, NotFoundError
 from app.core.hidden import printable
 from app.core.settings import load_settings
 from app.core.validated_strings import Email, PersonName
-from app.db import audit_events, linked_accounts, logins, users
+from app.db import audit_events, linked_accounts, logins, passkeys, users
 from app.db.factor_resets import FactorReset
 from app.db.logins import Credentials
 from app.db.outbox import queue_mail
@@ -115,6 +115,19 @@ def unlink(login: str, identity: str) -> None:
         await linking.unlink_by_hand(session, wanted[0], AT_COMMAND_LINE)
 
     _change(login, do, "has that linked account no more.")
+
+
+@user.command("remove-passkeys")
+@click.argument("login")
+@click.option("--only", type=int, help="The number of one of them, which `show` tells.")
+def remove_passkeys(login: str, only: int | None) -> None:
+    """Remove somebody's passkeys, all or one, that are lost or not theirs; their owner gets a mail."""
+
+    async def do(session: AsyncSession, found: Credentials) -> None:
+        if not await service_passkeys.remove_by_hand(session, found.id, AT_COMMAND_LINE, only=only):
+            raise click.BadParameter(f"user {found.id} has no such passkey")
+
+    _change(login, do, "has no passkeys any more." if only is None else "has that passkey no more.")
 
 
 @user.command()
@@ -219,6 +232,10 @@ async def _show(login: str) -> None:
             for link in await linked_accounts.get_of_user(session, found.id):
                 told = f"{link.identity_digest[:ID_SHOWN]}  {link.provider}  {link.label}  {link.subject}"
                 click.echo(f"{'linked account':24} {printable(told)}")
+            for passkey in await passkeys.get_of_user(session, found.id):
+                used = f"{passkey.last_used_at:%Y-%m-%d}" if passkey.last_used_at else "never"
+                told = f"{passkey.id}  {passkey.name}  last used {used}"
+                click.echo(f"{'passkey':24} {printable(told)}")
             status = await second_factor.get_status(session, found.id)
             for name, value in status.model_dump(mode="json", exclude_none=True).items():
                 click.echo(f"{name:24} {value}")

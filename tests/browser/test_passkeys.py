@@ -131,6 +131,7 @@ async def test_passkey_when_added_then_signs_in_is_renamed_and_removed(
     assert await eventually(lambda: find_link(http, ada, "undo"))
 
 
+@pytest.mark.long
 async def test_passkeys_when_the_name_is_asked_for_then_offered_there_without_a_click(
     open_page: OpenPage, ada: str
 ) -> None:
@@ -146,6 +147,7 @@ async def test_passkeys_when_the_name_is_asked_for_then_offered_there_without_a_
     await page.wait_for_url("**/auth/my-uploads")
 
 
+@pytest.mark.long
 async def test_passkey_when_a_copy_of_it_is_used_then_refused_and_said_so(
     open_page: OpenPage, http: httpx.AsyncClient, ada: str
 ) -> None:
@@ -192,6 +194,7 @@ async def test_security_key_when_it_does_not_know_its_owner_then_second_step_onl
     await page.wait_for_url("**/auth/profile-page")
 
 
+@pytest.mark.long
 async def test_passkeys_when_on_two_devices_then_either_signs_in_and_one_is_made_once(
     open_page: OpenPage, ada: str
 ) -> None:
@@ -214,6 +217,7 @@ async def test_passkeys_when_on_two_devices_then_either_signs_in_and_one_is_made
     await expect(page.locator("#passkeys li").filter(has_text="Key").get_by_text("never")).to_be_hidden()
 
 
+@pytest.mark.long
 async def test_passkey_when_its_owner_is_not_verified_then_it_does_not_sign_in(
     open_page: OpenPage, ada: str
 ) -> None:
@@ -230,6 +234,7 @@ async def test_passkey_when_its_owner_is_not_verified_then_it_does_not_sign_in(
     assert not await page.evaluate(TOKEN)
 
 
+@pytest.mark.long
 async def test_page_when_on_a_phone_then_nothing_sticks_out(open_page: OpenPage, ada: str) -> None:
     page = await open_page("/auth/sign-in")
     await Device.on(page)
@@ -245,6 +250,7 @@ async def test_page_when_on_a_phone_then_nothing_sticks_out(open_page: OpenPage,
     await picture(page, "security-passkeys-phone")
 
 
+@pytest.mark.long
 async def test_session_when_stale_then_a_passkey_confirms_it(open_page: OpenPage, ada: str) -> None:
     page = await open_page("/auth/sign-in")
     await Device.on(page)

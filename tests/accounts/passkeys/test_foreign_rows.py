@@ -149,6 +149,7 @@ async def test_credential_when_two_accounts_have_it_then_it_opens_neither(
     assert (answer.status_code, answer.json()["msg"]) == (404, "Passkey not recognized")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "garbage",
     [
@@ -177,6 +178,7 @@ async def test_row_when_garbage_then_no_failure_of_ours(
     assert answer.status_code == 200 if readable else answer.status_code in {400, 404}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "moment", ["yesterday", "2025-05-04T03:02:01.000Z", "0001-01-01 00:00:00+14:00", "5"]
 )
@@ -192,6 +194,7 @@ async def test_moment_when_of_any_form_then_listed(
     assert found[0]["createdAt"] is None or found[0]["createdAt"].startswith("2025-05-04T03:02:01")
 
 
+@pytest.mark.long
 async def test_rows_when_an_account_is_deleted_then_gone(
     app: Running, client: httpx.AsyncClient, person: Person
 ) -> None:
@@ -203,6 +206,7 @@ async def test_rows_when_an_account_is_deleted_then_gone(
     assert await row_of(app, "count(*)") == 0
 
 
+@pytest.mark.long
 async def test_table_when_it_has_other_columns_then_left_alone(
     settings: Settings, password_hash: str
 ) -> None:

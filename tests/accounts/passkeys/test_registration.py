@@ -192,6 +192,7 @@ async def test_credential_when_registered_twice_then_refused_for_everybody(
     assert len(await list_passkeys(client, person)) == 1
 
 
+@pytest.mark.long
 async def test_passkeys_when_as_many_as_one_may_have_then_no_more(
     app: Running, client: httpx.AsyncClient, person: Person
 ) -> None:
@@ -219,6 +220,7 @@ async def test_passkeys_when_as_many_as_one_may_have_then_no_more(
     )
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "body",
     [
@@ -239,6 +241,7 @@ async def test_registration_when_malformed_then_what_to_change(
     assert all(error["field"].startswith("credential") for error in answer.json()["errors"])
 
 
+@pytest.mark.long
 async def test_registration_when_its_body_is_huge_then_refused(
     client: httpx.AsyncClient, person: Person
 ) -> None:

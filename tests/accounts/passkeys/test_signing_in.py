@@ -227,6 +227,7 @@ async def test_counter_when_the_same_answer_comes_again_then_no_copy_is_told_of(
         assert await session.scalar(told) == 0
 
 
+@pytest.mark.long
 async def test_passkey_when_synced_and_without_a_counter_then_works_on(
     client: httpx.AsyncClient, person: Person
 ) -> None:
@@ -284,6 +285,7 @@ async def test_account_when_confirmed_then_passkeys_of_before_open_nothing(
         assert await session.scalar(sa.select(sa.func.count()).select_from(passkeys)) == 0
 
 
+@pytest.mark.long
 async def test_challenges_when_they_have_ended_then_forgotten(
     app: Running, client: httpx.AsyncClient, person: Person
 ) -> None:
@@ -301,6 +303,7 @@ async def test_challenges_when_they_have_ended_then_forgotten(
         assert await session.scalar(count) == 0
 
 
+@pytest.mark.long
 async def test_sign_in_when_attempts_are_too_many_then_later(client: httpx.AsyncClient) -> None:
     key = authenticator(user_handle=b"x")
     credential = key.get(await sign_in_options(client))
