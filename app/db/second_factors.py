@@ -21,7 +21,8 @@ _HAS_APP = sa.exists().where(totp_secrets.c.user_id == USER_ID)
 _HAS_RECOVERY_CODES = sa.exists().where(recovery_codes.c.user_id == USER_ID)
 FACTORS: Mapping[Method, sa.ColumnElement[bool]] = {
     Method.CODE: _HAS_APP,
-    Method.PASSKEY: sa.and_(_WANTS_PASSKEY, _HAS_PASSKEY),
+    # In place of a code as well: an account that asks for one does not ask for less with a passkey.
+    Method.PASSKEY: sa.and_(_HAS_PASSKEY, sa.or_(_WANTS_PASSKEY, _HAS_APP)),
 }
 """What an account asks for after its first factor: by method, whether the account of `USER_ID` has it."""
 STAND_INS: Mapping[Method, sa.ColumnElement[bool]] = {Method.RECOVERY_CODE: _HAS_RECOVERY_CODES}
