@@ -26,10 +26,13 @@ OPEN_TO_A_TOKEN = {
     "POST /image": "a picture, which its owner replaces",
     "DELETE /image": "a picture, which its owner replaces",
     "POST /reports": "a message to administrators",
+    "POST /auth/passkey/confirm-options": "it asks a question, whose answer confirms the session",
 }
 """What else than reading somebody may do whose session was not confirmed lately, and why. Routes of uploaders are left
 out: whoever publishes for somebody has changed nothing of how they sign in."""
-MOVES = frozenset({"audit_events", "revoked_tokens", "sessions", "account_tokens", "account_states"})
+MOVES = frozenset(
+    {"audit_events", "revoked_tokens", "sessions", "account_tokens", "account_states", "index_changes"}
+)
 """Tables of users of which rows come and go with what anybody asks for; the others are compared."""
 LASTING = ("username", "email", "password", "session_hash", "active", "forgotten_password_code")
 
