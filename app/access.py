@@ -45,6 +45,7 @@ ROUTES: Mapping[Role, str] = {
         POST /resetpassword
         POST /undo
         POST /login
+        POST /session/refresh
         POST /token
         POST /tokens/revoke
         GET  /auth/oauth
@@ -264,6 +265,7 @@ TAKEN = frozenset(
         "/token",
         "/sign-in/code",
         "/logout",
+        "/session/refresh",
         "/reauthenticate",
         "/tokens/revoke",
         "/auth/passkey/login-verify",

@@ -12,6 +12,7 @@ import app.accounts.routes_passkeys
 import app.accounts.routes_picture
 import app.accounts.routes_providers
 import app.accounts.routes_public
+import app.accounts.routes_refresh
 import app.accounts.routes_second_factor
 import app.accounts.routes_signed_in
 import app.accounts.routes_token
@@ -58,6 +59,7 @@ MODULES = (
     app.web.well_known,
     app.web.search_routes,
     app.accounts.routes_token,
+    app.accounts.routes_refresh,
     app.accounts.routes_api_tokens,
     app.accounts.routes_providers,
     app.accounts.routes_trusted_publishers,

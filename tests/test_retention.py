@@ -10,7 +10,7 @@ from app.accounts.links import CONFIRMATION_HOURS
 from app.accounts.sign_in import TICKET_LIFETIME
 from app.core.metrics import METRICS
 from app.core.timings import Timings
-from app.db import worker_heartbeats
+from app.db import refresh_families, worker_heartbeats
 from app.db.engine import Database
 from app.db.every_table import metadata
 from app.db.sizes import WHOLE, measure_tables
@@ -45,6 +45,7 @@ def test_tables_and_folders_when_listed_then_each_has_a_line_and_a_metric() -> N
     [
         ("users", f"{Timings().unconfirmed_days} days"),
         ("account_tokens", f"{CONFIRMATION_HOURS} hours"),
+        ("refresh_families", f"{refresh_families.ABSOLUTE.days} days, or {refresh_families.IDLE.days} "),
         ("account_changes", f"{undo.LIFETIME.days} days"),
         ("provider_flows", f"{provider_flow.FLOW_LIFETIME.seconds // 60} minutes"),
         ("pending_identities", f"{provider_flow.TICKET_LIFETIME.seconds // 3600} hour"),

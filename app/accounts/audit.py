@@ -42,6 +42,8 @@ class AuditKind(StrEnum):
     ADMINISTERED = "acted as an administrator"
     CONFIRMED_AGAIN = "confirmed again who it is"
     SECOND_FACTOR_FAILED = "second factor failed"
+    WENT_ON_ELSEWHERE = "went on elsewhere"
+    REFRESH_TOKEN_REUSED = "refresh token used twice"  # noqa: S105 - a kind of event
     NEW_DEVICE = "told of a new device"
     UNDONE = "change undone"
     API_TOKEN_CREATED = "API token created"  # noqa: S105 - a kind of event

@@ -1,12 +1,21 @@
 """What routes of accounts ask for besides `app/deps.py`: the parts that log-ins and confirmations need."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Response
 
 from app.accounts.reauthentication import Verifier
-from app.accounts.sign_in import SignIn
+from app.accounts.refresh import Renewal
+from app.accounts.sign_in import NewSession, SignIn
+from app.core.components import headers
+from app.core.settings import Settings
+from app.db.refresh_families import ABSOLUTE
 from app.deps import ResourcesDep
+
+COOKIE = "openml-refresh"
+"""The refresh token of a browser, which goes to `POST /session/refresh` alone."""
+SETS_COOKIE: dict[int | str, dict[str, Any]] = {200: {"headers": headers("Set-Cookie")}}
+"""What a route passes in its `responses` that calls `keep`."""
 
 
 async def get_sign_in(resources: ResourcesDep) -> SignIn:
@@ -14,6 +23,9 @@ async def get_sign_in(resources: ResourcesDep) -> SignIn:
     return SignIn(
         resources.database, resources.tokens, resources.limits, resources.settings, resources.sealer
     )
+
+
+SignInDep = Annotated[SignIn, Depends(get_sign_in)]
 
 
 async def get_verifier(resources: ResourcesDep) -> Verifier:
@@ -27,10 +39,29 @@ async def get_verifier(resources: ResourcesDep) -> Verifier:
     )
 
 
+async def get_renewal(sign_in: SignInDep, resources: ResourcesDep) -> Renewal:
+    """Return what it takes to go on with a session."""
+    return Renewal(sign_in, resources.denylist)
+
+
 async def unstored(response: Response) -> None:
     """Let nobody store the answer: it has a token."""
     response.headers["Cache-Control"] = "no-store"
 
 
-SignInDep = Annotated[SignIn, Depends(get_sign_in)]
+def keep(response: Response, session: NewSession, settings: Settings) -> None:
+    """Let the browser keep the refresh token of a session that stays: for one route, and for no script."""
+    if session.refresh_token:
+        response.set_cookie(
+            COOKIE,
+            session.refresh_token,
+            max_age=int(ABSOLUTE.total_seconds()),
+            path="/session",
+            secure=settings.site_url.startswith("https:"),
+            httponly=True,
+            samesite="strict",
+        )
+
+
 VerifierDep = Annotated[Verifier, Depends(get_verifier)]
+RenewalDep = Annotated[Renewal, Depends(get_renewal)]

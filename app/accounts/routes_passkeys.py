@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response, status
 
 from app.accounts import passkey_use, service_passkeys
 from app.accounts.passkey_use import CONFIRM, SECOND, SIGN_IN, request_options
-from app.accounts.routes_parts import SignInDep
+from app.accounts.routes_parts import SETS_COOKIE, SignInDep, keep
 from app.accounts.schemas_passkeys import (
     CreationOptions,
     PasskeyRequest,
@@ -285,9 +285,13 @@ async def passkey_second_options(
 
 @router.post(
     "/sign-in/passkey",
-    responses=declare(
-        *BODY_PROBLEMS, TicketNotValidError, WrongCredentialsError, TooBusyError, TooManyRequestsError
-    ),
+    response_model_exclude_none=True,
+    responses={
+        **SETS_COOKIE,
+        **declare(
+            *BODY_PROBLEMS, TicketNotValidError, WrongCredentialsError, TooBusyError, TooManyRequestsError
+        ),
+    },
 )
 async def passkey_sign_in_second(
     body: SecondRequest,
@@ -300,4 +304,5 @@ async def passkey_sign_in_second(
     response.headers.update(NO_STORE)
     await sign_in.limits.hit(*hits_from("login-address", client), Hit("login-everybody"))
     signed_in = await passkey_use.log_in_second(sign_in, authenticators, body.credential, body.ticket, client)
+    keep(response, signed_in, sign_in.settings)
     return TokenResponse(access_token=signed_in.access_token, expires_in=sign_in.tokens.lifetime_seconds)

@@ -2,13 +2,13 @@
 
 from dataclasses import replace
 
-from fastapi import APIRouter, Depends, status
+from fastapi import APIRouter, Depends, Response, status
 
 from app.accounts import lifecycle, links, undoing
 from app.accounts import service_public as service
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
-from app.accounts.routes_parts import SignInDep, unstored
+from app.accounts.routes_parts import SETS_COOKIE, SignInDep, keep, unstored
 from app.accounts.schemas_public import (
     AddressRequest,
     ConfirmationResponse,
@@ -146,10 +146,12 @@ async def undo_change(body: LinkRequest, resources: ResourcesDep, client: Client
 
 
 @router.post(
-    "/login", dependencies=[Depends(unstored)], responses=declare(SecondFactorNeededError, TooBusyError)
+    "/login",
+    dependencies=[Depends(unstored)],
+    responses={**SETS_COOKIE, **declare(SecondFactorNeededError, TooBusyError)},
 )
 async def login(
-    body: LoginRequest, sign_in: SignInDep, resources: ResourcesDep, client: ClientDep
+    body: LoginRequest, sign_in: SignInDep, resources: ResourcesDep, client: ClientDep, response: Response
 ) -> LoginResponse | LoginFailure:
     """Log in as the SPA does: failures are 200 with a text. Other clients use `POST /token`.
 
@@ -163,11 +165,13 @@ async def login(
             password=body.password,
             client=client,
             asks_again=False,
+            stays=body.stay,
         )
     except WrongCredentialsError:
         return LoginFailure(msg="Wrong username or password")
     except NotConfirmedError:
         return LoginFailure(msg="NotConfirmed")
+    keep(response, signed_in, sign_in.settings)
     return LoginResponse(access_token=signed_in.access_token)
 
 

@@ -1,11 +1,11 @@
 """Routes of second factors: an authenticator app, recovery codes, and the second step of a log-in."""
 
-from fastapi import APIRouter, Depends, status
+from fastapi import APIRouter, Depends, Response, status
 
 from app.accounts import second_factor as service
 from app.accounts import totp
 from app.accounts.code_proof import checking
-from app.accounts.routes_parts import SignInDep, unstored
+from app.accounts.routes_parts import SETS_COOKIE, SignInDep, keep, unstored
 from app.accounts.schemas_public import TokenResponse
 from app.accounts.schemas_second_factor import (
     EnrolRequest,
@@ -138,10 +138,17 @@ async def stop_reset(
     "/sign-in/code",
     dependencies=[Depends(unstored)],
     status_code=status.HTTP_200_OK,
-    responses=declare(*BODY_PROBLEMS, TicketNotValidError, TooManyRequestsError, WrongCredentialsError),
+    response_model_exclude_none=True,
+    responses={
+        **SETS_COOKIE,
+        **declare(*BODY_PROBLEMS, TicketNotValidError, TooManyRequestsError, WrongCredentialsError),
+    },
 )
-async def sign_in_with_code(body: SecondStepRequest, sign_in: SignInDep, client: ClientDep) -> TokenResponse:
+async def sign_in_with_code(
+    body: SecondStepRequest, sign_in: SignInDep, client: ClientDep, response: Response
+) -> TokenResponse:
     """Take the second step of a log-in, which `POST /token` has asked for."""
     check = checking(sign_in.sealer, body.typed, client)
     signed_in = await finish_second(sign_in, body.ticket, check, client)
+    keep(response, signed_in, sign_in.settings)
     return TokenResponse(access_token=signed_in.access_token, expires_in=sign_in.tokens.lifetime_seconds)

@@ -10,10 +10,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.accounts import api_tokens, token_exchange
-from app.accounts.routes_parts import SignInDep
+from app.accounts.routes_parts import SETS_COOKIE, RenewalDep, keep
 from app.accounts.schemas_api_tokens import RevocationRequest
 from app.accounts.schemas_public import TokenFailure, TokenRequest, TokenResponse
 from app.accounts.sessions import log_in
+from app.accounts.sign_in import NewSession, SignIn
 from app.core.api_tokens import claims_to_be_one
 from app.core.bodies import BoundedRoute, repeated_fields
 from app.core.clients import Client
@@ -25,6 +26,7 @@ from app.core.errors import (
     NotReadyError,
     OAuthRefusedError,
     ProblemError,
+    RefreshTokenNotValidError,
     SecondFactorNeededError,
     ValidationFailedError,
     WrongCredentialsError,
@@ -73,7 +75,7 @@ def _kind_of(problem: ProblemError) -> str:
     """Return the code. 5.2 has no word for `temporarily_unavailable`, which is that of 4.1.2.1, and `mfa_required`."""
     if isinstance(problem, OAuthRefusedError):
         return str(problem.members["error"])
-    if isinstance(problem, WrongCredentialsError | NotConfirmedError):
+    if isinstance(problem, WrongCredentialsError | NotConfirmedError | RefreshTokenNotValidError):
         return "invalid_grant"
     if isinstance(problem, SecondFactorNeededError):
         return "mfa_required"
@@ -132,6 +134,7 @@ router = APIRouter(tags=["accounts"], route_class=OAuthBoundedRoute)
     dependencies=[Depends(refuse_repeated)],
     response_model_exclude_none=True,
     responses={
+        **SETS_COOKIE,
         400: _failure("`invalid_grant`, `invalid_request`, `unsupported_grant_type`"),
         403: _failure("`mfa_required`: a second factor is due"),
         **FAILURES,
@@ -139,7 +142,7 @@ router = APIRouter(tags=["accounts"], route_class=OAuthBoundedRoute)
 )
 async def create_token(
     form: Annotated[TokenRequest, Form()],
-    sign_in: SignInDep,
+    renewal: RenewalDep,
     resources: ResourcesDep,
     client: ClientDep,
     response: Response,
@@ -150,17 +153,34 @@ async def create_token(
     minutes (`/trusted-publishers`).
     """
     response.headers.update(UNSTORED)
+    sign_in = renewal.sign_in
+    if form.grant_type == "refresh_token":
+        await resources.limits.hit(*hits_from("refresh-address", client))
+        return _answer_with(sign_in, await renewal.renew(_given(form, "refresh_token"), client))
     if form.grant_type != "password":
         return await _exchange(form, resources, client)
-    signed_in = await log_in(
+    wants_token = form.scope == "offline_access"
+    session = await log_in(
         sign_in,
         resources.passwords,
         login=_given(form, "username"),
         password=_given(form, "password"),
         code=form.otp or None,
         client=client,
+        stays=form.stay or wants_token,
     )
-    return TokenResponse(access_token=signed_in.access_token, expires_in=resources.tokens.lifetime_seconds)
+    if wants_token:
+        return _answer_with(sign_in, session)
+    keep(response, session, sign_in.settings)
+    return _answer_with(sign_in, session._replace(refresh_token=None))
+
+
+def _answer_with(sign_in: SignIn, session: NewSession) -> TokenResponse:
+    return TokenResponse(
+        access_token=session.access_token,
+        expires_in=sign_in.tokens.lifetime_seconds,
+        refresh_token=session.refresh_token,
+    )
 
 
 async def _exchange(form: TokenRequest, resources: Resources, client: Client) -> TokenResponse:

@@ -100,6 +100,9 @@ class UndoneResponse(BaseModel):
     msg: Literal["Change undone"] = "Change undone"
 
 
+STAY = "Stay signed in for up to 30 days: a cookie goes on with the session (`POST /session/refresh`)."
+
+
 class LoginRequest(BaseModel):
     """User name or e-mail address (the field is called `email` either way), and password."""
 
@@ -107,17 +110,24 @@ class LoginRequest(BaseModel):
     password: Annotated[str, StringConstraints(max_length=LONGEST), PLAIN] = Field(
         examples=["seven rivers flow north"]
     )
+    stay: bool = Field(default=False, description=STAY)
 
 
 class TokenRequest(BaseModel):
-    """The form of a grant: a password, or a CI job's token to exchange (RFC 8693); what else it holds is ignored."""
+    """A grant: a password, a refresh token, or a CI job's token (RFC 8693); what else it has is ignored."""
 
-    grant_type: Literal["password", "urn:ietf:params:oauth:grant-type:token-exchange"] = "password"
+    grant_type: Literal["password", "refresh_token", "urn:ietf:params:oauth:grant-type:token-exchange"] = (
+        "password"
+    )
     username: Annotated[str, StringConstraints(max_length=254), PLAIN] | None = Field(
         None, description="For a password, needed.", examples=["ada@example.org"]
     )
     password: Annotated[str, StringConstraints(max_length=LONGEST), PLAIN] | None = Field(
         None, description="For a password, needed.", examples=["seven rivers flow north"]
+    )
+    stay: bool = Field(default=False, description=f"For a password. {STAY}")
+    refresh_token: Annotated[str, StringConstraints(max_length=200), PLAIN] | None = Field(
+        None, description="To go on with a session, needed: what the last answer had."
     )
     subject_token: Annotated[str, StringConstraints(max_length=LONGEST_TOKEN), PLAIN] | None = Field(
         None, description="For an exchange, needed: what the CI service signed for the job."
@@ -130,8 +140,10 @@ class TokenRequest(BaseModel):
         | None
     ) = Field(None, description="For an exchange, needed.")
     requested_token_type: Literal["urn:ietf:params:oauth:token-type:access_token"] | None = None
-    scope: Literal["", "upload"] | None = Field(
-        None, description="Of an exchange: what it grants, if anything."
+    scope: Literal["", "upload", "offline_access"] | None = Field(
+        None,
+        description="`offline_access` with a password: a session that stays, whose refresh token is in the answer. "
+        "Of an exchange `upload`: what it grants, if anything.",
     )
     user: int | None = Field(
         None,
@@ -163,6 +175,9 @@ class TokenResponse(BaseModel):
     access_token: str
     token_type: Literal["bearer"] = "bearer"  # noqa: S105 - the type's name
     expires_in: int = Field(description="Seconds until the token ends.")
+    refresh_token: str | None = Field(
+        None, description="Of a session that stays: works once, for the next access token."
+    )
     issued_token_type: Literal["urn:ietf:params:oauth:token-type:access_token"] | None = Field(
         None, description="Of an exchange."
     )

@@ -95,6 +95,9 @@ class SessionResponse(BaseModel):
     methods: list[Method] = Field(
         description="By what it began, and was confirmed since, as in the claim `amr` (RFC 8176)."
     )
+    stays_until: datetime | None = Field(
+        None, description="When a session that stays ends at the latest; null for others."
+    )
 
 
 class SessionsResponse(BaseModel):

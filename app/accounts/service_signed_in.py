@@ -19,7 +19,7 @@ from app.accounts.schemas_signed_in import (
     SessionResponse,
 )
 from app.accounts.service_passkeys import list_passkeys
-from app.accounts.sessions import end_all_sessions, end_session
+from app.accounts.sessions import end_all_sessions, end_family, end_session
 from app.accounts.sign_in import NewSession, SignIn, replace
 from app.accounts.trusted_publishers import list_publishers
 from app.core import methods
@@ -31,7 +31,7 @@ from app.core.password_policy import PasswordPolicy
 from app.core.passwords import PasswordHasher
 from app.core.settings import Settings
 from app.core.validated_strings import Bio, Email, ProfileName
-from app.db import audit_events, linked_accounts, reports, sessions, users
+from app.db import audit_events, linked_accounts, refresh_families, reports, sessions, users
 from app.db.engine import now_of
 from app.db.outbox import queue_mail
 from app.db.users import Account
@@ -145,36 +145,64 @@ async def renew_api_key(session: AsyncSession, account: Account, client: Client)
 
 
 async def list_sessions(session: AsyncSession, account: Account, *, current: str) -> list[SessionResponse]:
-    """Return the user's logins that still work."""
-    return [
+    """Return the user's logins that still work, newest first; those that stay also while no access token is out."""
+    now = now_of(session)
+    families = await refresh_families.get_of_user(session, account.id, now)
+    ends = {family.id: family.expires_at for family in families}
+    live = await sessions.get_live_sessions(session, account.id, now)
+    known = {found.family_id for found in live}
+    listed = [
         SessionResponse(
             id=found.jti,
             current=found.jti == current,
+            methods=sorted(methods.from_text(found.methods)),
+            stays_until=ends.get(found.family_id or ""),
             created_at=found.created_at,
             last_seen_at=found.last_seen_at,
             expires_at=found.expires_at,
             ip_address=found.ip_address,
             user_agent=found.user_agent,
-            methods=sorted(methods.from_text(found.methods)),
         )
-        for found in await sessions.get_live_sessions(session, account.id, now_of(session))
+        for found in live
+    ] + [
+        SessionResponse(
+            id=family.id,
+            current=False,
+            created_at=family.created_at,
+            last_seen_at=family.rotated_at,
+            expires_at=family.expires_at,
+            ip_address=family.ip_address,
+            user_agent=family.user_agent,
+            methods=sorted(methods.from_text(family.methods)),
+            stays_until=family.expires_at,
+        )
+        for family in families
+        if family.id not in known
     ]
+    return sorted(listed, key=lambda each: each.created_at, reverse=True)
 
 
 async def end_one(
-    session: AsyncSession, denylist: Denylist, account: Account, jti: str, client: Client
+    session: AsyncSession, denylist: Denylist, account: Account, session_id: str, client: Client
 ) -> None:
     """End one of the user's logins.
 
     Raises:
         NotFoundError: there is no such one.
     """
-    for found in await sessions.get_live_sessions(session, account.id, now_of(session)):
-        if found.jti == jti:
-            await end_session(denylist, session, account.id, jti, ends_at=found.expires_at)
-            await audit.write(session, account.id, AuditKind.SESSION_ENDED, client)
-            return
-    raise NotFoundError("You have no such session; it may have ended already.")
+    now = now_of(session)
+    for found in await sessions.get_live_sessions(session, account.id, now):
+        if found.jti == session_id:
+            await end_session(denylist, session, account.id, found.jti, ends_at=found.expires_at)
+            if found.family_id:
+                await end_family(denylist, session, account.id, found.family_id)
+            break
+    else:
+        families = await refresh_families.get_of_user(session, account.id, now)
+        if session_id not in {family.id for family in families}:
+            raise NotFoundError("You have no such session; it may have ended already.")
+        await end_family(denylist, session, account.id, session_id)
+    await audit.write(session, account.id, AuditKind.SESSION_ENDED, client)
 
 
 async def end_all(session: AsyncSession, account: Account, client: Client) -> None:

@@ -24,7 +24,15 @@ from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.methods import Method
 from app.core.passwords import PasswordHasher
 from app.core.tokens import AccessToken
-from app.db import account_states, logins, revoked_tokens, sign_in_tickets, users
+from app.db import (
+    account_states,
+    logins,
+    refresh_families,
+    revoked_tokens,
+    sessions,
+    sign_in_tickets,
+    users,
+)
 from app.db.engine import Database, call_after_commit, now_of
 from app.db.logins import Credentials
 from app.db.reader import Reader
@@ -165,6 +173,8 @@ async def log_out(database: Database, denylist: Denylist, token: AccessToken, cl
 async def _log_out(denylist: Denylist, session: AsyncSession, token: AccessToken, client: Client) -> None:
     is_there = await users.lock_if_there(session, token.user_id)
     await end_session(denylist, session, token.user_id, token.jti, ends_at=token.expires_at)
+    if family_id := await sessions.get_family(session, token.jti):
+        await end_family(denylist, session, token.user_id, family_id)
     if is_there:
         await audit.write(session, token.user_id, AuditKind.LOGGED_OUT, client)
 
@@ -177,10 +187,18 @@ async def end_session(
     call_after_commit(session, partial(denylist.add, jti, ends_at))
 
 
+async def end_family(denylist: Denylist, session: AsyncSession, user_id: int, family_id: str) -> None:
+    """End a session that stays, and all access tokens that were made of it."""
+    await refresh_families.delete(session, family_id)
+    for jti, ends_at in await sessions.get_tokens_of(session, family_id, now_of(session)):
+        await end_session(denylist, session, user_id, jti, ends_at=ends_at)
+
+
 async def end_all_sessions(session: AsyncSession, user_id: int) -> None:
     """Refuse every token that the user has so far, also one that another machine's clock has made seem later."""
     await users.lock_user(session, user_id)
     await sign_in_tickets.delete_of_user(session, user_id)
+    await refresh_families.delete_of_user(session, user_id)
     now = now_of(session)
     await account_states.end_tokens(session, user_id, now)
     await revoked_tokens.add_later_tokens(session, user_id, now)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit, devices
+from app.accounts import audit, devices, refresh_tokens
 from app.accounts.audit import AuditKind
 from app.accounts.links import digest
 from app.core import methods, metrics
@@ -185,14 +185,17 @@ async def _open(
     sign_in: SignIn, session: AsyncSession, proof: Proof, state: LoginState, client: Client
 ) -> NewSession:
     text, token = sign_in.tokens.issue(proof.user_id, after=state.tokens_valid_from)
-    await sessions.add_session(session, token, methods.as_text(proof.methods), **client._asdict())
+    shown, family_id, refresh_token = methods.as_text(proof.methods), None, None
+    if proof.stays:
+        family_id, refresh_token = await refresh_tokens.begin(session, proof.user_id, shown, client)
+    await sessions.add_session(session, token, shown, **client._asdict(), family_id=family_id)
     # Accounts of other servers may lack the row without which OpenML refuses every upload.
     if not state.is_in_a_group:
         await users.add_to_members(session, proof.user_id)
     if state.is_new_device:
         await devices.tell(session, sign_in.settings, proof.user_id, client)
     await audit.write(session, proof.user_id, AuditKind.LOGGED_IN, client)
-    return NewSession(text)
+    return NewSession(text, refresh_token)
 
 
 async def replace(

@@ -14,9 +14,11 @@ from app.accounts.lifecycle import AccountDeletedError, AccountExistsError, NewA
 from app.accounts.links import LinkPurpose
 from app.core.errors import BadRequestError, NotFoundError
 from app.core.hidden import printable
+from app.core.passwords import NO_PASSWORD
 from app.core.settings import load_settings
 from app.core.validated_strings import Email, PersonName
-from app.db import audit_events, linked_accounts, logins, passkeys, users
+from app.db import audit_events, linked_accounts, logins, passkeys, refresh_families, sessions, users
+from app.db.engine import now_of
 from app.db.factor_resets import FactorReset
 from app.db.logins import Credentials
 from app.db.outbox import queue_mail
@@ -28,8 +30,6 @@ ID_SHOWN = 12
 """Digits of a linked account's id, which tell it from the others of its user."""
 NUMBER = re.compile("[0-9]{1,18}")
 """Of an account; what is longer fits no column."""
-NO_PASSWORD = "none"  # noqa: S105 - no hash of anything
-"""What stands in the column until the owner has chosen a password; nothing verifies against it."""
 
 Action = Callable[[AsyncSession, Credentials], Awaitable[None]]
 
@@ -239,11 +239,32 @@ async def _show(login: str) -> None:
             status = await second_factor.get_status(session, found.id)
             for name, value in status.model_dump(mode="json", exclude_none=True).items():
                 click.echo(f"{name:24} {value}")
+            await _show_sessions(session, found.id)
             click.echo("")
             for event in await audit_events.get_events(session, found.id, limit=EVENTS_SHOWN):
                 moment = f"{event.at:%Y-%m-%d %H:%M:%S}Z"
                 words = [moment, event.kind, event.detail or "", event.ip_address, event.user_agent]
                 click.echo("  ".join(printable(word) for word in words if word))
+
+
+async def _show_sessions(session: AsyncSession, user_id: int) -> None:
+    now = now_of(session)
+    for login in await sessions.get_live_sessions(session, user_id, now):
+        words = [
+            login.methods,
+            f"until {login.expires_at:%Y-%m-%d %H:%M}Z",
+            login.ip_address,
+            login.user_agent,
+        ]
+        click.echo(f"{'session':24} {'  '.join(map(printable, words))}")
+    for family in await refresh_families.get_of_user(session, user_id, now):
+        words = [
+            family.methods,
+            f"until {family.expires_at:%Y-%m-%d %H:%M}Z",
+            family.ip_address,
+            family.user_agent,
+        ]
+        click.echo(f"{'session that stays':24} {'  '.join(map(printable, words))}")
 
 
 async def _find(resources: Resources, login: str) -> Credentials:

@@ -4,7 +4,7 @@
     |- 400  BadRequestError  MalformedBodyError  LinkNotValidError  TicketNotValidError  OAuthRefusedError
     |- 400  SignInRefusedError
     |- 400  DigestMismatchError  InconsistentLengthError  UploadCompletedError
-    |- 401  UnauthorizedError  WrongCredentialsError
+    |- 401  UnauthorizedError  WrongCredentialsError  RefreshTokenNotValidError
     |- 403  NotConfirmedError  NotYoursError  ReadOnlyAccountError  JoinedUploadError
     |- 403  AdministratorsOnlyError  PasswordNeededError  SecondFactorNeededError
     |- 403  InsufficientScopeError
@@ -175,6 +175,12 @@ class WrongCredentialsError(ProblemError):
     """User name and password do not belong together."""
 
     slug, status, title = "wrong-credentials", 401, "Wrong username or password"
+
+
+class RefreshTokenNotValidError(ProblemError):
+    """The refresh token is unknown, too old, or was used before; in the last case the session has ended."""
+
+    slug, status, title = "refresh-token-not-valid", 401, "This session does not go on; sign in again"
 
 
 class NotConfirmedError(ProblemError):

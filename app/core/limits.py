@@ -50,6 +50,7 @@ LIMITS: Mapping[str, str] = {
     "provider-address": "120/1 hour",
     # What a browser needs to sign in with a passkey: each sign-in page asks for it anew every four minutes.
     "passkey-options-address": "1000/5 minutes",
+    "refresh-address": "300/5 minutes",
     "signup-address": "20/1 hour",
     "signup-everybody": "2000/1 hour",
     # Mails that anybody can ask for, and those that were really sent to one account and to all.
@@ -86,6 +87,7 @@ LOCAL = frozenset(
         "passkey-options-address",
         "wrong-key-address",
         "exchange-address",
+        "refresh-address",
         "openml-account",
         "upload-account",
         "uploads-account",

@@ -36,7 +36,8 @@ class LoginState(NamedTuple):
 
 
 _LOGGED_IN = sa.exists().where(
-    audit_events.c.user_id == USER_ID, audit_events.c.kind == sa.literal_column("'logged in'")
+    audit_events.c.user_id == USER_ID,
+    audit_events.c.kind.in_([sa.literal_column("'logged in'"), sa.literal_column("'went on elsewhere'")]),
 )
 # Events of earlier versions name no device.
 _FROM_HERE = _LOGGED_IN.where(

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.tokens import AccessToken
 from app.db.engine import row_count
 from app.db.reader import Reader, ReadStatement, utc_from_text
-from app.db.tables import account_states, revoked_tokens, sessions
+from app.db.tables import UtcDateTime, account_states, revoked_tokens, sessions
 
 
 class Session(NamedTuple):
@@ -25,6 +25,14 @@ class Session(NamedTuple):
     ip_address: str
     user_agent: str
     methods: str
+    family_id: str | None
+
+
+class LastProof(NamedTuple):
+    """By what somebody has shown in a session who they are, and when for the last time."""
+
+    methods: str
+    authenticated_at: datetime
 
 
 _AUTHENTICATED = ReadStatement(
@@ -38,7 +46,13 @@ _COLUMNS = tuple(sessions.c[name] for name in Session._fields)
 
 
 async def add_session(
-    session: AsyncSession, token: AccessToken, methods: str, *, ip_address: str, user_agent: str
+    session: AsyncSession,
+    token: AccessToken,
+    methods: str,
+    *,
+    ip_address: str,
+    user_agent: str,
+    family_id: str | None = None,
 ) -> None:
     """Keep that the token was issued, and after what its owner had shown (`core/methods.py`)."""
     values = {
@@ -50,6 +64,7 @@ async def add_session(
         "ip_address": ip_address,
         "user_agent": user_agent,
         "methods": methods,
+        "family_id": family_id,
     }
     await session.execute(_ADD, values)
 
@@ -62,6 +77,38 @@ async def set_last_seen(session: AsyncSession, jti: str, now: datetime) -> None:
 async def get_methods(session: AsyncSession, jti: str) -> str | None:
     """Return by what the session began and was confirmed; None if there is no such session."""
     return await session.scalar(sa.select(sessions.c.methods).where(sessions.c.jti == jti))
+
+
+async def get_family(session: AsyncSession, jti: str) -> str | None:
+    """Return the session that stays of which this is a part; None if it does not stay."""
+    return await session.scalar(sa.select(sessions.c.family_id).where(sessions.c.jti == jti))
+
+
+async def get_tokens_of(session: AsyncSession, family_id: str, now: datetime) -> list[tuple[str, datetime]]:
+    """Return the id and the end of each access token of a session that stays, if it still opens something."""
+    live = sa.and_(sessions.c.family_id == family_id, sessions.c.expires_at > now)
+    return [
+        (row[0], row[1])
+        for row in await session.execute(sa.select(sessions.c.jti, sessions.c.expires_at).where(live))
+    ]
+
+
+async def get_latest_of(session: AsyncSession, family_id: str) -> LastProof | None:
+    """Return what was shown in a session that stays; None if none of its access tokens is known any more."""
+    at = sa.func.coalesce(sessions.c.reauthenticated_at, sessions.c.created_at, type_=UtcDateTime)
+    latest = (
+        sa.select(sessions.c.methods, at)
+        .where(sessions.c.family_id == family_id)
+        .order_by(at.desc())
+        .limit(1)
+    )
+    row = (await session.execute(latest)).first()
+    return LastProof(row[0], row[1]) if row else None
+
+
+async def set_authenticated_at(session: AsyncSession, jti: str, at: datetime) -> None:
+    """Keep when somebody has shown who they are, for a session that began without that."""
+    await session.execute(sa.update(sessions).where(sessions.c.jti == jti).values(reauthenticated_at=at))
 
 
 async def set_reauthenticated(session: AsyncSession, jti: str, methods: str, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Our tables about ways in: log-ins that are half done, and changes that can be undone."""
+"""Our tables about ways in: log-ins that are half done, sessions that stay, and changes that can be undone."""
 
 from sqlalchemy import JSON, Column, Integer, String, Table
 
@@ -31,4 +31,21 @@ account_changes = Table(
     Column("expires_at", UtcDateTime, nullable=False, index=True),
     **OURS,
     **NOT_REUSED,
+)
+
+refresh_families = Table(
+    "refresh_families",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("user_id", Integer, nullable=False, index=True),
+    Column("methods", String(80), nullable=False),
+    Column("token_digest", String(64), nullable=False),
+    # Of the token before, which is taken for some seconds more.
+    Column("previous_digest", String(64)),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("rotated_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False, index=True),
+    Column("ip_address", String(45), nullable=False),
+    Column("user_agent", String(200), nullable=False),
+    **OURS,
 )

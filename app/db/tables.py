@@ -217,6 +217,8 @@ sessions = Table(
     Column("reauthenticated_at", UtcDateTime),
     # By which methods it began, and was confirmed since (core/methods.py).
     Column("methods", String(80), nullable=False, server_default="pwd"),
+    # The session that stays of which it is a part.
+    Column("family_id", String(32), index=True),
     **OURS,
 )
 

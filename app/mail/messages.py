@@ -39,6 +39,7 @@ class MailKind(StrEnum):
     DATASET_FAILED = "dataset_failed"
     DEED = "deed"
     NEW_DEVICE = "new_device"
+    SESSION_COPIED = "session_copied"
     ACCOUNT_CHANGED = "account_changed"
     API_TOKEN_CREATED = "api_token_created"  # noqa: S105 - as above
     API_TOKEN_REPORTED = "api_token_reported"  # noqa: S105 - as above
@@ -70,6 +71,7 @@ SUBJECTS = {
     MailKind.DATASET_FAILED: "Your dataset could not be published on OpenML",
     MailKind.DEED: "Something was done to your OpenML account",
     MailKind.NEW_DEVICE: "A new device is signed in to your OpenML account",
+    MailKind.SESSION_COPIED: "A session of your OpenML account was copied",
     MailKind.ACCOUNT_CHANGED: "Your OpenML account was changed",
     MailKind.API_TOKEN_CREATED: "A new API token opens your OpenML account",
     MailKind.API_TOKEN_REPORTED: "An API token of yours was revoked by somebody who had it",

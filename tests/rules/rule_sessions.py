@@ -29,6 +29,7 @@ SEVERAL = {
     "app/accounts/reauthentication.py": "nothing is held while a password is hashed",
     "app/accounts/sign_in.py": "a ticket is kept though the log-in fails",
     "app/accounts/token_exchange.py": "nothing is held while a CI service is asked for its keys",
+    "app/accounts/refresh.py": "what ends with a stolen token stays ended though the request fails",
     "app/accounts/service_picture.py": "a picture goes once it is certain that no row names it",
     "app/accounts/service_public.py": "nothing is held while a password is hashed",
     "app/accounts/service_signed_in.py": "nothing is held while a password is hashed",

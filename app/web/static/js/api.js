@@ -1,6 +1,6 @@
 // Calls to the public API, the one that everybody else uses (/docs). Failures are thrown as `Problem`.
 
-import { askToSignIn, forget, token } from "./session.js";
+import { askToSignIn, forget, refresh, stays, token } from "./session.js";
 
 const QUIET_MILLISECONDS = 120_000;
 const UNREACHABLE = "The service cannot be reached. Check your connection and try again.";
@@ -18,9 +18,17 @@ export class Problem extends Error {
 
 /**
  * Return the answer's JSON. `body` is sent as a form if it is one, else as JSON. Cookies stay here: the service reads
- * one only where a log-in with a provider begins and ends, which asks for `credentials`.
+ * one only where a log-in begins and ends, which asks for `credentials`.
  */
 export async function call(method, path, body, headers = {}, credentials = "omit") {
+  const answer = await send(method, path, body, headers, credentials);
+  // A session that stays goes on with another token; of all others this is the end.
+  const again = answer.status === 401 && answer.text.includes("problems/unauthorized") && stays() && (await refresh());
+  const { status, text } = again ? await send(method, path, body, headers, credentials) : answer;
+  return judge(status, text);
+}
+
+async function send(method, path, body, headers, credentials) {
   const isForm = body instanceof FormData || body instanceof URLSearchParams;
   const all = { Accept: "application/json", ...headers, ...authorization() };
   if (body !== undefined && !isForm) all["Content-Type"] = "application/json";
@@ -37,7 +45,7 @@ export async function call(method, path, body, headers = {}, credentials = "omit
   } catch {
     throw new Problem({ detail: UNREACHABLE });
   }
-  return judge(answer.status, text);
+  return { status: answer.status, text };
 }
 
 /** Open a stream of the service's; the answer's body comes as it comes. */

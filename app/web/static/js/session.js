@@ -12,6 +12,41 @@ export function token() {
   return found && found !== "undefined" && found !== "null" ? found : null;
 }
 
+const STAYS = "openml-stays"; // Whether this browser has the cookie of a session that stays, which no script can read.
+const EARLY_MILLISECONDS = 10 * 60_000;
+const LATEST_TIMER = 2 ** 31 - 1;
+
+/** Remember that this browser stays signed in. */
+export const staySignedIn = () => read(() => localStorage.setItem(STAYS, "yes"));
+export const stays = () => read(() => localStorage.getItem(STAYS)) === "yes";
+
+/** Get a new access token by the cookie; false if this session does not go on. One tab at a time: each cookie works once. */
+export async function refresh() {
+  const before = token();
+  const ask = async () => {
+    if (token() !== before) return true; // Another call of this tab has just done it.
+    const answer = await fetch("/session/refresh", { method: "POST", credentials: "same-origin", cache: "no-store" }).catch(() => null);
+    if (answer?.status === 401) read(() => localStorage.removeItem(STAYS));
+    if (!answer?.ok) return false;
+    return begin((await answer.json()).access_token);
+  };
+  return navigator.locks ? navigator.locks.request("openml-refresh", ask) : ask();
+}
+
+/** When the token ends, in milliseconds from now. */
+function left() {
+  const [, claims = ""] = (token() ?? "").split(".");
+  const told = read(() => JSON.parse(atob(claims.replaceAll("-", "+").replaceAll("_", "/"))));
+  return told ? told.exp * 1000 - Date.now() : 0;
+}
+
+/** Keep a session that stays going: now, where its token is about to end, and later before each one does. */
+async function goOn() {
+  if (!stays()) return;
+  if (left() < EARLY_MILLISECONDS && !(await refresh())) return;
+  setTimeout(goOn, Math.min(Math.max(left() - EARLY_MILLISECONDS, 1000), LATEST_TIMER));
+}
+
 /** Keep the token; false if this browser keeps nothing for us. */
 export function begin(accessToken) {
   return read(() => {
@@ -61,6 +96,7 @@ export function takeHalfDone() {
 /** Leave nothing of this person's behind. */
 export function signOut() {
   forget();
+  read(() => localStorage.removeItem(STAYS));
   read(() => localStorage.removeItem(SENDING));
   read(() => Object.keys(sessionStorage).filter((key) => key.startsWith(DRAFT)).forEach((key) => sessionStorage.removeItem(key)));
 }
@@ -83,3 +119,5 @@ function read(action) {
     return null; // Site data is switched off.
   }
 }
+
+await goOn(); // Before any page looks whether somebody is signed in.

@@ -20,7 +20,7 @@ export function startCode(go) {
   onSubmit(form, async (values) => {
     const proof = isCode(values.code) ? { code: values.code } : { recovery_code: values.code };
     try {
-      go(form, await call("POST", "/sign-in/code", { ticket, ...proof }));
+      go(form, await call("POST", "/sign-in/code", { ticket, ...proof }, {}, "same-origin"));
     } catch (problem) {
       if (problem.kind === "wrong-credentials") problem.fields = [{ field: "code", message: problem.message }];
       if (problem.kind === "ticket-not-valid") location.assign("/auth/sign-in?reason=too-slow");

@@ -36,5 +36,5 @@ export function askForPasskey(given) {
 
 async function secondStep() {
   const credential = await use(await call("POST", "/sign-in/passkey/options", { ticket }));
-  return call("POST", "/sign-in/passkey", { ticket, credential });
+  return call("POST", "/sign-in/passkey", { ticket, credential }, {}, "same-origin");
 }

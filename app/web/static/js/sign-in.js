@@ -2,7 +2,7 @@ import { call } from "./api.js";
 import { byId, entry, make } from "./dom.js";
 import { onSubmit, say } from "./form.js";
 import "./providers.js";
-import { begin, nextPage, takeHalfDone } from "./session.js";
+import { begin, nextPage, staySignedIn, takeHalfDone } from "./session.js";
 import { askForCode, startCode } from "./sign-in-code.js";
 import { askForPasskey, startPasskeys } from "./sign-in-passkeys.js";
 
@@ -19,10 +19,11 @@ const form = byId("sign-in");
 const reason = entry(REASONS, new URLSearchParams(location.search).get("reason"));
 if (reason) say(form, "", reason);
 
-onSubmit(form, async ({ username, password }) => {
-  const grant = new URLSearchParams({ grant_type: "password", username, password });
+onSubmit(form, async ({ username, password, stay }) => {
+  const grant = new URLSearchParams({ grant_type: "password", username, password, ...(stay && { stay: "true" }) });
+  if (stay) staySignedIn(); // Where nothing comes of it, the next page finds no cookie, and forgets it.
   try {
-    go(form, await call("POST", "/token", grant));
+    go(form, await call("POST", "/token", grant, {}, "same-origin"));
   } catch (problem) {
     if (problem.kind === "not-confirmed") offerMail();
     else if (!asksForMore(problem)) throw problem;
