@@ -21,7 +21,6 @@ OPEN_TO_A_TOKEN = {
     "DELETE /sessions": "it ends sessions",
     "DELETE /sessions/{session_id}": "it ends a session",
     "POST /reauthenticate": "it asks for what a thief has not",
-    "POST /auth/passkey/confirm-options": "it asks for what a thief has not",
     "POST /delete": "it asks for the password",
     "POST /profile": "names only; for another address the old one is asked first",
     "POST /image": "a picture, which its owner replaces",
