@@ -14,6 +14,7 @@ from app.core.errors import NotFoundError
 from app.core.licences import find_licences
 from app.core.providers import Provider
 from app.core.relying_party import RelyingParty
+from app.core.scopes import MEANINGS
 from app.core.settings import Settings
 from app.deps import ResourcesDep, SettingsDep
 from app.openml.fields import LICENCES
@@ -21,6 +22,8 @@ from app.tabular import ACCEPTED, SUFFIXES
 from app.web.mailbox import MailboxDep, read_mails
 from app.web.pages import render
 
+TOKEN_DAYS = (7, 30, 90, 180, 365)
+"""Lives of API tokens that the page offers."""
 router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
 
 
@@ -144,6 +147,10 @@ async def security_page(settings: SettingsDep, party: PartyDep, mailbox: Mailbox
         passkeys=party,
         contact=settings.contact.address,
         password_length=settings.password_minimum_length,
+        scopes=MEANINGS,
+        lifetimes=[days for days in TOKEN_DAYS if days <= (settings.timings.api_token_days or days)],
+        endless=settings.timings.api_token_days == 0,
+        issuers=settings.trusted_issuers,
         mailbox=mailbox,
     )
 
