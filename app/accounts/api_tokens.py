@@ -12,7 +12,7 @@ from app.core.api_tokens import digest_of, is_whole, new_token
 from app.core.clients import Client
 from app.core.errors import AccountLimitError, NotFoundError, ValidationFailedError
 from app.core.scopes import MEANINGS, Scope
-from app.db import api_tokens, users
+from app.db import api_tokens, trusted_publishers, users
 from app.db.api_tokens import ApiToken
 from app.db.engine import now_of
 from app.db.outbox import queue_mail
@@ -121,16 +121,17 @@ async def revoke_leaked(session: AsyncSession, text: str, client: Client) -> Non
         await queue_mail(session, MailKind.API_TOKEN_REPORTED, email, name=found.name, network=client.network)
 
 
-async def revoke_all(session: AsyncSession, user_id: int) -> int:
-    """Revoke every token of a user, whose row is locked; return how many there were."""
-    return await api_tokens.delete_of_user(session, user_id)
+async def forget_programs(session: AsyncSession, user_id: int) -> int:
+    """Revoke every token of a user, whose row is locked, and trust no publisher any more; return how many went."""
+    publishers = await trusted_publishers.delete_of_user(session, user_id)
+    return publishers + await api_tokens.delete_of_user(session, user_id)
 
 
 async def revoke_by_hand(session: AsyncSession, user_id: int, by: Hand, *, token_id: int | None) -> int:
-    """Revoke a token of somebody else's account, or all; return how many there were."""
+    """Revoke a token of somebody else's account, or all, and what would get others; return how many there were."""
     await users.lock_user(session, user_id)
     if token_id is None:
-        count, what = await revoke_all(session, user_id), "all"
+        count, what = await forget_programs(session, user_id), "all, with trusted publishers"
     else:
         name = await api_tokens.delete_token(session, user_id, token_id)
         count, what = int(name is not None), name or ""

@@ -35,7 +35,6 @@ from app.db import (
     sessions,
     task_requests,
     totp_secrets,
-    trusted_publishers,
     uploads,
     users,
 )
@@ -310,7 +309,7 @@ async def _empty_account(session: AsyncSession, user_id: int, email: str) -> str
     picture = await users.get_image(session, user_id)
     await end_all_sessions(session, user_id)
     await sessions.delete_sessions(session, user_id)
-    await _forget_programs(session, user_id)
+    await api_tokens.forget_programs(session, user_id)
     await account_tokens.delete_of_user(session, user_id)
     await account_changes.delete_of_user(session, user_id)
     await linked_accounts.delete_of_user(session, user_id)
@@ -392,12 +391,7 @@ async def void(session: AsyncSession, user_id: int) -> None:
 async def void_all(session: AsyncSession, user_id: int) -> int:
     """As `void`, and remove API tokens and trusted publishers; return how many there were of both."""
     await void(session, user_id)
-    return await _forget_programs(session, user_id)
-
-
-async def _forget_programs(session: AsyncSession, user_id: int) -> int:
-    publishers = await trusted_publishers.delete_of_user(session, user_id)
-    return publishers + await api_tokens.revoke_all(session, user_id)
+    return await api_tokens.forget_programs(session, user_id)
 
 
 async def _forget_email_changes(session: AsyncSession, user_id: int, *, latest: str | None) -> None:

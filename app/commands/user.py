@@ -8,7 +8,16 @@ import click
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit, lifecycle, linking, links, second_factor, service_passkeys
+from app.accounts import (
+    api_tokens,
+    audit,
+    lifecycle,
+    linking,
+    links,
+    second_factor,
+    service_passkeys,
+    trusted_publishers,
+)
 from app.accounts.audit import AT_COMMAND_LINE, Deed
 from app.accounts.lifecycle import AccountDeletedError, AccountExistsError, NewAccount
 from app.accounts.links import LinkPurpose
@@ -130,6 +139,19 @@ def remove_passkeys(login: str, only: int | None) -> None:
     _change(login, do, "has no passkeys any more." if only is None else "has that passkey no more.")
 
 
+@user.command("revoke-tokens")
+@click.argument("login")
+@click.option("--token", "token_id", type=int, help="Only the one with this number, as `show` has it.")
+def revoke_tokens(login: str, *, token_id: int | None) -> None:
+    """Revoke the API tokens of an account, and forget its trusted publishers, whose jobs would get others."""
+
+    async def do(session: AsyncSession, found: Credentials) -> None:
+        if not await api_tokens.revoke_by_hand(session, found.id, AT_COMMAND_LINE, token_id=token_id):
+            raise click.BadParameter("there is nothing to revoke")
+
+    _change(login, do, "has none of them any more.")
+
+
 @user.command()
 @click.argument("login")
 @click.option("--revoke", is_flag=True, help="Take them out of it again.")
@@ -240,6 +262,7 @@ async def _show(login: str) -> None:
             for name, value in status.model_dump(mode="json", exclude_none=True).items():
                 click.echo(f"{name:24} {value}")
             await _show_sessions(session, found.id)
+            await _show_programs(session, found.id)
             click.echo("")
             for event in await audit_events.get_events(session, found.id, limit=EVENTS_SHOWN):
                 moment = f"{event.at:%Y-%m-%d %H:%M:%S}Z"
@@ -265,6 +288,20 @@ async def _show_sessions(session: AsyncSession, user_id: int) -> None:
             family.user_agent,
         ]
         click.echo(f"{'session that stays':24} {'  '.join(map(printable, words))}")
+
+
+async def _show_programs(session: AsyncSession, user_id: int) -> None:
+    for token in await api_tokens.list_tokens(session, user_id):
+        until = f"until {token.expires_at:%Y-%m-%d %H:%M}Z" if token.expires_at else "until it is revoked"
+        used = (
+            f"used {token.last_used_at:%Y-%m-%d %H:%M}Z from {token.last_network}"
+            if token.last_used_at
+            else ""
+        )
+        words = [f"API token {token.id}", printable(token.name), ", ".join(token.scopes), until, used]
+        click.echo("  ".join(word for word in words if word))
+    for publisher in await trusted_publishers.list_publishers(session, user_id):
+        click.echo(f"Trusted publisher {publisher.id}  {publisher.issuer}  {publisher.subject}")
 
 
 async def _find(resources: Resources, login: str) -> Credentials:

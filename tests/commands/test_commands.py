@@ -17,7 +17,8 @@ from app.db import outbox as mails
 from app.db.engine import Database
 from app.db.tables import audit_events, outbox, upload_parts, users
 from app.jobs import mail_delivery
-from tests.conftest import PASSWORD, running
+from tests.accounts.tokens.conftest import make_token_for
+from tests.conftest import PASSWORD, insert_person, running
 
 Run = Callable[..., Result]
 
@@ -114,6 +115,33 @@ def test_user_when_created_by_an_operator_then_the_owner_chooses_the_password(
             assert "access_token" in login.json()
 
     asyncio.run(choose())
+
+
+def test_user_when_it_has_api_tokens_then_shown_without_them_and_revoked(
+    run: Run, settings: Settings, password_hash: str
+) -> None:
+    async def prepare() -> tuple[str, str, str]:
+        async with running(settings) as app:
+            person = await insert_person(app, password_hash)
+            made = [await make_token_for(app, person, "upload", name=name) for name in ("one", "two")]
+            publisher = {"issuer": settings.trusted_issuers[0], "subject": "repo:rivers/levels:ref:x"}
+            answer = await app.client.post("/trusted-publishers", json=publisher, headers=person.headers)
+            assert answer.status_code == 201
+            return person.email, str(made[0]["id"]), made[0]["token"]
+
+    email, number, token = asyncio.run(prepare())
+    shown = run("user", "show", email).output
+
+    assert f"API token {number}  one  upload  until " in shown
+    assert "repo:rivers/levels:ref:x" in shown
+    assert token not in shown
+    assert run("user", "revoke-tokens", email, "--token", number).exit_code == 0
+    assert run("user", "revoke-tokens", email, "--token", number).exit_code == 2
+    left = run("user", "show", email).output
+    assert "API tokens revoked by an operator" in left
+    assert ("one  upload" in left, "two  upload" in left) == (False, True)
+    assert run("user", "revoke-tokens", email).exit_code == 0
+    assert "Trusted publisher" not in run("user", "show", email).output
 
 
 def test_user_when_closed_opened_shown_and_anonymised_then_each_is_so(run: Run, settings: Settings) -> None:
