@@ -125,7 +125,7 @@ async def test_security_when_an_account_is_linked_then_listed_and_taken_away(
     await expect(page.get_by_text(f"Campus: {subject}")).to_be_visible()
     assert await accessibility(page) == []
     await page.get_by_role("button", name=f"Take Campus {subject} away").click()
-    await expect(page.get_by_text("opens your account no more")).to_be_visible()
+    await expect(page.get_by_text(f"Campus {subject} opens your account no more")).to_be_visible()
     await expect(page.get_by_role("heading", name="Linked accounts")).to_be_focused()
 
 
