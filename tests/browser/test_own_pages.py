@@ -491,3 +491,22 @@ async def test_keyboard_when_used_alone_then_skip_link_first_and_focus_is_seen(o
     first_name = page.get_by_label("First name")
     await expect(first_name).to_be_focused()
     assert await first_name.evaluate("field => getComputedStyle(field).outlineStyle") == "solid"
+
+
+async def test_session_when_it_stays_then_a_new_tab_is_signed_in_and_signing_out_ends_it(
+    open_page: OpenPage, ada: str
+) -> None:
+    page = await open_page("/auth/sign-in")
+    await page.get_by_label("Stay signed in").check()
+    assert await accessibility(page) == []
+    await sign_in(page, ada)
+    await page.wait_for_url("**/auth/profile-page")
+    assert "openml-refresh" not in await page.evaluate("document.cookie"), "no script reads it"
+
+    await page.evaluate("sessionStorage.clear()")  # As in a new tab.
+    await page.goto("/auth/security")
+    await expect(page.get_by_role("heading", name="Password")).to_be_visible()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_text("You are signed out.")).to_be_visible()
+    await page.goto("/auth/security")
+    await page.wait_for_url("**/auth/sign-in?*")
