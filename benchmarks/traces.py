@@ -12,22 +12,22 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
-from functools import partial
-from multiprocessing import get_context
+from contextlib import contextmanager
 from pathlib import Path
 
 from starlette.types import Scope
 
 from app.core.settings import Settings
+from app.core.tracing import trace_with
 from app.main import create_app
-from benchmarks.lines import Line
+from app.telemetry.traces import open_traces
+from benchmarks.lines import Aim, Line
 from benchmarks.metrics import ask
 from benchmarks.profile import SECRET, prepare
 
-REQUESTS_IN_TURN = 1500
+REQUESTS_IN_TURN = 600
 """More than the spans that are sent at once, so that sending them is a part of a turn."""
+DEFAULT: float = Settings.model_fields["otel_traces_sampler_arg"].default
 COLLECTOR = """
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -61,46 +61,40 @@ def collecting() -> Iterator[str]:
 
 async def measure(folder: Path, collector: str, share: float, turns: int) -> tuple[float, float]:
     """Return microseconds of the processor for a request, without traces and with that share of them kept."""
-    plain = Settings(_env_file=None, data_dir=folder, app_secret_key=SECRET, embedded_worker=False)
-    token = await prepare(plain)
-    changes = {"otel_exporter_otlp_endpoint": collector, "otel_traces_sampler_arg": share}
-    applications = [create_app(plain), create_app(plain.model_copy(update=changes))]
+    settings = Settings(
+        _env_file=None,
+        data_dir=folder,
+        app_secret_key=SECRET,
+        embedded_worker=False,
+        otel_exporter_otlp_endpoint=collector,
+        otel_traces_sampler_arg=share,
+    )
+    token = await prepare(settings)
+    application = create_app(settings.model_copy(update={"otel_exporter_otlp_endpoint": ""}))
     costs: list[list[float]] = [[], []]
-    async with AsyncExitStack() as stack:
-        scopes = [
-            _scope(await stack.enter_async_context(each.router.lifespan_context(each)), token)
-            for each in applications
-        ]
+    async with application.router.lifespan_context(application) as state, open_traces(settings) as traces:
+        scope: Scope = {
+            "type": "http", "method": "GET", "path": "/profile", "raw_path": b"/profile", "query_string": b"",
+            "headers": [(b"host", b"x"), (b"authorization", f"Bearer {token}".encode())], "root_path": "",
+            "client": ("127.0.0.1", 1), "server": ("x", 80), "scheme": "http", "http_version": "1.1", "state": state,
+        }  # fmt: skip
         for turn in range(2 * turns):
+            trace_with(traces if turn % 2 else None)
             began = time.process_time()
             for _ in range(REQUESTS_IN_TURN):
-                await ask(applications[turn % 2], scopes[turn % 2])
+                await ask(application, scope)
             costs[turn % 2].append((time.process_time() - began) / REQUESTS_IN_TURN * 1e6)
     before = statistics.median(costs[0])
     return before, before + statistics.median(b - a for a, b in zip(*costs, strict=True))
 
 
-def _scope(state: object, token: str) -> Scope:
-    return {
-        "type": "http", "method": "GET", "path": "/profile", "raw_path": b"/profile", "query_string": b"",
-        "headers": [(b"host", b"x"), (b"authorization", f"Bearer {token}".encode())], "root_path": "",
-        "client": ("127.0.0.1", 1), "server": ("x", 80), "scheme": "http", "http_version": "1.1", "state": state,
-    }  # fmt: skip
-
-
 def lines(*, short: bool) -> Iterator[Line]:
     """Measure it."""
-    # In a process of its own each: what keeps traces is set once in the life of one.
-    for share in (1.0, 0.1):
+    for share in (1.0, 0.1, DEFAULT):
         with tempfile.TemporaryDirectory() as folder, collecting() as collector:
-            work = partial(_measure, Path(folder), collector, share, 4 if short else 10)
-            with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-                before, traced = pool.submit(work).result()
-        yield Line(f"GET /profile, {share:g} of traces kept", traced, "µs CPU", before, "without")
-
-
-def _measure(folder: Path, collector: str, share: float, turns: int) -> tuple[float, float]:
-    return asyncio.run(measure(folder, collector, share, turns))
+            before, traced = asyncio.run(measure(Path(folder), collector, share, 20 if short else 60))
+        aim = Aim(1.05) if share == DEFAULT else None
+        yield Line(f"GET /profile, {share:g} of traces kept", traced, "µs CPU", before, "without", aim)
 
 
 if __name__ == "__main__":

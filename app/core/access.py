@@ -1,4 +1,4 @@
-"""Records each request: a line in the log, and values in the metrics.
+"""Records each request: a line in the log, values in the metrics, and how it went in its span.
 
 Of its address only the path is written, and for metrics only the route's template: query strings carry the tokens of
 mail links, and paths are whatever somebody tries.
@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from starlette.types import Scope
 
-from app.core import metrics
+from app.core import metrics, tracing
 from app.core.clients import ProxyNetwork, client_address, is_trusted
 from app.core.hidden import printable
 from app.core.logging import log_request, logs_requests
@@ -54,8 +54,9 @@ def route_of(scope: Scope) -> str:
 def note_answer(
     scope: Scope, ids: Mapping[str, str], answer: Answered, *, trusted: Sequence[ProxyNetwork]
 ) -> None:
-    """Write the line, and count the request."""
+    """Write the line, count the request, and say in its span how it went."""
     route, method = route_of(scope), scope["method"]
+    tracing.answered(scope, route, answer.status)
     if logs_requests():
         log_request(
             **ids,

@@ -61,13 +61,14 @@ class RequestMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        with tracing.request(scope):
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         ids = {"request_id": f"{self._process}{next(self._numbers):08x}"}
         # Two requests may bring the same one, so it stands beside ours and never in its place.
         if theirs := _client_request_id(scope):
             ids["client_request_id"] = theirs
-        if trace_id := tracing.trace_id():
-            ids["trace_id"] = trace_id
-            tracing.annotate("openml.request_id", ids["request_id"])
         answered_id = (theirs or ids["request_id"]).encode()
         started = time.perf_counter()
         status, has_begun, sent = 500, False, 0
@@ -89,6 +90,10 @@ class RequestMiddleware:
 
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(**ids)
+        # Which other lines have by `core.logging.add_trace`.
+        if trace_id := tracing.trace_id():
+            ids["trace_id"] = trace_id
+            tracing.annotate("openml.request_id", ids["request_id"])
         try:
             await self._app(scope, receive, send_with_headers)
         except asyncio.CancelledError:

@@ -146,10 +146,11 @@ class LargerSitesSettings(BaseSettings):
         description="Headers that the collector wants, `name=value` separated by commas, e.g. for a key.",
     )
     otel_traces_sampler_arg: float = Field(
-        1.0,
+        0.01,
         ge=0,
         le=1,
-        description="Share of all traces that are kept, from 0 to 1; each whole or not at all.",
+        description="Share of all traces that are kept, from 0 to 1; each whole or not at all. What a share costs "
+        "stands in docs/telemetry.md.",
     )
     sentry_dsn: ServerAddress = Field(
         SecretStr(""),

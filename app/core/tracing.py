@@ -9,8 +9,10 @@ Names and attributes are ours and few: a queue, a state, an endpoint. What peopl
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, Literal, Protocol
 
-Kind = Literal["internal", "client", "consumer"]
-"""What a span is of: work in this process, a call to another server, or a row of a queue that was taken."""
+from starlette.types import Scope
+
+Kind = Literal["internal", "server", "client", "consumer"]
+"""What a span is of: work in this process, a request, a call to another server, or a row of a queue that was taken."""
 TRACEPARENT: Final = "traceparent"
 """The header that names a trace and a span of it, and the column of rows that are work (W3C Trace Context)."""
 LENGTH: Final = 55
@@ -22,6 +24,12 @@ class Tracing(Protocol):
 
     def span(self, name: str, kind: Kind, parent: str | None) -> AbstractContextManager[object]:
         """Return a span that lasts as long as the body; `parent` is that of another process."""
+
+    def request(self, scope: Scope) -> AbstractContextManager[object]:
+        """Return the span of a request, in a task of its own, that lasts as long as the body."""
+
+    def answered(self, scope: Scope, route: str, status: int) -> None:
+        """Say of the current request how it was answered."""
 
     def annotate(self, name: str, value: str | int) -> None:
         """Say something of the current span."""
@@ -46,6 +54,17 @@ def trace_with(tracing: Tracing | None) -> None:
 def span(name: str, *, kind: Kind = "internal", parent: str | None = None) -> AbstractContextManager[object]:
     """Return a span that lasts as long as the body, below the current one, or below that of another process."""
     return _NOTHING if _tracing is None else _tracing.span(name, kind, parent)
+
+
+def request(scope: Scope) -> AbstractContextManager[object]:
+    """Return the span of a request, which lasts as long as the body, if its trace is one of those that are kept."""
+    return _NOTHING if _tracing is None else _tracing.request(scope)
+
+
+def answered(scope: Scope, route: str, status: int) -> None:
+    """Say of the current request how it was answered; `route` is a template."""
+    if _tracing is not None:
+        _tracing.answered(scope, route, status)
 
 
 def annotate(name: str, value: str | int) -> None:

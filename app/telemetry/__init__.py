@@ -3,19 +3,10 @@
 `core.tracing` is what the service itself calls. Without the settings nothing below this module is imported.
 """
 
-from collections.abc import AsyncIterator, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, Final
 
 from app.core.settings import Settings, missing_extra
-
-NO_WORK: Final = ("/health/", "/assets/")
-"""Begins of paths that are asked for all the time, and start nothing."""
-
-
-def is_no_work(scope: MutableMapping[str, Any]) -> bool:
-    """Return whether a request is not traced."""
-    return bool(scope["path"].startswith(NO_WORK))
 
 
 @asynccontextmanager

@@ -9,9 +9,6 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
-from opentelemetry.sdk.trace.sampling import Decision
-
-from app.telemetry.traces import KeyedShare
 from tests.service import Service, wait_for
 from tests.telemetry.receiver import Receiver
 from tests.uploads.test_data_upload import form
@@ -46,6 +43,7 @@ def test_upload_when_traced_then_one_trace_from_the_request_to_openml_over_two_p
     service.environment |= {
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
         "OTEL_EXPORTER_OTLP_HEADERS": "X-Collector-Key=k%201",
+        "OTEL_TRACES_SAMPLER_ARG": "1",
         "DASHBOARD_SERVER": receiver.url,
         "LOG_FILE": str(log),
     }
@@ -97,22 +95,32 @@ def test_upload_when_traced_then_one_trace_from_the_request_to_openml_over_two_p
     assert not any("/health/" in name for name in names)
 
 
-def test_share_when_a_client_chooses_the_number_then_that_does_not_decide() -> None:
-    # By their numbers, which begin with zeros, all of them would be kept.
-    numbers = range(1, 2001)
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+def test_upload_when_its_trace_is_dropped_then_nothing_of_it_is_kept_and_lines_and_calls_still_name_it(
+    service: Service, receiver: Receiver, tmp_path: Path
+) -> None:
+    log = tmp_path / "log"
+    service.environment |= {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+        "OTEL_TRACES_SAMPLER_ARG": "1",
+        "DASHBOARD_SERVER": receiver.url,
+        "LOG_FILE": str(log),
+    }
+    service.start(EMBEDDED_WORKER="false")
+    service.start_worker()
+    not_kept = {"traceparent": f"00-{TRACE}-{PARENT}-00"}
+    headers = {**service.sign_up_and_log_in(), **not_kept}
+    assert service.ask("POST", "/data-upload", headers=headers, files=form()).status_code == 200
+    wait_for(lambda: service.upload_reached("active"))
+    service.ask("GET", "/dashboard/page", headers=not_kept)
+    service.stop(signal.SIGTERM)
 
-    def kept(sampler: KeyedShare) -> list[bool]:
-        return [
-            sampler.should_sample(None, each, "span").decision is Decision.RECORD_AND_SAMPLE
-            for each in numbers
-        ]
-
-    share = kept(KeyedShare(0.1, "a secret"))
-    assert 140 < sum(share) < 260
-    assert share == kept(KeyedShare(0.1, "a secret"))
-    assert share != kept(KeyedShare(0.1, "another"))
-    assert all(kept(KeyedShare(1.0, "a secret")))
-    assert not any(kept(KeyedShare(0.0, "a secret")))
+    assert any(receiver.requests)
+    assert not any(bytes.fromhex(TRACE) in each.body for each in receiver.requests)
+    (passed_on,) = (each for each in receiver.requests if each.method == "GET")
+    assert passed_on.headers["traceparent"] == not_kept["traceparent"]
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert {line["worker"] for line in lines if line.get("trace_id") == TRACE} == {"web", "worker"}
 
 
 def lineage(by_id: dict[bytes, tuple[str, Span]], span: Span) -> list[str]:

@@ -55,6 +55,7 @@ async def test_told_when_only_a_proxy_finds_the_collector_then_through_it_and_wi
             HTTPS_PROXY=proxy.url,
             SSL_CERT_FILE=str(ca_file),
             OTEL_EXPORTER_OTLP_ENDPOINT=f"https://{HOST}",
+            OTEL_TRACES_SAMPLER_ARG="1",
             SENTRY_DSN=f"https://key@{HOST}/7",
         )
         await asyncio.to_thread(be_broken, service)
@@ -69,7 +70,10 @@ def test_told_when_nobody_takes_it_then_requests_go_on_and_the_process_stops_in_
 ) -> None:
     nobody = f"http://127.0.0.1:{unused_port}"
     process = start_broken(
-        service, OTEL_EXPORTER_OTLP_ENDPOINT=nobody, SENTRY_DSN=f"http://key@127.0.0.1:{unused_port}/7"
+        service,
+        OTEL_EXPORTER_OTLP_ENDPOINT=nobody,
+        OTEL_TRACES_SAMPLER_ARG="1",
+        SENTRY_DSN=f"http://key@127.0.0.1:{unused_port}/7",
     )
     be_broken(service)
     began = time.monotonic()
