@@ -42,7 +42,7 @@ class Sampler:
 
     def begin(self, theirs: str = "") -> str:
         """Return nothing where a trace is kept, else how others call it; `theirs` is a client's `traceparent`."""
-        is_in_share = random() < self._share
+        is_in_share = random() < self._share  # noqa: S311 - nobody gains by guessing it
         if not theirs or (parts := _TRACEPARENT.fullmatch(theirs)) is None:
             return "" if is_in_share else f"00-{self._process}{next(self._numbers):08x}-{self._span}-00"
         is_wished = bool(int(parts[2], 16) & _SAMPLED)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
 from tests.service import Service, wait_for
 from tests.telemetry.receiver import Receiver
 from tests.uploads.test_data_upload import form
