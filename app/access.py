@@ -65,6 +65,7 @@ ROUTES: Mapping[Role, str] = {
         GET  /licences
         GET  /health/live
         GET  /health/client
+        GET  /health/stream
         GET  /health/ready
         OPTIONS /uploads
         OPTIONS /uploads/{upload_id}

@@ -58,6 +58,8 @@ LIMITS: Mapping[str, str] = {
     "mail-account": "5/1 hour",
     "mail-everybody": "2000/1 hour",
     "link-address": "60/1 hour",
+    # Streams without a login, each of a second, by which an operator sees what the web server in front does to them.
+    "stream-address": "30/5 minutes",
     "feedback-address": "5/1 hour",
     "feedback-everybody": "100/1 hour",
     # What users report to administrators: one of them, and all.
@@ -85,6 +87,7 @@ LOCAL = frozenset(
         "login-address",
         "login-everybody",
         "passkey-options-address",
+        "stream-address",
         "wrong-key-address",
         "exchange-address",
         "refresh-address",

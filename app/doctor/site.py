@@ -1,8 +1,9 @@
-"""Checks of the reverse proxy in front of the service: paths, responses and request bodies."""
+"""Checks of the reverse proxy in front of the service: paths, responses, request bodies and streams."""
 
 import asyncio
 import json
 import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from urllib.parse import SplitResult, urlsplit
 from app.core.clock import utc_now
 from app.core.outgoing import read_certificates, with_advice
 from app.core.settings import SettingsError
-from app.doctor.diagnosis import Found, Installation, Level, fault, ok, skipped
+from app.doctor.diagnosis import Found, Installation, Level, Remark, fault, ok, skipped, warning
+from app.health.routes import STREAM_EVENTS, STREAM_PAUSE_SECONDS
 
 ANSWER_SECONDS = 8.0
 INVENTED = "203.0.113.9"
@@ -71,6 +73,7 @@ async def check_site(installation: Installation) -> Found:
             yield found
         async for found in _check_bodies(site, certificates, installation.settings.upload_max_bytes):
             yield found
+        yield await _check_stream(site, certificates)
     except TimeoutError:
         yield fault(f"{site.geturl()} does not answer within {ANSWER_SECONDS:g} seconds.")
     except (OSError, ValueError) as error:
@@ -151,6 +154,28 @@ async def _check_bodies(site: SplitResult, certificates: ssl.SSLContext | None, 
         yield ok(f"Bodies are passed on as they come, up to UPLOAD_MAX_BYTES ({most_bytes}).")
 
 
+async def _check_stream(site: SplitResult, certificates: ssl.SSLContext | None) -> Remark:
+    """Follow a stream of a second, of which the first event has to be there before the last one is sent."""
+    async with (
+        asyncio.timeout(ANSWER_SECONDS),
+        _asked(site, certificates, f"GET {site.path}/health/stream") as reader,
+    ):
+        head = await reader.readuntil(b"\r\n\r\n")
+        if b"text/event-stream" not in head.lower():
+            status = head.decode("latin-1").partition("\r\n")[0]
+            return warning(f"/health/stream is answered with {status!r}: try it again in five minutes.")
+        await reader.readuntil(b"data: 1\n\n")
+        first = time.monotonic()
+        await reader.readuntil(f"data: {STREAM_EVENTS}\n\n".encode())
+        seconds = time.monotonic() - first
+    if seconds < STREAM_PAUSE_SECONDS:
+        return fault(
+            "The web server keeps event streams back until they end: who watches an upload sees nothing of it. Have it "
+            "pass answers on as they come (nginx: X-Accel-Buffering is honoured, or proxy_buffering off)."
+        )
+    return ok("Event streams are passed on as they come.")
+
+
 async def _begin_upload(site: SplitResult, certificates: ssl.SSLContext | None, length: int) -> PlainAnswer:
     head = (
         "Authorization: Bearer none",
@@ -170,16 +195,10 @@ async def _ask(
         OSError: the line broke, or there is none.
         ValueError: what comes is no answer.
     """
-    host = f"[{site.hostname}]" if ":" in str(site.hostname) else str(site.hostname)
-    lines = [
-        f"{what} HTTP/1.1",
-        f"Host: {host}{f':{site.port}' if site.port else ''}",
-        "Connection: close",
-        *headers,
-    ]
-    async with asyncio.timeout(ANSWER_SECONDS), _connected(site, certificates) as (reader, writer):
-        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
-        await writer.drain()
+    async with (
+        asyncio.timeout(ANSWER_SECONDS),
+        _asked(site, certificates, what, *headers, body=body) as reader,
+    ):
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         version, _, rest = head.partition("\r\n")[0].partition(" ")
         status, _, reason = rest.partition(" ")
@@ -193,6 +212,24 @@ def _unframed(head: str, body: bytes) -> bytes:
     if "transfer-encoding: chunked" not in head.lower():
         return body
     return body.partition(b"\r\n")[2].partition(b"\r\n")[0]
+
+
+@asynccontextmanager
+async def _asked(
+    site: SplitResult, certificates: ssl.SSLContext | None, what: str, *headers: str, body: bytes = b""
+) -> AsyncIterator[asyncio.StreamReader]:
+    """Send a request, and hand out what its answer is read from."""
+    host = f"[{site.hostname}]" if ":" in str(site.hostname) else str(site.hostname)
+    lines = [
+        f"{what} HTTP/1.1",
+        f"Host: {host}{f':{site.port}' if site.port else ''}",
+        "Connection: close",
+        *headers,
+    ]
+    async with _connected(site, certificates) as (reader, writer):
+        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
+        await writer.drain()
+        yield reader
 
 
 @asynccontextmanager

@@ -1,18 +1,32 @@
-"""`/health/live` (the process answers), `/health/ready` (it can work), `/health/client` (who it takes you for)."""
+"""Who asks how the service fares: load balancers, monitoring, and operators of what stands in front.
 
+`/health/live` (the process answers), `/health/ready` (it can work), `/health/client` (who it takes you for),
+`/health/stream` (whether an answer arrives as it is written).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response, status
+from fastapi.sse import EventSourceResponse, format_sse_event
 from pydantic import BaseModel
 
 from app.core.bodies import BoundedRoute
 from app.core.clients import is_trusted
-from app.core.errors import NotReadyError, ValidationFailedError
+from app.core.errors import NotReadyError, TooManyRequestsError, ValidationFailedError
 from app.core.http import declare
+from app.core.limits import hits_from
 from app.core.probes import Check, Finding
 from app.deps import ClientDep, ResourcesDep
 from app.health.checks import CheckName, check_stopping, checks_of
+
+STREAM_EVENTS, STREAM_PAUSE_SECONDS = 3, 0.5
+STREAM = {
+    "description": "A stream of server-sent events, each with its number as `data`.",
+    "content": {"text/event-stream": {"schema": {"type": "string"}, "example": "data: 1\n\n"}},
+}
 
 router = APIRouter(prefix="/health", tags=["health"], route_class=BoundedRoute)
 
@@ -89,6 +103,24 @@ async def show_client(request: Request, client: ClientDep, resources: ResourcesD
     peer = request.client.host if request.client else ""
     is_believed = is_trusted(peer, resources.settings.trusted_proxies)
     return ClientResponse(address=client.ip_address, forwarded="believed" if is_believed else "ignored")
+
+
+@router.get(
+    "/stream",
+    response_class=Response,
+    responses={status.HTTP_200_OK: STREAM, **declare(TooManyRequestsError)},
+)
+async def show_stream(client: ClientDep, resources: ResourcesDep) -> Response:
+    """Send three events, half a second apart: as they come, unless a server in between keeps them back."""
+    await resources.limits.hit(*hits_from("stream-address", client))
+    return EventSourceResponse(_numbered(), headers={"X-Accel-Buffering": "no"})
+
+
+async def _numbered() -> AsyncIterator[bytes]:
+    yield format_sse_event(data_str="1")
+    for number in range(2, STREAM_EVENTS + 1):
+        await asyncio.sleep(STREAM_PAUSE_SECONDS)
+        yield format_sse_event(data_str=str(number))
 
 
 def _in_words(wrong: list[Finding]) -> str:

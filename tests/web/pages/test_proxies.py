@@ -273,6 +273,12 @@ FORWARDED = "proxy_set_header X-Forwarded-For $remote_addr;"
         ({FORWARDED: f"{FORWARDED} proxy_bind 127.0.0.3;"}, "Name 127.0.0.3 in TRUSTED_PROXIES"),
         ({"proxy_request_buffering off;": ""}, "keeps bodies back until they are whole"),
         ({"client_max_body_size 51000m;": "client_max_body_size 10m;"}, "refuses bodies of UPLOAD_MAX_BYTES"),
+        (
+            {
+                "proxy_request_buffering off;": "proxy_request_buffering off; proxy_ignore_headers X-Accel-Buffering;"
+            },
+            "keeps event streams back",
+        ),
         ({" ssl;": " ssl http2;"}, "speaks HTTP/2 to browsers"),
         ({"location / {": "location /elsewhere {"}, "not by this service"),
     ],
