@@ -40,6 +40,7 @@ FOR_OPERATORS = {
     "drain": "app.commands.drain:drain",
     "maintenance": "app.commands.site:maintenance",
     "announcements": "app.commands.site:announcements",
+    "index": "app.commands.index:index",
     "reports": "app.commands.site:reports",
 }
 

@@ -238,6 +238,24 @@ RECONCILIATIONS = _metric(
     "outcome", known=_each("found", "waiting", "absent", "unknown"),
 )  # fmt: skip
 
+# The search index
+INDEX_DOCUMENTS = _metric(
+    "index_documents", _G, "Documents in the index of this machine.", "kind", source=_READ
+)
+INDEX_WAITING = _metric(
+    "index_documents_waiting",
+    _G,
+    "Those of which only a list's line is known; they are read whole one by one.",
+    source=_READ,
+)
+INDEX_AGE = _metric(
+    "index_age_seconds",
+    _G,
+    "How long ago a list of the OpenML server was read to its end; every list is looked at each minute.",
+    source=_READ,
+)
+INDEX_BYTES = _metric("index_bytes", _G, "What the index takes of the disk.", source=_READ)
+
 # Mails and accounts
 MAILS = _metric(
     "mails_total", _C, "Attempts to send a mail: `sent`, `retried` (it comes later), `given_up`.", "outcome",
@@ -354,6 +372,12 @@ GROUPS: Mapping[str, tuple[Metric, ...]] = {
         OPENML_BYTES,
         OPENML_LOST,
         RECONCILIATIONS,
+    ),
+    "The search index": (
+        INDEX_DOCUMENTS,
+        INDEX_WAITING,
+        INDEX_AGE,
+        INDEX_BYTES,
     ),
     "Mails and accounts": (
         MAILS,

@@ -29,8 +29,18 @@ _METRICS: Final = {
 def aggregate(
     connection: sqlite3.Connection, searched: "Searched", asked: Mapping[str, Any], reader: ClauseReader
 ) -> dict[str, Any]:
-    """Return what was asked for, by its names."""
-    return _Aggregator(connection, reader).all(searched, asked)
+    """Return what was asked for, by its names. What is not a count by kind is made of the newest documents only."""
+    aggregator = _Aggregator(connection, reader)
+    by_kind = {name: part for name, part in asked.items() if _is_by_kind(part)}
+    others = {name: part for name, part in asked.items() if name not in by_kind}
+    found = aggregator.all(searched, by_kind)
+    if others:
+        found |= aggregator.all(searched.newest(connection), others)
+    return {name: found[name] for name in asked}
+
+
+def _is_by_kind(part: Mapping[str, Any]) -> bool:
+    return "aggs" not in part and part.get("terms", {}).get("field") == "_index"
 
 
 class _Aggregator:
@@ -88,21 +98,26 @@ class _Aggregator:
     def _ranges(
         self, searched: "Searched", field: str, ranges: list[Mapping[str, Any]], below: Mapping[str, Any]
     ) -> dict[str, Any]:
+        limits = [self._limit(field, each) for each in ranges]
+        columns = ", ".join(f"coalesce(sum({limit.sql}), 0)" for limit in limits) or "0"
+        counts = self._first(searched, columns, tuple(value for limit in limits for value in limit.values))
         buckets = []
-        for limits in ranges:
-            low, high = limits.get("from"), limits.get("to")
-            parts = [self._reader.exists(field)]
-            parts += [self._reader.compare(field, ">=", low)] if low is not None else []
-            parts += [self._reader.compare(field, "<", high)] if high is not None else []
-            inside = self._inside(searched, every(parts))
-            if inside is None:
-                break
-            key = str(limits.get("key", f"{'*' if low is None else low}-{'*' if high is None else high}"))
-            bucket: dict[str, Any] = {"key": key}
-            bucket |= {name: limits[name] for name in ("from", "to") if name in limits}
-            bucket["doc_count"] = self._first(inside, "count(*)", ())[0]
-            buckets.append(bucket | self.all(inside, below))
+        for each, limit, count in zip(ranges, limits, counts, strict=False):
+            low, high = each.get("from"), each.get("to")
+            key = str(each.get("key", f"{'*' if low is None else low}-{'*' if high is None else high}"))
+            bucket = {"key": key, **{name: each[name] for name in ("from", "to") if name in each}}
+            bucket["doc_count"] = count
+            if below and (inside := self._inside(searched, limit)):
+                bucket |= self.all(inside, below)
+            buckets.append(bucket)
         return {"buckets": buckets}
+
+    def _limit(self, field: str, limits: Mapping[str, Any]) -> Criterion:
+        low, high = limits.get("from"), limits.get("to")
+        parts = [self._reader.exists(field)]
+        parts += [self._reader.compare(field, ">=", low)] if low is not None else []
+        parts += [self._reader.compare(field, "<", high)] if high is not None else []
+        return every(parts).without_match(self._reader.words)
 
     def _inside(self, searched: "Searched", condition: Criterion) -> "Searched | None":
         """Return the search narrowed to a bucket; None where enough of them were looked into."""
@@ -124,17 +139,19 @@ class _Aggregator:
     def _linked(self, searched: "Searched", nested: str) -> list[tuple[Any, int]]:
         inner, values = searched.rows("entry.row")
         statement = (
-            f"SELECT value, count(*) AS found FROM link WHERE field = ? AND row IN ({inner})"  # noqa: S608 - built of fixed parts
-            " GROUP BY value ORDER BY found DESC LIMIT 10000"
+            f"SELECT value, count(*) AS found FROM ({inner}) AS it CROSS JOIN link ON link.row = it.row"  # noqa: S608 - fixed parts
+            " WHERE field = ? GROUP BY value ORDER BY found DESC LIMIT 10000"
         )
-        return list(self._connection.execute(statement, [nested, *values]))
+        return list(self._connection.execute(statement, [*values, nested]))
 
     def _count_items(self, searched: "Searched", path: str) -> int:
         if path not in LINKED:
             return 0
         inner, values = searched.rows("entry.row")
-        statement = f"SELECT count(*) FROM link WHERE field = ? AND row IN ({inner})"  # noqa: S608 - as above
-        return int(self._connection.execute(statement, [path, *values]).fetchone()[0])
+        statement = (
+            f"SELECT count(*) FROM ({inner}) AS it CROSS JOIN link ON link.row = it.row WHERE field = ?"  # noqa: S608 - as above
+        )
+        return int(self._connection.execute(statement, [*values, path]).fetchone()[0])
 
     def _first(self, searched: "Searched", columns: str, values: tuple[Scalar, ...]) -> tuple[Any, ...]:
         statement, parameters = searched.rows(columns)

@@ -1,7 +1,7 @@
-"""What comes from elsewhere, made a document of bounded size that is JSON, UTF-8 and without private fields."""
+"""What comes from elsewhere, made a document of bounded size and known shape: JSON, UTF-8, no private fields."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from app.index.fields import PRIVATE_FIELDS, as_number
 
@@ -19,9 +19,56 @@ DEEPEST = 6
 
 def clean(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the document, with what is too long cut, what is too deep or no JSON left out."""
-    cleaner = _Cleaner()
-    found = cleaner.read(document, 0)
-    return {name: value for name, value in found.items() if name not in PRIVATE_FIELDS}
+    found = _Cleaner().read(document, 0)
+    shaped = {name: _SHAPES[name](value) if name in _SHAPES else value for name, value in found.items()}
+    return {
+        name: value
+        for name, value in shaped.items()
+        if name not in PRIVATE_FIELDS and (value is not None or found[name] is None)
+    }
+
+
+def _text(value: object) -> str | None:
+    return None if isinstance(value, bool) or not isinstance(value, str | int | float) else str(value)
+
+
+def _object(value: object) -> dict[str, Any] | None:
+    return value if isinstance(value, dict) else None
+
+
+def _objects(value: object) -> list[dict[str, Any]] | None:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else None
+
+
+def _tags(value: object) -> list[dict[str, Any]] | None:
+    return [tag for tag in _objects(value) or [] if isinstance(tag.get("tag"), str)]
+
+
+_SHAPES: Final[Mapping[str, Callable[[object], object]]] = {
+    **dict.fromkeys(
+        (
+            *("name", "exact_name", "description", "status", "date", "licence", "format", "uploader"),
+            *(
+                "first_name",
+                "last_name",
+                "bio",
+                "image",
+                "company",
+                "country",
+                "target_feature",
+                "visibility",
+            ),
+        ),
+        _text,
+    ),
+    **dict.fromkeys(("uploader_id", "runs", "version", "nr_of_likes", "nr_of_downloads"), as_number),
+    **dict.fromkeys(
+        ("qualities", "tasktype", "source_data", "estimation_procedure", "run_task", "run_flow"), _object
+    ),
+    **dict.fromkeys(("features", "collections", "evaluations", "parameters"), _objects),
+    "tags": _tags,
+}
+"""What pages read of some fields without looking; what is something else is left out."""
 
 
 class _Cleaner:
@@ -55,5 +102,7 @@ class _Cleaner:
     def _text(self, text: str) -> str:
         text = text[: max(0, min(LONGEST_TEXT, MOST_CHARACTERS - self._characters))]
         self._characters += len(text)
+        if text.isascii() and "\0" not in text:
+            return text
         # NUL ends a text for SQLite's functions, and half a surrogate pair has no UTF-8.
         return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")

@@ -8,6 +8,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final, TypeVar
 
+import structlog
+
 from app.core.concurrency import BoundedExecutor
 from app.core.errors import TooBusyError
 from app.core.shares import Shares, ShareUsedUpError, Subject
@@ -15,8 +17,9 @@ from app.index import catalogue
 from app.index.catalogue import Filters, Results, Wanted
 from app.index.search import SearchTooLongError, search
 from app.index.shaping import decorate
-from app.index.store import open_reader, want
+from app.index.store import IndexStatus, open_reader, status_of, want
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 THREADS: Final = 4
 WAITING: Final = 200
@@ -114,6 +117,14 @@ class SearchIndex:
         """
         return await self._run(OURSELVES, catalogue.counts)
 
+    async def status(self) -> IndexStatus:
+        """Return what the index holds, and how fresh it is.
+
+        Raises:
+            IndexUnavailableError: there is no answer.
+        """
+        return await self._run(OURSELVES, status_of, self.path)
+
     async def generation(self) -> int:
         """Return a number that rises with each change of the index, for entity tags; 0: there is none.
 
@@ -139,6 +150,10 @@ class SearchIndex:
             raise IndexUnavailableError("the search takes too long") from None
         except sqlite3.Error as error:
             raise IndexUnavailableError("the index cannot be read") from error
+        except Exception as error:
+            # The frontend repeats what is answered with an error, at once and without end.
+            log.exception("a search cannot be carried out")
+            raise IndexUnavailableError("the search cannot be carried out") from error
 
 
 class _Readers:

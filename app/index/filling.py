@@ -278,6 +278,7 @@ class Filler:
         if await self._writer.number(f"{name}.under_way"):
             await self._sweep(source.kind, source.name)
             await self._writer.put([], 0, (f"{name}.under_way", 0), (f"{name}.full_due", now + FULL_SECONDS))
+        await self._writer.note("fresh_at", now)
         is_shorter = count == 0 and offset > 0
         # The last entry is read again: where it is gone, the list has moved, and is read from its beginning.
         notes = {
@@ -366,6 +367,15 @@ async def _only_one(path: Path) -> AsyncIterator[None]:
         while not _locked(file):  # noqa: ASYNC110 - no event comes from other processes
             await asyncio.sleep(LOCK_SECONDS)
         yield
+    finally:
+        os.close(file)
+
+
+def is_being_filled(path: Path) -> bool:
+    """Say whether a process of this machine fills the index."""
+    file = _open_lock(path.parent)
+    try:
+        return not _locked(file)
     finally:
         os.close(file)
 

@@ -47,10 +47,24 @@ class Searched:
         if not self.condition.match:
             return f"SELECT {columns} FROM entry WHERE {self.condition.sql}", [*self.condition.values]  # noqa: S608
         statement = (
-            f"SELECT {columns} FROM {self.words} JOIN entry ON entry.row = {self.words}.rowid"  # noqa: S608 - fixed
+            f"SELECT {columns} FROM {self.words} CROSS JOIN entry ON entry.row = {self.words}.rowid"  # noqa: S608 - fixed
             f" WHERE {self.words} MATCH ? AND {self.words}.rowid >= ? AND {self.condition.sql}"
         )
         return statement, [self.condition.match, self.floor, *self.condition.values]
+
+    def newest(self, connection: sqlite3.Connection) -> "Searched":
+        """Return it narrowed to the newest so many documents that are found."""
+        inner, values = self.rows("entry.row")
+        rows = [
+            row
+            for (row,) in connection.execute(
+                f"{inner} ORDER BY entry.row DESC LIMIT ?", [*values, MOST_MATCHES]
+            )
+        ]
+        listed = json.dumps(rows)
+        return Searched(
+            self.kinds, Criterion("entry.row IN (SELECT value FROM json_each(?))", (listed,)), self.words
+        )
 
 
 def visible(kinds: Sequence[str], viewer_id: int | None) -> Criterion:
@@ -74,13 +88,20 @@ def search(
     try:
         connection.execute("BEGIN")
         try:
-            return _search(connection, kinds, question, _with_documents(connection, viewer_id))
+            return _search(connection, kinds, _plain(question), _with_documents(connection, viewer_id))
         finally:
             connection.execute("ROLLBACK")
     except sqlite3.OperationalError as error:
         if "interrupted" in str(error):
             raise SearchTooLongError from error
         raise
+
+
+def _plain(question: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the question in characters that SQLite takes: half a surrogate pair has no UTF-8."""
+    text = json.dumps(question, ensure_ascii=False).encode("utf-8", "replace").decode()
+    plain: dict[str, Any] = json.loads(text)
+    return plain
 
 
 def _with_documents(connection: sqlite3.Connection, viewer_id: int | None) -> int | None:

@@ -248,7 +248,7 @@ class Store:
         return found
 
     def _put(self, item: Put, number_of_pass: int) -> bool:
-        document = clean({**item.document, "visibility": "public" if item.public else "private"})
+        document = {**clean(item.document), "visibility": "public" if item.public else "private"}
         found = self._find(item.kind, item.id)
         detailed = item.detailed
         if found is not None:
@@ -328,12 +328,47 @@ def remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def read_status(path: Path) -> dict[str, Any] | None:
-    """Return what an index holds, and how old it is; None where there is none."""
+class IndexStatus(NamedTuple):
+    """What an index holds.
+
+    Attributes:
+        documents: how many of each kind, private ones included.
+        waiting: how many of those are known by a list's line alone.
+        server: the OpenML server that they are of.
+        fresh_at: when a list of it was read to its end last, in seconds since 1970; None: never.
+        generation: rises with each change.
+        size: bytes on the disk.
+    """
+
+    documents: Mapping[str, int]
+    waiting: int
+    server: str
+    fresh_at: float | None
+    generation: int
+    size: int
+
+
+def status_of(connection: sqlite3.Connection, path: Path) -> IndexStatus:
+    """Return what an index holds, and how fresh it is."""
+    rows = connection.execute("SELECT shelf, count(*) FROM entry GROUP BY shelf").fetchall()
+    documents = dict.fromkeys(KINDS, 0)
+    for shelf, count in rows:
+        documents[KINDS[abs(shelf) - 1]] += count
+    waiting = connection.execute("SELECT count(*) FROM entry WHERE detailed = 0").fetchone()[0]
+    notes = dict(connection.execute("SELECT name, value FROM meta").fetchall())
+    fresh_at = notes.get("fresh_at")
+    return IndexStatus(
+        documents=documents,
+        waiting=waiting,
+        server=notes.get("server", ""),
+        fresh_at=float(fresh_at) if fresh_at else None,
+        generation=int(notes.get("generation", 0)),
+        size=sum(part.stat().st_size for part in path.parent.glob(f"{path.name}*")),
+    )
+
+
+def read_status(path: Path) -> IndexStatus | None:
+    """Return what an index holds; None where there is none."""
     with suppress(sqlite3.OperationalError), closing(open_reader(path)) as connection:
-        rows = connection.execute("SELECT abs(shelf), count(*), sum(detailed) FROM entry GROUP BY abs(shelf)")
-        documents = {KINDS[number - 1]: (count, detailed) for number, count, detailed in rows}
-        notes = dict(connection.execute("SELECT name, value FROM meta").fetchall())
-        bytes_used = sum(part.stat().st_size for part in path.parent.glob(f"{path.name}*"))
-        return {"documents": documents, "notes": notes, "bytes": bytes_used}
+        return status_of(connection, path)
     return None

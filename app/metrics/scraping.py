@@ -18,10 +18,12 @@ from prometheus_client.registry import Collector
 
 from app import __version__
 from app.core import metrics
+from app.core.clock import utc_now
 from app.core.errors import DatabaseUnavailableError, StorageError
 from app.core.metrics import Metric
 from app.db.measures import Measures, measure
 from app.db.sizes import measure_tables
+from app.index.engine import IndexUnavailableError
 from app.resources import Resources
 from app.worker.scheduling import CONVERSIONS_PER_USER
 
@@ -47,7 +49,7 @@ class ScrapedCollector(Collector):
         """Yield what could be read."""
         with self._lock:
             if time.monotonic() - self._found_at > KEEP_SECONDS:
-                read = self._ask(self._disk()) | self._ask(self._store())
+                read = self._ask(self._disk()) | self._ask(self._store()) | self._ask(self._index())
                 self._found = {**self._settled(), **read, **self._measured()}
                 self._found_at = time.monotonic()
             found = self._found
@@ -89,6 +91,22 @@ class ScrapedCollector(Collector):
         except (DatabaseUnavailableError, StorageError):
             return {}
         return {metrics.STORE_KNOWN: {(): float(fault is None)}}
+
+    async def _index(self) -> dict[Metric, Values]:
+        index = self._resources.index
+        if index is None:
+            return {}
+        try:
+            found = await index.status()
+        except IndexUnavailableError:
+            return {}  # It is not begun yet.
+        age = utc_now().timestamp() - found.fresh_at if found.fresh_at else None
+        return {
+            metrics.INDEX_DOCUMENTS: {(kind,): count for kind, count in found.documents.items()},
+            metrics.INDEX_WAITING: {(): found.waiting},
+            metrics.INDEX_BYTES: {(): found.size},
+            **({metrics.INDEX_AGE: {(): max(0.0, age)}} if age is not None else {}),
+        }
 
     def _ask(self, question: Coroutine[Any, Any, dict[Metric, Values]]) -> dict[Metric, Values]:
         """Run a query on the event loop; return nothing if that takes too long."""

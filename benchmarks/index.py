@@ -1,0 +1,195 @@
+"""The search index with a million datasets: how long it takes to fill, and how fast it answers.
+
+    .venv/bin/python -m benchmarks.index [DOCUMENTS] [FOLDER]
+
+Documents are synthetic: names and descriptions of words that are as frequent as those of a language (Zipf), ten
+qualities, two tags, ten columns. Searches are those of the frontends' pages, each with another word, filter or page. The folder is
+kept, and used again by the next run with the same number of documents.
+"""
+
+import random
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from app.index import catalogue
+from app.index.catalogue import Filters, Wanted
+from app.index.fields import KINDS
+from app.index.search import search
+from app.index.store import Put, Store, open_reader, path_in
+from app.web.search_query import translate
+
+WORDS = 50_000
+SEARCHES = 300
+AT_ONCE = 500
+Body = dict[str, Any]
+COUNTS = {
+    "size": 0,
+    "query": {
+        "bool": {
+            "should": [
+                {"term": {"status": "active"}},
+                {"bool": {"must_not": {"exists": {"field": "status"}}}},
+            ]
+        }
+    },
+    "aggs": {"count_by_type": {"terms": {"field": "_type", "size": 100}}},
+}
+
+
+class Words:
+    """Words that are as frequent as those of a language: the second half as often as the first, and so on."""
+
+    def __init__(self, chance: random.Random) -> None:
+        letters = "aeioubcdfghklmnprstvwz"
+        self.all = ["".join(chance.choices(letters, k=chance.randint(4, 10))) for _ in range(WORDS)]
+        self._weights = [0.0]
+        for rank in range(1, WORDS + 1):
+            self._weights.append(self._weights[-1] + 1 / rank)
+        del self._weights[0]
+        self._chance = chance
+
+    def some(self, count: int) -> list[str]:
+        """Return words of a text."""
+        return self._chance.choices(self.all, cum_weights=self._weights, k=count)
+
+
+def documents(count: int, words: Words, chance: random.Random) -> Iterator[Put]:
+    for number in range(1, count + 1):
+        rows = int(10 ** chance.uniform(1, 7))
+        uploader = chance.randint(1, 5000)
+        document = {
+            "data_id": number,
+            "name": "-".join(words.some(2)),
+            "description": " ".join(words.some(60)),
+            "version": chance.randint(1, 3),
+            "status": chance.choice(["active"] * 9 + ["in_preparation"]),
+            "format": "ARFF",
+            "licence": chance.choice(["Public", "CC BY", "CC0", "CC BY-SA"]),
+            "date": f"20{chance.randint(14, 26)}-{chance.randint(1, 12):02}-{chance.randint(1, 28):02} 12:00:00",
+            "uploader_id": uploader,
+            "runs": int(1000 * chance.random() ** 8),
+            "nr_of_likes": 0,
+            "nr_of_downloads": chance.randint(0, 1000),
+            "tags": [{"tag": f"tag{chance.randint(1, 300)}", "uploader": "1"} for _ in range(2)],
+            "qualities": {
+                "NumberOfInstances": rows,
+                "NumberOfFeatures": chance.randint(2, 500),
+                "NumberOfClasses": chance.randint(0, 20),
+                "NumberOfMissingValues": chance.randint(0, 100),
+                **{f"Quality{place}": chance.random() for place in range(6)},
+            },
+            "features": [{"name": name, "type": "numeric", "missing": 0} for name in words.some(10)],
+        }
+        yield Put("data", str(number), document)
+
+
+def fill(path: Path, count: int) -> None:
+    chance = random.Random(7)
+    words = Words(chance)
+    store = Store(path)
+    began = time.monotonic()
+    batch: list[Put] = []
+    for put in documents(count, words, chance):
+        batch.append(put)
+        if len(batch) == AT_ONCE:
+            with store.writing():
+                store.put(batch)
+            batch.clear()
+            if put.document["data_id"] % 100_000 == 0:
+                seconds = time.monotonic() - began
+                print(f"  {put.document['data_id']} documents after {seconds:.0f} s", flush=True)
+    with store.writing():
+        store.put(batch)
+        store.set_meta("documents", count)
+    store.close()
+    seconds = time.monotonic() - began
+    size = sum(part.stat().st_size for part in path.parent.glob(f"{path.name}*"))
+    print(f"filled in {seconds / 60:.1f} min, {count / seconds:.0f} documents/s, {size / 1e9:.2f} GB on disk")
+
+
+def listing(words: Words, chance: random.Random) -> Body:
+    """The frontend's list: a word or none, a filter or none, one of its orders."""
+    filters: list[Body] = [{"term": {"status": "active"}}]
+    filters += chance.choice(
+        [
+            [],
+            [{"range": {"qualities.NumberOfInstances": {"gte": str(10 ** chance.randint(2, 6))}}}],
+            [{"nested": {"path": "tags", "query": {"term": {"tags.tag": f"tag{chance.randint(1, 300)}"}}}}],
+            [{"term": {"uploader_id": chance.randint(1, 5000)}}],
+        ]
+    )
+    text = words.some(1)[0] if chance.random() < 0.6 else ""
+    sort = chance.choice(["date", "runs", "nr_of_downloads", "qualities.NumberOfInstances", ""])
+    return {
+        "from": chance.choice([0, 0, 0, 50, 500]),
+        "size": 50,
+        "query": {
+            "bool": {
+                "must": {"query_string": {"query": text}} if text else {"match_all": {}},
+                "filter": filters,
+                "should": [{"term": {"visibility": "public"}}],
+                "minimum_should_match": 1,
+            }
+        },
+        "_source": ["data_id", "name", "status", "runs", "qualities.NumberOfInstances", "date"],
+        **({"sort": {sort: {"order": "desc"}}} if sort else {}),
+    }
+
+
+def measure(what: str, call: Callable[[], object], times: int = SEARCHES) -> None:
+    took = []
+    for _ in range(times):
+        began = time.perf_counter()
+        call()
+        took.append(1000 * (time.perf_counter() - began))
+    marks = statistics.quantiles(took, n=20)
+    print(
+        f"{what:42} p50 {statistics.median(took):7.1f} ms   p95 {marks[18]:7.1f} ms   longest {max(took):7.1f} ms"
+    )
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    path = path_in(Path(sys.argv[2] if len(sys.argv) > 2 else "var/benchmark-index"))
+    if not path.exists():
+        fill(path, count)
+    words = Words(random.Random(7))
+    chance = random.Random(8)
+    connection = open_reader(path)
+
+    def ask(body: Body, kinds: tuple[str, ...] = ("data",)) -> object:
+        return search(connection, kinds, translate(body, kinds, viewer_id=None), None)
+
+    def find(text: str) -> object:
+        return catalogue.find(connection, Wanted(text=text, filters=Filters(status="active")), None)
+
+    measure("a list of the frontend (any)", lambda: ask(listing(words, chance)))
+    measure("counts of the side bar", lambda: ask(COUNTS, KINDS), 30)
+    typed = [word[: chance.randint(2, 6)] for word in words.some(SEARCHES)]
+    suggest = {"size": 0, "suggest": {"a": {"prefix": "", "completion": {"field": "suggest"}}}}
+
+    def complete() -> object:
+        suggest["suggest"]["a"]["prefix"] = chance.choice(typed)  # type: ignore[index]  # as it is written above
+        return search(
+            connection, ("data",), translate(suggest, ("data",), viewer_id=None, is_embedded=True), None
+        )
+
+    measure("suggestions while somebody types", complete)
+    measure("an own page: text, facets", lambda: find(" ".join(words.some(1))))
+    measure("an own page: two words, facets", lambda: find(" ".join(words.some(2))))
+    measure("an own page: all datasets, facets", lambda: find(""), 10)
+    numbers = range(1, count + 1)
+    measure(
+        "one document", lambda: catalogue.read_document(connection, "data", str(chance.choice(numbers)), None)
+    )
+    measure("counts of the start page", lambda: catalogue.counts(connection), 30)
+    print(f"most memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+"""The index beside a stand-in OpenML server: filled from its lists, told of what is made here, and resumed."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.core.settings import Settings
+from app.db.engine import Database
+from app.events.notifications import Notifications
+from app.index.engine import SearchIndex
+from app.index.filling import fill_once, is_being_filled, keep_filled
+from app.index.sources import Sources
+from app.index.store import Store, path_in, read_status
+from app.openml.client import open_client
+from tests.conftest import MakePerson, Person, Running, eventually
+from tests.uploads.test_data_upload import form
+
+RIVERS = {
+    "query": {"query_string": {"query": "name:river"}},
+    "size": 50,
+    "sort": [{"date": {"order": "desc"}}],
+}
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"search_index": True})
+
+
+async def publish(app: Running, person: Person) -> int:
+    answer = await app.client.post("/data-upload", files=form(), headers=person.headers)
+    number: int = answer.json()["id"]
+    return number
+
+
+async def document(client: httpx.AsyncClient, kind: str, number: int) -> dict[str, Any] | None:
+    found = (await client.get(f"/es/{kind}/{kind}/{number}")).json()
+    return found["_source"] if found["found"] else None
+
+
+async def until(app: Running, kind: str, number: int, **fields: Any) -> dict[str, Any]:
+    """Wait until a document has these values."""
+
+    async def look() -> dict[str, Any] | None:
+        found = await document(app.client, kind, number)
+        return found if found and all(found.get(name) == value for name, value in fields.items()) else None
+
+    return await eventually(look, seconds=20)
+
+
+async def test_index_when_something_is_published_changed_or_made_then_found_at_once(
+    app: Running, person: Person
+) -> None:
+    number = await publish(app, person)
+    active = await until(app, "data", number, status="active")
+    listed = (await app.client.post("/es/data/data/_search", json=RIVERS)).json()
+
+    assert str(number) in [hit["_id"] for hit in listed["hits"]["hits"]]
+    assert (active["name"], active["uploader_id"], active["qualities"]["NumberOfInstances"]) == (
+        "river-levels",
+        person.id,
+        3,
+    )
+    assert [(feature["name"], feature.get("target")) for feature in active["features"]][-1] == ("flood", "1")
+
+    page = {"params": {"url": f"?id={number}"}, "headers": person.headers}
+    tagged = await app.client.post("/data-tag", json={"tag": "rivers"}, **page)
+    edit = {"owner": "true", "description": "Now of the whole north", "creator": "Ada"}
+    edited = await app.client.post("/data-edit", json=edit, **page)
+    assert (tagged.status_code, edited.status_code) == (200, 200), edited.text
+    changed = await until(app, "data", number, description="Now of the whole north")
+    assert [tag["tag"] for tag in changed["tags"]] == ["rivers"]
+
+    wanted = {"dataset_id": number, "task_type": "classification", "target_name": "flood"}
+    task = (await app.client.post("/upload-task", json=wanted, headers=person.headers)).json()["id"]
+    form_of_suite = {"description": "Of rivers", "collectionname": "River suite", "taskids": str(task)}
+    suite = (
+        await app.client.post("/upload-collection-tasks", json=form_of_suite, headers=person.headers)
+    ).json()["id"]
+    await until(app, "study", suite, tasks_included=1, study_type="task")
+    made = await until(app, "task", task, target_feature="flood")
+    assert made["collections"] == [{"type": "task", "id": suite}]
+    assert (made["uploader_id"], made["tasktype"]["name"]) == (person.id, "Supervised Classification")
+    me = await until(app, "user", person.id, datasets_uploaded=1, tasks_uploaded=1)
+    assert "email" not in me
+
+    counts = await app.client.post("/es/data/_count", json={"query": {"term": {"uploader_id": person.id}}})
+    assert counts.json()["count"] == 1
+
+
+async def test_users_when_their_profile_changes_or_the_account_goes_then_the_index_follows(
+    app: Running, make_person: MakePerson
+) -> None:
+    person = await make_person()
+    profile = {"first_name": "Grace", "last_name": "Hopper", "bio": "Compilers", "email": person.email}
+    assert (await app.client.post("/profile", json=profile, headers=person.headers)).status_code == 200
+
+    shown = await until(app, "user", person.id, first_name="Grace", bio="Compilers")
+    assert person.email not in str(shown)
+    await app.client.request("DELETE", "/account", json={"password": person.password}, headers=person.headers)
+
+    async def gone() -> bool | None:
+        return await document(app.client, "user", person.id) is None or None
+
+    if (await app.client.get("/profile", headers=person.headers)).status_code == 401:
+        await eventually(gone, seconds=20)
+
+
+@pytest.fixture
+async def filler(settings: Settings, app: Running, tmp_path: Path) -> AsyncIterator[Any]:
+    """Something that fills an index of its own, until it is told to stop."""
+    database = Database(settings)
+    async with open_client(settings.openml_url, timeout_seconds=60) as openml:
+        sources = Sources(openml, database)
+        path = path_in(tmp_path / "own")
+        yield (
+            partial(keep_filled, path, server=settings.openml_url, sources=sources, database=database),
+            path,
+            partial(fill_once, path, server=settings.openml_url, sources=sources, database=database),
+        )
+    await database.close()
+
+
+async def test_filling_when_killed_again_and_again_then_it_goes_on_and_the_index_is_whole(
+    app: Running, person: Person, filler: Any
+) -> None:
+    keep, path, once = filler
+    numbers = [await publish(app, person) for _ in range(3)]
+    await until(app, "data", numbers[-1], status="active")
+    for _ in range(6):
+        work = asyncio.create_task(keep(notifications=Notifications()))
+        await asyncio.sleep(0.15)
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+        assert not await asyncio.to_thread(is_being_filled, path)
+    await once()
+
+    index = SearchIndex(path)
+    for number in numbers:
+        kept = await index.get("data", str(number))
+        assert kept is not None
+        assert kept["features"]
+    index.close()
+    status = await asyncio.to_thread(read_status, path)
+    assert status is not None
+    assert (status.waiting, status.documents["task_type"]) == (0, 11)
+
+
+async def test_filling_when_two_processes_would_then_one_does_and_the_other_takes_over(
+    app: Running, filler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, path, _ = filler
+    monkeypatch.setattr("app.index.filling.LOCK_SECONDS", 0.05)
+    first, second = (asyncio.create_task(keep(notifications=Notifications())) for _ in range(2))
+
+    async def filled() -> bool | None:
+        status = await asyncio.to_thread(read_status, path)
+        return bool(status and status.documents["measure"]) or None
+
+    await eventually(filled)
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    await asyncio.to_thread(shutil.rmtree, path.parent, ignore_errors=True)
+    await asyncio.to_thread(path.parent.mkdir)
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+
+
+async def test_filling_when_the_file_is_removed_or_broken_then_made_anew(
+    app: Running, filler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep, path, _ = filler
+    monkeypatch.setattr("app.index.filling.FIRST_BACK_OFF", 0.05)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"no database" * 1000)
+    work = asyncio.create_task(keep(notifications=Notifications()))
+
+    async def filled() -> bool | None:
+        try:
+            status = await asyncio.to_thread(read_status, path)
+        except Exception:
+            return None
+        return bool(status and status.documents["measure"]) or None
+
+    await eventually(filled)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+
+
+async def test_index_when_of_another_server_then_begun_anew(filler: Any) -> None:
+    _, path, once = filler
+
+    def make_old() -> None:
+        store = Store(path)
+        with store.writing():
+            store.set_meta("server", "https://elsewhere.example/")
+            store.set_meta("data.offset", 500)
+        store.close()
+
+    await asyncio.to_thread(make_old)
+    await once()
+
+    status = await asyncio.to_thread(read_status, path)
+    assert status is not None
+    assert status.server.startswith("http://127.0.0.1")
+    assert status.documents["task_type"] == 11
