@@ -13,8 +13,21 @@ MOST_COLLECTIONS: Final = 200
 _PATTERNED: Final = re.compile(r"[*?\[\]]")
 
 
+_READ_ANYWAY: Final[Mapping[str, Mapping[str, Any]]] = {
+    "data": {"date": "", "description": "", "features": (), "qualities": {}, "tags": (), "version": 1},
+    "task": {"date": "", "tags": (), "tasktype": {}, "source_data": {}, "estimation_procedure": {}},
+    "flow": {"date": "", "description": "", "tags": (), "parameters": (), "dependencies": ""},
+    "study": {"date": "", "description": "", "tasks_included": 0, "datasets_included": 0, "runs_included": 0},
+    "user": {"first_name": "", "last_name": "", "bio": "", "image": "", "date": ""},
+}
+"""What the frontend's pages read without looking, and break without: lists tell less than descriptions."""
+
+
 def decorate(connection: sqlite3.Connection, kind: str, document_id: str, document: dict[str, Any]) -> None:
     """Add what follows from other documents: a user's uploads, the uploader's name, the collections."""
+    for name, value in _READ_ANYWAY.get(kind, {}).items():
+        if document.get(name) is None:
+            document[name] = [] if value == () else value
     if kind == "user":
         _add_uploads(connection, document_id, document)
     elif "uploader_id" in document:

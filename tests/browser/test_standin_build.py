@@ -50,10 +50,18 @@ KEEP_FORM = """() => {
 async def search_line() -> AsyncIterator[Forwarder]:
     """The line to a search server that knows a dataset and people; a test may cut it."""
     server = SearchServer(version=6)
-    server.put(
-        "data", "61", data_id=61, name="iris", status="active", visibility="public", runs=9, date="2014"
-    )
-    server.put("study", "99", study_id=99, name="OpenML benchmark suite", visibility="public")
+    iris = {
+        "data_id": 61,
+        "name": "iris",
+        "status": "active",
+        "visibility": "public",
+        "runs": 9,
+        "date": "2014",
+    }
+    shown = {"description": "Flowers", "features": [], "qualities": {}, "tags": [], "uploader": "Ada L"}
+    server.put("data", "61", **iris, **shown)
+    suite = {"name": "OpenML benchmark suite", "date": "2019", "description": "", "uploader": "Ada L"}
+    server.put("study", "99", study_id=99, visibility="public", **suite)
     for number in PEOPLE:
         server.put(
             "user", str(number), user_id=number, first_name="Ada", datasets_uploaded=3, visibility="public"

@@ -1,9 +1,8 @@
 """The index beside a stand-in OpenML server: filled from its lists, told of what is made here, and resumed."""
 
 import asyncio
-import shutil
-from collections.abc import AsyncIterator
-from functools import partial
+import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,11 @@ import httpx
 import pytest
 
 from app.core.settings import Settings
-from app.db.engine import Database
 from app.events.notifications import Notifications
 from app.index.engine import SearchIndex
 from app.index.filling import fill_once, is_being_filled, keep_filled
 from app.index.sources import Sources
-from app.index.store import Store, path_in, read_status
-from app.openml.client import open_client
+from app.index.store import IndexStatus, Store, path_in, read_status, remove
 from tests.conftest import MakePerson, Person, Running, eventually
 from tests.uploads.test_data_upload import form
 
@@ -69,10 +66,10 @@ async def test_index_when_something_is_published_changed_or_made_then_found_at_o
     )
     assert [(feature["name"], feature.get("target")) for feature in active["features"]][-1] == ("flood", "1")
 
-    page = {"params": {"url": f"?id={number}"}, "headers": person.headers}
-    tagged = await app.client.post("/data-tag", json={"tag": "rivers"}, **page)
+    page = f"?url=?id={number}"
+    tagged = await app.client.post(f"/data-tag{page}", json={"tag": "rivers"}, headers=person.headers)
     edit = {"owner": "true", "description": "Now of the whole north", "creator": "Ada"}
-    edited = await app.client.post("/data-edit", json=edit, **page)
+    edited = await app.client.post(f"/data-edit{page}", json=edit, headers=person.headers)
     assert (tagged.status_code, edited.status_code) == (200, 200), edited.text
     changed = await until(app, "data", number, description="Now of the whole north")
     assert [tag["tag"] for tag in changed["tags"]] == ["rivers"]
@@ -103,110 +100,124 @@ async def test_users_when_their_profile_changes_or_the_account_goes_then_the_ind
 
     shown = await until(app, "user", person.id, first_name="Grace", bio="Compilers")
     assert person.email not in str(shown)
-    await app.client.request("DELETE", "/account", json={"password": person.password}, headers=person.headers)
+    closed = await app.client.post("/delete", json={"password": person.password}, headers=person.headers)
+    assert closed.status_code == 200, closed.text
 
     async def gone() -> bool | None:
         return await document(app.client, "user", person.id) is None or None
 
-    if (await app.client.get("/profile", headers=person.headers)).status_code == 401:
-        await eventually(gone, seconds=20)
+    await eventually(gone, seconds=20)
+
+
+@dataclass(frozen=True)
+class Filling:
+    """An index of its own beside the service, and what fills it."""
+
+    path: Path
+    app: Running
+
+    @property
+    def _parts(self) -> dict[str, Any]:
+        resources = self.app.resources
+        sources = Sources(resources.openml, resources.database)
+        server = resources.settings.openml_url
+        return {"server": server, "sources": sources, "database": resources.database}
+
+    async def keep(self) -> None:
+        await keep_filled(self.path, notifications=Notifications(), **self._parts)
+
+    async def once(self) -> None:
+        await fill_once(self.path, **self._parts)
+
+    async def status(self) -> IndexStatus | None:
+        try:
+            return await asyncio.to_thread(read_status, self.path)
+        except sqlite3.DatabaseError:
+            return None
+
+    async def is_filled(self) -> bool | None:
+        status = await self.status()
+        return bool(status and status.documents["measure"]) or None
 
 
 @pytest.fixture
-async def filler(settings: Settings, app: Running, tmp_path: Path) -> AsyncIterator[Any]:
-    """Something that fills an index of its own, until it is told to stop."""
-    database = Database(settings)
-    async with open_client(settings.openml_url, timeout_seconds=60) as openml:
-        sources = Sources(openml, database)
-        path = path_in(tmp_path / "own")
-        yield (
-            partial(keep_filled, path, server=settings.openml_url, sources=sources, database=database),
-            path,
-            partial(fill_once, path, server=settings.openml_url, sources=sources, database=database),
-        )
-    await database.close()
+def filling(app: Running, tmp_path: Path) -> Filling:
+    return Filling(path_in(tmp_path / "own"), app)
 
 
 async def test_filling_when_killed_again_and_again_then_it_goes_on_and_the_index_is_whole(
-    app: Running, person: Person, filler: Any
+    app: Running, person: Person, filling: Filling
 ) -> None:
-    keep, path, once = filler
     numbers = [await publish(app, person) for _ in range(3)]
     await until(app, "data", numbers[-1], status="active")
     for _ in range(6):
-        work = asyncio.create_task(keep(notifications=Notifications()))
+        work = asyncio.create_task(filling.keep())
         await asyncio.sleep(0.15)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)
-        assert not await asyncio.to_thread(is_being_filled, path)
-    await once()
+        assert not await asyncio.to_thread(is_being_filled, filling.path)
+    await filling.once()
 
-    index = SearchIndex(path)
+    index = SearchIndex(filling.path)
     for number in numbers:
         kept = await index.get("data", str(number))
         assert kept is not None
         assert kept["features"]
     index.close()
-    status = await asyncio.to_thread(read_status, path)
+    status = await filling.status()
     assert status is not None
     assert (status.waiting, status.documents["task_type"]) == (0, 11)
 
 
 async def test_filling_when_two_processes_would_then_one_does_and_the_other_takes_over(
-    app: Running, filler: Any, monkeypatch: pytest.MonkeyPatch
+    filling: Filling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, path, _ = filler
     monkeypatch.setattr("app.index.filling.LOCK_SECONDS", 0.05)
-    first, second = (asyncio.create_task(keep(notifications=Notifications())) for _ in range(2))
-
-    async def filled() -> bool | None:
-        status = await asyncio.to_thread(read_status, path)
-        return bool(status and status.documents["measure"]) or None
-
-    await eventually(filled)
+    first = asyncio.create_task(filling.keep())
+    await eventually(filling.is_filled)
+    second = asyncio.create_task(filling.keep())
+    await asyncio.sleep(0.2)
+    assert not second.done()
     first.cancel()
     await asyncio.gather(first, return_exceptions=True)
-    await asyncio.to_thread(shutil.rmtree, path.parent, ignore_errors=True)
-    await asyncio.to_thread(path.parent.mkdir)
+    await asyncio.to_thread(remove, filling.path)
+
+    await eventually(filling.is_filled)
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
 
 
 async def test_filling_when_the_file_is_removed_or_broken_then_made_anew(
-    app: Running, filler: Any, monkeypatch: pytest.MonkeyPatch
+    filling: Filling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keep, path, _ = filler
     monkeypatch.setattr("app.index.filling.FIRST_BACK_OFF", 0.05)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"no database" * 1000)
-    work = asyncio.create_task(keep(notifications=Notifications()))
+    monkeypatch.setattr("app.index.filling.REST_SECONDS", 0.05)
 
-    async def filled() -> bool | None:
-        try:
-            status = await asyncio.to_thread(read_status, path)
-        except Exception:
-            return None
-        return bool(status and status.documents["measure"]) or None
+    def breaks() -> None:
+        filling.path.parent.mkdir(parents=True)
+        filling.path.write_bytes(b"no database" * 1000)
 
-    await eventually(filled)
+    await asyncio.to_thread(breaks)
+    work = asyncio.create_task(filling.keep())
+    await eventually(filling.is_filled)
+    await asyncio.to_thread(remove, filling.path)
+    await eventually(filling.is_filled)
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
 
 
-async def test_index_when_of_another_server_then_begun_anew(filler: Any) -> None:
-    _, path, once = filler
-
+async def test_index_when_of_another_server_then_begun_anew(filling: Filling) -> None:
     def make_old() -> None:
-        store = Store(path)
+        store = Store(filling.path)
         with store.writing():
             store.set_meta("server", "https://elsewhere.example/")
             store.set_meta("data.offset", 500)
         store.close()
 
     await asyncio.to_thread(make_old)
-    await once()
+    await filling.once()
 
-    status = await asyncio.to_thread(read_status, path)
+    status = await filling.status()
     assert status is not None
     assert status.server.startswith("http://127.0.0.1")
     assert status.documents["task_type"] == 11

@@ -13,6 +13,8 @@
     var filters = [];
     query.forEach(function (value, key) {
       if (["type", "id", "sort", "order", "query"].includes(key)) return;
+      // Any status: no filter.
+      if (value === "any") return;
       var parts = value.split("_");
       if (["gte", "lte"].includes(parts[0]) && parts.length === 2) filters.push({ range: { [key]: { [parts[0]]: parts[1] } } });
       else if (parts[0] === "between") filters.push({ range: { [key]: { gte: parts[1], lte: parts[2] } } });
@@ -48,6 +50,27 @@
     });
   }
 
+  // What the pages read of a document, without looking whether it is there.
+  function facts(place, type, source) {
+    var list = function (name, items) { place.append(el("ul", { id: name }, items.map(function (item) { return el("li", {}, item); }))); };
+    if (type === "data") {
+      place.append(el("p", { id: "id" }, "ID: " + source.data_id.toString()), el("p", { id: "date" }, source.date.split(" ")[0]),
+        el("a", { id: "uploader", href: "/search?type=user&id=" + source.uploader_id }, source.uploader.charAt(0) + source.uploader.slice(1)),
+        el("a", { id: "versions", href: "/search?type=data&sort=version&status=any&order=asc&exact_name=" + source.name }, "Version history"),
+        el("p", { id: "features-count" }, source.features.length + " Features"), el("p", { id: "description" }, source.description));
+      list("features", source.features.map(function (m) { return m.name + (m.target ? " (target)" : "") + " " + m.type; }));
+      list("qualities", Object.keys(source.qualities).map(function (m) { return m + " " + source.qualities[m]; }));
+      list("tags", source.tags.map(function (t) { return "" + t.tag; }));
+    } else if (type === "task") {
+      place.append(el("p", { id: "task" }, source.tasktype.name + " on " + source.source_data.name + ", " + source.target_feature + ", " + source.estimation_procedure.name));
+      list("tags", source.tags.map(function (t) { return "" + t.tag; }));
+    } else if (type === "study") {
+      place.append(el("p", { id: "included" }, source.datasets_included + " data, " + source.tasks_included + " tasks, " + source.date.split(" ")[0] + " by " + source.uploader.charAt(0)), el("p", { id: "description" }, source.description));
+    } else if (type === "user") {
+      place.append(el("p", { id: "initials-of" }, source.first_name.charAt(0) + source.last_name.charAt(0)), el("p", { id: "uploads-of" }, source.datasets_uploaded + " datasets, " + source.tasks_uploaded + " tasks"));
+    }
+  }
+
   function detail(place, type, id) {
     var url = MODERN ? "<REACT_APP_URL_ELASTICSEARCH>" + type + "/_doc/" + id : "<REACT_APP_URL_ELASTICSEARCH>" + type + "/" + type + "/" + id;
     request("GET", url, { headers: { "Content-Type": "application/json" } }).then(function (response) {
@@ -57,6 +80,7 @@
       }
       var source = response.data._source;
       place.append(el("h1", { id: "title" }, source.name || source.first_name));
+      facts(place, type, source);
       if (type === "data") {
         place.append(
           el("a", { id: "xml", href: "<REACT_APP_URL_API>api/v1/data/" + id }, "xml"), " ",
