@@ -27,7 +27,9 @@ PLACES: Final = 32
 """Searches that are carried out or wait for a thread; no network has more of them than it leaves to the others."""
 PLACE_SECONDS: Final = 2.0
 SEARCH_SECONDS: Final = 2.0
-"""What one search may take."""
+"""What one search may take of the processor."""
+LONGEST_SECONDS: Final = 10.0
+"""And in all."""
 LOOK_EVERY: Final = 20_000
 """Steps of SQLite's machine between two looks at the clock: about a millisecond."""
 OURSELVES: Final[Subject] = ("this service",)
@@ -168,8 +170,11 @@ class _Readers:
     def call(self, function: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 - as above
         """Call the function with a connection, and interrupt it when its time is over."""
         with self._lent() as connection:
-            until = time.monotonic() + SEARCH_SECONDS
-            connection.set_progress_handler(lambda: int(time.monotonic() > until), LOOK_EVERY)
+            # Of the processor: a search must not fail because others are at work on the machine.
+            busy, until = time.thread_time() + SEARCH_SECONDS, time.monotonic() + LONGEST_SECONDS
+            connection.set_progress_handler(
+                lambda: int(time.thread_time() > busy or time.monotonic() > until), LOOK_EVERY
+            )
             try:
                 return function(connection, *arguments)
             except sqlite3.OperationalError as error:

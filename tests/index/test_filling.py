@@ -58,7 +58,7 @@ async def test_index_when_something_is_published_changed_or_made_then_found_at_o
     active = await until(app, "data", number, status="active")
     listed = (await app.client.post("/es/data/data/_search", json=RIVERS)).json()
 
-    assert str(number) in [hit["_id"] for hit in listed["hits"]["hits"]]
+    assert str(number) in [hit["_id"] for hit in listed["hits"]["hits"]], listed
     assert (active["name"], active["uploader_id"], active["qualities"]["NumberOfInstances"]) == (
         "river-levels",
         person.id,
