@@ -29,6 +29,8 @@ from tests.uploads.test_data_upload import form
 ROOT = Path(__file__).parents[1]
 BEFORE = "ed260c6"
 """The commit of the version before this one: it has no tag."""
+NEWEST_BEFORE = "0010"
+"""The newest revision that it knows."""
 WIDE = ",".join(f"{name}=1000000/hour" for name in ("upload-account", "upload-address", "chunk-account"))
 
 
@@ -198,17 +200,12 @@ class Instance:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, program: Path) -> None:
-        environment = {**self._service.environment, "PORT": str(self.port), "PYTHONPATH": str(program)}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "app.cli", "serve"], cwd=program, env=environment, start_new_session=True
-        )
-        self._service.started.append(self._process)
+        self._process = start(self._service, program, "serve", PORT=str(self.port))
         wait_for(self._is_up)
 
     def stop(self) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGTERM)
-        assert self._process.wait(2 * PATIENCE_SECONDS) in {0, -signal.SIGTERM}
+        stop(self._process)
 
     def _is_up(self) -> bool:
         try:
@@ -219,8 +216,9 @@ class Instance:
 
 
 @pytest.mark.long
-def test_version_when_the_next_takes_its_place_then_nothing_is_lost_doubled_or_refused(
-    version_before: Path, empty_mariadb: str, sandbox_url: str, tmp_path: Path
+@pytest.mark.parametrize("embedded", ["true", "false"])
+def test_version_when_the_next_takes_its_place_then_nothing_is_lost_doubled_or_refused_and_there_is_a_way_back(
+    version_before: Path, empty_mariadb: str, sandbox_url: str, tmp_path: Path, embedded: str
 ) -> None:
     """As docs/upgrade.md says it: migrate, then each instance in turn is left out, stopped and started anew."""
     require_nginx()
@@ -232,6 +230,7 @@ def test_version_when_the_next_takes_its_place_then_nothing_is_lost_doubled_or_r
         "TIMINGS": short_timings(),
         "RATE_LIMITS": WIDE,
         "UPLOADS_PER_USER": "10000",
+        "EMBEDDED_WORKER": embedded,
     }
     service = Service(0, {**os.environ, **settings})
     try:
@@ -245,6 +244,7 @@ def exchange_versions(service: Service, version_before: Path, sandbox_url: str, 
     front = Front(tmp_path, [first.port, second.port])
     service.environment["PUBLIC_URL"] = front.url
     migrate(service, version_before)
+    worker = start_worker(service, version_before)
     first.start(version_before)
     second.start(version_before)
     service.port = first.port
@@ -259,6 +259,9 @@ def exchange_versions(service: Service, version_before: Path, sandbox_url: str, 
             instance.start(ROOT)
             front.leave_out(None)
             time.sleep(3)
+            if instance is second:
+                stop(worker)
+                worker = start_worker(service, ROOT)
 
     assert clients.failed == []
     assert len(clients.accepted) > 10
@@ -266,7 +269,44 @@ def exchange_versions(service: Service, version_before: Path, sandbox_url: str, 
     wait_for(lambda: {row["state"] for row in service.uploads()} == {"active"}, seconds=2 * PATIENCE_SECONDS)
     assert len(service.uploads()) == len(clients.accepted)
 
+    # The way back, of which docs/upgrade.md says when the database has to go, too.
+    for process in (*service.started,):
+        stop(process)
+    migrate(service, ROOT, "--down", NEWEST_BEFORE, "--yes")
+    start_worker(service, version_before)
+    first.start(version_before)
+    assert (
+        service.ask("POST", "/data-upload", headers=headers, files=form(dataset_name="back")).status_code
+        == 200
+    )
+    wait_for(lambda: all_published_once(sandbox_url, ["back"]), seconds=PATIENCE_SECONDS)
+    first.stop()
 
-def migrate(service: Service, program: Path) -> None:
+
+def start(service: Service, program: Path, command: str, **settings: str) -> "subprocess.Popen[bytes]":
+    """Start a command of either version."""
+    environment = {**service.environment, **settings, "PYTHONPATH": str(program)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "app.cli", command], cwd=program, env=environment, start_new_session=True
+    )
+    service.started.append(process)
+    return process
+
+
+def start_worker(service: Service, program: Path) -> "subprocess.Popen[bytes] | None":
+    """Start a worker, unless each instance has its own."""
+    is_embedded = service.environment["EMBEDDED_WORKER"] == "true"
+    return None if is_embedded else start(service, program, "worker")
+
+
+def stop(process: "subprocess.Popen[bytes] | None") -> None:
+    if process is not None:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(2 * PATIENCE_SECONDS) in {0, -signal.SIGTERM}
+
+
+def migrate(service: Service, program: Path, *options: str) -> None:
     environment = {**service.environment, "PYTHONPATH": str(program)}
-    subprocess.run([sys.executable, "-m", "app.cli", "migrate"], cwd=program, env=environment, check=True)
+    subprocess.run(
+        [sys.executable, "-m", "app.cli", "migrate", *options], cwd=program, env=environment, check=True
+    )

@@ -47,6 +47,11 @@ async def check_openml(installation: Installation) -> Found:
                 f"It took {seconds:.0f} s for each of two small answers: forms that wait for it are answered late. "
                 "Tell those who run it, or look at OUTGOING_PROXY."
             )
+        yield skipped(
+            "How large a file it takes, and how many calls in a while, cannot be seen without publishing. Ask those "
+            f"who run it: UPLOAD_MAX_BYTES ({settings.upload_max_bytes}) has to fit its web server's limit (nginx "
+            "client_max_body_size, Apache LimitRequestBody) and PHP's (post_max_size, upload_max_filesize)."
+        )
         async for found in _check_key(installation, client):
             yield found
 

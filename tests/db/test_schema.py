@@ -152,13 +152,38 @@ def test_down_when_nothing_is_lost_then_done_else_said_what(migrated: Migrated) 
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("mariadb", marks=pytest.mark.long)])
-async def test_sql_when_somebody_else_runs_it_then_as_migrated_and_openmls_tables_are_untouched(
+def test_down_when_over_all_migrations_then_each_can_be_undone_and_done_again(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest
 ) -> None:
-    def differences(connection: Connection) -> list[object]:
+    is_sqlite = kind == "sqlite"
+    uri = f"sqlite:///{tmp_path / 'new.db'}" if is_sqlite else str(request.getfixturevalue("empty_mariadb"))
+    migrated = Migrated(uri, tmp_path)
+    assert migrated.migrate()[0] == 0
+    assert migrated.migrate("--down", REVISIONS[0]) == (
+        0,
+        f"The database is back at revision {REVISIONS[0]}.\n",
+    )
+    assert migrated.migrate() == (0, "The database is up to date.\n")
+    assert asyncio.run(_differences(database_at(uri, tmp_path))) == []
+
+
+async def _differences(database: Database) -> list[object]:
+    """Return where the tables are not as the code describes them."""
+
+    def compare(connection: Connection) -> list[object]:
         options = {"version_table": VERSION_TABLE, "include_object": is_meant_for(connection.dialect.name)}
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), metadata))
 
+    async with database.engine.connect() as connection:
+        found = await connection.run_sync(compare)
+    await database.close()
+    return found
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("mariadb", marks=pytest.mark.long)])
+async def test_sql_when_somebody_else_runs_it_then_as_migrated_and_openmls_tables_are_untouched(
+    tmp_path: Path, kind: str, request: pytest.FixtureRequest
+) -> None:
     is_sqlite = kind == "sqlite"
     uri = f"sqlite:///{tmp_path / 'new.db'}" if is_sqlite else str(request.getfixturevalue("empty_mariadb"))
     database, found = database_at(uri, tmp_path), Migrated(uri, tmp_path)
@@ -169,9 +194,7 @@ async def test_sql_when_somebody_else_runs_it_then_as_migrated_and_openmls_table
     await _run_as_printed(database, script)
 
     assert (await asyncio.to_thread(found.migrate, "--check"))[0] == 0
-    async with database.engine.connect() as connection:
-        assert await connection.run_sync(differences) == []
-    await database.close()
+    assert await _differences(database) == []
     if not is_sqlite:
         touched = [
             table.name for table in OPENML_TABLES if re.search(rf"\b{table.name}\b *(\(|ADD|SET)", script)

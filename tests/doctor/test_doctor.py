@@ -408,7 +408,10 @@ async def test_openml_when_its_answers_take_long_then_warned(
 ) -> None:
     monkeypatch.setattr(openml, "SLOW_SECONDS", 0.0)
 
-    assert "for each of two small answers" in told(await diagnose("openml"), Level.WARNING)
+    found = await diagnose("openml")
+
+    assert "for each of two small answers" in told(found, Level.WARNING)
+    assert "client_max_body_size" in told(found, Level.SKIPPED)
 
 
 async def test_key_when_revoked_or_of_somebody_who_may_only_read_then_a_fault(
