@@ -36,7 +36,8 @@ does not answer in time it is missing, `scrape_database_up` is 0, and the rest i
 address, name or text of anybody is in a metric.
 
 Alert rules are in `deploy/prometheus/alerts.yml`, and [runbook.md](runbook.md) says what to do about each. A dashboard
-for Grafana is `deploy/grafana/dashboard.json`; `openml-web config --dashboard` prints it.
+for Grafana is `deploy/grafana/dashboard.json`; `openml-web config --dashboard` prints it. Prometheus has
+read every query of it; Grafana itself has not been tried.
 
 This page is made from the list in `app/core/metrics.py`: `make docs`. To measure something new add it there; where it
 happens call `metrics.NAME.add()`, `.set()` or `.observe()`.

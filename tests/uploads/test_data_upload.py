@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import sqlalchemy as sa
+from structlog.testing import capture_logs
 
 from app.db.tables import upload_events, uploads
 from app.storage.marks import MARK_NAME
@@ -145,9 +146,16 @@ async def test_upload_when_values_do_not_fit_then_row_and_column_are_named(
     app: Running, person: Person
 ) -> None:
     ragged = CSV + b"Derwent,1,2,3\n"
-    answer = await app.client.post("/data-upload", files=form(ragged), headers=person.headers)
+    with capture_logs() as logs:
+        answer = await app.client.post("/data-upload", files=form(ragged), headers=person.headers)
 
     assert answer.status_code == 422
+    (line,) = (each for each in logs if each["event"] == "upload failed")
+    assert (line["problem"], line["user"], line["upload"]) == (
+        "dataset-refused",
+        person.id,
+        answer.json()["upload_id"],
+    )
     problem = answer.json()
     assert problem["type"] == "https://openml.org/problems/dataset-refused"
     assert problem["row"] == 4
