@@ -25,7 +25,7 @@ from app.web.search_query import translate
 
 WORDS = 50_000
 TEXTS = 20_000
-SEARCHES = 300
+SEARCHES = 150
 AT_ONCE = 1000
 Body = dict[str, Any]
 COUNTS = {

@@ -84,7 +84,7 @@ class _Aggregator:
         self, searched: "Searched", field: str, size: int, below: Mapping[str, Any], nested: str
     ) -> dict[str, Any]:
         rows = self._linked(searched, nested) if _is_linked(field, nested) else self._grouped(searched, field)
-        rows = [(key, count) for key, count in rows if key is not None]
+        rows = [(key, count) for key, count in rows if key is not None and count]
         rows.sort(key=lambda row: -row[1])
         rest = sum(count for _, count in rows[size:])
         buckets = []
@@ -130,7 +130,10 @@ class _Aggregator:
 
     def _grouped(self, searched: "Searched", field: str) -> list[tuple[Any, int]]:
         expression, values = self._reader.value_of(field)
-        statement, parameters = searched.rows(f"{expression} AS value, count(*) AS found")
+        if searched.is_tallied and field == "_index":
+            statement, parameters = searched.tallied(f"{expression} AS value, sum(entry.count) AS found")
+        else:
+            statement, parameters = searched.rows(f"{expression} AS value, count(*) AS found")
         rows = self._connection.execute(
             f"{statement} GROUP BY value ORDER BY found DESC LIMIT 10000", [*values, *parameters]
         )

@@ -164,7 +164,7 @@ def find(
 def counts(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many public documents there are of each kind; of datasets the active ones."""
     rows = connection.execute(
-        "SELECT shelf, count(*) FROM entry WHERE shelf > 0 AND (shelf != 1 OR status = 'active') GROUP BY shelf"
+        "SELECT shelf, sum(count) FROM tally WHERE shelf > 0 AND (shelf != 1 OR status = 'active') GROUP BY shelf"
     )
     return {**dict.fromkeys(KINDS, 0), **{KINDS[shelf - 1]: count for shelf, count in rows}}
 

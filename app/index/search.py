@@ -1,24 +1,29 @@
 """One search, carried out on one connection: which documents, in which order, how many, and what they add up to."""
 
 import json
+import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from app.index.aggregations import aggregate
 from app.index.clauses import ClauseReader
-from app.index.criteria import Criterion, every
+from app.index.criteria import SEPARATOR, Criterion, every
 from app.index.fields import KINDS, SHELVES, WEIGHTS, Scalar
 from app.index.highlights import highlights
 from app.index.lucene import read_text
 from app.index.shaping import decorate, shown
+from app.index.store import SORTED
 
 MOST_MATCHES: Final = 10_000
 """Of documents with some words, the newest so many are looked at: more are no help, and cost without a bound."""
+FEW: Final = 2000
+"""Documents that are sorted at once, whatever they are sorted by."""
 MOST_SUGGESTIONS: Final = 50
 _RANK: Final = f"bm25(%s, {', '.join(map(str, WEIGHTS))})"
 
+_COLUMN: Final = re.compile(r"\bentry\.(\w+)")
 Row = tuple[int, float | None]
 
 
@@ -34,6 +39,7 @@ class Searched:
         kinds: of documents.
         condition: what they have to be like, visibility included.
         words: the table of the words.
+        is_common: whether a word is in very many documents: to rank by it, FTS5 would look at each of them.
         floor: the oldest row that is looked at, where words are searched; 0 for all.
     """
 
@@ -41,6 +47,7 @@ class Searched:
     condition: Criterion
     words: str
     floor: int = 0
+    is_common: bool = False
 
     def rows(self, columns: str) -> tuple[str, list[Scalar]]:
         """Return the statement that reads columns of every document that is found, and its parameters."""
@@ -51,6 +58,15 @@ class Searched:
             f" WHERE {self.words} MATCH ? AND {self.words}.rowid >= ? AND {self.condition.sql}"
         )
         return statement, [self.condition.match, self.floor, *self.condition.values]
+
+    @property
+    def is_tallied(self) -> bool:
+        """Whether it is about kinds and the status alone, of which numbers are kept."""
+        return not self.condition.match and set(_COLUMN.findall(self.condition.sql)) <= {"shelf", "status"}
+
+    def tallied(self, columns: str) -> tuple[str, list[Scalar]]:
+        """Return the statement that reads sums over what is found, of the numbers that are kept."""
+        return f"SELECT {columns} FROM tally AS entry WHERE {self.condition.sql}", [*self.condition.values]  # noqa: S608
 
     def newest(self, connection: sqlite3.Connection) -> "Searched":
         """Return it narrowed to the newest so many documents that are found."""
@@ -116,8 +132,8 @@ def _search(
     reader = ClauseReader(kinds, read_text)
     wanted = reader.read(question["query"]) if "query" in question else Criterion()
     searched = _bounded(connection, kinds, every([visible(kinds, viewer_id), wanted]), reader.words)
-    rows, sorts = _rows(connection, searched, question, reader)
     total, is_exact = _total(connection, searched)
+    rows, sorts = _rows(connection, searched, question, reader, many=total > FEW)
     answer: dict[str, Any] = {
         "took": 0,
         "timed_out": False,
@@ -139,27 +155,54 @@ def _bounded(
 ) -> Searched:
     if not condition.match:
         return Searched(kinds, condition, words)
+    found = _floored(connection, kinds, condition, words)
+    if found.floor and SEPARATOR in condition.match:
+        # Of very many, those with all the words are the ones that were meant, if there are any.
+        whole = replace(condition, match=condition.match.replace(SEPARATOR, " AND "))
+        narrowed = _floored(connection, kinds, whole, words)
+        statement, values = narrowed.rows("1")
+        if connection.execute(f"{statement} LIMIT 1", values).fetchone():
+            return replace(narrowed, is_common=True)
+    return found
+
+
+def _floored(
+    connection: sqlite3.Connection, kinds: tuple[str, ...], condition: Criterion, words: str
+) -> Searched:
     newest = f"SELECT rowid FROM {words} WHERE {words} MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?"  # noqa: S608
     row = connection.execute(newest, (condition.match, MOST_MATCHES - 1)).fetchone()
-    return Searched(kinds, condition, words, row[0] if row else 0)
+    return Searched(kinds, condition, words, row[0] if row else 0, is_common=row is not None)
 
 
 def _total(connection: sqlite3.Connection, searched: Searched) -> tuple[int, bool]:
-    statement, values = searched.rows("count(*)")
-    return int(connection.execute(statement, values).fetchone()[0]), searched.floor == 0
+    if searched.is_tallied:
+        statement, values = searched.tallied("coalesce(sum(entry.count), 0)")
+    else:
+        statement, values = searched.rows("count(*)")
+    return int(connection.execute(statement, values).fetchone()[0]), not searched.is_common
 
 
 def _rows(
-    connection: sqlite3.Connection, searched: Searched, question: Mapping[str, Any], reader: ClauseReader
+    connection: sqlite3.Connection,
+    searched: Searched,
+    question: Mapping[str, Any],
+    reader: ClauseReader,
+    *,
+    many: bool = False,
 ) -> tuple[list[Row], list[list[Scalar]]]:
     """Return the rows of one page with their scores, and what they were sorted by."""
     if not question.get("size"):
         return [], []
-    is_ranked = bool(searched.condition.match)
+    is_ranked = bool(searched.condition.match) and not searched.is_common
     keys, values = _order(question.get("sort"), reader, searched.words if is_ranked else "")
     score = _RANK % searched.words if is_ranked else "NULL"
     columns = ", ".join(["entry.row", score, *(key for key, _ in keys)])
     statement, found = searched.rows(columns)
+    if many and keys and len(searched.kinds) == 1 and not searched.condition.match:
+        # Of many, a page is found by walking along what they are sorted by; SQLite would sort all of them.
+        name = keys[0][0].removeprefix("entry.")
+        hint = f"FROM entry INDEXED BY entry_{name}" if name in SORTED else "FROM entry"
+        statement = statement.replace("FROM entry", hint, 1)
     order = ", ".join([*(f"{key} {way}" for key, way in keys), "entry.row DESC"])
     # What is sorted by stands twice: among the columns, and in the order.
     parameters = [*values, *found, *values, question["size"], question.get("from", 0)]

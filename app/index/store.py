@@ -14,14 +14,14 @@ from typing import Any, Final, NamedTuple
 from app.index.cleaning import clean
 from app.index.fields import COLUMNS, KINDS, NUMERIC_COLUMNS, SHELVES, columns_of, links_of, words_of
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Rises with any change of the tables or of what is written to them; a file of another number is made anew."""
 BUSY_SECONDS = 10
 WRITER_CACHE_KIB = 64_000
 READER_CACHE_KIB = 8_000
 CHECKPOINT_PAGES = 10_000
 """Of 4 KiB: a page that is written often is written to the file once in a while."""
-_SORTED: Final = ("date", "runs", "downloads", "instances", "features", "missing")
+SORTED: Final = ("date", "runs", "downloads", "instances", "features", "missing")
 """Columns by which long lists are sorted. Each index costs every document that is written."""
 _TYPES: Final = {column: "NUMERIC" if column in NUMERIC_COLUMNS else "TEXT" for column in COLUMNS}
 _COLUMNS_MADE: Final = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
@@ -33,6 +33,7 @@ _TABLES: Final = (
     "CREATE TABLE body (row INTEGER PRIMARY KEY, source TEXT NOT NULL)",
     """CREATE TABLE link (field TEXT NOT NULL, value TEXT NOT NULL, row INTEGER NOT NULL,
         PRIMARY KEY (field, value, row)) WITHOUT ROWID""",
+    "CREATE TABLE tally (shelf INTEGER NOT NULL, status TEXT, count INTEGER NOT NULL)",
     """CREATE TABLE member (study INTEGER NOT NULL, shelf INTEGER NOT NULL, id TEXT NOT NULL,
         PRIMARY KEY (study, shelf, id)) WITHOUT ROWID""",
     "CREATE TABLE wanted (kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID",
@@ -46,7 +47,7 @@ _INDICES: Final = (
     "CREATE UNIQUE INDEX entry_id ON entry (id, abs(shelf))",
     "CREATE INDEX entry_status ON entry (shelf, status)",
     # The status lies in them, so that a list of what is active reads no rows that it does not show.
-    *(f"CREATE INDEX entry_{name} ON entry (shelf, {name}, status)" for name in _SORTED),
+    *(f"CREATE INDEX entry_{name} ON entry (shelf, {name}, status)" for name in SORTED),
     "CREATE INDEX entry_number ON entry (shelf, number)",
     "CREATE INDEX entry_name ON entry (shelf, name)",
     "CREATE INDEX entry_owner ON entry (owner, shelf)",
@@ -151,6 +152,7 @@ class Store:
         if found is None:
             return False
         self._forget_words(kind, found[0])
+        self._uncount(found[0])
         for table in ("entry", "body", "link"):
             self._connection.execute(f"DELETE FROM {table} WHERE row = ?", (found[0],))  # noqa: S608 - fixed
         self._count_generation()
@@ -180,7 +182,7 @@ class Store:
 
     def clear(self) -> None:
         """Remove all documents and notes."""
-        for table in ("entry", "body", "link", "member", "wanted", "meta"):
+        for table in ("entry", "body", "link", "member", "tally", "wanted", "meta"):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
         for kind in KINDS:
             self._connection.execute(f"INSERT INTO words_{kind}(words_{kind}) VALUES ('delete-all')")  # noqa: S608
@@ -253,6 +255,7 @@ class Store:
                 self._connection.execute("UPDATE entry SET pass = ? WHERE row = ?", (number_of_pass, row))
                 return False
             self._forget_words(item.kind, row)
+            self._uncount(row)
             self._connection.execute("DELETE FROM link WHERE row = ?", (row,))
         self._write(item, document, detailed=detailed, number_of_pass=number_of_pass, row=found and found[0])
         self._count_generation()
@@ -263,6 +266,7 @@ class Store:
     ) -> None:
         shelf = SHELVES[item.kind] if item.public else -SHELVES[item.kind]
         columns = columns_of(item.kind, document)
+        self._count(shelf, columns["status"], 1)
         values = [row, shelf, item.id, number_of_pass, int(detailed), *columns.values()]
         row = self._connection.execute(
             f"INSERT OR REPLACE INTO entry VALUES ({_ENTRY_VALUES})",  # noqa: S608 - question marks
@@ -284,6 +288,20 @@ class Store:
             f"INSERT INTO words_{kind} (words_{kind}, rowid, name, more, body) VALUES ('delete', ?, ?, ?, ?)",  # noqa: S608
             (row, *words_of(kind, self._source(row))),
         )
+
+    def _count(self, shelf: int, status: object, by: int) -> None:
+        """Count a document, so that the side bar's numbers need not look at a million of them."""
+        changed = self._connection.execute(
+            "UPDATE tally SET count = count + ? WHERE shelf = ? AND status IS ?", (by, shelf, status)
+        )
+        if not changed.rowcount:
+            self._connection.execute("INSERT INTO tally VALUES (?, ?, ?)", (shelf, status, by))
+
+    def _uncount(self, row: int) -> None:
+        shelf, status = self._connection.execute(
+            "SELECT shelf, status FROM entry WHERE row = ?", (row,)
+        ).fetchone()
+        self._count(shelf, status, -1)
 
     def _count_generation(self) -> None:
         self._connection.execute(
