@@ -70,9 +70,17 @@ ROUTES: Mapping[Role, str] = {
         OPTIONS /uploads
         OPTIONS /uploads/{upload_id}
         GET  /
+        GET  /search
+        GET  /d/{number}
+        GET  /t/{number}
+        GET  /s/{number}
+        GET  /b/{number}
+        GET  /u/{number}
         GET  /docs
         GET  /redoc
         GET  /robots.txt
+        GET  /sitemap.xml
+        GET  /sitemap-{kind}-{number}.xml
         GET  /.well-known/security.txt
         GET  /.well-known/change-password
         GET  /.well-known/webauthn

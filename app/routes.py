@@ -29,6 +29,8 @@ import app.uploads.dialects
 import app.uploads.routes_form
 import app.uploads.routes_resources
 import app.uploads.routes_resumable
+import app.web.catalogue.routes
+import app.web.catalogue.sitemap
 import app.web.own_pages
 import app.web.reverse_proxy
 import app.web.routes
@@ -55,6 +57,8 @@ MODULES = (
     app.studies.routes,
     app.health.routes,
     app.web.routes,
+    app.web.catalogue.routes,
+    app.web.catalogue.sitemap,
     app.web.own_pages,
     app.web.well_known,
     app.web.search_routes,

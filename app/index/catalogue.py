@@ -14,6 +14,8 @@ PAGE: Final = 20
 MOST_PAGES: Final = 500
 """How far one can leaf: as deep as Elasticsearch's window."""
 FACETS: Final = 20
+LISTED: Final = 5000
+"""Numbers that `list_numbers` returns at once."""
 SORTS: Final[Mapping[str, tuple[str, str]]] = {
     "newest": ("date", "desc"),
     "oldest": ("date", "asc"),
@@ -167,6 +169,16 @@ def counts(connection: sqlite3.Connection) -> dict[str, int]:
         "SELECT shelf, sum(count) FROM tally WHERE shelf > 0 AND (shelf != 1 OR status = 'active') GROUP BY shelf"
     )
     return {**dict.fromkeys(KINDS, 0), **{KINDS[shelf - 1]: count for shelf, count in rows}}
+
+
+def list_numbers(connection: sqlite3.Connection, kind: str, page: int) -> list[tuple[int, str]]:
+    """Return numbers and dates (empty: unknown) of public documents, from page 1; of datasets the active ones."""
+    rows = connection.execute(
+        "SELECT number, date FROM entry WHERE shelf = ? AND number > 0 AND (shelf != 1 OR status = 'active')"
+        " ORDER BY number LIMIT ? OFFSET ?",
+        (SHELVES[kind], LISTED, (page - 1) * LISTED),
+    )
+    return [(int(number), str(date or "")) for number, date in rows]
 
 
 def read_document(

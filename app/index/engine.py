@@ -127,6 +127,14 @@ class SearchIndex:
         """
         return await self._run(OURSELVES, status_of, self.path)
 
+    async def numbers(self, kind: str, page: int, *, asker: Subject = OURSELVES) -> list[tuple[int, str]]:
+        """Return numbers and dates of public documents, `catalogue.LISTED` on a page.
+
+        Raises:
+            IndexUnavailableError: there is no answer.
+        """
+        return await self._run(asker, catalogue.list_numbers, kind, page)
+
     async def generation(self) -> int:
         """Return a number that rises with each change of the index, for entity tags; 0: there is none.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any, Final
 
-from app.index.fields import KINDS, SHELVES
+from app.index.fields import KINDS, SHELVES, as_number
 
 _UPLOADS: Final = {"data": "datasets", "task": "tasks", "flow": "flows", "run": "runs"}
 MOST_COLLECTIONS: Final = 200
@@ -32,7 +32,7 @@ def decorate(connection: sqlite3.Connection, kind: str, document_id: str, docume
         _add_uploads(connection, document_id, document)
     elif "uploader_id" in document:
         document["uploader"] = (
-            _name_of(connection, document["uploader_id"]) or document.get("uploader") or "Unknown"
+            _name_of(connection, as_number(document["uploader_id"])) or document.get("uploader") or "Unknown"
         )
     if kind in {"data", "task"}:
         _add_collections(connection, kind, document_id, document)
@@ -49,7 +49,7 @@ def _add_uploads(connection: sqlite3.Connection, user_id: str, document: dict[st
     document["nr_of_uploads"] = sum(uploads.values())
 
 
-def _name_of(connection: sqlite3.Connection, user_id: object) -> str:
+def _name_of(connection: sqlite3.Connection, user_id: float | None) -> str:
     row = connection.execute(
         "SELECT name FROM entry WHERE id = CAST(? AS TEXT) AND abs(shelf) = ?", (user_id, SHELVES["user"])
     ).fetchone()
@@ -65,8 +65,9 @@ def _add_collections(
     ).fetchall()
     if kind == "task":
         document["collections"] = [{"type": "task", "id": study} for (study,) in rows]
-    own = [tag for tag in document.get("tags") or [] if isinstance(tag, dict)]
-    there = {tag.get("tag") for tag in own}
+    tags = document.get("tags")
+    own = [tag for tag in tags if isinstance(tag, dict)] if isinstance(tags, list) else []
+    there = {str(tag.get("tag")) for tag in own}
     more = [f"study_{study}" for (study,) in rows]
     document["tags"] = [*own, *({"tag": tag, "uploader": "0"} for tag in more if tag not in there)]
 

@@ -29,18 +29,21 @@ async def render(
     template: str, *, status: int = 200, policy: str = STRICT, framed_by: str = "'none'", **context: object
 ) -> HTMLResponse:
     """Return the page, not to be cached, and not to be framed by anybody but `framed_by`."""
-    headers = {
+    headers = {**page_headers(policy, framed_by=framed_by), "Cache-Control": "no-store"}
+    # In a thread: the first to ask for a page reads its template from the disk.
+    return HTMLResponse(await asyncio.to_thread(fill, template, context), status_code=status, headers=headers)
+
+
+def page_headers(policy: str = STRICT, *, framed_by: str = "'none'") -> dict[str, str]:
+    """Return the headers that every page of ours has."""
+    return {
         "Content-Security-Policy": f"{policy}; frame-ancestors {framed_by}",
-        "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
     }
-    # In a thread: the first to ask for a page reads its template from the disk.
-    return HTMLResponse(
-        await asyncio.to_thread(_fill, template, context), status_code=status, headers=headers
-    )
 
 
-def _fill(template: str, context: Mapping[str, object]) -> str:
+def fill(template: str, context: Mapping[str, object]) -> str:
+    """Return a page's text; call it in a thread."""
     return _templates().get_template(template).render(context)
 
 

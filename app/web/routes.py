@@ -11,21 +11,9 @@ from app.core.bodies import BoundedRoute
 from app.core.errors import LinkNotValidError
 from app.core.limits import hits_from
 from app.deps import ClientDep, DatabaseDep, LimitsDep, SettingsDep
-from app.web.mailbox import MailboxDep
 from app.web.pages import API_PAGES, render
 
 router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
-
-
-@router.get("/")
-async def start_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLResponse:
-    """Say what this is and where to go."""
-    return await render(
-        "start.html",
-        title="Publish datasets on OpenML",
-        openml_url=settings.openml_url,
-        mailbox=mailbox,
-    )
 
 
 @router.get("/docs")

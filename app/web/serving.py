@@ -108,7 +108,7 @@ class _Prepared:
         """Answer a GET or HEAD."""
         asked = _read_headers(scope["headers"])
         variant = self._choose(asked)
-        if asked.if_none_match and _is_known(asked.if_none_match, variant.etag):
+        if asked.if_none_match and is_known(asked.if_none_match, variant.etag):
             headers = [(b"etag", variant.etag.encode()), *self._headers]
             await send({"type": "http.response.start", "status": 304, "headers": headers})
             await send({"type": "http.response.body"})
@@ -197,7 +197,8 @@ def accepted_encodings(header: str) -> frozenset[str]:
     return frozenset(name for name in ("br", "gzip") if qualities.get(name, by_default))
 
 
-def _is_known(header: str, etag: str) -> bool:
+def is_known(header: str, etag: str) -> bool:
+    """Say whether an If-None-Match header names the entity tag."""
     return header.strip() == "*" or etag in (tag.strip().removeprefix("W/") for tag in header.split(","))
 
 

@@ -9,6 +9,7 @@ from app.core.bodies import BoundedRoute
 from app.core.clock import utc_now
 from app.core.errors import NotFoundError
 from app.deps import ResourcesDep, SettingsDep
+from app.web.catalogue.routes import CatalogueDep
 
 router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
 VALID = timedelta(days=180)
@@ -26,9 +27,11 @@ Disallow: /uploads
 
 
 @router.get("/robots.txt")
-async def robots() -> PlainTextResponse:
+async def robots(catalogue: CatalogueDep, settings: SettingsDep) -> PlainTextResponse:
     """Tell crawlers what is for people. A build that has the file answers with its own."""
-    return PlainTextResponse(ROBOTS)
+    if catalogue is None or settings.redirect_url:
+        return PlainTextResponse(ROBOTS)
+    return PlainTextResponse(f"{ROBOTS}Disallow: /search\n\nSitemap: {settings.site_url}/sitemap.xml\n")
 
 
 @router.get("/.well-known/security.txt")

@@ -1,0 +1,1 @@
+"""Pages of what is published: search, datasets, tasks, collections, people. They show documents of the index."""
