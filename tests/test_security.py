@@ -564,3 +564,22 @@ def test_security_page_when_it_names_tests_then_they_exist_and_it_lists_every_li
     assert {name: text.strip() for name, text in rows.items() if name in LIMITS} == dict(LIMITS)
     defects = [int(number) for number in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)]
     assert defects == list(range(1, 38))
+
+
+WISHES = ("reads", "publishes", "address", "password", "adds", "removes", "deletes", "exports", "stays")
+"""What the table of docs/security.md has for each kind of attacker."""
+
+
+def test_pairs_when_read_then_every_attacker_and_every_wish_has_an_answer() -> None:
+    """That the tests which they name exist is held above."""
+    page = (ROOT / "docs/security.md").read_text()
+    part = page.partition("### What an attacker holds")[2].partition("\n## ")[0]
+    rows = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("| ")][1:]
+    pairs = [(holds, wish) for holds, wishes, *_ in rows for wish in wishes.split(", ")]
+    holders = list(dict.fromkeys(holds for holds, _ in pairs))
+
+    assert len(holders) == 10
+    assert sorted(pairs) == sorted((holds, wish) for holds in holders for wish in WISHES)
+    for holds, wishes, verdict, how in rows:
+        assert verdict in {"yes", "partly", "no"}, (holds, wishes)
+        assert "`test_" in how or verdict == "no", (holds, wishes)

@@ -382,8 +382,12 @@ async def _require_confirmed(session: AsyncSession, found: AccountToken) -> None
 
 
 async def void(session: AsyncSession, user_id: int) -> None:
-    """End every session, and invalidate every link that was mailed or is queued, but for those that undo."""
+    """End every session, and invalidate every link that was mailed or is queued, but for those that undo.
+
+    Of mails about identities at providers as well: somebody who could read the mailbox may have kept one for later.
+    """
     await end_all_sessions(session, user_id)
+    await provider_flows.delete_of_user(session, user_id, await users.get_email(session, user_id) or "")
     await account_tokens.delete_unused(session, user_id)
     await account_states.set_email_change(session, user_id, None)
 

@@ -23,6 +23,7 @@ from app.db import address_locks, linked_accounts, logins, provider_flows, users
 from app.db.engine import now_of
 from app.db.linked_accounts import LinkedAccount, identity_digest
 from app.db.logins import Addressee
+from app.db.second_factors import get_factors
 from app.oidc.identities import Identity
 
 MOST_LINKS = 10
@@ -100,6 +101,11 @@ async def settle(
         )
     if is_open and not by_mail:
         raise MailNeededError
+    if is_open and await get_factors(session, is_open[0].id):
+        # Whoever reads the mailbox must not get a way in that stays, with half of what the account asks for.
+        raise SignInRefusedError(
+            "Your account has a second factor. Sign in as you did before, and link this one at /auth/security."
+        )
     user_id = is_open[0].id if is_open else await _open_account(session, settings, identity, email, client)
     await users.lock_user(session, user_id)
     await link(session, settings, provider, identity, user_id=user_id, client=client, tells=bool(is_open))

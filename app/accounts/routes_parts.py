@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Response
+from fastapi import Depends, Request, Response
 
 from app.accounts.reauthentication import Verifier
 from app.accounts.refresh import Renewal
 from app.accounts.sign_in import NewSession, SignIn
 from app.core.components import headers
+from app.core.errors import BadRequestError
 from app.core.settings import Settings
 from app.db.refresh_families import ABSOLUTE
 from app.deps import ResourcesDep
@@ -49,6 +50,19 @@ async def unstored(response: Response) -> None:
     response.headers["Cache-Control"] = "no-store"
 
 
+async def refuse_forms_of_other_sites(request: Request) -> None:
+    """See to it that a session that stays begins on a page of this site.
+
+    A form of another site would have somebody go on in an account of that site's choice; browsers send what is read as
+    a form without asking whether they may.
+
+    Raises:
+        BadRequestError: it does not.
+    """
+    if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
+        raise BadRequestError("A session stays in a browser only where it began on a page of this site")
+
+
 def keep(response: Response, session: NewSession, settings: Settings) -> None:
     """Let the browser keep the refresh token of a session that stays: for one route, and for no script."""
     if session.refresh_token:
@@ -61,6 +75,11 @@ def keep(response: Response, session: NewSession, settings: Settings) -> None:
             httponly=True,
             samesite="strict",
         )
+
+
+def forget(response: Response) -> None:
+    """Let the browser forget that token, whether or not it has one."""
+    response.delete_cookie(COOKIE, path="/session", httponly=True, samesite="strict")
 
 
 VerifierDep = Annotated[Verifier, Depends(get_verifier)]

@@ -31,7 +31,7 @@ from app.core.errors import (
     WrongCredentialsError,
 )
 from app.core.http import BODY_PROBLEMS, declare
-from app.core.limits import Hit
+from app.core.limits import Hit, hits_from
 from app.deps import ClientDep, FreshPrincipalDep, PrincipalDep, ResourcesDep, SessionDep
 
 ISSUER = "OpenML"
@@ -148,6 +148,7 @@ async def sign_in_with_code(
     body: SecondStepRequest, sign_in: SignInDep, client: ClientDep, response: Response
 ) -> TokenResponse:
     """Take the second step of a log-in, which `POST /token` has asked for."""
+    await sign_in.limits.hit(*hits_from("login-address", client), Hit("login-everybody"))
     check = checking(sign_in.sealer, body.typed, client)
     signed_in = await finish_second(sign_in, body.ticket, check, client)
     keep(response, signed_in, sign_in.settings)

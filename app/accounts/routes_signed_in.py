@@ -2,13 +2,13 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query, Request, status
+from fastapi import APIRouter, Depends, Query, Request, Response, status
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from app.accounts import reauthentication, sessions
 from app.accounts import service_signed_in as service
 from app.accounts.export import stream_export
-from app.accounts.routes_parts import SignInDep, VerifierDep, unstored
+from app.accounts.routes_parts import SETS_COOKIE, SignInDep, VerifierDep, forget, unstored
 from app.accounts.schemas_signed_in import (
     ApiKeyChangedResponse,
     ApiKeyRegeneratedResponse,
@@ -136,9 +136,15 @@ async def regenerate_api_key(
     return ApiKeyRegeneratedResponse(apikey=changed.apikey, api_key=changed.apikey, apiKey=changed.apikey)
 
 
-@router.post("/logout")
-async def logout(token: TokenDep, resources: ResourcesDep, client: ClientDep) -> LogoutResponse:
-    """End the access token, at once and everywhere. One that has expired is ended already."""
+@router.post("/logout", responses=SETS_COOKIE)
+async def logout(
+    token: TokenDep, resources: ResourcesDep, client: ClientDep, response: Response
+) -> LogoutResponse:
+    """End the access token, at once and everywhere, and the session that stays, if it is of one.
+
+    A token that has expired is ended already; its session that stays is not.
+    """
+    forget(response)
     await sessions.log_out(resources.database, resources.denylist, token, client)
     return LogoutResponse()
 

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.accounts import api_tokens, token_exchange
-from app.accounts.routes_parts import SETS_COOKIE, RenewalDep, keep
+from app.accounts.routes_parts import SETS_COOKIE, RenewalDep, keep, refuse_forms_of_other_sites
 from app.accounts.schemas_api_tokens import RevocationRequest
 from app.accounts.schemas_public import TokenFailure, TokenRequest, TokenResponse
 from app.accounts.sessions import log_in
@@ -142,6 +142,8 @@ router = APIRouter(tags=["accounts"], route_class=OAuthBoundedRoute)
 )
 async def create_token(
     form: Annotated[TokenRequest, Form()],
+    *,
+    request: Request,
     renewal: RenewalDep,
     resources: ResourcesDep,
     client: ClientDep,
@@ -159,6 +161,8 @@ async def create_token(
         return _answer_with(sign_in, await renewal.renew(_given(form, "refresh_token"), client))
     if form.grant_type != "password":
         return await _exchange(form, resources, client)
+    if form.stay:
+        await refuse_forms_of_other_sites(request)
     wants_token = form.scope == "offline_access"
     session = await log_in(
         sign_in,

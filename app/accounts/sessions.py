@@ -164,18 +164,19 @@ async def _matching(
 
 
 async def log_out(database: Database, denylist: Denylist, token: AccessToken, client: Client) -> None:
-    """Revoke the token in every process."""
-    if token.expires_at <= database.now():
-        return
+    """Revoke the token in every process, and end the session that stays of which it is a part."""
     await database.unit(lambda session: _log_out(denylist, session, token, client))
 
 
 async def _log_out(denylist: Denylist, session: AsyncSession, token: AccessToken, client: Client) -> None:
     is_there = await users.lock_if_there(session, token.user_id)
-    await end_session(denylist, session, token.user_id, token.jti, ends_at=token.expires_at)
-    if family_id := await sessions.get_family(session, token.jti):
+    is_live = token.expires_at > now_of(session)
+    family_id = await sessions.get_family(session, token.jti)
+    if is_live:
+        await end_session(denylist, session, token.user_id, token.jti, ends_at=token.expires_at)
+    if family_id:
         await end_family(denylist, session, token.user_id, family_id)
-    if is_there:
+    if is_there and (is_live or family_id):
         await audit.write(session, token.user_id, AuditKind.LOGGED_OUT, client)
 
 

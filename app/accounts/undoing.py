@@ -68,7 +68,8 @@ UNDO: Mapping[UndoKind, Callable[[AsyncSession, int, Before], Awaitable[None]]] 
 async def undo(session: AsyncSession, settings: Settings, token: str, client: Client) -> None:
     """Undo the change of a link and all later ones, end sessions and API tokens, and ask for a new password by mail.
 
-    Whoever made the change may know the password: none opens the account until its owner chooses another.
+    Whoever made the change may know the password, and has read the API key: the key is another one from now on, and no
+    password opens the account until its owner chooses one.
 
     Raises:
         LinkNotValidError: the link is unknown, used or too old; or somebody else has the address by now.
@@ -85,6 +86,8 @@ async def undo(session: AsyncSession, settings: Settings, token: str, client: Cl
         await UNDO[UndoKind(change.kind)](session, found.user_id, change.before)
     await users.set_new_password(session, found.user_id, NO_PASSWORD)
     await lifecycle.void_all(session, found.user_id)
+    if await users.is_active(session, found.user_id):
+        await users.set_api_key(session, found.user_id, api_key=lifecycle.new_api_key())
     await audit.write(session, found.user_id, AuditKind.UNDONE, client)
     if email := await users.get_email(session, found.user_id):
         await mails.send_reset(session, settings, user_id=found.user_id, email=email)

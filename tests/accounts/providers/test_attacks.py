@@ -11,8 +11,10 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from app.core.settings import Settings
 from app.db.provider_tables import linked_accounts, provider_flows
 from app.db.tables import sessions, users
+from tests import second_factors
 from tests.accounts.providers.conftest import COOKIE, Site, Visitor, cases
 from tests.conftest import Person, running
+from tests.mailbox import link_in, mail_to
 from tests.oidc.github import GitHub
 from tests.oidc.hostile import CLIENT_ID, HostileProvider, public_jwk
 
@@ -333,3 +335,36 @@ async def test_start_when_people_come_by_https_then_no_other_host_can_set_the_co
 
     assert (plain.status_code, plain.json()["type"].rpartition("/")[2]) == (400, "sign-in-refused")
     assert good.status_code == 201
+
+
+async def test_mail_about_an_identity_when_kept_until_the_owner_is_back_then_it_links_nothing(
+    visitor: Visitor, campus: HostileProvider, site: Site, person: Person
+) -> None:
+    """Who could read the mailbox for a while keeps a link, and waits until the owner has chosen a new password."""
+    campus.person = {"sub": "mallory", "email": person.email, "email_verified": True}
+    assert (await visitor.sign_in(campus)).status_code == 202
+    kept = await site.token_in_mail(person.email)
+    await site.app.client.post("/forgotpassword", json={"email": person.email})
+    link = link_in(await mail_to(site.app, person.email, subject="Reset"))
+    body = {"url": link, "password": "eight winds blow south"}
+    assert (await site.app.client.post("/resetpassword", json=body)).is_success
+
+    late = await site.app.client.post("/auth/oauth/campus/start", json={"token": kept})
+
+    assert late.status_code == 400, late.text
+    assert not await site.rows(sa.select(linked_accounts.c.user_id))
+
+
+async def test_mailbox_when_the_account_has_a_second_factor_then_no_identity_is_linked_by_it(
+    visitor: Visitor, campus: HostileProvider, site: Site, person: Person
+) -> None:
+    """Half of what the account asks for must not make a way in that outlives a new password."""
+    await second_factors.set_up(site.app, person)
+    campus.person = {"sub": "mallory", "email": person.email, "email_verified": True}
+    assert (await visitor.sign_in(campus)).status_code == 202
+
+    answer = await visitor.sign_in(campus, token=await site.token_in_mail(person.email))
+
+    assert (answer.status_code, answer.json()["type"].rpartition("/")[2]) == (400, "sign-in-refused")
+    assert "second factor" in answer.json()["detail"]
+    assert not await site.rows(sa.select(linked_accounts.c.user_id))

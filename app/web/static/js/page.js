@@ -3,7 +3,7 @@
 
 import { call } from "./api.js";
 import { byId, make } from "./dom.js";
-import { framed, signOut, token } from "./session.js";
+import { framed, signOut, token, wake } from "./session.js";
 
 document.body.classList.toggle("framed", framed);
 const signedIn = Boolean(token());
@@ -22,6 +22,7 @@ addEventListener("pageshow", (event) => {
 byId("sign-out").addEventListener("click", async () => {
   let reason = "signed-out";
   try {
+    await wake(); // Asleep for hours: its cookie works longer than its token.
     await call("POST", "/logout", {});
   } catch (problem) {
     if (problem.kind !== "unauthorized") reason = "signed-out-here"; // Else it had ended already.

@@ -40,6 +40,9 @@ function left() {
   return told ? told.exp * 1000 - Date.now() : 0;
 }
 
+/** Get a token of a session that stays, where the last one has ended: for without one nobody can sign out. */
+export const wake = async () => stays() && left() <= 0 && refresh();
+
 /** Keep a session that stays going: now, where its token is about to end, and later before each one does. */
 async function goOn() {
   if (!stays()) return;
