@@ -107,6 +107,9 @@ ROUTES: Mapping[Role, str] = {
         GET  /admin/upload
         POST /es/{path:path}
         GET  /es/{path:path}
+        GET  /datasets/{dataset_id}/statistics
+        GET  /datasets/{dataset_id}/rows
+        GET  /datasets/{dataset_id}/download
         GET  /api/{path:path}
         HEAD /api/{path:path}
         GET  /data/{path:path}
@@ -228,6 +231,9 @@ SCOPES: Mapping[Scope, str] = {
         GET  /upload-task/{request_id}
         POST /es/{path:path}
         GET  /es/{path:path}
+        GET  /datasets/{dataset_id}/statistics
+        GET  /datasets/{dataset_id}/rows
+        GET  /datasets/{dataset_id}/download
     """,
     Scope.UPLOAD: """
         GET  /verifytoken

@@ -230,10 +230,16 @@ def _warn_of_a_proxy(request: Request, trusted: Sequence[ProxyNetwork]) -> None:
 
 async def get_viewer_id(request: Request) -> int | None:
     """Return the number of the user whose token or API key came with the request; None where none opens it."""
+    viewer = await get_viewer(request)
+    return viewer.id if viewer else None
+
+
+async def get_viewer(request: Request) -> Account | None:
+    """Return the user whose token or API key came with the request; None where none opens it."""
     if not {"authorization", "x-api-key"} & set(request.headers):
         return None
     try:
-        return (await _signed_in_or_key(request)).id
+        return await _signed_in_or_key(request)
     except (UnauthorizedError, InsufficientScopeError):
         return None
 
@@ -353,3 +359,4 @@ async def get_counted_uploader(account: UploaderDep, limits: LimitsDep) -> Accou
 CountedUploaderDep = Annotated[Account, Depends(get_counted_uploader)]
 ClientDep = Annotated[Client, Depends(get_client)]
 ViewerDep = Annotated[int | None, Depends(get_viewer_id)]
+ViewingAccountDep = Annotated[Account | None, Depends(get_viewer)]

@@ -43,6 +43,7 @@ from app.mail.messages import MessageBuilder, create_messages
 from app.mail.transport import MailTransport, create_transport
 from app.oidc.issuers import Issuers
 from app.openml.client import OpenMLClient, open_client
+from app.published.service import PublishedFiles
 from app.storage.local import LocalStorage
 from app.storage.parts import UploadStorage
 from app.storage.pictures import LocalPictures, PictureStorage
@@ -94,6 +95,8 @@ class Resources:
     """Whether that store is the one that the database belongs to."""
     index: SearchIndex | None
     """What is found by searches; None where `SEARCH_INDEX` says that there is none."""
+    published: PublishedFiles
+    """What the files of published datasets hold."""
     checks: BoundedExecutor
     """What is computed for users while they wait: descriptions judged, previews read, names looked for."""
     changes: Locks
@@ -193,6 +196,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             storage=storage,
             store=StoreGuard(database, storage),
             index=_open_index(settings, notifications, stack),
+            published=_open_published(settings, openml, stack),
             checks=checks,
             changes=Locks(),
             receive_limit=ConcurrencyLimit(total=RECEIVES_AT_ONCE, per_user=RECEIVES_PER_USER),
@@ -219,6 +223,14 @@ def _open_index(
     index.on_want = partial(notifications.tell_all, INDEX)
     stack.callback(index.close)
     return index
+
+
+def _open_published(settings: Settings, openml: OpenMLClient, stack: AsyncExitStack) -> PublishedFiles:
+    published = PublishedFiles(
+        settings.data_dir / "published", openml, reserve_bytes=settings.disk_reserve_bytes
+    )
+    stack.push_async_callback(published.close)
+    return published
 
 
 def _open_checks(stack: AsyncExitStack) -> BoundedExecutor:

@@ -22,6 +22,7 @@ import app.admin.routes_people
 import app.admin.routes_site
 import app.admin.routes_uploads
 import app.datasets.routes
+import app.datasets.routes_contents
 import app.health.routes
 import app.studies.routes
 import app.tasks.routes
@@ -53,6 +54,7 @@ MODULES = (
     app.accounts.routes_passkeys,
     app.uploads.routes_form,
     app.datasets.routes,
+    app.datasets.routes_contents,
     app.tasks.routes,
     app.studies.routes,
     app.health.routes,

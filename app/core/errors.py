@@ -12,12 +12,13 @@
     |- 405  MethodNotAllowedError
     |- 408  BodyStalledError
     |- 409  ApiKeyMissingError  ApiKeyRefusedError  DatasetNotActiveError  DatasetInUseError
+    |- 409  DatasetNotReadableError
     |- 409  AliasTakenError  TagTakenError  AccountLimitError
     |- 409  LastWayInError  LinkedElsewhereError
     |- 409  OffsetMismatchError  UploadStateError
     |- 410  UploadGoneError
     |- 412  TusVersionError
-    |- 413  BodyTooLargeError  QuotaExceededError
+    |- 413  BodyTooLargeError  QuotaExceededError  DatasetTooLargeError
     |- 415  FormatNotSupportedError  MediaTypeNotSupportedError
     |- 422  ValidationFailedError  DatasetRefusedError  PictureRefusedError  IdempotencyKeyReusedError
     |- 422  OpenMLAnswerTooLargeError
@@ -293,6 +294,12 @@ class DatasetNotActiveError(ProblemError):
     slug, status, title = "dataset-not-active", 409, "The dataset is not active on OpenML"
 
 
+class DatasetNotReadableError(ProblemError):
+    """The file of a dataset is none that can be looked at; asking again changes nothing."""
+
+    slug, status, title = "dataset-not-readable", 409, "The dataset's file cannot be read"
+
+
 class DatasetInUseError(ProblemError):
     """The dataset has tasks, which rely on its columns' roles."""
 
@@ -379,6 +386,12 @@ class QuotaExceededError(ProblemError):
     """The user's unfinished uploads take as much as they may."""
 
     slug, status, title = "quota-exceeded", 413, "Your unfinished uploads take as much as they may"
+
+
+class DatasetTooLargeError(ProblemError):
+    """The file of a dataset is larger than is looked at here; asking again changes nothing."""
+
+    slug, status, title = "dataset-too-large", 413, "The dataset is too large to be looked at here"
 
 
 class BodyTooLargeError(ProblemError):

@@ -73,6 +73,8 @@ LIMITS: Mapping[str, str] = {
     "revoke-address": "60/1 hour",
     # Tokens of CI jobs that are to be exchanged: jobs of many share addresses.
     "exchange-address": "600/1 hour",
+    # What is asked about the contents of published files; each may mean a question to OpenML.
+    "contents-address": "20000/1 hour",
     "openml-account": "1200/1 hour",
     "upload-account": "3000/1 hour",
     "upload-address": "6000/1 hour",
@@ -91,6 +93,7 @@ LOCAL = frozenset(
         "wrong-key-address",
         "exchange-address",
         "refresh-address",
+        "contents-address",
         "openml-account",
         "upload-account",
         "uploads-account",

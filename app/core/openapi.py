@@ -49,8 +49,11 @@ ANYWHERE: Sequence[type[ProblemError]] = (
 """What any route may answer: bodies are bounded everywhere, large answers are few at once, databases go away, and
 the site may be in read-only mode."""
 HEADERS: Described = {
+    "Accept-Ranges": {"description": "Parts can be asked for (RFC 9110).", "schema": {"type": "string"}},
     "Cache-Control": {"description": "Who may keep the answer (RFC 9111).", "schema": {"type": "string"}},
+    "Content-Disposition": {"description": "A name to save it under.", "schema": {"type": "string"}},
     "ETag": {"description": "Names this very content (RFC 9110).", "schema": {"type": "string"}},
+    "Last-Modified": {"description": "When it was made.", "schema": {"type": "string"}},
     "Location": {
         "description": "Where what was begun is.",
         "required": True,

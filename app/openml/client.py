@@ -17,6 +17,7 @@ from app.openml.cache import TimedCache
 from app.openml.connection import Connection, FilePart, MultipartBody
 from app.openml.errors import INDEX_FAILED, HalfAnswerError, RefusedError, TaskExistsError
 from app.openml.fields import is_api_key
+from app.openml.files import NO_ACCESS, DatasetFiles
 from app.openml.records import (
     DatasetDescription,
     DatasetInfo,
@@ -33,7 +34,6 @@ READ_SECONDS = 60
 REMEMBER_SECONDS = 600
 """How long the lists of procedures and measures are kept."""
 NO_DATASETS, NO_TASKS = 372, 482
-NO_ACCESS = frozenset({112, 275})
 NO_STUDY = 601
 TAGGED_ALREADY, NOT_TAGGED = 473, 475
 _MAY_WRITE = 135
@@ -86,6 +86,7 @@ class OpenMLClient:
     ) -> None:
         self._connection = connection
         self.readers = connection.readers
+        self.files = DatasetFiles(connection, site_url=site_url)
         self._site_url = site_url
         self._upload_timeout_seconds = upload_timeout_seconds
         self._features = reading.features(max_columns)

@@ -1,6 +1,7 @@
 """Requests to OpenML, and whole answers, or what came instead of one. Documents are read off the event loop."""
 
 import asyncio
+import hashlib
 import re
 import secrets
 import time
@@ -8,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import BinaryIO, Final, TypeVar
 from xml.etree.ElementTree import Element
 
 import httpx
@@ -228,6 +229,32 @@ class Connection:
             if xml.find_error(text) is not None or xml.parse_document(text, root) is None:
                 raise _not_done(path, status, text)
 
+    async def download(
+        self, url: str, target: BinaryIO, *, limit_bytes: int, form: Mapping[str, str] | None = None
+    ) -> str:
+        """Write a file of OpenML's to an open one, and return its MD5 in hexadecimal.
+
+        Raises:
+            ListTooLargeError: it has more than `limit_bytes`.
+            HalfAnswerError: it is cut off, or something else came.
+        """
+
+        async def receive(response: httpx.Response) -> str:
+            if response.status_code != httpx.codes.OK:
+                lost = HalfAnswerError(f"OpenML answered {response.status_code} in place of the file")
+                lost.answered = response.status_code
+                raise lost
+            size, digest = 0, hashlib.md5(usedforsecurity=False)
+            async for chunk in response.aiter_bytes(FILE_CHUNK_BYTES):
+                size += len(chunk)
+                if size > limit_bytes:
+                    raise ListTooLargeError(f"The file has more than {limit_bytes} bytes")
+                await asyncio.to_thread(_write, target, digest, chunk)
+            return digest.hexdigest()
+
+        with measured("download"):
+            return await self._exchange(self._question(url, form), receive)
+
     def _question(self, path: str, form: Mapping[str, str] | None) -> httpx.Request:
         if form is None:
             return self._http.build_request("GET", path)
@@ -315,6 +342,11 @@ def _document(status: int, content: bytes, root: str, what: str) -> Element:
 
 def _text(content: bytes) -> str:
     return content.decode("utf-8", errors="replace")
+
+
+def _write(target: BinaryIO, digest: "hashlib._Hash", chunk: bytes) -> None:
+    target.write(chunk)
+    digest.update(chunk)
 
 
 async def _read_file(path: Path) -> AsyncIterator[bytes]:

@@ -43,6 +43,29 @@ class DatasetDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class DatasetFile:
+    """Where the file of a dataset lies, and what of its description tells how to look at it.
+
+    Attributes:
+        dataset_id: its number.
+        name: of the dataset.
+        path: of the file on OpenML's server, e.g. `data/v1/download/61/iris.arff`; empty if it is kept elsewhere.
+        md5: of the file, in hexadecimal; empty if it is not known.
+        format: e.g. `ARFF`.
+        target: the attribute that models predict; empty if there is none, or several.
+        private: whether OpenML shows it to some users only.
+    """
+
+    dataset_id: int
+    name: str
+    path: str
+    md5: str
+    format: str
+    target: str
+    private: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Feature:
     """A column, as OpenML's engine read it; `data_type` is nominal, numeric, string or date."""
 

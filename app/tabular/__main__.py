@@ -3,6 +3,7 @@
 import errno
 import gc
 import importlib
+import json
 import sys
 from dataclasses import asdict
 from typing import Any
@@ -21,6 +22,8 @@ _COMMON = (
     "readers.opening_arff", "readers.opening_columnar", "readers.opening_csv", "readers.opening_json",
 )  # fmt: skip
 """Modules of `app.tabular` that most tables need."""
+_OF_PUBLISHED = ("statistics", "rows", "export")
+"""Tasks on files that OpenML has; the others are `convert` and `profile`."""
 
 
 def preload() -> None:
@@ -34,10 +37,10 @@ def preload() -> None:
 
 
 def main(task: str) -> None:
-    """Run a task (`convert` or `profile`) on the request read from standard input."""
+    """Run a task on the request read from standard input."""
     request = begin().request
     try:
-        say(result=_do(task, _isolated(task, request)))
+        say(result=_asked(request) if task in _OF_PUBLISHED else _do(task, _isolated(task, request)))
     except TabularError as error:
         say(error=error.to_json())
     except (MemoryError, RuntimeError) as error:
@@ -70,9 +73,16 @@ def _storage_error(error: OSError, request: str) -> TabularError:
     """Return the error to answer; its `fault`, for the server's log, names the errno and the file."""
     name = errno.errorcode.get(error.errno or 0, str(error.errno))
     # What cannot be written names no file.
-    path = error.filename or ConversionRequest.from_json(request).target
+    path = error.filename or json.loads(request)["target"]
     fault = f"{name} {error.strerror}: {path}"
     return no_room(fault) if error.errno in _FULL else storage_failed(fault)
+
+
+def _asked(request: str) -> dict[str, Any]:
+    _keep_numpy_out()
+    from app.tabular.statistics.tasks import answer  # noqa: PLC0415 - after the limits are set
+
+    return answer(request)
 
 
 def _do(task: str, request: ConversionRequest) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class SparseRows:
         Raises:
             TabularError: `invalid-arff`.
         """
-        entries = _entries_of(text, line)
+        entries = split_row(text, line)
         beyond = next((index for index in entries if index >= self._width), None)
         if beyond is not None:
             refuse(f"The index {beyond} is beyond the last attribute, {self._width - 1}.", line)
@@ -93,7 +93,7 @@ class SparseRows:
         return value
 
 
-def _entries_of(text: str, line: int) -> dict[int, str]:
+def split_row(text: str, line: int) -> dict[int, str]:
     """Split a row into indices and tokens.
 
     Raises:

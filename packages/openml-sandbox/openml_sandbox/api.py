@@ -126,6 +126,13 @@ class Api:
             key = await self.read_key(request, form)
             return await run(self._executor, self.answer, request, path, form, key, meeting)
 
+    async def read_any_key(self, request: Request) -> Key:
+        """Read the key of a request for a file, which may be a form."""
+        if request.method != "POST":
+            return await self.read_key(request)
+        async with receive_form(request, self._limits, self._executor) as form:
+            return await self.read_key(request, form)
+
     async def read_key(self, request: Request, form: Form | None = None) -> Key:
         """Read the key of a request, and whose account's it is."""
         # The query counts even where the form has another key; headers are never looked at.

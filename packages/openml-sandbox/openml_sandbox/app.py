@@ -53,7 +53,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
         Route("/t/{task_id:int}", _task),
         Route("/s/{study_id:int}", _study),
         Route("/sandbox/faults", _control, methods=["GET", "POST", "DELETE"]),
-        Route("/data/v1/download/{file_id:int}/{name}", _download),
+        Route("/data/v1/download/{file_id:int}/{name}", _download, methods=["GET", "POST"]),
         Route("/{path:path}", _ApiDoor()),
     ]
     return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(PhpSessions)])
@@ -130,7 +130,7 @@ async def _control(request: Request) -> Response:
 async def _download(request: Request) -> Response:
     running = _running(request)
     run = asyncio.get_running_loop().run_in_executor
-    key = await running.api.read_key(request)
+    key = await running.api.read_any_key(request)
     return await run(running.executor, _find_download, running, request, key)
 
 

@@ -1,0 +1,75 @@
+"""The statistics of a file: a line of JSON about the table, then one about each column: a page is cheap to read."""
+
+import json
+from typing import Any
+
+from app.tabular.disk import DiskBudget
+from app.tabular.statistics.columns import SEGMENTS, Classes, Detail, describe
+from app.tabular.statistics.copy import SAMPLE_ROWS, Copy, write_copy
+from app.tabular.statistics.relations import associations, correlations
+from app.tabular.statistics.requests import FileRequest
+from app.tabular.statistics.source import Source
+
+_MOST_CLASSES = 10
+_CLASSES_OF = 1_000
+"""Labels of a target beyond which no column is shown by class."""
+
+
+def compute(request: FileRequest) -> dict[str, int]:
+    """Write the copy and the statistics of `request.source`, and return how many rows and columns it has.
+
+    Raises:
+        TabularError: the file cannot be read; `file-too-large` or `no-room`.
+    """
+    source = Source(request)
+    rows = write_copy(request, source)
+    copy = Copy(request.copy)
+    target = _target(copy, request.target_attribute)
+    detail = Detail.of(len(copy.names), _classes(copy, target))
+    columns = [
+        describe(copy, index, detail) | {"infinite": source.infinite[index]}
+        for index in range(len(copy.names))
+    ]
+    _write(request, _table(copy, target, detail, columns), columns)
+    return {"rows": rows, "columns": len(columns)}
+
+
+def _target(copy: Copy, name: str) -> int | None:
+    return copy.names.index(name) if name in copy.names else None
+
+
+def _classes(copy: Copy, target: int | None) -> Classes | None:
+    if target is None or not copy.rows or copy.about[target]["kind"] != "nominal":
+        return None
+    if copy.about[target]["labels"] > _CLASSES_OF:
+        return None
+    commonest = describe(copy, target, Detail(1, _MOST_CLASSES, None))["commonest"]
+    return Classes(target, tuple(each["value"] for each in commonest))
+
+
+def _table(copy: Copy, target: int | None, detail: Detail, columns: list[dict[str, Any]]) -> dict[str, Any]:
+    numbers = [each["index"] for each in columns if copy.is_number(each["index"]) and each["distinct"] > 1]
+    distinct = {each["index"]: each["distinct"] for each in columns}
+    missing = sum(each["missing"] for each in columns)
+    return {
+        "rows": copy.rows,
+        "columns": len(columns),
+        "missing": missing,
+        "target": None if target is None else copy.names[target],
+        "classes": list(detail.classes.labels) if detail.classes else [],
+        "segments": SEGMENTS,
+        "sample_rows": min(copy.rows, SAMPLE_ROWS),
+        "is_exact": copy.is_small,
+        "correlations": correlations(copy, numbers),
+        "associations": None if target is None else associations(copy, target, distinct),
+    }
+
+
+def _write(request: FileRequest, table: dict[str, Any], columns: list[dict[str, Any]]) -> None:
+    assert request.target is not None  # noqa: S101 - the task has one
+    with request.target.open("wb") as file:
+        budget = DiskBudget(file.fileno(), request.limits)
+        for part in (table, *columns):
+            line = json.dumps(part, allow_nan=False).encode() + b"\n"
+            budget.spend(len(line))
+            file.write(line)

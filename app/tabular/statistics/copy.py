@@ -1,0 +1,109 @@
+"""The columnar copy of a file (Feather), written in one pass and read a column, or a few rows, at a time."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.ipc as pa_ipc
+
+from app.tabular.disk import DiskBudget
+from app.tabular.statistics.requests import FileRequest
+from app.tabular.statistics.source import Source
+
+WHOLE_ROWS = 1_000_000
+"""Rows up to which a column is held in memory as a whole, so that quantiles and orders of it are exact."""
+_GROUP_CELLS = 2_000_000
+SAMPLE_ROWS = 100_000
+_ABOUT = b"openml-web"
+
+
+def write_copy(request: FileRequest, source: Source) -> int:
+    """Write the copy, and return the number of rows.
+
+    Raises:
+        TabularError: the file cannot be read, or the copy would be too large.
+    """
+    rows = 0
+    about = [{"kind": each.type, "labels": len(each.labels or ())} for each in source.attributes]
+    schema = source.schema.with_metadata({_ABOUT: json.dumps(about).encode()})
+    options = pa_ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    with request.copy.open("wb") as file:
+        budget = DiskBudget(file.fileno(), request.limits)
+        with pa_ipc.new_file(file, schema, options=options) as writer:
+            for batch in source.batches():
+                budget.spend(batch.nbytes)
+                writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+                rows += batch.num_rows
+    return rows
+
+
+class Copy:
+    """A copy that was written.
+
+    Attributes:
+        schema: names and types.
+        names: of the columns, in order.
+        about: what the header says of each: `kind` and the number of `labels`.
+        rows: how many there are.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = pa.memory_map(str(path))
+        schema = pa_ipc.open_file(self._file).schema
+        self.schema: pa.Schema = schema.remove_metadata()
+        self.names: list[str] = schema.names
+        self.about: list[dict[str, Any]] = json.loads(schema.metadata[_ABOUT])
+        self.starts = [0]
+        for batch in self.batches([0]):
+            self.starts.append(self.starts[-1] + batch.num_rows)
+        self.rows = self.starts[-1]
+        self._group: tuple[int, list[pa.Array]] = (-1, [])
+
+    @property
+    def is_small(self) -> bool:
+        """Whether a column may be held in memory as a whole."""
+        return self.rows <= WHOLE_ROWS
+
+    def is_number(self, index: int) -> bool:
+        """Return whether a column holds numbers."""
+        return bool(pa.types.is_floating(self.schema.field(index).type))
+
+    def batches(self, indices: Sequence[int], only: Sequence[int] | None = None) -> Iterator[pa.RecordBatch]:
+        """Yield the columns of these indices, ascending, batch by batch; or `only` those batches."""
+        options = pa_ipc.IpcReadOptions(included_fields=list(indices), use_threads=False)
+        reader = pa_ipc.open_file(self._file, options=options)
+        for number in range(reader.num_record_batches) if only is None else only:
+            yield reader.get_batch(number)
+
+    def arrays(self, index: int) -> Iterator[pa.Array]:
+        """Yield a column in pieces; all columns have the same ones."""
+        if not self.is_small:
+            return (batch.column(0) for batch in self.batches([index]))
+        size = max(1, min(1000, _GROUP_CELLS // max(self.rows, 1)))
+        group, place = divmod(index, size)
+        if self._group[0] != group:
+            wanted = range(group * size, min(len(self.names), (group + 1) * size))
+            table = pa.Table.from_batches(self.batches(wanted)).combine_chunks()
+            self._group = (group, [_one(column) for column in table.columns])
+        return iter([self._group[1][place]])
+
+    def whole(self, index: int) -> pa.Array:
+        """Return a column in one piece; only where `is_small`."""
+        return next(self.arrays(index))
+
+    def sample(self, index: int, rows: int = SAMPLE_ROWS) -> pa.Array:
+        """Return every n-th cell of a column, so that there are at most `rows`."""
+        step = max(1, -(-self.rows // rows))
+        first, pieces = 0, []
+        for array in self.arrays(index):
+            pieces.append(array.take(pa.arange(-first % step, max(len(array), -first % step), step)))
+            first += len(array)
+        return pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
+
+
+def _one(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
