@@ -15,6 +15,7 @@ from app.db.engine import Database
 from app.db.every_table import metadata
 from app.db.sizes import WHOLE, measure_tables
 from app.db.upload_states import EXPIRE_HOURS
+from app.published.folder import KEPT_BYTES
 from app.uploads.lifecycle import KEEP_HOURS, QUARANTINE_DAYS
 from app.worker.janitor import MAIL_RETENTION, TASK_RETENTION, TOKEN_RETENTION
 from tests.conftest import Running
@@ -22,7 +23,7 @@ from tests.conftest import Running
 PAGE = (Path(__file__).parents[1] / "docs/operations.md").read_text(encoding="utf-8")
 SECTION = PAGE.partition("## The first year\n")[2].partition("\n## ")[0]
 LINES = [line.strip("| ").split(" | ") for line in SECTION.splitlines() if line.startswith("| ")][1:]
-FOLDERS = {"uploads", "pictures", "mail"}
+FOLDERS = {"uploads", "pictures", "mail", "published"}
 
 
 def line_of(name: str) -> str:
@@ -59,6 +60,7 @@ def test_tables_and_folders_when_listed_then_each_has_a_line_and_a_metric() -> N
         ("upload_parts", f"{KEEP_HOURS} hours"),
         ("upload_parts", f"{EXPIRE_HOURS} hours"),
         ("upload_parts", f"{QUARANTINE_DAYS} days"),
+        ("published", f"{KEPT_BYTES // 10**9} GB"),
     ],
 )
 def test_line_when_it_tells_a_time_then_that_of_the_code(name: str, words: str) -> None:

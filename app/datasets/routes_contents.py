@@ -62,7 +62,7 @@ _PROBLEMS = declare(
 _INERT = {"Content-Security-Policy": "default-src 'none'; sandbox; frame-ancestors 'none'"}
 
 
-class Asked(NamedTuple):
+class AskedFile(NamedTuple):
     """The file that is asked about, and the key of who asks."""
 
     file: DatasetFile
@@ -75,11 +75,11 @@ async def find_file(
     limits: LimitsDep,
     resources: ResourcesDep,
     viewer: ViewingAccountDep,
-) -> Asked:
+) -> AskedFile:
     """Count a request against its network, and return the file, as far as OpenML shows it to who asks."""
     await limits.hit(*hits_from("contents-address", client))
     key = viewer.api_key if viewer else None
-    return Asked(await resources.published.locate(dataset_id, key), key)
+    return AskedFile(await resources.published.locate(dataset_id, key), key)
 
 
 @router.get(
@@ -92,7 +92,7 @@ async def find_file(
 )
 @opened_by(Scope.READ)
 async def get_statistics(
-    asked: Annotated[Asked, Depends(find_file)],
+    asked: Annotated[AskedFile, Depends(find_file)],
     request: Request,
     resources: ResourcesDep,
     *,
@@ -118,7 +118,7 @@ async def get_statistics(
 )
 @opened_by(Scope.READ)
 async def get_rows(
-    asked: Annotated[Asked, Depends(find_file)],
+    asked: Annotated[AskedFile, Depends(find_file)],
     resources: ResourcesDep,
     *,
     offset: Annotated[int, Query(ge=0, le=10**12, description="Rows that are skipped.")] = 0,
@@ -160,7 +160,7 @@ async def get_rows(
 )
 @opened_by(Scope.READ)
 async def download_dataset(
-    asked: Annotated[Asked, Depends(find_file)],
+    asked: Annotated[AskedFile, Depends(find_file)],
     resources: ResourcesDep,
     *,
     format: Annotated[ExportFormat, Query(description="Of the file.")] = "csv",  # noqa: A002 - the field's name

@@ -87,8 +87,8 @@ class Header:
         else:
             refuse(f"{shortened(line)} is no line of an ARFF header.", number)
 
-    def check(self) -> None:
-        """Check the header as a whole.
+    def check(self, *, labels: bool = True) -> None:
+        """Check the header as a whole, and whether OpenML can take its `labels`.
 
         Raises:
             TabularError: `invalid-arff`, `bad-label`, `duplicate-label`, `too-many-labels`.
@@ -98,7 +98,7 @@ class Header:
         if not self.attributes:
             refuse("There is no @attribute line.", self.data_line)
         for attribute in self.attributes:
-            if attribute.labels is not None:
+            if labels and attribute.labels is not None:
                 limit = self.limits.max_labels
                 check_labels(attribute.labels, attribute.name, limit=limit, line=attribute.line)
 

@@ -61,14 +61,16 @@ class ArffTable:
         repairs: what is not published as it stands.
     """
 
-    def __init__(self, text: TextFile, limits: Limits) -> None:
+    def __init__(self, text: TextFile, limits: Limits, *, is_published: bool = False) -> None:
         """Read the header, and the first row to see whether it is sparse.
+
+        The labels of a file that `is_published` are not judged.
 
         Raises:
             TabularError: what `Header` raises.
         """
         self._text = text
-        header = _header(text, limits)
+        header = _header(text, limits, is_published=is_published)
         self._data_line = header.data_line or 0
         self.attributes: list[Attribute] = header.attributes
         self.names = [attribute.name for attribute in header.attributes]
@@ -178,7 +180,7 @@ class ArffTable:
         return [*loose.values, loose.weight or "1"] if self._is_weighted else loose.values
 
 
-def _header(text: TextFile, limits: Limits) -> Header:
+def _header(text: TextFile, limits: Limits, *, is_published: bool) -> Header:
     header = Header(limits)
     size = 0
     for lines in _line_blocks(text):
@@ -190,7 +192,7 @@ def _header(text: TextFile, limits: Limits) -> Header:
             break
         if size > _MAX_HEADER_BYTES:
             refuse(f"The header is longer than {_MAX_HEADER_BYTES // MIB} MiB.", lines.first)
-    header.check()
+    header.check(labels=not is_published)
     return header
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.tabular.statistics.copy import Copy
+from app.tabular.statistics.copy import Copy, finite
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 _MOST_DISTINCT = 100_000
@@ -35,7 +35,7 @@ class Classes:
 
 
 @dataclass(frozen=True, slots=True)
-class Detail:
+class ColumnDetail:
     """How much is told of each column: less where there are thousands.
 
     Attributes:
@@ -49,13 +49,13 @@ class Detail:
     classes: Classes | None
 
     @classmethod
-    def of(cls, columns: int, classes: Classes | None) -> "Detail":
+    def of(cls, columns: int, classes: Classes | None) -> "ColumnDetail":
         """Return the detail for a table with this number of columns."""
         bins, commonest = (8, 3) if columns > _WIDE else (20, 20)
         return cls(bins, commonest, classes if columns <= _BY_CLASS_COLUMNS else None)
 
 
-def describe(copy: Copy, index: int, detail: Detail) -> dict[str, Any]:
+def describe(copy: Copy, index: int, detail: ColumnDetail) -> dict[str, Any]:
     """Return the statistics of a column, as JSON values."""
     missing, segments = _missing(copy, index)
     described: dict[str, Any] = {
@@ -89,7 +89,7 @@ def _missing(copy: Copy, index: int) -> tuple[int, list[float]]:
     return sum(found), [count / span for count, span in zip(found, spans, strict=True)]
 
 
-def _distinct(copy: Copy, index: int, detail: Detail) -> dict[str, Any]:
+def _distinct(copy: Copy, index: int, detail: ColumnDetail) -> dict[str, Any]:
     """Return how many values there are, and the commonest; both exact unless they say otherwise."""
     if copy.is_small:
         values = pc.value_counts(copy.whole(index).drop_null())
@@ -130,7 +130,7 @@ def _shown(value: object) -> object:
     return f"{str(value)[: _TEXT_CHARACTERS - 1]}…" if is_long else value
 
 
-def _numbers(copy: Copy, index: int, detail: Detail) -> dict[str, Any]:
+def _numbers(copy: Copy, index: int, detail: ColumnDetail) -> dict[str, Any]:
     pieces = [
         (pc.min_max(array), pc.sum(array).as_py(), len(array) - array.null_count)
         for array in copy.arrays(index)
@@ -202,7 +202,7 @@ def _pairs(copy: Copy, index: int, classes: Classes) -> Iterator[tuple[pa.Array,
     yield from zip(copy.arrays(index), targets, strict=True)
 
 
-def _texts(copy: Copy, index: int, described: dict[str, Any], detail: Detail) -> dict[str, Any]:
+def _texts(copy: Copy, index: int, described: dict[str, Any], detail: ColumnDetail) -> dict[str, Any]:
     lengths = [pc.utf8_length(array.drop_null()) for array in copy.arrays(index)]
     extremes = [pc.min_max(each) for each in lengths if len(each)]
     total = sum(pc.sum(each).as_py() or 0 for each in lengths)
@@ -241,8 +241,3 @@ def _counts_by_class(copy: Copy, index: int, values: list[object], classes: Clas
 
 def _summed(lists: Iterable[list[int]]) -> list[int]:
     return [sum(parts) for parts in zip(*lists, strict=True)]
-
-
-def finite(number: float | None) -> float | None:
-    """Return the number; None for one that JSON has no word for."""
-    return number if number is not None and math.isfinite(number) else None

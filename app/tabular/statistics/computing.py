@@ -4,11 +4,11 @@ import json
 from typing import Any
 
 from app.tabular.disk import DiskBudget
-from app.tabular.statistics.columns import SEGMENTS, Classes, Detail, describe
+from app.tabular.statistics.columns import SEGMENTS, Classes, ColumnDetail, describe
 from app.tabular.statistics.copy import SAMPLE_ROWS, Copy, write_copy
 from app.tabular.statistics.relations import associations, correlations
 from app.tabular.statistics.requests import FileRequest
-from app.tabular.statistics.source import Source
+from app.tabular.statistics.source import PublishedArff
 
 _MOST_CLASSES = 10
 _CLASSES_OF = 1_000
@@ -21,11 +21,11 @@ def compute(request: FileRequest) -> dict[str, int]:
     Raises:
         TabularError: the file cannot be read; `file-too-large` or `no-room`.
     """
-    source = Source(request)
+    source = PublishedArff(request)
     rows = write_copy(request, source)
     copy = Copy(request.copy)
     target = _target(copy, request.target_attribute)
-    detail = Detail.of(len(copy.names), _classes(copy, target))
+    detail = ColumnDetail.of(len(copy.names), _classes(copy, target))
     columns = [
         describe(copy, index, detail) | {"infinite": source.infinite[index]}
         for index in range(len(copy.names))
@@ -43,11 +43,13 @@ def _classes(copy: Copy, target: int | None) -> Classes | None:
         return None
     if copy.about[target]["labels"] > _CLASSES_OF:
         return None
-    commonest = describe(copy, target, Detail(1, _MOST_CLASSES, None))["commonest"]
+    commonest = describe(copy, target, ColumnDetail(1, _MOST_CLASSES, None))["commonest"]
     return Classes(target, tuple(each["value"] for each in commonest))
 
 
-def _table(copy: Copy, target: int | None, detail: Detail, columns: list[dict[str, Any]]) -> dict[str, Any]:
+def _table(
+    copy: Copy, target: int | None, detail: ColumnDetail, columns: list[dict[str, Any]]
+) -> dict[str, Any]:
     numbers = [each["index"] for each in columns if copy.is_number(each["index"]) and each["distinct"] > 1]
     distinct = {each["index"]: each["distinct"] for each in columns}
     missing = sum(each["missing"] for each in columns)

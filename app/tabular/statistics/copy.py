@@ -1,6 +1,7 @@
 """The columnar copy of a file (Feather), written in one pass and read a column, or a few rows, at a time."""
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pyarrow.ipc as pa_ipc
 
 from app.tabular.disk import DiskBudget
 from app.tabular.statistics.requests import FileRequest
-from app.tabular.statistics.source import Source
+from app.tabular.statistics.source import PublishedArff
 
 WHOLE_ROWS = 1_000_000
 """Rows up to which a column is held in memory as a whole, so that quantiles and orders of it are exact."""
@@ -19,7 +20,7 @@ SAMPLE_ROWS = 100_000
 _ABOUT = b"openml-web"
 
 
-def write_copy(request: FileRequest, source: Source) -> int:
+def write_copy(request: FileRequest, source: PublishedArff) -> int:
     """Write the copy, and return the number of rows.
 
     Raises:
@@ -79,6 +80,8 @@ class Copy:
 
     def arrays(self, index: int) -> Iterator[pa.Array]:
         """Yield a column in pieces; all columns have the same ones."""
+        if not self.rows:
+            return iter([pa.array([], self.schema.field(index).type)])
         if not self.is_small:
             return (batch.column(0) for batch in self.batches([index]))
         size = max(1, min(1000, _GROUP_CELLS // max(self.rows, 1)))
@@ -106,4 +109,9 @@ class Copy:
 def _one(column: pa.ChunkedArray) -> pa.Array:
     if column.num_chunks == 1:
         return column.chunk(0)
-    return pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    return pa.concat_arrays(column.chunks)
+
+
+def finite(number: float | None) -> float | None:
+    """Return the number; None for one that JSON has no word for."""
+    return number if number is not None and math.isfinite(number) else None

@@ -7,8 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.tabular.statistics.columns import finite
-from app.tabular.statistics.copy import SAMPLE_ROWS, Copy
+from app.tabular.statistics.copy import SAMPLE_ROWS, Copy, finite
 
 MOST_CORRELATED, MOST_ASSOCIATED = 30, 500
 _MOST_VALUES = 1_000

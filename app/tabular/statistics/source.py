@@ -23,7 +23,7 @@ _DENSE_CELLS = 2_000_000
 """Cells of sparse rows that are written out at once."""
 
 
-class Source:
+class PublishedArff:
     """A file's columns, and its rows as batches: numbers as doubles, all else as text.
 
     Attributes:
@@ -40,7 +40,9 @@ class Source:
         """
         assert request.source is not None  # noqa: S101 - the task has one
         opened = ConversionRequest(request.source, request.source, "arff", relation="", limits=request.limits)
-        self._table = ArffTable(open_text(opened, ReadingReport(opened.reading)), request.limits)
+        self._table = ArffTable(
+            open_text(opened, ReadingReport(opened.reading)), request.limits, is_published=True
+        )
         self.attributes: Sequence[Attribute] = self._table.attributes
         self.schema = pa.schema([(each.name, _type_of(each)) for each in self.attributes])
         self.infinite = [0] * len(self.attributes)
