@@ -119,7 +119,7 @@ async def test_contents_when_the_dataset_is_private_then_for_its_owner_only(
     ],
 )
 async def test_rows_when_the_question_is_wrong_then_said_so(
-    app: Running, person: Person, upstream: Upstream, query: dict[str, str], reason: str
+    app: Running, person: Person, upstream: Upstream, query: dict[str, Any], reason: str
 ) -> None:
     dataset_id = await upstream.publish(person.api_key, arff=ARFF)
 
