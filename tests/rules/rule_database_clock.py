@@ -14,6 +14,7 @@ OWN_CLOCK = {
     "app/core/limits.py": "the library of the rate limits tells ends of windows in this machine's time",
     "app/db/rate_counters.py": "as above",
     "app/index/filling.py": "when this machine reads a list again",
+    "app/published/folder.py": "files of this machine have its times",
     "app/metrics/scraping.py": "how old this machine's index is",
     "app/doctor/servers.py": "as above",
     "app/metrics/sampling.py": "how far the two clocks are apart is what it tells",

@@ -31,6 +31,7 @@ FOR_FILES = (
     "app/mail/",
     "app/metrics/",
     "app/openml/",
+    "app/published/",
     "app/resources.py",
     SANDBOX,
     "app/web/",
