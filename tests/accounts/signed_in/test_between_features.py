@@ -1,5 +1,6 @@
 """Attacks that need two features: each of them alone is safe."""
 
+import asyncio
 from typing import Any
 
 import httpx
@@ -80,6 +81,18 @@ async def test_refresh_token_when_its_owner_resets_the_password_or_undoes_then_i
     link = link_in(await mail_to(app, person.email, subject="password was changed", says="undo"))
     assert await undo(app, link) == 200
     assert (await refresh(app, stolen)).status_code == 401
+
+
+async def test_refresh_token_when_two_tabs_use_it_at_once_then_nobody_is_taken_for_a_thief(
+    app: Running, person: Person
+) -> None:
+    _, cookie = await stay(app, person)
+
+    both = await asyncio.gather(refresh(app, cookie), refresh(app, cookie))
+
+    assert [answer.status_code for answer in both] == [200, 200]
+    headers = [{"Authorization": f"Bearer {answer.json()['access_token']}"} for answer in both]
+    assert [await is_alive(app, each) for each in headers] == [True, True]
 
 
 async def test_refresh_token_when_alone_then_it_never_grows_fresh(app: Running, person: Person) -> None:
@@ -242,3 +255,19 @@ async def test_bodies_when_they_name_what_is_not_theirs_to_say_then_nothing_of_i
         row = (await session.execute(sa.select(users).where(users.c.id == person.id))).mappings().one()
     assert (row["session_hash"], row["active"]) == (person.api_key, 1)
     assert await log_in(app, person.email) is not None
+
+
+async def test_codes_when_a_stolen_session_guesses_them_then_no_more_a_day_than_at_log_ins(
+    app: Running, person: Person
+) -> None:
+    """A session that stays has a month: at 20 an hour, one in twenty-five would find one."""
+    phone, _ = await second_factors.set_up(app, person)
+    wrong = {"code": phone.wrong_code()}
+    for _ in range(20):
+        answer = await app.client.post("/reauthenticate", json=wrong, headers=person.headers)
+        assert answer.status_code == 401
+
+    right = {"code": phone.code()}
+    answer = await app.client.post("/reauthenticate", json=right, headers=person.headers)
+    assert answer.status_code == 429
+    assert (await second_factors.ask_for_token(app, person, otp=phone.code())).is_success, "the owner"
