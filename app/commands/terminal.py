@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
 import click
@@ -65,6 +65,14 @@ class Terminal:
             self.say("Nothing is published yet. Look at it and publish it here:")
         else:
             self.say("The bytes are safe, and the rest goes on by itself. See how it fares here:")
+
+    def advise(self, hints: Sequence[Mapping[str, Any]]) -> None:
+        """Say what one may want to change before the table is published."""
+        for hint in hints:
+            named = ", ".join(map(str, hint.get("columns") or ()))
+            more = int(hint.get("column_count") or 0) - len(hint.get("columns") or ())
+            columns = f" ({named}{f' and {more} more' if more > 0 else ''})" if named else ""
+            self.say(f"Hint: {hint.get('message')}{columns} {hint.get('advice')}")
 
     def complain(self, problem: Mapping[str, Any], hint: str) -> None:
         """Say what is wrong, where, and what to do; printed also with `--quiet`."""

@@ -244,6 +244,8 @@ class _Run:
         self._terminal.moved(found)
         if self._wait:
             found = self._upload = uploader.wait(found, publish=self._publish)
+            if found["state"] == UploadState.READY and not found.get("error"):
+                self._terminal.advise(uploader.hints(found))
         self._conclude(found)
 
     def _conclude(self, found: Document) -> None:

@@ -286,6 +286,11 @@ class Uploader:
         """Return the upload as it stands now."""
         return document_of(self._ask("GET", _path(upload)))
 
+    def hints(self, upload: Mapping[str, Any]) -> list[Document]:
+        """Return the advice that the preview of a draft has; none where a server knows of none."""
+        found = document_of(self._ask("GET", f"{_path(upload)}/preview", params={"columns": 1})).get("hints")
+        return [hint for hint in found if isinstance(hint, dict)] if isinstance(found, list) else []
+
     def wait(self, upload: Document, *, publish: bool) -> Document:
         """Follow an upload until nothing more happens by itself, as events or, where none get through, by asking."""
         while not _rests(upload, publish=publish):

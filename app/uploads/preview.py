@@ -82,6 +82,7 @@ def _read(path: Path, upload: Upload, *, first: int, columns: int, search: str) 
         # Profiles of an older version do not count; they are gone in a few days.
         repair_count=table.get("repair_count", len(table["repairs"])),
         warnings=table["warnings"],
+        hints=table.get("hints", []),  # as above
         unknown=[_error(one) for one in _unknown_columns(path, description)[:ERRORS_SHOWN]],
         first=first,
         found=page.found,

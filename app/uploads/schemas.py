@@ -278,6 +278,28 @@ class UnknownColumnResponse(BaseModel):
     message: str
 
 
+class HintResponse(BaseModel):
+    """Advice about the table's quality; nothing is refused for it."""
+
+    slug: Literal[
+        "constant-columns",
+        "duplicate-columns",
+        "duplicate-rows",
+        "id-features",
+        "target-giveaway",
+        "single-row-classes",
+        "class-imbalance",
+        "personal-data",
+    ]
+    message: str = Field(description="What is so, with the figure.")
+    advice: str = Field(description="What to do.")
+    columns: list[str] = Field(
+        description="The first of the columns that it is about, by their names at OpenML."
+    )
+    column_count: int
+    rows_looked_at: int = Field(description="Of how many rows it is known; it is exact if they are all.")
+
+
 class PreviewResponse(BaseModel):
     """What an upload's table is like before it is published, and what is said of the dataset so far."""
 
@@ -299,6 +321,9 @@ class PreviewResponse(BaseModel):
     )
     repair_count: int
     warnings: list[str]
+    hints: list[HintResponse] = Field(
+        description="What one may want to change first; at most one of each kind."
+    )
     first: int = Field(description="Which of those that were found the first column below is, from 0.")
     found: int = Field(description="How many columns there are, of those that `search` asks for.")
     columns: list[PreviewColumnResponse]

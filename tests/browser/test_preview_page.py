@@ -48,6 +48,10 @@ async def test_messy_table_when_its_types_are_corrected_then_published_with_them
     await expect(real).to_be_disabled()
     await require_histograms(page)
     await expect(page.locator("#remarks")).to_contain_text("is published as")
+    await expect(page.locator("#hint-list")).to_contain_text(
+        "1 feature has another value in each of 120 rows"
+    )
+    await expect(page.locator("#hint-list b")).to_have_text(["gauge"])
     await picture(page, "preview-light")
     assert await accessibility(page) == []
 

@@ -130,12 +130,14 @@ def test_upload_when_a_duplicate_is_wanted_then_published_again(
 def test_upload_when_a_draft_then_the_page_and_the_same_file_may_be_published_later(
     run: Run, site: Site, table: Path, name: str
 ) -> None:
+    table.write_text("station,level,flood,note\nOuse,4.2,yes,x\nAire,1.0,no,x\n")
     arguments = [str(table), "--name", name, "--description", "Levels.", "--target", "flood"]
     draft = run(*arguments, "--draft", **at(site))
 
     [upload] = uploads(site, name)
     assert (draft.exit_code, upload["state"], upload["dataset_id"]) == (0, "ready", None)
     assert draft.stdout == f"{site.url}/dashboard/data-upload?uuid={upload['id']}\n"
+    assert "Hint: 1 column has the same value in every row. (note) Leave them out" in draft.stderr
 
     published = run(*arguments, "--no-wait", **at(site))
     [upload] = uploads(site, name)

@@ -56,6 +56,21 @@ async def test_preview_when_bytes_are_in_then_every_column_is_told_and_counted(
     assert (upload["row_count"], upload["column_count"]) == (3, 4)
 
 
+async def test_preview_when_the_target_or_the_id_is_named_then_hints_are_of_that_choice(
+    app: Running, person: Person
+) -> None:
+    rows = "".join(f"s{number},{number},{'abc'[number % 3]}{'x' * (number == 0)}\n" for number in range(60))
+    path = await ready(app, person, f"station,number,flood\n{rows}".encode(), metadata={})
+    found = (await preview(app, person, path))["hints"]
+    assert [(hint["slug"], hint["columns"]) for hint in found] == [("id-features", ["station", "number"])]
+
+    changes = {"def_tar_att": ["flood"], "row_id_attribute": "station", "ignore_attribute": ["number"]}
+    await app.client.patch(path, json=changes, headers=person.headers)
+    await reach(app, person, path, "ready")
+    found = (await preview(app, person, path))["hints"]
+    assert [hint["slug"] for hint in found] == ["single-row-classes", "class-imbalance"]
+
+
 async def test_preview_when_paged_or_searched_then_only_those_columns(app: Running, person: Person) -> None:
     names = ",".join(f"c{number}" for number in range(300))
     path = await ready(app, person, f"{names}\n{','.join('1' * 300)}\n".encode())

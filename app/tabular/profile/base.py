@@ -5,9 +5,11 @@ from dataclasses import asdict
 from typing import Any
 
 from app.tabular.profile.alternatives import TypeAlternative, TypeViolation
+from app.tabular.profile.hints import ColumnFacts, TableEvidence, hints_for
 from app.tabular.profile.numbers import Numbers
 from app.tabular.profile.reasons import Evidence, reason
 from app.tabular.profile.report import write_report
+from app.tabular.profile.sampling import EqualColumns, RowSample
 from app.tabular.profile.stats import LONGEST_VALUE, Detail, Lengths, Values, shortened_value
 from app.tabular.schema.cells import BLANKS
 from app.tabular.schema.inference import InferredType
@@ -29,7 +31,12 @@ class TableProfiler:
     Attributes:
         rows: number of rows read.
         plans: of the columns; one that was refused is text.
+        sample: rows for the quality hints, where they are dense.
+        equal: columns that are equal, likewise.
     """
+
+    sample: RowSample | None = None
+    equal: EqualColumns | None = None
 
     def __init__(self, job: Job, report: ProgressSink) -> None:
         self.rows = 0
@@ -42,6 +49,7 @@ class TableProfiler:
         self._faults: dict[int, TypeViolation] = {}
         self._counts = RowCounts(self._plans)
         self._fitting = dict.fromkeys(self._plans, 0)
+        self._found: dict[int, int] = {}
         self._first_rows: list[list[str | None]] = []
         self._repeated = _repeated_names({index: job.file_names[index] for index in self._plans})
         self._shown = list(self._plans)[:MOST_ROW_COLUMNS]
@@ -87,6 +95,7 @@ class TableProfiler:
             "repairs": [asdict(repair) for repair in repairs[:MOST_REMARKS]],
             "repair_count": len(repairs),
             "warnings": warnings[:MOST_REMARKS],
+            "hints": [hint.to_json() for hint in hints_for(self._facts(sound))],
             "first_rows": self._first_rows,
             "reading": job.reading.to_json(),
             "doubts": [asdict(doubt) for doubt in job.reading.questions],
@@ -96,12 +105,49 @@ class TableProfiler:
         )
         return Profile(self.rows, len(self._plans), len(self._faults))
 
+    def _facts(self, sound: Mapping[int, ColumnPlan]) -> TableEvidence:
+        request = self._job.request
+        others = {*request.ignore_attributes, request.row_id_attribute}
+        targets = [index for index, plan in sound.items() if plan.name in request.target_attributes]
+        return TableEvidence(
+            self.rows,
+            {index: self._column_facts(index) for index in sound},
+            targets,
+            frozenset(index for index, plan in sound.items() if plan.name in others),
+            {index: self._published_counts(index) for index in targets if self._is_class(index)},
+            self.sample,
+            self.equal,
+        )
+
+    def _is_class(self, index: int) -> bool:
+        return self._plans[index].kind == "nominal" and self._values.states[index].at_least is None
+
+    def _column_facts(self, index: int) -> ColumnFacts:
+        numbers, lengths = self._numbers.states.get(index), self._lengths.states.get(index)
+        return ColumnFacts(
+            self._plans[index].name,
+            self._kinds[index],
+            self.rows - self._counts.missing[index],
+            self._distinct(index),
+            self._values.states[index].at_least is None,
+            (numbers.low, numbers.high) if numbers else None,
+            lengths.longest if lengths else None,
+        )
+
+    def _distinct(self, index: int) -> int:
+        """Return how many values a column has, at least."""
+        values = self._values.states[index]
+        if index not in self._found:
+            self._found[index] = (
+                self._different(index, values.counts) if values.at_least is None else values.at_least
+            )
+        return self._found[index]
+
     def _column(self, index: int) -> dict[str, Any]:
         plan, fault = self._plans[index], self._faults.get(index)
         numbers = None if fault else self._numbers.states.get(index)
         lengths = None if fault else self._lengths.states.get(index)
         values = self._values.states[index]
-        different = self._different(index, values.counts) if values.at_least is None else values.at_least
         alternatives = self.alternatives(index)
         return {
             "index": index,
@@ -115,7 +161,7 @@ class TableProfiler:
             "chosen": self._job.request.attributes.get(plan.name),
             "alternatives": [alternative.to_json() for alternative in alternatives],
             "missing": self._counts.missing[index],
-            "distinct": different,
+            "distinct": self._distinct(index),
             "distinct_is_exact": values.at_least is None,
             "numbers": numbers.to_json() if numbers else None,
             "commonest": self._commonest(index) if self._has_commonest(index) else None,
@@ -148,12 +194,16 @@ class TableProfiler:
     def _has_commonest(self, index: int) -> bool:
         return index in self._faults or self._plans[index].kind not in NUMBERS
 
-    def _commonest(self, index: int) -> list[dict[str, Any]]:
+    def _published_counts(self, index: int) -> dict[str, int]:
         counts: dict[str, int] = {}
         for text, count in self._values.states[index].counts.items():
             value = self._value(index, text)
             if value is not None:
                 counts[value] = counts.get(value, 0) + count
+        return counts
+
+    def _commonest(self, index: int) -> list[dict[str, Any]]:
+        counts = self._published_counts(index)
         found = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: self._detail.commonest]
         return [{"value": shortened_value(value), "count": count} for value, count in found]
 

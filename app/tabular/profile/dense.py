@@ -12,6 +12,7 @@ from app.tabular.arff.tokens import without
 from app.tabular.profile.alternatives import CHOICES, TypeAlternative, TypeViolation
 from app.tabular.profile.base import MOST_ROWS, NUMBERS, TableProfiler, shortened_cell
 from app.tabular.profile.candidates import CandidateScan, TypeCandidates
+from app.tabular.profile.sampling import EqualColumns, RowSample
 from app.tabular.profile.stats import Cells
 from app.tabular.schema.cells import BLANKS
 from app.tabular.schema.inference import InferredType
@@ -55,6 +56,8 @@ class DenseProfiler(TableProfiler):
             ),
             report,
         )
+        self.sample = self._sampled = RowSample(self._plans)
+        self.equal = self._compared = EqualColumns(self._plans)
         self._unreadable: dict[int, TypeViolation] = {}
         self._label_sets: dict[int, pa.Array] = {}
         for index in self._refused():
@@ -125,6 +128,8 @@ class DenseProfiler(TableProfiler):
         for index, fault in list(self._unreadable.items()):
             self._refuse(index, fault)
         self._candidates.update(block)
+        self._sampled.begin(block)
+        self._compared.update(block)
         indices = list(self._plans)
         for start in range(0, len(indices), _COLUMNS_AT_ONCE):
             self._update_columns(indices[start : start + _COLUMNS_AT_ONCE], block)
@@ -141,6 +146,7 @@ class DenseProfiler(TableProfiler):
         for index in some:
             if self._values.states[index].at_least is not None:
                 self._candidates.drop_labels(index)
+        self._sampled.add(values)
         self._measure(values, block)
 
     def _measure(self, values: Mapping[int, pa.Array], block: Block) -> None:

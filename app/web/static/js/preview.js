@@ -224,10 +224,10 @@ async function showColumns(from = first) {
 }
 
 function showRemarks() {
-  const { error_count: errors, repairs, repair_count: all, unknown } = preview;
+  const { error_count: errors, repairs, repair_count: all, unknown, hints } = preview;
   // Whether there is a target is said where it is chosen, and may have changed since.
   const warnings = preview.warnings.filter((text) => !text.includes("def_tar_att"));
-  byId("remarks").hidden = !errors && !repairs.length && !warnings.length && !unknown.length;
+  byId("remarks").hidden = !errors && !repairs.length && !warnings.length && !unknown.length && !hints.length;
   byId("column-errors").hidden = !errors;
   byId("column-errors").textContent = `${errors === 1 ? "One column" : `${count(errors)} columns`} cannot be published as ${errors === 1 ? "it is" : "they are"}; choose another type below.`;
   byId("repairs").hidden = !repairs.length;
@@ -238,6 +238,17 @@ function showRemarks() {
   );
   const misnamed = unknown.map(({ message }) => `${message} What was said of it does not count.`);
   byId("warning-list").replaceChildren(...[...misnamed, ...warnings].map((text) => make("li", {}, text)));
+  showHints(hints);
+}
+
+function showHints(hints) {
+  byId("hints").hidden = !hints.length;
+  byId("hint-list").replaceChildren(...hints.map(({ message, advice, columns, column_count: all }) => make("li", {}, message, namesOf(columns, all), make("span", { class: "soft" }, ` ${advice}`))));
+}
+
+function namesOf(columns, all) {
+  const more = all > columns.length ? ` and ${count(all - columns.length)} more` : "";
+  return columns.length > 0 && make("span", {}, " ", make("b", {}, columns.join(", ")), `${more}.`);
 }
 
 function showRows() {
