@@ -1,6 +1,7 @@
 """What a password must be, by NIST SP 800-63B-4: long enough, not a common or a breached one, nothing else."""
 
 import asyncio
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cache
@@ -11,6 +12,9 @@ from app.core.breached_passwords import BreachedPasswords, open_breached
 from app.core.errors import ValidationFailedError
 from app.core.passwords import LONGEST, normalised
 from app.core.settings import Settings
+
+OF_THIS_SERVICE = re.compile(r"(?=.*openml)(?:openml|[\W\d_])+", re.DOTALL)
+"""Its name alone, however often, with digits and signs around: `OpenML-2031!`. Lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,11 @@ def _problem_of(password: str, minimum: int, about: Collection[str]) -> str:
         return f"Choose a password of at most {LONGEST} characters."
     if len(password) < minimum:
         return f"Choose a password of at least {minimum} characters."
-    if lowered in _common() or lowered in {word.casefold() for word in about}:
+    if (
+        lowered in _common()
+        or lowered in {word.casefold() for word in about}
+        or OF_THIS_SERVICE.fullmatch(lowered)
+    ):
         return "This password is one of the first that anybody would try. Choose another."
     if len(set(lowered)) == 1:
         return "This password is one character over and over. Choose another."

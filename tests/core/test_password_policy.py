@@ -22,6 +22,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0")
     "password",
     [
         "eight888",
+        "openml rivers",
         "only lowercase words",
         "12 34 56 78 90",
         "пароль без правил",
@@ -45,6 +46,8 @@ async def test_password_when_long_enough_then_taken_whatever_it_is_made_of(passw
         "qwertyuiop",
         "ada@example.org",
         "LOVELACE",
+        "OpenML-2031!",
+        "openml openml",
         "zzzzzzzzzzzz",
         "x" * 1025,
     ],
