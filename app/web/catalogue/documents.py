@@ -18,6 +18,8 @@ STATUSES: Final = {
     "deactivated": "Deactivated",
 }
 ROLES: Final = {"target": "target", "identifier": "row number", "ignore": "ignored"}
+TASK_KINDS: Final = {1: "classification", 2: "regression", 5: "clustering"}
+"""The kinds of tasks that pages offer, by OpenML's numbers."""
 _LICENCES: Final = {licence.name: licence for licence in LICENCES}
 _SPDX: Final = {licence.spdx: licence for licence in LICENCES if licence.spdx}
 
@@ -103,6 +105,15 @@ class Task:
     def name(self) -> str:
         """What it is called on pages."""
         return f"{self.type or 'Task'} on {self.dataset or 'a dataset'}"
+
+
+@dataclass(frozen=True, slots=True)
+class ShownProcedure:
+    """A way to measure a kind of task."""
+
+    id: int
+    name: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +252,12 @@ def read_person(document: Document) -> Person:
         date=_date(document),
         uploads=[(kind, _number(document.get(f"{kind}_uploaded")) or 0) for kind in kinds],
     )
+
+
+def read_procedure(document: Document) -> ShownProcedure | None:
+    """Return a procedure; None if it is for kinds of tasks that no page offers."""
+    number, kind = _number(document.get("proc_id")), TASK_KINDS.get(_number(document.get("task_type")) or 0)
+    return ShownProcedure(number, one_line(document.get("name")), kind) if number and kind else None
 
 
 def _feature(document: Document) -> ShownFeature:

@@ -136,7 +136,7 @@ def read_query(parameters: QueryParams) -> Query:
     page = _number(text("page")) or 1
     return Query(
         kind=kind,
-        text=text("q"),
+        text=text("q") or text("query"),
         sort=sort if sort in SORTS and sort in SORTS_OF[kind] else "",
         status=status if status in STATUSES or status == ANY else "active",
         licence=text("licence"),

@@ -14,10 +14,12 @@ from app.web.catalogue.documents import (
     Person,
     ShownCollection,
     ShownFeature,
+    ShownProcedure,
     Task,
     read_collection,
     read_dataset,
     read_person,
+    read_procedure,
     read_task,
 )
 from app.web.catalogue.query import KINDS, SORTS_OF, Query, choices, chosen
@@ -26,6 +28,7 @@ T = TypeVar("T")
 FEATURES_ON_A_PAGE: Final = 100
 NEWEST: Final = 6
 COLLECTIONS_NAMED: Final = 10
+PROCEDURES: Final = 100
 READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Dataset | Task | ShownCollection | Person]]] = {
     "data": read_dataset,
     "task": read_task,
@@ -46,6 +49,7 @@ class Catalogue:
         asker: the networks that ask.
         is_read_here: whether this site passes on OpenML's REST API.
         passes_files_on: whether it passes on its files.
+        has_croissant, has_dashboards: whether it answers those addresses.
     """
 
     index: SearchIndex
@@ -54,6 +58,8 @@ class Catalogue:
     asker: Subject
     is_read_here: bool
     passes_files_on: bool
+    has_croissant: bool
+    has_dashboards: bool
 
     async def start(self) -> Context:
         """Return what the start page shows; without counts where the index does not answer."""
@@ -109,6 +115,10 @@ class Catalogue:
             "versions": _others(versions, dataset),
             "tasks": [read_task(task) for task in tasks.documents],
             "task_count": tasks.total,
+            "procedures": await self._procedures(),
+            "suited": _suited(dataset),
+            "has_croissant": self.has_croissant,
+            "has_dashboards": self.has_dashboards,
             "collections": await self._collections(dataset.collections),
             "snippets": reuse.snippets(dataset, server=self._server, file=file),
             "bibtex": reuse.bibtex(dataset, address=address),
@@ -220,9 +230,28 @@ class Catalogue:
     def _get(self, kind: str, number: str) -> Awaitable[dict[str, Any] | None]:
         return self.index.get(kind, str(int(number)), viewer_id=self.viewer_id, asker=self.asker)
 
+    async def _procedures(self) -> list[ShownProcedure]:
+        """Return how tasks of the offered kinds may be measured."""
+        question = {
+            "size": PROCEDURES,
+            "query": {"term": {"measure_type": "estimation_procedure"}},
+            "sort": [{"proc_id": {"order": "asc"}}],
+        }
+        answer = await self.index.search(("measure",), question, asker=self.asker)
+        found = (read_procedure(hit["_source"]) for hit in answer["hits"]["hits"])
+        return [each for each in found if each is not None]
+
     async def _collections(self, numbers: list[int]) -> list[ShownCollection]:
         found = [await self._get("study", str(number)) for number in numbers[:COLLECTIONS_NAMED]]
         return [read_collection(document) for document in found if document]
+
+
+def _suited(dataset: Dataset) -> str:
+    """Return the kind of task that fits the target."""
+    types = {feature.name: feature.type for feature in dataset.features}
+    if not dataset.target:
+        return "clustering"
+    return "regression" if types.get(dataset.target) == "numeric" else "classification"
 
 
 def _others(versions: Results, dataset: Dataset) -> list[Dataset]:

@@ -23,6 +23,9 @@ WEB: Final = re.compile(r"https?://", re.IGNORECASE)
 MAIL: Final = re.compile(r"mailto:[^?&]+", re.IGNORECASE)
 BARE_LINK: Final = re.compile(r"https?://[^\s<>()\[\]\"'`]*[^\s<>()\[\]\"'`.,;:!?*_]", re.IGNORECASE)
 ADDRESS_CHARACTERS: Final = 2000
+LINK: Final = re.compile(r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,300}\)")
+MARKS: Final = re.compile(r"[*`~|]+|^[ \t]*[#>]+", re.MULTILINE)
+"""Of Markdown, where a text is shown without it."""
 TITLE: Final = "h3"
 """Every heading of a description: it stands below the page's own, and pages must not skip a level."""
 
@@ -69,7 +72,8 @@ def render_markdown(text: str) -> Markup:
 
 def first_words(text: str, *, limit: int = 200) -> str:
     """Return how a description begins, in one line and without its Markdown."""
-    line = " ".join(re.sub(r"[*_`#>|~\[\]]+", " ", plain(text, limit=3 * limit)).split())
+    line = MARKS.sub("", LINK.sub(r"\1", plain(text[: 3 * limit], limit=3 * limit)))
+    line = " ".join(line.split())
     return line if len(line) <= limit else f"{line[:limit].rsplit(' ', 1)[0]} …"
 
 

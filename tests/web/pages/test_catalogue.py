@@ -13,7 +13,7 @@ from app.core.settings import Settings
 from app.index.store import Put, Store, path_in
 from app.web.catalogue.documents import read_dataset
 from app.web.catalogue.reuse import bibtex
-from app.web.catalogue.texts import render_markdown, web_address
+from app.web.catalogue.texts import first_words, render_markdown, web_address
 from tests.conftest import Running, running
 
 EVIL = "</title></script>]]>\"'><script>alert(1)</script><img src=x onerror=alert(1)>\u202egnp.exe{{7*7}}"
@@ -199,7 +199,7 @@ async def test_things_when_opened_then_each_has_its_page_and_the_official_addres
     assert await get(site, "/b/99") == collection == await get(site, "/s/99/")
     assert await get(site, "/search?type=data&sort=runs&id=61") == await get(site, "/d/061")
     assert 'href="/d/61"' in (start := await get(site, "/"))
-    assert "<strong>1</strong> datasets" in start
+    assert "<strong>1</strong> dataset<" in start
 
 
 async def test_private_dataset_when_anybody_asks_then_404_and_in_no_list(site: Running) -> None:
@@ -294,6 +294,43 @@ def test_markdown_when_hostile_then_text_and_links_of_the_web_alone() -> None:
 )
 def test_address_when_it_is_none_of_the_web_then_no_link(address: str) -> None:
     assert web_address(address) == ""
+
+
+def test_first_words_when_it_is_markdown_then_without_its_marks() -> None:
+    assert (
+        first_words("# Iris\n\n> The **best** [set](https://example.org/), a_b.") == "Iris The best set, a_b."
+    )
+    assert len(first_words("word " * 1000)) < 210
+
+
+async def test_procedures_when_known_then_offered_by_kind_and_links_only_to_what_is_answered(
+    settings: Settings,
+) -> None:
+    measures = [
+        Put(
+            "measure",
+            str(number),
+            {"measure_type": "estimation_procedure", "proc_id": number, "name": EVIL, "task_type": kind},
+        )
+        for number, kind in ((1, 1), (7, 2), (13, 3))
+    ]
+    fill(settings, iris(), *measures)
+    async with running(settings) as site:
+        text = await get(site, "/d/61")
+        assert '<option value="1" data-kind="classification">' in text
+        assert '<option value="7" data-kind="regression">' in text
+        assert 'value="13"' not in text
+        assert "/croissant/" not in text
+        assert "/dashboard/data/" not in text
+    more = {
+        "croissant_server": "http://127.0.0.1:9/",
+        "dashboard_server": "http://127.0.0.1:9/",
+        "pass_on": ("croissant",),
+    }
+    async with running(settings.model_copy(update=more)) as site:
+        text = await get(site, "/d/61")
+        assert 'href="/croissant/dataset/61"' in text
+        assert 'href="/dashboard/data/61"' in text
 
 
 def test_bibtex_when_names_hold_its_own_characters_then_escaped() -> None:
