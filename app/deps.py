@@ -295,7 +295,8 @@ async def require_fresh(database: Database, principal: Principal) -> None:
         PasswordNeededError: the last time was longer ago; it names the ways to show it again.
     """
     if not await is_fresh(database, principal):
-        ways = await get_confirming(database.reader, principal.account.id)
+        async with database.session() as session:
+            ways = await get_confirming(session, principal.account.id)
         raise PasswordNeededError(methods=[method.field for method in ways])
 
 

@@ -5,6 +5,7 @@ from functools import partial
 
 import structlog
 
+from app.accounts.api_tokens import tell_of_ends
 from app.accounts.mail_delivery import MailDelivery
 from app.accounts.second_factor import carry_out_resets
 from app.accounts.totp import reseal
@@ -130,6 +131,12 @@ def _loops(resources: Resources, converter: Converter) -> list[Loop]:
         repeat(
             notifications,
             partial(forget_the_past, database, audit_days=settings.timings.audit_days),
+            seconds=FORGET_SECONDS,
+            first_after=CALM_SECONDS,
+        ),
+        repeat(
+            notifications,
+            partial(tell_of_ends, database),
             seconds=FORGET_SECONDS,
             first_after=CALM_SECONDS,
         ),

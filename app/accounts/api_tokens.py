@@ -1,6 +1,7 @@
 """API tokens: made by their owners for programs, listed, revoked by whoever has one."""
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,13 +15,18 @@ from app.core.errors import AccountLimitError, NotFoundError, ValidationFailedEr
 from app.core.scopes import MEANINGS, Scope
 from app.db import api_tokens, trusted_publishers, users
 from app.db.api_tokens import ApiToken
-from app.db.engine import now_of
+from app.db.engine import Database, now_of
 from app.db.outbox import queue_mail
 from app.db.users import Account
 from app.mail.messages import MailKind
 
 MOST_TOKENS = 50
 """That one user may have: more than programs that anybody keeps apart."""
+
+TOLD_DAYS = (1, 7)
+"""How many days before a token ends its owner is told, unless it never had more."""
+LONG = max(TOLD_DAYS) + 1
+TOLD_AT_ONCE = 500
 
 
 async def create(
@@ -57,6 +63,7 @@ async def create(
         scopes=" ".join(scopes),
         now=now,
         expires_at=expires_at,
+        told_days=min((days for days in TOLD_DAYS if days >= (wanted.expires_in_days or LONG)), default=None),
     )
     await audit.write(
         session, account.id, AuditKind.API_TOKEN_CREATED, client, detail=f"{wanted.name}: {', '.join(scopes)}"
@@ -119,6 +126,25 @@ async def revoke_leaked(session: AsyncSession, text: str, client: Client) -> Non
     await audit.write(session, found.user_id, AuditKind.API_TOKEN_REPORTED, client, detail=found.name)
     if email := await users.get_email(session, found.user_id):
         await queue_mail(session, MailKind.API_TOKEN_REPORTED, email, name=found.name, network=client.network)
+
+
+async def tell_of_ends(database: Database) -> None:
+    """Mail those whose API tokens end in a week, and in a day: once each."""
+    for days in TOLD_DAYS:
+        async with database.session() as session:
+            ending = await api_tokens.get_ending(session, days=days, now=database.now(), limit=TOLD_AT_ONCE)
+        for token in ending:
+            await database.unit(partial(_tell_of_end, token=token, days=days))
+
+
+async def _tell_of_end(session: AsyncSession, token: ApiToken, days: int) -> None:
+    is_there = await users.lock_if_there(session, token.user_id)
+    if not is_there or not await api_tokens.set_told(session, token.id, days=days):
+        return
+    if email := await users.get_email(session, token.user_id):
+        used = f"{token.last_used_at:%d %B %Y}" if token.last_used_at else ""
+        until = f"{token.expires_at:%d %B %Y, %H:%M} UTC"
+        await queue_mail(session, MailKind.API_TOKEN_ENDS, email, name=token.name, until=until, used=used)
 
 
 async def forget_programs(session: AsyncSession, user_id: int) -> int:

@@ -11,10 +11,10 @@ from app.accounts.audit import AuditKind, Deed, Hand
 from app.accounts.lifecycle import NewAccount
 from app.accounts.mails import MailRequest
 from app.accounts.undo import UndoKind
-from app.accounts.ways_in import count_ways_in
+from app.accounts.ways_in import require_way_in
 from app.core.addresses import spellings
 from app.core.clients import Client
-from app.core.errors import LastWayInError, LinkedElsewhereError, NotFoundError, SignInRefusedError
+from app.core.errors import LinkedElsewhereError, NotFoundError, SignInRefusedError
 from app.core.passwords import NO_PASSWORD
 from app.core.providers import Provider
 from app.core.settings import Settings
@@ -185,9 +185,8 @@ async def unlink(
     found = next((each for each in links if each.identity_digest == digest), None)
     if found is None:
         raise NotFoundError("There is no such linked account; it may be gone already.")
-    if await count_ways_in(session, user_id) == 1:
-        raise LastWayInError
     await linked_accounts.delete_link(session, digest, user_id=user_id)
+    await require_way_in(session, user_id)
     what = f"{found.provider} account {found.label}"
     await audit.write(session, user_id, AuditKind.ACCOUNT_UNLINKED, client, detail=what)
     await undo.tell(

@@ -37,6 +37,7 @@ class Registration(NamedTuple):
     aaguid: str
     backup_eligible: bool
     backed_up: bool
+    user_verified: bool
 
 
 class Assertion(NamedTuple):
@@ -78,6 +79,7 @@ def verify_registration(
         aaguid=found.aaguid,
         backup_eligible=found.credential_device_type == "multi_device",
         backed_up=found.credential_backed_up,
+        user_verified=found.user_verified,
     )
 
 

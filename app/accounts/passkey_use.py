@@ -99,9 +99,16 @@ def request_options(
 
 
 async def log_in(
-    sign_in: SignIn, authenticators: Authenticators, credential: AuthenticationCredential, client: Client
+    sign_in: SignIn,
+    authenticators: Authenticators,
+    credential: AuthenticationCredential,
+    client: Client,
+    *,
+    stays: bool = False,
 ) -> tuple[int, NewSession]:
-    """Open a session for the account that the passkey belongs to, and return its number.
+    """Open a session, one that stays if that was asked for, for the account that the passkey belongs to.
+
+    Return the account's number as well.
 
     Raises:
         BadRequestError: the challenge is unknown or was answered before, or the answer is not good.
@@ -119,7 +126,7 @@ async def log_in(
     async def prove(session: AsyncSession) -> Proof:
         await users.lock_user(session, user_id)
         await _use(session, answer)
-        return Proof(user_id, answer.methods)
+        return Proof(user_id, answer.methods, stays=stays)
 
     return user_id, await finish(sign_in, prove, client)
 
@@ -248,7 +255,8 @@ async def _use(session: AsyncSession, answer: SignedAnswer) -> None:
         raise BadRequestError(NOT_RECOGNIZED)
     if went_back(passkey, answer.said.sign_count):
         raise BadRequestError(FAILED.format("it was used elsewhere in this moment"))
-    use = Use(answer.said.sign_count, backed_up=answer.said.backed_up, at=now_of(session))
+    said = answer.said
+    use = Use(said.sign_count, said.backed_up, user_verified=said.user_verified, at=now_of(session))
     await passkeys.note_use(session, passkey, use)
 
 

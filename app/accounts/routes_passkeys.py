@@ -227,15 +227,18 @@ async def passkey_sign_in_options(
 
 @router.post(
     "/auth/passkey/login-verify",
-    responses=declare(
-        *BODY_PROBLEMS,
-        BadRequestError,
-        WrongCredentialsError,
-        NotConfirmedError,
-        NotFoundError,
-        TooBusyError,
-        TooManyRequestsError,
-    ),
+    responses={
+        **SETS_COOKIE,
+        **declare(
+            *BODY_PROBLEMS,
+            BadRequestError,
+            WrongCredentialsError,
+            NotConfirmedError,
+            NotFoundError,
+            TooBusyError,
+            TooManyRequestsError,
+        ),
+    },
 )
 async def passkey_sign_in(
     body: SignInRequest,
@@ -247,11 +250,14 @@ async def passkey_sign_in(
     """Sign in with a passkey, whose authenticator has verified its user; neither name nor password is asked for."""
     response.headers.update(NO_STORE)
     await sign_in.limits.hit(*hits_from("login-address", client), Hit("login-everybody"))
-    user_id, signed_in = await passkey_use.log_in(sign_in, authenticators, body.credential, client)
+    user_id, signed_in = await passkey_use.log_in(
+        sign_in, authenticators, body.credential, client, stays=body.stay
+    )
     found = await get_account(sign_in.database.reader, user_id=user_id, jti="")
     if found is None:
         raise WrongCredentialsError
     account, _ = found
+    keep(response, signed_in, sign_in.settings)
     return SignedInResponse(
         access_token=signed_in.access_token,
         id=account.id,

@@ -70,10 +70,18 @@ class PasskeyRequest(BaseModel):
     deviceName: DeviceName = Field("Unnamed Device", examples=["My phone"])  # noqa: N815 - a wire spelling
 
 
-class SignInRequest(BaseModel):
-    """A passkey instead of name and password."""
+class CredentialRequest(BaseModel):
+    """What a passkey has signed."""
 
     credential: AuthenticationCredential
+
+
+class SignInRequest(CredentialRequest):
+    """A passkey instead of name and password."""
+
+    stay: bool = Field(
+        default=False, description="Whether this browser stays signed in, by a cookie.", examples=[False]
+    )
 
 
 Ticket = Annotated[str, StringConstraints(min_length=1, max_length=100), PLAIN]
@@ -85,7 +93,7 @@ class SecondOptionsRequest(BaseModel):
     ticket: Ticket = Field(examples=["8c6e…"])
 
 
-class SecondRequest(SignInRequest):
+class SecondRequest(CredentialRequest):
     """A passkey after the password."""
 
     ticket: Ticket = Field(examples=["8c6e…"])

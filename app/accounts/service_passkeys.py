@@ -28,12 +28,17 @@ from app.accounts.schemas_passkeys import (
     UserEntity,
 )
 from app.accounts.undo import UndoKind
-from app.accounts.ways_in import count_ways_in
+from app.accounts.ways_in import require_way_in
 from app.core.addresses import as_shown
 from app.core.authenticators import Authenticators
 from app.core.challenges import LIFETIME
 from app.core.clients import Client
-from app.core.errors import AccountLimitError, BadRequestError, LastWayInError, NotFoundError
+from app.core.errors import (
+    AccountLimitError,
+    BadRequestError,
+    NotFoundError,
+    ValidationFailedError,
+)
 from app.core.settings import Settings
 from app.db import passkeys, spent_challenges, users
 from app.db.engine import now_of
@@ -46,6 +51,10 @@ REGISTER = "register a passkey"
 MOST_OF_USER = 30
 TIMEOUT_MILLISECONDS = int(LIFETIME.total_seconds() * 1000)
 NO_CHALLENGE = "Registration challenge not found"
+FOREIGN_NAME = (
+    "Use letters without accents, digits and signs (ASCII): another program of OpenML keeps this passkey, and can hold "
+    "no others."
+)
 
 
 class Verified(NamedTuple):
@@ -158,8 +167,11 @@ async def rename(session: AsyncSession, user_id: int, passkey_id: int, name: str
 
     Raises:
         NotFoundError: the user has no such one.
+        ValidationFailedError: another program's table has it, which holds ASCII alone.
     """
     await users.require_open(session, user_id)
+    if passkey_id < 0 and not name.isascii():
+        raise ValidationFailedError.for_fields([{"field": "deviceName", "message": FOREIGN_NAME}])
     if not await passkeys.rename(session, user_id, passkey_id, name):
         raise NotFoundError("Passkey not found")
     await audit.write(session, user_id, AuditKind.PASSKEY_RENAMED, client, detail=name)
@@ -179,9 +191,8 @@ async def remove(
     removed = next((passkey for passkey in found if passkey.id == passkey_id), None)
     if removed is None:
         raise NotFoundError("Passkey not found")
-    if await count_ways_in(session, account.id) == 1:
-        raise LastWayInError
     await passkeys.delete(session, removed)
+    await require_way_in(session, account.id)
     name = removed.name or UNNAMED
     await audit.write(session, account.id, AuditKind.PASSKEY_REMOVED, client, detail=name)
     await undo.tell(
@@ -271,6 +282,7 @@ async def bring_back(session: AsyncSession, user_id: int, before: Mapping[str, A
         aaguid=before["aaguid"],
         backup_eligible=bool(before["backup_eligible"]),
         backed_up=bool(before["backed_up"]),
+        user_verified=bool(before.get("user_verified")),
     )
     created, used = (
         datetime.fromisoformat(text) if text else None

@@ -3,6 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.errors import LastWayInError
 from app.core.passwords import is_affordable
 from app.db import linked_accounts, passkeys
 from app.db.tables import users
@@ -14,8 +15,16 @@ async def has_password(session: AsyncSession, user_id: int) -> bool:
     return is_affordable(stored)
 
 
-async def count_ways_in(session: AsyncSession, user_id: int) -> int:
-    """Return how many things open the account whose row is locked: its password, each passkey and linked account."""
-    links = await linked_accounts.get_of_user(session, user_id)
-    keys = await passkeys.get_of_user(session, user_id)
-    return int(await has_password(session, user_id)) + len(links) + len(keys)
+async def require_way_in(session: AsyncSession, user_id: int) -> None:
+    """Return if something is left that opens the account, whose row is locked: a password, passkey or linked account.
+
+    To be called in the unit that has taken something away, which is rolled back if that was the last. Of passkeys count
+    those whose authenticator has verified its user, as a log-in asks for; of other programs' nobody knows it.
+
+    Raises:
+        LastWayInError: nothing is.
+    """
+    if await has_password(session, user_id) or await linked_accounts.get_of_user(session, user_id):
+        return
+    if not any(key.user_verified for key in await passkeys.get_of_user(session, user_id)):
+        raise LastWayInError

@@ -1,6 +1,6 @@
 """Statements on `api_tokens`: what programs sign in with, of which only digests are stored."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
@@ -81,6 +81,7 @@ async def add_token(
     now: datetime,
     expires_at: datetime | None,
     publisher_id: int | None = None,
+    told_days: int | None = None,
 ) -> int:
     """Keep a new token; return its number."""
     values = {
@@ -91,8 +92,26 @@ async def add_token(
         "created_at": now,
         "expires_at": expires_at,
         "publisher_id": publisher_id,
+        "told_days": told_days,
     }
     return inserted_id(await session.execute(sa.insert(api_tokens).values(values)))
+
+
+def _untold(days: int) -> sa.ColumnElement[bool]:
+    return sa.or_(api_tokens.c.told_days.is_(None), api_tokens.c.told_days > days)
+
+
+async def get_ending(session: AsyncSession, *, days: int, now: datetime, limit: int) -> list[ApiToken]:
+    """Return tokens that their owners made, which end within so many days, and of which nobody was told so late."""
+    ends = api_tokens.c.expires_at.between(now, now + timedelta(days=days))
+    statement = sa.select(*_COLUMNS).where(ends, api_tokens.c.publisher_id.is_(None), _untold(days))
+    return [ApiToken._make(row) for row in await session.execute(statement.limit(limit))]
+
+
+async def set_told(session: AsyncSession, token_id: int, *, days: int) -> bool:
+    """Note that a token's owner is told now of its end; False if that was done, or it was revoked, meanwhile."""
+    untold = sa.and_(api_tokens.c.id == token_id, _untold(days))
+    return row_count(await session.execute(sa.update(api_tokens).where(untold).values(told_days=days))) == 1
 
 
 async def set_last_used(session: AsyncSession, token_id: int, now: datetime, network: str) -> None:

@@ -23,6 +23,8 @@ passkeys = Table(
     Column("aaguid", String(36), nullable=False),
     Column("backup_eligible", Boolean, nullable=False),
     Column("backed_up", Boolean, nullable=False),
+    # Whether its authenticator has ever verified its user, without which it opens nothing by itself.
+    Column("user_verified", Boolean, nullable=False, server_default="0"),
     Column("created_at", UtcDateTime, nullable=False),
     Column("last_used_at", UtcDateTime),
     **OURS,

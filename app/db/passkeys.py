@@ -36,6 +36,7 @@ class Passkey(NamedTuple):
     aaguid: str
     backup_eligible: bool | None
     backed_up: bool | None
+    user_verified: bool
     created_at: datetime | None
     last_used_at: datetime | None
 
@@ -51,6 +52,7 @@ class NewPasskey(NamedTuple):
     aaguid: str
     backup_eligible: bool
     backed_up: bool
+    user_verified: bool
 
 
 class Use(NamedTuple):
@@ -58,6 +60,7 @@ class Use(NamedTuple):
 
     sign_count: int
     backed_up: bool
+    user_verified: bool
     at: datetime
 
 
@@ -119,11 +122,17 @@ async def add(
 
 
 async def note_use(session: AsyncSession, passkey: Passkey, use: Use) -> None:
-    """Keep the counter, the backup state and the time of a use."""
+    """Keep the counter, the backup state and the time of a use, and that the user was verified."""
     if passkey.id < 0:
         await foreign_passkeys.note_use(session, -passkey.id, sign_count=use.sign_count, at=use.at)
         return
-    values = {"sign_count": use.sign_count, "backed_up": use.backed_up, "last_used_at": use.at}
+    values: dict[str, Any] = {
+        "sign_count": use.sign_count,
+        "backed_up": use.backed_up,
+        "last_used_at": use.at,
+    }
+    if use.user_verified:
+        values["user_verified"] = True
     await session.execute(sa.update(passkeys).where(passkeys.c.id == passkey.id).values(values))
 
 
@@ -201,4 +210,5 @@ def _foreign(found: foreign_passkeys.ForeignPasskey) -> Passkey:
         aaguid="",
         backup_eligible=None,
         backed_up=None,
+        user_verified=False,
     )

@@ -7,9 +7,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.methods import Method
 from app.core.passwords import is_affordable
+from app.db import foreign_passkeys
 from app.db.factor_tables import recovery_codes, totp_secrets
 from app.db.passkey_tables import passkey_owners, passkeys
-from app.db.reader import Reader, ReadStatement
 from app.db.tables import users
 
 USER_ID: sa.BindParameter[int] = sa.bindparam("user_id")
@@ -33,18 +33,17 @@ CONFIRMING: Mapping[Method, sa.ColumnElement[bool]] = {
     **STAND_INS,
 }
 """What somebody may confirm with during a session, besides the password."""
-_CONFIRMING = ReadStatement(
-    sa.select(users.c.password, *CONFIRMING.values()).where(users.c.id == USER_ID), by_key=True
-)
 
 
-async def get_confirming(reader: Reader, user_id: int) -> list[Method]:
-    """Return by which methods the user may show once more who they are."""
-    row = await reader.first(_CONFIRMING, {"user_id": user_id})
+async def get_confirming(session: AsyncSession, user_id: int) -> list[Method]:
+    """Return by which methods the user may show once more who they are; passkeys of other programs do as well."""
+    statement = sa.select(users.c.password, *CONFIRMING.values()).where(users.c.id == USER_ID)
+    row = (await session.execute(statement, {"user_id": user_id})).first()
     if row is None:
         return []
-    has = (is_affordable(str(row[0])), *row[1:])
-    return [method for method, there in zip((Method.PASSWORD, *CONFIRMING), has, strict=True) if there]
+    has = dict(zip((Method.PASSWORD, *CONFIRMING), (is_affordable(str(row[0])), *row[1:]), strict=True))
+    has[Method.PASSKEY] = has[Method.PASSKEY] or bool(await foreign_passkeys.get_of_user(session, user_id))
+    return [method for method, there in has.items() if there]
 
 
 async def get_factors(session: AsyncSession, user_id: int) -> set[Method]:

@@ -18,6 +18,8 @@ api_tokens = Table(
     Column("expires_at", UtcDateTime, index=True),
     Column("last_used_at", UtcDateTime),
     Column("last_network", String(49)),
+    # How many days before its end its owner was told last that it comes.
+    Column("told_days", Integer),
     # Of one that a CI job got: for which trusted publisher.
     Column("publisher_id", BIG_ID),
     UniqueConstraint("digest"),

@@ -43,6 +43,7 @@ class MailKind(StrEnum):
     ACCOUNT_CHANGED = "account_changed"
     API_TOKEN_CREATED = "api_token_created"  # noqa: S105 - as above
     API_TOKEN_REPORTED = "api_token_reported"  # noqa: S105 - as above
+    API_TOKEN_ENDS = "api_token_ends"  # noqa: S105 - as above
     CONFIRM_IDENTITY = "confirm_identity"
     TRUSTED_PUBLISHER_ADDED = "trusted_publisher_added"
     PASSKEY_COPIED = "passkey_copied"
@@ -75,6 +76,7 @@ SUBJECTS = {
     MailKind.ACCOUNT_CHANGED: "Your OpenML account was changed",
     MailKind.API_TOKEN_CREATED: "A new API token opens your OpenML account",
     MailKind.API_TOKEN_REPORTED: "An API token of yours was revoked by somebody who had it",
+    MailKind.API_TOKEN_ENDS: "An API token of your OpenML account ends soon",
     MailKind.CONFIRM_IDENTITY: "Confirm your e-mail address for OpenML",
     MailKind.TRUSTED_PUBLISHER_ADDED: "CI jobs may publish under your name on OpenML",
     MailKind.PASSKEY_COPIED: "A copy of your passkey may be in use",

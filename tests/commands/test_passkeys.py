@@ -35,7 +35,15 @@ async def prepare(settings: Settings) -> None:
         )
         for name in ("Lost phone", "Key"):
             new = NewPasskey(
-                name.replace(" ", ""), "A", 0, (), name, "", backup_eligible=False, backed_up=False
+                name.replace(" ", ""),
+                "A",
+                0,
+                (),
+                name,
+                "",
+                backup_eligible=False,
+                backed_up=False,
+                user_verified=True,
             )
             await passkeys.add(session, user_id, new, created_at=utc_now())
     await database.close()

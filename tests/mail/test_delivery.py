@@ -567,6 +567,7 @@ PARAMETERS: dict[MailKind, dict[str, Any]] = {
     MailKind.SESSION_COPIED: {"device": "Firefox on Linux", "link": LINK["link"], "days": 7},
     MailKind.ACCOUNT_CHANGED: {"what": "A passkey was added.", "link": LINK["link"], "days": 7},
     MailKind.API_TOKEN_CREATED: {"name": "laptop", "meanings": "uploads", "until": ""},
+    MailKind.API_TOKEN_ENDS: {"name": "laptop", "until": "29 November 2026, 12:00 UTC", "used": "1 May 2026"},
     MailKind.API_TOKEN_REPORTED: {"name": "laptop", "network": "127.0.0.1"},
     MailKind.PASSKEY_COPIED: {"name": "My phone"},
     MailKind.TRUSTED_PUBLISHER_ADDED: {

@@ -14,7 +14,7 @@ from app.core.settings import Settings
 from app.db.engine import Database
 from tests.accounts.passkeys.browser import authenticator, list_passkeys, register, sign_in
 from tests.authenticator import Authenticator, to_text
-from tests.conftest import MakePerson, Person, Running, empty_database, insert_person, running
+from tests.conftest import MakePerson, Person, Running, empty_database, grow_stale, insert_person, running
 from tests.mailbox import link_in, mail_to
 
 SQLITE = """
@@ -97,6 +97,38 @@ async def test_row_when_of_another_program_then_its_passkey_signs_in_and_is_its_
     body = {"passkeyId": -1, "deviceName": "Older phone"}
     assert (await client.post("/auth/passkey/rename", json=body, headers=person.headers)).status_code == 200
     assert await row_of(app, "device_name") == "Older phone"
+
+
+async def test_row_when_it_is_ones_only_passkey_then_one_may_confirm_with_it(
+    app: Running, client: httpx.AsyncClient, person: Person
+) -> None:
+    key = authenticator(user_handle=str(person.id).encode())
+    await grow_stale(app)
+    before = await client.get("/api-key", headers=person.headers)
+    await insert(app, person.id, key)
+
+    after = await client.get("/api-key", headers=person.headers)
+
+    assert (before.json()["methods"], after.json()["methods"]) == (["password"], ["password", "passkey"])
+    options = (await client.post("/auth/passkey/confirm-options", headers=person.headers)).json()
+    shown = {"passkey": key.get(options)}
+    assert (await client.post("/reauthenticate", json=shown, headers=person.headers)).status_code == 200
+    assert (await client.get("/api-key", headers=person.headers)).status_code == 200
+
+
+async def test_name_when_the_other_programs_table_cannot_hold_it_then_told_what_to_change(
+    app: Running, client: httpx.AsyncClient, person: Person
+) -> None:
+    await insert(app, person.id, authenticator())
+
+    body = {"passkeyId": -1, "deviceName": "Téléphone"}
+    answer = await client.post("/auth/passkey/rename", json=body, headers=person.headers)
+
+    assert answer.status_code == 422
+    [error] = answer.json()["errors"]
+    assert error["field"] == "deviceName"
+    assert "without accents" in error["message"]
+    assert await row_of(app, "device_name") == "Old phone"
 
 
 async def test_row_when_text_in_sqlite_then_read_as_well(

@@ -309,6 +309,28 @@ async def test_last_way_in_when_it_is_a_passkey_then_kept(
     assert len(await list_passkeys(client, person)) == 1
 
 
+async def test_last_way_in_when_the_passkey_never_verified_its_user_then_it_is_none_until_it_has(
+    app: Running, client: httpx.AsyncClient, person: Person
+) -> None:
+    key = await registered(client, person, flags=PRESENT)
+    other = await registered(client, person)
+    async with app.resources.database.session() as session:
+        await session.execute(sa.update(users).values(password="oauth_no_password"))
+    weak, strong = [each["id"] for each in await list_passkeys(client, person)]
+
+    async def remove(passkey_id: int) -> int:
+        body = {"passkeyId": passkey_id}
+        return (await client.post("/auth/passkey/remove", json=body, headers=person.headers)).status_code
+
+    assert (await sign_in(client, key)).status_code == 400, "it opens nothing alone"
+    assert await remove(strong) == 409
+    assert (await sign_in(client, other)).status_code == 200, "what was refused has changed nothing"
+    key.flags = PRESENT | VERIFIED
+    assert (await sign_in(client, key)).status_code == 200, "it has a PIN by now"
+    assert await remove(strong) == 200
+    assert await remove(weak) == 409
+
+
 async def test_account_when_deleted_then_its_passkeys_are_gone(
     app: Running, client: httpx.AsyncClient, person: Person
 ) -> None:

@@ -1,5 +1,6 @@
 """API tokens from their making to their end, and whoever gets hold of one."""
 
+import asyncio
 import sqlite3
 from datetime import timedelta
 from typing import Any
@@ -8,14 +9,14 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from app.accounts.api_tokens import MOST_TOKENS
+from app.accounts.api_tokens import MOST_TOKENS, tell_of_ends
 from app.accounts.audit import AT_COMMAND_LINE
 from app.accounts.lifecycle import activate, deactivate
 from app.core.api_tokens import digest_of, new_token
 from app.core.settings import Settings
 from app.db.api_tokens import add_token
 from app.db.reader import SQLiteReader
-from app.db.tables import metadata
+from app.db.tables import metadata, outbox
 from app.db.token_tables import api_tokens
 from app.worker.janitor import TOKEN_RETENTION, forget_the_past
 from tests.accounts.tokens.conftest import MakeToken, bearer, make_token_for
@@ -170,6 +171,41 @@ async def test_token_when_expired_then_refused_shown_for_a_while_and_forgotten(
     await change(app, expires_at=now - TOKEN_RETENTION)
     await forget_the_past(app.resources.database, audit_days=365)
     assert await listed(app, owner) == []
+
+
+async def test_token_when_it_ends_soon_then_its_owner_is_told_a_week_and_a_day_before_once_each(
+    app: Running, owner: Person, make_token: MakeToken
+) -> None:
+    database = app.resources.database
+    await make_token(owner, "read", name="nightly", expires_in_days=90)
+
+    async def told() -> int:
+        await asyncio.gather(*(tell_of_ends(database) for _ in range(3)))
+        async with database.session() as session:
+            mails = sa.select(sa.func.count()).where(outbox.c.kind == "api_token_ends")
+            return await session.scalar(mails) or 0
+
+    assert await told() == 0
+    for days, count in ((8, 0), (6.5, 1), (2, 1), (0.9, 2), (0.1, 2), (-1, 2)):
+        await change(app, expires_at=database.now() + timedelta(days=days))
+        assert await told() == count, days
+    mail = await mail_to(app, owner.email, subject="ends soon")
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert "nightly" in body.get_content()
+    assert "It was never used." in body.get_content()
+
+
+async def test_token_when_it_was_made_for_a_week_then_its_owner_is_told_a_day_before_only(
+    app: Running, owner: Person, make_token: MakeToken
+) -> None:
+    made = [await make_token(owner, "read", name=str(days), expires_in_days=days) for days in (1, 7, 8)]
+
+    async with app.resources.database.session() as session:
+        rows = await session.execute(sa.select(api_tokens.c.id, api_tokens.c.told_days))
+    assert {row[0]: row[1] for row in rows} == {
+        each["id"]: told for each, told in zip(made, (1, 7, None), strict=True)
+    }
 
 
 @ONLY_SQLITE
