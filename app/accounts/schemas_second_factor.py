@@ -1,7 +1,7 @@
 """Bodies of the routes of second factors."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, StringConstraints, model_validator
 
@@ -26,6 +26,19 @@ class SecondFactorStatusResponse(BaseModel):
     )
     recovery_codes_left: int
     reset: FactorResetResponse | None
+
+
+class ExportedFactorResponse(BaseModel):
+    """A second factor, without what is secret of it."""
+
+    kind: Literal["authenticator app", "recovery codes", "passkey"]
+    since: datetime | None
+    last_used_at: datetime | None = Field(
+        description="To half a minute for an app; null of recovery codes, each of which is forgotten with its use."
+    )
+    left: int | None = Field(
+        None, description="How many recovery codes there are, or passkeys to choose from."
+    )
 
 
 class QrCodeResponse(BaseModel):

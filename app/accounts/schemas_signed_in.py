@@ -16,7 +16,7 @@ from pydantic import (
 from app.accounts.audit import KINDS
 from app.accounts.schemas_api_tokens import ApiTokenResponse
 from app.accounts.schemas_passkeys import AuthenticationCredential, PasskeyResponse
-from app.accounts.schemas_second_factor import CodeProof
+from app.accounts.schemas_second_factor import CodeProof, ExportedFactorResponse
 from app.accounts.schemas_trusted_publishers import TrustedPublisherResponse
 from app.core.methods import Method
 from app.core.passwords import LONGEST
@@ -142,11 +142,16 @@ class AuditPage(BaseModel):
     limit: int = Field(200, ge=1, le=1000)
 
 
+GivenPassword = Annotated[str, StringConstraints(max_length=LONGEST), PLAIN]
+
+
 class DeleteRequest(BaseModel):
     """The password, so that a forgotten session cannot delete an account."""
 
-    password: Annotated[str, StringConstraints(max_length=LONGEST), PLAIN] = Field(
-        examples=["seven rivers flow north"]
+    password: GivenPassword | None = Field(
+        None,
+        description="Needed, but for accounts that no password opens: they need a fresh session instead.",
+        examples=["seven rivers flow north"],
     )
 
 
@@ -164,8 +169,10 @@ class PasswordChangedResponse(BaseModel):
     expires_in: int = Field(description="Seconds until the token ends.")
 
 
-class PasswordAgain(DeleteRequest):
+class PasswordAgain(BaseModel):
     """The password, given once more."""
+
+    password: GivenPassword = Field(examples=["seven rivers flow north"])
 
 
 class PasskeyAgain(BaseModel):
@@ -208,6 +215,7 @@ class ExportHead(BaseModel):
     account: dict[str, Any]
     sessions: list[SessionResponse]
     passkeys: list[PasskeyResponse]
+    second_factors: list[ExportedFactorResponse]
     events: list[AuditEventResponse]
     api_tokens: list[ApiTokenResponse]
     trusted_publishers: list[TrustedPublisherResponse]

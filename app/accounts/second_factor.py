@@ -1,21 +1,27 @@
 """What an owner changes of their second factors, and what operators may do for one who has lost them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit, recovery_codes, totp, undo
 from app.accounts.audit import AuditKind, Deed, Hand
-from app.accounts.schemas_second_factor import FactorResetResponse, SecondFactorStatusResponse
+from app.accounts.schemas_second_factor import (
+    ExportedFactorResponse,
+    FactorResetResponse,
+    SecondFactorStatusResponse,
+)
 from app.accounts.undo import UndoKind
 from app.core.clients import Client
 from app.core.errors import BadRequestError, NotFoundError
+from app.core.methods import Method
 from app.core.sealing import Sealer
 from app.core.settings import Settings
+from app.core.totp import start_of
 from app.db import factor_resets, passkeys, totp_secrets, users
 from app.db import recovery_codes as kept_codes
 from app.db.engine import Database, now_of
@@ -42,6 +48,32 @@ async def get_status(session: AsyncSession, user_id: int) -> SecondFactorStatusR
         recovery_codes_left=await kept_codes.count_codes(session, user_id),
         reset=FactorResetResponse.model_validate(reset, from_attributes=True) if reset else None,
     )
+
+
+async def list_exported(session: AsyncSession, user_id: int) -> list[ExportedFactorResponse]:
+    """Return a user's second factors without their secrets."""
+    found = []
+    if secret := await totp_secrets.get_secret(session, user_id):
+        used = start_of(secret.last_step)
+        found.append(_exported("authenticator app", secret.created_at, last_used_at=used))
+    if made_at := await kept_codes.get_made_at(session, user_id):
+        left = await kept_codes.count_codes(session, user_id)
+        found.append(_exported("recovery codes", made_at, left=left))
+    if Method.PASSKEY in await get_factors(session, user_id):
+        keys = await passkeys.get_of_user(session, user_id)
+        uses = [key.last_used_at for key in keys if key.last_used_at]
+        found.append(_exported("passkey", None, last_used_at=max(uses, default=None), left=len(keys)))
+    return found
+
+
+def _exported(
+    kind: Literal["authenticator app", "recovery codes", "passkey"],
+    since: datetime | None,
+    *,
+    last_used_at: datetime | None = None,
+    left: int | None = None,
+) -> ExportedFactorResponse:
+    return ExportedFactorResponse(kind=kind, since=since, last_used_at=last_used_at, left=left)
 
 
 async def enrol(

@@ -18,10 +18,12 @@ from app.accounts.schemas_signed_in import (
     ProfileRequest,
     SessionResponse,
 )
+from app.accounts.second_factor import list_exported
 from app.accounts.service_passkeys import list_passkeys
 from app.accounts.sessions import end_all_sessions, end_family, end_session
 from app.accounts.sign_in import NewSession, SignIn, replace
 from app.accounts.trusted_publishers import list_publishers
+from app.accounts.ways_in import has_password
 from app.core import methods
 from app.core.addresses import as_shown, spellings
 from app.core.clients import Client
@@ -32,10 +34,10 @@ from app.core.passwords import PasswordHasher
 from app.core.settings import Settings
 from app.core.validated_strings import Bio, Email, ProfileName
 from app.db import audit_events, linked_accounts, refresh_families, reports, sessions, users
-from app.db.engine import now_of
+from app.db.engine import Database, now_of
 from app.db.outbox import queue_mail
 from app.db.users import Account
-from app.deps import Principal
+from app.deps import Principal, require_fresh
 from app.mail.messages import MailKind
 from app.storage.pictures import PictureStorage
 
@@ -230,6 +232,7 @@ async def begin_export(
         account={**data, **{field: as_shown(data[field]) for field in ("username", "email")}},
         sessions=await list_sessions(session, account, current=current),
         passkeys=await list_passkeys(session, account.id),
+        second_factors=await list_exported(session, account.id),
         events=(await list_events(session, account, AuditPage(limit=EXPORTED_EVENTS))).events,
         api_tokens=await list_tokens(session, account.id),
         trusted_publishers=await list_publishers(session, account.id),
@@ -245,15 +248,28 @@ async def delete(
     verifier: Verifier,
     pictures: PictureStorage,
     *,
-    account: Account,
-    password: str,
+    principal: Principal,
+    password: str | None,
     client: Client,
 ) -> None:
-    """Delete the account for good, once its password was given again.
+    """Delete the account for good, once its password was given again; where there is none, in a fresh session.
 
     Raises:
         WrongCredentialsError: the password is wrong.
         TooManyRequestsError: it was wrong too often.
+        ValidationFailedError: it is missing.
+        PasswordNeededError: the account has none, and nothing else was shown lately.
     """
-    await verify_password(verifier, user_id=account.id, password=password, client=client)
+    account = principal.account
+    if password is None:
+        await _require_no_password(verifier.database, account.id)
+        await require_fresh(verifier.database, principal)
+    else:
+        await verify_password(verifier, user_id=account.id, password=password, client=client)
     await lifecycle.delete_account(verifier.database, pictures, account.id, account.email)
+
+
+async def _require_no_password(database: Database, user_id: int) -> None:
+    async with database.session() as session:
+        if await has_password(session, user_id):
+            raise ValidationFailedError.for_fields([{"field": "password", "message": "Field required"}])

@@ -5,11 +5,14 @@ from datetime import timedelta
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit, lifecycle, links, mails, second_factor
+from app.accounts.api_tokens import list_tokens
 from app.accounts.audit import Deed, Hand
 from app.accounts.lifecycle import AccountDeletedError
 from app.accounts.links import LinkPurpose
+from app.accounts.service_passkeys import list_passkeys
 from app.admin.schemas import (
     AdminEventResponse,
+    AdminLinkedAccountResponse,
     AdminSessionResponse,
     AdminUploadResponse,
     MailResponse,
@@ -21,7 +24,7 @@ from app.admin.schemas import (
 from app.core.addresses import as_shown
 from app.core.errors import AdministratorsOnlyError, BadRequestError, NotFoundError
 from app.core.settings import Settings
-from app.db import account_states, audit_events, outbox, people, reports, sessions, users
+from app.db import account_states, audit_events, linked_accounts, outbox, people, reports, sessions, users
 from app.db.engine import now_of
 from app.db.outbox import queue_mail
 from app.db.reader import Reader
@@ -54,6 +57,12 @@ async def show(session: AsyncSession, reader: Reader, user_id: int, by: Hand) ->
         state=await _state(session, user_id),
         administrator=await users.is_administrator(reader, user_id),
         second_factor=await second_factor.get_status(session, user_id),
+        linked_accounts=[
+            AdminLinkedAccountResponse.model_validate(link, from_attributes=True)
+            for link in await linked_accounts.get_of_user(session, user_id)
+        ],
+        passkeys=await list_passkeys(session, user_id),
+        api_tokens=await list_tokens(session, user_id),
         sessions=[
             AdminSessionResponse.model_validate(login, from_attributes=True)
             for login in await sessions.get_live_sessions(session, user_id, now_of(session))

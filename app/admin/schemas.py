@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, Field, StringConstraints, model_validator
 
+from app.accounts.schemas_api_tokens import ApiTokenResponse
+from app.accounts.schemas_passkeys import PasskeyResponse
 from app.accounts.schemas_second_factor import SecondFactorStatusResponse
 from app.accounts.schemas_signed_in import AuditEventResponse
 from app.core.validated_strings import PLAIN
@@ -151,6 +153,15 @@ class ReportsResponse(BaseModel):
     reports: list[ReportResponse]
 
 
+class AdminLinkedAccountResponse(BaseModel):
+    """An account at a provider that opens the user's."""
+
+    provider: str
+    label: str
+    created_at: datetime
+    last_used_at: datetime | None
+
+
 class PersonResponse(BaseModel):
     """A user's story. Neither password, nor API key, nor what is in mails is part of it."""
 
@@ -158,6 +169,9 @@ class PersonResponse(BaseModel):
     state: Literal["open", "closed", "not confirmed", "deleted"]
     administrator: bool
     second_factor: SecondFactorStatusResponse
+    linked_accounts: list[AdminLinkedAccountResponse]
+    passkeys: list[PasskeyResponse]
+    api_tokens: list[ApiTokenResponse]
     sessions: list[AdminSessionResponse]
     events: list[AdminEventResponse]
     mails: list[MailResponse]

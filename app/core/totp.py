@@ -6,7 +6,7 @@ Pure: whose secret it is, how it is kept, and that no code counts twice, is `app
 import hmac
 import secrets
 from base64 import b32encode
-from datetime import datetime
+from datetime import UTC, datetime
 from urllib.parse import quote, urlencode
 
 SECRET_BYTES = 20
@@ -25,6 +25,11 @@ def new_secret() -> bytes:
 def step_at(moment: datetime) -> int:
     """Return the number of the 30 seconds that the moment is in."""
     return int(moment.timestamp()) // STEP_SECONDS
+
+
+def start_of(step: int) -> datetime:
+    """Return the first moment of a step, in UTC."""
+    return datetime.fromtimestamp(step * STEP_SECONDS, UTC)
 
 
 def code_at(secret: bytes, step: int) -> str:

@@ -32,6 +32,12 @@ async def get_digests(session: AsyncSession, user_id: int) -> list[str]:
     return list(await session.scalars(statement))
 
 
+async def get_made_at(session: AsyncSession, user_id: int) -> datetime | None:
+    """Return when the codes that are left were made; None if there are none."""
+    statement = sa.select(recovery_codes.c.created_at).where(recovery_codes.c.user_id == user_id).limit(1)
+    return await session.scalar(statement)
+
+
 async def count_codes(session: AsyncSession, user_id: int) -> int:
     """Return how many codes are left."""
     statement = sa.select(sa.func.count()).where(recovery_codes.c.user_id == user_id)

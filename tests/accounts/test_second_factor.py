@@ -1,6 +1,7 @@
 """Codes of an authenticator app and recovery codes, over HTTP: what opens an account, and what does not."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -110,6 +111,21 @@ async def test_second_factor_when_the_token_alone_is_there_then_nothing_changes(
     assert answer.json()["type"].endswith("/password-needed")
     assert {"password", "code"} <= set(answer.json()["methods"])
     assert (await ok(app, "GET", "/second-factor", person))["recovery_codes_left"] == len(codes)
+
+
+async def test_export_when_second_factors_are_there_then_it_lists_them(app: Running, person: Person) -> None:
+    assert (await ok(app, "GET", "/export", person))["second_factors"] == []
+    _, codes = await set_up(app, person)
+
+    found = (await ok(app, "GET", "/export", person))["second_factors"]
+
+    assert [(each["kind"], each["left"]) for each in found] == [
+        ("authenticator app", None),
+        ("recovery codes", len(codes)),
+    ]
+    now = app.resources.database.now()
+    for moment in (found[0]["since"], found[0]["last_used_at"], found[1]["since"]):
+        assert abs(datetime.fromisoformat(moment) - now) < timedelta(minutes=2)
 
 
 async def test_secret_when_kept_then_encrypted_and_in_no_answer_export_or_audit_trail(

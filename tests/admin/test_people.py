@@ -5,7 +5,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from app.db import users
+from app.core.api_tokens import digest_of
+from app.core.clock import utc_now
+from app.db import linked_accounts, passkeys, users
+from app.db.linked_accounts import LinkedAccount
+from app.db.passkeys import NewPasskey
 from app.db.tables import audit_events, outbox, users_groups
 from app.db.tables import users as table
 from tests.admin.conftest import sign_in
@@ -23,6 +27,15 @@ async def test_person_when_looked_for_then_found_by_any_part_and_the_owner_is_to
     app: Running, administrator: Person, make_person: MakePerson
 ) -> None:
     ada = await sign_in(app, await make_person(email="ada.king@example.org", first_name="Augusta"))
+    link = LinkedAccount("0" * 64, ada.id, "orcid", "https://orcid.org", "0", "Ada", utc_now(), None)
+    key = NewPasskey(
+        "aWQ", "a2V5", 0, (), "Phone", "", backup_eligible=True, backed_up=True, user_verified=True
+    )
+    async with app.resources.database.session() as session:
+        await linked_accounts.add_link(session, link)
+        await passkeys.add(session, ada.id, key, created_at=utc_now())
+    body = {"name": "nightly", "scopes": ["read"]}
+    token = (await app.client.post("/tokens", json=body, headers=ada.headers)).json()["token"]
     await make_person(email="100%@example.org")
     for text, count in {
         "a.KING": 1,
@@ -41,7 +54,16 @@ async def test_person_when_looked_for_then_found_by_any_part_and_the_owner_is_to
 
     story = shown.json()
     assert (story["state"], story["administrator"], len(story["sessions"])) == ("open", False, 2)
-    assert {event["kind"] for event in story["events"]} == {"logged in", "looked at by an administrator"}
+    assert {event["kind"] for event in story["events"]} == {
+        "logged in",
+        "looked at by an administrator",
+        "API token created",
+    }
+    assert [(each["provider"], each["label"]) for each in story["linked_accounts"]] == [("orcid", "Ada")]
+    assert [each["deviceName"] for each in story["passkeys"]] == ["Phone"]
+    assert [each["name"] for each in story["api_tokens"]] == ["nightly"]
+    for secret in (token, digest_of(token), "a2V5", link.identity_digest):
+        assert secret not in shown.text
     assert ada.api_key not in shown.text
     assert "argon2" not in shown.text
     looked = [event for event in await events_of(app, ada) if event["kind"].startswith("looked at")]

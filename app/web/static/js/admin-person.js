@@ -1,6 +1,6 @@
 import { confirmed } from "./confirm.js";
 import { begin, deedButton, fill, mailRow, reportRow, row, showFacts, uploadRow } from "./administration.js";
-import { byId, moment } from "./dom.js";
+import { byId, make, moment } from "./dom.js";
 import { attempt } from "./failures.js";
 
 const path = `/admin/users/${encodeURIComponent(new URLSearchParams(location.search).get("id") ?? "")}`;
@@ -26,8 +26,13 @@ async function show() {
   fill("uploads", person.uploads.map(uploadRow));
   fill("mails", person.mails.map((mail) => mailRow(mail, renewMail)));
   fill("sessions", person.sessions.map((session) => row([session.user_agent || "Unknown program"], [session.ip_address, moment(session.created_at)])));
+  fill("linked", person.linked_accounts.map((link) => row([`${link.provider}: ${link.label}`], [make("span", {}, "linked ", moment(link.created_at)), ...used(link.last_used_at)])));
+  fill("passkeys", person.passkeys.map((key) => row([key.deviceName], [key.createdAt && make("span", {}, "added ", moment(key.createdAt)), key.authenticator, ...used(key.lastUsedAt)])));
+  fill("tokens", person.api_tokens.map((token) => row([token.name], [token.scopes.join(", "), make("span", {}, "made ", moment(token.created_at)), token.expires_at && make("span", {}, token.expired ? "ended " : "until ", moment(token.expires_at)), ...used(token.last_used_at)])));
   fill("reports", person.reports.map((report) => reportRow(report)));
 }
+
+const used = (at) => (at ? [make("span", {}, "last used ", moment(at))] : ["never used"]);
 
 function secondFactor({ app_since: since, recovery_codes_left: left, reset }) {
   const has = since ? `authenticator app, ${left} recovery codes left` : "no authenticator app";
