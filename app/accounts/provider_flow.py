@@ -19,7 +19,7 @@ from app.accounts import linking, mails
 from app.accounts.linking import MailNeededError, Settled
 from app.accounts.links import digest
 from app.accounts.mails import MailRequest
-from app.accounts.sign_in import Proof, SignIn, finish
+from app.accounts.sign_in import NewSession, Proof, SignIn, finish
 from app.core.clients import Client
 from app.core.errors import (
     LinkNotValidError,
@@ -88,12 +88,13 @@ class Begun(NamedTuple):
 
 
 class ProviderAnswer(NamedTuple):
-    """What a browser was sent back with, and its cookie."""
+    """What a browser was sent back with, and its cookie; and whether it is to stay signed in."""
 
     code: str
     state: str
     issuer: str
     browser: str
+    stays: bool = False
 
 
 class AddressNeeded(NamedTuple):
@@ -106,7 +107,7 @@ class AddressNeeded(NamedTuple):
 class Opened(NamedTuple):
     """A session, and whether its account was made just now."""
 
-    access_token: str
+    session: NewSession
     is_new: bool
 
 
@@ -211,13 +212,13 @@ async def sign_in(
                 client=client,
                 by_mail=by_mail,
             )
-        return Proof(settled.user_id, frozenset({Method.PROVIDER}))
+        return Proof(settled.user_id, frozenset({Method.PROVIDER}), stays=answer.stays)
 
     try:
         signed_in = await finish(flows.sign_in, prove, client)
     except MailNeededError:
         return await _mail_owner(flows, provider, identity, email, client)
-    return Opened(signed_in.access_token, settled.is_new)
+    return Opened(signed_in, settled.is_new)
 
 
 async def link(

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Cookie, Depends, Path, Response, status
 
 from app.accounts import linking, provider_flow, ways_in
 from app.accounts.provider_flow import AddressNeeded, Begun, ProviderAnswer, ProviderSignIn
-from app.accounts.routes_parts import SignInDep
+from app.accounts.routes_parts import SignInDep, keep
 from app.accounts.schemas_providers import (
     AddressNeededResponse,
     LinkedAccountResponse,
@@ -110,7 +110,7 @@ async def get_answer(
     response.delete_cookie(
         SECURE_COOKIE if is_secure else COOKIE, path="/", secure=is_secure, httponly=True, samesite="lax"
     )
-    return ProviderAnswer(body.code, body.state, body.iss or "", browser)
+    return ProviderAnswer(body.code, body.state, body.iss or "", browser, stays=body.stay)
 
 
 async def get_flows(sign_in: SignInDep, resources: ResourcesDep) -> ProviderSignIn:
@@ -175,10 +175,12 @@ async def sign_in_with_provider(
         return _address_needed(opened)
     if opened.is_new:
         response.status_code = status.HTTP_201_CREATED
-    token = flows.sign_in.tokens.verify(opened.access_token)
+    access_token = opened.session.access_token
+    token = flows.sign_in.tokens.verify(access_token)
     account = await provider_flow.get_signed_in(flows.database.reader, token)
+    keep(response, opened.session, flows.settings)
     return ProviderSignedInResponse(
-        access_token=opened.access_token,
+        access_token=access_token,
         id=account.id,
         username=as_shown(account.username),
         email=as_shown(account.email),
@@ -215,8 +217,8 @@ async def list_linked_accounts(
     responses={**_COOKIE, **declare(*_AT_PROVIDER, UnauthorizedError, PasswordNeededError)},
 )
 async def start_linking(
-    provider: ProviderDep,
     principal: FreshPrincipalDep,
+    provider: ProviderDep,
     flows: FlowsDep,
     client: ClientDep,
     response: Response,
@@ -241,7 +243,7 @@ async def start_linking(
     },
 )
 async def link_account(
-    provider: ProviderDep, answer: AnswerDep, principal: FreshPrincipalDep, flows: FlowsDep, client: ClientDep
+    principal: FreshPrincipalDep, provider: ProviderDep, answer: AnswerDep, flows: FlowsDep, client: ClientDep
 ) -> LinkedAccountResponse:
     """Link the account at the provider whose answer this is to one's own."""
     link = await provider_flow.link(flows, provider, answer, client, user_id=principal.account.id)

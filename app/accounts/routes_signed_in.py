@@ -249,7 +249,9 @@ async def export_data(
 
 @router.post(
     "/delete",
-    responses=declare(*BODY_PROBLEMS, UnauthorizedError, WrongCredentialsError, TooManyRequestsError),
+    responses=declare(
+        *BODY_PROBLEMS, UnauthorizedError, WrongCredentialsError, PasswordNeededError, TooManyRequestsError
+    ),
 )
 async def delete_account(
     body: DeleteRequest,
@@ -262,7 +264,7 @@ async def delete_account(
     await service.delete(
         verifier,
         resources.pictures,
-        account=principal.account,
+        principal=principal,
         password=body.password,
         client=client,
     )

@@ -43,6 +43,9 @@ class ProviderAnswerRequest(BaseModel):
     code: Secret | None = Field(None, examples=["8a1cd3f94b"])
     state: Secret | None = Field(None, examples=["xo3rQ0C0mVdl3eWb3oVQ5w"])
     iss: Secret | None = Field(None, description="RFC 9207.", examples=["https://accounts.example.org"])
+    stay: bool = Field(
+        default=False, description="Whether this browser stays signed in, by a cookie.", examples=[False]
+    )
 
 
 class ProviderSignedInResponse(BaseModel):

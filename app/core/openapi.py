@@ -66,7 +66,8 @@ HEADERS: Described = {
         "example": 60,
     },
     "Set-Cookie": {
-        "description": "Ties a log-in with a provider to the browser that began it, for ten minutes; taken away after.",
+        "description": "Ties a log-in with a provider to the browser that began it, for ten minutes; or keeps a "
+        "session that stays. Taken away when it is good for nothing more.",
         "schema": {"type": "string"},
     },
     "WWW-Authenticate": {

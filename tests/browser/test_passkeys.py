@@ -188,7 +188,7 @@ async def test_security_key_when_it_does_not_know_its_owner_then_second_step_onl
 
     await forget_session(page)
     await sign_in(page, ada)
-    await expect(page.get_by_text("The password is right.")).to_be_visible()
+    await expect(page.get_by_text("So far, so good.")).to_be_visible()
     assert await accessibility(page) == []
     await page.get_by_role("button", name="Use a passkey").press("Enter")
     await page.wait_for_url("**/auth/profile-page")

@@ -9,6 +9,7 @@ from playwright.async_api import Page, Route, expect
 
 from tests.browser.conftest import OpenPage, Seen, accessibility, find_link, picture
 from tests.browser.test_own_pages import TOKEN, open_signed_in
+from tests.browser.test_second_factor import code, switch_on
 from tests.conftest import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -105,6 +106,44 @@ async def test_sign_in_when_the_provider_confirms_no_address_then_a_mail_does(
     await consent(page, provider, subject)
     await page.wait_for_url("**/auth/profile-page")
     await expect(page.get_by_text(email)).to_be_visible()
+
+
+@pytest.mark.long
+async def test_sign_in_when_the_account_asks_for_a_code_then_it_comes_after_the_provider_and_the_browser_stays(
+    open_page: OpenPage, seen: Seen, provider: str
+) -> None:
+    subject, email = secrets.token_hex(4), f"{secrets.token_hex(4)}@example.org"
+    await know(provider, subject, email=email, email_verified=True, name="Ada Lovelace")
+    page = await open_without_style(open_page, seen, "/auth/sign-in?next=/auth/security")
+    await page.get_by_role("button", name="Continue with Campus").click()
+    await consent(page, provider, subject)
+    await page.wait_for_url("**/auth/security")
+    secret, _ = await switch_on(page)
+    await page.get_by_role("button", name="I have kept them").click()
+    await page.get_by_role("button", name="Sign out").click()
+    await page.wait_for_url("**/auth/sign-in?*")
+
+    await page.get_by_label("Stay signed in").check()
+    await page.get_by_role("button", name="Continue with Campus").click()
+    await consent(page, provider, subject)
+
+    field = page.get_by_label("Code of your authenticator app, or a recovery code")
+    await expect(field).to_be_focused()
+    assert await page.evaluate(TOKEN) is None
+    await expect(page.get_by_text("password is right")).to_have_count(0)
+    assert await accessibility(page) == []
+    await field.fill(code(secret, steps=1))
+    await page.keyboard.press("Enter")
+    await page.wait_for_url("**/auth/profile-page")
+    another = await page.context.new_page()
+    await another.goto(page.url)
+    await expect(another.get_by_text(email)).to_be_visible()
+
+    await another.get_by_role("button", name="Delete my account").click()
+    dialog = another.get_by_role("dialog", name="Delete your account?")
+    await expect(dialog.get_by_label("Your password")).to_be_hidden()
+    await dialog.get_by_role("button", name="Delete my account").click()
+    await expect(another.get_by_text("Your account is deleted.")).to_be_visible()
 
 
 @pytest.mark.long

@@ -207,6 +207,33 @@ async def test_delete_when_linked_then_nothing_is_left(
     assert (again.status_code, again.json()["id"] == person.id) == (201, False)
 
 
+async def test_delete_when_no_password_opens_the_account_then_a_fresh_session_does_it(
+    visitor: Visitor, campus: HostileProvider, site: Site
+) -> None:
+    campus.person = dict(EVE)
+    made = (await visitor.sign_in(campus)).json()
+    headers = {"Authorization": f"Bearer {made['access_token']}"}
+    guess = await visitor.client.post("/delete", json={"password": "seven rivers"}, headers=headers)
+    await grow_stale(site.app)
+
+    stale = await visitor.client.post("/delete", json={}, headers=headers)
+
+    assert (guess.status_code, stale.status_code) == (401, 403)
+    assert (stale.json()["type"].rpartition("/")[2], stale.json()["methods"]) == ("password-needed", [])
+    again = (await visitor.sign_in(campus)).json()
+    fresh = {"Authorization": f"Bearer {again['access_token']}"}
+    assert (await visitor.client.post("/delete", json={}, headers=fresh)).json() == {"msg": "User deleted"}
+
+
+async def test_delete_when_there_is_a_password_then_no_fresh_session_takes_its_place(
+    client: httpx.AsyncClient, person: Person
+) -> None:
+    answer = await client.post("/delete", json={}, headers=person.headers)
+
+    assert answer.status_code == 422
+    assert answer.json()["errors"] == [{"field": "password", "message": "Field required"}]
+
+
 async def test_janitor_when_flows_have_ended_then_they_go(
     visitor: Visitor, campus: HostileProvider, site: Site
 ) -> None:

@@ -288,6 +288,26 @@ async def test_start_when_providers_are_listed_then_none_of_their_secrets(client
     ]
 
 
+async def test_sign_in_when_asked_to_stay_then_the_browser_goes_on_by_its_cookie(
+    visitor: Visitor, campus: HostileProvider
+) -> None:
+    campus.person = dict(ADA)
+
+    async def sign_in(*, stay: bool) -> httpx.Response:
+        answered = campus.authorize(await visitor.start("campus"))
+        return await visitor.client.post("/auth/oauth/campus", json={**answered, "stay": stay})
+
+    assert "openml-refresh" not in (await sign_in(stay=False)).headers["set-cookie"]
+    done = await sign_in(stay=True)
+    assert "openml-refresh" in done.headers["set-cookie"]
+
+    again = await visitor.client.post("/session/refresh")
+
+    assert again.status_code == 200
+    headers = {"Authorization": f"Bearer {again.json()['access_token']}"}
+    assert (await visitor.client.get("/profile", headers=headers)).json()["id"] == done.json()["id"]
+
+
 async def test_sign_in_when_the_account_has_a_second_factor_then_it_is_asked_for(
     visitor: Visitor, campus: HostileProvider, site: Site
 ) -> None:
@@ -295,7 +315,15 @@ async def test_sign_in_when_the_account_has_a_second_factor_then_it_is_asked_for
     made = (await visitor.sign_in(campus)).json()
     async with site.database.session() as session:
         key = NewPasskey(
-            "Y3JlZGVudGlhbA", "cHVibGlj", 0, (), "Laptop", "", backup_eligible=False, backed_up=False
+            "Y3JlZGVudGlhbA",
+            "cHVibGlj",
+            0,
+            (),
+            "Laptop",
+            "",
+            backup_eligible=False,
+            backed_up=False,
+            user_verified=True,
         )
         await passkeys.add(session, made["id"], key, created_at=site.database.now())
         await passkeys.make_handle(session, made["id"])

@@ -62,6 +62,23 @@ async def test_login_when_nobody_asked_to_stay_then_no_cookie_and_no_family(
         assert await session.scalar(sa.select(sa.func.count()).select_from(refresh_families)) == 0
 
 
+async def test_cookie_when_it_opens_nothing_then_the_browser_is_told_to_forget_it(
+    app: Running, person: Person
+) -> None:
+    _, cookie = await stay(app, person)
+    await age(app, expires_at=app.resources.database.now())
+
+    answer = await refresh(app, cookie)
+
+    assert answer.status_code == 401
+    (taken_away,) = answer.headers.get_list("set-cookie")
+    assert taken_away.startswith(f'{COOKIE}=""')
+    for words in ("Max-Age=0", "Path=/session", "HttpOnly", "SameSite=strict"):
+        assert words in taken_away
+    app.client.cookies.clear()
+    assert "set-cookie" not in (await app.client.post("/session/refresh")).headers
+
+
 async def test_session_when_it_stays_then_each_cookie_gives_one_more_token_and_the_next_cookie(
     app: Running, person: Person
 ) -> None:

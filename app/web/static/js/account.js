@@ -138,10 +138,18 @@ byId("export").addEventListener("click", () =>
   }),
 );
 
-byId("delete").addEventListener("click", () => byId("delete-dialog").showModal());
-onSubmit(byId("delete-form"), async ({ password }, form) => {
+byId("delete").addEventListener("click", () =>
+  attemptAt(byId("delete"), async () => {
+    const { has_password: hasPassword } = await call("GET", "/linked-accounts");
+    const field = byId("delete-password");
+    field.disabled = !hasPassword; // Then it is not sent.
+    field.closest(".field").hidden = !hasPassword;
+    byId("delete-dialog").showModal();
+  }),
+);
+onSubmit(byId("delete-form"), async (values, form) => {
   try {
-    await call("POST", "/delete", { password });
+    await confirmed("POST", "/delete", values);
   } catch (problem) {
     if (problem.kind === "wrong-credentials") problem.fields = [{ field: "password", message: problem.message }];
     throw problem;

@@ -33,12 +33,12 @@ export async function use(options, more = {}) {
   return inJson(await asking(navigator.credentials.get({ publicKey, ...more })));
 }
 
-/** Sign in with any passkey that the browser has; return the answer of the service. */
-export async function signIn(more) {
+/** Sign in with any passkey that the browser has; return the answer of the service. `stays` says whether to stay so. */
+export async function signIn(stays, more) {
   const options = await call("GET", "/auth/passkey/login-options");
   const credential = await use(options, more);
   try {
-    return await call("POST", "/auth/passkey/login-verify", { credential });
+    return await call("POST", "/auth/passkey/login-verify", { credential, stay: stays() }, {}, "same-origin");
   } catch (problem) {
     // It was removed here, and the browser offers it still.
     if (problem.status === 404) forget(options.rpId, credential.id);
@@ -55,14 +55,14 @@ export function forget(rpId, credentialId) {
  * Let the browser offer passkeys where the name is typed, and call `done(answer)` or `failed(problem)` when one is chosen.
  * Return what ends that, which has to be before the browser is asked for anything else.
  */
-export async function offerBesideNames(done, failed) {
+export async function offerBesideNames(stays, done, failed) {
   if (!(await PublicKeyCredential.isConditionalMediationAvailable?.())) return () => {};
   let ended = false;
   let offer = null;
   const begin = async () => {
     const mine = (offer = new AbortController());
     try {
-      done(await signIn({ mediation: "conditional", signal: mine.signal }));
+      done(await signIn(stays, { mediation: "conditional", signal: mine.signal }));
     } catch (problem) {
       if (!mine.signal.aborted) failed(problem);
     }

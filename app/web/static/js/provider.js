@@ -4,7 +4,7 @@ import { call } from "./api.js";
 import { byId, entry, moveTo } from "./dom.js";
 import { onSubmit } from "./form.js";
 import { takeBegun } from "./providers.js";
-import { begin, keepHalfDone, nextPage } from "./session.js";
+import { begin, keepHalfDone, nextPage, staySignedIn } from "./session.js";
 
 const REFUSALS = {
   access_denied: "You did not let us know who you are there. Nothing has happened.",
@@ -28,7 +28,8 @@ async function finish() {
       location.replace("/auth/security");
       return;
     }
-    const done = await call("POST", `/auth/oauth/${provider}`, body, {}, "same-origin");
+    if (begun.stay) staySignedIn();
+    const done = await call("POST", `/auth/oauth/${provider}`, { ...body, stay: begun.stay === true }, {}, "same-origin");
     if (done.access_token) enter(done.access_token);
     else ask(done);
   } catch (problem) {

@@ -29,7 +29,7 @@ export function leave(address, begun) {
 async function begin(provider, token) {
   const body = token ? { token } : {};
   const { address } = await call("POST", `/auth/oauth/${provider}/start`, body, {}, "same-origin");
-  leave(address, { next: new URLSearchParams(location.search).get("next") });
+  leave(address, { next: new URLSearchParams(location.search).get("next"), stay: document.querySelector("#stay")?.checked ?? false });
 }
 
 for (const place of document.querySelectorAll("[data-providers]")) {
