@@ -21,6 +21,7 @@ EDGES = (
 CLAIMS = "rows of a queue are claimed by a transaction that stands before the work begins"
 STEP = "a worker's step: a transaction before the slow part, and one after it"
 SEVERAL = {
+    "app/accounts/api_tokens.py": STEP,
     "app/accounts/export.py": "nothing is held while the client reads",
     "app/accounts/lifecycle.py": "the picture goes once it is certain that no row names it",
     "app/accounts/mail_delivery.py": STEP,
