@@ -1,5 +1,7 @@
 """Routes to what the file of a dataset holds: statistics, rows, other formats."""
 
+import asyncio
+from pathlib import Path as PathOnDisk
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Path, Query, Request
@@ -26,11 +28,12 @@ from app.datasets.contents import MEDIA_TYPES, file_name, read_statistics
 from app.datasets.schemas_contents import ComputingResponse, Filter, Name, RowsResponse, StatisticsResponse
 from app.deps import ClientDep, LimitsDep, ResourcesDep, ViewingAccountDep
 from app.openml.records import DatasetFile
-from app.published.service import NotYetError
+from app.published.service import NotYetError, PublishedFiles
 from app.tabular.statistics.requests import MOST_CELLS, MOST_COLUMNS, ExportFormat, Operator, Page
 
 router = APIRouter(tags=["datasets"], route_class=BoundedRoute)
 RETRY_SECONDS = 2
+DOWNLOAD_TRIES, DOWNLOAD_PAUSE = 50, 0.3
 MOST_STATISTICS, MOST_ROWS = 1000, 1000
 _COMPUTING: dict[int | str, dict[str, Any]] = {
     202: {
@@ -165,16 +168,27 @@ async def download_dataset(
     *,
     format: Annotated[ExportFormat, Query(description="Of the file.")] = "csv",  # noqa: A002 - the field's name
 ) -> Response:
-    """Return a dataset's file in another format; 202 while it is made."""
+    """Return a dataset's file in another format; 202 if that takes longer than a quarter of a minute to make."""
     file, key = asked
-    try:
-        path = await resources.published.export(file, format, key)
-    except NotYetError:
+    path = await _exported(resources.published, file, format, key)
+    if path is None:
         return _not_yet()
     fields = _validators(file, format) | _INERT
     return FileResponse(
         path, media_type=MEDIA_TYPES[format], filename=file_name(file, format), headers=fields
     )
+
+
+async def _exported(
+    published: PublishedFiles, file: DatasetFile, kind: ExportFormat, api_key: str | None
+) -> PathOnDisk | None:
+    """Return the file once it is made; None if that takes longer than a browser's user waits."""
+    for _ in range(DOWNLOAD_TRIES):
+        try:
+            return await published.export(file, kind, api_key)
+        except NotYetError:
+            await asyncio.sleep(DOWNLOAD_PAUSE)
+    return None
 
 
 def _not_yet() -> JSONResponse:

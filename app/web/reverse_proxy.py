@@ -60,6 +60,16 @@ ANSWERED = (
     "etag",
     "last-modified",
 )
+DATASET = re.compile(r"[1-9][0-9]{0,9}")
+NOTHING = "There are no charts on this site."
+_RESULTS = (
+    "There are no charts of it on this site: they would be of evaluations of runs, which it does not keep."
+)
+NOT_THERE = {
+    **dict.fromkeys(("task", "flow", "run", "study"), _RESULTS),
+    "data": "There are no charts of all datasets together on this site; each dataset's page has its own.",
+}
+"""Why there are no charts, by what they would be of."""
 NO_SCRIPT = "text/plain; charset=utf-8"
 NO_BODY = (204, 304)
 SERVER_FAULT = 500
@@ -139,7 +149,7 @@ async def show_dashboard(request: Request, upstreams: UpstreamsDep, path: str = 
     """Answer with a dashboard, or say that there is none: the SPA shows this in a frame."""
     client = upstreams.dashboard
     if client is None:
-        return await _no_dashboard("There are no charts on this site.", status=404)
+        return await _own_dashboard(path.rstrip("/"))
     if not _is_plain(path):
         raise NotFoundError
     query = quote(request.scope["query_string"], safe="=&%+,;:@/?!$'()*~-._")
@@ -148,6 +158,17 @@ async def show_dashboard(request: Request, upstreams: UpstreamsDep, path: str = 
         return await _proxied(answer, DASHBOARD)
     except (OpenMLUnreachableError, TooBusyError, TooManyRequestsError) as problem:
         return await _no_dashboard("The charts cannot be shown at the moment.", status=problem.status)
+
+
+async def _own_dashboard(path: str) -> Response:
+    """Answer where there is no server of dashboards: with our charts of a dataset, or with what is not there."""
+    kind, _, number = path.partition("/")
+    if kind == "data" and DATASET.fullmatch(number):
+        title = f"Charts of dataset {number}"
+        return await render(
+            "dashboard_data.html", title=title, dataset_id=number, wide=True, framed_by="'self'"
+        )
+    return await _no_dashboard(NOT_THERE.get(kind, NOTHING), status=404)
 
 
 async def _no_dashboard(text: str, *, status: int) -> Response:

@@ -72,7 +72,8 @@ export function commonest(values, rows) {
 const line = (kind, x1, y1, x2, y2) => shape("line", { class: kind, x1, y1, x2, y2 });
 const text = (x, y, anchor, content) => shape("text", { x, y, "text-anchor": anchor }, content);
 
-function shape(tag, attributes, ...children) {
+/** An element of SVG. */
+export function shape(tag, attributes, ...children) {
   const element = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
   element.append(...children);

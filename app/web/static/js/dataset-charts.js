@@ -1,0 +1,109 @@
+// Charts of a whole dataset: SVG without style or script. What they show stands in a table beside each.
+
+import { count, number, shape } from "./charts.js";
+import { make } from "./dom.js";
+
+const WIDTH = 240;
+const TALL = 90;
+const CELL = 18;
+const NAME = 120; // Room for a column's name.
+
+/** A table whose first column names its rows. */
+export function table(caption, heads, rows) {
+  return make(
+    "div",
+    { class: "scroll", tabindex: 0, role: "region", "aria-label": caption },
+    make(
+      "table",
+      {},
+      make("caption", {}, caption),
+      make("thead", {}, make("tr", {}, ...heads.map((head) => (head === "" ? make("td", {}) : make("th", { scope: "col" }, head))))),
+      make("tbody", {}, ...rows.map((row) => make("tr", {}, ...row.map((cell, at) => (at ? make("td", {}, cell) : make("th", { scope: "row" }, cell)))))),
+    ),
+  );
+}
+
+/** Which colour is which class. */
+export function classKey(labels) {
+  const entries = labels.map((label, at) =>
+    make("li", {}, shape("svg", { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" }, shape("rect", { class: `k${at}`, width: 10, height: 10 })), " ", label),
+  );
+  return make("ul", { class: "key", role: "list" }, ...entries);
+}
+
+/** Bars of which each class has its part: `series` is [label, counts] for each class, `places` names the bars. */
+export function stacked(name, series, places) {
+  const totals = places.map((_, at) => series.reduce((sum, [, counts]) => sum + (counts[at] ?? 0), 0));
+  const most = Math.max(...totals, 1);
+  const wide = WIDTH / places.length;
+  const bars = places.flatMap((_, at) => {
+    let ground = TALL;
+    return series.map(([, counts], which) => {
+      const height = ((counts[at] ?? 0) / most) * TALL;
+      ground -= height;
+      return shape("rect", { class: `k${which}`, x: at * wide, y: ground, width: Math.max(wide - 1, 0.5), height });
+    });
+  });
+  const text = `${name} by class: ${places.length} bars; the tallest is ${count(most)}, at ${places[totals.indexOf(Math.max(...totals))]}.`;
+  return shape("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${TALL}`, role: "img", "aria-label": text }, ...bars);
+}
+
+/** A box from the first quartile to the third, its line at the median, whiskers to the least and the greatest. */
+export function boxPlot({ name, min, max, quantiles }) {
+  const [low, middle, high] = ["0.25", "0.5", "0.75"].map((share) => quantiles[share]);
+  if ([low, middle, high].includes(null) || !Number.isFinite(max - min)) return null;
+  const at = (value) => (max > min ? ((value - min) / (max - min)) * (WIDTH - 2) + 1 : WIDTH / 2);
+  const text = `Box plot of ${name}: half of the values lie between ${number(low)} and ${number(high)}, the median is ${number(middle)}.`;
+  const line = (x1, y1, x2, y2, kind = "whisker") => shape("line", { class: kind, x1, y1, x2, y2 });
+  return shape(
+    "svg",
+    { class: "chart box", viewBox: `0 0 ${WIDTH} 24`, role: "img", "aria-label": text },
+    line(at(min), 12, at(max), 12),
+    line(at(min), 6, at(min), 18),
+    line(at(max), 6, at(max), 18),
+    shape("rect", { x: at(low), y: 4, width: Math.max(at(high) - at(low), 1), height: 16 }),
+    line(at(middle), 4, at(middle), 20, "median"),
+  );
+}
+
+const short = (name) => (name.length > 16 ? `${name.slice(0, 15)}…` : name);
+const rowName = (name, at) => shape("text", { x: NAME - 4, y: at * CELL + 13, "text-anchor": "end" }, short(name));
+
+/** How columns of numbers go together: a square for each pair, stronger where they do more. */
+export function heatMap(names, values) {
+  const cells = values.flatMap((row, down) =>
+    row.map((value, across) => {
+      const said = `${names[down]} and ${names[across]}: ${value === null ? "not known" : value.toFixed(2)}`;
+      const kind = value < 0 ? "against" : "with";
+      const box = { class: kind, x: NAME + across * CELL, y: down * CELL, width: CELL - 1, height: CELL - 1, "fill-opacity": Math.abs(value ?? 0).toFixed(3) };
+      return shape("rect", box, shape("title", {}, said));
+    }),
+  );
+  const size = names.length * CELL;
+  const text = `Correlations of ${names.length} columns; blue rises together, red one against the other.`;
+  return shape("svg", { class: "chart map", viewBox: `0 0 ${NAME + size} ${size}`, role: "img", "aria-label": text }, ...names.map(rowName), ...cells);
+}
+
+/** Where cells are missing: a line for each column, from the first row at the left to the last. */
+export function missingMap(columns) {
+  const wide = WIDTH / columns[0].missing_in_segments.length;
+  const cells = columns.flatMap((column, down) =>
+    column.missing_in_segments.map((share, at) => shape("rect", { class: "against", x: NAME + at * wide, y: down * CELL, width: wide, height: CELL - 2, "fill-opacity": share.toFixed(3) })),
+  );
+  const text = `Missing cells of ${columns.length} columns, from the first row to the last.`;
+  const box = `0 0 ${NAME + WIDTH} ${columns.length * CELL}`;
+  return shape("svg", { class: "chart map", viewBox: box, role: "img", "aria-label": text }, ...columns.map(({ name }, at) => rowName(name, at)), ...cells);
+}
+
+/** A dot for each row that states both numbers. */
+export function scatter(across, up, points) {
+  const place = (at) => {
+    const values = points.map((point) => point[at]);
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    return (value) => (Number.isFinite(high - low) && high > low ? (value - low) / (high - low) : 0.5);
+  };
+  const [x, y] = [place(0), place(1)];
+  const dots = points.map((point) => shape("circle", { cx: 4 + x(point[0]) * (WIDTH - 8), cy: WIDTH - 4 - y(point[1]) * (WIDTH - 8), r: 1.6, "fill-opacity": 0.6 }));
+  const text = `Scatter plot of ${count(points.length)} rows: ${across} from left to right, ${up} from below.`;
+  return shape("svg", { class: "chart scatter", viewBox: `0 0 ${WIDTH} ${WIDTH}`, role: "img", "aria-label": text }, ...dots);
+}
