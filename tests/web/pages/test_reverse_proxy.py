@@ -368,7 +368,9 @@ async def test_dashboard_when_not_set_then_an_honest_page_that_may_be_framed(sit
     for path in (
         "/dashboard",
         "/dashboard/",
-        "/dashboard/data/61",
+        "/dashboard/data",
+        "/dashboard/data/x",
+        "/dashboard/task/1",
         "/dashboard/task_type/1",
         "/dashboard/_dash-layout",
     ):
@@ -377,6 +379,9 @@ async def test_dashboard_when_not_set_then_an_honest_page_that_may_be_framed(sit
         assert answer.headers["content-type"].startswith("text/html")
         assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
         assert "x-frame-options" not in answer.headers
+    charts = await site.client.get("/dashboard/data/61")
+    assert (charts.status_code, 'data-id="61"' in charts.text) == (200, True)
+    assert "frame-ancestors 'self'" in charts.headers["content-security-policy"]
     assert (await site.client.post("/dashboard/_dash-update-component", json={})).status_code == 404
 
 

@@ -44,8 +44,9 @@ export function stacked(name, series, places) {
       return shape("rect", { class: `k${which}`, x: at * wide, y: ground, width: Math.max(wide - 1, 0.5), height });
     });
   });
+  const ends = [[0, "start", places[0]], [WIDTH, "end", places.at(-1)]].map(([x, anchor, place]) => shape("text", { x, y: TALL + 12, "text-anchor": anchor }, short(place)));
   const text = `${name} by class: ${places.length} bars; the tallest is ${count(most)}, at ${places[totals.indexOf(Math.max(...totals))]}.`;
-  return shape("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${TALL}`, role: "img", "aria-label": text }, ...bars);
+  return shape("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${TALL + 14}`, role: "img", "aria-label": text }, ...bars, ...ends);
 }
 
 /** A box from the first quartile to the third, its line at the median, whiskers to the least and the greatest. */
@@ -81,7 +82,7 @@ export function heatMap(names, values) {
   );
   const size = names.length * CELL;
   const text = `Correlations of ${names.length} columns; blue rises together, red one against the other.`;
-  return shape("svg", { class: "chart map", viewBox: `0 0 ${NAME + size} ${size}`, role: "img", "aria-label": text }, ...names.map(rowName), ...cells);
+  return shape("svg", { class: "chart map", width: NAME + size, viewBox: `0 0 ${NAME + size} ${size}`, role: "img", "aria-label": text }, ...names.map(rowName), ...cells);
 }
 
 /** Where cells are missing: a line for each column, from the first row at the left to the last. */
@@ -92,7 +93,7 @@ export function missingMap(columns) {
   );
   const text = `Missing cells of ${columns.length} columns, from the first row to the last.`;
   const box = `0 0 ${NAME + WIDTH} ${columns.length * CELL}`;
-  return shape("svg", { class: "chart map", viewBox: box, role: "img", "aria-label": text }, ...columns.map(({ name }, at) => rowName(name, at)), ...cells);
+  return shape("svg", { class: "chart map", width: NAME + WIDTH, viewBox: box, role: "img", "aria-label": text }, ...columns.map(({ name }, at) => rowName(name, at)), ...cells);
 }
 
 /** A dot for each row that states both numbers. */
