@@ -82,7 +82,8 @@ def _why_not(origin: str) -> str:
 
 
 def _complaints(party: RelyingParty, home: str) -> Iterator[str]:
-    if not _is_below(_host(home), party.id) or ("." not in party.id and party.id != LOCAL):
+    # A name without a dot is one of an own network, where it is the whole host; else it is a top-level domain.
+    if not _is_below(_host(home), party.id) or ("." not in party.id and party.id not in (LOCAL, _host(home))):
         yield f"RP_ID is {party.id}. Set it to the host of PUBLIC_URL ({_host(home)}), or to a domain above it."
     if home not in party.origins:
         yield f"RP_ORIGIN lacks {home}, where our own pages are. Add it."

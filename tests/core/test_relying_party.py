@@ -99,3 +99,10 @@ def test_related_origins_when_outside_of_the_domain_then_named(tmp_path: Path) -
 
     assert party is not None
     assert party.related == ("https://www.openml.com",)
+
+
+def test_passkeys_when_the_host_is_one_word_of_an_own_network_then_it_is_their_domain(tmp_path: Path) -> None:
+    party = found(tmp_path, public_url="https://openml")
+
+    assert party is not None
+    assert (party.id, party.origins) == ("openml", ("https://openml",))

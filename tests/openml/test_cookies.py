@@ -76,7 +76,7 @@ async def test_client_when_a_server_sets_cookies_then_none_is_brought_back(
 
 def _http_of(app: Running, upstreams: Upstreams, name: str) -> httpx.AsyncClient:
     owner: Any = app.resources.openml._connection if name == "openml" else getattr(upstreams, name)
-    owner = owner._client if name == "search" else owner
+    owner = owner._client._client if name == "search" else owner
     http: httpx.AsyncClient = owner._http
     return http
 

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 from sqlalchemy.engine import make_url
 
+from app.core.api_tokens import new_token
 from app.core.limits import LIMITS
 from app.core.settings import Settings
 from app.core.timings import Timings
@@ -31,10 +32,25 @@ NEEDS_NO_DATABASE = {
     "get_image",
     "show_dataset",
     "list_announcements",
+    "passkey_sign_in_options",
+    # What was not begun here is refused before anything is looked up.
+    "passkey_sign_in",
+    "sign_in_with_provider",
+    "link_account",
+    "list_providers",
+    "show_stream",
 }
 METADATA = {"dataset_name": "levels", "description": "Levels of a river."}
 NOTICE = {"text": "We move to a new database."}
 LINK = "https://www.openml.org/auth/confirm-page?token=" + "a" * 43
+TICKET = "0123abcd" * 8
+ASSERTION = {
+    "id": "q83vEjRWeJA",
+    "rawId": "q83vEjRWeJA",
+    "type": "public-key",
+    "response": {"authenticatorData": "AA", "clientDataJSON": "e30", "signature": "AA", "userHandle": "AA"},
+}
+PROVIDERS = '{"github": {"client_id": "levels", "client_secret": "no secret"}}'
 REQUESTS: Mapping[str, Mapping[str, Any]] = {
     "change_profile": {"json": {"first_name": "A", "last_name": "B", "email": "new@example.org", "bio": ""}},
     "delete_account": {"json": {"password": "seven rivers flow north"}},
@@ -111,9 +127,31 @@ REQUESTS: Mapping[str, Mapping[str, Any]] = {
             "quarantine_upload",
             "remove_upload",
             "close_report",
+            "reset_second_factor_of_user",
         )
     },
     "retry_upload": {"json": METADATA},
+    "register_passkey": {"json": {"credential": {}}},
+    "rename_passkey": {"json": {"passkeyId": 1, "deviceName": "My phone"}},
+    "remove_passkey": {"json": {"passkeyId": 1}},
+    "set_passkey_second_factor": {"json": {"required": True}},
+    "passkey_sign_in": {"json": {"credential": ASSERTION}},
+    "passkey_second_options": {"json": {"ticket": TICKET}},
+    "passkey_sign_in_second": {"json": {"ticket": TICKET, "credential": ASSERTION}},
+    "sign_in_with_code": {"json": {"ticket": TICKET, "code": "123456"}},
+    "enrol_totp": {"json": {"enrolment": "7d2c4b1a09f3e855.c2VhbGVk", "code": "123456"}},
+    "create_api_token": {"json": {"name": "river pipeline", "scopes": ["upload"]}},
+    "revoke_leaked_api_token": {"data": {"token": new_token()}},
+    "start_provider_sign_in": {"json": {}},
+    "sign_in_with_provider": {"json": {"code": "8a1cd3f94b", "state": "xo3rQ0C0mVdl3eWb3oVQ5w"}},
+    "confirm_provider_address": {"json": {"ticket": TICKET, "email": "a@example.org"}},
+    "link_account": {"json": {"code": "8a1cd3f94b", "state": "xo3rQ0C0mVdl3eWb3oVQ5w"}},
+    "add_trusted_publisher": {
+        "json": {
+            "issuer": "https://token.actions.githubusercontent.com",
+            "subject": "repo:rivers/levels:ref:refs/heads/main",
+        }
+    },
 }
 """What each operation with a body is asked; the others are asked without."""
 
@@ -144,6 +182,7 @@ async def behind_a_line(
             database_uri=address.render_as_string(hide_password=False),
             openml_server=sandbox_url,
             embedded_worker=False,
+            sign_in_providers=PROVIDERS,
             timings=Timings(database_timeout_seconds=SECONDS, upload_wait_seconds=1),
             rate_limits=[f"{name}=1000000/hour" for name in LIMITS],
         )
@@ -157,6 +196,7 @@ async def behind_a_line(
 async def ask(app: Running, person: Person, upload: str, operation: tuple[str, str, str]) -> httpx.Response:
     method, path, name = operation
     path = path.replace("{upload_id}", upload).replace("{name}", "a.png")
+    path = path.replace("{provider}", "github")
     path = re.sub(r"\{\w+\}", "1", path.replace("{session_id}", secrets.token_hex(8)))
     arguments = _filled(REQUESTS.get(name, {}), person)
     headers = {**person.headers, **arguments.pop("headers", {})}

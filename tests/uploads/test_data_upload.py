@@ -52,7 +52,7 @@ async def row(app: Running) -> Any:
 
 def spool(app: Running) -> list[Path]:
     folder = app.resources.settings.data_dir / "uploads"
-    return [path for path in folder.rglob("*") if path.is_file() and path.name != MARK_NAME]
+    return [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(MARK_NAME)]
 
 
 @pytest.fixture

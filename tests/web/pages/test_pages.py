@@ -53,7 +53,7 @@ async def test_openapi_when_read_then_operations_are_named_and_problems_declared
     upload = document["paths"]["/data-upload"]["post"]
     assert "application/problem+json" in upload["responses"]["422"]["content"]
     assert "multipart/form-data" in upload["requestBody"]["content"]
-    assert upload["security"] == [{"SignedIn": []}, {"ApiKey": []}]
+    assert upload["security"] == [{"SignedIn": []}, {"ApiKey": []}, {"ApiToken": ["upload"]}]
     flows = document["components"]["securitySchemes"]["SignedIn"]["flows"]
     assert flows["password"]["tokenUrl"] == "token"
 
