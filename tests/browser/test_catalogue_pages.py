@@ -9,6 +9,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from app.core.limits import LIMITS
+from app.index.store import Put, Store, path_in
 from tests.browser.conftest import OpenPage, accessibility, picture, serving_site
 from tests.browser.test_own_pages import open_signed_in
 from tests.conftest import eventually
@@ -18,10 +19,16 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, migrated_sqlite: Path, sandbox_url: str) -> Iterator[str]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the service keeps everything."""
+    return tmp_path_factory.mktemp("catalogue")
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path, migrated_sqlite: Path, sandbox_url: str) -> Iterator[str]:
     """The address of a service without a build, with the sandbox and its own index."""
     with serving_site(
-        tmp_path_factory.mktemp("catalogue"),
+        folder,
         migrated_sqlite,
         OPENML_SERVER=sandbox_url,
         SEARCH_INDEX="true",
@@ -38,6 +45,39 @@ async def shows(page: Page, address: str, text: str) -> None:
         return text in await page.locator("main").inner_text() or None
 
     await eventually(look)
+
+
+async def test_private_dataset_when_its_owner_looks_then_shown_and_to_nobody_else(
+    open_page: OpenPage, ada: str, http: httpx.AsyncClient, folder: Path
+) -> None:
+    page = await open_signed_in(open_page, ada, "/auth/profile-page")
+    token = await page.evaluate("sessionStorage.getItem('openml-access-token')")
+    me = (await http.get("/profile", headers={"Authorization": f"Bearer {token}"})).json()["id"]
+    features = [{"name": "<b>mood</b>", "type": "nominal"}]
+    diary = {
+        "data_id": 900,
+        "name": "diary",
+        "description": "Dear <i>me</i>",
+        "features": features,
+        "uploader_id": me,
+    }
+    store = Store(path_in(folder))
+    with store.writing():
+        store.put([Put("data", "900", diary, public=False)])
+    store.close()
+
+    await page.goto("/d/900")
+    await expect(page.get_by_role("heading", level=1, name="diary")).to_be_visible()
+    await expect(page.locator("#private")).to_contain_text("Dear <i>me</i>")
+    await expect(page.locator("#private-columns")).to_have_text("<b>mood</b> (nominal)")
+    await look_well(page, "private")
+    stranger = await open_page("/d/900")
+    await expect(stranger.get_by_role("heading", level=1, name="No such dataset")).to_be_visible()
+    assert "diary" not in await stranger.content()
+    owners = await http.get("/d/900", headers={"Authorization": f"Bearer {token}"})
+    assert (owners.status_code, owners.headers["cache-control"]) == (200, "private, no-cache")
+    assert 'content="noindex"' in owners.text
+    assert "application/ld+json" not in owners.text
 
 
 async def look_well(page: Page, name: str) -> None:

@@ -174,9 +174,11 @@ async def _missing(
         "title": f"No such {KINDS[kind]}",
         "text": text,
         "links": [(f"/search?type={kind}", "Search"), ("/", "Start page")],
+        "kind": kind,
+        "number": int(number),
         "mailbox": mailbox,
     }
-    return await _answer("message.html", request, catalogue, shown, status=404)
+    return await _answer("missing.html", request, catalogue, shown, status=404)
 
 
 async def _unavailable(

@@ -341,6 +341,23 @@ def test_bibtex_when_names_hold_its_own_characters_then_escaped() -> None:
     assert "author = {{X \\& \\{Y}}" in entry
 
 
+async def test_wide_dataset_when_shown_then_a_page_of_columns_that_weighs_little(settings: Settings) -> None:
+    labels = [f"label {number} {'x' * 80}" for number in range(50)]
+    columns: list[dict[str, Any]] = [
+        {"name": f"{'c' * 100}{number}", "type": "nominal"} for number in range(1000)
+    ]
+    columns[:100] = [{**column, "labels": labels} for column in columns[:100]]
+    qualities = {"NumberOfFeatures": 20_000, **{f"Quality{number}": number / 7 for number in range(240)}}
+    fill(settings, iris(features=columns, qualities=qualities, description="All *of* it & more. " * 800))
+    async with running(settings) as site:
+        first, last = await get(site, "/d/61"), await get(site, "/d/61?columns=10")
+        assert "The first 1,000 of 20,000" in first
+        assert f"{'c' * 100}99<" in first
+        assert f"{'c' * 100}100<" not in first
+        assert f"{'c' * 100}999<" in last
+        assert await get(site, "/d/61?columns=99999999") == last
+
+
 async def test_index_when_it_is_not_there_yet_then_said_and_never_500(settings: Settings) -> None:
     async with running(settings) as site:
         for path in ("/search", "/d/61", "/t/1", "/s/1", "/u/1", "/sitemap.xml"):
