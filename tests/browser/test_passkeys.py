@@ -174,6 +174,7 @@ async def test_passkey_when_a_copy_of_it_is_used_then_refused_and_said_so(
     assert await eventually(mail)
 
 
+@pytest.mark.long
 async def test_security_key_when_it_does_not_know_its_owner_then_second_step_only(
     open_page: OpenPage, ada: str
 ) -> None:

@@ -81,6 +81,7 @@ async def test_sign_in_when_with_a_provider_then_by_keyboard_on_a_phone_and_no_t
     assert await accessibility(page) == []
 
 
+@pytest.mark.long
 async def test_sign_in_when_the_provider_confirms_no_address_then_a_mail_does(
     open_page: OpenPage, seen: Seen, provider: str, http: httpx.AsyncClient
 ) -> None:
