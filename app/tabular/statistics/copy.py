@@ -51,7 +51,8 @@ class Copy:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = pa.memory_map(str(path))
+        # Not mapped: its pages would count as memory of the process.
+        self._file = pa.OSFile(str(path))
         schema = pa_ipc.open_file(self._file).schema
         self.schema: pa.Schema = schema.remove_metadata()
         self.names: list[str] = schema.names
