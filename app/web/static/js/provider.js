@@ -28,8 +28,8 @@ async function finish() {
       location.replace("/auth/security");
       return;
     }
-    if (begun.stay) staySignedIn();
     const done = await call("POST", `/auth/oauth/${provider}`, { ...body, stay: begun.stay === true }, {}, "same-origin");
+    if (begun.stay) staySignedIn(); // Not before: the next page would find no cookie, and forget it.
     if (done.access_token) enter(done.access_token);
     else ask(done);
   } catch (problem) {
@@ -40,7 +40,7 @@ async function finish() {
 
 /** The sign-in page asks for the second factor, after whatever came first. */
 function askForMore({ ticket, methods }) {
-  keepHalfDone({ ticket, methods });
+  keepHalfDone({ ticket, methods, stay: begun.stay === true });
   location.replace(`/auth/sign-in?${new URLSearchParams({ next: begun.next ?? "" })}`);
 }
 

@@ -54,6 +54,7 @@ function asksForMore({ kind, document: { ticket, methods } }) {
 
 // A log-in with a provider that lacks its second factor.
 const halfDone = takeHalfDone();
+if (halfDone?.stay) staySignedIn();
 if (halfDone && !asksForMore({ kind: "second-factor-needed", document: halfDone })) {
   say(form, "warn", "Your account asks for a second step, which this browser cannot do here.");
 }
