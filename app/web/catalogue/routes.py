@@ -51,7 +51,6 @@ async def get_catalogue(
         is_read_here=upstreams.reads is not None,
         passes_files_on=upstreams.files is not None,
         has_croissant=upstreams.croissant is not None and bool(resources.settings.croissant_server),
-        has_dashboards=upstreams.dashboard is not None,
     )
 
 

@@ -49,7 +49,7 @@ class Catalogue:
         asker: the networks that ask.
         is_read_here: whether this site passes on OpenML's REST API.
         passes_files_on: whether it passes on its files.
-        has_croissant, has_dashboards: whether it answers those addresses.
+        has_croissant: whether it answers that address.
     """
 
     index: SearchIndex
@@ -59,7 +59,6 @@ class Catalogue:
     is_read_here: bool
     passes_files_on: bool
     has_croissant: bool
-    has_dashboards: bool
 
     async def start(self) -> Context:
         """Return what the start page shows; without counts where the index does not answer."""
@@ -118,7 +117,6 @@ class Catalogue:
             "procedures": await self._procedures(),
             "suited": _suited(dataset),
             "has_croissant": self.has_croissant,
-            "has_dashboards": self.has_dashboards,
             "collections": await self._collections(dataset.collections),
             "snippets": reuse.snippets(dataset, server=self._server, file=file),
             "bibtex": reuse.bibtex(dataset, address=address),
