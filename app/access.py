@@ -190,6 +190,7 @@ ROUTES: Mapping[Role, str] = {
         POST /uploads/{upload_id}/publish
         POST /uploads/{upload_id}/retry
         GET  /uploads/{upload_id}/preview
+        GET  /uploads/{upload_id}/croissant
         GET  /uploads/{upload_id}/events
     """,
     Role.ADMINISTRATOR: """
@@ -226,6 +227,7 @@ SCOPES: Mapping[Scope, str] = {
         HEAD /uploads/{upload_id}
         GET  /uploads/{upload_id}
         GET  /uploads/{upload_id}/preview
+        GET  /uploads/{upload_id}/croissant
         GET  /uploads/{upload_id}/events
         GET  /data-edit
         GET  /upload-task/{request_id}
@@ -248,6 +250,7 @@ SCOPES: Mapping[Scope, str] = {
         POST /uploads/{upload_id}/publish
         POST /uploads/{upload_id}/retry
         GET  /uploads/{upload_id}/preview
+        GET  /uploads/{upload_id}/croissant
         GET  /uploads/{upload_id}/events
     """,
     Scope.EDIT: """

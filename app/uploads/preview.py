@@ -30,6 +30,22 @@ async def show_preview(
         UploadStateError: the table is not profiled yet, or never will be.
         UploadGoneError: the preview was removed with the bytes.
     """
+    path = await find_profile(storage, upload)
+    try:
+        return await checks.run_for(
+            upload.user_id, _read, path, upload, first=first, columns=columns, search=search
+        )
+    except (OSError, ValueError):
+        raise _no_preview(upload) from None
+
+
+async def find_profile(storage: UploadStorage, upload: Upload) -> Path:
+    """Return the file of the preview.
+
+    Raises:
+        UploadStateError: the table is not profiled yet, or never will be.
+        UploadGoneError: the preview was removed with the bytes.
+    """
     if upload.state == UploadState.RECEIVING or (
         upload.state == UploadState.VERIFYING and not preview_version(upload)
     ):
@@ -39,12 +55,7 @@ async def show_preview(
     path = await storage.fetch(upload.id, "profile", preview_version(upload))
     if path is None:
         raise _no_preview(upload)
-    try:
-        return await checks.run_for(
-            upload.user_id, _read, path, upload, first=first, columns=columns, search=search
-        )
-    except (OSError, ValueError):
-        raise _no_preview(upload) from None
+    return path
 
 
 def _is_gone(upload: Upload) -> bool:

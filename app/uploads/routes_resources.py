@@ -32,6 +32,7 @@ from app.resources import Resources
 from app.uploads import service, stopping
 from app.uploads import status as upload_status
 from app.uploads.bodies import HEADER_PROBLEMS, read_json, require_understood
+from app.uploads.croissant import describe_draft
 from app.uploads.described import CHANGE, EVENTS, FOLLOW
 from app.uploads.event_stream import last_seen, look, stream_events
 from app.uploads.mending import mend
@@ -180,6 +181,36 @@ async def get_upload_preview(
     return await show_preview(
         resources.storage, resources.checks, upload, first=first, columns=columns, search=search
     )
+
+
+@router.get(
+    "/{upload_id}/croissant",
+    response_class=Response,
+    responses={
+        status.HTTP_200_OK: {
+            "description": "The dataset as Croissant 1.1 (JSON-LD).",
+            "content": {"application/ld+json": {"schema": {"type": "object"}}},
+        },
+        **declare(
+            UnauthorizedError,
+            NotFoundError,
+            UploadStateError,
+            UploadGoneError,
+            StorageUnavailableError,
+            BytesLostError,
+        ),
+    },
+)
+@opened_by(Scope.READ, Scope.UPLOAD)
+async def get_upload_croissant(
+    upload_id: str, uploader: CountedUploaderDep, resources: ResourcesDep
+) -> Response:
+    """Describe a draft as Croissant, for programs that read its file from beside the description."""
+    async with resources.database.session() as session:
+        upload = await stopping.find_upload(session, user_id=uploader.id, upload_id=upload_id)
+    address = f"{resources.settings.site_url}/dashboard/data-upload?uuid={upload.id}"
+    body = await describe_draft(resources.storage, resources.checks, upload, address=address)
+    return Response(body, media_type="application/ld+json")
 
 
 @router.get(

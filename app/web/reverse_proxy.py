@@ -5,6 +5,7 @@ as a script of this host: the access token of whoever looks at it lies in localS
 for they are pages; their server is the operator's own.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -25,7 +26,11 @@ from app.core.errors import (
 )
 from app.core.outgoing import OUR_NAME
 from app.deps import get_client
+from app.index.engine import IndexUnavailableError
+from app.web.catalogue.routes import AnyCatalogueDep
+from app.web.catalogue.service import Catalogue
 from app.web.pages import render
+from app.web.serving import is_known
 from app.web.upstream import (
     BusyError,
     StreamedAnswer,
@@ -115,19 +120,40 @@ async def download_file(path: str, request: Request, upstreams: UpstreamsDep) ->
 
 
 @router.api_route("/croissant/dataset/{dataset_id}", methods=READS)
-async def describe_as_croissant(dataset_id: str, request: Request, upstreams: UpstreamsDep) -> Response:
-    """Answer with the Croissant description of a dataset."""
-    client = upstreams.croissant
-    nothing = NotFoundError(f"There is no Croissant description of dataset {dataset_id}.")
-    if client is None or not re.fullmatch(r"[0-9]{1,18}", dataset_id):
-        raise nothing
-    answer = await _open(request, client, f"/croissant/dataset/{dataset_id}")
-    is_json = _media_type(answer) in CROISSANT.media_types
-    if answer.status < SERVER_FAULT and not (is_json and answer.status in {200, 304}):
+async def describe_as_croissant(
+    dataset_id: str, request: Request, upstreams: UpstreamsDep, catalogue: AnyCatalogueDep
+) -> Response:
+    """Answer with the Croissant description of a dataset: another server's, or one made of the index."""
+    if not re.fullmatch(r"[0-9]{1,18}", dataset_id):
+        raise _no_croissant(dataset_id)
+    if upstreams.croissant is not None:
+        answer = await _open(request, upstreams.croissant, f"/croissant/dataset/{dataset_id}")
+        is_json = _media_type(answer) in CROISSANT.media_types
+        if answer.status >= SERVER_FAULT or (is_json and answer.status in {200, 304}):
+            return await _proxied(answer, CROISSANT)
         # The SPA would save whatever came as `dataset_N_croissant.json`.
         await answer.close()
-        raise nothing
-    return await _proxied(answer, CROISSANT)
+    return await _made_of_index(dataset_id, request, catalogue)
+
+
+async def _made_of_index(dataset_id: str, request: Request, catalogue: Catalogue | None) -> Response:
+    try:
+        body = await catalogue.croissant(dataset_id) if catalogue else None
+    except IndexUnavailableError:
+        body = None
+    if body is None or catalogue is None:
+        raise _no_croissant(dataset_id)
+    tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+    headers = {**INERT, "ETag": tag, "Vary": "Authorization, X-API-Key"}
+    if catalogue.viewer_id is not None:
+        headers["Cache-Control"] = "private, no-cache"
+    if is_known(request.headers.get("if-none-match", ""), tag):
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type="application/ld+json", headers=headers)
+
+
+def _no_croissant(dataset_id: str) -> NotFoundError:
+    return NotFoundError(f"There is no Croissant description of dataset {dataset_id}.")
 
 
 @router.post("/dashboard/_dash-update-component")

@@ -1,6 +1,7 @@
 """What is seen of a table before it is published, and choices of types that are held against it."""
 
 import asyncio
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -295,3 +296,21 @@ async def test_draft_when_large_then_the_conversion_reads_its_rows_once(
     await reach(app, person, path, "ready")
     _, second = await stands()
     assert [await asyncio.to_thread(size_of, plans) > 0 for plans in (first, second)] == [False, True]
+
+
+async def test_croissant_when_a_draft_then_of_its_file_and_columns_and_for_its_owner_only(
+    app: Running, person: Person, make_person: MakePerson
+) -> None:
+    path = await ready(app, person)
+    answer = await app.client.get(f"{path}/croissant", headers=person.headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/ld+json")
+    found = answer.json()
+    [file] = found["distribution"]
+    assert (file["sha256"], file["encodingFormat"]) == (hashlib.sha256(CSV).hexdigest(), "text/csv")
+    columns = (await preview(app, person, path))["columns"]
+    assert [field["name"] for field in found["recordSet"][-1]["field"]] == [one["name"] for one in columns]
+
+    stranger = await make_person()
+    answer = await app.client.get(f"{path}/croissant", headers=stranger.headers)
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+    assert (await app.client.get(f"{path}/croissant")).status_code == 401

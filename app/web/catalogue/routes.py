@@ -33,15 +33,11 @@ KINDS: Final = {"data": "dataset", "task": "task", "study": "collection", "user"
 RETRY_SECONDS = 5
 
 
-async def get_catalogue(
-    request: Request,
-    resources: ResourcesDep,
-    upstreams: UpstreamsDep,
-    viewer_id: ViewerDep,
-    client: ClientDep,
+async def get_any_catalogue(
+    resources: ResourcesDep, upstreams: UpstreamsDep, viewer_id: ViewerDep, client: ClientDep
 ) -> Catalogue | None:
-    """Return the catalogue; None where there is none, or the pages are somebody else's."""
-    if resources.index is None or request.scope["state"].get("files") is not None:
+    """Return the catalogue, whoever shows pages of it; None where there is no index."""
+    if resources.index is None:
         return None
     return Catalogue(
         index=resources.index,
@@ -52,6 +48,14 @@ async def get_catalogue(
         passes_files_on=upstreams.files is not None,
         has_croissant=upstreams.croissant is not None and bool(resources.settings.croissant_server),
     )
+
+
+AnyCatalogueDep = Annotated[Catalogue | None, Depends(get_any_catalogue)]
+
+
+async def get_catalogue(request: Request, catalogue: AnyCatalogueDep) -> Catalogue | None:
+    """Return the catalogue; None where there is none, or the pages are somebody else's."""
+    return None if request.scope["state"].get("files") is not None else catalogue
 
 
 CatalogueDep = Annotated[Catalogue | None, Depends(get_catalogue)]

@@ -6,6 +6,8 @@ from typing import Any, Final, TypeVar
 
 from app.core.settings import Settings
 from app.core.shares import Subject
+from app.croissant.encoding import to_json
+from app.croissant.published import describe_published
 from app.index.catalogue import Filters, Results
 from app.index.engine import IndexUnavailableError, SearchIndex
 from app.web.catalogue import reuse
@@ -123,6 +125,31 @@ class Catalogue:
             "structured": reuse.structured_data(dataset, address=address, file=file),
             **_page_of_features(dataset.features, columns_page),
         }
+
+    async def croissant(self, number: str) -> bytes | None:
+        """Return the Croissant description of a dataset as JSON; None if there is none that the viewer may see.
+
+        Raises:
+            IndexUnavailableError: there is no answer.
+        """
+        document = await self._get("data", number)
+        return None if document is None else await self.run(self._croissant, document)
+
+    def _croissant(self, document: Mapping[str, Any]) -> bytes:
+        dataset, site = read_dataset(document), self.settings.site_url
+        arff = reuse.file_address(
+            dataset,
+            openml_url=self.settings.openml_url,
+            site_url=site,
+            passes_files_on=self.passes_files_on,
+        )
+        made = describe_published(
+            document,
+            page=f"{site}/d/{dataset.id}",
+            arff=arff,
+            parquet=f"{site}/datasets/{dataset.id}/download?format=parquet",
+        )
+        return to_json(made).encode()
 
     async def task(self, number: str) -> Context | None:
         """Return what the page of a task shows; None if there is none.

@@ -1,0 +1,1 @@
+"""Croissant: descriptions of datasets as JSON-LD, for programs and search engines."""

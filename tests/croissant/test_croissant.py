@@ -1,0 +1,182 @@
+"""Croissant descriptions: what they say of a dataset, whoever wrote its document, and of a draft."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.core.settings import Settings
+from app.croissant.encoding import to_json
+from app.croissant.metadata import MOST_LABELS, DescribedColumn, FileObject, unique_ids, write
+from app.croissant.published import describe_published
+from tests.conftest import Running, running
+from tests.web.pages import conftest as pages
+from tests.web.pages.test_catalogue import EVIL, NOISE, fill, iris
+
+ADDRESSES = {
+    "page": "http://site/d/61",
+    "arff": "http://site/iris.arff",
+    "parquet": "http://site/iris.parquet",
+}
+FEATURES = [
+    {"name": "a b", "index": "0", "type": "numeric", "missing": 3},
+    {"name": "a_b", "index": "1", "type": "string", "missing": 0, "ignore": "1"},
+    {"name": "class", "type": "nominal", "missing": 0, "distinct": "2", "labels": ["x", "y"], "target": "1"},
+    {"name": "many", "type": "nominal", "missing": 0, "distinct": "90", "labels": ["x", "y"]},
+]
+VALIDATE = """
+import json, sys
+import mlcroissant as mlc
+found = []
+for path in sys.argv[1:]:
+    dataset = mlc.Dataset(path)
+    assert not dataset.metadata.ctx.issues.report(), dataset.metadata.ctx.issues.report()
+    rows = [{k: v.decode() if isinstance(v, bytes) else v for k, v in row.items()} for row in dataset.records("rows")]
+    found.append([[None if v != v or v is None else str(v) for v in row.values()] for row in rows])
+print(json.dumps(found))
+"""
+
+
+def described(**fields: Any) -> dict[str, Any]:
+    return describe_published({**iris().document, "features": FEATURES, **fields}, **ADDRESSES)
+
+
+def test_dataset_when_described_then_its_files_fields_labels_and_facts() -> None:
+    found = described(md5_checksum="0" * 32, collection_date="1936", citation="Fisher 1936")
+    arff, parquet = found["distribution"]
+    assert (arff["contentUrl"], arff["md5"], parquet["contentUrl"]) == (
+        "http://site/iris.arff",
+        "0" * 32,
+        "http://site/iris.parquet",
+    )
+    assert found["isLiveDataset"] is True
+    labels, rows = found["recordSet"]
+    assert [field["@id"] for field in rows["field"]] == ["rows/a%20b", "rows/a_b", "rows/class", "rows/many"]
+    assert [field["dataType"] for field in rows["field"]] == ["sc:Float", "sc:Text", "sc:Text", "sc:Text"]
+    assert rows["field"][2]["references"] == {"field": {"@id": labels["field"][0]["@id"]}}
+    assert labels["data"] == [{"labels/class/name": "x"}, {"labels/class/name": "y"}]
+    assert [field["source"]["extract"]["column"] for field in rows["field"][:2]] == ["a b", "a_b"]
+    assert found["conformsTo"] == "http://mlcommons.org/croissant/1.1"
+    assert (found["citeAs"], found["datePublished"]) == ("Fisher 1936", "2026-11-29T10:00:00")
+    assert found["creator"] == [{"@type": "Person", "name": "R. A. Fisher"}]
+    assert found["rai:dataCollectionTimeframe"] == "1936"
+    assert found["rai:dataCollectionMissingData"] == "Values are missing in 1 of 4 columns: a b (3)."
+    assert "What is to be predicted." in rows["field"][2]["description"]
+
+
+@given(st.lists(st.text(max_size=5)))
+def test_ids_when_names_are_any_then_each_has_its_own(names: list[str]) -> None:
+    found = unique_ids([*names, *names, "a b", "a_b", "a%20b"])
+    assert len({*found}) == len(found)
+    assert all(each and not set(each) & set(" /<>\"'#?") for each in found)
+
+
+@pytest.mark.parametrize("value", NOISE)
+def test_dataset_when_its_document_is_odd_then_described_and_nothing_ends_a_script(value: Any) -> None:
+    odd = dict.fromkeys(
+        (*iris().document, "parquet_url", "collection_date", "citation", "md5_checksum"), value
+    )
+    for document in (odd, {**odd, "features": [value, {"name": value, "labels": value, "distinct": value}]}):
+        text = to_json(describe_published(document, **ADDRESSES))
+        assert not set(text) & set("<>&\u2028\u2029")
+        assert json.loads(text)["name"]
+
+
+@pytest.mark.parametrize(
+    "address", ["javascript:alert(1)", "data:text/html,x", "http://a b/", "file:///etc/passwd"]
+)
+def test_address_when_it_is_none_of_the_web_then_left_out(address: str) -> None:
+    assert address not in to_json(described(parquet_url=address, original_data_url=address))
+
+
+def test_table_when_it_has_20_000_columns_of_labels_then_bounded_and_soon() -> None:
+    features = [
+        DescribedColumn(f"c {n}", f"c {n}", "nominal", [f"l{k}" for k in range(50)]) for n in range(20_000)
+    ]
+    begin = time.process_time()
+    text = to_json(
+        write({"name": "wide"}, [FileObject("t.csv", "text/csv", "t.csv", "0" * 64)], features, address="x")
+    )
+    assert time.process_time() - begin < 5
+    assert len(text) < 12_000_000
+    assert text.count('"labels/') < 4 * MOST_LABELS
+
+
+site_settings = pages.site_settings
+
+
+@pytest.fixture(params=["", "build"])
+async def site(request: pytest.FixtureRequest, site_settings: Settings) -> AsyncIterator[Running]:
+    """A site with and without the frontend's build, and with nothing behind it."""
+    spa_dir = site_settings.spa_dir if request.param else ""
+    settings = site_settings.model_copy(update={"spa_dir": spa_dir, "search_index": True})
+    fill(settings, iris(features=FEATURES, description=EVIL), iris(63, name="diary", visibility="private"))
+    async with running(settings) as found:
+        yield found
+
+
+async def test_croissant_when_no_other_server_has_it_then_made_of_the_index(site: Running) -> None:
+    found = await site.client.get("/croissant/dataset/61")
+    assert (found.status_code, found.headers["content-type"]) == (200, "application/ld+json")
+    assert found.json()["description"] == EVIL
+    assert "<" not in found.text
+    assert "sandbox" in found.headers["content-security-policy"]
+    again = await site.client.get("/croissant/dataset/61", headers={"If-None-Match": found.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+async def test_croissant_when_private_or_not_there_then_404(site: Running) -> None:
+    answers = [await site.client.get(f"/croissant/dataset/{number}") for number in ("63", "64", "x")]
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
+    assert all(answer.headers["content-type"] == "application/problem+json" for answer in answers)
+
+
+@pytest.mark.long
+def test_tables_when_read_by_mlcroissant_then_no_issue_and_the_same_values(tmp_path: Path) -> None:
+    python = os.environ.get("MLCROISSANT_PYTHON") or shutil.which("python-mlcroissant")
+    if python is None:
+        pytest.skip("MLCROISSANT_PYTHON names no Python that has mlcroissant")
+    tables = [table_of(number) for number in range(100)]
+    paths = []
+    for number, (names, rows) in enumerate(tables):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        file = io.StringIO()
+        csv.writer(file).writerows([names, *rows])
+        (folder / "t.csv").write_text(file.getvalue())
+        digest = hashlib.sha256((folder / "t.csv").read_bytes()).hexdigest()
+        features = [
+            DescribedColumn(name, name, *(("nominal", ["no", "yes"]) if at == 2 else ("string", ())))
+            for at, name in enumerate(names)
+        ]
+        made = write(
+            {**iris().document, "citation": "Fisher 1936"},
+            [FileObject("t.csv", "text/csv", "t.csv", digest)],
+            features,
+            address="http://x/1",
+        )
+        (folder / "croissant.json").write_text(to_json(made))
+        paths.append(str(folder / "croissant.json"))
+    done = subprocess.run([python, "-c", VALIDATE, *paths], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout.splitlines()[-1]) == [rows for _, rows in tables]
+
+
+def table_of(number: int) -> tuple[list[str], list[list[str]]]:
+    """Return the names and the rows of a table, with names that look alike."""
+    names = [f"a b{number}", f"a_b{number}", "flood", "Größe, m", "x/y#z"][: 3 + number % 3]
+    rows = [[f"v{number}x{row}y{at}" for at in range(len(names))] for row in range(1 + number % 7)]
+    for row, cells in enumerate(rows):
+        cells[2] = ["no", "yes"][row % 2]
+    return names, rows
