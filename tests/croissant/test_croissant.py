@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.settings import Settings
@@ -75,6 +75,7 @@ def test_dataset_when_described_then_its_files_fields_labels_and_facts() -> None
     assert "What is to be predicted." in rows["field"][2]["description"]
 
 
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.text(max_size=5)))
 def test_ids_when_names_are_any_then_each_has_its_own(names: list[str]) -> None:
     found = unique_ids([*names, *names, "a b", "a_b", "a%20b"])
@@ -120,9 +121,9 @@ site_settings = pages.site_settings
 async def site(request: pytest.FixtureRequest, site_settings: Settings) -> AsyncIterator[Running]:
     """A site with and without the frontend's build, and with nothing behind it."""
     spa_dir = site_settings.spa_dir if request.param else ""
-    settings = site_settings.model_copy(update={"spa_dir": spa_dir, "search_index": True})
-    fill(settings, iris(features=FEATURES, description=EVIL), iris(63, name="diary", visibility="private"))
-    async with running(settings) as found:
+    chosen = site_settings.model_copy(update={"spa_dir": spa_dir, "search_index": True})
+    fill(chosen, iris(features=FEATURES, description=EVIL), iris(63, name="diary", visibility="private"))
+    async with running(chosen) as found:
         yield found
 
 

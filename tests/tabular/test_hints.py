@@ -207,7 +207,11 @@ CELL = st.one_of(
 NAME = st.one_of(st.sampled_from(["id", "email", "target", "", "a b", "a_b"]), st.text(max_size=10))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(st.data())
 def test_hints_when_tables_are_odd_then_never_an_error(tmp_path: Path, data: st.DataObject) -> None:
     names = data.draw(st.lists(NAME, min_size=1, max_size=5))
