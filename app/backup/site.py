@@ -13,8 +13,8 @@ from app.core.settings import Settings, missing_extra
 from app.db.engine import Database
 from app.db.snapshots import read_rows, tables_to_copy
 from app.db.tables import upload_parts, uploads, users
-from app.storage.local import require_writable
-from app.storage.marks import LocalMark, StoreMark
+from app.storage.local import LocalMark, require_writable
+from app.storage.marks import StoreMark
 from app.storage.objects import LocalObjects, ObjectStore, Stored
 from app.storage.pictures import name_in
 

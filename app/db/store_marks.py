@@ -86,7 +86,7 @@ class StoreGuard:
         if row is None and not self._settles:
             return None
         identity, is_written = row or await _make(self._database)
-        found = await self._store.mark.read()
+        found = _decoded(await self._store.mark.read())
         if (found is not None or is_written) and (fault := _difference(found, str(identity))):
             return fault
         return None if is_written else await self._begin(str(identity))
@@ -123,7 +123,7 @@ async def find_other(database: Database, mark: StoreMark) -> str | None:
         DatabaseUnavailableError: the database is away, in trouble or full.
     """
     row = await database.reader.first(_ROW, {})
-    return _difference(await mark.read(), str(row[0])) if row is not None and row[1] else None
+    return _difference(_decoded(await mark.read()), str(row[0])) if row is not None and row[1] else None
 
 
 async def hand_on(source: Database, target: Database) -> None:
@@ -146,6 +146,12 @@ async def get_upload_folders(database: Database) -> set[str]:
                 sa.select(folder).where(upload_parts.c.length > 0).distinct().limit(MOST_FOLDERS)
             )
         )
+
+
+def _decoded(content: bytes | None) -> str | None:
+    """Return the id of a mark; None for what is none."""
+    text = (content or b"").decode("ascii", errors="replace").strip()
+    return text if text.isalnum() else None
 
 
 def _difference(found: str | None, identity: str) -> str | None:

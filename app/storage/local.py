@@ -17,7 +17,7 @@ from app.core.errors import StorageError, StorageFullError, StorageUnavailableEr
 from app.core.system import write_through
 from app.core.tasks import open_file
 from app.storage.faults import disk_faults, log_fault
-from app.storage.marks import LocalMark
+from app.storage.marks import LONGEST_MARK, MARK_NAME
 from app.storage.parts import Digests, Part, Stage
 
 LARGEST_BUFFER_BYTES = 1 << 20
@@ -33,6 +33,29 @@ DROPPED_BYTES = 1 << 22
 """Parts from here on are dropped as soon as they are added; to wait for the disk after each small one takes long."""
 
 TRIAL_BYTES = 4096
+
+
+class LocalMark:
+    """The file `store-id` in the folder of uploads: that folder, or one above it, may be a disk of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / MARK_NAME
+
+    async def read(self) -> bytes | None:
+        """Return the mark, or None."""
+        try:
+            return await asyncio.to_thread(_read_mark, self._path)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StorageUnavailableError(
+                f"{self._path} cannot be read: {error.strerror or error}."
+            ) from None
+
+    async def write(self, identity: str) -> None:
+        """Set the mark; the folder is made if it is not there."""
+        with disk_faults(self._path):
+            await asyncio.to_thread(_write_mark, self._path, identity.encode("ascii"))
 
 
 class LocalPartWriter:
@@ -336,3 +359,18 @@ def free_on(root: Path) -> int:
     """Return how many bytes are free on the disk of a folder, which is made if it is not there."""
     root.mkdir(parents=True, exist_ok=True, mode=0o700)
     return shutil.disk_usage(root).free
+
+
+def _read_mark(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(LONGEST_MARK)
+
+
+def _write_mark(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        write_through(file.fileno())
+    draft.replace(path)

@@ -4,7 +4,7 @@ import obstore
 from obstore.exceptions import NotFoundError
 from obstore.store import S3Store
 
-from app.storage.marks import LONGEST_MARK, MARK_NAME, decode_mark
+from app.storage.marks import LONGEST_MARK, MARK_NAME
 from app.storage.s3_store import store_faults
 
 
@@ -14,14 +14,14 @@ class S3Mark:
     def __init__(self, store: S3Store) -> None:
         self._store = store
 
-    async def read(self) -> str | None:
-        """Return the mark, or None."""
+    async def read(self) -> bytes | None:
+        """Return the mark, nothing of what is too long for one, or None."""
         try:
             with store_faults("get"):
                 answer = await obstore.get_async(self._store, MARK_NAME)
                 if answer.meta["size"] > LONGEST_MARK:
-                    return None
-                return decode_mark(bytes(await answer.bytes_async()))
+                    return b""
+                return bytes(await answer.bytes_async())
         except (FileNotFoundError, NotFoundError):
             return None
 

@@ -16,6 +16,7 @@ from app.db.store_marks import StoreGuard, adopt, find_other
 from app.doctor.diagnosis import Level, Wishes
 from app.doctor.examination import examine_installation
 from app.resources import open_storage
+from app.storage.marks import LONGEST_MARK
 from tests.accounts.picture.test_image import post
 from tests.backup.test_backup import as_settings, back_up
 from tests.conftest import insert_person, serving
@@ -181,7 +182,12 @@ async def test_mark_when_it_is_not_text_or_cannot_be_read_then_no_mark_or_a_faul
     path = settings.data_dir / "uploads" / "store-id"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(b"\xff\x00" * 4000)
-    assert await uploads.mark.read() is None
+    assert await uploads.mark.read() == b"\xff\x00" * (LONGEST_MARK // 2)
+    async with serving(settings) as app:
+        assert await wrong_with(app) == {}, "a database that has no store yet gives it an id"
+    path.write_bytes(b"\xff\x00" * 4000)
+    async with serving(settings) as app:
+        assert "it has no id" in (await wrong_with(app))["storage"]
     path.unlink()
     path.mkdir()
     async with serving(settings) as app:
