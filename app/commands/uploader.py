@@ -10,6 +10,7 @@ import json
 import random
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any, Protocol, Self
 
 import httpx
@@ -288,8 +289,12 @@ class Uploader:
 
     def hints(self, upload: Mapping[str, Any]) -> list[Document]:
         """Return the advice that the preview of a draft has; none where a server knows of none."""
-        found = document_of(self._ask("GET", f"{_path(upload)}/preview", params={"columns": 1})).get("hints")
-        return [hint for hint in found if isinstance(hint, dict)] if isinstance(found, list) else []
+        answer = self._ask("GET", f"{_path(upload)}/preview", params={"columns": 1})
+        with suppress(ValueError):
+            preview = answer.json()
+            found = preview.get("hints") if isinstance(preview, dict) else None
+            return [hint for hint in found or () if isinstance(hint, dict)]
+        return []
 
     def wait(self, upload: Document, *, publish: bool) -> Document:
         """Follow an upload until nothing more happens by itself, as events or, where none get through, by asking."""

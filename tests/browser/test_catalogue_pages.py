@@ -47,6 +47,7 @@ async def shows(page: Page, address: str, text: str) -> None:
     await eventually(look)
 
 
+@pytest.mark.long
 async def test_private_dataset_when_its_owner_looks_then_shown_and_to_nobody_else(
     open_page: OpenPage, ada: str, http: httpx.AsyncClient, folder: Path
 ) -> None:

@@ -1,5 +1,6 @@
 """The frontend's build on the index that the service keeps: no search server, and everything is found."""
 
+import asyncio
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,6 +69,15 @@ async def found(page: Page, address: str) -> list[str]:
     return await page.locator("#results li").all_inner_texts()
 
 
+async def finds(page: Page, address: str, expected: list[str]) -> None:
+    """Wait until a list shows these."""
+
+    async def look() -> bool | None:
+        return await found(page, address) == expected or None
+
+    await eventually(look, seconds=20)
+
+
 async def made(http: httpx.AsyncClient, path: str, page: Page, **body: Any) -> int:
     answer = await http.post(path, json=body, headers=await headers(page))
     assert answer.status_code == 200, answer.text
@@ -84,11 +94,13 @@ async def test_frontend_when_there_is_no_search_server_then_lists_counts_and_eve
     me = (await http.get("/profile", headers=await headers(page))).json()["id"]
     for name in ("rivers-a", "rivers-b"):
         await publish(page, f"{name}-{word}", f"Levels of the {word}.")
+        await asyncio.sleep(1.1)  # OpenML's dates are whole seconds.
 
     listed = f"/search?type=data&status=active&sort=date&query={word}"
     await shows(page, listed, count="2")
-    assert await found(page, listed) == [f"rivers-b-{word}", f"rivers-a-{word}"]
-    assert await found(page, f"{listed}&order=asc") == [f"rivers-a-{word}", f"rivers-b-{word}"]
+    # Their dates come with their descriptions, a moment after their names.
+    await finds(page, listed, [f"rivers-b-{word}", f"rivers-a-{word}"])
+    await finds(page, f"{listed}&order=asc", [f"rivers-a-{word}", f"rivers-b-{word}"])
     assert len(await found(page, f"/search?type=data&uploader_id={me}")) == 2
     assert await found(page, f"{listed}&qualities.NumberOfInstances=gte_4") == []
     assert len(await found(page, f"{listed}&qualities.NumberOfInstances=between_2_4")) == 2

@@ -45,6 +45,7 @@ async def rows_of(page: Page) -> list[str]:
     return await page.locator("#row-table tbody tr").first.locator("td").all_text_contents()
 
 
+@pytest.mark.long
 async def test_file_without_a_header_when_its_question_is_answered_then_no_row_is_lost(
     open_page: OpenPage, ada: str, sandbox_url: str
 ) -> None:

@@ -135,7 +135,7 @@ def test_upload_when_a_draft_then_the_page_and_the_same_file_may_be_published_la
     draft = run(*arguments, "--draft", **at(site))
 
     [upload] = uploads(site, name)
-    assert (draft.exit_code, upload["state"], upload["dataset_id"]) == (0, "ready", None)
+    assert (draft.exit_code, upload["state"], upload["dataset_id"]) == (0, "ready", None), draft.stderr
     assert draft.stdout == f"{site.url}/dashboard/data-upload?uuid={upload['id']}\n"
     assert "Hint: 1 column has the same value in every row. (note) Leave them out" in draft.stderr
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from app.index.engine import SearchIndex
 from app.index.filling import fill_once, is_being_filled, keep_filled
 from app.index.sources import Sources
 from app.index.store import IndexStatus, Store, path_in, read_status, remove
-from tests.conftest import MakePerson, Person, Running, eventually
+from tests.conftest import MakePerson, Person, Running, eventually, run_sandbox
 from tests.uploads.test_data_upload import form
 
 RIVERS = {
@@ -28,6 +29,13 @@ RIVERS = {
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"search_index": True})
+
+
+@pytest.fixture
+def sandbox_url(tmp_path: Path) -> Iterator[str]:
+    """A server of its own, whose users have the numbers that they have here."""
+    with run_sandbox(tmp_path / "sandbox") as url:
+        yield url
 
 
 async def publish(app: Running, person: Person) -> int:

@@ -97,6 +97,7 @@ def test_upload_when_traced_then_one_trace_from_the_request_to_openml_over_two_p
 
 
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+@pytest.mark.long
 def test_upload_when_its_trace_is_dropped_then_nothing_of_it_is_kept_and_lines_and_calls_still_name_it(
     service: Service, receiver: Receiver, tmp_path: Path
 ) -> None:

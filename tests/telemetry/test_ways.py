@@ -19,7 +19,7 @@ from tests.telemetry.test_faults import BROKEN
 
 HOST = "collector.example"
 """Which nobody but the proxy can find."""
-pytestmark = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+pytestmark = [pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True), pytest.mark.long]
 
 
 def start_broken(service: Service, **settings: str) -> "subprocess.Popen[bytes]":

@@ -18,6 +18,8 @@ from tests.authenticator import PRESENT, VERIFIED, to_bytes
 from tests.conftest import MakePerson, Person, Running, grow_stale
 from tests.mailbox import link_in, mail_to
 
+pytestmark = pytest.mark.long  # test_signing_in.py and the browser register as well
+
 
 async def _ask_for(client: httpx.AsyncClient, person: Person, *, required: bool) -> None:
     body = {"required": required}

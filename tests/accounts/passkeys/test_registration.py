@@ -21,6 +21,8 @@ from tests.authenticator import BACKED_UP, ELIGIBLE, PRESENT, VERIFIED, to_bytes
 from tests.conftest import MakePerson, Person, Running, grow_stale, running
 from tests.mailbox import link_in, mail_to
 
+pytestmark = pytest.mark.long  # test_signing_in.py and the browser register as well
+
 TOO_LONG = "A" * 16_385
 ROUTES = [
     ("POST", "/auth/passkey/register-options"),

@@ -7,6 +7,8 @@ from app.accounts.passkey_names import name_for
 from app.core.settings import Settings
 from tests.conftest import running
 
+pytestmark = pytest.mark.long  # test_signing_in.py and the browser register as well
+
 
 @pytest.fixture
 def settings(settings: Settings, request: pytest.FixtureRequest) -> Settings:

@@ -14,6 +14,8 @@ from tests.accounts.providers.conftest import Site, Visitor, cases
 from tests.conftest import MakePerson, Person, grow_stale
 from tests.oidc.hostile import HostileProvider
 
+pytestmark = pytest.mark.long  # test_sign_in.py and test_attacks.py link as well
+
 EVE = {"sub": "eve", "email": "eve@example.org", "email_verified": True, "preferred_username": "eve"}
 
 

@@ -167,6 +167,7 @@ async def test_others_when_one_address_reads_all_it_may_slowly_then_answered_in_
         assert more.json()["type"].endswith("too-many-requests")
 
 
+@pytest.mark.long
 async def test_small_answers_when_very_many_networks_read_slowly_then_in_time_and_large_ones_once_those_are_cut_off(
     site_settings: Settings,
 ) -> None:
