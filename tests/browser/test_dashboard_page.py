@@ -30,6 +30,7 @@ def line(row: int) -> str:
 ARFF = HEAD + "".join(map(line, range(ROWS)))
 
 
+@pytest.mark.long
 async def test_charts_when_the_page_is_opened_then_drawn_with_figures_and_nothing_runs(
     open_page: OpenPage, sandbox_url: str
 ) -> None:

@@ -21,7 +21,7 @@ from tests.browser.test_standin_build import (
     press,
     sign_in,
 )
-from tests.conftest import eventually
+from tests.conftest import eventually, run_sandbox
 from tests.uploads.test_data_upload import CSV
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -63,6 +63,13 @@ async def publish(page: Page, name: str, description: str) -> None:
     await page.wait_for_url("**/search?type=data&status=active&sort=date")
 
 
+@pytest.fixture(scope="module")
+def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of its own, whose users have the numbers that they have here."""
+    with run_sandbox(tmp_path_factory.mktemp("sandbox")) as url:
+        yield url
+
+
 async def found(page: Page, address: str) -> list[str]:
     await page.goto(address)
     await expect(page.locator("#count")).to_be_visible()
@@ -85,6 +92,7 @@ async def made(http: httpx.AsyncClient, path: str, page: Page, **body: Any) -> i
     return number
 
 
+@pytest.mark.long
 async def test_frontend_when_there_is_no_search_server_then_lists_counts_and_every_page(
     open_page: OpenPage, ada: str, http: httpx.AsyncClient, seen: Seen
 ) -> None:
