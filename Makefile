@@ -8,8 +8,8 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 UNFETCHED := echo "Not all packages could be fetched (see above). Try again: what was fetched is kept. On a slow line" \
     "give each answer longer: PIP_DEFAULT_TIMEOUT=120 make $(MAKECMDGOALS). Behind a proxy set HTTPS_PROXY, and" \
     "PIP_INDEX_URL where packages come from an index of your own." >&2; exit 1
-COVERED_SUITES := tests/tabular,tests/core,tests/imaging,tests/openml,tests/db,tests/mail,tests/datasets,tests/health,tests/doctor,tests/metrics,tests/admin \
-    tests/uploads/test_resources.py,tests/uploads/test_tus.py,tests/uploads/test_choices.py,tests/accounts,tests/tasks,tests/studies,tests/worker,tests/storage,tests/web,tests/backup,tests/commands
+COVERED_SUITES := tests/tabular,tests/core,tests/imaging,tests/openml,tests/db,tests/mail,tests/datasets,tests/health,tests/doctor,tests/metrics,tests/admin,tests/oidc,tests/index \
+    tests/uploads/test_resources.py,tests/uploads/test_tus.py,tests/uploads/test_choices.py,tests/accounts,tests/tasks,tests/studies,tests/worker,tests/storage,tests/web,tests/backup,tests/commands,tests/croissant
 ENGINE_SUITES := tests/uploads tests/tasks tests/studies tests/accounts/signed_in tests/accounts/public
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
