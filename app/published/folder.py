@@ -75,14 +75,6 @@ class PublishedFolder:
             path.unlink(missing_ok=True)
             total -= size
 
-    def size_bytes(self) -> int:
-        """Return how many bytes are kept."""
-        total = 0
-        for path in self._files():
-            with suppress(FileNotFoundError):
-                total += path.stat().st_size
-        return total
-
     @contextmanager
     def lock(self, name: str) -> Iterator[bool]:
         """Say whether nobody else on this machine holds this name; hold it while the body runs."""
