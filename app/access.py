@@ -1,4 +1,4 @@
-"""Who may call which route, which API tokens open it, and which are taken in read-only mode.
+"""Who may call which route, and which API tokens open it.
 
 A route that no line names is not served, and one that no scope names no API token opens. What a role asks for is
 checked by the route's own dependencies (`app/deps.py`), which look at the mark of its function for API tokens
@@ -11,13 +11,8 @@ from enum import StrEnum
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, APIRouter
-from starlette.types import ASGIApp, Receive, Send
-from starlette.types import Scope as Connection
 
-from app.core.errors import DatabaseUnavailableError, NotReadyError, ProblemError, ReadOnlyModeError
-from app.core.http import problem_response
 from app.core.scopes import Scope, scopes_of
-from app.db.notices import NoticeBoard
 from app.deps import BearerToken, SignedIn, SignedInOrKey, get_administrator, get_fresh_principal
 
 
@@ -277,29 +272,6 @@ SCOPES: Mapping[Scope, str] = {
 nobody makes tokens, ends or confirms sessions, or changes or exports an account."""
 SCOPED = frozenset({Role.ANYBODY, Role.USER, Role.UPLOADER})
 """Roles whose routes API tokens may open; anybody's say more to some."""
-TAKEN = frozenset(
-    {
-        "/login",
-        "/token",
-        "/sign-in/code",
-        "/logout",
-        "/session/refresh",
-        "/reauthenticate",
-        "/tokens/revoke",
-        "/auth/passkey/login-verify",
-        "/sign-in/passkey/options",
-        "/sign-in/passkey",
-        "/auth/passkey/confirm-options",
-        # They change nothing.
-        "/forgot-token",
-        "/dashboard/_dash-update-component",
-    }
-)
-"""Addresses that take what is neither GET nor HEAD also in read-only mode."""
-TAKEN_BELOW = ("/es/", "/admin/", "/auth/oauth/")
-"""Those whose name begins so: searches change nothing, administrators have to end the mode, and log-ins with a provider
-that would make or link an account refuse by themselves."""
-READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _GUARDS: Sequence[tuple[Role, Callable[[object], bool]]] = (
     # The narrowest first: each of them stands on those behind it.
     (Role.ADMINISTRATOR, lambda call: call is get_administrator),
@@ -368,36 +340,3 @@ def _calls(dependant: Dependant) -> Iterator[object]:
     for inner in dependant.dependencies:
         yield inner.call
         yield from _calls(inner)
-
-
-class ReadOnlyMiddleware:
-    """Refuses what would change something while the site is in read-only mode, before anything of it is read.
-
-    Requests that read never ask whether it is; others ask what their process knows (`app/db/notices.py`).
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Connection, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        if scope["type"] == "http" and scope["method"] not in READS and not _is_taken(scope["path"]):
-            problem = await _reason_to_refuse(scope["state"]["resources"].notices)
-            if problem is not None:
-                await problem_response(problem)(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
-
-
-async def _reason_to_refuse(notices: NoticeBoard) -> ProblemError | None:
-    try:
-        await notices.require_writable()
-    except ReadOnlyModeError as problem:
-        return problem
-    except DatabaseUnavailableError as error:
-        return NotReadyError(retry_after_seconds=error.retry_after_seconds)
-    return None
-
-
-def _is_taken(path: str) -> bool:
-    return path in TAKEN or path.startswith(TAKEN_BELOW)

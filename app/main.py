@@ -16,7 +16,6 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
 import app.uploads.dialects
-from app.access import ReadOnlyMiddleware
 from app.core.collector import start_collecting
 from app.core.http import install_problem_handlers
 from app.core.leaving import Leaving
@@ -30,6 +29,7 @@ from app.core.settings import Settings, SettingsError, load_settings
 from app.core.supervisor import end_with_parent
 from app.core.tasks import in_background
 from app.metrics import measuring
+from app.read_only import ReadOnlyMiddleware
 from app.resources import Resources, open_resources
 from app.telemetry import telling
 from app.uploads.wire import UploadsMiddleware
@@ -157,8 +157,7 @@ def _lifespan(settings: Settings) -> Callable[[DescribedApp], AbstractAsyncConte
 
 async def _work(application: DescribedApp, resources: Resources) -> None:
     await application.until_complete()
-    # What the routes have imported anyway.
-    from app.jobs import run_worker  # noqa: PLC0415
+    from app.jobs import run_worker  # noqa: PLC0415 - what the routes have imported anyway
 
     await run_worker(resources)
 

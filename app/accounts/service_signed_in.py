@@ -6,7 +6,7 @@ from functools import partial
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.accounts import audit, lifecycle
+from app.accounts import audit, deletion, lifecycle
 from app.accounts.api_tokens import list_tokens
 from app.accounts.audit import AuditKind
 from app.accounts.reauthentication import Verifier, verify_password
@@ -266,7 +266,7 @@ async def delete(
         await require_fresh(verifier.database, principal)
     else:
         await verify_password(verifier, user_id=account.id, password=password, client=client)
-    await lifecycle.delete_account(verifier.database, pictures, account.id, account.email)
+    await deletion.delete_account(verifier.database, pictures, account.id, account.email)
 
 
 async def _require_no_password(database: Database, user_id: int) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import (
     api_tokens,
     audit,
+    deletion,
     lifecycle,
     linking,
     links,
@@ -31,6 +32,8 @@ from app.db.engine import now_of
 from app.db.factor_resets import FactorReset
 from app.db.logins import Credentials
 from app.db.outbox import queue_mail
+from app.db.refresh_families import RefreshFamily
+from app.db.sessions import Session
 from app.mail.messages import MailKind
 from app.resources import Resources, open_resources
 
@@ -211,7 +214,7 @@ async def _reset_second_factor(login: str, reason: str) -> tuple[Credentials, Fa
 async def _anonymise(login: str) -> Credentials:
     async with open_resources(load_settings()) as resources:
         found = await _find(resources, login)
-        await lifecycle.delete_account(resources.database, resources.pictures, found.id, found.email)
+        await deletion.delete_account(resources.database, resources.pictures, found.id, found.email)
     return found
 
 
@@ -270,24 +273,17 @@ async def _show(login: str) -> None:
                 click.echo("  ".join(printable(word) for word in words if word))
 
 
+def _show_session(what: str, shown: Session | RefreshFamily) -> None:
+    words = [shown.methods, f"until {shown.expires_at:%Y-%m-%d %H:%M}Z", shown.ip_address, shown.user_agent]
+    click.echo(f"{what:24} {'  '.join(map(printable, words))}")
+
+
 async def _show_sessions(session: AsyncSession, user_id: int) -> None:
     now = now_of(session)
     for login in await sessions.get_live_sessions(session, user_id, now):
-        words = [
-            login.methods,
-            f"until {login.expires_at:%Y-%m-%d %H:%M}Z",
-            login.ip_address,
-            login.user_agent,
-        ]
-        click.echo(f"{'session':24} {'  '.join(map(printable, words))}")
+        _show_session("session", login)
     for family in await refresh_families.get_of_user(session, user_id, now):
-        words = [
-            family.methods,
-            f"until {family.expires_at:%Y-%m-%d %H:%M}Z",
-            family.ip_address,
-            family.user_agent,
-        ]
-        click.echo(f"{'session that stays':24} {'  '.join(map(printable, words))}")
+        _show_session("session that stays", family)
 
 
 async def _show_programs(session: AsyncSession, user_id: int) -> None:

@@ -7,11 +7,12 @@ import httpx
 import pytest
 from fastapi import APIRouter
 
-from app.access import READS, TAKEN, TAKEN_BELOW, Role, by_route, require_roles, role_asked, routes_of
+from app.access import Role, by_route, require_roles, role_asked, routes_of
 from app.core.bodies import BoundedRoute
 from app.db import users
 from app.db.notices import NoticeKind, add_notice
 from app.deps import PrincipalDep
+from app.read_only import READS, TAKEN, TAKEN_BELOW
 from tests.admin.conftest import sign_in
 from tests.conftest import MakePerson, Person, Running, grow_stale
 from tests.described import operations

@@ -23,7 +23,7 @@ STEP = "a worker's step: a transaction before the slow part, and one after it"
 SEVERAL = {
     "app/accounts/api_tokens.py": STEP,
     "app/accounts/export.py": "nothing is held while the client reads",
-    "app/accounts/lifecycle.py": "the picture goes once it is certain that no row names it",
+    "app/accounts/deletion.py": "the picture goes once it is certain that no row names it",
     "app/accounts/mail_delivery.py": STEP,
     "app/accounts/provider_flow.py": "nothing is held while a provider is asked",
     "app/accounts/passkey_use.py": "nothing is held while a signature is checked",

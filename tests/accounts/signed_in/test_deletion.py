@@ -1,7 +1,10 @@
 """Deletion is final: what began before it leaves nothing, and what waits for an account dies with it."""
 
+from collections.abc import Awaitable, Callable
+
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import lifecycle, sessions
 from app.accounts import service_signed_in as service
@@ -111,10 +114,10 @@ async def newer(app: Running, person: Person) -> None:
 
 @pytest.mark.parametrize("end", [reset, delete, newer])
 async def test_change_of_address_when_something_ends_it_then_its_link_is_dead(
-    app: Running, person: Person, end: object
+    app: Running, person: Person, end: Callable[[Running, Person], Awaitable[object]]
 ) -> None:
     link = await pending_change(app, person, "older@example.org")
-    await end(app, person)  # type: ignore[operator]
+    await end(app, person)
 
     answer = await app.client.post("/confirmation", json={"url": link})
 
@@ -131,9 +134,9 @@ async def test_change_of_address_when_it_still_waits_for_the_worker_then_a_reset
     account = await let_in(app, person)
     changes = {"email": "older@example.org"}
 
-    async def ask_and_reset(session: object) -> None:
-        await service.change_profile(session, app.resources.settings, account, changes, HERE, is_fresh=True)  # type: ignore[arg-type]
-        await lifecycle.void(session, person.id)  # type: ignore[arg-type]
+    async def ask_and_reset(session: AsyncSession) -> None:
+        await service.change_profile(session, app.resources.settings, account, changes, HERE, is_fresh=True)
+        await lifecycle.void(session, person.id)
 
     await app.resources.database.unit(ask_and_reset)
 

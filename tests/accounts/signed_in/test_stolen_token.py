@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from app.access import READS, Role, by_route
+from app.access import Role, by_route
 from app.db.every_table import metadata
 from app.db.tables import users
+from app.read_only import READS
 from tests.conftest import PASSWORD, Person, Running, grow_stale
 from tests.described import operations
 from tests.mailbox import link_in, mail_to

@@ -6,7 +6,7 @@ import bcrypt
 import pytest
 import sqlalchemy as sa
 
-from app.accounts import lifecycle
+from app.accounts import deletion, lifecycle
 from app.accounts.audit import AT_COMMAND_LINE
 from app.db.tables import outbox, users
 from tests.conftest import PASSWORD, MakePerson, Person, Running, eventually
@@ -60,9 +60,7 @@ async def make(app: Running, make_person: MakePerson, kind: str) -> Person:
         if kind == "closed by an operator":
             await lifecycle.deactivate(session, person.id, AT_COMMAND_LINE)
     if kind == "deleted":
-        await lifecycle.delete_account(
-            app.resources.database, app.resources.pictures, person.id, person.email
-        )
+        await deletion.delete_account(app.resources.database, app.resources.pictures, person.id, person.email)
     return person
 
 
