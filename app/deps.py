@@ -28,7 +28,6 @@ from app.db.engine import Database
 from app.db.second_factors import get_confirming
 from app.db.sessions import get_authenticated_at, set_last_seen
 from app.db.users import Account, TokenState, get_account, get_account_by_api_key, is_administrator
-from app.index.engine import SearchIndex
 from app.openml.client import OpenMLClient
 from app.openml.fields import is_api_key
 from app.resources import Resources
@@ -273,15 +272,10 @@ async def _openml(request: Request) -> OpenMLClient:
     return get_resources(request).openml
 
 
-def _index(request: Request) -> SearchIndex | None:
-    return get_resources(request).index
-
-
 ResourcesDep = Annotated[Resources, Depends(_resources)]
 SettingsDep = Annotated[Settings, Depends(_settings)]
 DatabaseDep = Annotated[Database, Depends(_database)]
 LimitsDep = Annotated[RateLimiter, Depends(_limits)]
-IndexDep = Annotated[SearchIndex | None, Depends(_index)]
 OpenMLDep = Annotated[OpenMLClient, Depends(_openml)]
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 TokenDep = Annotated[AccessToken, Depends(BearerToken(tokenUrl="token", scheme_name="SignedIn"))]

@@ -12,8 +12,6 @@ from app.openml.fields import is_api_key
 OPENML_SECONDS = 20.0
 SLOW_SECONDS = 5.0
 """As the alert OpenMLWebOpenMLSlow."""
-NO_DATASET = 0
-"""A number that no dataset has."""
 
 
 async def check_openml(installation: Installation) -> Found:

@@ -178,7 +178,7 @@ def members_of(entry: Entry) -> dict[str, list[int]]:
     """Return the numbers of what a collection holds, by kind."""
     parts = {"data": "data", "task": "tasks", "flow": "flows", "run": "runs"}
     return {
-        kind: [int(text) for text in _texts(entry.get(part)) if text.isdecimal() and len(text) < 10]  # noqa: PLR2004
+        kind: [int(text) for text in _texts(entry.get(part)) if text.isdecimal() and len(text) < 10]  # noqa: PLR2004 - what an id has
         for kind, part in parts.items()
     }
 

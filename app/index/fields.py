@@ -4,7 +4,7 @@ Any other field is found as well, in the document itself: that takes a look at e
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -200,6 +200,3 @@ def study_of(tag: str) -> str | None:
 def _items(document: Document, field: str, part: str) -> list[object]:
     items = document.get(field)
     return [look_up(item, part) for item in items] if isinstance(items, list) else []
-
-
-Cleaner = Callable[[object, int], object]

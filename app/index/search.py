@@ -52,7 +52,7 @@ class Searched:
     def rows(self, columns: str) -> tuple[str, list[Scalar]]:
         """Return the statement that reads columns of every document that is found, and its parameters."""
         if not self.condition.match:
-            return f"SELECT {columns} FROM entry WHERE {self.condition.sql}", [*self.condition.values]  # noqa: S608
+            return f"SELECT {columns} FROM entry WHERE {self.condition.sql}", [*self.condition.values]  # noqa: S608 - our names only
         statement = (
             f"SELECT {columns} FROM {self.words} CROSS JOIN entry ON entry.row = {self.words}.rowid"  # noqa: S608 - fixed
             f" WHERE {self.words} MATCH ? AND {self.words}.rowid >= ? AND {self.condition.sql}"
@@ -66,7 +66,7 @@ class Searched:
 
     def tallied(self, columns: str) -> tuple[str, list[Scalar]]:
         """Return the statement that reads sums over what is found, of the numbers that are kept."""
-        return f"SELECT {columns} FROM tally AS entry WHERE {self.condition.sql}", [*self.condition.values]  # noqa: S608
+        return f"SELECT {columns} FROM tally AS entry WHERE {self.condition.sql}", [*self.condition.values]  # noqa: S608 - our names only
 
     def newest(self, connection: sqlite3.Connection) -> "Searched":
         """Return it narrowed to the newest so many documents that are found."""
@@ -169,7 +169,7 @@ def _bounded(
 def _floored(
     connection: sqlite3.Connection, kinds: tuple[str, ...], condition: Criterion, words: str
 ) -> Searched:
-    newest = f"SELECT rowid FROM {words} WHERE {words} MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?"  # noqa: S608
+    newest = f"SELECT rowid FROM {words} WHERE {words} MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?"  # noqa: S608 - our names only
     row = connection.execute(newest, (condition.match, MOST_MATCHES - 1)).fetchone()
     return Searched(kinds, condition, words, row[0] if row else 0, is_common=row is not None)
 

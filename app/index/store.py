@@ -185,7 +185,7 @@ class Store:
         for table in ("entry", "body", "link", "member", "tally", "wanted", "meta"):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
         for kind in KINDS:
-            self._connection.execute(f"INSERT INTO words_{kind}(words_{kind}) VALUES ('delete-all')")  # noqa: S608
+            self._connection.execute(f"INSERT INTO words_{kind}(words_{kind}) VALUES ('delete-all')")  # noqa: S608 - our names only
 
     def unseen(self, kind: str, number_of_pass: int, *, limit: int) -> list[str]:
         """Return ids of documents that a pass over the lists has not seen."""
@@ -285,7 +285,7 @@ class Store:
     def _forget_words(self, kind: str, row: int) -> None:
         # FTS5 without texts is told what the words were.
         self._connection.execute(
-            f"INSERT INTO words_{kind} (words_{kind}, rowid, name, more, body) VALUES ('delete', ?, ?, ?, ?)",  # noqa: S608
+            f"INSERT INTO words_{kind} (words_{kind}, rowid, name, more, body) VALUES ('delete', ?, ?, ?, ?)",  # noqa: S608 - our names only
             (row, *words_of(kind, self._source(row))),
         )
 

@@ -1,6 +1,6 @@
 """Failures of a conversion, by what averts them: another file, other metadata, or another attempt."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from app.tabular.types import TabularError
 
@@ -109,6 +109,14 @@ def over_quota() -> TabularError:
         "The converted table is larger than what is left of your quota.",
         hint="Finish or cancel other uploads.",
     )
+
+
+def from_child(record: dict[str, Any]) -> TabularError:
+    """Return the error that a child process has written as JSON."""
+    try:
+        return TabularError.from_json(record)
+    except (ValueError, TypeError, KeyError):
+        return failed()
 
 
 def failed() -> TabularError:

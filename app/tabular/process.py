@@ -10,7 +10,7 @@ from app.core.child import ChildEndedError, ChildRefusedError, Ending
 from app.core.child_limits import ProcessLimits
 from app.core.child_start import Program
 from app.tabular.disk import remove_workspace
-from app.tabular.failures import failed, out_of_memory, took_too_long
+from app.tabular.failures import failed, from_child, out_of_memory, took_too_long
 from app.tabular.types import (
     MIB,
     Conversion,
@@ -102,7 +102,7 @@ async def _ask(
     try:
         answer = read(await _ask_twice(what, request, limits, report))
     except ChildRefusedError as refusal:
-        raise _refused(refusal) from None
+        raise from_child(refusal.error) from None
     except ChildEndedError as error:
         raise _ended(error.ending) from None
     except (ValueError, TypeError, KeyError):
@@ -138,13 +138,6 @@ def _tidy_up(request: ConversionRequest, *, keep_target: bool) -> None:
     remove_workspace(request)
     if not keep_target:
         request.target.unlink(missing_ok=True)
-
-
-def _refused(refusal: ChildRefusedError) -> TabularError:
-    try:
-        return TabularError.from_json(refusal.error)
-    except (ValueError, TypeError, KeyError):
-        return failed()
 
 
 def _ended(ending: Ending) -> TabularError:

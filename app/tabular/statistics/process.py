@@ -7,7 +7,7 @@ from app.core import child
 from app.core.child import ChildEndedError, ChildRefusedError, Ending
 from app.core.child_limits import MIB, ProcessLimits
 from app.core.child_start import Program
-from app.tabular.failures import failed, took_too_long
+from app.tabular.failures import failed, from_child, took_too_long
 from app.tabular.statistics.requests import FileRequest
 from app.tabular.types import TabularError
 
@@ -29,7 +29,7 @@ async def ask_of_file(request: FileRequest, limits: ProcessLimits) -> dict[str, 
         )
         is_whole = True
     except ChildRefusedError as refusal:
-        raise _refused(refusal) from None
+        raise from_child(refusal.error) from None
     except ChildEndedError as error:
         raise _ended(error.ending) from None
     finally:
@@ -43,13 +43,6 @@ def _tidy_up(request: FileRequest) -> None:
         request.target.unlink(missing_ok=True)
     if request.task == "statistics":
         request.copy.unlink(missing_ok=True)
-
-
-def _refused(refusal: ChildRefusedError) -> TabularError:
-    try:
-        return TabularError.from_json(refusal.error)
-    except (ValueError, TypeError, KeyError):
-        return failed()
 
 
 def _ended(ending: Ending) -> TabularError:

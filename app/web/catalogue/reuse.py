@@ -1,12 +1,12 @@
 """How a dataset is used elsewhere: loaded by programs, cited, and described for search engines."""
 
-import json
 import re
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from markupsafe import Markup
 
+from app.croissant.encoding import to_json
 from app.web.catalogue.documents import Dataset
 
 OPENML: str = "https://www.openml.org/"
@@ -19,7 +19,6 @@ _BIBTEX = str.maketrans(
         **{character: f"\\{character}" for character in "{}%#$&_"},
     }
 )
-_IN_SCRIPT = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 
 
 class Snippet(NamedTuple):
@@ -129,7 +128,5 @@ def structured_data(dataset: Dataset, *, address: str, file: str) -> Markup:
         ],
         "variableMeasured": [feature.name for feature in dataset.features[:100] if feature.name],
     }
-    text = json.dumps({name: value for name, value in found.items() if value}, ensure_ascii=False)
-    for character, escaped in _IN_SCRIPT.items():
-        text = text.replace(character, escaped)
+    text = to_json({name: value for name, value in found.items() if value})
     return Markup(text)  # noqa: S704 - no character is left that means something to a parser of HTML
