@@ -66,8 +66,8 @@ async def check_modes(installation: Installation) -> Found:
 def _files_with_secrets(installation: Installation) -> Iterator[Path]:
     yield from files_of_values()
     yield from files_of(parse_address(installation.settings.database_url, prepare=False))
-    names = ("mail", "development-secret")
-    yield from (installation.settings.data_dir / name for name in names)
+    yield installation.settings.data_dir / "mail"
+    yield installation.settings.data_dir / "development-secret"
 
 
 def _is_open(path: Path) -> bool:

@@ -4,9 +4,6 @@ import asyncio
 import json
 import ssl
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,32 +11,16 @@ from app.core.clock import utc_now
 from app.core.outgoing import read_certificates, with_advice
 from app.core.settings import SettingsError
 from app.doctor.diagnosis import Found, Installation, Level, Remark, fault, ok, skipped, warning
+from app.doctor.plain_http import ANSWER_SECONDS, PlainAnswer, ask, asked, connected
 from app.health.routes import STREAM_EVENTS, STREAM_PAUSE_SECONDS
 
-ANSWER_SECONDS = 8.0
 INVENTED = "203.0.113.9"
 """An address of documentation (RFC 5737), which nobody has: what a browser might claim to be."""
-HEAD_BYTES, BODY_BYTES = 1 << 16, 1 << 16
 SMALL_BYTES = 1_000_000
 FORM_BYTES = 1_000_000
 """What stands around the file in a form."""
 DAYS_LEFT = 14
 UNAUTHORIZED, TOO_LARGE = 401, 413
-
-
-@dataclass(frozen=True, slots=True)
-class PlainAnswer:
-    """An HTTP response as received.
-
-    Attributes:
-        status: its number.
-        reason: the phrase behind it.
-        body: its beginning.
-    """
-
-    status: int
-    reason: str
-    body: bytes
 
 
 async def check_site(installation: Installation) -> Found:
@@ -57,7 +38,7 @@ async def check_site(installation: Installation) -> Found:
         if certificates is not None:
             async for found in _check_tls(site, certificates):
                 yield found
-        answer = await _ask(
+        answer = await ask(
             site, certificates, f"GET {site.path}/health/client", f"X-Forwarded-For: {INVENTED}"
         )
         try:
@@ -82,7 +63,7 @@ async def check_site(installation: Installation) -> Found:
 
 async def _check_tls(site: SplitResult, certificates: ssl.SSLContext) -> Found:
     certificates.set_alpn_protocols(["h2", "http/1.1"])
-    async with _connected(site, certificates) as (_, writer):
+    async with connected(site, certificates) as (_, writer):
         line: ssl.SSLObject = writer.get_extra_info("ssl_object")
         protocol, certificate = line.selected_alpn_protocol(), line.getpeercert() or {}
     certificates.set_alpn_protocols(["http/1.1"])
@@ -143,7 +124,7 @@ async def _check_bodies(site: SplitResult, certificates: ssl.SSLContext | None, 
         return
     try:
         answer = await _begin_upload(site, certificates, most_bytes + FORM_BYTES)
-    except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
+    except (TimeoutError, ConnectionError):
         answer = PlainAnswer(TOO_LARGE, "", b"")
     if answer.status != UNAUTHORIZED:
         yield fault(
@@ -158,7 +139,7 @@ async def _check_stream(site: SplitResult, certificates: ssl.SSLContext | None) 
     """Follow a stream of a second, of which the first event has to be there before the last one is sent."""
     async with (
         asyncio.timeout(ANSWER_SECONDS),
-        _asked(site, certificates, f"GET {site.path}/health/stream") as reader,
+        asked(site, certificates, f"GET {site.path}/health/stream") as reader,
     ):
         head = await reader.readuntil(b"\r\n\r\n")
         if b"text/event-stream" not in head.lower():
@@ -182,66 +163,4 @@ async def _begin_upload(site: SplitResult, certificates: ssl.SSLContext | None, 
         "Content-Type: multipart/form-data; boundary=b",
         f"Content-Length: {length}",
     )
-    return await _ask(site, certificates, f"POST {site.path}/data-upload", *head, body=b"--b\r\n")
-
-
-async def _ask(
-    site: SplitResult, certificates: ssl.SSLContext | None, what: str, *headers: str, body: bytes = b""
-) -> PlainAnswer:
-    """Send a request, perhaps with the beginning of its body, and read the beginning of the answer.
-
-    Raises:
-        TimeoutError: none comes within `ANSWER_SECONDS`.
-        OSError: the line broke, or there is none.
-        ValueError: what comes is no answer.
-    """
-    async with (
-        asyncio.timeout(ANSWER_SECONDS),
-        _asked(site, certificates, what, *headers, body=body) as reader,
-    ):
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-        version, _, rest = head.partition("\r\n")[0].partition(" ")
-        status, _, reason = rest.partition(" ")
-        if not version.startswith("HTTP/1"):
-            raise ValueError("it speaks no HTTP/1.1")
-        return PlainAnswer(int(status), reason, _unframed(head, await reader.read(BODY_BYTES)))
-
-
-def _unframed(head: str, body: bytes) -> bytes:
-    """Return a small body, of which one chunk holds all, without what stands around it."""
-    if "transfer-encoding: chunked" not in head.lower():
-        return body
-    return body.partition(b"\r\n")[2].partition(b"\r\n")[0]
-
-
-@asynccontextmanager
-async def _asked(
-    site: SplitResult, certificates: ssl.SSLContext | None, what: str, *headers: str, body: bytes = b""
-) -> AsyncIterator[asyncio.StreamReader]:
-    """Send a request, and hand out what its answer is read from."""
-    host = f"[{site.hostname}]" if ":" in str(site.hostname) else str(site.hostname)
-    lines = [
-        f"{what} HTTP/1.1",
-        f"Host: {host}{f':{site.port}' if site.port else ''}",
-        "Connection: close",
-        *headers,
-    ]
-    async with _connected(site, certificates) as (reader, writer):
-        writer.write("\r\n".join([*lines, "", ""]).encode() + body)
-        await writer.drain()
-        yield reader
-
-
-@asynccontextmanager
-async def _connected(
-    site: SplitResult, certificates: ssl.SSLContext | None
-) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    port = site.port or (443 if certificates else 80)
-    async with asyncio.timeout(ANSWER_SECONDS):
-        reader, writer = await asyncio.open_connection(
-            site.hostname, port, ssl=certificates, limit=HEAD_BYTES
-        )
-    try:
-        yield reader, writer
-    finally:
-        writer.transport.abort()
+    return await ask(site, certificates, f"POST {site.path}/data-upload", *head, body=b"--b\r\n")

@@ -4,7 +4,6 @@ import asyncio
 import json
 import os
 import re
-import secrets
 import shutil
 import socket
 import ssl
@@ -30,12 +29,10 @@ from click.testing import CliRunner
 from app.cli import cli
 from app.core.settings import Settings
 from app.db.tables import upload_parts
-from app.doctor import openml
 from app.doctor.diagnosis import Found, Installation, Level, Wishes, examine, ok
 from app.doctor.examination import NAMES
 from tests.broker_servers import shared_broker
 from tests.chaos import FAKETIME
-from tests.conftest import insert_person, run_sandbox, running
 from tests.doctor.conftest import Diagnose, told
 from tests.servers import serving
 from tests.small_disk import small_disk
@@ -395,41 +392,3 @@ async def test_sender_when_its_domain_says_nothing_of_it_then_warned_which_recor
     assert len(warnings) == len(lacks)
     assert all(word in line for word, line in zip(lacks, warnings, strict=True))
     assert not told(found, Level.FAULT)
-
-
-async def test_openml_when_it_is_another_server_then_a_fault(diagnose: Diagnose, mail_server: int) -> None:
-    faults = told(await diagnose("openml", openml_server=f"http://127.0.0.1:{mail_server}/"), Level.FAULT)
-
-    assert "does not answer as OpenML does" in faults
-
-
-async def test_openml_when_its_answers_take_long_then_warned(
-    diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(openml, "SLOW_SECONDS", 0.0)
-
-    found = await diagnose("openml")
-
-    assert "for each of two small answers" in told(found, Level.WARNING)
-    assert "client_max_body_size" in told(found, Level.SKIPPED)
-
-
-async def test_key_when_revoked_or_of_somebody_who_may_only_read_then_a_fault(
-    diagnose: Diagnose, settings: Settings, password_hash: str, tmp_path: Path
-) -> None:
-    keys = {role: secrets.token_hex(16) for role in ("writer", "read-only", "revoked")}
-    async with running(settings.model_copy(update={"embedded_worker": False})) as app:
-        for role, key in keys.items():
-            await insert_person(app, password_hash, api_key=key, email=f"{role}@example.org")
-    known = ",".join(f"{keys[role]}={role}" for role in ("writer", "read-only"))
-    with run_sandbox(tmp_path, SANDBOX_KEYS=known) as url:
-        found = {
-            name: await diagnose("openml", openml_server=url, wishes={"account": name})
-            for name in ("writer@example.org", "read-only@example.org", "revoked@example.org", "nobody")
-        }
-
-    assert "OpenML takes the API key" in told(found["writer@example.org"], Level.OK)
-    assert "(104: " in told(found["read-only@example.org"], Level.FAULT)
-    assert "(103: " in told(found["revoked@example.org"], Level.FAULT)
-    assert "nobody has no API key" in told(found["nobody"], Level.FAULT)
-    assert not any(key in str(found) for key in keys.values())

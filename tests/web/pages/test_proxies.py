@@ -290,7 +290,7 @@ async def test_doctor_when_a_line_of_the_sample_is_another_then_says_what_is_wro
     change: dict[str, str],
     says: str,
 ) -> None:
-    monkeypatch.setattr("app.doctor.site.ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr("app.doctor.plain_http.ANSWER_SECONDS", 2.0)
     for name in ("server.pem", "server.key"):
         (tmp_path / name).write_bytes((deployment.certificates.parent / name).read_bytes())
     port = find_free_port()
