@@ -15,7 +15,18 @@ from typing import NamedTuple
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from openml_sandbox import datasets, reference, studies, tasks, tasktypes, users
+from openml_sandbox import (
+    datasets,
+    evaluations,
+    flows,
+    reference,
+    runs,
+    setups,
+    studies,
+    tasks,
+    tasktypes,
+    users,
+)
 from openml_sandbox.answers import Answer, Format, document, error_document
 from openml_sandbox.call import Call, Route, find_route
 from openml_sandbox.dropped import BrokenOff, DroppedConnection
@@ -24,6 +35,7 @@ from openml_sandbox.errors import ApiError, GlobalError, ServerCrashError
 from openml_sandbox.faults import Faults, Meeting
 from openml_sandbox.form import Form, Limits, receive_form
 from openml_sandbox.records import User, get_or_add_user, rename_user
+from openml_sandbox.run_schemas import RUN_SCHEMAS
 from openml_sandbox.schema import SCHEMAS
 from openml_sandbox.settings import KEY, Role, SandboxSettings
 from openml_sandbox.store import Store
@@ -32,7 +44,11 @@ from openml_sandbox.store import Store
 ROUTES: dict[str, tuple[Route, ...]] = {
     "data": datasets.ROUTES,
     "estimationprocedure": reference.ESTIMATION_PROCEDURE_ROUTES,
+    "evaluation": evaluations.ROUTES,
     "evaluationmeasure": reference.EVALUATION_MEASURE_ROUTES,
+    "flow": flows.ROUTES,
+    "run": runs.ROUTES,
+    "setup": setups.ROUTES,
     "study": studies.ROUTES,
     "task": tasks.ROUTES,
     "tasktype": tasktypes.ROUTES,
@@ -241,7 +257,7 @@ def call_names() -> list[str]:
 
 
 def _schema(path: _Path) -> Answer:
-    schema = SCHEMAS.get("/".join(path.segments))
+    schema = (SCHEMAS | RUN_SCHEMAS).get("/".join(path.segments))
     if schema is None:
         return Answer(HTTPStatus.NOT_FOUND, b"", _HTML)
     return Answer(HTTPStatus.OK, schema.xsd().encode(), "text/xml; charset=utf-8")

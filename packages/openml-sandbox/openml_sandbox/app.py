@@ -18,7 +18,15 @@ from openml_sandbox.api import Api, Key
 from openml_sandbox.control import Control
 from openml_sandbox.engine import Engine
 from openml_sandbox.faults import Faults
-from openml_sandbox.pages import HEADERS, render_dataset, render_index, render_study, render_task
+from openml_sandbox.pages import (
+    HEADERS,
+    render_dataset,
+    render_flow,
+    render_index,
+    render_run,
+    render_study,
+    render_task,
+)
 from openml_sandbox.records import StoredFile, get_dataset_of_file, get_file
 from openml_sandbox.sessions import PhpSessions
 from openml_sandbox.settings import SandboxSettings
@@ -51,6 +59,8 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
         Route("/", _index),
         Route("/d/{dataset_id:int}", _dataset),
         Route("/t/{task_id:int}", _task),
+        Route("/f/{flow_id:int}", _flow),
+        Route("/r/{run_id:int}", _run_page),
         Route("/s/{study_id:int}", _study),
         Route("/sandbox/faults", _control, methods=["GET", "POST", "DELETE"]),
         Route("/data/v1/download/{file_id:int}/{name}", _download, methods=["GET", "POST"]),
@@ -108,6 +118,14 @@ async def _dataset(request: Request) -> Response:
 
 async def _task(request: Request) -> Response:
     return await _page(request, render_task, "task")
+
+
+async def _flow(request: Request) -> Response:
+    return await _page(request, render_flow, "flow")
+
+
+async def _run_page(request: Request) -> Response:
+    return await _page(request, render_run, "run")
 
 
 async def _study(request: Request) -> Response:

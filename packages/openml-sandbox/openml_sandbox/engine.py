@@ -1,7 +1,8 @@
 """The processing step: reads what was uploaded as OpenML's evaluation engine does, then activates it or says why not.
 
-The real engine is a Java program that runs every minute beside the server; here it is a task of the same
-process. Its work list is the datasets without an outcome, so work that was cut short is done at the next start.
+It evaluates runs as well. The real engine is a Java program that runs every minute beside the server; here it is a
+task of the same process. Its work list is the datasets and runs without an outcome, so work that was cut short is
+done at the next start.
 """
 
 import asyncio
@@ -9,11 +10,13 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from datetime import UTC, datetime
 
 from openml_sandbox.answers import html_entities
+from openml_sandbox.call import to_id
+from openml_sandbox.evaluating import UnusableError, evaluate
 from openml_sandbox.qualities import Classes, Qualities, compute_qualities
 from openml_sandbox.records import (
     Dataset,
@@ -24,7 +27,9 @@ from openml_sandbox.records import (
     set_status,
     take_processing_error,
 )
+from openml_sandbox.run_records import Run, add_evaluations, get_next_unevaluated, get_run_files
 from openml_sandbox.store import Store
+from openml_sandbox.task_records import get_inputs
 from openml_sandbox.weka import Summary, Watcher, read_arff
 from openml_sandbox.weka_values import Attribute
 
@@ -51,7 +56,7 @@ class _RefusedError(Exception):
 
 
 class Engine:
-    """Works through the datasets, one after another, a while after their upload."""
+    """Works through datasets and runs, one after another, a while after their upload."""
 
     def __init__(self, store: Store, executor: Executor, delay_seconds: float) -> None:
         self._store = store
@@ -69,24 +74,51 @@ class Engine:
         self._stop.set()
 
     async def run(self) -> None:
-        """Process datasets until cancelled."""
+        """Process datasets, and then runs, until cancelled."""
         loop = asyncio.get_running_loop()
         while not self._stop.is_set():
             self._work.clear()
-            dataset = await loop.run_in_executor(self._executor, self._next)
-            if dataset is None:
+            dataset, run = await loop.run_in_executor(self._executor, self._next)
+            if dataset is not None:
+                await asyncio.sleep(self._seconds_until_due(dataset.upload_date))
+                await loop.run_in_executor(self._executor, self._process, dataset.id)
+            elif run is not None:
+                await asyncio.sleep(self._seconds_until_due(run.start_time))
+                await loop.run_in_executor(self._executor, self._evaluate, run)
+            else:
                 await self._work.wait()
-                continue
-            await asyncio.sleep(self._seconds_until_due(dataset))
-            await loop.run_in_executor(self._executor, self._process, dataset.id)
 
-    def _next(self) -> Dataset | None:
+    def _next(self) -> tuple[Dataset | None, Run | None]:
         with self._store.transaction() as connection:
-            return get_next_unprocessed(connection)
+            return get_next_unprocessed(connection), get_next_unevaluated(connection)
 
-    def _seconds_until_due(self, dataset: Dataset) -> float:
-        age = datetime.now(UTC) - datetime.fromisoformat(dataset.upload_date)
+    def _seconds_until_due(self, uploaded: str) -> float:
+        age = datetime.now(UTC) - datetime.fromisoformat(uploaded)
         return max(0.0, self._delay_seconds - age.total_seconds())
+
+    def _evaluate(self, run: Run) -> None:
+        with self._store.transaction() as connection:
+            inputs = get_inputs(connection, run.task)
+            dataset = get_dataset(connection, to_id(inputs.get("source_data", "")))
+            file_id = get_run_files(connection, run.id).get("predictions")
+        error, found = None, []
+        try:
+            if file_id is None or dataset is None or "target_feature" not in inputs:
+                raise UnusableError("there is nothing to compare")
+            files = self._store.file_path(file_id), self._store.file_path(dataset.file_id)
+            found = evaluate(*files, inputs["target_feature"], self._pause)
+        except _StoppedError:
+            return
+        except Exception as caught:  # noqa: BLE001 - as of datasets: a run is marked with whatever goes wrong
+            logger.info("run %d was evaluated with an error: %s", run.id, caught)
+            error = str(caught)
+        with self._store.transaction() as connection:
+            add_evaluations(connection, run.id, error, found)
+
+    def _pause(self) -> None:
+        if self._stop.is_set():
+            raise _StoppedError
+        time.sleep(_PAUSE_SECONDS)
 
     def _process(self, dataset_id: int) -> None:
         with self._store.transaction() as connection:
@@ -97,7 +129,7 @@ class Engine:
         try:
             if fault is not None:
                 raise _RefusedError(fault)
-            step = _Step(dataset, self._stop)
+            step = _Step(dataset, self._pause)
             with self._store.file_path(dataset.file_id).open("rb") as file:
                 summary = read_arff(file, step)
             _require_numbers_that_fit(summary, step)
@@ -128,10 +160,10 @@ class Engine:
 class _Step(Watcher):
     """What the engine does while Weka reads."""
 
-    def __init__(self, dataset: Dataset, stop: threading.Event) -> None:
+    def __init__(self, dataset: Dataset, on_block: Callable[[], None]) -> None:
         self._dataset = dataset
         self._targets = _targets(dataset)
-        self._stop = stop
+        self._on_block = on_block
         self._classes = Classes()
 
     def on_header(self, attributes: list[Attribute]) -> None:
@@ -154,9 +186,7 @@ class _Step(Watcher):
         self._classes.add(values)
 
     def on_block(self) -> None:
-        if self._stop.is_set():
-            raise _StoppedError
-        time.sleep(_PAUSE_SECONDS)
+        self._on_block()
 
     def qualities(self, summary: Summary) -> Qualities:
         """Compute the qualities of what was read."""

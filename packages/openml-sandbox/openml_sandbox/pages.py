@@ -1,10 +1,11 @@
-"""Pages for people: what was published, one dataset, task or study. No script, nothing from elsewhere, all escaped."""
+"""Pages for people: what was published, one dataset, task, flow, run or study. No script, nothing from elsewhere."""
 
 import base64
 import hashlib
 from html import escape, unescape
 from pathlib import Path
 
+from openml_sandbox.flow_records import Flow, get_flow, get_parameters, to_flow
 from openml_sandbox.records import (
     Dataset,
     Feature,
@@ -17,6 +18,7 @@ from openml_sandbox.records import (
     to_dataset,
     to_seconds,
 )
+from openml_sandbox.run_records import Run, get_evaluation_error, get_evaluations, get_run
 from openml_sandbox.store import Store
 from openml_sandbox.study_records import Study, get_linked, get_study
 from openml_sandbox.task_records import Task, get_inputs, get_task
@@ -77,10 +79,16 @@ def render_index(store: Store) -> str:
             _study_row(study, len(get_linked(connection, study)))
             for study in (Study(**row) for row in studies)
         ]
+        flows = connection.execute("SELECT * FROM flows ORDER BY id DESC LIMIT ?", (_ROWS_LISTED,)).fetchall()
+        flow_rows = [_flow_row(to_flow(row)) for row in flows]
+        runs = connection.execute("SELECT run FROM sent_runs ORDER BY run DESC LIMIT ?", (_ROWS_LISTED,))
+        run_rows = [_run_row(run) for row in runs.fetchall() if (run := get_run(connection, row["run"]))]
     dataset_rows = [_index_row(dataset, file.size if file else 0) for dataset, file in found]
     tables = [
         _table("Datasets", "Id,Name,Version,Status,Uploader,Bytes,Links", dataset_rows),
         _table("Tasks", "Id,Type,Dataset,Creator,Links", task_rows),
+        _table("Flows", "Id,Name,Version,Uploader,Links", flow_rows),
+        _table("Runs", "Id,Task,Flow,Uploader,Sent,Links", run_rows),
         _table("Suites and studies", "Id,Name,Alias,Of,Status,Creator,Size,Links", study_rows),
     ]
     body = "".join(tables) or "<p>Nothing yet.</p>"
@@ -99,6 +107,21 @@ def _task_row(task: Task, inputs: dict[str, str]) -> str:
     return (
         f'<tr><td><a href="/t/{task.id}">{task.id}</a></td><td>{escape(TASK_TYPES[task.task_type].name)}</td>'
         f"<td>{dataset_id}</td><td>{task.creator}</td><td>{_api_links('task', task.id)}</td></tr>"
+    )
+
+
+def _flow_row(flow: Flow) -> str:
+    return (
+        f'<tr><td>{flow.id}</td><td><a href="/f/{flow.id}">{escape(flow.name)}</a></td><td>{flow.version}</td>'
+        f"<td>{flow.uploader}</td><td>{_api_links('flow', flow.id)}</td></tr>"
+    )
+
+
+def _run_row(run: Run) -> str:
+    return (
+        f'<tr><td><a href="/r/{run.id}">{run.id}</a></td><td><a href="/t/{run.task}">{run.task}</a></td>'
+        f'<td><a href="/f/{run.flow}">{run.flow}</a></td><td>{run.uploader}</td>'
+        f"<td>{to_seconds(run.start_time)}</td><td>{_api_links('run', run.id)}</td></tr>"
     )
 
 
@@ -175,6 +198,45 @@ def render_task(store: Store, task_id: int) -> str | None:
         **{key.replace("_", " ").capitalize(): value for key, value in inputs.items()},
     }
     return _page(f"Task {task.id}", f"<p>{_api_links('task', task.id)}</p>{_facts(facts)}")
+
+
+def render_flow(store: Store, flow_id: int) -> str | None:
+    """Write the page of one flow; None if there is none."""
+    with store.transaction() as connection:
+        flow = get_flow(connection, flow_id)
+        if flow is None:
+            return None
+        parameters = get_parameters(connection, flow.id)
+    facts = {
+        "External version": flow.external_version,
+        "Uploader": str(flow.uploader),
+        "Uploaded": to_seconds(flow.upload_date),
+        **{key.replace("_", " ").capitalize(): value for key, value in flow.metadata.items()},
+        "Parameters": ", ".join(f"{each.name} = {each.default_value}" for each in parameters),
+    }
+    return _page(f"{flow.full_name} ({flow.id})", f"<p>{_api_links('flow', flow.id)}</p>{_facts(facts)}")
+
+
+def render_run(store: Store, run_id: int) -> str | None:
+    """Write the page of one run, with its evaluations as a whole; None if there is none."""
+    with store.transaction() as connection:
+        run = get_run(connection, run_id)
+        if run is None:
+            return None
+        error = get_evaluation_error(connection, run.id)
+        found = get_evaluations(connection, run.id)
+    facts = {
+        "Task": str(run.task),
+        "Flow": str(run.flow),
+        "Setup": str(run.setup),
+        "Uploader": str(run.uploader),
+        "Sent": to_seconds(run.start_time),
+        "Could not be evaluated": error or "",
+        **{
+            each.function: str(each.value) for each in found if each.repeat is None and each.value is not None
+        },
+    }
+    return _page(f"Run {run.id}", f"<p>{_api_links('run', run.id)}</p>{_facts(facts)}")
 
 
 def render_study(store: Store, study_id: int) -> str | None:

@@ -222,9 +222,14 @@ def get_descriptions(connection: sqlite3.Connection, dataset_id: int) -> list[tu
     return [(row["version"], row["text"]) for row in rows]
 
 
-Tagged = Literal["data", "task"]
+Tagged = Literal["data", "task", "flow", "run"]
 
-_TAG_TABLES: dict[Tagged, tuple[str, str]] = {"data": ("tags", "dataset"), "task": ("task_tags", "task")}
+_TAG_TABLES: dict[Tagged, tuple[str, str]] = {
+    "data": ("tags", "dataset"),
+    "task": ("task_tags", "task"),
+    "flow": ("flow_tags", "flow"),
+    "run": ("run_tags", "run"),
+}
 
 
 def get_tags(connection: sqlite3.Connection, kind: Tagged, entity_id: int) -> dict[str, int]:

@@ -1,11 +1,12 @@
 """The XML schemas that calls validate against, as tables, and a validator for them.
 
 The tables hold what `openml.data.upload.xsd`, `openml.data.edit.xsd`, `openml.task.upload.xsd` and
-`openml.study.upload.xsd` say. They are small: a sequence of elements, each simple or a list of ids. `xsd()` writes
-them out as XML Schema, `validate()` checks a document and words its complaints as libxml2 does.
+`openml.study.upload.xsd` say; `run_schemas` has those of flows and runs. They are small: a sequence of elements, each
+simple or a sequence itself. `xsd()` writes them out as XML Schema, `validate()` checks a document and words its
+complaints as libxml2 does.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from openml_sandbox.answers import NAMESPACE
@@ -38,23 +39,31 @@ XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
 
 @dataclass(frozen=True, slots=True)
-class Ids:
-    """The type of an element that holds ids: one child element after another."""
+class Group:
+    """The type of an element that holds a sequence of others, which may hold such an element again."""
 
     name: str
-    child: str
+    members: "Callable[[], tuple[Particle, ...]]"
+    attributes: tuple[tuple[str, Type], ...] = ()
 
     @property
     def particles(self) -> "tuple[Particle, ...]":
         """The sequence inside."""
-        return (Particle(self.child, INT, required=True, many=True),)
+        return self.members()
 
     def xsd(self) -> str:
         """Write the type's definition."""
         inside = "".join(particle.xsd() for particle in self.particles)
+        attributes = "".join(_attribute_xsd(*attribute) for attribute in self.attributes)
         return (
-            f'  <xs:complexType name="{self.name}"><xs:sequence>\n{inside}  </xs:sequence></xs:complexType>\n'
+            f'  <xs:complexType name="{self.name}"><xs:sequence>\n{inside}  </xs:sequence>'
+            f"{attributes}</xs:complexType>\n"
         )
+
+
+def ids(name: str, child: str) -> Group:
+    """Return the type of an element that holds ids: one child element after another."""
+    return Group(name, lambda: (Particle(child, INT, required=True, many=True),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class Particle:
     """One element of the sequence: optional unless `required`, once unless `many`; may have one attribute."""
 
     name: str
-    type: Type | Ids
+    type: Type | Group
     required: bool = False
     many: bool = False
     attribute: tuple[str, Type] | None = None
@@ -77,13 +86,31 @@ class Particle:
         name, kind = self.attribute
         return (
             f"{start}{least}{most}><xs:complexType><xs:simpleContent>"
-            f'<xs:extension base="{_reference(self.type)}"><xs:attribute name="{name}" type="{_reference(kind)}"/>'
+            f'<xs:extension base="{_reference(self.type)}">{_attribute_xsd(name, kind)}'
             "</xs:extension></xs:simpleContent></xs:complexType></xs:element>\n"
         )
 
 
-def _reference(kind: Type | Ids) -> str:
+def _reference(kind: Type | Group) -> str:
     return kind.name if isinstance(kind, BuiltInType) else f"oml:{kind.name}"
+
+
+def _attribute_xsd(name: str, kind: Type) -> str:
+    return f'<xs:attribute name="{name}" type="{_reference(kind)}"/>'
+
+
+def _named_types(particles: Sequence[Particle], found: dict[str, Type | Group]) -> dict[str, Type | Group]:
+    """Collect the types that the particles use, and those that these use."""
+    for particle in particles:
+        attributes = [particle.attribute] if particle.attribute else []
+        if isinstance(particle.type, Group):
+            attributes += particle.type.attributes
+        found |= {kind.name: kind for _, kind in attributes}
+        if particle.type.name not in found:
+            found[particle.type.name] = particle.type
+            if isinstance(particle.type, Group):
+                _named_types(particle.type.particles, found)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +122,7 @@ class Schema:
 
     def xsd(self) -> str:
         """Write the schema as XML Schema."""
-        types = {particle.type.name: particle.type for particle in self.particles}
-        types |= {
-            particle.attribute[1].name: particle.attribute[1]
-            for particle in self.particles
-            if particle.attribute
-        }
+        types = _named_types(self.particles, {})
         definitions = "".join(kind.xsd() for kind in types.values() if not isinstance(kind, BuiltInType))
         return (
             f'<xs:schema targetNamespace="{NAMESPACE}" xmlns:oml="{NAMESPACE}"\n'
@@ -186,11 +208,11 @@ STUDY = Schema(
         Particle("status", SYSTEM_64),
         Particle("creation_date", DATE_TIME),
         Particle("creator", INT),
-        Particle("data", Ids("data", "data_id")),
-        Particle("tasks", Ids("tasks", "task_id")),
-        Particle("flows", Ids("flows", "flow_id")),
-        Particle("setups", Ids("setups", "setup_id")),
-        Particle("runs", Ids("runs", "run_id")),
+        Particle("data", ids("data", "data_id")),
+        Particle("tasks", ids("tasks", "task_id")),
+        Particle("flows", ids("flows", "flow_id")),
+        Particle("setups", ids("setups", "setup_id")),
+        Particle("runs", ids("runs", "run_id")),
     ),
 )
 
@@ -240,8 +262,10 @@ def _complaints(root: Element, schema: Schema) -> Iterator[Complaint]:
     yield from _group_complaints(root, schema.particles)
 
 
-def _group_complaints(element: Element, particles: Sequence[Particle]) -> Iterator[Complaint]:
-    yield from _attribute_complaints(element)
+def _group_complaints(
+    element: Element, particles: Sequence[Particle], attributes: Sequence[tuple[str, Type]] = ()
+) -> Iterator[Complaint]:
+    yield from _attribute_complaints(element, attributes)
     if element.text.strip(" \t\r\n"):
         reason = "Character content other than whitespace is not allowed because the content type is 'element-only'."
         yield element.line, f"Element '{element.expanded}': {reason}"
@@ -289,10 +313,10 @@ def _expected(particles: Sequence[Particle]) -> str:
 
 
 def _content_complaints(element: Element, particle: Particle) -> Iterator[Complaint]:
-    if isinstance(particle.type, Ids):
-        yield from _group_complaints(element, particle.type.particles)
+    if isinstance(particle.type, Group):
+        yield from _group_complaints(element, particle.type.particles, particle.type.attributes)
         return
-    yield from _attribute_complaints(element, particle.attribute)
+    yield from _attribute_complaints(element, (particle.attribute,) if particle.attribute else ())
     if element.children:
         reason = (
             "the type definition is simple"
@@ -307,12 +331,13 @@ def _content_complaints(element: Element, particle: Particle) -> Iterator[Compla
         yield element.line, f"Element '{element.expanded}': {text}"
 
 
-def _attribute_complaints(element: Element, allowed: tuple[str, Type] | None = None) -> Iterator[Complaint]:
+def _attribute_complaints(element: Element, allowed: Sequence[tuple[str, Type]] = ()) -> Iterator[Complaint]:
+    kinds = dict(allowed)
     for (namespace, name), value in element.attributes.items():
         expanded = f"{{{namespace}}}{name}" if namespace else name
         where = f"Element '{element.expanded}', attribute '{expanded}'"
-        if allowed is not None and expanded == allowed[0]:
-            for text in allowed[1].complaints(value):
+        if expanded in kinds:
+            for text in kinds[expanded].complaints(value):
                 yield element.line, f"{where}: {text}"
         elif namespace != XSI:
             yield element.line, f"{where}: The attribute '{expanded}' is not allowed."

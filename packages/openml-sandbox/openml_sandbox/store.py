@@ -96,6 +96,81 @@ CREATE TABLE IF NOT EXISTS runs (
     flow INTEGER NOT NULL,
     setup INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS flows (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    external_version TEXT NOT NULL,
+    uploader INTEGER NOT NULL REFERENCES users (id),
+    upload_date TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    UNIQUE (name, version)
+);
+CREATE TABLE IF NOT EXISTS flow_parameters (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    flow INTEGER NOT NULL REFERENCES flows (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    data_type TEXT NOT NULL,
+    default_value TEXT NOT NULL,
+    description TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS flow_parameters_flow ON flow_parameters (flow, name);
+CREATE TABLE IF NOT EXISTS flow_components (
+    parent INTEGER NOT NULL REFERENCES flows (id) ON DELETE CASCADE,
+    identifier TEXT NOT NULL,
+    child INTEGER NOT NULL REFERENCES flows (id)
+);
+CREATE INDEX IF NOT EXISTS flow_components_parent ON flow_components (parent);
+CREATE TABLE IF NOT EXISTS flow_tags (
+    flow INTEGER NOT NULL REFERENCES flows (id) ON DELETE CASCADE,
+    tag TEXT NOT NULL COLLATE NOCASE,
+    uploader INTEGER NOT NULL REFERENCES users (id),
+    PRIMARY KEY (flow, tag)
+);
+-- A flow with values of its parameters; `settings` is JSON of their ids and values.
+CREATE TABLE IF NOT EXISTS setups (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    flow INTEGER NOT NULL REFERENCES flows (id),
+    settings TEXT NOT NULL,
+    setup_string TEXT NOT NULL,
+    UNIQUE (flow, settings)
+);
+-- What is known of the runs that were sent; the first ten were not.
+CREATE TABLE IF NOT EXISTS sent_runs (
+    run INTEGER PRIMARY KEY REFERENCES runs (id) ON DELETE CASCADE,
+    task INTEGER NOT NULL REFERENCES tasks (id),
+    uploader INTEGER NOT NULL REFERENCES users (id),
+    start_time TEXT NOT NULL,
+    error_message TEXT NOT NULL,
+    run_details TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS sent_runs_task ON sent_runs (task);
+CREATE TABLE IF NOT EXISTS run_files (
+    run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    field TEXT NOT NULL,
+    file_id INTEGER NOT NULL REFERENCES files (id),
+    PRIMARY KEY (run, field)
+);
+CREATE TABLE IF NOT EXISTS run_tags (
+    run INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    tag TEXT NOT NULL COLLATE NOCASE,
+    uploader INTEGER NOT NULL REFERENCES users (id),
+    PRIMARY KEY (run, tag)
+);
+CREATE TABLE IF NOT EXISTS evaluated (
+    run INTEGER PRIMARY KEY REFERENCES sent_runs (run) ON DELETE CASCADE,
+    error TEXT
+);
+-- Of a whole run (no repeat, no fold), or of a fold of it.
+CREATE TABLE IF NOT EXISTS evaluations (
+    run INTEGER NOT NULL REFERENCES evaluated (run) ON DELETE CASCADE,
+    function TEXT NOT NULL,
+    repeat INTEGER,
+    fold INTEGER,
+    value REAL,
+    array_data TEXT
+);
+CREATE INDEX IF NOT EXISTS evaluations_function ON evaluations (function, run);
 CREATE TABLE IF NOT EXISTS studies (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     alias TEXT UNIQUE COLLATE NOCASE,
@@ -120,9 +195,12 @@ CREATE TABLE IF NOT EXISTS study_runs (
 -- Each kind is numbered apart, so that nobody takes one id for the other.
 INSERT INTO sqlite_sequence (name, seq)
     SELECT start.name, start.seq
-    FROM (SELECT 'files' AS name, 5000 AS seq UNION SELECT 'tasks', 1000 UNION SELECT 'studies', 100) AS start
+    FROM (
+        SELECT 'files' AS name, 5000 AS seq UNION SELECT 'tasks', 1000 UNION SELECT 'studies', 100
+        UNION SELECT 'flows', 2000 UNION SELECT 'setups', 3000 UNION SELECT 'flow_parameters', 4000
+    ) AS start
     WHERE NOT EXISTS (SELECT 1 FROM sqlite_sequence AS known WHERE known.name = start.name);
--- Nobody can send a run, so there are ten from the start: of one flow, with a setup each, and of no task.
+-- Ten runs are there from the start, so that a study has something to hold: of one flow, with a setup each, of no task.
 WITH RECURSIVE number (id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM number WHERE id < 10)
     INSERT OR IGNORE INTO runs (id, flow, setup) SELECT id, 1, id FROM number;
 """

@@ -96,7 +96,7 @@ def get_linked(connection: sqlite3.Connection, study: Study) -> list[int]:
 
 
 def get_contents(connection: sqlite3.Connection, study: Study) -> Contents:
-    """Read what a study holds; the runs that there are have a flow and a setup, but no task."""
+    """Read what a study holds; runs that were not sent have a flow and a setup, but no task."""
     if study.main_entity_type == "task":
         rows = connection.execute(
             "SELECT entity AS task, CAST(value AS INTEGER) AS dataset FROM study_tasks"
@@ -107,11 +107,17 @@ def get_contents(connection: sqlite3.Connection, study: Study) -> Contents:
         # A task without a dataset of its own is not listed.
         return Contents(sorted({row["dataset"] for row in rows}), [row["task"] for row in rows], [], [], [])
     rows = connection.execute(
-        "SELECT runs.* FROM study_runs JOIN runs ON runs.id = entity WHERE study = ? ORDER BY entity",
+        "SELECT runs.*, sent_runs.task, CAST(value AS INTEGER) AS dataset"
+        " FROM study_runs JOIN runs ON runs.id = entity LEFT JOIN sent_runs ON sent_runs.run = runs.id"
+        " LEFT JOIN task_inputs ON task_inputs.task = sent_runs.task AND name = 'source_data'"
+        " WHERE study = ? ORDER BY entity",
         (study.id,),
     ).fetchall()
-    flows, setups = (sorted({row[column] for row in rows}) for column in ("flow", "setup"))
-    return Contents([], [], flows, setups, [row["id"] for row in rows])
+    columns = ("dataset", "task", "flow", "setup")
+    data, tasks, flows, setups = (
+        sorted({row[column] for row in rows if row[column] is not None}) for column in columns
+    )
+    return Contents(data, tasks, flows, setups, [row["id"] for row in rows])
 
 
 def set_study_status(connection: sqlite3.Connection, study_id: int, status: str) -> None:

@@ -1,15 +1,24 @@
-"""Tags of datasets and of tasks: `POST data/tag`, `POST task/untag`, `GET data/tag/list` and so on."""
+"""Tags of datasets, tasks, flows and runs: `POST data/tag`, `POST task/untag`, `GET data/tag/list` and so on."""
 
 import re
 import sqlite3
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from openml_sandbox.answers import Node, leaf
 from openml_sandbox.call import Call, to_id
 from openml_sandbox.errors import ApiError
-from openml_sandbox.records import Tagged, add_tag, delete_tag, get_all_tags, get_dataset, get_tags
-from openml_sandbox.task_records import get_task
+from openml_sandbox.flow_records import Flow, get_flow
+from openml_sandbox.records import Dataset, Tagged, add_tag, delete_tag, get_all_tags, get_dataset, get_tags
+from openml_sandbox.run_records import Run, get_run
+from openml_sandbox.task_records import Task, get_task
 
+_FINDERS: dict[Tagged, Callable[[sqlite3.Connection, int | None], Dataset | Task | Flow | Run | None]] = {
+    "data": get_dataset,
+    "task": get_task,
+    "flow": get_flow,
+    "run": get_run,
+}
 _TAG = re.compile(r"[a-zA-Z0-9._\-]{1,64}")
 
 
@@ -62,8 +71,7 @@ class TagCalls:
         entity_id, text = call.field(self._field), call.field("tag")
         if not entity_id or not text:
             raise ApiError(471)
-        find = get_dataset if self.kind == "data" else get_task
-        entity = find(connection, to_id(entity_id))
+        entity = _FINDERS[self.kind](connection, to_id(entity_id))
         if entity is None:
             raise ApiError(472)
         return entity.id, text
@@ -76,3 +84,5 @@ class TagCalls:
 
 DATA = TagCalls("data")
 TASK = TagCalls("task")
+FLOW = TagCalls("flow")
+RUN = TagCalls("run")

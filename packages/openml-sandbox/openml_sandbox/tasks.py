@@ -18,6 +18,7 @@ from openml_sandbox.records import (
     to_dataset,
 )
 from openml_sandbox.reference import ESTIMATION_PROCEDURES, MATH_FUNCTIONS, EstimationProcedure
+from openml_sandbox.run_records import has_runs
 from openml_sandbox.schema import TASK, XmlInvalidError, validate
 from openml_sandbox.task_records import (
     Task,
@@ -368,6 +369,8 @@ def delete(call: Call) -> Node:
             raise ApiError(452)
         if not task.may_be_changed_by(call.caller):
             raise ApiError(453)
+        if has_runs(connection, task.id):
+            raise ApiError(454)
         # The inputs go first and stay gone, even where a suite then keeps the task from going, too.
         delete_inputs(connection, task.id)
         is_deleted = delete_task(connection, task.id)

@@ -117,14 +117,14 @@ def _publish(call: Call, new: NewDataset, file: FilePart, tags: list[str]) -> tu
                 refusals.append(ApiError(473, f"id={dataset_id}; tag={tag}"))
             else:
                 add_tag(connection, "data", dataset_id, tag, call.caller.id)
-        _move(file.path, call.store, file_id)
+        move(file.path, call.store, file_id)
     return dataset_id, refusals
 
 
 def _lose_the_race(call: Call, file: FilePart) -> NoReturn:
     """Keep the file, which nobody will ask for, and say that the version was taken meanwhile."""
     with call.store.transaction() as connection:
-        _move(file.path, call.store, _add_file(connection, file))
+        move(file.path, call.store, _add_file(connection, file))
     raise ApiError(134)
 
 
@@ -139,7 +139,8 @@ def _hold(call: Call, connection: sqlite3.Connection, dataset_id: int) -> None:
         hold(connection, dataset_id, "The engine failed, as it was told to.")
 
 
-def _move(source: Path, store: Store, file_id: int) -> None:
+def move(source: Path, store: Store, file_id: int) -> None:
+    """Put the bytes of a part where the file of that number belongs."""
     target = store.file_path(file_id)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -54,6 +54,9 @@ class Watcher:
     def on_target(self, values: Sequence[bytes | None]) -> None:
         """These are the next values of the column whose position is `target`."""
 
+    def on_cells(self, rows: "list[Row]") -> None:
+        """These are the next dense rows; they are changed afterwards."""
+
     def on_block(self) -> None:
         """A block of the file is done."""
 
@@ -256,6 +259,7 @@ class _RowReader:
         self._summary.row_count += len(rows)
         if self._watcher.target is not None:
             self._watcher.on_target([row[self._watcher.target] for row in rows])
+        self._watcher.on_cells(rows)
         for cells in rows if self._watcher.ignored else ():
             for position in self._watcher.ignored:
                 cells[position] = b""

@@ -7,27 +7,30 @@ from datetime import UTC, datetime
 from functools import partial
 
 _CASUAL = r"([a-zA-Z0-9_\-\.\(\),])+"
+_CASUAL_OF_RUNS = r"([a-zA-Z0-9_\-\.,\(\):])+"
+_CASUAL_OF_FLOWS = r"([a-zA-Z0-9_\-\.,\(\):=])+"
 _SYSTEM = r"([a-zA-Z0-9_\-\.])+"
 _LATIN = r"\p{IsBasicLatin}*"
 _RUN_OR_TASK = r"(run|task)"
 # XML Schema's patterns match whole values and have no flags; only \p{...} needs another spelling in Python.
 _PYTHON_PATTERNS = {
     text: re.compile(text.replace(r"\p{IsBasicLatin}", r"[\x00-\x7f]"))
-    for text in (_CASUAL, _SYSTEM, _LATIN, _RUN_OR_TASK)
+    for text in (_CASUAL, _CASUAL_OF_RUNS, _CASUAL_OF_FLOWS, _SYSTEM, _LATIN, _RUN_OR_TASK)
 }
 
 
 @dataclass(frozen=True, slots=True)
 class TextType:
-    """A restricted string: 1 to `longest` characters of one pattern; None: the pattern alone decides."""
+    """A restricted string: `shortest` to `longest` characters of one pattern; None: the pattern alone decides."""
 
     name: str
     pattern: str
     longest: int | None = None
+    shortest: int = 1
 
     def complaints(self, value: str) -> Iterator[str]:
         """Word the facets that the value breaks."""
-        if not value and self.longest is not None:
+        if not value and self.longest is not None and self.shortest:
             yield "[facet 'minLength'] The value has a length of '0'; this underruns the allowed minimum length of '1'."
         if self.longest is not None and len(value) > self.longest:
             yield (
@@ -42,7 +45,7 @@ class TextType:
         lengths = (
             ""
             if self.longest is None
-            else f'      <xs:maxLength value="{self.longest}"/>\n      <xs:minLength value="1"/>\n'
+            else f'      <xs:maxLength value="{self.longest}"/>\n      <xs:minLength value="{self.shortest}"/>\n'
         )
         return (
             f'  <xs:simpleType name="{self.name}">\n    <xs:restriction base="xs:string">\n'
@@ -115,6 +118,13 @@ def _is_date_time(value: str) -> bool:
         return False
 
 
+_DOUBLE = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|-?INF|NaN")
+
+
+def _is_double(value: str) -> bool:
+    return _DOUBLE.fullmatch(value.strip(" \t\r\n")) is not None
+
+
 _CHARACTER = r"(?:[A-Za-z0-9\-._~!$&'()*+,;= ]|%[0-9A-Fa-f]{2})"
 _PATH_CHARACTER = rf"(?:{_CHARACTER}|[:@])"
 _AUTHORITY = rf"//(?:(?:{_CHARACTER}|:)*@)?(?:\[[^\]]*\]|{_CHARACTER}*)(?::[0-9]+)?"
@@ -140,7 +150,13 @@ LATIN_64, LATIN_128, LATIN_256, LATIN_1024, LATIN_4096, LATIN_16384 = (
     latin(f"basic_latin{n}", longest=n) for n in (64, 128, 256, 1024, 4096, 16384)
 )
 SYSTEM_32, SYSTEM_64 = (TextType(f"system_string{n}", _SYSTEM, n) for n in (32, 64))
+SYSTEM_128 = TextType("system_string128", _SYSTEM, 128)
 SYSTEM = TextType("system_string", _SYSTEM)
+RUN_CASUAL_128, RUN_CASUAL_1024 = (TextType(f"casual_string{n}", _CASUAL_OF_RUNS, n) for n in (128, 1024))
+RUN_LATIN_2048 = TextType("basic_latin2048", _LATIN, 2048, shortest=0)
+FLOW_CASUAL_64, FLOW_CASUAL_128, FLOW_CASUAL_1024 = (
+    TextType(f"casual_string{n}", _CASUAL_OF_FLOWS, n) for n in (64, 128, 1024)
+)
 ENTITY_TYPE = TextType("entity_type", _RUN_OR_TASK)
 VISIBILITY = ChoiceType("access_policy", ("circles", "public", "private"))
 STRING = BuiltInType("xs:string", lambda _: True)
@@ -148,5 +164,6 @@ INTEGER = BuiltInType("xs:integer", _is_integer)
 INT = BuiltInType("xs:int", _is_int)
 DATE_TIME = BuiltInType("xs:dateTime", _is_date_time)
 URI = BuiltInType("xs:anyURI", _is_uri)
+DOUBLE = BuiltInType("xs:double", _is_double)
 
 Type = TextType | ChoiceType | BuiltInType

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox_server import WRITER, Server, describe
+from sandbox_runs import make_tasks, publish_rows
+from sandbox_server import WRITER, Serve, Server, describe
 
 START = """
 import sys, time
@@ -117,6 +118,48 @@ print("done")
 """
 
 
+RUN = """
+from openml.flows import OpenMLFlow
+task_id = int(Path("task_id").read_text())
+task = openml.tasks.get_task(task_id, download_splits=False, download_data=True)
+parts = dict(model=None, components={}, tags=[], language="English", dependencies="none")
+flow = OpenMLFlow(name="guess", description="Always a.", parameters={"seed": "1"}, external_version="1",
+                  parameters_meta_info={"seed": {"description": "s", "data_type": "int"}}, **parts).publish()
+assert openml.flows.flow_exists("guess", "1") == flow.flow_id
+rows = [
+    openml.runs.functions.format_prediction(
+        task=task, repeat=0, fold=row % 2, index=row, prediction="a", truth=truth, proba={"a": 0.5, "b": 0.5}
+    )
+    for row, truth in enumerate("aabb")
+]
+run = openml.runs.OpenMLRun(
+    task_id=task_id, flow_id=flow.flow_id, dataset_id=task.dataset_id, data_content=rows, description_text="d",
+    parameter_settings=[{"oml:name": "seed", "oml:value": "7"}],
+).publish()
+for _ in range(1_200):
+    read = openml.runs.get_run(run.run_id, ignore_cache=True)
+    if read.evaluations:
+        break
+    time.sleep(0.05)
+assert read.evaluations["predictive_accuracy"] == 0.5, read.evaluations
+assert read.fold_evaluations["predictive_accuracy"][0] == {0: 0.5, 1: 0.5}, read.fold_evaluations
+assert read.predictions["prediction"].tolist() == ["a"] * 4
+flows = openml.flows.list_flows(output_format="dataframe")
+assert flows["full_name"].tolist() == ["guess(1)"], flows
+runs = openml.runs.list_runs(task=[task_id], output_format="dataframe")
+assert runs["run_id"].tolist() == [run.run_id], runs
+found = openml.evaluations.list_evaluations("predictive_accuracy", tasks=[task_id], output_format="dataframe")
+assert (found["flow_name"].tolist(), found["value"].tolist()) == (["guess(1)"], [0.5]), found
+folds = openml.evaluations.list_evaluations("kappa", tasks=[task_id], per_fold=True, output_format="dataframe")
+assert folds["values"].tolist() == [[0.0, 0.0]], folds
+settings = openml.evaluations.list_evaluations_setups(
+    "predictive_accuracy", flows=[flow.flow_id], size=10, parameters_in_separate_columns=True
+)
+assert settings["guess(1)_seed"].tolist() == ["7"], settings
+print("done")
+"""
+
+
 def run(url: str, folder: Path, script: str) -> None:
     environment = {"PATH": os.defpath, "HOME": str(folder), "OPENML_CACHE_DIR": str(folder)}
     finished = subprocess.run(
@@ -148,3 +191,14 @@ def test_openml_python_when_it_makes_tasks_and_suites_then_it_reads_the_same_bac
     (tmp_path / "dataset_id").write_text(str(dataset_id))
 
     run(server.url, tmp_path, ORGANISE)
+
+
+@pytest.mark.long
+def test_openml_python_when_it_publishes_a_flow_and_a_run_then_it_reads_their_evaluations(
+    serve: Serve, tmp_path: Path
+) -> None:
+    with serve(tmp_path / "data") as server:
+        task_id, _ = make_tasks(server, publish_rows(server))
+        (tmp_path / "task_id").write_text(str(task_id))
+
+        run(server.url, tmp_path, RUN)

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from sandbox_runs import flow_xml, make_flow, make_run, make_tasks, publish_rows, run_xml
 from sandbox_server import ARFF, OTHER, WRITER, Serve, Server, describe
 
 
@@ -64,6 +65,23 @@ def test_pages_when_tasks_and_studies_were_made_then_they_are_listed_with_links_
         assert all(text in study_page for text in ("&lt;script&gt;", "&lt;b&gt;", "shown", "<td>1001</td>"))
         assert "<b>" not in study_page
         assert client.get("/t/9").status_code == client.get("/s/9").status_code == 404
+
+
+def test_pages_when_runs_were_sent_then_they_are_listed_and_shown(serve: Serve, tmp_path: Path) -> None:
+    with serve(tmp_path) as server, server.client() as client:
+        task, _ = make_tasks(server, publish_rows(server))
+        xml = flow_xml("a.flow(b=c)").replace("Trees.", "&lt;i&gt;Trees&lt;/i&gt;")
+        flow = make_flow(client, xml)
+        run = make_run(client, run_xml(flow, task))
+        index = client.get("/").text
+        for link in re.findall(r'href="([^"]+)"', index):
+            assert client.get(link).status_code == 200, link
+        page = client.get(f"/f/{flow}").text
+
+        assert f'href="/r/{run}"' in index
+        assert "&lt;i&gt;Trees" in page
+        assert "trees = 10" in page
+        assert client.get("/f/9").status_code == client.get("/r/9").status_code == 404
 
 
 def test_pages_when_opened_then_nothing_from_elsewhere_may_load(server: Server) -> None:

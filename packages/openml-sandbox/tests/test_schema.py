@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from openml_sandbox.run_schemas import FLOW, RUN
 from openml_sandbox.schema import EDIT, STUDY, TASK, UPLOAD, Schema, XmlInvalidError, validate
 
 NAMESPACE = "http://openml.org/openml"
 
 SCHEMAS: dict[str, Any] = {
-    schema.root: etree.XMLSchema(etree.fromstring(schema.xsd())) for schema in (UPLOAD, EDIT, TASK, STUDY)
+    schema.root: etree.XMLSchema(etree.fromstring(schema.xsd()))
+    for schema in (UPLOAD, EDIT, TASK, STUDY, FLOW, RUN)
 }
 
 
@@ -250,3 +252,60 @@ def test_validator_when_a_study_is_right_or_wrong_then_it_says_what_libxml_says(
     xml = wrap(inner, "study")
 
     assert complaint(xml, STUDY) == libxml_complaint(xml, STUDY)
+
+
+FLOW_PARTS = element("name", "a.b(c=d)") + element("description", "d")
+RUN_PARTS = element("task_id", "1") + element("flow_id", "2")
+SETTING = element("name", "a") + element("value", "")
+
+
+@pytest.mark.parametrize(
+    ("schema", "inner"),
+    [
+        (FLOW, FLOW_PARTS),
+        (FLOW, element("name", "a b") + element("description", "d")),
+        (FLOW, element("name", "") + element("description", "d")),
+        (FLOW, FLOW_PARTS + element("parameter", element("name", "x") + element("default_value", "\u00e9"))),
+        (FLOW, FLOW_PARTS + element("parameter", element("default_value", "1"))),
+        (FLOW, FLOW_PARTS + element("component", element("identifier", "i") + element("flow", FLOW_PARTS))),
+        (FLOW, FLOW_PARTS + element("component", element("identifier", "i") + element("flow", ""))),
+        (FLOW, FLOW_PARTS + element("component", element("flow", FLOW_PARTS))),
+        (RUN, RUN_PARTS),
+        (RUN, element("task_id", "1")),
+        (RUN, RUN_PARTS + element("parameter_setting", SETTING) * 2),
+        (RUN, RUN_PARTS + element("parameter_setting", element("name", "a=b") + element("value", "1"))),
+        (RUN, RUN_PARTS + element("parameter_setting", SETTING + element("component", "x"))),
+        (
+            RUN,
+            RUN_PARTS
+            + element("output_data", '<oml:evaluation repeat="0"><oml:name>a</oml:name></oml:evaluation>'),
+        ),
+        (
+            RUN,
+            RUN_PARTS
+            + element("output_data", '<oml:evaluation fold="x"><oml:name>a</oml:name></oml:evaluation>'),
+        ),
+        (
+            RUN,
+            RUN_PARTS
+            + element("output_data", '<oml:evaluation way="1"><oml:name>a</oml:name></oml:evaluation>'),
+        ),
+        (
+            RUN,
+            RUN_PARTS
+            + element("output_data", element("evaluation", element("name", "a") + element("value", "1e-3"))),
+        ),
+        (
+            RUN,
+            RUN_PARTS
+            + element("output_data", element("evaluation", element("name", "a") + element("value", "x"))),
+        ),
+        (RUN, RUN_PARTS + element("setup_string", "\u00e9")),
+    ],
+)
+def test_validator_when_a_flow_or_run_is_right_or_wrong_then_it_says_what_libxml_says(
+    schema: Schema, inner: str
+) -> None:
+    xml = wrap(inner, schema.root)
+
+    assert complaint(xml, schema) == libxml_complaint(xml, schema)
