@@ -5,7 +5,6 @@ as a script of this host: the access token of whoever looks at it lies in localS
 for they are pages; their server is the operator's own.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +29,7 @@ from app.index.engine import IndexUnavailableError
 from app.web.catalogue.routes import AnyCatalogueDep
 from app.web.catalogue.service import Catalogue
 from app.web.pages import render
-from app.web.serving import is_known
+from app.web.tagged import answer_tagged
 from app.web.upstream import (
     BusyError,
     StreamedAnswer,
@@ -143,13 +142,13 @@ async def _made_of_index(dataset_id: str, request: Request, catalogue: Catalogue
         body = None
     if body is None or catalogue is None:
         raise _no_croissant(dataset_id)
-    tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
-    headers = {**INERT, "ETag": tag, "Vary": "Authorization, X-API-Key"}
-    if catalogue.viewer_id is not None:
-        headers["Cache-Control"] = "private, no-cache"
-    if is_known(request.headers.get("if-none-match", ""), tag):
-        return Response(status_code=304, headers=headers)
-    return Response(body, media_type="application/ld+json", headers=headers)
+    return answer_tagged(
+        request,
+        body,
+        media_type="application/ld+json",
+        viewer_id=catalogue.viewer_id,
+        headers=INERT,
+    )
 
 
 def _no_croissant(dataset_id: str) -> NotFoundError:

@@ -12,6 +12,7 @@ from app.deps import ClientDep, ViewerDep
 from app.web import search_service
 from app.web.search_query import TYPES
 from app.web.search_server import Searcher
+from app.web.tagged import answer_tagged
 from app.web.upstreams import UpstreamsDep
 
 router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
@@ -49,9 +50,9 @@ async def search(
 @router.get("/es/{path:path}")
 @opened_by(Scope.READ)
 async def get_document(
-    path: str, upstreams: UpstreamsDep, viewer_id: ViewerDep, client: ClientDep
+    path: str, request: Request, upstreams: UpstreamsDep, viewer_id: ViewerDep, client: ClientDep
 ) -> Response:
-    """Return one document."""
+    """Return one document, with an entity tag."""
     match _steps(path):
         case [kind, "_doc", document_id] if kind in TYPES and DOCUMENT_ID.fullmatch(document_id):
             pass
@@ -62,7 +63,7 @@ async def get_document(
     server = upstreams.search
     who = Searcher(viewer_id, client.asker)
     found = await search_service.get_document(server, kind, document_id, who)
-    return _json(found)
+    return answer_tagged(request, _encoded(found), media_type="application/json", viewer_id=viewer_id)
 
 
 def _steps(path: str) -> list[str]:
@@ -83,7 +84,9 @@ def _types(steps: list[str], what: str) -> tuple[str, ...] | None:
 
 
 def _json(document: dict[str, object]) -> Response:
+    return Response(_encoded(document), media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
+def _encoded(document: dict[str, object]) -> bytes:
     # ASCII: what comes from elsewhere may hold half a surrogate pair, which has no UTF-8.
-    return Response(
-        json.dumps(document), media_type="application/json", headers={"Cache-Control": "no-store"}
-    )
+    return json.dumps(document).encode()

@@ -4,7 +4,6 @@ Where there is a build, or `REDIRECT_URL`, those lead to its pages; without an i
 """
 
 import asyncio
-import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Final
@@ -23,7 +22,7 @@ from app.web.catalogue.texts import render_markdown
 from app.web.fallback import PageFallback
 from app.web.mailbox import MailboxDep
 from app.web.pages import fill, page_headers
-from app.web.serving import is_known
+from app.web.tagged import answer_tagged
 from app.web.upstreams import UpstreamsDep
 
 log = structlog.get_logger(__name__)
@@ -206,13 +205,11 @@ async def _answer(
     """Return a page with an entity tag: whoever has it is told so, and anybody asks again."""
     shown = {**context, "markdown": render_markdown}
     page = await catalogue.run(fill, template, shown)
-    tag = f'"{hashlib.blake2b(page.encode(), digest_size=16).hexdigest()}"'
-    headers = {
-        **page_headers(),
-        "Cache-Control": "no-cache" if catalogue.viewer_id is None else "private, no-cache",
-        "Vary": "Authorization, X-API-Key",
-        "ETag": tag,
-    }
-    if status == 200 and is_known(request.headers.get("if-none-match", ""), tag):  # noqa: PLR2004 - OK
-        return Response(status_code=304, headers=headers)
-    return HTMLResponse(page, status_code=status, headers=headers)
+    return answer_tagged(
+        request,
+        page.encode(),
+        media_type="text/html",
+        viewer_id=catalogue.viewer_id,
+        headers=page_headers(),
+        status=status,
+    )
