@@ -62,12 +62,16 @@ class Words:
 def documents(count: int, words: Words, chance: random.Random) -> Iterator[Put]:
     # Made beforehand: what is measured is the index, not the making of texts.
     texts = [" ".join(words.some(60)) for _ in range(TEXTS)]
+    names = ["-".join(words.some(2)) for _ in range(TEXTS)]
+    columns = [
+        [{"name": name, "type": "numeric", "missing": 0} for name in words.some(10)] for _ in range(TEXTS)
+    ]
     for number in range(1, count + 1):
         rows = int(10 ** chance.uniform(1, 7))
         uploader = chance.randint(1, 5000)
         document = {
             "data_id": number,
-            "name": "-".join(words.some(2)),
+            "name": chance.choice(names),
             "description": chance.choice(texts),
             "version": chance.randint(1, 3),
             "status": chance.choice(["active"] * 9 + ["in_preparation"]),
@@ -86,7 +90,7 @@ def documents(count: int, words: Words, chance: random.Random) -> Iterator[Put]:
                 "NumberOfMissingValues": chance.randint(0, 100),
                 **{f"Quality{place}": chance.random() for place in range(6)},
             },
-            "features": [{"name": name, "type": "numeric", "missing": 0} for name in words.some(10)],
+            "features": chance.choice(columns),
         }
         yield Put("data", str(number), document)
 

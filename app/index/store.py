@@ -6,6 +6,7 @@ itself; `words_KIND` the words of those of one kind (FTS5, without the texts); `
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -111,6 +112,15 @@ class Store:
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
         self._connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+        self._counted: Counter[tuple[int, object]] = Counter()
+        """Documents by shelf and status that were added or removed since the last transaction."""
+        self._changes = 0
+        self._words: list[tuple[str, tuple[object, ...]]] = []
+        """Statements on the words that this transaction ends with.
+
+        FTS5 writes what it has gathered with each savepoint, and SQLite sets one for most statements on other
+        tables: between them, every document would be a segment of its own, to be merged again and again.
+        """
         with self.writing():
             self._make()
         self._number = path.stat().st_ino
@@ -132,9 +142,16 @@ class Store:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._write_counts()
+            for statement, values in self._words:
+                self._connection.execute(statement, values)
         except BaseException:
+            self._counted.clear()
+            self._changes = 0
             self._connection.execute("ROLLBACK")
             raise
+        finally:
+            self._words.clear()
         self._connection.execute("COMMIT")
 
     def put(self, documents: Iterable[Put], *, number_of_pass: int = 0) -> int:
@@ -155,7 +172,7 @@ class Store:
         self._uncount(found[0])
         for table in ("entry", "body", "link"):
             self._connection.execute(f"DELETE FROM {table} WHERE row = ?", (found[0],))  # noqa: S608 - fixed
-        self._count_generation()
+        self._changes += 1
         return True
 
     def set_members(self, study_id: int, members: Mapping[str, Iterable[int]]) -> None:
@@ -169,7 +186,7 @@ class Store:
                 for number in numbers
             ],
         )
-        self._count_generation()
+        self._changes += 1
 
     def get_meta(self, name: str, default: str = "") -> str:
         """Return what is noted under a name."""
@@ -184,6 +201,8 @@ class Store:
         """Remove all documents and notes."""
         for table in ("entry", "body", "link", "member", "tally", "wanted", "meta"):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
+        self._counted.clear()
+        self._words.clear()
         for kind in KINDS:
             self._connection.execute(f"INSERT INTO words_{kind}(words_{kind}) VALUES ('delete-all')")  # noqa: S608 - our names only
 
@@ -258,7 +277,7 @@ class Store:
             self._uncount(row)
             self._connection.execute("DELETE FROM link WHERE row = ?", (row,))
         self._write(item, document, detailed=detailed, number_of_pass=number_of_pass, row=found and found[0])
-        self._count_generation()
+        self._changes += 1
         return True
 
     def _write(
@@ -266,7 +285,7 @@ class Store:
     ) -> None:
         shelf = SHELVES[item.kind] if item.public else -SHELVES[item.kind]
         columns = columns_of(item.kind, document)
-        self._count(shelf, columns["status"], 1)
+        self._counted[shelf, columns["status"]] += 1
         values = [row, shelf, item.id, number_of_pass, int(detailed), *columns.values()]
         row = self._connection.execute(
             f"INSERT OR REPLACE INTO entry VALUES ({_ENTRY_VALUES})",  # noqa: S608 - question marks
@@ -277,37 +296,38 @@ class Store:
         self._connection.executemany(
             "INSERT OR IGNORE INTO link VALUES (?, ?, ?)", [(*link, row) for link in links_of(document)]
         )
-        self._connection.execute(
-            f"INSERT INTO words_{item.kind} (rowid, name, more, body) VALUES (?, ?, ?, ?)",  # noqa: S608 - fixed
-            (row, *words_of(item.kind, document)),
-        )
+        statement = f"INSERT INTO words_{item.kind} (rowid, name, more, body) VALUES (?, ?, ?, ?)"  # noqa: S608 - fixed
+        self._words.append((statement, (row, *words_of(item.kind, document))))
 
     def _forget_words(self, kind: str, row: int) -> None:
         # FTS5 without texts is told what the words were.
-        self._connection.execute(
-            f"INSERT INTO words_{kind} (words_{kind}, rowid, name, more, body) VALUES ('delete', ?, ?, ?, ?)",  # noqa: S608 - our names only
-            (row, *words_of(kind, self._source(row))),
+        statement = (
+            f"INSERT INTO words_{kind} (words_{kind}, rowid, name, more, body) VALUES ('delete', ?, ?, ?, ?)"  # noqa: S608 - our names only
         )
-
-    def _count(self, shelf: int, status: object, by: int) -> None:
-        """Count a document, so that the side bar's numbers need not look at a million of them."""
-        changed = self._connection.execute(
-            "UPDATE tally SET count = count + ? WHERE shelf = ? AND status IS ?", (by, shelf, status)
-        )
-        if not changed.rowcount:
-            self._connection.execute("INSERT INTO tally VALUES (?, ?, ?)", (shelf, status, by))
+        self._words.append((statement, (row, *words_of(kind, self._source(row)))))
 
     def _uncount(self, row: int) -> None:
         shelf, status = self._connection.execute(
             "SELECT shelf, status FROM entry WHERE row = ?", (row,)
         ).fetchone()
-        self._count(shelf, status, -1)
+        self._counted[shelf, status] -= 1
 
-    def _count_generation(self) -> None:
-        self._connection.execute(
-            "INSERT INTO meta VALUES ('generation', 1)"
-            " ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + 1"
-        )
+    def _write_counts(self) -> None:
+        """Write how many there are now, so that the side bar's numbers need not look at a million documents."""
+        for (shelf, status), by in self._counted.items():
+            changed = self._connection.execute(
+                "UPDATE tally SET count = count + ? WHERE shelf = ? AND status IS ?", (by, shelf, status)
+            )
+            if not changed.rowcount:
+                self._connection.execute("INSERT INTO tally VALUES (?, ?, ?)", (shelf, status, by))
+        self._counted.clear()
+        if self._changes:
+            self._connection.execute(
+                "INSERT INTO meta VALUES ('generation', ?)"
+                " ON CONFLICT (name) DO UPDATE SET value = CAST(value AS INTEGER) + excluded.value",
+                (self._changes,),
+            )
+        self._changes = 0
 
 
 def _merged(before: Mapping[str, Any], listed: Mapping[str, Any]) -> dict[str, Any]:
