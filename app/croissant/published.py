@@ -21,14 +21,12 @@ def describe_published(document: Document, *, page: str, arff: str, parquet: str
         document: as the index has it.
         page: address of the dataset's page.
         arff: address of its file.
-        parquet: address of the same table as Parquet, where OpenML has none.
+        parquet: address of the same table as Parquet.
     """
     md5 = text_of(document.get("md5_checksum"))
     files = [
         FileObject("data.arff", "text/x-arff", address_of(arff), md5=md5 if len(md5) == _MD5_DIGITS else ""),
-        FileObject(
-            "data.parquet", "application/x-parquet", address_of(document.get("parquet_url")) or parquet
-        ),
+        FileObject("data.parquet", "application/x-parquet", address_of(parquet)),
     ]
     features = list(_features(document.get("features")))
     qualities = document.get("qualities")

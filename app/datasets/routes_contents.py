@@ -5,7 +5,7 @@ from pathlib import Path as PathOnDisk
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from app.core.bodies import BoundedRoute
 from app.core.components import headers
@@ -20,6 +20,7 @@ from app.core.errors import (
     StorageFullError,
     TooBusyError,
     TooManyRequestsError,
+    ValidationFailedError,
 )
 from app.core.http import declare
 from app.core.limits import hits_from
@@ -32,8 +33,11 @@ from app.published.service import NotYetError, PublishedFiles
 from app.tabular.statistics.requests import MOST_CELLS, MOST_COLUMNS, ExportFormat, Operator, Page
 
 router = APIRouter(tags=["datasets"], route_class=BoundedRoute)
-RETRY_SECONDS = 2
-DOWNLOAD_TRIES, DOWNLOAD_PAUSE = 50, 0.3
+RETRY_SECONDS, WAITED_RETRY_SECONDS = 2, 60
+DOWNLOAD_TRIES, DOWNLOAD_PAUSE = 26, 0.3
+"""How often it is looked whether a download is made, every so many seconds: mlcroissant waits ten for an answer."""
+MOST_TURNS = 9
+"""How often who waits for a download is sent to wait once more; Python's urllib follows ten redirects."""
 MOST_STATISTICS, MOST_ROWS = 1000, 1000
 _COMPUTING: dict[int | str, dict[str, Any]] = {
     202: {
@@ -41,6 +45,9 @@ _COMPUTING: dict[int | str, dict[str, Any]] = {
         "description": "It is being computed",
         "headers": headers("Retry-After", "Cache-Control"),
     }
+}
+_WAITING: dict[int | str, dict[str, Any]] = {
+    307: {"description": "It is being made; wait on there", "headers": headers("Location", "Cache-Control")}
 }
 _FILE: dict[str, Any] = {
     "description": "The file; parts of it can be asked for",
@@ -52,6 +59,7 @@ _FILE: dict[str, Any] = {
 }
 _PROBLEMS = declare(
     BadRequestError,
+    ValidationFailedError,
     NotYoursError,
     NotFoundError,
     DatasetNotReadableError,
@@ -159,7 +167,7 @@ async def get_rows(
 @router.get(
     "/datasets/{dataset_id}/download",
     response_class=FileResponse,
-    responses={200: _FILE, **_COMPUTING, **_PROBLEMS},
+    responses={200: _FILE, **_WAITING, **_PROBLEMS},
 )
 @opened_by(Scope.READ)
 async def download_dataset(
@@ -167,12 +175,16 @@ async def download_dataset(
     resources: ResourcesDep,
     *,
     format: Annotated[ExportFormat, Query(description="Of the file.")] = "csv",  # noqa: A002 - the field's name
+    turn: Annotated[int, Query(ge=0, le=MOST_TURNS, description="Counts redirects; leave it out.")] = 0,
 ) -> Response:
-    """Return a dataset's file in another format; 202 if that takes longer than a quarter of a minute to make."""
+    """Return a dataset's file in another format. While it is made, redirects to here: who follows them waits for it."""
     file, key = asked
     path = await _exported(resources.published, file, format, key)
     if path is None:
-        return _not_yet()
+        if turn == MOST_TURNS:
+            raise TooBusyError(retry_after_seconds=WAITED_RETRY_SECONDS)
+        again = f"?format={format}&turn={turn + 1}"
+        return RedirectResponse(again, status_code=307, headers={"Cache-Control": "no-store"})
     fields = _validators(file, format) | _INERT
     return FileResponse(
         path, media_type=MEDIA_TYPES[format], filename=file_name(file, format), headers=fields
@@ -182,7 +194,7 @@ async def download_dataset(
 async def _exported(
     published: PublishedFiles, file: DatasetFile, kind: ExportFormat, api_key: str | None
 ) -> PathOnDisk | None:
-    """Return the file once it is made; None if that takes longer than a browser's user waits."""
+    """Return the file once it is made; None if that takes longer than programs wait for an answer."""
     for _ in range(DOWNLOAD_TRIES):
         try:
             return await published.export(file, kind, api_key)

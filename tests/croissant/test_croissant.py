@@ -1,15 +1,8 @@
 """Croissant descriptions: what they say of a dataset, whoever wrote its document, and of a draft."""
 
-import csv
-import hashlib
-import io
 import json
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -35,17 +28,6 @@ FEATURES = [
     {"name": "class", "type": "nominal", "missing": 0, "distinct": "2", "labels": ["x", "y"], "target": "1"},
     {"name": "many", "type": "nominal", "missing": 0, "distinct": "90", "labels": ["x", "y"]},
 ]
-VALIDATE = """
-import json, sys
-import mlcroissant as mlc
-found = []
-for path in sys.argv[1:]:
-    dataset = mlc.Dataset(path)
-    assert not dataset.metadata.ctx.issues.report(), dataset.metadata.ctx.issues.report()
-    rows = [{k: v.decode() if isinstance(v, bytes) else v for k, v in row.items()} for row in dataset.records("rows")]
-    found.append([[None if v != v or v is None else str(v) for v in row.values()] for row in rows])
-print(json.dumps(found))
-"""
 
 
 def described(**fields: Any) -> dict[str, Any]:
@@ -141,43 +123,3 @@ async def test_croissant_when_private_or_not_there_then_404(site: Running) -> No
     answers = [await site.client.get(f"/croissant/dataset/{number}") for number in ("63", "64", "x")]
     assert [answer.status_code for answer in answers] == [404, 404, 404]
     assert all(answer.headers["content-type"] == "application/problem+json" for answer in answers)
-
-
-@pytest.mark.long
-def test_tables_when_read_by_mlcroissant_then_no_issue_and_the_same_values(tmp_path: Path) -> None:
-    python = os.environ.get("MLCROISSANT_PYTHON") or shutil.which("python-mlcroissant")
-    if python is None:
-        pytest.skip("MLCROISSANT_PYTHON names no Python that has mlcroissant")
-    tables = [table_of(number) for number in range(100)]
-    paths = []
-    for number, (names, rows) in enumerate(tables):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        file = io.StringIO()
-        csv.writer(file).writerows([names, *rows])
-        (folder / "t.csv").write_text(file.getvalue())
-        digest = hashlib.sha256((folder / "t.csv").read_bytes()).hexdigest()
-        features = [
-            DescribedColumn(name, name, *(("nominal", ["no", "yes"]) if at == 2 else ("string", ())))
-            for at, name in enumerate(names)
-        ]
-        made = write(
-            {**iris().document, "citation": "Fisher 1936"},
-            [FileObject("t.csv", "text/csv", "t.csv", digest)],
-            features,
-            address="http://x/1",
-        )
-        (folder / "croissant.json").write_text(to_json(made))
-        paths.append(str(folder / "croissant.json"))
-    done = subprocess.run([python, "-c", VALIDATE, *paths], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout.splitlines()[-1]) == [rows for _, rows in tables]
-
-
-def table_of(number: int) -> tuple[list[str], list[list[str]]]:
-    """Return the names and the rows of a table, with names that look alike."""
-    names = [f"a b{number}", f"a_b{number}", "flood", "Größe, m", "x/y#z"][: 3 + number % 3]
-    rows = [[f"v{number}x{row}y{at}" for at in range(len(names))] for row in range(1 + number % 7)]
-    for row, cells in enumerate(rows):
-        cells[2] = ["no", "yes"][row % 2]
-    return names, rows

@@ -33,7 +33,7 @@ async def ask(app: Running, path: str, person: Person | None = None, **query: An
     """Ask until it is computed."""
     headers = person.headers if person else {}
     for _ in range(TRIES):
-        answer = await app.client.get(path, params=query, headers=headers)
+        answer = await app.client.get(path, params=query, headers=headers, follow_redirects=True)
         if answer.status_code != 202:
             return answer
         assert answer.json()["state"] == "computing"
@@ -90,6 +90,28 @@ async def test_contents_when_a_dataset_is_published_then_statistics_rows_and_dow
         pa_feather.read_table(io.BytesIO(downloads["feather"])),
     ):
         assert table_read.column("level").to_pylist() == [1.5, 2.5, None, 4.0]
+
+
+async def test_download_when_it_takes_long_then_who_follows_redirects_gets_it_and_nobody_waits_for_ever(
+    app: Running, person: Person, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset_id = await upstream.publish(person.api_key, arff=ARFF)
+    path = f"/datasets/{dataset_id}/download"
+    monkeypatch.setattr("app.datasets.routes_contents.DOWNLOAD_TRIES", 0)
+
+    first = await app.client.get(path, params={"format": "parquet"})
+    endless = await app.client.get(path, params={"format": "parquet"}, follow_redirects=True)
+
+    assert (first.status_code, first.headers["location"]) == (307, "?format=parquet&turn=1")
+    assert first.headers["cache-control"] == "no-store"
+    assert (endless.status_code, len(endless.history)) == (503, 9)
+    assert endless.headers["retry-after"] == "60"
+    assert endless.headers["content-type"] == "application/problem+json"
+    monkeypatch.undo()
+    made = await app.client.get(path, params={"format": "parquet"}, follow_redirects=True)
+    assert pa_parquet.read_table(io.BytesIO(made.content)).num_rows == 4
+    too_far = await app.client.get(path, params={"turn": 10})
+    assert too_far.status_code == 422
 
 
 async def test_contents_when_the_dataset_is_private_then_for_its_owner_only(

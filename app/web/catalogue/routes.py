@@ -45,7 +45,6 @@ async def get_any_catalogue(
         asker=client.asker,
         is_read_here=upstreams.reads is not None,
         passes_files_on=upstreams.files is not None,
-        has_croissant=upstreams.croissant is not None and bool(resources.settings.croissant_server),
     )
 
 

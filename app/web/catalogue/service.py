@@ -1,7 +1,7 @@
 """What each page of the catalogue shows, asked of the index."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from app.core.settings import Settings
@@ -51,7 +51,6 @@ class Catalogue:
         asker: the networks that ask.
         is_read_here: whether this site passes on OpenML's REST API.
         passes_files_on: whether it passes on its files.
-        has_croissant: whether it answers that address.
     """
 
     index: SearchIndex
@@ -60,7 +59,6 @@ class Catalogue:
     asker: Subject
     is_read_here: bool
     passes_files_on: bool
-    has_croissant: bool
 
     async def start(self) -> Context:
         """Return what the start page shows; without counts where the index does not answer."""
@@ -99,7 +97,7 @@ class Catalogue:
         document = await self._get("data", number)
         if document is None:
             return None
-        dataset = read_dataset(document)
+        dataset = self._read_dataset(document)
         versions = await self.find(kind="data", filters=Filters(exact_name=str(document.get("name") or "")))
         tasks = await self.find(kind="task", filters=Filters(data_id=dataset.id))
         address = f"{self.settings.site_url}/d/{dataset.id}"
@@ -118,7 +116,6 @@ class Catalogue:
             "task_count": tasks.total,
             "procedures": await self._procedures(),
             "suited": _suited(dataset),
-            "has_croissant": self.has_croissant,
             "collections": await self._collections(dataset.collections),
             "snippets": reuse.snippets(dataset, server=self._server, file=file),
             "bibtex": reuse.bibtex(dataset, address=address),
@@ -136,7 +133,8 @@ class Catalogue:
         return None if document is None else await self.run(self._croissant, document)
 
     def _croissant(self, document: Mapping[str, Any]) -> bytes:
-        dataset, site = read_dataset(document), self.settings.site_url
+        dataset, site = self._read_dataset(document), self.settings.site_url
+        page = f"{site}/d/{dataset.id}"
         arff = reuse.file_address(
             dataset,
             openml_url=self.settings.openml_url,
@@ -144,10 +142,10 @@ class Catalogue:
             passes_files_on=self.passes_files_on,
         )
         made = describe_published(
-            document,
-            page=f"{site}/d/{dataset.id}",
+            {**document, "citation": dataset.citation or reuse.bibtex(dataset, address=page)},
+            page=page,
             arff=arff,
-            parquet=f"{site}/datasets/{dataset.id}/download?format=parquet",
+            parquet=dataset.parquet,
         )
         return to_json(made).encode()
 
@@ -238,6 +236,15 @@ class Catalogue:
     async def run(self, function: Callable[..., T], *arguments: object) -> T:
         """Compute something in the index's threads, whose queue ends."""
         return await self.index.executor.run(function, *arguments)
+
+    def _read_dataset(self, document: Mapping[str, Any]) -> Dataset:
+        """Return what is shown of a dataset; as Parquet we have it ourselves where the OpenML server has not."""
+        dataset = read_dataset(document)
+        if self._is_official and dataset.parquet:
+            return dataset
+        # Other servers name such a file as well, and do not have it.
+        made = f"{self.settings.site_url}/datasets/{dataset.id}/download?format=parquet"
+        return replace(dataset, parquet=made)
 
     @property
     def _server(self) -> str:
