@@ -9,7 +9,8 @@ from app.core.settings import Settings, SettingsError, load_settings
 from app.db.engine import Database
 from app.index.filling import fill_once, is_being_filled
 from app.index.sources import Sources
-from app.index.store import IndexStatus, path_in, read_status, remove
+from app.index.status import IndexStatus, read_status
+from app.index.store import path_in, remove
 from app.openml.client import open_client
 from app.openml.errors import OpenMLError
 

@@ -348,6 +348,12 @@ async def get_images(session: AsyncSession, prefix: str) -> set[str]:
     return {image for image in (await session.scalars(statement)).all() if image}
 
 
+async def get_api_key(session: AsyncSession, user_id: int) -> str | None:
+    """Return the key with which OpenML knows the user; None if there is no such user, or none that is open."""
+    found = sa.select(users.c.session_hash).where(users.c.id == user_id, users.c.active == 1)
+    return await session.scalar(found)
+
+
 async def set_api_key(session: AsyncSession, user_id: int, *, api_key: str) -> None:
     """Replace the API key; the old one stops working here and on OpenML, which reads the same column.
 

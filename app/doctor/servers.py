@@ -7,7 +7,8 @@ from app.core.settings import Settings
 from app.core.shares import Subject
 from app.doctor.diagnosis import Found, Installation, Remark, fault, ok, skipped, warning
 from app.events.first_look import ServerAwayError, look_at_server
-from app.index.store import path_in, read_status
+from app.index.status import read_status
+from app.index.store import path_in
 from app.web.search_client import SearchFailedError
 from app.web.search_server import Searcher
 from app.web.upstreams import open_upstreams

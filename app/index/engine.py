@@ -2,6 +2,7 @@
 
 import sqlite3
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,7 +18,8 @@ from app.index import catalogue
 from app.index.catalogue import Filters, Results, Wanted
 from app.index.search import SearchTooLongError, search
 from app.index.shaping import decorate
-from app.index.store import IndexStatus, open_reader, status_of, want
+from app.index.status import IndexStatus, status_of
+from app.index.store import OWN, open_reader, want
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -33,6 +35,9 @@ LONGEST_SECONDS: Final = 10.0
 LOOK_EVERY: Final = 20_000
 """Steps of SQLite's machine between two looks at the clock: about a millisecond."""
 OURSELVES: Final[Subject] = ("this service",)
+OWN_SECONDS: Final = 60.0
+"""How often it is looked for the private datasets of somebody who searches."""
+OWNERS_KEPT: Final = 10_000
 
 
 class IndexUnavailableError(Exception):
@@ -47,8 +52,10 @@ class SearchIndex:
         self.executor = BoundedExecutor("index", threads=THREADS, queue=WAITING)
         self._shares = Shares(PLACES)
         self._readers = _Readers(path)
+        self._looked: OrderedDict[int, float] = OrderedDict()
+        """When who signed in has looked last, as far as that was noted."""
         self.on_want: Callable[[], None] = lambda: None
-        """Called when somebody looks at a document of which only a list's line is known."""
+        """Called when somebody looks who, or at what, is not known whole."""
 
     def close(self) -> None:
         """Close all connections; what runs ends first."""
@@ -74,7 +81,9 @@ class SearchIndex:
         Raises:
             IndexUnavailableError: there is no answer.
         """
-        return await self._run(asker, search, kinds, question, viewer_id)
+        found = await self._run(asker, search, kinds, question, viewer_id)
+        await self._note_owner(viewer_id)
+        return found
 
     async def get(
         self, kind: str, document_id: str, *, viewer_id: int | None = None, asker: Subject = OURSELVES
@@ -85,6 +94,7 @@ class SearchIndex:
             IndexUnavailableError: there is no answer.
         """
         found = await self._run(asker, _get, kind, document_id, viewer_id)
+        await self._note_owner(viewer_id)
         if found is None:
             return None
         document, detailed = found
@@ -109,7 +119,9 @@ class SearchIndex:
             IndexUnavailableError: there is no answer.
         """
         wanted = Wanted(kind, text, filters, sort, page)
-        return await self._run(asker, catalogue.find, wanted, viewer_id)
+        found = await self._run(asker, catalogue.find, wanted, viewer_id)
+        await self._note_owner(viewer_id)
+        return found
 
     async def counts(self) -> dict[str, int]:
         """Return how many public documents there are of each kind; of datasets the active ones.
@@ -142,6 +154,17 @@ class SearchIndex:
             IndexUnavailableError: there is no answer.
         """
         return await self._run(OURSELVES, _generation)
+
+    async def _note_owner(self, viewer_id: int | None) -> None:
+        """Have the private datasets of who looks read, once in a while."""
+        now = time.monotonic()
+        if viewer_id is None or now - self._looked.get(viewer_id, -OWN_SECONDS) < OWN_SECONDS:
+            return
+        self._looked[viewer_id] = now
+        self._looked.move_to_end(viewer_id)
+        while len(self._looked) > OWNERS_KEPT:
+            self._looked.popitem(last=False)
+        await self._want(OWN, str(viewer_id))
 
     async def _want(self, kind: str, document_id: str) -> None:
         with suppress(sqlite3.Error, TooBusyError):

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 from urllib.parse import urlsplit
 
 import structlog
@@ -25,13 +25,14 @@ from app.db.engine import Database
 from app.db.index_changes import IndexChange, get_changes, get_newest
 from app.events.notifications import INDEX, Notifications
 from app.index import documents
+from app.index.owners import Owners
 from app.index.sources import SOURCES, GoneError, ListSource, Sources, Whole
 from app.index.store import Put, Store, remove, remove_others
+from app.index.writer import Writer
 from app.openml.errors import OpenMLError, RefusedError
 from app.openml.reading import PAGE
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
 
 PAUSE_SECONDS: Final = 0.5
 """Between two requests that nobody waits for: a public server is asked as a careful person would."""
@@ -106,37 +107,6 @@ def _belong_to(store: Store, server: str) -> None:
             store.set_meta("server", server)
 
 
-class Writer:
-    """The store and the one thread that writes to it."""
-
-    def __init__(self, store: Store, executor: BoundedExecutor) -> None:
-        self.store = store
-        self._executor = executor
-
-    async def run(self, function: Callable[[], T]) -> T:
-        """Call the function in the thread."""
-        return await self._executor.run(function)
-
-    async def put(self, puts: list[Put], number_of_pass: int, *notes: tuple[str, object]) -> None:
-        """Keep documents and notes, all or none."""
-
-        def write() -> None:
-            with self.store.writing():
-                self.store.put(puts, number_of_pass=number_of_pass)
-                for name, value in notes:
-                    self.store.set_meta(name, value)
-
-        await self.run(write)
-
-    async def note(self, name: str, value: object) -> None:
-        """Keep a note."""
-        await self.put([], 0, (name, value))
-
-    async def number(self, name: str) -> float:
-        """Return a note that is a number; 0 if there is none."""
-        return float(await self.run(partial(self.store.get_meta, name, "0")))
-
-
 class Filler:
     """What is done next, one step at a time."""
 
@@ -145,6 +115,7 @@ class Filler:
         self._pause = pause
         self._store = writer.store
         self._sources = sources
+        self._owners = Owners(writer, sources)
         self._database = database
         self._handled: OrderedDict[int, None] = OrderedDict()
         self._back_off = 0.0
@@ -174,6 +145,8 @@ class Filler:
         return self._pause if await self.follow_changes() or await self._one_chore() else None
 
     async def _one_chore(self) -> bool:
+        if await self._owners.follow():
+            return True
         for source in SOURCES:
             if await self._is_due(source.name):
                 await self._list_if_offered(source)
@@ -222,6 +195,7 @@ class Filler:
             whole = await self._sources.whole(kind, int(document_id), made)
         except GoneError:
             await self._writer.run(partial(self._note, self._store.delete, kind, document_id))
+            await self._owners.note_gone(kind, document_id, known)
             return
         await self._writer.run(partial(self._keep, whole))
 

@@ -1,18 +1,20 @@
 """Where documents come from: OpenML's lists and descriptions, and the users of the database."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import structlog
 
 from app.db.engine import Database
 from app.db.profiles import get_profile, get_profiles
+from app.db.users import get_api_key
 from app.index import documents
 from app.index.store import Put
 from app.openml import listings
 from app.openml.client import OpenMLClient
 from app.openml.errors import OpenMLError, RefusedError
+from app.openml.fields import is_api_key
 from app.openml.listings import Entry, Listing
 from app.openml.reading import PAGE
 
@@ -25,6 +27,8 @@ GONE: Final[Mapping[str, frozenset[int]]] = {
     "study": frozenset({600, 601}),
 }
 """OpenML's error codes for what does not exist, or not for everybody."""
+MOST_PRIVATE: Final = 1000
+"""Private datasets of one user."""
 _PROCESSING: Final = frozenset({271, 272, 273, 274, 275, 360, 361, 362, 363, 364})
 """Codes of features and qualities that a dataset does not have (yet)."""
 
@@ -105,7 +109,7 @@ class Sources:
             GoneError: there is no such thing, or not for everybody.
         """
         readers = {
-            "data": self._dataset,
+            "data": self._public_dataset,
             "task": self._task,
             "flow": self._flow,
             "study": self._study,
@@ -123,22 +127,46 @@ class Sources:
             document["uploader_id"] = await self._openml.find_uploader(number)
         return whole._replace(put=whole.put._replace(document=document))
 
-    async def _dataset(self, number: int) -> Whole:
-        entry = await self._openml.read_entry(f"data/{number}", "data_set_description")
+    async def private_datasets(self, user_id: int) -> tuple[list[int], str]:
+        """Return the numbers of somebody's private datasets, and the key that shows them."""
+        async with self._database.session() as session:
+            key = await get_api_key(session, user_id)
+        if key is None or not is_api_key(key):
+            return [], ""
+        own = replace(listings.DATASETS, path=f"data/list/uploader/{user_id}/status/all")
+        seen = {entry.get("did") for entry in await self._openml.list_entries(own)}
+        found = await self._openml.list_entries(own, api_key=key)
+        numbers = [str(entry["did"]) for entry in found if entry.get("did") and entry["did"] not in seen]
+        return [int(number) for number in numbers if number.isdecimal()][:MOST_PRIVATE], key
+
+    async def private_dataset(self, number: int, user_id: int, key: str) -> Put:
+        """Return the document of a private dataset, as its owner's key shows it.
+
+        Raises:
+            RefusedError: there is no such dataset for them.
+        """
+        whole = await self._dataset(number, key)
+        return whole.put._replace(document={**whole.put.document, "uploader_id": user_id})
+
+    async def _public_dataset(self, number: int) -> Whole:
+        whole = await self._dataset(number)
+        if not whole.put.public:
+            raise GoneError
+        return whole
+
+    async def _dataset(self, number: int, key: str | None = None) -> Whole:
+        entry = await self._openml.read_entry(f"data/{number}", "data_set_description", api_key=key)
         features, qualities = [], {}
         try:
-            features = await self._openml.read_features(number)
-            qualities = dict(await self._openml.read_qualities(number))
+            features = await self._openml.read_features(number, api_key=key)
+            qualities = dict(await self._openml.read_qualities(number, api_key=key))
         except RefusedError as error:
             if error.code not in _PROCESSING:
                 raise
         except OpenMLError as error:
             # Too large, or not to be understood: the description is worth having.
             log.info("a dataset's columns cannot be read", dataset=number, reason=str(error))
-        put = documents.of_description(number, entry, features, qualities)
-        if not put.public:
-            raise GoneError
-        return Whole(put)
+        return Whole(documents.of_description(number, entry, features, qualities))
 
     async def _task(self, number: int) -> Whole:
         one = Listing(f"task/list/task_id/{number}/status/all", listings.TASKS.kind, frozenset())

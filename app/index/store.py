@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -24,6 +24,8 @@ CHECKPOINT_PAGES = 10_000
 """Of 4 KiB: a page that is written often is written to the file once in a while."""
 SORTED: Final = ("date", "runs", "downloads", "instances", "features", "missing")
 """Columns by which long lists are sorted. Each index costs every document that is written."""
+OWN: Final = "own"
+"""Stands for a kind where it is noted who looks, whose private datasets are to be read."""
 _TYPES: Final = {column: "NUMERIC" if column in NUMERIC_COLUMNS else "TEXT" for column in COLUMNS}
 _COLUMNS_MADE: Final = ", ".join(f"{name} {kind}" for name, kind in _TYPES.items())
 _ENTRY_VALUES: Final = ", ".join("?" * (5 + len(_TYPES)))
@@ -214,6 +216,19 @@ class Store:
         )
         return [row[0] for row in rows]
 
+    def take_wanted(self, kind: str) -> list[str]:
+        """Return what somebody looks at, and forget it."""
+        found = [row[0] for row in self._connection.execute("SELECT id FROM wanted WHERE kind = ?", (kind,))]
+        self._connection.execute("DELETE FROM wanted WHERE kind = ?", (kind,))
+        return found
+
+    def private_of(self, kind: str, user_id: int) -> list[str]:
+        """Return the ids of somebody's private documents."""
+        rows = self._connection.execute(
+            "SELECT id FROM entry WHERE owner = ? AND shelf = ?", (user_id, -SHELVES[kind])
+        )
+        return [row[0] for row in rows]
+
     def without_details(self, kind: str, *, limit: int) -> list[str]:
         """Return the newest documents of which only a list's line is known; wanted ones come first."""
         wanted = "SELECT id FROM wanted WHERE kind = ? LIMIT ?"
@@ -356,49 +371,3 @@ def remove(path: Path) -> None:
     """Remove an index; whoever has it open reads on in what is gone."""
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
-
-
-class IndexStatus(NamedTuple):
-    """What an index holds.
-
-    Attributes:
-        documents: how many of each kind, private ones included.
-        waiting: how many of those are known by a list's line alone.
-        server: the OpenML server that they are of.
-        fresh_at: when a list of it was read to its end last, in seconds since 1970; None: never.
-        generation: rises with each change.
-        size: bytes on the disk.
-    """
-
-    documents: Mapping[str, int]
-    waiting: int
-    server: str
-    fresh_at: float | None
-    generation: int
-    size: int
-
-
-def status_of(connection: sqlite3.Connection, path: Path) -> IndexStatus:
-    """Return what an index holds, and how fresh it is."""
-    rows = connection.execute("SELECT shelf, count(*) FROM entry GROUP BY shelf").fetchall()
-    documents = dict.fromkeys(KINDS, 0)
-    for shelf, count in rows:
-        documents[KINDS[abs(shelf) - 1]] += count
-    waiting = connection.execute("SELECT count(*) FROM entry WHERE detailed = 0").fetchone()[0]
-    notes = dict(connection.execute("SELECT name, value FROM meta").fetchall())
-    fresh_at = notes.get("fresh_at")
-    return IndexStatus(
-        documents=documents,
-        waiting=waiting,
-        server=notes.get("server", ""),
-        fresh_at=float(fresh_at) if fresh_at else None,
-        generation=int(notes.get("generation", 0)),
-        size=sum(part.stat().st_size for part in path.parent.glob(f"{path.name}*")),
-    )
-
-
-def read_status(path: Path) -> IndexStatus | None:
-    """Return what an index holds; None where there is none."""
-    with suppress(sqlite3.OperationalError), closing(open_reader(path)) as connection:
-        return status_of(connection, path)
-    return None

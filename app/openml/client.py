@@ -307,30 +307,36 @@ class OpenMLClient:
             raise
         return reading.read_study(document)
 
-    async def list_entries(self, listing: listings.Listing, *, offset: int = 0) -> list[listings.Entry]:
-        """Return a page of a list that everybody may see, from an offset; shorter than `reading.PAGE` is the last."""
+    async def list_entries(
+        self, listing: listings.Listing, *, offset: int = 0, api_key: str | None = None
+    ) -> list[listings.Entry]:
+        """Return a page of a list, from an offset; shorter than `reading.PAGE` is the last.
+
+        With a key it holds what that user alone may see as well.
+        """
         page = f"/limit/{reading.PAGE}/offset/{offset}" if listing.paged else ""
         try:
-            return await self._connection.read_list(listing.path + page, listing.kind)
+            return await self._connection.read_list(listing.path + page, listing.kind, form=_keyed(api_key))
         except RefusedError as error:
             if error.code not in listing.nothing:
                 raise
             return []
 
-    async def read_entry(self, path: str, root: str) -> listings.Entry:
-        """Return what everybody may read of one thing, e.g. `data/61` as `data_set_description`."""
-        return listings.read_entry(await self._connection.read(path, root, what="description"))
+    async def read_entry(self, path: str, root: str, *, api_key: str | None = None) -> listings.Entry:
+        """Return what everybody, or whose key it is, may read of one thing: `data/61` as `data_set_description`."""
+        document = await self._connection.read(path, root, what="description", form=_keyed(api_key))
+        return listings.read_entry(document)
 
-    async def read_features(self, dataset_id: int) -> list[listings.Entry]:
-        """Return the first columns of a public dataset, as `listings.FEATURES` reads them."""
-        found = await self._connection.read_list(f"data/features/{dataset_id}", listings.FEATURES)
+    async def read_features(self, dataset_id: int, *, api_key: str | None = None) -> list[listings.Entry]:
+        """Return the first columns of a dataset, as `listings.FEATURES` reads them."""
+        path = f"data/features/{dataset_id}"
+        found = await self._connection.read_list(path, listings.FEATURES, form=_keyed(api_key))
         return [feature for feature in found if feature is not None]
 
-    async def read_qualities(self, dataset_id: int) -> Mapping[str, str]:
-        """Return the qualities of a public dataset."""
-        document = await self._connection.read(
-            f"data/qualities/{dataset_id}", "data_qualities", what="list of qualities"
-        )
+    async def read_qualities(self, dataset_id: int, *, api_key: str | None = None) -> Mapping[str, str]:
+        """Return the qualities of a dataset."""
+        path, what = f"data/qualities/{dataset_id}", "list of qualities"
+        document = await self._connection.read(path, "data_qualities", what=what, form=_keyed(api_key))
         return listings.read_qualities(document)
 
     async def _list_procedures(self) -> Sequence[Procedure]:
@@ -364,6 +370,10 @@ def _sendable(api_key: str) -> str:
     if not is_api_key(api_key):
         raise ValueError("not an API key")
     return api_key
+
+
+def _keyed(api_key: str | None) -> dict[str, str] | None:
+    return {"api_key": _sendable(api_key)} if api_key else None
 
 
 def _document_part(name: str, document: bytes) -> FilePart:

@@ -9,11 +9,11 @@ import pytest
 from playwright.async_api import Page, expect
 
 from app.core.limits import LIMITS
-from app.index.store import Put, Store, path_in
 from tests.browser.conftest import OpenPage, accessibility, picture, serving_site
 from tests.browser.test_own_pages import open_signed_in
-from tests.conftest import eventually
+from tests.conftest import eventually, run_sandbox
 from tests.uploads.test_data_upload import CSV
+from tests.upstream import Upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -47,35 +47,51 @@ async def shows(page: Page, address: str, text: str) -> None:
     await eventually(look)
 
 
+@pytest.fixture(scope="module")
+def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of its own, whose users have the numbers that they have here."""
+    with run_sandbox(tmp_path_factory.mktemp("sandbox")) as url:
+        yield url
+
+
+DIARY = "@RELATION diary\n@ATTRIBUTE '<b>mood</b>' {low,high}\n@DATA\nlow\nhigh\n"
+
+
 @pytest.mark.long
 async def test_private_dataset_when_its_owner_looks_then_shown_and_to_nobody_else(
-    open_page: OpenPage, ada: str, http: httpx.AsyncClient, folder: Path
+    open_page: OpenPage, ada: str, http: httpx.AsyncClient, sandbox_url: str
 ) -> None:
     page = await open_signed_in(open_page, ada, "/auth/profile-page")
     token = await page.evaluate("sessionStorage.getItem('openml-access-token')")
-    me = (await http.get("/profile", headers={"Authorization": f"Bearer {token}"})).json()["id"]
-    features = [{"name": "<b>mood</b>", "type": "nominal"}]
-    diary = {
-        "data_id": 900,
-        "name": "diary",
-        "description": "Dear <i>me</i>",
-        "features": features,
-        "uploader_id": me,
-    }
-    store = Store(path_in(folder))
-    with store.writing():
-        store.put([Put("data", "900", diary, public=False)])
-    store.close()
+    signed_in = {"Authorization": f"Bearer {token}"}
+    me = (await http.get("/profile", headers=signed_in)).json()["id"]
+    key = (await http.get("/api-key", headers=signed_in)).json()["apikey"]
+    description, target = "Dear &lt;i&gt;me&lt;/i&gt;", "&lt;b&gt;mood&lt;/b&gt;"
+    async with httpx.AsyncClient(base_url=sandbox_url, timeout=60) as client:
+        number = await Upstream(client).publish(
+            key,
+            arff=DIARY,
+            visibility="private",
+            name="diary",
+            description=description,
+            default_target_attribute=target,
+        )
 
-    await page.goto("/d/900")
+    for address in ("/auth/my-uploads", f"/u/{me}"):
+        await page.goto(address)
+        await expect(page.locator("#own-list")).to_contain_text("diary")
+    await look_well(page, "own")
+    await page.locator("#own-list").get_by_role("link", name="diary").click()
     await expect(page.get_by_role("heading", level=1, name="diary")).to_be_visible()
     await expect(page.locator("#private")).to_contain_text("Dear <i>me</i>")
     await expect(page.locator("#private-columns")).to_have_text("<b>mood</b> (nominal)")
     await look_well(page, "private")
-    stranger = await open_page("/d/900")
+    stranger = await open_page(f"/u/{me}")
+    await expect(stranger.locator("#own")).to_be_hidden()
+    await stranger.goto(f"/d/{number}")
     await expect(stranger.get_by_role("heading", level=1, name="No such dataset")).to_be_visible()
     assert "diary" not in await stranger.content()
-    owners = await http.get("/d/900", headers={"Authorization": f"Bearer {token}"})
+    owners = await http.get(f"/d/{number}", headers=signed_in)
     assert (owners.status_code, owners.headers["cache-control"]) == (200, "private, no-cache")
     assert 'content="noindex"' in owners.text
     assert "application/ld+json" not in owners.text
@@ -144,6 +160,21 @@ async def test_newcomer_when_a_table_is_published_then_found_looked_at_made_a_ta
     assert suite is not None
     await shows(page, suite, word)
     await look_well(page, "collection")
+    await pick_the_dataset(page, word, task, suite)
     await page.goto("/search?type=user")
     await page.get_by_role("link", name="Ada Lovelace").first.click()
     await look_well(page, "person")
+
+
+async def pick_the_dataset(page: Page, word: str, task: str, suite: str) -> None:
+    """A dataset that is picked stands for its task: the one that there is."""
+    await page.goto(f"/search?q={word}")
+    await page.get_by_label("Pick").first.check()
+    await expect(page.locator("#picked")).to_have_text("1 dataset is picked.")
+    await page.get_by_label("Name").fill(f"Picked {word}")
+    await page.get_by_label("Description").fill("Of one dataset.")
+    await page.get_by_role("button", name="Make the collection").click()
+    second = await page.locator("#collect-form [data-note] a").get_attribute("href")
+    assert second not in {None, suite}
+    await shows(page, str(second), "Tasks")
+    assert await page.get_by_role("link", name=word).first.get_attribute("href") == task

@@ -123,7 +123,7 @@ async def test_list_of_the_successor_when_searched_then_facets_ranges_and_sort(a
     """As `OpenMLSearchConnector` of app-next asks."""
     fields = ["name^3", "exact_name^3", "description^3", "tags.tag^3", "uploader^2", "format^1", "status^1"]
     ranges = [{"from": 0, "to": 999}, {"from": 1000, "to": 9999}, {"from": 1_000_000}]
-    body = {
+    body: dict[str, Any] = {
         "query": {
             "bool": {"must": [{"multi_match": {"query": "flowers steel", "fields": fields}}], "filter": []}
         },

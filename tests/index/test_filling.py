@@ -15,9 +15,11 @@ from app.events.notifications import Notifications
 from app.index.engine import SearchIndex
 from app.index.filling import fill_once, is_being_filled, keep_filled
 from app.index.sources import Sources
-from app.index.store import IndexStatus, Store, path_in, read_status, remove
+from app.index.status import IndexStatus, read_status
+from app.index.store import Store, path_in, remove
 from tests.conftest import MakePerson, Person, Running, eventually, run_sandbox
 from tests.uploads.test_data_upload import form
+from tests.upstream import Upstream
 
 RIVERS = {
     "query": {"query_string": {"query": "name:river"}},
@@ -97,6 +99,54 @@ async def test_index_when_something_is_published_changed_or_made_then_found_at_o
 
     counts = await app.client.post("/es/data/_count", json={"query": {"term": {"uploader_id": person.id}}})
     assert counts.json()["count"] == 1
+
+
+async def test_private_dataset_when_its_owner_looks_then_in_their_lists_and_in_nobody_elses(
+    app: Running, make_person: MakePerson, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.index.engine.OWN_SECONDS", 0.05)
+    owner, other = await make_person(), await make_person()
+    number = await upstream.publish(owner.api_key, visibility="private", name="diary")
+    mine = {"query": {"term": {"uploader_id": owner.id}}}
+
+    async def listed(person: Person | None) -> list[str]:
+        headers = person.headers if person else {}
+        answer = await app.client.post("/es/data/data/_search", json=mine, headers=headers)
+        return [hit["_id"] for hit in answer.json()["hits"]["hits"]]
+
+    async def is_listed() -> bool | None:
+        return await listed(owner) == [str(number)] or None
+
+    await eventually(is_listed, seconds=20)
+    assert await listed(other) == await listed(None) == []
+    shown = (await app.client.get(f"/es/data/data/{number}", headers=owner.headers)).json()["_source"]
+    assert (shown["name"], shown["visibility"], shown["uploader_id"]) == ("diary", "private", owner.id)
+    page = await app.client.get(f"/search?status=any&uploader_id={owner.id}", headers=owner.headers)
+    assert "diary" in page.text
+    for headers in ({}, other.headers):
+        assert "diary" not in (await app.client.get(f"/u/{owner.id}", headers=headers)).text
+        assert (await app.client.get(f"/d/{number}", headers=headers)).status_code == 404
+
+    edit = {"owner": "true", "description": "Dear me"}
+    edited = await app.client.post(f"/data-edit?url=?id={number}", json=edit, headers=owner.headers)
+    assert edited.status_code == 200, edited.text
+
+    async def is_changed() -> bool | None:
+        found = (await app.client.get(f"/es/data/data/{number}", headers=owner.headers)).json()
+        return (found["found"] and found["_source"]["description"] == "Dear me") or None
+
+    await eventually(is_changed, seconds=20)
+    assert await document(app.client, "data", number) is None
+    closed = await app.client.post("/delete", json={"password": owner.password}, headers=owner.headers)
+    assert closed.status_code == 200, closed.text
+    store = path_in(app.resources.settings.data_dir)
+
+    async def is_forgotten() -> bool | None:
+        with sqlite3.connect(f"file:{store}?mode=ro", uri=True) as connection:
+            found = connection.execute("SELECT 1 FROM entry WHERE id = ? AND shelf = -1", (str(number),))
+            return found.fetchone() is None or None
+
+    await eventually(is_forgotten, seconds=20)
 
 
 async def test_users_when_their_profile_changes_or_the_account_goes_then_the_index_follows(

@@ -10,7 +10,8 @@ import pytest
 
 from app.index.cleaning import LONGEST_TEXT, MOST_CHARACTERS, MOST_ITEMS, clean
 from app.index.engine import IndexUnavailableError, SearchIndex
-from app.index.store import LAYOUT, Put, Store, path_in, read_status, remove, remove_others
+from app.index.status import read_status
+from app.index.store import LAYOUT, Put, Store, path_in, remove, remove_others
 from tests.index.conftest import found
 
 ALL = {"size": 1000, "query": {"match_all": {}}}
