@@ -27,6 +27,7 @@ from app.tabular.convert import convert
 from app.tabular.process import profile_in_process
 from app.tabular.profile.alternatives import CHOICES
 from app.tabular.profile.run import profile
+from app.tabular.profile.stats import Cells, Detail, Values, ValueState
 from tests.oracle import SKLEARN, STATSMODELS, load
 
 MESSY = {
@@ -381,6 +382,19 @@ def test_values_when_too_many_then_there_are_at_least_so_many(tmp_path: Path) ->
 def test_numbers_when_spelled_in_several_ways_then_they_are_one_value(tmp_path: Path) -> None:
     column = column_of(tmp_path, ["1", "1.0", " 1", "1e0", "2", "?"])
     assert (column["distinct"], column["missing"]) == (2, 1)
+
+
+def test_numbers_when_many_and_spelled_in_several_ways_then_each_is_one_value(tmp_path: Path) -> None:
+    cells = [f"{number}{end}" for number in range(1_200) for end in ("", ".0", "e0")]
+    assert column_of(tmp_path, [*cells, "-0", "-0.0"])["distinct"] == 1_200
+
+
+def test_values_when_there_were_too_many_then_further_ones_are_not_counted() -> None:
+    detail = Detail(bins=8, cells=16, commonest=3, values=5)
+    values = Values([0], detail, different=lambda _, texts: len({*texts}), is_watched=lambda _: False)
+    news = [values.count_cells(Cells(0, pa.array([f"{begin + n}" for n in range(9)]))) for begin in (0, 9)]
+    assert news == [{0: ["0", "1", "2", "3", "4"]}, {}]
+    assert values.states[0] == ValueState({}, at_least=5)
 
 
 def test_texts_when_profiled_then_their_lengths_and_beginnings_are_reported(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from app.tabular.profile.alternatives import TypeAlternative, TypeViolation
 from app.tabular.profile.hints import ColumnFacts, TableEvidence, hints_for
 from app.tabular.profile.numbers import Numbers
@@ -16,6 +19,7 @@ from app.tabular.schema.inference import InferredType
 from app.tabular.schema.job import Job, plan_columns, repairs_of, warnings_of
 from app.tabular.schema.plan import ColumnPlan, RowCounts
 from app.tabular.schema.scans import Scan
+from app.tabular.table import LONG_COLUMN
 from app.tabular.types import Column, Profile, ProgressSink
 
 MOST_ROWS, MOST_ROW_COLUMNS, LONGEST_CELL = 20, 200, 200
@@ -211,13 +215,10 @@ class TableProfiler:
         plan = self._plans[index]
         # Of thousands of columns each has its values taken here.
         is_as_spelled = index not in self._faults and plan.is_verbatim and not plan.missing_words
-        values = {*texts} if is_as_spelled else {self._value(index, text) for text in texts} - {None}
+        values = [*texts] if is_as_spelled else {self._value(index, text) for text in texts} - {None}
         if self._has_commonest(index):
             return len(values)
-        # A number that is too long to be kept is known by its first digits and a digest.
-        return len(
-            {value if len(value) > LONGEST_VALUE else float(value) for value in values if value is not None}
-        )
+        return _different_numbers([value for value in values if value is not None])
 
     def _value(self, index: int, text: str) -> str | None:
         """Return the published value of a text, or None if it is missing."""
@@ -235,6 +236,16 @@ class TableProfiler:
         self._plans[index] = ColumnPlan(self._plans[index].name, "string")
         self._counts.missing[index] -= self._counts.words[index]
         self._counts.words[index] = 0
+
+
+def _different_numbers(texts: Sequence[str]) -> int:
+    """Return how many numbers different texts stand for."""
+    if len(texts) > LONG_COLUMN and max(map(len, texts)) <= LONGEST_VALUE:
+        # Zero is added because Arrow takes a negative zero for another number.
+        found: int = pc.count_distinct(pc.add(pa.array(texts, pa.string()).cast(pa.float64()), 0.0)).as_py()
+        return found
+    # A number that is too long to be kept is known by its first digits and a digest.
+    return len({text if len(text) > LONGEST_VALUE else float(text) for text in texts})
 
 
 def shortened_cell(cell: str | None) -> str | None:

@@ -77,12 +77,13 @@ class SparseProfiler(TableProfiler):
         cells = Cells(pa.array(columns, pa.int64()), pa.array(texts, pa.string()))
         is_number = pa.array([self._plans[index].kind in NUMBERS for index in columns], pa.bool_())
         self._numbers.update(cells.where(is_number))
-        new = list(self._values.count_cells(cells))
+        new = self._values.count_cells(cells.by_column())
         places: dict[tuple[int, str | None], int] = {}
         for row, index, value in zip(rows, columns, texts, strict=True):
             places.setdefault((index, value), row)
-        for index, value in new:
-            self._check_candidates(index, value, places[index, value])
+        for index, values in new.items():
+            for value in values:
+                self._check_candidates(index, value, places[index, value])
 
     def _check_candidates(self, index: int, value: str, row: int) -> None:
         for kind in NUMBER_CHOICES:

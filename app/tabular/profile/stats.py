@@ -7,12 +7,14 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from heapq import nlargest
+from operator import itemgetter
 from typing import Any, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.tabular.table import LONG_COLUMN
+from app.tabular.table import LONG_COLUMN, divided
 
 _CHUNK_CELLS = 200_000
 _MANY_COLUMNS = 2_000
@@ -97,6 +99,11 @@ class Cells:
         columns = self.columns if isinstance(self.columns, int) else self.columns.filter(mask)
         return type(self)(columns, self.cells.filter(mask))
 
+    def by_column(self) -> Self:
+        """Return the cells of several columns, column after column, those of each in their order."""
+        order = pc.sort_indices(self.columns)
+        return type(self)(self.columns.take(order), self.cells.take(order))
+
     @property
     def indices(self) -> list[int]:
         """The columns, each once."""
@@ -140,8 +147,9 @@ class Cells:
     def tally(self, places: pa.Array) -> Iterator[tuple[int, int, int]]:
         """Yield each column with each whole number that its cells have in `places`, and how many have it."""
         if isinstance(self.columns, int):
-            for found in pc.value_counts(places).to_pylist():
-                yield self.columns, found["values"], found["counts"]
+            found = pc.value_counts(places)
+            numbers, counts = found.field(0).to_pylist(), found.field(1).to_pylist()
+            yield from zip(itertools.repeat(self.columns), numbers, counts)
             return
         pairs = pa.table({"column": self.columns, "place": places})
         found = pairs.group_by(["column", "place"], use_threads=False).aggregate([([], "count_all")])
@@ -245,52 +253,49 @@ class Values:
             if index not in counted and self.states[index].counts
         }
         for cells in Cells.stacked(counted):
-            self._count_stacked(cells.stated(), new)
+            new |= self.count_cells(cells)
         for cells in Cells.stacked(watched):
-            known = {text for index in cells.indices for text in self.states[index].counts}
-            for column, text in self.count_cells(cells.among(known)):
-                new.setdefault(column, []).append(text)
+            self.count_cells(
+                cells.among({text for index in cells.indices for text in self.states[index].counts})
+            )
         return new
 
-    def count_cells(self, cells: Cells) -> Iterator[tuple[int, str]]:
-        """Count cells of any columns, and yield each value that is new, with its column."""
-        yield from self._take(zip(*_pairs(cells.stated()), strict=True))
-
-    def _count_stacked(self, cells: Cells, new: dict[int, list[str]]) -> None:
-        """Count cells that stand column after column: those of a column that had none yet at once."""
-        columns, texts, counts = _pairs(cells)
+    def count_cells(self, cells: Cells) -> dict[int, list[str]]:
+        """Count cells that stand column after column, and return the values that are new, by column."""
+        cells = cells.stated()
         is_short = (pc.max(pc.binary_length(cells.cells)).as_py() or 0) <= LONGEST_VALUE
-        others: list[tuple[int, str, int]] = []
-        begin = 0
-        for column, run in itertools.groupby(columns):
-            end = begin + sum(1 for _ in run)
-            state = self.states[column]
-            is_full = end - begin > self._limit
-            if state.counts or not is_short or (is_full and self._is_watched(column)):
-                others += zip(columns[begin:end], texts[begin:end], counts[begin:end], strict=True)
-            else:
-                new[column] = texts[begin : min(end, begin + self._limit)]
-                state.counts = dict(zip(new[column], counts[begin:end], strict=False))
-                if is_full:
-                    self._close(column)
-            begin = end
-        for column, text in self._take(others):
-            new.setdefault(column, []).append(text)
+        add = self._add_short if is_short else self._add
+        found = {column: add(column, texts, counts) for column, texts, counts in _distinct(cells)}
+        return {column: values for column, values in found.items() if values}
 
-    def _take(self, found: Iterable[tuple[int, str, int]]) -> Iterator[tuple[int, str]]:
-        full = []
-        for column, text, count in found:
-            state = self.states[column]
-            value = text if len(text) <= LONGEST_VALUE else _cut(text)
-            if value in state.counts:
-                state.counts[value] += count
-            elif state.at_least is None and len(state.counts) < self._limit:
-                state.counts[value] = count
-                yield column, text
-            elif state.at_least is None:
-                full.append(column)
-        for column in set(full):
+    def _add_short(self, column: int, texts: list[str], counts: list[int]) -> list[str]:
+        """Do as `_add`; the first values of a column can be taken at once, as none of them is too long."""
+        state = self.states[column]
+        has_begun = state.counts or state.at_least is not None
+        if has_begun or (len(texts) > self._limit and self._is_watched(column)):
+            return self._add(column, texts, counts)
+        new = texts[: self._limit]
+        state.counts = dict(zip(new, counts, strict=False))
+        if len(texts) > self._limit:
             self._close(column)
+        return new
+
+    def _add(self, column: int, texts: list[str], counts: list[int]) -> list[str]:
+        """Add different values of a column and how often each occurs, and return those that are new."""
+        state = self.states[column]
+        known, new, is_full = state.counts, [], False
+        for text, count in zip(texts, counts, strict=True):
+            value = text if len(text) <= LONGEST_VALUE else _cut(text)
+            if value in known:
+                known[value] += count
+            elif state.at_least is None and len(known) < self._limit:
+                known[value] = count
+                new.append(text)
+            else:
+                is_full = True
+        if is_full and state.at_least is None:
+            self._close(column)
+        return new
 
     def add(self, column: int, value: str, count: int) -> None:
         """Add occurrences of a value that sparse rows do not state."""
@@ -301,9 +306,11 @@ class Values:
         """Keep only the values that are still counted."""
         state = self.states[column]
         state.at_least = self._different(column, state.counts)
-        short = [(text, count) for text, count in state.counts.items() if len(text) <= LONGEST_VALUE]
-        kept = sorted(short, key=lambda pair: -pair[1])[:_WATCHED] if self._is_watched(column) else []
-        state.counts = dict(kept)
+        if not self._is_watched(column):
+            state.counts = {}
+            return
+        short = ((text, count) for text, count in state.counts.items() if len(text) <= LONGEST_VALUE)
+        state.counts = dict(nlargest(_WATCHED, short, key=itemgetter(1)))
 
 
 def shortened_value(value: str) -> str:
@@ -316,17 +323,21 @@ def _cut(text: str) -> str:
     return text[:LONGEST_VALUE] + hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
 
-def _pairs(cells: Cells) -> tuple[list[int], list[str], list[int]]:
-    """Return the column and the text of each distinct pair, in the order of the rows, and how often it occurs."""
+def _distinct(cells: Cells) -> Iterator[tuple[int, list[str], list[int]]]:
+    """Yield each column with its different texts, in the order of the rows, and how often each occurs."""
     if not len(cells.cells):
-        return [], [], []
+        return
     if isinstance(cells.columns, int):
         found = pc.value_counts(cells.cells)
-        return [cells.columns] * len(found), found.field(0).to_pylist(), found.field(1).to_pylist()
+        yield cells.columns, found.field(0).to_pylist(), found.field(1).to_pylist()
+        return
     encoded = cells.cells.dictionary_encode()
     texts = encoded.dictionary
     found = pc.value_counts(pc.add(pc.multiply(cells.columns, len(texts)), encoded.indices.cast(pa.int64())))
-    keys, counts = found.field(0), found.field(1)
-    columns = pc.divide(keys, len(texts))
-    own = texts.take(pc.subtract(keys, pc.multiply(columns, len(texts))))
-    return columns.to_pylist(), own.to_pylist(), counts.to_pylist()
+    columns, places = divided(found.field(0), len(texts))
+    own, counts = texts.take(places).to_pylist(), found.field(1).to_pylist()
+    runs = pc.run_end_encode(columns)
+    begin = 0
+    for column, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+        yield column, own[begin:end], counts[begin:end]
+        begin = end
