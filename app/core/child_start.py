@@ -26,11 +26,14 @@ log = structlog.get_logger(__name__)
 
 CHECKOUT: Final = Path(__file__).parents[2]
 # Where numpy is installed, pyarrow loads it, and its linear algebra would start threads. pyarrow's allocators would
-# claim a gibibyte at once, all of which counts against the limit on memory, and start a thread for nothing.
+# claim a gibibyte at once, all of which counts against the limit on memory, and start a thread for nothing. A thread of
+# its pools that cannot be started later is waited for for ever (app/tabular/threads.py).
 ENVIRONMENT: Final = {
     "LANG": "C.UTF-8",
     "PYTHONUTF8": "1",
     "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "ARROW_IO_THREADS": "1",
     "MIMALLOC_ARENA_EAGER_COMMIT": "0",
     "MALLOC_ARENA_MAX": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",

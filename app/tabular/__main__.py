@@ -18,7 +18,7 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _NO_THREAD = "can't start new thread"
 """What Python says where there is no memory left for the stack of one."""
 _COMMON = (
-    "convert", "profile.run",
+    "convert", "profile.run", "threads",
     "readers.opening_arff", "readers.opening_columnar", "readers.opening_csv", "readers.opening_json",
 )  # fmt: skip
 """Modules of `app.tabular` that most tables need."""
@@ -88,6 +88,9 @@ def _asked(request: str) -> dict[str, Any]:
 def _do(task: str, request: ConversionRequest) -> dict[str, Any]:
     # Not before the limits: they must hold for pyarrow's own memory and threads as well.
     _keep_numpy_out()
+    from app.tabular.threads import start_threads  # noqa: PLC0415 - after the limits are set
+
+    start_threads()
     if task == "profile":
         collect_rarely()
         from app.tabular.profile.run import profile  # noqa: PLC0415 - after the limits are set

@@ -161,6 +161,16 @@ async def test_a_limit_when_reached_then_refused_and_nothing_is_left(
     assert not request.target.exists()
 
 
+@pytest.mark.parametrize("mebibytes", [76, 79, pytest.param(73, marks=pytest.mark.long), 82])
+async def test_memory_when_too_little_for_one_of_arrows_threads_then_refused_at_once(
+    tmp_path: Path, mebibytes: int
+) -> None:
+    limits = ProcessLimits(memory_bytes=mebibytes * MIB, wall_seconds=60.0)
+    with pytest.raises(TabularError) as caught:
+        await convert_in_process(request_for(tmp_path, large(250)), limits)
+    assert caught.value.slug == "out-of-memory"
+
+
 async def test_a_limit_on_processor_time_when_reached_then_refused_and_nothing_is_left(
     tmp_path: Path,
 ) -> None:

@@ -100,7 +100,9 @@ class Cells:
         return type(self)(columns, self.cells.filter(mask))
 
     def by_column(self) -> Self:
-        """Return the cells of several columns, column after column, those of each in their order."""
+        """Return the cells column after column, those of each in their order."""
+        if isinstance(self.columns, int):
+            return self
         order = pc.sort_indices(self.columns)
         return type(self)(self.columns.take(order), self.cells.take(order))
 
