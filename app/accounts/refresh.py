@@ -21,7 +21,9 @@ from app.db.refresh_families import RefreshFamily
 from app.mail.messages import MailKind
 
 LEEWAY = timedelta(seconds=10)
-"""How long the token before the last is still taken: an answer may be lost, and two tabs may ask at once."""
+"""How long the token before the last is still taken, for an answer may be lost, and two tabs may ask at once.
+
+It is answered with the same next one: in whatever order answers come, the browser ends with the token that counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +60,24 @@ class Renewal:
         family, now = await refresh_families.get(session, family_id), now_of(session)
         if family is None or now >= family.expires_at or now - family.rotated_at >= refresh_families.IDLE:
             return None
-        token_digest = digest(refresh_token)
-        if token_digest == family.token_digest or (
-            token_digest == family.previous_digest and now - family.rotated_at < LEEWAY
-        ):
-            return await self._go_on(session, family, refresh_tokens.next_of(refresh_token), client)
+        token_digest, following = (
+            digest(refresh_token),
+            refresh_tokens.next_of(refresh_token, self.sign_in.sealer),
+        )
+        if token_digest == family.token_digest:
+            at = {**client._asdict(), "now": now}
+            await refresh_families.rotate(session, family, token_digest=digest(following[0]), **at)
+            return await self._go_on(session, family, following[0], client)
+        if token_digest == family.previous_digest and now - family.rotated_at < LEEWAY:
+            # None of them is it where another version of this service has made it, in these seconds.
+            made = next((each for each in following if digest(each) == family.token_digest), None)
+            return await self._go_on(session, family, made, client) if made else None
         await self._end_stolen(session, family, client)
         return None
 
     async def _go_on(
         self, session: AsyncSession, family: RefreshFamily, refresh_token: str, client: Client
     ) -> NewSession:
-        await refresh_families.rotate(
-            session, family, token_digest=digest(refresh_token), now=now_of(session), **client._asdict()
-        )
         state = await account_states.get_login_state(session, family.user_id, client)
         text, token = self.sign_in.tokens.issue(family.user_id, after=state.tokens_valid_from)
         # To go on shows nobody: what was shown last, and when, is that of the session before.

@@ -1,11 +1,13 @@
 """The first refresh token of a session that stays, and the next ones."""
 
 import secrets
+from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts.links import digest
 from app.core.clients import Client
+from app.core.sealing import Sealer
 from app.db import refresh_families
 from app.db.engine import now_of
 from app.db.refresh_families import RefreshFamily
@@ -17,7 +19,7 @@ PREFIX = "omr_"
 async def begin(session: AsyncSession, user_id: int, methods: str, client: Client) -> tuple[str, str]:
     """Keep a new session that stays; return its id and its first refresh token."""
     key, now = secrets.token_hex(16), now_of(session)
-    refresh_token = _token(key)
+    refresh_token = f"{PREFIX}{key}_{secrets.token_hex(32)}"
     family = RefreshFamily(
         _id_of(key),
         user_id,
@@ -33,18 +35,18 @@ async def begin(session: AsyncSession, user_id: int, methods: str, client: Clien
     return family.id, refresh_token
 
 
-def next_of(refresh_token: str) -> str:
-    """Return the token that comes after this one."""
-    return _token(_key_of(refresh_token))
+def next_of(refresh_token: str, sealer: Sealer) -> Sequence[str]:
+    """Return the token that comes after this one, and what it was where an earlier secret of the site has made it.
+
+    It is made of this one, so that whoever asks twice is answered the same; nobody makes it without the site's secret.
+    """
+    key = _key_of(refresh_token)
+    return [f"{PREFIX}{key}_{digits}" for digits in sealer.derive(refresh_token)]
 
 
 def family_of(refresh_token: str) -> str:
     """Return the id of the session that the token belongs to, whether or not there is one."""
     return _id_of(_key_of(refresh_token))
-
-
-def _token(key: str) -> str:
-    return f"{PREFIX}{key}_{secrets.token_hex(32)}"
 
 
 def _key_of(refresh_token: str) -> str:

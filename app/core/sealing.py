@@ -3,6 +3,7 @@
 What only has to be recognised (passwords, mail links, recovery codes) is kept as a digest instead.
 """
 
+import hmac
 import os
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
@@ -18,7 +19,8 @@ from app.core.tokens import key_id
 KEY_BYTES = 32
 NONCE_BYTES = 12
 PURPOSE = b"openml-web sealing"
-"""HKDF's `info`: the key is of no use where access tokens are signed, nor the other way round."""
+DERIVING = b"openml-web deriving"
+"""HKDF's `info`: neither key is of use for what the other does, nor where access tokens are signed."""
 
 
 class UnsealableError(Exception):
@@ -31,7 +33,8 @@ class Sealer:
     def __init__(self, secret: str, *, accepted: Sequence[str] = ()) -> None:
         """Take the secret, and earlier ones whose texts can still be read."""
         self.key_id = key_id(secret)
-        self._ciphers = {key_id(each): _cipher(each) for each in (*accepted, secret)}
+        self._ciphers = {key_id(each): AESGCM(_key(each, PURPOSE)) for each in (*accepted, secret)}
+        self._derive_by = [_key(each, DERIVING) for each in (secret, *accepted)]
 
     def seal(self, plain: bytes, *, context: str) -> str:
         """Return the text that holds `plain`; it can be opened in the same context only, e.g. for the same user."""
@@ -55,10 +58,15 @@ class Sealer:
         except (InvalidTag, Base64Error, ValueError):
             raise UnsealableError from None
 
+    def derive(self, text: str) -> Sequence[str]:
+        """Return 64 hexadecimal digits that nobody else makes of a text: by the secret of now, then by earlier ones."""
+        given = text.encode(errors="surrogatepass")
+        return [hmac.digest(key, given, "sha256").hex() for key in self._derive_by]
+
     def is_current(self, text: str) -> bool:
         """Say whether it was sealed with the secret that seals now."""
         return text.startswith(f"{self.key_id}.")
 
 
-def _cipher(secret: str) -> AESGCM:
-    return AESGCM(HKDF(SHA256(), KEY_BYTES, salt=None, info=PURPOSE).derive(secret.encode()))
+def _key(secret: str, purpose: bytes) -> bytes:
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=purpose).derive(secret.encode())

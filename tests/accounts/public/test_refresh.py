@@ -1,18 +1,21 @@
 """Sessions that stay: each refresh token works once, and a copy of one ends them all."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import httpx
 import pytest
 import sqlalchemy as sa
+from pydantic import SecretStr
 
 from app.accounts.refresh import LEEWAY
+from app.core.settings import Settings
 from app.db.refresh_families import ABSOLUTE, IDLE
 from app.db.sign_in_tables import refresh_families
 from app.db.tables import sessions
 from app.worker.janitor import forget_the_past
-from tests.conftest import PASSWORD, Person, Running, grow_stale
+from tests.conftest import PASSWORD, Person, Running, grow_stale, insert_person, running
 from tests.mailbox import link_in, mail_to
 
 COOKIE = "openml-refresh"
@@ -138,6 +141,39 @@ async def test_token_when_its_answer_was_lost_then_it_works_once_more_for_some_s
 
     assert await is_alive(app, headers_of(again))
     assert (await refresh(app, taken(app, again))).status_code == 200
+
+
+async def test_token_when_two_tabs_use_it_at_once_then_both_get_the_same_next_one_and_go_on(
+    app: Running, person: Person
+) -> None:
+    """In whatever order the answers come: the browser keeps the cookie of the last."""
+    _, cookie = await stay(app, person)
+
+    answers = await asyncio.gather(*(refresh(app, cookie) for _ in range(3)))
+
+    assert [await is_alive(app, headers_of(each)) for each in answers] == [True] * 3
+    (following,) = {taken(app, each) for each in answers}
+    assert following != cookie
+    await age(app, rotated_at=app.resources.database.now() - timedelta(hours=2))
+    assert (await refresh(app, following)).status_code == 200
+    assert (await refresh(app, cookie)).status_code == 401, "the one before the last but one is a thief's"
+    assert (await refresh(app, following)).status_code == 401
+
+
+@pytest.mark.long
+async def test_token_when_the_sites_secret_changes_meanwhile_then_the_same_next_one(
+    settings: Settings, password_hash: str
+) -> None:
+    old, new = (SecretStr(word * 8) for word in ("first-", "second-"))
+    async with running(settings.model_copy(update={"app_secret_key": old})) as app:
+        _, cookie = await stay(app, await insert_person(app, password_hash))
+        following = taken(app, await refresh(app, cookie))
+
+    both = settings.model_copy(update={"app_secret_key": new, "accepted_secret_keys": old})
+    async with running(both) as app:
+        await age(app, rotated_at=app.resources.database.now())
+        assert taken(app, await refresh(app, cookie)) == following
+        assert (await refresh(app, following)).status_code == 200
 
 
 @pytest.mark.parametrize("column", ["rotated_at", "expires_at"])

@@ -25,7 +25,9 @@ export async function refresh() {
   const before = token();
   const ask = async () => {
     if (token() !== before) return true; // Another call of this tab has just done it.
-    const answer = await fetch("/session/refresh", { method: "POST", credentials: "same-origin", cache: "no-store" }).catch(() => null);
+    // Kept alive: a page that is left before the answer is there would leave the browser with a cookie that was used.
+    const asking = { method: "POST", credentials: "same-origin", cache: "no-store", keepalive: true };
+    const answer = await fetch("/session/refresh", asking).catch(() => null);
     if (answer?.status === 401) read(() => localStorage.removeItem(STAYS));
     if (!answer?.ok) return false;
     return begin((await answer.json()).access_token);
