@@ -1,5 +1,6 @@
 """The audit trail: what happened to an account, from where; and what others did to it, and why."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -144,14 +145,15 @@ async def write(
     )
 
 
-async def has_been_here(reader: Reader, user_id: int, client: Client) -> bool:
-    """Say whether somebody has logged in to the account from this network, or reset its password by mail."""
+async def has_been_here(
+    reader: Reader,
+    user_id: int,
+    client: Client,
+    kinds: Sequence[AuditKind] = (AuditKind.LOGGED_IN, AuditKind.PASSWORD_RESET),
+) -> bool:
+    """Say whether this was done from this network: whether somebody logged in, or reset the password by mail."""
     return await audit_events.has_event(
-        reader,
-        user_id,
-        network=client.network,
-        ip_address=client.ip_address,
-        kinds=(AuditKind.LOGGED_IN, AuditKind.PASSWORD_RESET),
+        reader, user_id, network=client.network, ip_address=client.ip_address, kinds=kinds
     )
 
 

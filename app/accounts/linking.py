@@ -12,7 +12,7 @@ from app.accounts.lifecycle import NewAccount
 from app.accounts.mails import MailRequest
 from app.accounts.undo import UndoKind
 from app.accounts.ways_in import require_way_in
-from app.core.addresses import spellings
+from app.core.addresses import are_same
 from app.core.clients import Client
 from app.core.errors import LinkedElsewhereError, NotFoundError, SignInRefusedError
 from app.core.passwords import NO_PASSWORD
@@ -215,7 +215,7 @@ def as_json(link: LinkedAccount) -> dict[str, str]:
 
 def _has(each: Addressee, email: str) -> bool:
     """Say whether an account has this very address: databases hold `é` and `e` for one letter."""
-    return each.email.casefold() in {spelled.casefold() for spelled in spellings(email)}
+    return are_same(each.email, email)
 
 
 def _names(identity: Identity, email: str) -> Sequence[str]:

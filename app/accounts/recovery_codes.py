@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db import recovery_codes
+from app.db import account_changes, recovery_codes
 from app.db.engine import now_of
 
 COUNT = 10
@@ -38,5 +38,9 @@ async def replace(session: AsyncSession, user_id: int) -> Sequence[str]:
 
 
 async def use(session: AsyncSession, user_id: int, code: str) -> bool:
-    """Use the code up; False if it is none of the user's, or was used before."""
-    return await recovery_codes.use_code(session, user_id, digest(code))
+    """Use the code up; False if it is none of the user's, or was used before. No undoing of a change brings it back."""
+    code_digest = digest(code)
+    is_used = await recovery_codes.use_code(session, user_id, code_digest)
+    if is_used:
+        await account_changes.strike_code(session, user_id, code_digest)
+    return is_used

@@ -144,6 +144,9 @@ async def restore(session: AsyncSession, user_id: int, before: Mapping[str, Any]
         await totp_secrets.delete_of_user(session, user_id)
     elif "app" in before:
         sealed, last_step = before["app"]
+        # No code that was taken since, of whichever secret, is taken again.
+        now_there = await totp_secrets.get_secret(session, user_id)
+        last_step = max(last_step, now_there.last_step if now_there else 0)
         await totp_secrets.set_secret(session, TotpSecret(user_id, sealed, now_of(session), last_step))
     await kept_codes.set_codes(session, user_id, before["codes"], now_of(session))
     if before.get("passkey"):

@@ -25,7 +25,7 @@ from app.accounts.sign_in import NewSession, SignIn, replace
 from app.accounts.trusted_publishers import list_publishers
 from app.accounts.ways_in import has_password
 from app.core import methods
-from app.core.addresses import as_shown, spellings
+from app.core.addresses import are_same, as_shown
 from app.core.clients import Client
 from app.core.denylist import Denylist
 from app.core.errors import NotFoundError, ValidationFailedError
@@ -61,7 +61,9 @@ def checked_changes(account: Account, body: ProfileRequest) -> dict[str, str]:
     changes, errors = {}, []
     for field, check in CHECKS.items():
         given = getattr(body, field)
-        if given == getattr(account, field) or (field == "email" and _is_same(given, account.email)):
+        if given == getattr(account, field) or (
+            field == "email" and are_same(str(given).strip(), account.email)
+        ):
             continue
         try:
             changes[field] = check.validate_python(given)
@@ -98,10 +100,6 @@ async def change_profile(
             else partial(lifecycle.ask_before_email_change, settings=settings)
         )
         await ask(session, user_id=account.id, old=account.email, new=new, client=client)
-
-
-def _is_same(address: object, other: str) -> bool:
-    return str(address).strip().casefold() in {spelled.casefold() for spelled in spellings(other)}
 
 
 async def change_password(

@@ -148,11 +148,13 @@ async def _finish_counted(
     """Finish a log-in with its second factor, and count those that fail against the account.
 
     Guesses from elsewhere must not keep an owner out: from networks where somebody has logged in before, only guesses
-    from there count.
+    from there count. Whoever reads the mailbox has a new password from any network: all of these share their guesses.
     """
     failures = [*hits, *hits_from("second-factor-account-address", client, about=f"id {user_id}")]
-    if not await audit.has_been_here(sign_in.database.reader, user_id, client):
-        failures.append(Hit("second-factor-account", str(user_id)))
+    reader = sign_in.database.reader
+    if not await audit.has_been_here(reader, user_id, client, [AuditKind.LOGGED_IN]):
+        is_by_mail = await audit.has_been_here(reader, user_id, client, [AuditKind.PASSWORD_RESET])
+        failures.append(Hit("second-factor-account", f"reset {user_id}" if is_by_mail else str(user_id)))
     async with sign_in.limits.trying(*failures):
         try:
             return await finish(sign_in, prove, client)

@@ -16,6 +16,14 @@ def spellings(text: str) -> tuple[str, str]:
     return f"{name}@{in_ascii}", f"{name}@{in_script}"
 
 
+def are_same(one: str, other: str) -> bool:
+    """Say whether two texts are one address, in whichever case and spelling.
+
+    Case is compared in ASCII spelling: folded, `straße.example` is `strasse.example`, which is somebody else's domain.
+    """
+    return spellings(one)[0].lower() == spellings(other)[0].lower()
+
+
 def as_shown(text: str) -> str:
     """Return an address, or a user name that is one, as people read and type it; rows and mail servers have ASCII."""
     return spellings(text)[1]

@@ -61,6 +61,18 @@ async def take_since(session: AsyncSession, change: Change) -> list[Change]:
     return found
 
 
+async def strike_code(session: AsyncSession, user_id: int, code_digest: str) -> None:
+    """Take a recovery code, which was used, out of what was before the user's changes."""
+    of_user = sa.select(account_changes.c.id, account_changes.c.before).where(
+        account_changes.c.user_id == user_id
+    )
+    for change_id, before in (await session.execute(of_user)).all():
+        if code_digest in (codes := before.get("codes", ())):
+            left = {**before, "codes": [each for each in codes if each != code_digest]}
+            this = account_changes.c.id == change_id
+            await session.execute(sa.update(account_changes).where(this).values(before=left))
+
+
 async def delete_of_user(session: AsyncSession, user_id: int) -> None:
     """Forget all changes of a user."""
     await session.execute(sa.delete(account_changes).where(account_changes.c.user_id == user_id))

@@ -1,5 +1,6 @@
 """Statements on `audit_events`: what happened to an account, for its owner and for operators."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -82,15 +83,15 @@ async def get_events(
 
 
 async def has_event(
-    reader: Reader, user_id: int, *, network: str, ip_address: str, kinds: tuple[str, str]
+    reader: Reader, user_id: int, *, network: str, ip_address: str, kinds: Sequence[str]
 ) -> bool:
-    """Say whether one of two things happened to the account from this network."""
+    """Say whether this, one thing or two, has happened to the account from this network."""
     parameters = {
         "user_id": user_id,
         "network": network,
         "ip_address": ip_address,
         "kind": kinds[0],
-        "other_kind": kinds[1],
+        "other_kind": kinds[-1],
     }
     return await reader.first(_FROM_THERE, parameters) is not None
 

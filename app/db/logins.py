@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from app.core.addresses import spellings
+from app.core.addresses import are_same, spellings
 from app.db.charsets import first_unstorable
 from app.db.engine import Database, now_of, row_count
 from app.db.reader import Reader, ReadStatement
@@ -179,7 +179,7 @@ async def find_addressees(session: AsyncSession, address: str) -> list[Addressee
         Addressee(row[0], row[1], row[2], active=bool(row[3]), has_logged_in=bool(row[4]))
         for row in await session.execute(statement)
     ]
-    exact = [each for each in found if each.email.casefold() in {name.casefold() for name in names}]
+    exact = [each for each in found if are_same(each.email, address)]
     return (exact or found)[:NAMESAKES]
 
 

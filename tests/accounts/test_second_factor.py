@@ -9,9 +9,15 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from app.accounts.totp import OFFER_LIFETIME, reseal
+from app.accounts import audit
+from app.accounts.audit import AuditKind
+from app.accounts.recovery_codes import digest
+from app.accounts.totp import OFFER_LIFETIME, reseal, take_code
+from app.core.clients import Client
+from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.core.totp import as_text
+from app.db import recovery_codes as kept_codes
 from app.db.factor_tables import factor_resets, recovery_codes, totp_secrets
 from app.db.tables import audit_events
 from tests.conftest import MakePerson, Person, Running, grow_stale, insert_person, running
@@ -387,6 +393,25 @@ async def test_codes_when_guessed_with_the_right_password_then_it_ends_after_a_f
     assert "second factor failed" in await kinds_of(app, person)
 
 
+async def test_codes_when_guessed_by_whoever_resets_the_password_in_many_networks_then_they_share_their_guesses(
+    app: Running, person: Person
+) -> None:
+    """A reader of the mailbox gets a new password anywhere; none of these networks is one of the owner's for that."""
+    phone, _ = await set_up(app, person)
+    tried = []
+    for address in ("203.0.113.7", "198.51.100.7"):
+        async with app.resources.database.session() as session:
+            await audit.write(session, person.id, AuditKind.PASSWORD_RESET, Client(address, ""))
+        for _ in range(3):
+            ticket = await ticket_of(app, person)
+            async with client_at(app, address) as there:
+                for _ in range(5):
+                    body = {"ticket": ticket, "code": phone.wrong_code()}
+                    tried.append((await there.post("/sign-in/code", json=body)).status_code)
+
+    assert tried == [401] * 20 + [429] * 10
+
+
 @pytest.mark.long
 async def test_owner_when_others_guess_from_elsewhere_then_gets_in_from_where_they_were_before(
     app: Running, person: Person
@@ -479,6 +504,28 @@ async def test_app_when_a_thief_set_it_up_then_the_owners_link_removes_it(
 
     async with app.resources.database.session() as session:
         assert await session.scalar(sa.select(sa.func.count()).select_from(totp_secrets)) == 0
+
+
+async def test_codes_when_used_before_a_change_is_undone_then_undoing_brings_none_back(
+    app: Running, person: Person
+) -> None:
+    """Neither a recovery code, in whichever of several changes it was kept, nor a code of these seconds."""
+    phone, codes = await set_up(app, person)
+    await ok(app, "POST", "/second-factor/recovery-codes", person, json={})
+    first = await mail_to(app, person.email, subject="changed", says="New recovery codes")
+    async with app.resources.database.session() as session:
+        await kept_codes.set_codes(session, person.id, [digest(each) for each in codes], utc_now())
+    assert (await ask_for_token(app, person, otp=codes[0])).status_code == 200
+    code = phone.code()
+    assert (await ask_for_token(app, person, otp=code)).status_code == 200
+    await ok(app, "DELETE", "/second-factor/totp", person)
+
+    assert (await app.client.post("/undo", json={"url": link_in(first)})).status_code == 200
+
+    async with app.resources.database.session() as session:
+        left = await kept_codes.get_digests(session, person.id)
+        assert set(left) == {digest(each) for each in codes[1:]}
+        assert not await take_code(session, app.resources.sealer, person.id, code)
 
 
 @pytest.mark.long
