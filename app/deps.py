@@ -10,13 +10,14 @@ from fastapi import Depends, Request
 from fastapi.security import APIKeyHeader, OAuth2PasswordBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core import api_tokens, metrics
+from app.core import api_tokens, methods, metrics
 from app.core.access import note_user
 from app.core.clients import Client, ProxyNetwork, is_trusted
 from app.core.errors import (
     AdministratorsOnlyError,
     InsufficientScopeError,
     PasswordNeededError,
+    SecondFactorMissingError,
     UnauthorizedError,
 )
 from app.core.limits import Hit, RateLimiter, hits_from
@@ -26,7 +27,7 @@ from app.core.tokens import AccessToken
 from app.db.api_tokens import TokenUse, get_account_by_token, set_last_used
 from app.db.engine import Database
 from app.db.second_factors import get_confirming
-from app.db.sessions import get_authenticated_at, set_last_seen
+from app.db.sessions import get_authenticated_at, get_methods, set_last_seen
 from app.db.users import Account, TokenState, get_account, get_account_by_api_key, is_administrator
 from app.openml.client import OpenMLClient
 from app.openml.fields import is_api_key
@@ -291,7 +292,7 @@ async def require_fresh(database: Database, principal: Principal) -> None:
     if not await is_fresh(database, principal):
         async with database.session() as session:
             ways = await get_confirming(session, principal.account.id)
-        raise PasswordNeededError(methods=[method.field for method in ways])
+        raise PasswordNeededError(methods=[way.field for way in ways])
 
 
 async def is_fresh(database: Database, principal: Principal) -> bool:
@@ -324,9 +325,21 @@ async def require_administrator(principal: PrincipalDep, database: DatabaseDep) 
 
 
 async def get_administrator(
-    _is_one: Annotated[None, Depends(require_administrator)], fresh: FreshPrincipalDep
+    _is_one: Annotated[None, Depends(require_administrator)],
+    fresh: FreshPrincipalDep,
+    settings: SettingsDep,
+    database: DatabaseDep,
 ) -> Principal:
-    """Return an administrator whose password is fresh."""
+    """Return an administrator whose password is fresh, and who has shown a second factor, where that is asked for.
+
+    Raises:
+        SecondFactorMissingError: this session has not seen one.
+    """
+    if settings.administrators_need_second_factor:
+        async with database.session() as session:
+            shown = methods.from_text(await get_methods(session, fresh.token.jti) or "")
+        if methods.needs_second(shown, methods.SECOND):
+            raise SecondFactorMissingError
     return fresh
 
 

@@ -5,11 +5,16 @@ from typing import Annotated
 from fastapi import Depends
 
 from app.accounts.audit import Hand
-from app.core.errors import AdministratorsOnlyError, PasswordNeededError, UnauthorizedError
+from app.core.errors import (
+    AdministratorsOnlyError,
+    PasswordNeededError,
+    SecondFactorMissingError,
+    UnauthorizedError,
+)
 from app.core.http import declare
 from app.deps import AdministratorDep, ClientDep
 
-GUARDED = declare(UnauthorizedError, AdministratorsOnlyError, PasswordNeededError)
+GUARDED = declare(UnauthorizedError, AdministratorsOnlyError, PasswordNeededError, SecondFactorMissingError)
 
 
 async def get_hand(administrator: AdministratorDep, client: ClientDep) -> Hand:

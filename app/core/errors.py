@@ -7,7 +7,7 @@
     |- 401  UnauthorizedError  WrongCredentialsError  RefreshTokenNotValidError
     |- 403  NotConfirmedError  NotYoursError  ReadOnlyAccountError  JoinedUploadError
     |- 403  AdministratorsOnlyError  PasswordNeededError  SecondFactorNeededError
-    |- 403  InsufficientScopeError
+    |- 403  SecondFactorMissingError  InsufficientScopeError
     |- 404  NotFoundError
     |- 405  MethodNotAllowedError
     |- 408  BodyStalledError
@@ -225,6 +225,16 @@ class PasswordNeededError(ProblemError):
         "password-needed",
         403,
         "Give your password once more (POST /reauthenticate), and try again",
+    )
+
+
+class SecondFactorMissingError(ProblemError):
+    """The session began, and was confirmed, without a second factor, which is asked of administrators here."""
+
+    slug, status, title = (
+        "second-factor-missing",
+        403,
+        "Administrators of this site sign in with a second factor: set one up at /auth/security, and sign in with it",
     )
 
 

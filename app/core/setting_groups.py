@@ -322,6 +322,11 @@ class RareSettings(BaseSettings):
         "ordered by hash, of Pwned Passwords (SHA-1; docs/security.md says how to get them). Empty: only the list of "
         "common passwords that comes along.",
     )
+    administrators_need_second_factor: bool = Field(
+        default=False,
+        description="`true`: nothing below `/admin` is done without a second factor (docs/second-factor.md), which "
+        "each administrator sets up at `/auth/security`.",
+    )
     signup_hides_accounts: bool = Field(
         default=False,
         description="`true`: signing up with a known address answers `User created` and mails its owner, instead of "

@@ -9,13 +9,16 @@ from fastapi import APIRouter
 
 from app.access import Role, by_route, require_roles, role_asked, routes_of
 from app.core.bodies import BoundedRoute
+from app.core.errors import PROBLEM_SPACE
+from app.core.settings import Settings
 from app.db import users
 from app.db.notices import NoticeKind, add_notice
 from app.deps import PrincipalDep
 from app.read_only import READS, TAKEN, TAKEN_BELOW
 from tests.admin.conftest import sign_in
-from tests.conftest import MakePerson, Person, Running, grow_stale
+from tests.conftest import MakePerson, Person, Running, grow_stale, insert_person, running
 from tests.described import operations
+from tests.second_factors import ask_for_token, set_up
 
 SQLITE = pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 FILLED = {
@@ -107,6 +110,30 @@ async def test_admin_when_somebody_else_or_with_half_the_proof_then_refused_befo
     for method, path in guarded:
         stale = await ask(app, method, path, administrator.headers)
         assert (stale.status_code, kind_of(stale)) == (403, "password-needed"), (method, path)
+
+
+@SQLITE
+async def test_admin_when_a_second_factor_is_asked_of_administrators_then_the_password_alone_opens_nothing(
+    settings: Settings, password_hash: str
+) -> None:
+    asked = settings.model_copy(update={"administrators_need_second_factor": True})
+    async with running(asked) as app:
+        person = await insert_person(app, password_hash)
+        async with app.resources.database.session() as session:
+            await users.set_administrator(session, person.id, is_one=True)
+
+        async def look(token: str) -> httpx.Response:
+            return await app.client.get("/admin/workers", headers={"Authorization": f"Bearer {token}"})
+
+        phone, codes = await set_up(app, person)
+        refused = await look(person.token)
+        assert (refused.status_code, refused.json()["type"]) == (403, f"{PROBLEM_SPACE}second-factor-missing")
+        assert "/auth/security" in refused.json()["detail"]
+        new = await ask_for_token(app, person, otp=codes[0])
+        assert (await look(new.json()["access_token"])).status_code == 200
+        proof = {"code": phone.code()}
+        assert (await app.client.post("/reauthenticate", json=proof, headers=person.headers)).is_success
+        assert (await look(person.token)).status_code == 200, "shown since"
 
 
 @SQLITE
