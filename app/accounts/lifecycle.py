@@ -3,6 +3,7 @@
 import re
 import secrets
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -50,6 +51,15 @@ class NewAccount:
     first_name: str
     last_name: str
     password_hash: str
+    browser_digest: str | None = None
+    """Of the browser that signs up: only where it confirms the address as well, the password is surely its owner's."""
+
+
+class Confirmed(NamedTuple):
+    """What a link has confirmed, and where a password is to be chosen, if the one of the sign-up does not count."""
+
+    purpose: LinkPurpose
+    choose_password: str | None = None
 
 
 def new_api_key() -> str:
@@ -104,6 +114,7 @@ async def create_account(
     elif active:
         await users.add_to_members(session, user_id)
     else:
+        await account_states.set_signup_browser(session, user_id, account.browser_digest)
         await mails.send_confirmation(session, settings, user_id=user_id, email=account.email)
     return user_id
 
@@ -137,10 +148,13 @@ async def take_over(
     await audit.write(session, user_id, AuditKind.CONFIRMED, client)
 
 
-async def confirm(session: AsyncSession, settings: Settings, token: str, client: Client) -> LinkPurpose:
+async def confirm(
+    session: AsyncSession, settings: Settings, token: str, client: Client, *, browser: str | None
+) -> Confirmed:
     """Confirm what a link was mailed for, and return it: the address of a new account, or a change of address.
 
-    The SPA posts each link twice; the second request changes nothing and succeeds.
+    The SPA posts each link twice; the second request changes nothing and succeeds. `browser` is the digest of the
+    browser that opened the link, as `NewAccount` has it; None where a program did.
 
     Raises:
         LinkNotValidError: the token confirms nothing.
@@ -157,8 +171,9 @@ async def confirm(session: AsyncSession, settings: Settings, token: str, client:
         change = await links.redeem(session, token, LinkPurpose.APPROVE_EMAIL)
         await _offer_address(session, change.user_id, change.email or "", client)
     else:
-        await _activate(session, await links.redeem(session, token, LinkPurpose.CONFIRM), client)
-    return LinkPurpose(found.purpose)
+        signup = await links.redeem(session, token, LinkPurpose.CONFIRM)
+        return Confirmed(LinkPurpose.CONFIRM, await _activate(session, settings, signup, client, browser))
+    return Confirmed(LinkPurpose(found.purpose))
 
 
 async def request_email_change(
@@ -207,6 +222,7 @@ async def reset_password(session: AsyncSession, token: str, password_hash: str, 
     """
     found = await links.redeem(session, token, LinkPurpose.RESET_PASSWORD)
     await users.set_new_password(session, found.user_id, password_hash)
+    await account_states.set_signup_browser(session, found.user_id, None)
     ended = await void_all(session, found.user_id)
     await audit.write(session, found.user_id, AuditKind.PASSWORD_RESET, client)
     if email := await users.get_email(session, found.user_id):
@@ -281,11 +297,23 @@ async def confirm_by_hand(session: AsyncSession, user_id: int, by: Hand, *, reas
     return True
 
 
-async def _activate(session: AsyncSession, found: AccountToken, client: Client) -> None:
+async def _activate(
+    session: AsyncSession, settings: Settings, found: AccountToken, client: Client, browser: str | None
+) -> str | None:
+    """Open the account; return where its owner chooses a password, if that of the sign-up may be somebody else's.
+
+    Who signs up with another's address waits for its owner to open the link, in a browser of theirs.
+    """
     if await account_states.is_deactivated(session, found.user_id):
         raise LinkNotValidError
+    signed_up_in = await account_states.get_signup_browser(session, found.user_id)
     await _open(session, found.user_id)
     await audit.write(session, found.user_id, AuditKind.CONFIRMED, client)
+    if browser is None or signed_up_in is None or signed_up_in == browser:
+        return None
+    await users.set_new_password(session, found.user_id, NO_PASSWORD)
+    email = await users.get_email(session, found.user_id) or ""
+    return await mails.ask_for_password(session, settings, user_id=found.user_id, email=email)
 
 
 async def _open(session: AsyncSession, user_id: int) -> None:

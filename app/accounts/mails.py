@@ -89,6 +89,13 @@ async def send_reset(
     await queue_mail(session, MailKind.RESET_PASSWORD, email, **told)
 
 
+async def ask_for_password(session: AsyncSession, settings: Settings, *, user_id: int, email: str) -> str:
+    """Queue the mail where the owner of an account that was confirmed elsewhere chooses a password; return the link."""
+    link = await links.create_link(session, settings, user_id=user_id, purpose=LinkPurpose.RESET_PASSWORD)
+    await queue_mail(session, MailKind.CHOOSE_PASSWORD, email, link=link, minutes=links.RESET_MINUTES)
+    return link
+
+
 async def offer_address(session: AsyncSession, settings: Settings, *, user_id: int, email: str) -> None:
     """Queue the mail that asks a new address for confirmation."""
     link = await links.create_link(

@@ -1,9 +1,11 @@
 """What routes of accounts ask for besides `app/deps.py`: the parts that log-ins and confirmations need."""
 
+import secrets
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 
+from app.accounts.links import CONFIRMATION_HOURS, digest
 from app.accounts.reauthentication import Verifier
 from app.accounts.refresh import Renewal
 from app.accounts.sign_in import NewSession, SignIn
@@ -11,10 +13,12 @@ from app.core.components import headers
 from app.core.errors import BadRequestError
 from app.core.settings import Settings
 from app.db.refresh_families import ABSOLUTE
-from app.deps import ResourcesDep
+from app.deps import ResourcesDep, SettingsDep
 
 COOKIE = "openml-refresh"
 """The refresh token of a browser, which goes to `POST /session/refresh` alone."""
+SIGN_UP = "openml-sign-up"
+"""What tells the browser that signed up from the one that confirms the address."""
 SETS_COOKIE: dict[int | str, dict[str, Any]] = {200: {"headers": headers("Set-Cookie")}}
 """What a route passes in its `responses` that calls `keep`."""
 
@@ -77,6 +81,34 @@ def keep(response: Response, session: NewSession, settings: Settings) -> None:
         )
 
 
+def cookie_name(name: str, settings: Settings) -> str:
+    """Return the name of a cookie that ties something to a browser; by https no other host of the domain can set it."""
+    return f"__Host-{name}" if settings.site_url.startswith("https:") else name
+
+
+async def get_sign_up_browser(request: Request, response: Response, settings: SettingsDep) -> str:
+    """Return a digest of the secret of the browser that signs up, which it keeps until the address is confirmed."""
+    name = cookie_name(SIGN_UP, settings)
+    secret = request.cookies.get(name) or secrets.token_hex(32)
+    response.set_cookie(
+        name,
+        secret,
+        max_age=CONFIRMATION_HOURS * 3600,
+        path="/",
+        secure=settings.site_url.startswith("https:"),
+        httponly=True,
+        samesite="strict",
+    )
+    return digest(secret)
+
+
+async def get_confirming_browser(request: Request, settings: SettingsDep) -> str | None:
+    """Return the same of the browser that confirms an address; None where none does: browsers say whence they ask."""
+    if "sec-fetch-site" not in request.headers:
+        return None
+    return digest(request.cookies.get(cookie_name(SIGN_UP, settings), ""))
+
+
 def forget(response: Response) -> None:
     """Let the browser forget that token, whether or not it has one."""
     response.delete_cookie(COOKIE, path="/session", httponly=True, samesite="strict")
@@ -84,3 +116,5 @@ def forget(response: Response) -> None:
 
 VerifierDep = Annotated[Verifier, Depends(get_verifier)]
 RenewalDep = Annotated[Renewal, Depends(get_renewal)]
+SignUpBrowserDep = Annotated[str, Depends(get_sign_up_browser)]
+ConfirmingBrowserDep = Annotated[str | None, Depends(get_confirming_browser)]

@@ -2,11 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Cookie, Depends, Path, Response, status
+from fastapi import APIRouter, Depends, Path, Request, Response, status
 
 from app.accounts import linking, provider_flow, ways_in
 from app.accounts.provider_flow import AddressNeeded, Begun, ProviderAnswer, ProviderSignIn
-from app.accounts.routes_parts import SignInDep, keep
+from app.accounts.routes_parts import SignInDep, cookie_name, keep
 from app.accounts.schemas_providers import (
     AddressNeededResponse,
     LinkedAccountResponse,
@@ -61,9 +61,8 @@ router = APIRouter(
     tags=["accounts"], responses=declare(*BODY_PROBLEMS, TooManyRequestsError), route_class=BoundedRoute
 )
 NO_STORE = {"Cache-Control": "no-store"}
-COOKIE, SECURE_COOKIE = "openml-oauth", "__Host-openml-oauth"
-"""What ties a log-in to the browser that began it; the second wherever people come by https, and no other host of the
-domain can set it."""
+COOKIE = "openml-oauth"
+"""What ties a log-in to the browser that began it."""
 NO_PROOF = (
     "Missing required OAuth data: send the `code` and the `state` that the provider answered to a log-in begun with "
     "POST /auth/oauth/{provider}/start. Who somebody is there, and with which address, is asked of the provider"
@@ -71,13 +70,11 @@ NO_PROOF = (
 _COOKIE: dict[int | str, dict[str, Any]] = {status.HTTP_200_OK: {"headers": headers("Set-Cookie")}}
 _AT_PROVIDER = (OAuthDisabledError, ProviderUnavailableError)
 ProviderId = Annotated[str, Path(max_length=32, examples=["github"])]
-PlainCookie = Annotated[str, Cookie(alias=COOKIE, include_in_schema=False)]
-SecureCookie = Annotated[str, Cookie(alias=SECURE_COOKIE, include_in_schema=False)]
 
 
-async def get_browser(settings: SettingsDep, plain: PlainCookie = "", secure: SecureCookie = "") -> str:
+async def get_browser(request: Request, settings: SettingsDep) -> str:
     """Return the secret of the browser that sent the request; empty if it has none."""
-    return secure if _is_secure(settings) else plain
+    return request.cookies.get(cookie_name(COOKIE, settings), "")
 
 
 async def get_provider(provider: ProviderId, settings: SettingsDep) -> Provider:
@@ -106,10 +103,8 @@ async def get_answer(
     if not browser:
         raise SignInRefusedError(provider_flow.BEGIN_AGAIN)
     response.headers.update(NO_STORE)
-    is_secure = _is_secure(settings)
-    response.delete_cookie(
-        SECURE_COOKIE if is_secure else COOKIE, path="/", secure=is_secure, httponly=True, samesite="lax"
-    )
+    name, is_secure = cookie_name(COOKIE, settings), _is_secure(settings)
+    response.delete_cookie(name, path="/", secure=is_secure, httponly=True, samesite="lax")
     return ProviderAnswer(body.code, body.state, body.iss or "", browser, stays=body.stay)
 
 
@@ -305,7 +300,7 @@ def _address_needed(needed: AddressNeeded) -> AddressNeededResponse:
 def _sent_there(begun: Begun, response: Response, settings: Settings) -> ProviderStartResponse:
     response.headers.update(NO_STORE)
     response.set_cookie(
-        SECURE_COOKIE if _is_secure(settings) else COOKIE,
+        cookie_name(COOKIE, settings),
         begun.browser,
         max_age=int(provider_flow.FLOW_LIFETIME.total_seconds()),
         path="/",

@@ -8,7 +8,14 @@ from app.accounts import lifecycle, links, undoing
 from app.accounts import service_public as service
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
-from app.accounts.routes_parts import SETS_COOKIE, SignInDep, keep, unstored
+from app.accounts.routes_parts import (
+    SETS_COOKIE,
+    ConfirmingBrowserDep,
+    SignInDep,
+    SignUpBrowserDep,
+    keep,
+    unstored,
+)
 from app.accounts.schemas_public import (
     AddressRequest,
     ConfirmationResponse,
@@ -52,21 +59,28 @@ router = APIRouter(
 )
 
 
-@router.post("/signup", responses=declare(TooBusyError))
-async def signup(body: SignupRequest, resources: ResourcesDep, client: ClientDep) -> SignupResponse:
+@router.post("/signup", responses={**SETS_COOKIE, **declare(TooBusyError)})
+async def signup(
+    body: SignupRequest, resources: ResourcesDep, client: ClientDep, browser: SignUpBrowserDep
+) -> SignupResponse:
     """Create an account and mail a link that confirms its address."""
-    account = await service.prepare_account(
+    prepared = await service.prepare_account(
         resources.policy, resources.passwords, resources.limits, body, client
     )
+    account = replace(prepared, browser_digest=browser)
     if not await service.create_account(resources.database, resources.settings, account, client):
         return SignupResponse(msg="User already exists")
     return SignupResponse(msg="User created")
 
 
 @router.post(
-    "/register", status_code=status.HTTP_201_CREATED, responses=declare(BadRequestError, TooBusyError)
+    "/register",
+    status_code=status.HTTP_201_CREATED,
+    responses={status.HTTP_201_CREATED: SETS_COOKIE[200], **declare(BadRequestError, TooBusyError)},
 )
-async def register(body: RegisterRequest, resources: ResourcesDep, client: ClientDep) -> RegisterResponse:
+async def register(
+    body: RegisterRequest, resources: ResourcesDep, client: ClientDep, browser: SignUpBrowserDep
+) -> RegisterResponse:
     """Create an account with a user name made of the address; the SPA uses `POST /signup`."""
     person = service.checked_registration(body)
     prepared = await service.prepare_account(
@@ -76,19 +90,23 @@ async def register(body: RegisterRequest, resources: ResourcesDep, client: Clien
     username = await resources.database.unit(
         lambda session: lifecycle.free_username(session, person.email, always_random=hides)
     )
-    account = replace(prepared, username=username)
+    account = replace(prepared, username=username, browser_digest=browser)
     if not await service.create_account(resources.database, resources.settings, account, client):
         raise BadRequestError("Email already registered")
     return RegisterResponse(username=account.username, email=as_shown(account.email))
 
 
-@router.post("/confirmation", responses=declare(LinkNotValidError))
-async def confirm(body: LinkRequest, resources: ResourcesDep, client: ClientDep) -> ConfirmationResponse:
+@router.post("/confirmation", response_model_exclude_none=True, responses=declare(LinkNotValidError))
+async def confirm(
+    body: LinkRequest, resources: ResourcesDep, client: ClientDep, browser: ConfirmingBrowserDep
+) -> ConfirmationResponse:
     """Confirm the address that a mail went to."""
     await resources.limits.hit(*hits_from("link-address", client))
     token, settings = links.token_of(body.url), resources.settings
-    await resources.database.unit(lambda session: lifecycle.confirm(session, settings, token, client))
-    return ConfirmationResponse()
+    confirmed = await resources.database.unit(
+        lambda session: lifecycle.confirm(session, settings, token, client, browser=browser)
+    )
+    return ConfirmationResponse(choose_password=confirmed.choose_password)
 
 
 @router.post("/send-confirmation-token")

@@ -74,6 +74,11 @@ class ConfirmationResponse(BaseModel):
     """The address is confirmed."""
 
     msg: Literal["User confirmed"] = "User confirmed"
+    choose_password: str | None = Field(
+        default=None,
+        description="There where the link was opened in another browser than the one that signed up: the password that "
+        "came with the sign-up is void, and here one is chosen; the same address was mailed.",
+    )
 
 
 class ResetTokenResponse(BaseModel):

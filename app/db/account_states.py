@@ -83,6 +83,19 @@ async def set_deactivated(session: AsyncSession, user_id: int, at: datetime | No
 async def set_confirmed(session: AsyncSession, user_id: int, at: datetime) -> None:
     """Keep that the account was opened once."""
     await _set(session, user_id, "confirmed_at", at)
+    await set_signup_browser(session, user_id, None)
+
+
+async def set_signup_browser(session: AsyncSession, user_id: int, browser_digest: str | None) -> None:
+    """Keep which browser signed up, or that it does not matter any more."""
+    await _set(session, user_id, "signup_browser", browser_digest)
+
+
+async def get_signup_browser(session: AsyncSession, user_id: int) -> str | None:
+    """Return the digest of the browser that signed up; None if it does not matter."""
+    return await session.scalar(
+        sa.select(account_states.c.signup_browser).where(account_states.c.user_id == user_id)
+    )
 
 
 async def was_ever_open(session: AsyncSession, user_id: int) -> bool:

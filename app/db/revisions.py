@@ -23,7 +23,7 @@ RECORDED_SINCE = "0012"
 """The revision that adds the column."""
 REVISIONS = (
     *("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012"),
-    *("0013", "0014", "0015", "0016", "0017", "0018", "0019", "0020", "0021", "0022", "0023", "0024"),
+    *("0013", "0014", "0015", "0016", "0017", "0018", "0019", "0020", "0021", "0022", "0023", "0024", "0025"),
 )
 """The files of `alembic/versions`, from the first to the newest; a test compares."""
 # Not by names: a database that is behind may lack the second column.

@@ -200,6 +200,9 @@ account_states = Table(
     Column("typed_texts", Text),
     # The latest change of address that was asked for; an earlier one, or one before a reset, is none any more.
     Column("email_change", String(32)),
+    # A digest of the secret of the browser that signed up, until the address is confirmed: only there counts the
+    # password that came with it.
+    Column("signup_browser", String(64)),
     **OURS,
 )
 

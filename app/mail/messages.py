@@ -25,6 +25,7 @@ class MailKind(StrEnum):
 
     CONFIRM_EMAIL = "confirm_email"
     RESET_PASSWORD = "reset_password"  # noqa: S105 - a kind of mail
+    CHOOSE_PASSWORD = "choose_password"  # noqa: S105 - as above
     PASSWORD_CHANGED = "password_changed"  # noqa: S105 - as above
     CONFIRM_NEW_EMAIL = "confirm_new_email"
     EMAIL_CHANGE_REQUESTED = "email_change_requested"
@@ -58,6 +59,7 @@ LONGEST_LINE = 900
 SUBJECTS = {
     MailKind.CONFIRM_EMAIL: "Welcome to OpenML! Please confirm your e-mail address",
     MailKind.RESET_PASSWORD: "Reset your OpenML password",
+    MailKind.CHOOSE_PASSWORD: "Choose your OpenML password",
     MailKind.PASSWORD_CHANGED: "Your OpenML password was changed",
     MailKind.CONFIRM_NEW_EMAIL: "Confirm your new e-mail address for OpenML",
     MailKind.EMAIL_CHANGE_REQUESTED: "Your OpenML account is about to change its e-mail address",

@@ -7,10 +7,11 @@ from fastapi.responses import HTMLResponse
 
 from app.accounts import lifecycle
 from app.accounts.links import LinkPurpose
+from app.accounts.routes_parts import ConfirmingBrowserDep
 from app.core.bodies import BoundedRoute
 from app.core.errors import LinkNotValidError
 from app.core.limits import hits_from
-from app.deps import ClientDep, DatabaseDep, LimitsDep, SettingsDep
+from app.deps import ClientDep, ResourcesDep
 from app.web.pages import API_PAGES, render
 
 router = APIRouter(include_in_schema=False, route_class=BoundedRoute)
@@ -38,15 +39,17 @@ async def confirm_page(token: str = "") -> HTMLResponse:
 @router.post("/auth/confirm-page/")
 async def confirm_from_page(
     token: Annotated[str, Form()],
-    database: DatabaseDep,
-    limits: LimitsDep,
+    resources: ResourcesDep,
     client: ClientDep,
-    settings: SettingsDep,
+    browser: ConfirmingBrowserDep,
 ) -> HTMLResponse:
     """Confirm the address, for browsers without the SPA."""
-    await limits.hit(*hits_from("link-address", client))
+    await resources.limits.hit(*hits_from("link-address", client))
+    settings = resources.settings
     try:
-        purpose = await database.unit(lambda session: lifecycle.confirm(session, settings, token, client))
+        confirmed = await resources.database.unit(
+            lambda session: lifecycle.confirm(session, settings, token, client, browser=browser)
+        )
     except LinkNotValidError as problem:
         return await render(
             "message.html",
@@ -55,12 +58,20 @@ async def confirm_from_page(
             links=[("/auth/confirmation-token", "Ask for a new mail"), ("/", "Start page")],
             status=problem.status,
         )
-    if purpose is LinkPurpose.APPROVE_EMAIL:
+    if confirmed.purpose is LinkPurpose.APPROVE_EMAIL:
         return await render(
             "message.html",
             title="Thank you",
             text="We write to the new address: the link in that mail makes it yours.",
             links=[("/auth/profile-page", "Your account")],
+        )
+    if confirmed.choose_password:
+        return await render(
+            "message.html",
+            title="Choose your password",
+            text="Your e-mail address is confirmed. The account was made in another browser than this one, so we "
+            "cannot tell whether that was you: the password that was chosen there does not count.",
+            links=[(confirmed.choose_password, "Choose a password")],
         )
     return await render(
         "message.html",

@@ -564,6 +564,7 @@ PARAMETERS: dict[MailKind, dict[str, Any]] = {
         "link": LINK["link"],
         "days": 7,
     },
+    MailKind.CHOOSE_PASSWORD: {"link": LINK["link"], "minutes": 60},
     MailKind.SESSION_COPIED: {"device": "Firefox on Linux", "link": LINK["link"], "days": 7},
     MailKind.ACCOUNT_CHANGED: {"what": "A passkey was added.", "link": LINK["link"], "days": 7},
     MailKind.API_TOKEN_CREATED: {"name": "laptop", "meanings": "uploads", "until": ""},

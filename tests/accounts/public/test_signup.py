@@ -60,6 +60,77 @@ async def test_signup_when_mail_arrives_then_its_link_confirms_once_and_tolerate
     assert groups == [2]
 
 
+BROWSER = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"}
+"""What every browser says of a request of a page's."""
+LOGIN = {"email": ADA["email"], "password": ADA["password"]}
+
+
+async def test_signup_when_confirmed_in_the_same_browser_then_its_password_opens_the_account(
+    app: Running,
+) -> None:
+    signed_up = await app.client.post("/signup", json=ADA, headers=BROWSER)
+    (cookie,) = signed_up.headers.get_list("set-cookie")
+    for words in ("openml-sign-up=", "HttpOnly", "Path=/;", "SameSite=strict", "Max-Age=172800"):
+        assert words in cookie
+    link = link_in(await mail_to(app, "ada@example.org"))
+
+    answer = await app.client.post("/confirmation", json={"url": link}, headers=BROWSER)
+
+    assert answer.json() == {"msg": "User confirmed"}
+    assert "access_token" in (await app.client.post("/login", json=LOGIN)).json()
+
+
+@pytest.mark.parametrize("way", ["page", "form"])
+async def test_signup_when_its_owner_confirms_in_another_browser_then_the_password_of_whoever_signed_up_opens_nothing(
+    app: Running, way: str
+) -> None:
+    """Pre-hijacking: an attacker signs up with the victim's address, and waits for the victim to open the link."""
+    await app.client.post("/signup", json=ADA)
+    link = link_in(await mail_to(app, "ada@example.org"))
+    app.client.cookies.clear()
+
+    if way == "page":
+        confirmed = await app.client.post("/confirmation", json={"url": link}, headers=BROWSER)
+        choose = confirmed.json()["choose_password"]
+        again = await app.client.post("/confirmation", json={"url": link}, headers=BROWSER)
+        assert again.json() == {"msg": "User confirmed"}, "the frontend asks twice"
+    else:
+        form = {"token": link.partition("token=")[2]}
+        confirmed = await app.client.post("/auth/confirm-page/", data=form, headers=BROWSER)
+        assert "Choose a password" in confirmed.text
+        choose = link_in(await mail_to(app, "ada@example.org", subject="Choose"))
+        assert choose in confirmed.text
+
+    assert confirmed.status_code == 200
+    assert (await app.client.post("/login", json=LOGIN)).json() == {"msg": "Wrong username or password"}
+    assert choose == link_in(await mail_to(app, "ada@example.org", subject="Choose"))
+    owners = {"url": choose, "password": "nine clouds drift west"}
+    assert (await app.client.post("/resetpassword", json=owners)).is_success
+    assert "access_token" in (await app.client.post("/login", json={**LOGIN, **owners})).json()
+
+
+async def test_signup_when_its_owner_has_chosen_a_password_by_mail_before_then_that_one_stays(
+    app: Running,
+) -> None:
+    await app.client.post("/signup", json=ADA)
+    link = link_in(await mail_to(app, "ada@example.org"))
+    app.client.cookies.clear()
+    await app.client.post("/forgotpassword", json={"email": ADA["email"]})
+    reset = link_in(await mail_to(app, "ada@example.org", subject="Reset"))
+    owners = {"url": reset, "password": "nine clouds drift west"}
+    assert (await app.client.post("/resetpassword", json=owners)).is_success
+    await app.client.post("/send-confirmation-token", json={"email": ADA["email"]})
+
+    async def newer() -> str | None:
+        found = link_in(await mail_to(app, "ada@example.org", subject="Welcome"))
+        return found if found != link else None
+
+    answer = await app.client.post("/confirmation", json={"url": await eventually(newer)}, headers=BROWSER)
+
+    assert answer.json() == {"msg": "User confirmed"}
+    assert "access_token" in (await app.client.post("/login", json={**LOGIN, **owners})).json()
+
+
 async def test_confirmation_when_token_was_used_and_account_closed_since_then_refused(app: Running) -> None:
     await app.client.post("/signup", json=ADA)
     link = link_in(await mail_to(app, "ada@example.org"))
