@@ -252,8 +252,9 @@ async def test_bodies_when_they_name_what_is_not_theirs_to_say_then_nothing_of_i
     await app.client.post("/profile", json=body, headers=person.headers)
 
     async with app.resources.database.session() as session:
-        row = (await session.execute(sa.select(users).where(users.c.id == person.id))).mappings().one()
-    assert (row["session_hash"], row["active"]) == (person.api_key, 1)
+        columns = sa.select(users.c.session_hash, users.c.active).where(users.c.id == person.id)
+        row = (await session.execute(columns)).one()
+    assert tuple(row) == (person.api_key, 1)
     assert await log_in(app, person.email) is not None
 
 

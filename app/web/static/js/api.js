@@ -18,7 +18,7 @@ export class Problem extends Error {
 
 /**
  * Return the answer's JSON. `body` is sent as a form if it is one, else as JSON. Cookies stay here: the service reads
- * one only where a log-in begins and ends, which asks for `credentials`.
+ * one only where a log-in begins and ends, and a sign-up begins, which ask for `credentials`.
  */
 export async function call(method, path, body, headers = {}, credentials = "omit") {
   const answer = await send(method, path, body, headers, credentials);
