@@ -140,7 +140,9 @@ def _lifespan(settings: Settings) -> Callable[[DescribedApp], AbstractAsyncConte
             await stack.enter_async_context(in_background(follow_levels(settings.data_dir)))
             await stack.enter_async_context(telling(settings))
             await stack.enter_async_context(measuring(resources, "web"))
-            upstreams = await stack.enter_async_context(open_upstreams(settings, resources.index))
+            upstreams = await stack.enter_async_context(
+                open_upstreams(settings, resources.index, resources.openml)
+            )
             await stack.enter_async_context(in_background(application.complete_in_background()))
             if settings.embedded_worker:
                 work = partial(_work, application, resources)

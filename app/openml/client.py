@@ -27,6 +27,7 @@ from app.openml.records import (
     Procedure,
     Study,
 )
+from app.openml.runs import Runs
 
 CONNECT_SECONDS = 15
 WRITE_SECONDS = 120
@@ -87,6 +88,7 @@ class OpenMLClient:
         self._connection = connection
         self.readers = connection.readers
         self.files = DatasetFiles(connection, site_url=site_url)
+        self.runs = Runs(connection)
         self._site_url = site_url
         self._upload_timeout_seconds = upload_timeout_seconds
         self._features = reading.features(max_columns)

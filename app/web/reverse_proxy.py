@@ -29,6 +29,7 @@ from app.index.engine import IndexUnavailableError
 from app.web.catalogue.routes import AnyCatalogueDep
 from app.web.catalogue.service import Catalogue
 from app.web.pages import render
+from app.web.results.pages import ResultsPages, ResultsPagesDep
 from app.web.tagged import answer_tagged
 from app.web.upstream import (
     BusyError,
@@ -66,12 +67,16 @@ ANSWERED = (
 )
 DATASET = re.compile(r"[1-9][0-9]{0,9}")
 NOTHING = "There are no charts on this site."
-_RESULTS = (
-    "There are no charts of it on this site: they would be of evaluations of runs, which it does not keep."
-)
+_TOGETHER = "There are no charts of all {} together on this site; each one has its own."
 NOT_THERE = {
-    **dict.fromkeys(("task", "flow", "run", "study"), _RESULTS),
-    "data": "There are no charts of all datasets together on this site; each dataset's page has its own.",
+    kind: _TOGETHER.format(things)
+    for kind, things in (
+        ("data", "datasets"),
+        ("task", "tasks"),
+        ("flow", "flows"),
+        ("run", "runs"),
+        ("study", "collections"),
+    )
 }
 """Why there are no charts, by what they would be of."""
 NO_SCRIPT = "text/plain; charset=utf-8"
@@ -170,11 +175,13 @@ async def update_dashboard(request: Request, upstreams: UpstreamsDep) -> Respons
 
 @router.api_route("/dashboard", methods=READS)
 @router.api_route("/dashboard/{path:path}", methods=READS)
-async def show_dashboard(request: Request, upstreams: UpstreamsDep, path: str = "") -> Response:
+async def show_dashboard(
+    request: Request, upstreams: UpstreamsDep, pages: ResultsPagesDep, path: str = ""
+) -> Response:
     """Answer with a dashboard, or say that there is none: the SPA shows this in a frame."""
     client = upstreams.dashboard
     if client is None:
-        return await _own_dashboard(path.rstrip("/"))
+        return await _own_dashboard(path.rstrip("/"), request, pages)
     if not _is_plain(path):
         raise NotFoundError
     query = quote(request.scope["query_string"], safe="=&%+,;:@/?!$'()*~-._")
@@ -185,14 +192,16 @@ async def show_dashboard(request: Request, upstreams: UpstreamsDep, path: str = 
         return await _no_dashboard("The charts cannot be shown at the moment.", status=problem.status)
 
 
-async def _own_dashboard(path: str) -> Response:
-    """Answer where there is no server of dashboards: with our charts of a dataset, or with what is not there."""
+async def _own_dashboard(path: str, request: Request, pages: ResultsPages | None) -> Response:
+    """Answer where there is no server of dashboards: with our charts of a dataset, of results, or what is not there."""
     kind, _, number = path.partition("/")
     if kind == "data" and DATASET.fullmatch(number):
         title = f"Charts of dataset {number}"
         return await render(
             "dashboard_data.html", title=title, dataset_id=number, wide=True, framed_by="'self'"
         )
+    if pages is not None and (page := await pages.answer(path, request)):
+        return page
     return await _no_dashboard(NOT_THERE.get(kind, NOTHING), status=404)
 
 

@@ -11,6 +11,8 @@ from fastapi import Depends, Request
 from app.core.outgoing import open_http
 from app.core.settings import Settings, SettingsError
 from app.index.engine import SearchIndex
+from app.openml.client import OpenMLClient
+from app.web.results.asking import ResultsSource
 from app.web.search_client import SearchClient
 from app.web.search_server import EmbeddedSearch, RemoteSearch, SearchServer
 from app.web.upstream import BUSY_SECONDS, CONNECT_SECONDS, UpstreamClient
@@ -32,11 +34,17 @@ class Upstreams:
     files: UpstreamClient | None
     croissant: UpstreamClient | None
     dashboard: UpstreamClient | None
+    results: ResultsSource | None
+    """What pages of results are made of, where there is no server of dashboards."""
 
 
 @asynccontextmanager
-async def open_upstreams(settings: Settings, index: SearchIndex | None = None) -> AsyncIterator[Upstreams]:
+async def open_upstreams(
+    settings: Settings, index: SearchIndex | None = None, rest: OpenMLClient | None = None
+) -> AsyncIterator[Upstreams]:
     """Open a client for each server that is set and wanted; without a search server, `index` answers searches.
+
+    Pages of results are made of what `rest` reads.
 
     Raises:
         SettingsError: an address is none.
@@ -73,6 +81,7 @@ async def open_upstreams(settings: Settings, index: SearchIndex | None = None) -
                 "CROISSANT_SERVER", settings.croissant_url if "croissant" in settings.pass_on else ""
             ),
             dashboard=await open_client("DASHBOARD_SERVER", settings.dashboard_server),
+            results=ResultsSource(rest) if rest else None,
         )
 
 

@@ -370,7 +370,8 @@ async def test_dashboard_when_not_set_then_an_honest_page_that_may_be_framed(sit
         "/dashboard/",
         "/dashboard/data",
         "/dashboard/data/x",
-        "/dashboard/task/1",
+        "/dashboard/task",
+        "/dashboard/task/0",
         "/dashboard/task_type/1",
         "/dashboard/_dash-layout",
     ):
@@ -379,6 +380,8 @@ async def test_dashboard_when_not_set_then_an_honest_page_that_may_be_framed(sit
         assert answer.headers["content-type"].startswith("text/html")
         assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
         assert "x-frame-options" not in answer.headers
+    results = await site.client.get("/dashboard/task/1")
+    assert (results.status_code, "cannot be reached" in results.text) == (503, True)
     charts = await site.client.get("/dashboard/data/61")
     assert (charts.status_code, 'data-id="61"' in charts.text) == (200, True)
     assert "frame-ancestors 'self'" in charts.headers["content-security-policy"]
