@@ -24,6 +24,7 @@ def dashboard_as_json() -> str:
         "editable": True,
         "refresh": "30s",
         "time": {"from": "now-6h", "to": "now"},
+        "annotations": {"list": []},
         "templating": {
             "list": [
                 {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Prometheus"},
@@ -96,7 +97,10 @@ def _panel(number: int, metric: Metric, place: dict[str, int]) -> dict[str, Any]
         "datasource": _SOURCE,
         "gridPos": place,
         "fieldConfig": {"defaults": {"unit": unit, "min": 0}, "overrides": []},
-        "options": {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
+        "options": {
+            "legend": {"showLegend": True, "displayMode": "list", "placement": "bottom", "calcs": []},
+            "tooltip": {"mode": "multi", "sort": "desc"},
+        },
         "targets": [
             {"refId": chr(ord("A") + index), "expr": expression, "legendFormat": legend}
             for index, (expression, legend) in enumerate(expressions(metric))

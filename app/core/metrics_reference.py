@@ -36,8 +36,9 @@ does not answer in time it is missing, `scrape_database_up` is 0, and the rest i
 address, name or text of anybody is in a metric.
 
 Alert rules are in `deploy/prometheus/alerts.yml`, and [runbook.md](runbook.md) says what to do about each. A dashboard
-for Grafana is `deploy/grafana/dashboard.json`; `openml-web config --dashboard` prints it. Prometheus has
-read every query of it; Grafana itself has not been tried.
+for Grafana is `deploy/grafana/dashboard.json`; `openml-web config --dashboard` prints it. Tests have
+Prometheus read every query of it, and Grafana's published types (`@grafana/grafana-foundation-sdk`) the document and
+each panel. A running Grafana has not been tried.
 
 This page is made from the list in `app/core/metrics.py`: `make docs`. To measure something new add it there; where it
 happens call `metrics.NAME.add()`, `.set()` or `.observe()`.
