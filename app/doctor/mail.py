@@ -1,5 +1,7 @@
 """Checks of mail: the SMTP server, and the sender domain's DNS records."""
 
+import asyncio
+
 import dns.asyncresolver
 import dns.exception
 import dns.resolver
@@ -8,6 +10,8 @@ from app.doctor.diagnosis import Found, Installation, fault, ok, skipped, warnin
 from app.mail.transport import DeliveryError, SmtpTransport
 from app.mail.trial import HINT, send_test
 
+SMTP_SECONDS = 25.0
+"""A little less than a check has, so that it is said who does not answer."""
 DNS_SECONDS = 5.0
 DNS_PORT = 53
 
@@ -21,7 +25,11 @@ async def check_mail(installation: Installation) -> Found:
     if settings.smtp_server:
         place = f"{settings.smtp_server}:{settings.smtp_port}"
         try:
-            offers_tls = await SmtpTransport(settings).examine()
+            async with asyncio.timeout(SMTP_SECONDS):
+                offers_tls = await SmtpTransport(settings).examine()
+        except TimeoutError:
+            yield fault(f"{place}: it does not answer within {SMTP_SECONDS:g} seconds. {HINT}")
+            return
         except DeliveryError as error:
             yield fault(f"{place}: {error}. {HINT}")
             return

@@ -295,6 +295,17 @@ async def test_mail_when_the_password_is_wrong_then_a_fault_else_a_test_mail_lea
     assert "A test mail to no address did not leave" in told(none, Level.FAULT)
 
 
+async def test_mail_when_the_server_says_nothing_then_that_one_is_named(
+    diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.doctor.mail.SMTP_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        faults = told(await diagnose("mail", smtp_server="127.0.0.1", smtp_port=port), Level.FAULT)
+
+    assert f"127.0.0.1:{port}: it does not answer within 0.1 seconds. Where mails go is said by" in faults
+
+
 async def test_mail_when_tls_is_offered_and_not_used_then_warned(
     diagnose: Diagnose, unused_port: int
 ) -> None:
