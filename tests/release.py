@@ -1,4 +1,4 @@
-"""`python -m tests.release`: what a version is published as, in `dist`, and its notes on standard output.
+"""`python -m tests.release`: what a version is published as, in `dist` (or `--into`), and its notes on standard output.
 
 The source archive and the wheel (the same bytes from each build of the same commit), a CycloneDX list of everything
 that the image installs, the licences with their texts, and the checksums of all of these. Needs uv for the list.
@@ -99,6 +99,7 @@ def main() -> int:
     """Make everything anew, and print the notes; 1 if the version has none."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--notes", default=__version__, help="the section of CHANGELOG.md")
+    parser.add_argument("--into", type=Path, default=ROOT / "dist", help="the folder, which is made anew")
     options = parser.parse_args()
     try:
         notes = notes_of(options.notes, (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"))
@@ -112,7 +113,7 @@ def main() -> int:
         return 1
     stamp = ["git", "log", "-1", "--format=%ct"]
     epoch = subprocess.run(stamp, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
-    folder = ROOT / "dist"
+    folder: Path = options.into
     shutil.rmtree(folder, ignore_errors=True)
     build(folder, epoch)
     write_bom(folder / f"openml-web-{__version__}.cdx.json", epoch)

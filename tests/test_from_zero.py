@@ -31,6 +31,7 @@ NOT_RUN = {
     "useradd --system --home-dir /var/lib/openml-web --create-home openml",
     "git clone https://github.com/openml/openml-web /opt/openml-web",
     "cd /opt/openml-web",
+    "install -d -o openml -g openml -m 750 /var/log/openml-web",
     "cp deploy/systemd/*.service /etc/systemd/system/",
     "systemctl daemon-reload",
     "systemctl enable --now openml-web@5000 openml-web@5001 openml-web-worker@1",

@@ -47,10 +47,12 @@ class OpenTelemetry:
 
     def request(self, scope: Scope) -> AbstractContextManager[object]:
         """Return the span of a request, unless its trace is dropped; it has no query string, which carries tokens."""
+        if scope["path"].startswith(NO_WORK):
+            dropped.set("")
+            return _NOTHING
         theirs = traceparent_of(scope["headers"])
-        is_work = not scope["path"].startswith(NO_WORK)
-        dropped.set(self._sampler.begin(theirs) if is_work else "")
-        return self._kept(scope["method"], "server", theirs) if is_work and not dropped.get() else _NOTHING
+        dropped.set(trace_dropped := self._sampler.begin(theirs))
+        return _NOTHING if trace_dropped else self._kept(scope["method"], "server", theirs)
 
     def answered(self, scope: Scope, route: str, status: int) -> None:
         """Say in the span of a request how it was answered, by OpenTelemetry's names."""
