@@ -27,7 +27,7 @@ async def check_clocks(installation: Installation) -> Found:
         "OpenML's": await _ahead_of_us_at_openml(installation.settings),
     }
     known = {name: ahead for name, ahead in others.items() if ahead is not None}
-    wrong = {name: ahead for name, ahead in known.items() if abs(ahead) > TOLERATED_SECONDS}
+    wrong = _wrong(known)
     if not known:
         yield skipped("There is no other clock to compare with.")
     elif not wrong:
@@ -38,12 +38,16 @@ async def check_clocks(installation: Installation) -> Found:
         apart = ", ".join(
             f"{name} {abs(s):.0f} s {'ahead' if s > 0 else 'behind'}" for name, s in wrong.items()
         )
-        blame = _blame(known, wrong)
-        yield level, f"Against this machine's clock: {apart}.{blame} {ADVICE}"
+        yield level, f"Against this machine's clock: {apart}.{blame(known)} {ADVICE}"
 
 
-def _blame(known: dict[str, float], wrong: dict[str, float]) -> str:
-    if len(wrong) < len(known):
+def _wrong(known: dict[str, float]) -> dict[str, float]:
+    return {name: ahead for name, ahead in known.items() if abs(ahead) > TOLERATED_SECONDS}
+
+
+def blame(known: dict[str, float]) -> str:
+    """Return a sentence about which clock stands alone, by the seconds by which others are ahead of this machine's."""
+    if len(wrong := _wrong(known)) < len(known):
         return f" The wrong one is {next(iter(wrong))}, for the others agree."
     if len(known) > 1 and max(known.values()) - min(known.values()) <= TOLERATED_SECONDS:
         return " The wrong one is this machine's, for the others agree."

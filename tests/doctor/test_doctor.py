@@ -29,6 +29,7 @@ from click.testing import CliRunner
 from app.cli import cli
 from app.core.settings import Settings
 from app.db.tables import upload_parts
+from app.doctor.clocks import blame
 from app.doctor.diagnosis import Found, Installation, Level, Wishes, examine, ok
 from app.doctor.examination import NAMES
 from tests.broker_servers import shared_broker
@@ -100,6 +101,13 @@ async def test_check_when_it_hangs_or_falls_then_said_without_what_it_holds(sett
     assert "within 0.1 seconds" in found[1].text
     assert found[2].text == "The server repeats … and U+001B[2J more."
     assert found[3].text.startswith("It cannot be looked at: KeyError at test_doctor.py:")
+
+
+def test_page_when_it_lists_the_checks_then_all_of_them() -> None:
+    section = (ROOT / "docs/operations.md").read_text().partition("## What is wrong?")[2]
+    rows = [line.split("|")[1] for line in section.splitlines() if line.startswith("| `")]
+
+    assert sorted(name for row in rows for name in re.findall(r"`(\w+)`", row)) == sorted(NAMES)
 
 
 # --- settings, files and ports
@@ -182,6 +190,21 @@ def test_clock_and_open_files_when_wrong_here_then_said(settings: Settings, tmp_
     assert done.returncode == 1
     assert re.search(r"clock: OpenML's (8[5-9]|9[0-5]) s behind\. Set the clocks", texts["clocks", "fault"])
     assert "A process may have 900 files" in texts["limits", "warning"]
+
+
+@pytest.mark.parametrize(
+    ("database", "openml_server", "says"),
+    [
+        (120.0, 0.4, " The wrong one is the database's, for the others agree."),
+        (0.4, -120.0, " The wrong one is OpenML's, for the others agree."),
+        (-120.0, -121.0, " The wrong one is this machine's, for the others agree."),
+        (120.0, -120.0, ""),
+    ],
+)
+def test_clocks_when_three_are_known_then_the_one_that_stands_alone_is_blamed(
+    database: float, openml_server: float, says: str
+) -> None:
+    assert blame({"the database's": database, "OpenML's": openml_server}) == says
 
 
 # --- stores and servers
