@@ -123,13 +123,15 @@ def of_task(entry: Entry, procedures: Mapping[str, str]) -> Put:
 def of_flow(entry: Entry, *, detailed: bool) -> Put:
     """Return the document of a flow."""
     number = entry.get("id", "")
-    names = ("name", "external_version", "licence", "installation_notes", "dependencies", "language")
+    names = ("name", "external_version", "licence", "installation_notes", "language")
     document = {
         **{name: entry[name] for name in names if name in entry},
         "flow_id": as_number(number),
         "exact_name": entry.get("name"),
         "version": as_number(entry.get("version")),
         "uploader_id": as_number(entry.get("uploader")),
+        # The frontend splits it without looking.
+        "dependencies": entry.get("dependencies") or "",
         **NO_COUNTS,
     }
     if detailed:
@@ -140,11 +142,17 @@ def of_flow(entry: Entry, *, detailed: bool) -> Put:
             "tags": [{"tag": tag, "uploader": "0"} for tag in _texts(entry.get("tag"))],
             "creator": entry.get("creator"),
             "contributor": entry.get("contributor"),
-            "parameters": [],
+            "parameters": [
+                _parameter(each) for each in entry.get("parameter") or [] if isinstance(each, dict)
+            ],
             "components": [],
             "qualities": {},
         }
     return Put("flow", str(number), document, detailed=detailed)
+
+
+def _parameter(entry: Mapping[str, str]) -> dict[str, str]:
+    return {name: entry.get(name, "") for name in ("name", "data_type", "default_value", "description")}
 
 
 def of_study(entry: Entry, *, detailed: bool) -> Put:

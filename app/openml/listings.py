@@ -9,7 +9,7 @@ from app.openml import xml
 from app.openml.reading import PAGE, ListKind
 
 Entry = dict[str, Any]
-"""Texts by the names of elements; `quality` and `input` are objects, what is repeated is a list."""
+"""Texts by the names of elements; `quality` and `input` are objects, `parameter` a list of such, repeats are lists."""
 
 _ENTRY_BYTES = 64 << 10
 MOST_FEATURES: Final = 1000
@@ -19,6 +19,10 @@ MOST_LABELS: Final = 50
 _MOST_COLUMNS: Final = 200_000
 _NAMED = ("quality", "input", "parameter")
 """Elements that bear their name as an attribute."""
+_RECORDS = ("parameter",)
+"""Elements that are repeated, and hold texts of several names."""
+MOST_RECORDS: Final = 1000
+"""Of one name in a description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,10 @@ def read_entry(element: Element) -> Entry:
         name = child.tag.removeprefix(xml.OML)
         if name in _NAMED and "name" in child.attrib:
             found.setdefault(name, {})[child.attrib["name"]] = child.text
+        elif name in _RECORDS and len(child):
+            record = {item.tag.removeprefix(xml.OML): item.text or "" for item in child}
+            before = found.get(name)
+            found[name] = [*(before if isinstance(before, list) else []), record][:MOST_RECORDS]
         elif len(child):
             found[name] = [item.text or "" for item in child]
         elif name in found:

@@ -11,6 +11,7 @@ import pytest
 from starlette.requests import Request
 
 from app.core.settings import Settings
+from app.index.sources import Sources
 from app.index.store import Put, Store, path_in
 from app.openml.reading import PAGE, ListReader
 from app.openml.runs import EVALUATIONS, Evaluation, read_run
@@ -135,6 +136,10 @@ async def test_results_when_runs_were_sent_then_their_pages_compare_them(
         for path in (f"study/{sent.study}", f"study/run/{sent.study}", f"study/task/{sent.suite}"):
             assert ">0.9500</a>" in await page(path), path
         assert "Compared" in await page(f"study/{sent.study}")
+        whole = await Sources(app.resources.openml, app.resources.database).whole("flow", sent.flows[0], {})
+        known = whole.put.document
+        assert (known["name"], known["dependencies"]) == ("weka.J48", "")
+        assert [(each["name"], each["default_value"]) for each in known["parameters"]] == [("depth", "1")]
         kappa = await page(f"task/{sent.task}?measure=kappa&page=1")
         assert '<option value="kappa" selected>' in kappa
         assert "no results by this measure" in await page(f"task/{sent.task}?measure=ram_hours")
