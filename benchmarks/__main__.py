@@ -32,6 +32,7 @@ MODULES = (
     "metrics",
     "upload",
     "growth",
+    "hints",
     "claims",
 )
 """The modules with lines, in the order of the page."""
