@@ -17,7 +17,8 @@ from app.tabular.profile import base, sampling
 base.hints_for = lambda evidence: []
 sampling.RowSample.begin = sampling.RowSample.add = sampling.EqualColumns.update = lambda self, *given: None
 """
-"""Goes before a preview, and takes out all that hints need: rows that are kept, columns that are compared, the search."""
+"""Takes out all that hints need: rows that are kept, columns that are compared, and the search for hints."""
+PLAIN = PREVIEW.replace("limits =", f"{WITHOUT}limits =", 1)
 
 
 def write_columns(path: Path, columns: int, rows: int) -> None:
@@ -42,7 +43,7 @@ def lines(*, short: bool) -> Iterator[Line]:
             path = str(folder / f"{what}.csv")
             with_hints, without = in_turns(
                 lambda path=path, target=target: run(PREVIEW, path, "csv", target),  # type: ignore[misc]
-                lambda path=path, target=target: run(WITHOUT + PREVIEW, path, "csv", target),  # type: ignore[misc]
+                lambda path=path, target=target: run(PLAIN, path, "csv", target),  # type: ignore[misc]
                 rounds=3 if short else 5,
             )
             name = f"hints of a preview, {what}"
