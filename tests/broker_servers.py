@@ -19,6 +19,7 @@ import pytest
 import redis
 
 from tests.conftest import IN_CI
+from tests.freezing import freeze
 from tests.service import wait_for
 
 REDIS = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/13")
@@ -84,7 +85,7 @@ class OwnRedis:
     def pause(self) -> None:
         """Freeze it: connections stay, and nobody answers."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process)
 
     def resume(self) -> None:
         assert self._process is not None

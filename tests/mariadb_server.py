@@ -13,6 +13,7 @@ import pymysql
 import pytest
 
 from tests.conftest import IN_CI, find_free_port
+from tests.freezing import freeze
 from tests.service import wait_for
 
 
@@ -68,7 +69,7 @@ class OwnMariaDB:
     def pause(self) -> None:
         """Freeze it: connections are still taken by the kernel, and nobody answers."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        freeze(self._process)
 
     def resume(self) -> None:
         """Let it go on."""

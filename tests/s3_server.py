@@ -1,7 +1,6 @@
 """SeaweedFS, a real S3 server, as a process of its own on free ports."""
 
 import json
-import os
 import shutil
 import signal
 import socket
@@ -12,6 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+
+from tests.freezing import freeze
 
 KEY, SECRET = "test-key", "test-secret-of-the-store"
 IDENTITIES = {
@@ -119,10 +120,9 @@ class S3Server:
             self.process = None
 
     def pause(self) -> None:
-        """Let it accept connections and do nothing, until `resume`; returns once it has stopped."""
+        """Let it accept connections and do nothing, until `resume`."""
         assert self.process is not None
-        self.process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        freeze(self.process)
 
     def resume(self) -> None:
         assert self.process is not None

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.freezing import freeze
 from tests.service import Service, wait_for
 
 
@@ -53,7 +54,7 @@ def test_worker_when_absent_working_stopped_killed_or_told_to_end_then_ready_and
     wait_for(lambda: not wrong_with(service))
     says(service, f"1 working on {os.uname().nodename}: process {worker.pid}.", code=0)
 
-    worker.send_signal(signal.SIGSTOP)
+    freeze(worker)
     wait_until_wrong(service, "No worker was heard of for")
     says(service, f"process number {worker.pid} was not heard of", code=1)
 
