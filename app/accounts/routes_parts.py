@@ -103,8 +103,11 @@ async def get_sign_up_browser(request: Request, response: Response, settings: Se
 
 
 async def get_confirming_browser(request: Request, settings: SettingsDep) -> str | None:
-    """Return the same of the browser that confirms an address; None where none does: browsers say whence they ask."""
-    if "sec-fetch-site" not in request.headers:
+    """Return the same of the browser that confirms an address; None where it is not known which browser signed up.
+
+    What is no browser says not whence it asks. A frontend on another site is given no cookie.
+    """
+    if request.headers.get("sec-fetch-site") != "same-origin":
         return None
     return digest(request.cookies.get(cookie_name(SIGN_UP, settings), ""))
 

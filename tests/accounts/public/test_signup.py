@@ -109,6 +109,20 @@ async def test_signup_when_its_owner_confirms_in_another_browser_then_the_passwo
     assert "access_token" in (await app.client.post("/login", json={**LOGIN, **owners})).json()
 
 
+@pytest.mark.parametrize("site", ["same-site", "cross-site"])
+async def test_signup_when_its_frontend_is_on_another_site_then_its_password_counts(
+    app: Running, site: str
+) -> None:
+    await app.client.post("/signup", json=ADA)
+    link = link_in(await mail_to(app, "ada@example.org"))
+    app.client.cookies.clear()
+
+    answer = await app.client.post("/confirmation", json={"url": link}, headers={"Sec-Fetch-Site": site})
+
+    assert answer.json() == {"msg": "User confirmed"}
+    assert "access_token" in (await app.client.post("/login", json=LOGIN)).json()
+
+
 async def test_signup_when_its_owner_has_chosen_a_password_by_mail_before_then_that_one_stays(
     app: Running,
 ) -> None:
