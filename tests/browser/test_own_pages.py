@@ -493,6 +493,37 @@ async def test_keyboard_when_used_alone_then_skip_link_first_and_focus_is_seen(o
     assert await first_name.evaluate("field => getComputedStyle(field).outlineStyle") == "solid"
 
 
+@pytest.mark.long
+async def test_sign_up_when_the_mail_is_opened_on_another_device_then_the_password_is_chosen_there(
+    open_page: OpenPage, http: httpx.AsyncClient
+) -> None:
+    email = f"{secrets.token_hex(4)}@example.org"
+    computer = await open_page("/auth/sign-up")
+    for label, text in (("First name", "Ada"), ("Last name", "Lovelace"), ("E-mail address", email)):
+        await computer.get_by_label(label).fill(text)
+    await computer.get_by_label("Password", exact=True).fill("seven rivers flow south")
+    await computer.get_by_role("button", name="Sign up").click()
+    await expect(computer.get_by_text("Look into your mailbox")).to_be_visible()
+
+    phone = await open_page(await eventually(lambda: find_link(http, email, "confirm-page")))
+    await phone.set_viewport_size({"width": 360, "height": 720})
+    await phone.get_by_role("button", name="Confirm my e-mail address").click()
+    await expect(phone.get_by_role("heading", name="Choose your password")).to_be_visible()
+    assert await accessibility(phone) == []
+    await picture(phone, "sign-up-confirmed-elsewhere")
+    await phone.get_by_role("link", name="Choose a password").click()
+    await phone.get_by_label("New password").fill(PASSWORD)
+    await phone.get_by_role("button", name="Change the password").click()
+    await phone.wait_for_url("**/auth/sign-in?reason=password-changed")
+
+    await computer.goto("/auth/sign-in")
+    await sign_in(computer, email, "seven rivers flow south")
+    await expect(computer.get_by_text("Wrong username or password")).to_be_visible()
+    await computer.get_by_label("Password").fill(PASSWORD)
+    await computer.keyboard.press("Enter")
+    await computer.wait_for_url("**/auth/profile-page")
+
+
 async def test_session_when_it_stays_then_a_new_tab_is_signed_in_and_signing_out_ends_it(
     open_page: OpenPage, ada: str
 ) -> None:

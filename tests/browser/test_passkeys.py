@@ -132,6 +132,26 @@ async def test_passkey_when_added_then_signs_in_is_renamed_and_removed(
 
 
 @pytest.mark.long
+async def test_session_when_it_began_with_a_passkey_and_stays_then_a_new_tab_is_signed_in(
+    open_page: OpenPage, ada: str
+) -> None:
+    page = await open_page("/auth/sign-in")
+    await Device.on(page)
+    await open_security(page, ada)
+    await add(page, "My phone")
+    await forget_session(page)
+
+    await page.get_by_label("Stay signed in").check()
+    await use(page)
+    await page.wait_for_url("**/auth/profile-page")
+
+    await page.evaluate("sessionStorage.clear()")  # As in a new tab.
+    await page.goto("/auth/security")
+    await expect(page.get_by_role("heading", name="Passkeys")).to_be_visible()
+    assert await page.evaluate(TOKEN)
+
+
+@pytest.mark.long
 async def test_passkeys_when_the_name_is_asked_for_then_offered_there_without_a_click(
     open_page: OpenPage, ada: str
 ) -> None:
