@@ -39,6 +39,8 @@ MODULES = (
 FOLDER = Path(__file__).parent
 SHORT_SECONDS, LONG_SECONDS = 100, 3600
 """After which a module is ended: on two quiet processors the short forms take six minutes, all together."""
+GRACE_SECONDS = 20
+"""For a module that is ended; then it is killed with all that it has started."""
 PAGE = FOLDER / "RESULTS.md"
 RATIOS = FOLDER / "ratios.json"
 WORSE = 0.15
@@ -69,9 +71,12 @@ def measure(module: str, *, short: bool) -> list[Line]:
     command = [sys.executable, "-W", "ignore", "-c", RUN, module, "short" if short else "long"]
     began = time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+        bound = SHORT_SECONDS if short else LONG_SECONDS
         # As by a key, so that it ends what it has started.
-        too_long = Timer(SHORT_SECONDS if short else LONG_SECONDS, process.send_signal, [signal.SIGINT])
+        too_long = Timer(bound, process.send_signal, [signal.SIGINT])
+        much_too_long = Timer(bound + GRACE_SECONDS, os.killpg, [process.pid, signal.SIGKILL])
         too_long.start()
+        much_too_long.start()
         try:
             printed, _ = process.communicate()
         except BaseException:
@@ -79,6 +84,7 @@ def measure(module: str, *, short: bool) -> list[Line]:
             raise
         finally:
             too_long.cancel()
+            much_too_long.cancel()
     seconds = time.monotonic() - began
     print(f"   {module} {'FAILED' if process.returncode else 'took'} {seconds:.0f} s", file=sys.stderr)
     found = map(json.loads, printed.splitlines())
