@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 
 from app.tabular import Conversion, ConversionRequest, TabularError
 from app.tabular.convert import convert
+from app.tabular.profile.dense import DenseProfiler, with_candidates
 from app.tabular.profile.run import profile
+from app.tabular.readers.opening import open_job
 from app.tabular.readers.text import BLOCK_BYTES
+from app.tabular.schema.job import plan_columns
 from app.tabular.types import Progress
 from tests.tabular.test_random_dialects import tables
 
@@ -84,6 +87,23 @@ def test_a_table_when_late_rows_differ_then_the_file_is_as_in_two_passes(what: s
 
     assert found == passes
     assert (done, data) == in_two_passes(request)
+
+
+@pytest.mark.parametrize("what", [*LATE, "an infinite number"])
+def test_a_profile_when_late_rows_differ_then_it_is_as_in_two_passes(what: str, tmp_path: Path) -> None:
+    _, cells = LATE.get(what, (2, {"x": "inf"}))
+    late = [cells.get(name, cell) for name, cell in zip(NAMES, FIRST[0], strict=True)]
+    request = asking(tmp_path, [[*NAMES], *repeated([*map(list, FIRST)]), late])
+    seen: list[Progress] = []
+    profile(request, seen.append)
+    found = request.target.read_bytes()
+
+    job = with_candidates(open_job(request, seen.append))
+    in_two = DenseProfiler(job, plan_columns(job, seen.append), seen.append)
+    in_two.run()
+    in_two.write()
+
+    assert found == request.target.read_bytes()
 
 
 @pytest.mark.parametrize(

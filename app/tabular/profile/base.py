@@ -16,7 +16,7 @@ from app.tabular.profile.sampling import EqualColumns, RowSample
 from app.tabular.profile.stats import LONGEST_VALUE, Detail, Lengths, Values, shortened_value
 from app.tabular.schema.cells import BLANKS
 from app.tabular.schema.inference import InferredType
-from app.tabular.schema.job import Job, plan_columns, repairs_of, warnings_of
+from app.tabular.schema.job import ColumnPlans, Job, repairs_of, warnings_of
 from app.tabular.schema.plan import ColumnPlan, RowCounts
 from app.tabular.schema.scans import Scan
 from app.tabular.table import LONG_COLUMN
@@ -42,12 +42,12 @@ class TableProfiler:
     sample: RowSample | None = None
     equal: EqualColumns | None = None
 
-    def __init__(self, job: Job, report: ProgressSink) -> None:
+    def __init__(self, job: Job, plans: ColumnPlans, report: ProgressSink) -> None:
         self.rows = 0
         self._job = job
         self._report = report
-        self.plans = plan_columns(job, report)
-        self._plans, self._left_out = self.plans
+        self.plans = plans
+        self._plans, self._left_out = plans
         self._detail = Detail.of(max(len(self._plans), 1), job.request.limits.max_labels)
         # By column: what the conversion would refuse.
         self._faults: dict[int, TypeViolation] = {}
@@ -64,14 +64,6 @@ class TableProfiler:
         self._values = Values(
             self._plans, self._detail, different=self._different, is_watched=self._has_commonest
         )
-
-    def run(self) -> None:
-        """Read all rows.
-
-        Raises:
-            TabularError: they cannot be read.
-        """
-        raise NotImplementedError
 
     def alternatives(self, index: int) -> list[TypeAlternative]:
         """Return whether each type could be declared for a column."""

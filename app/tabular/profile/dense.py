@@ -14,9 +14,11 @@ from app.tabular.profile.base import MOST_ROWS, NUMBERS, TableProfiler, shortene
 from app.tabular.profile.candidates import CandidateScan, TypeCandidates
 from app.tabular.profile.sampling import EqualColumns, RowSample
 from app.tabular.profile.stats import Cells
+from app.tabular.readers.wide import MANY_COLUMNS
 from app.tabular.schema.cells import BLANKS
+from app.tabular.schema.early import EarlyPlans
 from app.tabular.schema.inference import InferredType
-from app.tabular.schema.job import Job, check_sizes
+from app.tabular.schema.job import ColumnPlans, Job, check_sizes, plan_columns, scanned_plans
 from app.tabular.schema.names import not_a_label
 from app.tabular.schema.numbers import Notation
 from app.tabular.schema.scans import KnownType, LeftOutColumn, Scan, UnnamedColumn, update_scans
@@ -40,22 +42,65 @@ class _Reading(NamedTuple):
     alone: int | None
 
 
+def profile_dense(job: Job, report: ProgressSink) -> "DenseProfiler":
+    """Collect the profile of a table of dense rows.
+
+    Statistics are made by the types of the first rows while all are scanned, as `convert` writes them, in one pass;
+    only where later rows show other types, or an error, is there another one. A wide table has two in any case, for
+    blocks of it that wait to be scanned take much memory.
+
+    Raises:
+        TabularError: the table cannot be read.
+    """
+    job = with_candidates(job)
+    is_early = job.needs_all_rows and not job.is_typed and len(job.scans) < MANY_COLUMNS
+    begun = _by_first_rows(job, report) if is_early else None
+    plans = scanned_plans(job) if is_early else plan_columns(job, report)
+    if begun:
+        begun.settle(plans)
+        report(Progress("profile", job.size, job.size))
+        return begun
+    profiler = DenseProfiler(job, plans, report)
+    profiler.run()
+    return profiler
+
+
+def with_candidates(job: Job) -> Job:
+    """Return a job whose scans record the errors of their columns."""
+    scans: list[Scan] = [
+        # A column without a name is an error that no declared type can avert.
+        scan if isinstance(scan, UnnamedColumn | LeftOutColumn) else CandidateScan(scan, name)
+        for scan, name in zip(job.scans, job.table.names, strict=True)
+    ]
+    return replace(job, scans=scans)
+
+
+def _by_first_rows(job: Job, report: ProgressSink) -> "DenseProfiler | None":
+    """Scan all rows, and meanwhile profile them by the plans of the first; None if those did not hold."""
+    candidates = _candidates_of(job).values()
+    wrapped = [scan.scan if isinstance(scan, CandidateScan) else scan for scan in job.scans]
+    early, profiler = EarlyPlans(job, wrapped), None
+    for block in prefetched(early.blocks()):
+        if any(candidate.fault for candidate in candidates):
+            early.columns = None
+        if early.columns is not None:
+            profiler = profiler or DenseProfiler(job, ColumnPlans({**early.columns}, []), report)
+            profiler.update(block)
+        report(Progress("types", block.position, job.size))
+    return profiler if early.columns is not None else None
+
+
+def _candidates_of(job: Job) -> dict[int, CandidateScan]:
+    return {index: scan for index, scan in enumerate(job.scans) if isinstance(scan, CandidateScan)}
+
+
 class DenseProfiler(TableProfiler):
     """Profiles a table of dense rows, in any format."""
 
-    def __init__(self, job: Job, report: ProgressSink) -> None:
-        # A column without a name is an error that no declared type can avert.
-        self._candidate_scans = {
-            index: CandidateScan(scan, job.table.names[index])
-            for index, scan in enumerate(job.scans)
-            if not isinstance(scan, UnnamedColumn | LeftOutColumn)
-        }
-        super().__init__(
-            replace(
-                job, scans=[self._candidate_scans.get(index, scan) for index, scan in enumerate(job.scans)]
-            ),
-            report,
-        )
+    def __init__(self, job: Job, plans: ColumnPlans, report: ProgressSink) -> None:
+        """Prepare for the rows of a job whose scans are `CandidateScan`s, as `with_candidates` makes them."""
+        super().__init__(job, plans, report)
+        self._candidate_scans = _candidates_of(job)
         self.sample = self._sampled = RowSample(self._plans)
         self.equal = self._compared = EqualColumns(self._plans)
         self._unreadable: dict[int, TypeViolation] = {}
@@ -73,7 +118,11 @@ class DenseProfiler(TableProfiler):
         self._texts = texts - self._faults.keys()
 
     def run(self) -> None:
-        """Read all rows; see `TableProfiler`."""
+        """Read all rows, by the plans of all.
+
+        Raises:
+            TabularError: they cannot be read.
+        """
         job = self._job
         for block in prefetched(self._blocks()):
             if job.is_typed or not job.needs_all_rows:
@@ -82,8 +131,13 @@ class DenseProfiler(TableProfiler):
                 update_scans(job.scans, block)
                 for index in self._refused():
                     self._candidates.check_all_numbers(index)
-            self._update(by_columns(block))
+            self.update(block)
             self._report(Progress("profile", block.position, job.size))
+
+    def settle(self, plans: ColumnPlans) -> None:
+        """Take the plans by all rows, whose columns are written as by those that it had."""
+        self.plans, self._left_out = plans, plans.left_out
+        self._plans |= {index: plan for index, plan in plans.columns.items() if index not in self._faults}
 
     def alternatives(self, index: int) -> list[TypeAlternative]:
         """Return whether each type could be declared; see `TableProfiler`."""
@@ -124,7 +178,9 @@ class DenseProfiler(TableProfiler):
             self._refuse(index, fault)
         return list(refused)
 
-    def _update(self, block: Block) -> None:
+    def update(self, block: Block) -> None:
+        """Take the next rows."""
+        block = by_columns(block)
         for index, fault in list(self._unreadable.items()):
             self._refuse(index, fault)
         self._candidates.update(block)

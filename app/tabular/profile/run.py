@@ -5,8 +5,8 @@ other types could be declared. An error in one column is recorded with that colu
 """
 
 from app.tabular.disk import remove_target, remove_workspace
-from app.tabular.profile.dense import DenseProfiler
-from app.tabular.profile.sparse import SparseProfiler
+from app.tabular.profile.dense import profile_dense
+from app.tabular.profile.sparse import profile_sparse
 from app.tabular.readers.opening import open_job
 from app.tabular.schema.job import Job
 from app.tabular.schema.kept import keep_plans
@@ -38,8 +38,7 @@ def profile(request: ConversionRequest, on_progress: ProgressSink | None = None)
 
 def _run(request: ConversionRequest, job: Job, report: ProgressSink) -> Profile:
     with job.lines_added():
-        profiler = SparseProfiler(job, job.sparse, report) if job.sparse else DenseProfiler(job, report)
-        profiler.run()
+        profiler = profile_sparse(job, job.sparse, report) if job.sparse else profile_dense(job, report)
     if not profiler.rows:
         raise TabularError.no_rows()
     made = profiler.write()

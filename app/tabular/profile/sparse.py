@@ -9,23 +9,38 @@ from app.tabular.profile.alternatives import CHOICES, NUMBER_CHOICES, Choice, Ty
 from app.tabular.profile.base import MOST_ROWS, NUMBERS, TableProfiler, shortened_cell
 from app.tabular.profile.stats import Cells
 from app.tabular.schema.cells import does_not_fit, number_fault
-from app.tabular.schema.job import Job
+from app.tabular.schema.job import ColumnPlans, Job, plan_columns
 from app.tabular.table import SparseBlock, SparseTable
 from app.tabular.types import Progress, ProgressSink
+
+
+def profile_sparse(job: Job, table: SparseTable, report: ProgressSink) -> "SparseProfiler":
+    """Collect the profile of a table of sparse rows, which is that of the job.
+
+    Raises:
+        TabularError: the table cannot be read.
+    """
+    profiler = SparseProfiler(job, table, plan_columns(job, report), report)
+    profiler.run()
+    return profiler
 
 
 class SparseProfiler(TableProfiler):
     """Profiles an ARFF file of sparse rows; a cell that is not stated is zero, or the first label."""
 
-    def __init__(self, job: Job, table: SparseTable, report: ProgressSink) -> None:
-        super().__init__(job, report)
+    def __init__(self, job: Job, table: SparseTable, plans: ColumnPlans, report: ProgressSink) -> None:
+        super().__init__(job, plans, report)
         self._table = table
         self._stated = dict.fromkeys(self._plans, 0)
         self._default = {index: plan.labels[0] if plan.labels else "0" for index, plan in self._plans.items()}
         self._candidate_violations: dict[tuple[Choice, int], TypeViolation] = {}
 
     def run(self) -> None:
-        """Read all rows; see `TableProfiler`."""
+        """Read all rows.
+
+        Raises:
+            TabularError: they cannot be read.
+        """
         rows = SparseRows(self._plans, len(self._job.scans))
         self._counts = rows.counts
         for block in self._table.sparse_blocks():

@@ -3,11 +3,11 @@
 They hold for as long as no later row contradicts them. Then the file is what a pass of its own would have written.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from app.tabular.schema.job import Job, check_sizes
 from app.tabular.schema.plan import ColumnPlan
-from app.tabular.schema.scans import update_scans
+from app.tabular.schema.scans import Scan, update_scans
 from app.tabular.table import Block, prefetched
 from app.tabular.types import TabularError
 
@@ -23,8 +23,10 @@ class EarlyPlans:
             allows none, and from the first contradiction on.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, scans: Sequence[Scan] | None = None) -> None:
+        """Begin with nothing scanned; `scans` are what those of the job wrap, if it is these that know the plans."""
         self._job = job
+        self._scans = scans or job.scans
         self.columns: dict[int, ColumnPlan] | None = None
 
     def blocks(self) -> Iterator[Block]:
@@ -47,7 +49,7 @@ class EarlyPlans:
 
     def _first_plans(self) -> dict[int, ColumnPlan] | None:
         try:
-            plans = [scan.plan() for scan in self._job.scans]
+            plans = [scan.plan() for scan in self._scans]
         except TabularError:
             return None
         columns = {index: plan for index, plan in enumerate(plans) if isinstance(plan, ColumnPlan)}
@@ -56,7 +58,7 @@ class EarlyPlans:
     def _holds(self, index: int, early: ColumnPlan | None) -> bool:
         """Return whether the column would be written as its plan by the first rows says; None is not at all."""
         try:
-            plan = self._job.scans[index].plan()
+            plan = self._scans[index].plan()
         except TabularError:
             return False
         if early is None or not isinstance(plan, ColumnPlan):
