@@ -40,7 +40,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Measure:
+class RunMeasure:
     """What a run came to by one measure.
 
     Attributes:
@@ -70,7 +70,7 @@ class Run:
     data_name: str
     error: str
     settings: Sequence[tuple[str, str]]
-    measures: Sequence[Measure]
+    measures: Sequence[RunMeasure]
 
 
 def whole(text: str | None) -> int | None:
@@ -140,7 +140,7 @@ def read_run(run_id: int, document: Element) -> Run:
     )
 
 
-def _read_measures(elements: Sequence[Element]) -> list[Measure]:
+def _read_measures(elements: Sequence[Element]) -> list[RunMeasure]:
     """Put together what is told of the whole run and of its folds."""
     wholes: dict[str, Element] = {}
     folds: Mapping[str, list[float]] = defaultdict(list)
@@ -153,7 +153,7 @@ def _read_measures(elements: Sequence[Element]) -> list[Measure]:
         if value is not None and len(folds[name]) < MOST_FOLDS:
             folds[name].append(value)
     return [
-        Measure(
+        RunMeasure(
             name=name,
             value=finite(xml.child_text(found, "value")) if (found := wholes.get(name)) is not None else None,
             array="" if found is None else xml.child_text(found, "array_data") or "",

@@ -47,7 +47,7 @@ MAKERS: Final = {"task": views.of_task, "flow": views.of_flow, "study": views.of
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AskedPage:
     """Which page was asked for."""
 
     kind: str
@@ -84,7 +84,7 @@ class ResultsPages:
         template = "results_run.html" if asked.kind == "run" else "results.html"
         return await self._page(template, context, request)
 
-    async def _results(self, asked: Asked) -> views.Context:
+    async def _results(self, asked: AskedPage) -> views.Context:
         filters, document, note = await self._filters(asked)
         measure, results, count = await self._look(asked, filters, _measure_of(document))
         people = await self._names(views.leaders(results, measure))
@@ -107,7 +107,7 @@ class ResultsPages:
             **made,
         }
 
-    async def _filters(self, asked: Asked) -> tuple[str, dict[str, Any], str]:
+    async def _filters(self, asked: AskedPage) -> tuple[str, dict[str, Any], str]:
         """Return what the API is asked for, what is known of the thing, and what the page has to say besides."""
         if asked.kind != "study":
             return f"{asked.kind}/{asked.number}", await self._document(asked.kind, asked.number), ""
@@ -127,7 +127,7 @@ class ResultsPages:
             note = f"Of its {len(tasks):,} tasks, the first {MOST_TASKS} are looked at."
         return f"task/{','.join(map(str, tasks[:MOST_TASKS]))}", entry, note
 
-    async def _look(self, asked: Asked, filters: str, declared: str) -> tuple[str, list[Evaluation], int]:
+    async def _look(self, asked: AskedPage, filters: str, declared: str) -> tuple[str, list[Evaluation], int]:
         """Return the results by the measure that was chosen, or by the first of the usual ones that has some."""
         usual = dict.fromkeys(name for name in (declared, *DEFAULTS) if NAME.fullmatch(name))
         wanted = [asked.measure] if asked.measure else [*usual]
@@ -139,7 +139,7 @@ class ResultsPages:
                 return measure, results, count
         return wanted[0], [], 0
 
-    async def _run(self, asked: Asked) -> views.Context:
+    async def _run(self, asked: AskedPage) -> views.Context:
         try:
             run = await self.source.run(asked.number, asker=self.asker)
         except RefusedError as error:
@@ -169,14 +169,14 @@ class ResultsPages:
         """Compute what grows with an answer of OpenML in the threads that read such."""
         return await self.source.readers.run(function, *arguments)
 
-    async def _failure(self, asked: Asked, error: Exception, request: Request) -> Response:
+    async def _failure(self, asked: AskedPage, error: Exception, request: Request) -> Response:
         if isinstance(error, RefusedError) and error.code == NO_CALL:
             return await self._say(asked, "The OpenML server of this site keeps no runs.", status=404)
         text, status = _in_words(error)
         again = str(request.url.replace(scheme="", netloc=""))
         return await self._say(asked, text, status=status, again=again)
 
-    async def _say(self, asked: Asked, text: str, *, status: int, again: str = "") -> Response:
+    async def _say(self, asked: AskedPage, text: str, *, status: int, again: str = "") -> Response:
         context = {"title": f"Results of {WHAT[asked.kind]} {asked.number}", "text": text, "again": again}
         page = await self._compute(fill, "results_missing.html", context)
         headers = {**page_headers(framed_by="'self'"), "Cache-Control": "no-store"}
@@ -207,11 +207,11 @@ async def get_results_pages(
 ResultsPagesDep = Annotated[ResultsPages | None, Depends(get_results_pages)]
 
 
-def _read(kind: str, number: int, request: Request) -> Asked:
+def _read(kind: str, number: int, request: Request) -> AskedPage:
     """Read what was chosen; what makes no sense is left out."""
     measure = request.query_params.get("measure", "")
     page = request.query_params.get("page", "")
-    return Asked(
+    return AskedPage(
         kind=kind,
         number=number,
         measure=measure if NAME.fullmatch(measure) else "",
@@ -225,7 +225,7 @@ def _measure_of(document: dict[str, Any]) -> str:
     return measure if isinstance(measure, str) else ""
 
 
-def _about(asked: Asked, document: dict[str, Any], results: Sequence[Evaluation]) -> str:
+def _about(asked: AskedPage, document: dict[str, Any], results: Sequence[Evaluation]) -> str:
     """Return what the thing is called."""
     if asked.kind == "task" and document:
         return read_task(document).name

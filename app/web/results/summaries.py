@@ -37,7 +37,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class Comparison:
     """The best results of flows (columns) on tasks (rows); None where there is none."""
 
     flows: Sequence[Group]
@@ -93,7 +93,7 @@ def over_time(results: Sequence[Evaluation], *, lower: bool) -> list[Moment]:
     return found
 
 
-def tabulated(ordered: Sequence[Evaluation], *, most_rows: int, most_columns: int) -> Table:
+def tabulated(ordered: Sequence[Evaluation], *, most_rows: int, most_columns: int) -> Comparison:
     """Return the best of each flow on each task; the flows and tasks with most results are shown."""
     tasks = _largest(grouped(ordered, lambda each: each.task_id), most_rows)
     flows = _largest(grouped(ordered, lambda each: each.flow_id), most_columns)
@@ -104,7 +104,7 @@ def tabulated(ordered: Sequence[Evaluation], *, most_rows: int, most_columns: in
         (task, [next(iter(best.get((task.id, flow.id), ())), None) for flow in flows])
         for task in sorted(tasks, key=lambda group: group.id)
     ]
-    return Table(flows, rows)
+    return Comparison(flows, rows)
 
 
 def _largest(groups: Sequence[Group], most: int) -> list[Group]:

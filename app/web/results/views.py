@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from app.openml.reading import PAGE
-from app.openml.runs import Evaluation, Measure, Run
+from app.openml.runs import Evaluation, Run, RunMeasure
 from app.web.catalogue.texts import one_line
 from app.web.results.drawing import Axis, Strip, Timeline, axis, number, scale_of, strip, timeline
 from app.web.results.measures import is_better_lower, label_of
@@ -269,7 +269,7 @@ def of_run(run: Run) -> Context:
     }
 
 
-def _measure_line(measure: Measure, drawn: Strip | None) -> MeasureLine:
+def _measure_line(measure: RunMeasure, drawn: Strip | None) -> MeasureLine:
     mean = _mean(measure.folds) if measure.folds else None
     return MeasureLine(
         name=one_line(label_of(measure.name), limit=64),
@@ -294,7 +294,7 @@ def _deviation(values: Sequence[float], mean: float) -> float:
     return min(2 * largest * math.sqrt(squares), LARGEST)
 
 
-def _confusions(measures: Sequence[Measure]) -> list[list[Cell]] | None:
+def _confusions(measures: Sequence[RunMeasure]) -> list[list[Cell]] | None:
     """Return the table of confusions, shaded by the shares of its rows; None where there is none of a usable size."""
     array = next((each.array for each in measures if each.name == "confusion_matrix"), "")
     try:
