@@ -146,7 +146,7 @@ class LargerSitesSettings(BaseSettings):
         description="Headers that the collector wants, `name=value` separated by commas, e.g. for a key.",
     )
     otel_traces_sampler_arg: float = Field(
-        0.01,
+        0.002,
         ge=0,
         le=1,
         description="Share of all traces that are kept, from 0 to 1; each whole or not at all. What a share costs "
