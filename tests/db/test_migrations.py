@@ -18,7 +18,7 @@ from app.core.settings import Settings
 from app.db import migrations
 from app.db.engine import Database
 from app.db.migrations import migrate
-from app.db.revisions import REVISIONS, VERSION_TABLE, MigrationError, find_schema
+from app.db.revisions import REVISIONS, VERSION_TABLE, WORKS_FROM, MigrationError, find_schema
 from app.db.tables import OPENML_TABLES, metadata
 from app.db.upload_states import UploadState
 from tests.conftest import running
@@ -59,9 +59,8 @@ async def test_start_when_database_is_ahead_then_said_so(tmp_path: Path, empty_m
     database = database_at(empty_mariadb, tmp_path)
     await migrate(database.engine)
     async with database.engine.begin() as connection:
-        await connection.execute(
-            sa.update(sa.table(VERSION_TABLE, sa.column("version_num"))).values(version_num="z")
-        )
+        columns = sa.table(VERSION_TABLE, sa.column("version_num"), sa.column(WORKS_FROM))
+        await connection.execute(sa.update(columns).values(version_num="z", works_from="z"))
 
     with pytest.raises(MigrationError, match="ahead of this version"):
         (await find_schema(database.engine)).require_usable()
