@@ -62,7 +62,12 @@ async def sign_up_page(settings: SettingsDep, mailbox: MailboxDep) -> HTMLRespon
 async def sign_in_page(settings: SettingsDep, party: PartyDep, mailbox: MailboxDep) -> HTMLResponse:
     """Ask who somebody is."""
     return await render(
-        "sign_in.html", title="Sign in", providers=settings.providers, passkeys=party, mailbox=mailbox
+        "sign_in.html",
+        title="Sign in",
+        contact=settings.contact.address,
+        providers=settings.providers,
+        passkeys=party,
+        mailbox=mailbox,
     )
 
 
