@@ -15,7 +15,7 @@ PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
 PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-musl aarch64-unknown-linux-musl aarch64-apple-darwin
 
-.PHONY: help run test coverage test-long test-rest test-engines chaos outages uploads-1g corpus mutants check format lock wheels audit release docs bench clean
+.PHONY: help run test coverage test-long test-rest test-engines chaos outages uploads-1g corpus corpus-statistics mutants check format lock wheels audit release docs bench clean
 
 help:  ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -65,6 +65,10 @@ uploads-1g: $(VENV)/.dev  ## A gigabyte with each client over a bad line
 # Tables that packages of the registries ship, each with its outcome and why it is right (tests/corpus.tsv).
 corpus: $(VENV)/.dev  ## Read 475 tables that packages ship, as they are
 	$(BIN)/python -m tests.corpus
+
+# The statistics of those that are read, beside numpy's and duckdb's.
+corpus-statistics: $(VENV)/.bench  ## Statistics of those tables, beside numpy's and duckdb's
+	$(BIN)/python -m tests.corpus_statistics
 
 # Each guard of exactly-once is taken out in a copy of the tree, and the tests that hold it have to fail.
 # `make mutants SHORT=1` leaves out what needs MariaDB.

@@ -1,6 +1,8 @@
-"""The statistics of a large file in constant memory: how long the child takes, and how much memory at most.
+"""Statistics, rows and downloads of a large file in constant memory: how long children take, and how much memory at most.
 
 python -m benchmarks.statistics [MEGABYTES ...]
+
+Takes three times as much room on the disk below `TMPDIR`, and removes it at the end.
 """
 
 import asyncio
@@ -14,9 +16,10 @@ from unittest.mock import patch
 from app.core import child
 from app.core.child_limits import ProcessLimits
 from app.core.child_start import Program
-from app.tabular.statistics.requests import FileRequest
+from app.published.service import FOR_PAGES, FOR_STATISTICS
+from app.tabular.statistics.requests import ExportFormat, FileRequest, Page
 
-LIMITS = ProcessLimits(memory_bytes=1_500_000_000, cpu_seconds=1800, wall_seconds=3600.0)
+FORMATS: tuple[ExportFormat, ...] = ("csv", "parquet", "feather", "jsonl")
 LABELS = ("low", "middle", "high")
 
 
@@ -40,26 +43,37 @@ def write_table(path: Path, megabytes: int) -> None:
 
 
 async def measure(folder: Path, megabytes: int) -> None:
-    """Print how many rows there are, the seconds that statistics take, and the child's peak memory."""
-    source = folder / "source.arff"
+    """Print the seconds, and the child's peak memory, of each thing that is asked about a file."""
+    source, copy = folder / "source.arff", folder / "copy"
     write_table(source, megabytes)
-    request = FileRequest("statistics", folder / "copy", source, folder / "json", target_attribute="c")
-    began = time.monotonic()
-    found, peak = await _ask(request)
-    seconds = time.monotonic() - began
-    copy = (folder / "copy").stat().st_size
-    print(
-        f"{source.stat().st_size / 1e6:.0f} MB, {found['rows']} rows: {seconds:.1f} s, peak {peak / 1e6:.0f} MB, "
-        f"copy {copy / 1e6:.0f} MB"
-    )
+    size = source.stat().st_size
+    request = FileRequest("statistics", copy, source, folder / "json", target_attribute="c")
+    found = await _told(f"statistics of {size / 1e6:.0f} MB", request, FOR_STATISTICS)
+    source.unlink()
+    print(f"  {found['rows']} rows; the copy has {copy.stat().st_size / 1e6:.0f} MB")
+    pages = {
+        "the first rows": Page(),
+        "rows in the middle": Page(offset=found["rows"] // 2),
+        "rows of a label": Page(column="c", value="high", offset=10_000),
+        "rows whose text has a part": Page(column="t", operator="contains", value="99999"),
+    }
+    for name, page in pages.items():
+        await _told(name, FileRequest("rows", copy, page=page), FOR_PAGES)
+    for kind in FORMATS:
+        target = folder / "export"
+        await _told(kind, FileRequest("export", copy, target=target, format=kind), FOR_STATISTICS)
+        print(f"  {target.stat().st_size / 1e6:.0f} MB")
+        target.unlink()
 
 
-async def _ask(request: FileRequest) -> tuple[dict[str, int], int]:
+async def _told(name: str, request: FileRequest, limits: ProcessLimits) -> dict[str, int]:
     peaks: list[int] = []
     program = Program("app.tabular.__main__", (request.task,))
+    began = time.monotonic()
     with patch.object(child, "_note_memory", side_effect=lambda said: peaks.append(said["bytes"])):
-        found = await child.ask(program, request.to_json(), LIMITS)
-    return found, peaks[-1]
+        found: dict[str, int] = await child.ask(program, request.to_json(), limits, max_line_bytes=64_000_000)
+    print(f"{name}: {time.monotonic() - began:.1f} s, peak {peaks[-1] / 1e6:.0f} MB", flush=True)
+    return found
 
 
 if __name__ == "__main__":

@@ -319,6 +319,10 @@ TABLE_BYTES = _metric(
 )
 DISK_FREE = _metric("disk_free_bytes", _G, "Free bytes of the disk that DATA_DIR is on.", source=_READ)
 DISK_SIZE = _metric("disk_size_bytes", _G, "All bytes of that disk.", source=_READ)
+PUBLISHED_BYTES = _metric(
+    "published_bytes", _G, "What is kept of published datasets' files on this machine.", source=_READ
+)
+PUBLISHED_FILES = _metric("published_files", _G, "In how many files that is.", source=_READ)
 DISK_RESERVE = _metric(
     "disk_reserve_bytes", _G, "What uploads leave free of it (DISK_RESERVE_BYTES).", source=_READ
 )
@@ -398,6 +402,8 @@ GROUPS: Mapping[str, tuple[Metric, ...]] = {
         CLOCK_OFFSET,
         DATABASE_UP,
         TABLE_BYTES,
+        PUBLISHED_BYTES,
+        PUBLISHED_FILES,
         DISK_FREE,
         DISK_SIZE,
         DISK_RESERVE,

@@ -1,10 +1,10 @@
 """What a dataset's file holds, as routes answer it."""
 
 import json
-from itertools import islice
 from pathlib import Path
 
 from app.openml.records import DatasetFile
+from app.published.reading import read_described
 from app.tabular.statistics.requests import ExportFormat
 
 MEDIA_TYPES: dict[ExportFormat, str] = {
@@ -23,12 +23,9 @@ def read_statistics(path: Path, file: DatasetFile, *, offset: int, limit: int) -
         OSError: it is gone.
     """
     head = {"dataset_id": file.dataset_id, "name": file.name, "md5": file.md5}
-    with path.open("rb") as lines:
-        table = next(lines).strip()
-        columns = b",".join(line.strip() for line in islice(lines, offset, offset + limit))
-    return b"".join(
-        [json.dumps(head).encode()[:-1], b', "table": ', table, b', "columns": [', columns, b"]}"]
-    )
+    found = read_described(path, offset=offset, limit=limit)
+    about, columns = json.dumps(head).encode()[:-1], b",".join(found.columns)
+    return b"".join([about, b', "table": ', found.table, b', "columns": [', columns, b"]}"])
 
 
 def file_name(file: DatasetFile, kind: ExportFormat) -> str:

@@ -49,8 +49,9 @@ class ScrapedCollector(Collector):
         """Yield what could be read."""
         with self._lock:
             if time.monotonic() - self._found_at > KEEP_SECONDS:
-                read = self._ask(self._disk()) | self._ask(self._store()) | self._ask(self._index())
-                self._found = {**self._settled(), **read, **self._measured()}
+                asked = (self._disk(), self._store(), self._index(), self._published())
+                read = [item for question in asked for item in self._ask(question).items()]
+                self._found = {**self._settled(), **dict(read), **self._measured()}
                 self._found_at = time.monotonic()
             found = self._found
         for metric, values in found.items():
@@ -107,6 +108,10 @@ class ScrapedCollector(Collector):
             metrics.INDEX_BYTES: {(): found.size},
             **({metrics.INDEX_AGE: {(): max(0.0, age)}} if age is not None else {}),
         }
+
+    async def _published(self) -> dict[Metric, Values]:
+        taken = await self._resources.published.measure()
+        return {metrics.PUBLISHED_BYTES: {(): taken.size}, metrics.PUBLISHED_FILES: {(): taken.files}}
 
     def _ask(self, question: Coroutine[Any, Any, dict[Metric, Values]]) -> dict[Metric, Values]:
         """Run a query on the event loop; return nothing if that takes too long."""

@@ -63,7 +63,7 @@ def _read(dataset_id: int, document: Element, *, private: bool) -> DatasetFile:
     return DatasetFile(
         dataset_id=dataset_id,
         name=text("name"),
-        path=_path_of(text("url")),
+        path=path_of(text("url")),
         md5=md5 if _MD5.fullmatch(md5) else "",
         format=text("format"),
         target=targets,
@@ -71,7 +71,7 @@ def _read(dataset_id: int, document: Element, *, private: bool) -> DatasetFile:
     )
 
 
-def _path_of(url: str) -> str:
+def path_of(url: str) -> str:
     """Return the path of an address that is one of OpenML's own files; else nothing."""
     try:
         path = urlsplit(url).path.lstrip("/")

@@ -7,17 +7,25 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.openml.records import DatasetFile
 
 KEPT_BYTES: Final = 20_000_000_000
 """Of all files together; those that were asked for longest ago go first."""
+KEPT_FILES: Final = 50_000
 UNFINISHED_SECONDS = 6 * 3600
 """After that, what a process was making is taken for left behind."""
 PLACES: Final = 2
 """How many files one machine looks at at once."""
 _PART = ".part"
+
+
+class Taken(NamedTuple):
+    """What the folder takes of the disk."""
+
+    files: int
+    size: int
 
 
 class PublishedFolder:
@@ -59,21 +67,24 @@ class PublishedFolder:
         return record
 
     def prune(self) -> None:
-        """Remove what was left behind, and what was asked for longest ago, until no more than `KEPT_BYTES` are left."""
+        """Remove what was left behind, and what was asked for longest ago, until what is left is within bounds."""
         kept: list[tuple[float, int, Path]] = []
-        for path in self._files():
-            with suppress(FileNotFoundError):
-                found = path.stat()
-                if path.suffix == _PART and found.st_mtime < time.time() - UNFINISHED_SECONDS:
-                    path.unlink()
-                elif path.suffix != _PART:
-                    kept.append((found.st_mtime, found.st_size, path))
-        total = sum(size for _, size, _ in kept)
+        for path, found in self._files():
+            if path.suffix == _PART and found.st_mtime < time.time() - UNFINISHED_SECONDS:
+                path.unlink(missing_ok=True)
+            elif path.suffix != _PART:
+                kept.append((found.st_mtime, found.st_size, path))
+        total, files = sum(size for _, size, _ in kept), len(kept)
         for _, size, path in sorted(kept):
-            if total <= KEPT_BYTES:
+            if total <= KEPT_BYTES and files <= KEPT_FILES:
                 return
             path.unlink(missing_ok=True)
-            total -= size
+            total, files = total - size, files - 1
+
+    def measure(self) -> Taken:
+        """Return what it takes of the disk, what is being made included."""
+        sizes = [found.st_size for _, found in self._files()]
+        return Taken(len(sizes), sum(sizes))
 
     @contextmanager
     def lock(self, name: str) -> Iterator[bool]:
@@ -91,8 +102,9 @@ class PublishedFolder:
         finally:
             os.close(descriptor)
 
-    def _files(self) -> list[Path]:
-        try:
-            return [path for path in self.path.iterdir() if path.is_file()]
-        except FileNotFoundError:
-            return []
+    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        with suppress(FileNotFoundError), os.scandir(self.path) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    if entry.is_file(follow_symlinks=False):
+                        yield Path(entry.path), entry.stat(follow_symlinks=False)

@@ -30,7 +30,7 @@ from app.openml.client import OpenMLClient
 from app.openml.errors import ListTooLargeError
 from app.openml.problems import translated_errors
 from app.openml.records import DatasetFile
-from app.published.folder import PLACES, PublishedFolder
+from app.published.folder import PLACES, PublishedFolder, Taken
 from app.tabular.statistics.process import ask_of_file
 from app.tabular.statistics.requests import ExportFormat, FileRequest, Page
 from app.tabular.types import TabularError
@@ -45,6 +45,8 @@ PAGES_AT_ONCE, PAGES_WAITING = 2, 20
 FOR_STATISTICS = ProcessLimits(memory_bytes=1_500_000_000, cpu_seconds=1800, wall_seconds=3600.0)
 FOR_PAGES = ProcessLimits(memory_bytes=1_000_000_000, cpu_seconds=20, wall_seconds=30.0)
 LOOK_SECONDS = 0.2
+STATISTICS, COPY = "statistics", "table"
+"""How the names end of the file that `reading` reads, and of the columnar copy; others where their content changes."""
 _LOCATED, _LOCATED_SECONDS = 1000, 30.0
 _FAULT_SECONDS, _PASSING_SECONDS = 86_400.0, 30.0
 _TOO_LARGE = frozenset({"file-too-large", "out-of-memory", "took-too-long", "too-many-columns"})
@@ -71,6 +73,10 @@ class PublishedFiles:
         """End what is being computed."""
         await end(*self._making.values())
 
+    async def measure(self) -> Taken:
+        """Return what is kept on this machine."""
+        return await asyncio.to_thread(self._folder.measure)
+
     async def locate(self, dataset_id: int, api_key: str | None) -> DatasetFile:
         """Return where a dataset's file lies, as far as OpenML shows that to whose key this is.
 
@@ -90,14 +96,26 @@ class PublishedFiles:
                 self._located.popitem(last=False)
         return file
 
+    async def find_statistics(self, file: DatasetFile) -> Path | None:
+        """Return the file of statistics if it is kept, and have nothing computed.
+
+        Raises:
+            NotYetError: they are being computed in this process.
+            ProblemError: they cannot be.
+        """
+        found = await self._find(file, STATISTICS)
+        if found is None and self._folder.place(file, STATISTICS).name in self._making:
+            raise NotYetError
+        return found
+
     async def statistics(self, file: DatasetFile, api_key: str | None) -> Path:
-        """Return the file of statistics: a line of JSON about the table, and one about each column.
+        """Return the file of statistics (`reading`).
 
         Raises:
             NotYetError: they are being computed.
             ProblemError: they cannot be.
         """
-        return await self._kept(file, "json", partial(self._compute, file, api_key))
+        return await self._kept(file, STATISTICS, partial(self._compute, file, api_key))
 
     async def export(self, file: DatasetFile, kind: ExportFormat, api_key: str | None) -> Path:
         """Return the dataset's file in another format.
@@ -105,7 +123,7 @@ class PublishedFiles:
         Raises:
             NotYetError, ProblemError: as `statistics`.
         """
-        await self.statistics(file, api_key)
+        await self._kept(file, COPY, partial(self._compute, file, api_key))
         return await self._kept(file, kind, partial(self._export, file, kind))
 
     async def rows(self, file: DatasetFile, page: Page, api_key: str | None) -> dict[str, Any]:
@@ -116,10 +134,10 @@ class PublishedFiles:
             BadRequestError: the question names a column that is not there, or orders too many rows.
             TooBusyError: too many ask.
         """
-        await self.statistics(file, api_key)
+        copy = await self._kept(file, COPY, partial(self._compute, file, api_key))
         if self._asking >= PAGES_WAITING:
             raise TooBusyError
-        request = FileRequest("rows", self._folder.place(file, "copy"), page=page)
+        request = FileRequest("rows", copy, page=page)
         self._asking += 1
         try:
             async with self._pages:
@@ -127,15 +145,19 @@ class PublishedFiles:
         finally:
             self._asking -= 1
 
-    async def _kept(self, file: DatasetFile, ending: str, make: Callable[[], Awaitable[None]]) -> Path:
-        """Return what is kept; have it made if it is not there, by whoever asked first."""
+    async def _find(self, file: DatasetFile, ending: str) -> Path | None:
+        """Return what is kept; raise what is known to be wrong with the file."""
         _require_readable(file)
         found = await asyncio.to_thread(self._folder.find, file, ending)
+        if found is None and (failure := await asyncio.to_thread(self._folder.failure, file)):
+            raise problem_from_record(failure)
+        return found
+
+    async def _kept(self, file: DatasetFile, ending: str, make: Callable[[], Awaitable[None]]) -> Path:
+        """Return what is kept; have it made if it is not there, by whoever asked first."""
+        found = await self._find(file, ending)
         if found is not None:
             return found
-        failure = await asyncio.to_thread(self._folder.failure, file)
-        if failure is not None:
-            raise problem_from_record(failure)
         name = self._folder.place(file, ending).name
         if name not in self._making:
             if len(self._making) >= WAITING:
@@ -183,14 +205,14 @@ class PublishedFiles:
         return self._lock(*(f"place-{number}" for number in range(PLACES)))
 
     async def _compute(self, file: DatasetFile, api_key: str | None) -> None:
-        parts = {ending: self._folder.part(file, ending) for ending in ("source", "copy", "json")}
+        parts = {ending: self._folder.part(file, ending) for ending in ("source", COPY, STATISTICS)}
         try:
             await self._fetch(file, parts["source"], api_key)
             request = FileRequest(
-                "statistics", parts["copy"], parts["source"], parts["json"], target_attribute=file.target
+                "statistics", parts[COPY], parts["source"], parts[STATISTICS], target_attribute=file.target
             )
             await self._ask(request, FOR_STATISTICS)
-            for ending in ("copy", "json"):
+            for ending in (COPY, STATISTICS):
                 await asyncio.to_thread(parts[ending].replace, self._folder.place(file, ending))
         finally:
             for part in parts.values():
@@ -223,7 +245,7 @@ class PublishedFiles:
 
     async def _export(self, file: DatasetFile, kind: ExportFormat) -> None:
         part = self._folder.part(file, kind)
-        request = FileRequest("export", self._folder.place(file, "copy"), target=part, format=kind)
+        request = FileRequest("export", self._folder.place(file, COPY), target=part, format=kind)
         try:
             await self._ask(request, FOR_STATISTICS)
             await asyncio.to_thread(part.replace, self._folder.place(file, kind))
@@ -239,8 +261,12 @@ class PublishedFiles:
 
 def _require_readable(file: DatasetFile) -> None:
     """Raise if a file is none that is looked at here, whatever is in it."""
-    if not file.path or not file.md5:
+    if not file.path:
         raise NotFoundError("The dataset's file is kept on another server, which is not asked.")
+    if not file.md5:
+        raise NotFoundError(
+            "OpenML tells no checksum of the dataset's file, by which its copy would be kept."
+        )
     if "arff" not in file.format.lower():
         raise DatasetNotReadableError(
             f"The dataset's format is {file.format[:100]!r}, which is not read; ARFF is."

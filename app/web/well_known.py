@@ -19,6 +19,7 @@ Disallow: /api/
 Disallow: /auth/
 Disallow: /dashboard/
 Disallow: /data/
+Disallow: /datasets/
 Disallow: /dev/
 Disallow: /es/
 Disallow: /uploads

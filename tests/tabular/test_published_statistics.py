@@ -1,11 +1,17 @@
 """Statistics of published files against numpy's; pages and exports of the columnar copy; hostile files."""
 
+import bz2
+import gzip
 import json
+import lzma
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from app.tabular import ProcessLimits
@@ -54,7 +60,7 @@ def computed(tmp_path: Path, text: str, target: str = "") -> tuple[dict[str, Any
     asked = request(tmp_path, text, target)
     compute(asked)
     assert asked.target is not None
-    table, *lines = map(json.loads, asked.target.read_text(encoding="utf-8").splitlines())
+    table, _, *lines = map(json.loads, asked.target.read_text(encoding="utf-8").splitlines())
     return table, {each["name"]: each for each in lines}
 
 
@@ -121,6 +127,32 @@ def test_statistics_when_rows_are_sparse_then_zero_and_the_first_label_count(tmp
     assert columns["c"]["commonest"] == [{"value": "p", "count": 2}, {"value": "q", "count": 1}]
 
 
+@pytest.mark.parametrize(
+    "pack", [gzip.compress, bz2.compress, lzma.compress, partial(pa.compress, codec="zstd", asbytes=True)]
+)
+def test_statistics_when_the_file_is_packed_then_of_what_is_in_it(
+    tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    asked = request(tmp_path, "")
+    assert asked.source is not None
+    asked.source.write_bytes(pack(b"@relation p\n@attribute a numeric\n@data\n1\n?\n"))
+
+    assert compute(asked) == {"rows": 2, "columns": 1}
+
+
+def test_statistics_when_rows_repeat_themselves_then_the_sample_is_as_all_rows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(copy_module, "SAMPLE_ROWS", 600)
+    rows = "".join(f"{row % 2},{'ab'[row // 2 % 2]},{'pq'[row // 4 % 2]}\n" for row in range(6000))
+    head = "@relation r\n@attribute x numeric\n@attribute y {a,b}\n@attribute z {p,q}\n@data\n"
+
+    table, _ = computed(tmp_path, head + rows, "z")
+
+    found = {each["name"]: each["value"] for each in table["associations"]["columns"]}
+    assert max(found.values()) < 0.2, "every tenth row would be all of one x, and tell y by z"
+
+
 def test_statistics_when_numbers_are_extreme_then_json_can_say_them(tmp_path: Path) -> None:
     rows = "1e999,1e308,5\nNaN,-1e308,5\n-inf,?,5\n?,0,+5"
     text = f"@relation e\n@attribute a numeric\n@attribute b numeric\n@attribute c numeric\n@data\n{rows}\n"
@@ -129,6 +161,7 @@ def test_statistics_when_numbers_are_extreme_then_json_can_say_them(tmp_path: Pa
 
     assert (columns["a"]["count"], columns["a"]["infinite"]) == (0, 2)
     assert "histogram" not in columns["b"]
+    assert (columns["b"]["mean"], columns["b"]["standard_deviation"]) == (0.0, None)
     assert (columns["c"]["histogram"], columns["c"]["standard_deviation"]) == (
         {"edges": [5.0, 5.0], "counts": [4]},
         0.0,
@@ -155,6 +188,8 @@ def test_statistics_when_there_are_thousands_of_columns_then_each(tmp_path: Path
         ("@relation r\n@attribute a numeric\n@data\n1,2\n", "ragged-row"),
         ("@relation r\n@attribute a numeric\n@data\n{5 1}\n", "invalid-arff"),
         ("", "empty-file"),
+        ("<html><body>gone</body></html>", "not-text"),
+        ("a,b\n1,2\n", "invalid-arff"),
     ],
 )
 async def test_statistics_when_the_file_is_none_then_said_so_and_nothing_is_left(

@@ -119,8 +119,9 @@ def _distinct(copy: Copy, index: int, detail: ColumnDetail) -> dict[str, Any]:
 
 
 def _commonest(values: pa.StructArray, most: int) -> list[dict[str, Any]]:
-    places = pc.select_k_unstable(values.field(1), most, [("", "descending")])
-    found = values.take(places)
+    # Of equally common ones the first in the file.
+    table = pa.table({"count": values.field(1), "place": pa.arange(0, len(values))})
+    found = values.take(pc.select_k_unstable(table, most, [("count", "descending"), ("place", "ascending")]))
     pairs = zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True)
     return [{"value": _shown(value), "count": count} for value, count in pairs]
 
@@ -139,7 +140,7 @@ def _numbers(copy: Copy, index: int, detail: ColumnDetail) -> dict[str, Any]:
     low = min(piece[0]["min"].as_py() for piece in pieces)
     high = max(piece[0]["max"].as_py() for piece in pieces)
     count = sum(piece[2] for piece in pieces)
-    mean = math.fsum(piece[1] / count for piece in pieces)
+    mean = sum(piece[1] / count for piece in pieces)  # Not fsum: of infinite sums that raises.
     sample = copy.whole(index) if copy.is_small else copy.sample(index)
     quantiles = pc.quantile(sample, q=list(QUANTILES)).to_pylist()
     shown = {
@@ -165,7 +166,7 @@ def _deviation(arrays: Iterable[pa.Array], mean: float, count: int) -> float | N
     if count < 2 or not math.isfinite(mean):  # noqa: PLR2004 - of one value there is none
         return None
     squares = (pc.sum(pc.power(pc.subtract(array, mean), 2)).as_py() for array in arrays)
-    total = math.fsum(square for square in squares if square is not None and math.isfinite(square))
+    total = sum(square for square in squares if square is not None)
     return finite(math.sqrt(total / (count - 1)))
 
 

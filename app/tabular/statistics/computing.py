@@ -1,13 +1,15 @@
-"""The statistics of a file: a line of JSON about the table, then one about each column: a page is cheap to read."""
+"""The statistics of a file, and its first rows: a line of JSON for each part (`app.published.reading`)."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from app.tabular.disk import DiskBudget
 from app.tabular.statistics.columns import SEGMENTS, Classes, ColumnDetail, describe
 from app.tabular.statistics.copy import SAMPLE_ROWS, Copy, write_copy
+from app.tabular.statistics.pages import rows as rows_of
 from app.tabular.statistics.relations import associations, correlations
-from app.tabular.statistics.requests import FileRequest
+from app.tabular.statistics.requests import HEAD_ROWS, FileRequest, Page
 from app.tabular.statistics.source import PublishedArff
 
 _MOST_CLASSES = 10
@@ -30,7 +32,8 @@ def compute(request: FileRequest) -> dict[str, int]:
         describe(copy, index, detail) | {"infinite": source.infinite[index]}
         for index in range(len(copy.names))
     ]
-    _write(request, _table(copy, target, detail, columns), columns)
+    head = rows_of(copy, Page(limit=HEAD_ROWS))
+    _write(request, [_table(copy, target, detail, columns), head, *columns])
     return {"rows": rows, "columns": len(columns)}
 
 
@@ -67,11 +70,11 @@ def _table(
     }
 
 
-def _write(request: FileRequest, table: dict[str, Any], columns: list[dict[str, Any]]) -> None:
+def _write(request: FileRequest, parts: Iterable[dict[str, Any]]) -> None:
     assert request.target is not None  # noqa: S101 - the task has one
     with request.target.open("wb") as file:
         budget = DiskBudget(file.fileno(), request.limits)
-        for part in (table, *columns):
+        for part in parts:
             line = json.dumps(part, allow_nan=False).encode() + b"\n"
             budget.spend(len(line))
             file.write(line)

@@ -1,12 +1,16 @@
 """The columnar copy of a file (Feather), written in one pass and read a column, or a few rows, at a time."""
 
+import bisect
 import json
 import math
+import random
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.ipc as pa_ipc
 
 from app.tabular.disk import DiskBudget
@@ -18,6 +22,7 @@ WHOLE_ROWS = 1_000_000
 _GROUP_CELLS = 2_000_000
 SAMPLE_ROWS = 100_000
 _ABOUT = b"openml-web"
+_COUNTER = pa.field("", pa.null())
 
 
 def write_copy(request: FileRequest, source: PublishedArff) -> int:
@@ -28,14 +33,16 @@ def write_copy(request: FileRequest, source: PublishedArff) -> int:
     """
     rows = 0
     about = [{"kind": each.type, "labels": len(each.labels or ())} for each in source.attributes]
-    schema = source.schema.with_metadata({_ABOUT: json.dumps(about).encode()})
+    # The last column has no cells to read, and so tells how long each batch is at no cost.
+    schema = source.schema.append(_COUNTER).with_metadata({_ABOUT: json.dumps(about).encode()})
     options = pa_ipc.IpcWriteOptions(compression="lz4", use_threads=False)
     with request.copy.open("wb") as file:
         budget = DiskBudget(file.fileno(), request.limits)
         with pa_ipc.new_file(file, schema, options=options) as writer:
             for batch in source.batches():
                 budget.spend(batch.nbytes)
-                writer.write_batch(batch.replace_schema_metadata(schema.metadata))
+                counter = pa.nulls(batch.num_rows)
+                writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, counter], schema=schema))
                 rows += batch.num_rows
     return rows
 
@@ -54,11 +61,11 @@ class Copy:
         # Not mapped: its pages would count as memory of the process.
         self._file = pa.OSFile(str(path))
         schema = pa_ipc.open_file(self._file).schema
-        self.schema: pa.Schema = schema.remove_metadata()
-        self.names: list[str] = schema.names
+        self.schema: pa.Schema = pa.schema(list(schema)[:-1])
+        self.names: list[str] = self.schema.names
         self.about: list[dict[str, Any]] = json.loads(schema.metadata[_ABOUT])
         self.starts = [0]
-        for batch in self.batches([0]):
+        for batch in self.batches([len(self.names)]):
             self.starts.append(self.starts[-1] + batch.num_rows)
         self.rows = self.starts[-1]
         self._group: tuple[int, list[pa.Array]] = (-1, [])
@@ -97,14 +104,31 @@ class Copy:
         """Return a column in one piece; only where `is_small`."""
         return next(self.arrays(index))
 
-    def sample(self, index: int, rows: int = SAMPLE_ROWS) -> pa.Array:
-        """Return every n-th cell of a column, so that there are at most `rows`."""
-        step = max(1, -(-self.rows // rows))
+    def sample(self, index: int) -> pa.Array:
+        """Return at most `SAMPLE_ROWS` cells of a column, of the same rows for every one; all if there are no more."""
+        if self.rows <= SAMPLE_ROWS:
+            return self.whole(index)
         first, pieces = 0, []
         for array in self.arrays(index):
-            pieces.append(array.take(pa.arange(-first % step, max(len(array), -first % step), step)))
+            low, high = (bisect.bisect_left(self._sampled, place) for place in (first, first + len(array)))
+            pieces.append(array.take(pc.subtract(self._sampled_array.slice(low, high - low), first)))
             first += len(array)
         return pieces[0] if len(pieces) == 1 else pa.concat_arrays(pieces)
+
+    @cached_property
+    def _sampled(self) -> list[int]:
+        """The numbers of the sampled rows: one drawn of each run of n, the same each time.
+
+        Not every n-th: tables repeat themselves at even distances, and such a sample would then see one label of two.
+        """
+        step = -(-self.rows // SAMPLE_ROWS)
+        draw = random.Random(0)  # noqa: S311 - no secret
+        drawn = (start + draw.randrange(step) for start in range(0, self.rows, step))
+        return [row for row in drawn if row < self.rows]
+
+    @cached_property
+    def _sampled_array(self) -> pa.Array:
+        return pa.array(self._sampled, pa.int64())
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:

@@ -2,7 +2,7 @@
 
 import bisect
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -28,17 +28,10 @@ def rows(copy: Copy, page: Page) -> dict[str, Any]:
         _place(copy, name)
         for name in page.columns or copy.names[: min(MOST_COLUMNS, MOST_CELLS // page.limit)]
     ]
-    if not (page.column or page.sort):
-        wanted: Sequence[int] = range(min(page.offset, copy.rows), min(page.offset + page.limit, copy.rows))
-        found = copy.rows
-    else:
-        chosen = _chosen(copy, page)
-        found = copy.rows if chosen is None else len(chosen)
-        chosen = _ordered(copy, page, chosen)
-        wanted = chosen.slice(page.offset, page.limit).to_pylist()
+    found, wanted = _wanted(copy, page)
     return {
         "columns": [copy.names[index] for index in shown],
-        "rows": list(wanted),
+        "rows": wanted,
         "cells": _cells(copy, shown, wanted),
         "found": found,
         "total": copy.rows,
@@ -51,17 +44,31 @@ def _place(copy: Copy, name: str) -> int:
     return copy.names.index(name)
 
 
-def _chosen(copy: Copy, page: Page) -> pa.Array | None:
-    """Return the numbers of the rows that match; None for all."""
+def _wanted(copy: Copy, page: Page) -> tuple[int, list[int]]:
+    """Return how many rows there are to choose from, and the numbers of those on the page."""
+    end = page.offset + page.limit
+    if page.sort:
+        if not copy.is_small:
+            raise TabularError("too-many-rows", f"Tables of more than {WHOLE_ROWS} rows are not sorted.")
+        chosen = pa.concat_arrays([pa.array([], pa.int64()), *_chosen(copy, page)]) if page.column else None
+        ordered = _ordered(copy, page, chosen)
+        return len(ordered), ordered.slice(page.offset, page.limit).to_pylist()
     if not page.column:
-        return None
-    index = _place(copy, page.column)
-    first, pieces, count = 0, [], 0
+        return copy.rows, list(range(min(page.offset, copy.rows), min(end, copy.rows)))
+    found, wanted = 0, []
+    for places in _chosen(copy, page):
+        low, high = (min(max(bound - found, 0), len(places)) for bound in (page.offset, end))
+        wanted += places.slice(low, high - low).to_pylist()
+        found += len(places)
+    return found, wanted
+
+
+def _chosen(copy: Copy, page: Page) -> Iterator[pa.Array]:
+    """Yield the numbers of the rows that match, piece by piece."""
+    index, first = _place(copy, page.column), 0
     for array in copy.arrays(index):
-        places = pc.indices_nonzero(_matches(array, page)).cast(pa.int64())
-        pieces.append(pc.add(places, first))
-        first, count = first + len(array), count + len(places)
-    return pa.concat_arrays(pieces) if pieces else pa.array([], pa.int64())
+        yield pc.add(pc.indices_nonzero(_matches(array, page)).cast(pa.int64()), first)
+        first += len(array)
 
 
 def _matches(array: pa.Array, page: Page) -> pa.Array:
@@ -89,11 +96,8 @@ def _as_number(page: Page) -> float:
 
 
 def _ordered(copy: Copy, page: Page, chosen: pa.Array | None) -> pa.Array:
-    if not page.sort:
-        return pa.arange(0, copy.rows) if chosen is None else chosen
+    """Return the numbers of the chosen rows, or of all, in the order of a column."""
     index = _place(copy, page.sort)
-    if not copy.is_small:
-        raise TabularError("too-many-rows", f"Tables of more than {WHOLE_ROWS} rows are not sorted.")
     values = copy.whole(index)
     values = values if chosen is None else values.take(chosen)
     order = "descending" if page.descending else "ascending"

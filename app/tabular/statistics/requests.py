@@ -13,6 +13,8 @@ ExportFormat = Literal["csv", "parquet", "feather", "jsonl"]
 Operator = Literal["eq", "ne", "lt", "le", "gt", "ge", "contains", "missing", "present"]
 MOST_COLUMNS, MOST_CELLS = 100, 10_000
 """Of one page."""
+HEAD_ROWS = 100
+"""First rows that are kept beside the statistics."""
 _PATHS = ("source", "target", "copy")
 LIMITS = Limits(
     max_columns=100_000, max_labels=2_000_000, max_cell_bytes=4 * MIB, max_unpacked_bytes=16_000_000_000

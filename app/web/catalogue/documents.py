@@ -48,6 +48,7 @@ class Dataset:
     licence: str
     licence_url: str
     date: str
+    processed: str
     uploader: str
     uploader_id: int | None
     creators: list[str]
@@ -165,7 +166,8 @@ def read_dataset(document: Document) -> Dataset:
         format=one_line(document.get("format"), limit=40),
         licence=licence,
         licence_url=(known.url or "") if known else "",
-        date=_date(document),
+        date=_date(document.get("date")),
+        processed=_date(document.get("processing_date")),
         uploader=_uploader(document),
         uploader_id=_number(document.get("uploader_id")),
         creators=_names(document.get("creator")),
@@ -208,7 +210,7 @@ def read_task(document: Document) -> Task:
         target=one_line(document.get("target_feature")),
         procedure=one_line(_mapping(document.get("estimation_procedure")).get("name")),
         measures=", ".join(_names(document.get("evaluation_measures"))),
-        date=_date(document),
+        date=_date(document.get("date")),
         uploader=_uploader(document),
         uploader_id=_number(document.get("uploader_id")),
         inputs=[(name, value) for name, value in inputs if value and value != "0"],
@@ -232,7 +234,7 @@ def read_collection(document: Document) -> ShownCollection:
         type=one_line(document.get("study_type"), limit=20),
         description=description if isinstance(description, str) else "",
         summary=first_words(description) if isinstance(description, str) else "",
-        date=_date(document),
+        date=_date(document.get("date")),
         uploader=_uploader(document),
         uploader_id=_number(document.get("uploader_id")),
         counts=[(name, count) for name, count in counts.items() if count],
@@ -249,7 +251,7 @@ def read_person(document: Document) -> Person:
         bio=plain(document.get("bio"), limit=5000),
         company=one_line(document.get("company")),
         country=one_line(document.get("country")),
-        date=_date(document),
+        date=_date(document.get("date")),
         uploads=[(kind, _number(document.get(f"{kind}_uploaded")) or 0) for kind in kinds],
     )
 
@@ -291,8 +293,8 @@ def _uploader(document: Document) -> str:
     return one_line(document.get("uploader"), limit=200)
 
 
-def _date(document: Document) -> str:
-    found = one_line(document.get("date"), limit=40)[:10]
+def _date(value: object) -> str:
+    found = one_line(value, limit=40)[:10]
     return found if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", found) else ""
 
 

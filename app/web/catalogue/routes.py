@@ -14,8 +14,10 @@ from fastapi.responses import HTMLResponse
 from starlette.types import Receive, Scope, Send
 
 from app.core.bodies import BoundedRoute
-from app.deps import ClientDep, ResourcesDep, SettingsDep, ViewerDep
+from app.core.limits import hits_from
+from app.deps import ClientDep, LimitsDep, ResourcesDep, SettingsDep, ViewerDep
 from app.index.engine import IndexUnavailableError
+from app.web.catalogue.contents import Asked
 from app.web.catalogue.query import read_query
 from app.web.catalogue.service import Catalogue, Context
 from app.web.catalogue.texts import render_markdown
@@ -45,6 +47,7 @@ async def get_any_catalogue(
         asker=client.asker,
         is_read_here=upstreams.reads is not None,
         passes_files_on=upstreams.files is not None,
+        published=resources.published,
     )
 
 
@@ -101,12 +104,18 @@ async def search_page(request: Request, catalogue: CatalogueDep, mailbox: Mailbo
     return await _answer("search.html", request, catalogue, shown)
 
 
-@router.get("/d/{number}")
-@router.get("/d/{number}/")
+async def count_look(request: Request, limits: LimitsDep, client: ClientDep) -> None:
+    """Count who asks for what a dataset's file holds, as the API does."""
+    if "look" in request.query_params:
+        await limits.hit(*hits_from("contents-address", client))
+
+
+@router.get("/d/{number}", dependencies=[Depends(count_look)])
+@router.get("/d/{number}/", dependencies=[Depends(count_look)])
 async def dataset_page(
     number: str, request: Request, catalogue: CatalogueDep, mailbox: MailboxDep
 ) -> Response:
-    """Show a dataset."""
+    """Show a dataset; with `look` in the address, what its file holds, whoever asks first."""
     return await _short("data", number, request, catalogue, mailbox=mailbox)
 
 
@@ -146,10 +155,12 @@ async def _short(
 
 
 async def _one(kind: str, number: str, request: Request, catalogue: Catalogue, *, mailbox: bool) -> Response:
-    columns = request.query_params.get("columns", "")
-    columns_page = int(columns) if NUMBER.fullmatch(columns) else 1
+    query = request.query_params
+    pages = {name: int(query[name]) for name in ("columns", "rows") if NUMBER.fullmatch(query.get(name, ""))}
+    # The other address of a dataset has no limit of its own, and asks for nothing.
+    asked = Asked(**pages, look="look" in query and not request.url.path.startswith("/search"))
     finders: dict[str, Callable[[], Awaitable[Context | None]]] = {
-        "data": lambda: catalogue.dataset(number, columns_page=columns_page),
+        "data": lambda: catalogue.dataset(number, asked),
         "task": lambda: catalogue.task(number),
         "study": lambda: catalogue.collection(number),
         "user": lambda: catalogue.person(number),

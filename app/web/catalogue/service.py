@@ -10,12 +10,13 @@ from app.croissant.encoding import to_json
 from app.croissant.published import describe_published
 from app.index.catalogue import Filters, Results
 from app.index.engine import IndexUnavailableError, SearchIndex
+from app.published.service import PublishedFiles
 from app.web.catalogue import reuse
+from app.web.catalogue.contents import Asked, find_contents
 from app.web.catalogue.documents import (
     Dataset,
     Person,
     ShownCollection,
-    ShownFeature,
     ShownProcedure,
     Task,
     read_collection,
@@ -27,7 +28,8 @@ from app.web.catalogue.documents import (
 from app.web.catalogue.query import KINDS, SORTS_OF, Query, choices, chosen
 
 T = TypeVar("T")
-FEATURES_ON_A_PAGE: Final = 100
+FORMATS: Final = {"csv": "CSV", "parquet": "Parquet", "feather": "Feather", "jsonl": "JSON lines"}
+"""Which `GET /datasets/ID/download` makes of a file."""
 NEWEST: Final = 6
 COLLECTIONS_NAMED: Final = 10
 PROCEDURES: Final = 100
@@ -51,6 +53,7 @@ class Catalogue:
         asker: the networks that ask.
         is_read_here: whether this site passes on OpenML's REST API.
         passes_files_on: whether it passes on its files.
+        published: what is kept of datasets' files.
     """
 
     index: SearchIndex
@@ -59,6 +62,7 @@ class Catalogue:
     asker: Subject
     is_read_here: bool
     passes_files_on: bool
+    published: PublishedFiles
 
     async def start(self) -> Context:
         """Return what the start page shows; without counts where the index does not answer."""
@@ -88,7 +92,7 @@ class Catalogue:
             "chosen": chosen(query),
         }
 
-    async def dataset(self, number: str, *, columns_page: int) -> Context | None:
+    async def dataset(self, number: str, asked: Asked) -> Context | None:
         """Return what the page of a dataset shows; None if there is none that the viewer may see.
 
         Raises:
@@ -120,7 +124,8 @@ class Catalogue:
             "snippets": reuse.snippets(dataset, server=self._server, file=file),
             "bibtex": reuse.bibtex(dataset, address=address),
             "structured": reuse.structured_data(dataset, address=address, file=file),
-            **_page_of_features(dataset.features, columns_page),
+            "contents": await find_contents(dataset, asked, self.published, self.run),
+            "formats": FORMATS,
         }
 
     async def croissant(self, number: str) -> bytes | None:
@@ -290,14 +295,3 @@ def _others(versions: Results, dataset: Dataset) -> list[Dataset]:
     found = [read_dataset(each) for each in versions.documents]
     same = (each for each in found if each.id != dataset.id and each.name == dataset.name)
     return sorted(same, key=lambda each: each.id, reverse=True)
-
-
-def _page_of_features(features: list[ShownFeature], page: int) -> Context:
-    pages = max(1, -(-len(features) // FEATURES_ON_A_PAGE))
-    page = min(max(page, 1), pages)
-    begin = (page - 1) * FEATURES_ON_A_PAGE
-    return {
-        "features": features[begin : begin + FEATURES_ON_A_PAGE],
-        "features_page": page,
-        "features_pages": pages,
-    }

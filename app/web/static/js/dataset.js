@@ -2,14 +2,18 @@
 
 import { call } from "./api.js";
 import { byId, make } from "./dom.js";
-import { complain } from "./failures.js";
+import { complain, inWords } from "./failures.js";
 import { onSubmit, say } from "./form.js";
 import { token } from "./session.js";
 
 const page = byId("dataset");
 const form = byId("make-task");
 
+const TRIES = 150;
+const PAUSE = 2000;
+
 if (token()) showOwn();
+if (byId("contents-link")) look();
 if (form) offerTask();
 
 async function showOwn() {
@@ -21,6 +25,36 @@ async function showOwn() {
   } catch (problem) {
     complain(page, problem);
   }
+}
+
+/** Have the file looked at, and say when there is something to see; five minutes long, then the link is still there. */
+async function look() {
+  const [note, link] = [byId("contents-note"), byId("contents-link")];
+  note.textContent = "The file is being looked at, for charts and the first rows …";
+  link.hidden = true;
+  try {
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const found = await call("GET", `/datasets/${page.dataset.number}/statistics?limit=0`);
+      if (found.state !== "computing") return ready(note, link);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    }
+    note.textContent = "The file is large, and is still being looked at.";
+  } catch (problem) {
+    note.textContent = inWords(problem);
+  }
+  link.hidden = false;
+}
+
+/** Show it by itself, once, and only to who has done nothing on the page yet: what somebody reads must not jump. */
+function ready(note, link) {
+  const [opened] = performance.getEntriesByType("navigation");
+  const isUntouched = window.scrollY === 0 && document.activeElement === document.body && !location.hash;
+  if (isUntouched && opened?.type !== "reload") {
+    location.reload();
+    return;
+  }
+  note.textContent = "Charts and the first rows are there.";
+  link.hidden = false;
 }
 
 function show({ id, warnings, repairs }) {
