@@ -92,7 +92,7 @@ def _missing(copy: Copy, index: int) -> tuple[int, list[float]]:
 def _distinct(copy: Copy, index: int, detail: ColumnDetail) -> dict[str, Any]:
     """Return how many values there are, and the commonest; both exact unless they say otherwise."""
     if copy.is_small:
-        values = pc.value_counts(copy.whole(index).drop_null())
+        values = _counted(copy.whole(index))
         return {
             "distinct": len(values),
             "distinct_is_exact": True,
@@ -101,10 +101,10 @@ def _distinct(copy: Copy, index: int, detail: ColumnDetail) -> dict[str, Any]:
         }
     counts: Counter[Any] = Counter()
     for array in copy.arrays(index):
-        found = pc.value_counts(array.drop_null())
+        found = _counted(array)
         counts.update(dict(zip(found.field(0).to_pylist(), found.field(1).to_pylist(), strict=True)))
         if len(counts) > _MOST_DISTINCT:
-            sampled = pc.value_counts(copy.sample(index).drop_null())
+            sampled = _counted(copy.sample(index))
             return {
                 "distinct": len(counts),
                 "distinct_is_exact": False,
@@ -116,6 +116,12 @@ def _distinct(copy: Copy, index: int, detail: ColumnDetail) -> dict[str, Any]:
     ]
     exact = {"distinct_is_exact": True, "commonest_is_exact": True}
     return {"distinct": len(counts), "commonest": commonest, **exact}
+
+
+def _counted(array: pa.Array) -> pa.StructArray:
+    stated = array.drop_null()
+    # Zero is one number, whatever its sign.
+    return pc.value_counts(pc.add(stated, 0.0) if pa.types.is_floating(stated.type) else stated)
 
 
 def _commonest(values: pa.StructArray, most: int) -> list[dict[str, Any]]:
