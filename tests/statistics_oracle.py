@@ -233,9 +233,9 @@ def _eta(pairs: Iterable[tuple[float, str]]) -> float:
     for number, label in pairs:
         groups.setdefault(label, []).append(number)
     everything = np.concatenate([np.array(group) for group in groups.values()])
-    within = sum(float(((np.array(group) - np.mean(group)) ** 2).sum()) for group in groups.values())
-    total = float(((everything - everything.mean()) ** 2).sum())
-    return math.sqrt(max(0.0, 1 - within / total))
+    mean = float(everything.mean())
+    between = sum(len(group) * (float(np.mean(group)) - mean) ** 2 for group in groups.values())
+    return math.sqrt(between / float(((everything - mean) ** 2).sum()))
 
 
 def _cramer(pairs: list[tuple[str, str]]) -> float:

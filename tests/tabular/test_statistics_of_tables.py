@@ -3,6 +3,7 @@
 import json
 import random
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ KINDS = {
 def table(seed: int, rows: int, *, missing: float) -> str:
     """A table with columns of each kind: cells are missing, and numbers repeat, differ in size or are zero."""
     draw = random.Random(seed)  # noqa: S311 - no secret
-    cells = {
+    cells: dict[str, Callable[[], str]] = {
         "few": lambda: draw.choice(["a", "a", "b", "'c d'"]),
         "many": lambda: f"'{draw.choice('xyzé')}{draw.randrange(10 ** draw.randrange(5))} ☃'",
         "whole": lambda: str(draw.randrange(-3, 4)),
