@@ -88,6 +88,7 @@ def peak_bytes(service: Service) -> int:
 
 
 @pytest.mark.timeout(600)
+@pytest.mark.long
 def test_routes_when_sent_twice_what_they_take_then_refused_and_memory_is_flat(service: Service) -> None:
     service.start(
         UPLOAD_MAX_BYTES=str(FILE_BYTES),
@@ -125,6 +126,7 @@ def test_routes_when_sent_twice_what_they_take_then_refused_and_memory_is_flat(s
     "kind",
     ["tus", *(pytest.param(kind, marks=pytest.mark.long) for kind in ("none", "the draft", "a deletion"))],
 )
+@pytest.mark.long
 async def test_routes_when_a_body_drips_then_each_gives_it_up_whatever_the_headers_say(
     app: Running, person: Person, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -193,6 +195,7 @@ def test_form_when_refused_before_its_first_byte_then_nobody_is_told_to_go_on(se
         assert b"connection: close" in answer.lower(), "what comes next could be the body, or a request"
 
 
+@pytest.mark.long
 def test_uploads_when_asked_too_often_then_429_by_every_route(service: Service) -> None:
     service.start(RATE_LIMITS="uploads-account=3/1 hour")
     person = service.sign_up_and_log_in()

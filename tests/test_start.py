@@ -71,6 +71,7 @@ def test_imports_when_something_starts_then_what_it_may_never_use_is_not_among_t
     assert not loaded & unwanted
 
 
+@pytest.mark.long
 def test_worker_when_it_works_and_has_nothing_to_do_then_it_holds_nothing_of_requests(tmp_path: Path) -> None:
     migrate = [sys.executable, "-m", "app.cli", "migrate"]
     subprocess.run(migrate, cwd=tmp_path, env={**os.environ, "DATA_DIR": str(tmp_path / "var")}, check=True)

@@ -103,6 +103,7 @@ async def saved(settings: Settings, password_hash: str, tmp_path: Path) -> Path:
     return tmp_path / "saved"
 
 
+@pytest.mark.long
 async def test_backup_when_somebody_edited_it_then_refused_in_words_and_nothing_is_restored(
     settings: Settings, saved: Path, tmp_path: Path
 ) -> None:

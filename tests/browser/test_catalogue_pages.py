@@ -105,6 +105,7 @@ async def look_well(page: Page, name: str) -> None:
     await page.emulate_media(color_scheme="light")
 
 
+@pytest.mark.long
 async def test_newcomer_when_a_table_is_published_then_found_looked_at_made_a_task_and_a_collection(
     open_page: OpenPage, ada: str, http: httpx.AsyncClient
 ) -> None:

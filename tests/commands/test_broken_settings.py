@@ -133,7 +133,7 @@ BROKEN = {
 MIGRATED = {"database was never made"}
 CASES = [
     pytest.param(
-        what, command, marks=[pytest.mark.long] if number or kind % 4 else [], id=f"{command}: {what}"
+        what, command, marks=[pytest.mark.long] if number or kind % 8 else [], id=f"{command}: {what}"
     )
     for kind, (what, broken) in enumerate(BROKEN.items())
     for number, command in enumerate(broken.commands)

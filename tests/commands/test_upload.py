@@ -700,6 +700,7 @@ def test_client_when_the_system_is_windows_then_the_command_starts(
     assert "openml-web" in done.stdout or "FILE" in done.stdout
 
 
+@pytest.mark.long
 def test_client_when_the_system_is_windows_then_it_publishes(
     windows: dict[str, str], site: Site, table: Path, name: str
 ) -> None:

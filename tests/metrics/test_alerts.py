@@ -43,6 +43,7 @@ def check_rules(path: Path, queries: list[str]) -> None:
     promtool("check", "rules", str(path))
 
 
+@pytest.mark.long
 def test_alerts_when_prometheus_tries_them_then_each_comes_and_stays_away_as_it_should() -> None:
     promtool("check", "rules", "alerts.yml")
     promtool("test", "rules", "alerts_test.yml")

@@ -69,6 +69,7 @@ async def longest_pause(until: "asyncio.Future[Any]") -> float:
     return longest
 
 
+@pytest.mark.long
 async def test_columns_when_as_many_as_are_published_then_all_are_read_and_nobody_waits() -> None:
     chunks = list(feature_list(COLUMNS))
     assert sum(map(len, chunks)) > 3 * (8 << 20), "far more than a document may have"

@@ -161,6 +161,7 @@ def _many_columns(count: int) -> Response:
 
 
 @pytest.mark.parametrize(("columns", "status"), [(45_000, 200), (100_001, 422)])
+@pytest.mark.long
 async def test_roles_when_a_dataset_has_very_many_columns_then_read_whole_or_told_too_large(
     settings: Settings, upstream: Upstream, sandbox_url: str, columns: int, status: int
 ) -> None:

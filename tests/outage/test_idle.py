@@ -45,6 +45,7 @@ async def watch(server: OwnMariaDB, *, rest_seconds: float) -> tuple[float, int]
 
 
 @pytest.mark.parametrize("is_told", [False, True], ids=["alone", "told by others"])
+@pytest.mark.long
 async def test_worker_when_idle_then_it_asks_rarely_and_keeps_one_connection(
     server: OwnMariaDB,
     settings: Settings,

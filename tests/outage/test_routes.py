@@ -233,8 +233,9 @@ def wrong(name: str, answer: httpx.Response, *, broken: bool) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("how", ["cut", pytest.param("mute", marks=pytest.mark.long)])
+@pytest.mark.parametrize("how", ["cut", "mute"])
 @pytest.mark.parametrize("database_uri", ["mariadb"], indirect=True)
+@pytest.mark.long
 async def test_routes_when_the_database_is_away_or_mute_then_each_is_503_in_time(
     database_uri: str, tmp_path: Path, sandbox_url: str, password_hash: str, how: Literal["cut", "mute"]
 ) -> None:

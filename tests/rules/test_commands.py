@@ -67,6 +67,7 @@ def test_imports_when_one_goes_the_wrong_way_then_check_fails(
         ("win32", "import fcntl\n\nfcntl.flock(0, 0)\n"),
     ],
 )
+@pytest.mark.long
 def test_platform_when_it_lacks_a_call_then_check_fails(tmp_path: Path, platform: str, text: str) -> None:
     (tmp_path / "broken.py").write_text(text)
     line = command("mypy", "--platform", platform)

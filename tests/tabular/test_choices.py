@@ -222,6 +222,7 @@ FILES: dict[str, tuple[Format, Callable[..., bytes], st.SearchStrategy[Reading]]
 
 
 @pytest.mark.parametrize("field", FILES)
+@pytest.mark.long
 def test_reading_when_previewed_then_that_is_what_is_published(tmp_path: Path, field: str) -> None:
     kind, make, chosen = FILES[field]
     outcomes = set()
@@ -248,6 +249,7 @@ def test_reading_when_previewed_then_that_is_what_is_published(tmp_path: Path, f
 
 
 @pytest.mark.parametrize("kind", [*CHOICES, "all"])
+@pytest.mark.long
 def test_choices_when_previewed_then_that_is_what_is_published(tmp_path: Path, kind: str) -> None:
     chosen = st.tuples(*CHOICES.values()) if kind == "all" else st.tuples(CHOICES[kind])
 

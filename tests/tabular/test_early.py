@@ -90,6 +90,7 @@ def test_a_table_when_late_rows_differ_then_the_file_is_as_in_two_passes(what: s
 
 
 @pytest.mark.parametrize("what", [*LATE, "an infinite number"])
+@pytest.mark.long
 def test_a_profile_when_late_rows_differ_then_it_is_as_in_two_passes(what: str, tmp_path: Path) -> None:
     _, cells = LATE.get(what, (2, {"x": "inf"}))
     late = [cells.get(name, cell) for name, cell in zip(NAMES, FIRST[0], strict=True)]
@@ -170,6 +171,7 @@ def test_labels_when_there_are_many_in_the_first_rows_then_nothing_is_written_ea
 
 @settings(max_examples=8, deadline=None)
 @given(first=tables(), late=tables(), targets=st.booleans(), longs=st.sampled_from([1, 20]))
+@pytest.mark.long
 def test_random_tables_when_their_ends_are_of_others_then_the_file_is_as_in_two_passes(
     first: list[list[Any]], late: list[list[Any]], *, targets: bool, longs: int
 ) -> None:

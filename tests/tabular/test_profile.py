@@ -169,6 +169,7 @@ def require_agreement(request: ConversionRequest) -> None:
         *product(("iris", "co2", "fair"), ("csv.gz", "parquet", "feather", "json", "jsonl")),
     ],
 )
+@pytest.mark.long
 def test_a_real_table_when_profiled_then_it_says_what_the_conversion_does(
     name: str, ending: str, tmp_path: Path
 ) -> None:

@@ -78,6 +78,7 @@ def test_a_real_table_when_converted_then_it_equals_what_openml_python_publishes
 
 @pytest.mark.parametrize("ending", SAVE_AND_READ)
 @pytest.mark.parametrize("name", [*SKLEARN, *STATSMODELS])
+@pytest.mark.long
 def test_a_real_table_when_in_another_format_then_it_equals_what_openml_python_publishes(
     name: str, ending: str, tmp_path: Path, converter: Converter, create_dataset: Callable[..., Any]
 ) -> None:

@@ -37,6 +37,7 @@ def attributes(span: Span) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+@pytest.mark.long
 def test_upload_when_traced_then_one_trace_from_the_request_to_openml_over_two_processes(
     service: Service, receiver: Receiver, tmp_path: Path
 ) -> None:

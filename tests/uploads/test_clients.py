@@ -51,6 +51,7 @@ async def test_tuspy_when_the_line_is_cut_again_and_again_then_published_once(
     await publish_over_a_bad_line(site, tmp_path, send)
 
 
+@pytest.mark.long
 async def test_tus_js_client_when_the_line_is_cut_again_and_again_then_published_once(
     site: Site, tmp_path: Path, tus_js: Path
 ) -> None:

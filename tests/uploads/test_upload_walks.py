@@ -547,6 +547,7 @@ def walks(
         runner.run(stack.aclose())
 
 
+@pytest.mark.long
 def test_uploads_when_everybody_acts_in_any_order_then_each_step_is_of_the_table(walks: type[Walks]) -> None:
     run_state_machine_as_test(
         walks,

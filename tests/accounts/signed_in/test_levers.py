@@ -38,6 +38,7 @@ def somebody(name: str) -> dict[str, str]:
     return {"first_name": "A", "last_name": "B", "email": f"{name}@example.org", "password": PASSWORD}
 
 
+@pytest.mark.long
 async def test_mails_when_one_client_asks_for_all_there_are_then_others_still_get_theirs(
     site: Running,
 ) -> None:

@@ -72,6 +72,7 @@ async def test_old_row_when_one_thing_is_changed_then_only_that_is_judged(app: R
     assert [error["field"] for error in refused.json()["errors"]] == ["email"]
 
 
+@pytest.mark.long
 async def test_old_row_when_its_owner_acts_then_each_road_is_open(app: Running, old: Person) -> None:
     logged_in = await app.client.post("/login", json={"email": old.email, "password": PASSWORD})
     assert "access_token" in logged_in.json()

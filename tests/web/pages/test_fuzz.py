@@ -220,6 +220,7 @@ async def person(make_person: MakePerson) -> Person:
 
 
 @pytest.mark.timeout(120)
+@pytest.mark.long
 async def test_site_when_anything_is_asked_then_it_neither_breaks_nor_leaks(
     app: Running, person: Person
 ) -> None:
