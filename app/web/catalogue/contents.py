@@ -84,7 +84,7 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class WantedPart:
     """Which part of a file an address asks for.
 
     Attributes:
@@ -113,7 +113,7 @@ def file_of(dataset: Dataset) -> DatasetFile:
 
 async def find_contents(
     dataset: Dataset,
-    asked: Part,
+    asked: WantedPart,
     published: PublishedFiles,
     run: Callable[..., Awaitable[Contents]],
 ) -> Contents:
@@ -142,13 +142,13 @@ async def _find(file: DatasetFile, published: PublishedFiles, *, look: bool) -> 
     return await published.statistics(file, None)
 
 
-def _without(state: State, text: str, dataset: Dataset, asked: Part) -> Contents:
+def _without(state: State, text: str, dataset: Dataset, asked: WantedPart) -> Contents:
     page, pages, begin = _page(asked.columns, len(dataset.features), COLUMNS_ON_A_PAGE)
     shown = [ShownColumn(each, None) for each in dataset.features[begin : begin + COLUMNS_ON_A_PAGE]]
     return Contents(state, text, shown, len(dataset.features), page, pages, None, {})
 
 
-def _read(path: Path, dataset: Dataset, asked: Part) -> Contents:
+def _read(path: Path, dataset: Dataset, asked: WantedPart) -> Contents:
     """Return a page of columns and one of rows; without figures, if they were removed just now. Blocking."""
     try:
         table = json.loads(read_described(path, offset=0, limit=0).table)

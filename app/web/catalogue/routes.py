@@ -17,7 +17,7 @@ from app.core.bodies import BoundedRoute
 from app.core.limits import hits_from
 from app.deps import ClientDep, LimitsDep, ResourcesDep, SettingsDep, ViewerDep
 from app.index.engine import IndexUnavailableError
-from app.web.catalogue.contents import Part
+from app.web.catalogue.contents import WantedPart
 from app.web.catalogue.query import read_query
 from app.web.catalogue.service import Catalogue, Context
 from app.web.catalogue.texts import render_markdown
@@ -158,7 +158,7 @@ async def _one(kind: str, number: str, request: Request, catalogue: Catalogue, *
     query = request.query_params
     pages = {name: int(query[name]) for name in ("columns", "rows") if NUMBER.fullmatch(query.get(name, ""))}
     # The other address of a dataset has no limit of its own, and asks for nothing.
-    asked = Part(**pages, look="look" in query and not request.url.path.startswith("/search"))
+    asked = WantedPart(**pages, look="look" in query and not request.url.path.startswith("/search"))
     finders: dict[str, Callable[[], Awaitable[Context | None]]] = {
         "data": lambda: catalogue.dataset(number, asked),
         "task": lambda: catalogue.task(number),

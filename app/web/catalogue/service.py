@@ -12,7 +12,7 @@ from app.index.catalogue import Filters, Results
 from app.index.engine import IndexUnavailableError, SearchIndex
 from app.published.service import PublishedFiles
 from app.web.catalogue import reuse
-from app.web.catalogue.contents import Part, find_contents
+from app.web.catalogue.contents import WantedPart, find_contents
 from app.web.catalogue.documents import (
     Dataset,
     Person,
@@ -92,7 +92,7 @@ class Catalogue:
             "chosen": chosen(query),
         }
 
-    async def dataset(self, number: str, asked: Part) -> Context | None:
+    async def dataset(self, number: str, asked: WantedPart) -> Context | None:
         """Return what the page of a dataset shows; None if there is none that the viewer may see.
 
         Raises:

@@ -13,7 +13,7 @@ from app.published.service import COPY, STATISTICS
 from app.tabular.statistics.computing import compute
 from app.tabular.statistics.requests import FileRequest
 from app.web.catalogue.charts import chart_of, number
-from app.web.catalogue.contents import Asked, Contents, find_contents
+from app.web.catalogue.contents import Contents, WantedPart, find_contents
 from app.web.catalogue.documents import read_dataset
 from tests.conftest import running
 from tests.web.pages.test_catalogue import EVIL, fill, get, iris
@@ -126,7 +126,7 @@ async def test_page_when_nothing_is_kept_then_it_says_so_at_once_and_offers_to_l
 def test_private_dataset_when_shown_then_its_file_is_not_asked_for() -> None:
     dataset = read_dataset(iris(visibility="private").document)
 
-    assert asyncio.run(find_contents(dataset, Asked(look=True), None, _at_once)).state == "private"  # type: ignore[arg-type]  # not asked
+    assert asyncio.run(find_contents(dataset, WantedPart(look=True), None, _at_once)).state == "private"  # type: ignore[arg-type]  # not asked
 
 
 async def _at_once(function: Callable[..., Contents], *arguments: object) -> Contents:
