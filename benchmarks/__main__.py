@@ -46,11 +46,13 @@ RATIOS = FOLDER / "ratios.json"
 WORSE = 0.15
 """The share by which a ratio may be worse without a word: so much comes and goes on a shared machine."""
 RUN = """
-import json, sys
+import json, os, sys
 from importlib import import_module
+found = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)  # what else is printed, by processes that are started as well, is none of it
 for line in import_module("benchmarks." + sys.argv[1]).lines(short=sys.argv[2] == "short"):
     print(line, file=sys.stderr, flush=True)
-    print(json.dumps(line), flush=True)
+    print(json.dumps(line), file=found, flush=True)
 """
 HEAD = """# What was measured last
 
