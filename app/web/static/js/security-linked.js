@@ -36,8 +36,8 @@ function row(link) {
   button.addEventListener("click", () =>
     attempt(button, async () => {
       await confirmed("DELETE", `/linked-accounts/${link.id}`);
-      byId("linked-status").textContent = `${link.name} ${link.label} opens your account no more.`;
       await show();
+      byId("linked-status").textContent = `${link.name} ${link.label} opens your account no more.`;
       byId("linked-title").focus();
     }),
   );
