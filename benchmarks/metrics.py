@@ -18,7 +18,7 @@ from pathlib import Path
 from starlette.types import ASGIApp, Message, Scope
 
 from app.core.logging import REQUESTS, RequestFormatter
-from app.core.metrics import record_with
+from app.core.measuring import record_with
 from app.core.settings import Settings
 from app.main import create_app
 from app.metrics.recorder import FileRecorder

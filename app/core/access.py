@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from starlette.types import Scope
 
-from app.core import metrics, tracing
+from app.core import measuring, metrics, tracing
 from app.core.clients import ProxyNetwork, client_address, is_trusted
 from app.core.hidden import printable
 from app.core.logging import log_request, logs_requests
@@ -70,7 +70,7 @@ def note_answer(
             client=address_of(scope, trusted),
         )
     is_untrusted = _is_forwarded(scope) and not is_trusted(_peer_of(scope), trusted)
-    metrics.count_soon(partial(_count, method if method in METHODS else OTHER, route, answer, is_untrusted))
+    measuring.count_soon(partial(_count, method if method in METHODS else OTHER, route, answer, is_untrusted))
 
 
 def _count(method: str, route: str, answer: Answered, is_untrusted: bool) -> None:  # noqa: FBT001 - for `partial`

@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from app.core.metrics import GROUPS, Kind, Metric, ValueSource
+from app.core.measuring import Kind, Metric, ValueSource
+from app.core.metrics import GROUPS
 
 _ACROSS: Final = 3
 """Panels beside each other, of Grafana's 24 columns."""

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Iterator
 
-from app.core.metrics import GROUPS, Metric, ValueSource
+from app.core.measuring import Metric, ValueSource
+from app.core.metrics import GROUPS
 
 INTRODUCTION = """# Metrics
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 from pydantic import SecretStr
 
-from app.core import metrics
+from app.core import measuring
 from app.core.outgoing import open_http
 from app.core.production import production_complaints
 from app.core.removed_settings import REMOVED, find_removed_settings
@@ -127,7 +127,7 @@ async def _metrics_refusal(settings: Settings) -> str:
             answer = await client.get(f"{url}/metrics")
         except httpx.HTTPError as error:
             return f"METRICS_LISTEN={settings.metrics_listen} does not answer ({type(error).__name__})."
-    if metrics.PREFIX not in answer.text:
+    if measuring.PREFIX not in answer.text:
         return f"Another program listens on METRICS_LISTEN={settings.metrics_listen}. Set another port."
     return ""
 

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import structlog
 from prometheus_client import CollectorRegistry
 
-from app.core.metrics import record_with
+from app.core.measuring import record_with
 from app.core.tasks import in_background
 from app.metrics.recorder import FileRecorder, SummedCollector
 from app.metrics.sampling import sample

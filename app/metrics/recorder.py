@@ -9,7 +9,8 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from app.core.metrics import METRICS, Kind, Metric, ValueSource
+from app.core.measuring import Kind, Metric, ValueSource
+from app.core.metrics import METRICS
 from app.metrics.shared import SharedFolder
 
 MOST_SERIES: Final = 3000
@@ -28,7 +29,7 @@ class FileRecorder:
     def __init__(self, folder: SharedFolder) -> None:
         # The library reads it whenever it opens a file.
         os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder.path)  # noqa: TID251 - its only way to be told
-        values.ValueClass = values.MultiProcessValue(lambda: folder.number)  # type: ignore[no-untyped-call]
+        values.ValueClass = values.MultiProcessValue(lambda: folder.number)  # type: ignore[no-untyped-call]  # the library has no types for it
         self._families: dict[str, Any] = {
             metric.name: _family(metric) for metric in METRICS if metric.source is not ValueSource.SCRAPE
         }
@@ -83,7 +84,7 @@ class SummedCollector(Collector):
     def collect(self) -> Iterator[Family]:
         """Yield every metric that has a value, in the order of the list."""
         self._folder.forget_the_dead()
-        found: Iterable[Family] = MultiProcessCollector(None, str(self._folder.path)).collect()  # type: ignore[no-untyped-call]
+        found: Iterable[Family] = MultiProcessCollector(None, str(self._folder.path)).collect()  # type: ignore[no-untyped-call]  # the library has no types for it
         by_name = {family.name: family for family in found}
         for metric in METRICS:
             family = by_name.get(metric.full_name.removesuffix("_total"))

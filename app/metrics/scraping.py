@@ -20,7 +20,7 @@ from app import __version__
 from app.core import metrics
 from app.core.clock import utc_now
 from app.core.errors import DatabaseUnavailableError, StorageError
-from app.core.metrics import Metric
+from app.core.measuring import Metric
 from app.db.measures import Measures, measure
 from app.db.sizes import measure_tables
 from app.index.engine import IndexUnavailableError

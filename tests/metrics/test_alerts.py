@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from app.cli import cli
-from app.core.metrics import METRICS, Kind
+from app.core.measuring import Kind
+from app.core.metrics import METRICS
 from tests.conftest import find_free_port
 from tests.metrics.promtool import needed
 from tests.service import ADA, Service, wait_for

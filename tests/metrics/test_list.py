@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.core.metrics import METRICS, Kind
+from app.core.measuring import Kind
+from app.core.metrics import METRICS
 from app.core.setting_checks import read_listen_address
 
 APP = Path(__file__).parents[2] / "app"

@@ -15,11 +15,11 @@ from app.metrics.shared import SharedFolder
 PROCESS = """
 import sys
 from pathlib import Path
-from app.core import metrics
+from app.core import measuring, metrics
 from app.metrics.recorder import FileRecorder
 from app.metrics.shared import SharedFolder
 folder = SharedFolder(Path(sys.argv[1]))
-metrics.record_with(FileRecorder(folder))
+measuring.record_with(FileRecorder(folder))
 metrics.LOGINS.add("ok", by=float(sys.argv[2]))
 metrics.OPENML_SECONDS.observe(0.07, "data")
 metrics.CONVERSIONS_RUNNING.add(by=1)
