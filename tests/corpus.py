@@ -31,6 +31,7 @@ import pandas as pd
 
 from app.tabular import UPLOAD_LIMITS, Conversion, ConversionRequest, TabularError, format_of
 from app.tabular.convert import convert
+from app.tabular.readers.formats import FileFormat
 from app.tabular.schema.cells import NUMBER_MISSING
 
 LIST = Path(__file__).with_name("corpus.tsv")
@@ -86,6 +87,19 @@ def write(entries: list[Entry]) -> None:
         writer.writerows([getattr(entry, field) for field in FIELDS] for entry in entries)
 
 
+def request_of(kind: FileFormat, source: Path, target: Path) -> ConversionRequest:
+    """Return what is asked of a table: what an upload of it is."""
+    return ConversionRequest(
+        source=source,
+        target=target,
+        format=kind.format,
+        compression=kind.compression,
+        relation="table",
+        limits=UPLOAD_LIMITS,
+        refuse_doubts=True,
+    )
+
+
 def outcome_of(entry: Entry) -> tuple[str, str]:
     """Return what becomes of a table, in a word or two, and the details."""
     kind = format_of(entry.file)
@@ -94,17 +108,8 @@ def outcome_of(entry: Entry) -> tuple[str, str]:
     with TemporaryDirectory() as folder:
         source, target = Path(folder, Path(entry.file).name), Path(folder, "table.arff")
         source.write_bytes(content_of(entry))
-        request = ConversionRequest(
-            source=source,
-            target=target,
-            format=kind.format,
-            compression=kind.compression,
-            relation="table",
-            limits=UPLOAD_LIMITS,
-            refuse_doubts=True,
-        )
         try:
-            made = convert(request)
+            made = convert(request_of(kind, source, target))
         except TabularError as error:
             fields = ",".join(sorted(error.choices or ()))
             return (f"doubt:{fields}" if fields else f"refused:{error.slug}"), str(error)

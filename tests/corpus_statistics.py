@@ -19,12 +19,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from app.tabular import UPLOAD_LIMITS, ConversionRequest, TabularError, format_of
+from app.tabular import TabularError, format_of
 from app.tabular.convert import convert
 from app.tabular.statistics.computing import compute
 from app.tabular.statistics.requests import FileRequest
 from tests import statistics_oracle
-from tests.corpus import LIST, Entry, content_of
+from tests.corpus import LIST, Entry, content_of, request_of
 from tests.statistics_oracle import Cells, is_close
 
 WANTED = 100
@@ -64,17 +64,8 @@ def statistics_of(entry: Entry) -> Found | None:
         folder = Path(name)
         source, made = folder / Path(entry.file).name, folder / "made.arff"
         source.write_bytes(content_of(entry))
-        asked = ConversionRequest(
-            source=source,
-            target=made,
-            format=kind.format,
-            compression=kind.compression,
-            relation="table",
-            limits=UPLOAD_LIMITS,
-            refuse_doubts=True,
-        )
         try:
-            convert(asked)
+            convert(request_of(kind, source, made))
         except TabularError:
             return None
         if made.stat().st_size > MOST_BYTES:

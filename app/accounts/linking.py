@@ -22,7 +22,6 @@ from app.core.validated_strings import Email, PersonName
 from app.db import address_locks, linked_accounts, logins, provider_flows, users
 from app.db.engine import now_of
 from app.db.linked_accounts import LinkedAccount, identity_digest
-from app.db.logins import Addressee
 from app.db.second_factors import get_factors
 from app.oidc.identities import Identity
 
@@ -93,7 +92,8 @@ async def settle(
         SignInRefusedError: the account with that address is closed, or there are several.
     """
     await address_locks.lock_address(session, email)
-    holders = [each for each in await logins.find_addressees(session, email) if _has(each, email)]
+    # Databases hold `é` and `e` for one letter: of what they find, only this very address counts.
+    holders = [each for each in await logins.find_addressees(session, email) if are_same(each.email, email)]
     is_open = [each for each in holders if each.active]
     if len(is_open) > 1:
         raise SignInRefusedError(
@@ -118,7 +118,7 @@ async def _open_account(
     """Return the number of an account of that address, which nobody but its owner has a way into."""
     first, last = _names(identity, email)
     waiting = await mails.find_addressees(session, MailRequest.CONFIRMATION, email)
-    taken_over = next((each for each in waiting if _has(each, email)), None)
+    taken_over = next((each for each in waiting if are_same(each.email, email)), None)
     if taken_over is not None:
         await lifecycle.take_over(session, taken_over.id, first_name=first, last_name=last, client=client)
         return taken_over.id
@@ -211,11 +211,6 @@ async def unlink_by_hand(session: AsyncSession, link: LinkedAccount, by: Hand) -
 def as_json(link: LinkedAccount) -> dict[str, str]:
     """Return what `undoing` brings a link back by."""
     return {name: str(getattr(link, name)) for name in ("provider", "issuer", "subject", "label")}
-
-
-def _has(each: Addressee, email: str) -> bool:
-    """Say whether an account has this very address: databases hold `é` and `e` for one letter."""
-    return are_same(each.email, email)
 
 
 def _names(identity: Identity, email: str) -> Sequence[str]:

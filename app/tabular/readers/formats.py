@@ -192,6 +192,11 @@ def first_bytes(path: Path) -> bytes:
         return file.read(_START_BYTES)
 
 
+def packed_with(start: bytes) -> Compression | None:
+    """Return with what a file is packed, by its first bytes."""
+    return next((name for name, mark in MARKS.items() if _has(start, mark)), None)
+
+
 def is_arrow_stream(path: Path) -> bool:
     """Return whether an Arrow file has the form of a stream, which can only be read from its beginning."""
     return first_bytes(path).startswith(_STREAM)
@@ -209,7 +214,7 @@ def _are_alike(found: Format, named: Format) -> bool:
 
 
 def _check_packing(request: ConversionRequest, start: bytes) -> None:
-    packed = next((name for name, mark in MARKS.items() if _has(start, mark)), None)
+    packed = packed_with(start)
     if packed == request.compression:
         return
     if packed:

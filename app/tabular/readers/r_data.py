@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.tabular.readers.formats import MARKS, first_bytes
+from app.tabular.readers.formats import first_bytes, packed_with
 from app.tabular.readers.packed import unpacked
 from app.tabular.readers.r_texts import is_utf8, settle_encoding
 from app.tabular.readers.rewriting import Rewritten, library, new_arrow_file
@@ -67,8 +67,7 @@ def rewrite_r_data(request: ConversionRequest) -> Rewritten:
 def _parsed(request: ConversionRequest) -> tuple[_Object, str]:
     """Return what the file holds, and the encoding of the system that wrote it, if it says so."""
     parser = library("rdata.parser")
-    start = first_bytes(request.source)
-    compression = next((name for name, mark in MARKS.items() if start.startswith(mark)), None)
+    compression = packed_with(first_bytes(request.source))
     data = bytearray()
     limit = min(_MOST_BYTES, request.limits.max_unpacked_bytes)
     with request.source.open("rb", buffering=0) as file:

@@ -13,6 +13,10 @@ from app.tabular.disk import DiskBudget
 from app.tabular.statistics.copy import Copy
 from app.tabular.statistics.requests import FileRequest
 
+_LINES_BYTES, _NUMBER_BYTES = 4_000_000, 30
+_SPECIAL = r'["\\\x00-\x1f]'
+"""What stands in a JSON text behind a backslash (RFC 8259, section 7)."""
+
 
 def export(request: FileRequest) -> dict[str, int]:
     """Write the copy to `request.target` in `request.format`; return how many rows and bytes that are.
@@ -85,8 +89,3 @@ def _tokens(column: pa.Array) -> pa.Array:
     return pc.replace_with_mask(
         quoted, pc.fill_null(special, fill_value=False), pa.array(escaped, pa.string())
     )
-
-
-_LINES_BYTES, _NUMBER_BYTES = 4_000_000, 30
-_SPECIAL = r'["\\\x00-\x1f]'
-"""What stands in a JSON text behind a backslash (RFC 8259, section 7)."""

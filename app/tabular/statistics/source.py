@@ -1,7 +1,6 @@
 """An ARFF file as it stands on OpenML, read as batches of typed columns, without any of the checks of publishing."""
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -11,17 +10,16 @@ from app.tabular.arff.sparse import split_row
 from app.tabular.arff.syntax import refuse, unquote
 from app.tabular.arff.tokens import MISSING
 from app.tabular.readers.arff import ArffTable
-from app.tabular.readers.formats import MARKS
+from app.tabular.readers.formats import first_bytes, packed_with
 from app.tabular.readers.text import open_text
 from app.tabular.reading import ReadingReport
 from app.tabular.schema.cells import does_not_fit
 from app.tabular.statistics.requests import FileRequest
 from app.tabular.table import SparseBlock
-from app.tabular.types import Compression, ConversionRequest
+from app.tabular.types import ConversionRequest
 
 BATCH_BYTES = 16_000_000
 BATCH_ROWS = 65_536
-_MARK_BYTES = 8
 _DENSE_CELLS = 2_000_000
 """Cells of sparse rows that are written out at once."""
 
@@ -48,7 +46,7 @@ class PublishedArff:
             "arff",
             relation="",
             limits=request.limits,
-            compression=_compression_of(request.source),
+            compression=packed_with(first_bytes(request.source)),  # OpenML's descriptions do not tell.
         )
         self._table = ArffTable(
             open_text(opened, ReadingReport(opened.reading)), request.limits, is_published=True
@@ -128,13 +126,6 @@ class PublishedArff:
             return pa.repeat(pa.scalar(0.0 if is_number else unsaid), rows)
         cells = pa.array([stated.get(at, unsaid) for at in range(rows)], pa.string())
         return self._typed(index, cells, first_row)
-
-
-def _compression_of(path: Path) -> Compression | None:
-    """Return with what a file is packed, by its first bytes: OpenML's descriptions do not tell."""
-    with path.open("rb") as file:
-        start = file.read(_MARK_BYTES)
-    return next((kind for kind, mark in MARKS.items() if start.startswith(mark)), None)
 
 
 def _type_of(attribute: Attribute) -> pa.DataType:

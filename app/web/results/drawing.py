@@ -117,10 +117,9 @@ def timeline(moments: Sequence[Moment]) -> Timeline | None:
     if len({each.at for each in moments}) < 2:  # noqa: PLR2004 - a line has two ends
         return None
     across, up = scale_of([each.at for each in moments]), scale_of([each.value for each in moments])
-    top = Scale(up.low, up.high)
 
     def place(each: Moment) -> tuple[float, float]:
-        return across.at(each.at), round(100 - top.at(each.value), 2)
+        return across.at(each.at), round(100 - up.at(each.value), 2)
 
     lines = []
     for before, after in steps(moments):
@@ -132,7 +131,7 @@ def timeline(moments: Sequence[Moment]) -> Timeline | None:
         dots=[place(each) for each in moments if not each.is_record],
         records=[place(each) for each in records],
         lines=lines,
-        ticks=[(round(100 - place_up, 2), text) for place_up, text in axis(top).marks],
+        ticks=[(round(100 - place_up, 2), text) for place_up, text in axis(up).marks],
         first=first,
         last=last,
         words=f"Results from {first} to {last}: {_progress(records)}.",

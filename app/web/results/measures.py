@@ -24,7 +24,7 @@ LABELS: Final[Mapping[str, str]] = {
 }
 DEFAULTS: Final = ("predictive_accuracy", "mean_absolute_error")
 """What is looked for where nobody chose one: results of labels, then of numbers."""
-_LESS: Final = re.compile(r"error|_time_|_cost$|cost$|memory|variance|bias|complexity", re.IGNORECASE)
+_LESS: Final = re.compile(r"error|_time_|cost$|memory|variance|bias|complexity", re.IGNORECASE)
 
 
 def label_of(name: str) -> str:

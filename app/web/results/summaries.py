@@ -1,7 +1,6 @@
 """What a page says of many results: the best of each flow, task or person, and when the best ones came. Pure."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -97,11 +96,11 @@ def tabulated(ordered: Sequence[Evaluation], *, most_rows: int, most_columns: in
     """Return the best of each flow on each task; the flows and tasks with most results are shown."""
     tasks = _largest(grouped(ordered, lambda each: each.task_id), most_rows)
     flows = _largest(grouped(ordered, lambda each: each.flow_id), most_columns)
-    best: Mapping[tuple[int | None, int | None], list[Evaluation]] = defaultdict(list)
+    best: dict[tuple[int | None, int | None], Evaluation] = {}
     for each in ordered:
-        best[each.task_id, each.flow_id].append(each)
+        best.setdefault((each.task_id, each.flow_id), each)
     rows = [
-        (task, [next(iter(best.get((task.id, flow.id), ())), None) for flow in flows])
+        (task, [best.get((task.id, flow.id)) for flow in flows])
         for task in sorted(tasks, key=lambda group: group.id)
     ]
     return Comparison(flows, rows)
