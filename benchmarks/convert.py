@@ -179,8 +179,8 @@ def beside_polars(folder: Path, megabytes: int, *, rounds: int) -> Iterator[Line
     write_mixed(table, megabytes)
     for kind, path, most in (("csv", table, 0.5), ("parquet", as_parquet(table), 1.1)):
         ours, polars = in_turns(
-            lambda path=path, kind=kind: run(OURS, str(path), kind, "class"),  # type: ignore[misc]
-            lambda path=path: run(POLARS, str(path)),  # type: ignore[misc]
+            lambda path=path, kind=kind: run(OURS, str(path), kind, "class"),  # type: ignore[misc]  # mypy infers no lambda with defaults
+            lambda path=path: run(POLARS, str(path)),  # type: ignore[misc]  # mypy infers no lambda with defaults
             rounds=rounds,
         )
         name = {"csv": "CSV", "parquet": "Parquet"}[kind]
@@ -196,8 +196,8 @@ def many_columns(folder: Path, rows: int, *, rounds: int) -> Iterator[Line]:
     write_narrow(narrow, wide.stat().st_size)
     for program, what, most in ((OURS, "→ ARFF", 300), (PREVIEW, "preview", 300)):
         costs = in_turns(
-            lambda program=program: run(program, str(wide), "csv"),  # type: ignore[misc]
-            lambda program=program: run(program, str(narrow), "csv"),  # type: ignore[misc]
+            lambda program=program: run(program, str(wide), "csv"),  # type: ignore[misc]  # mypy infers no lambda with defaults
+            lambda program=program: run(program, str(narrow), "csv"),  # type: ignore[misc]  # mypy infers no lambda with defaults
             rounds=rounds,
         )
         sizes = [path.stat().st_size / 1e6 for path in (wide, narrow)]
@@ -216,7 +216,7 @@ def previews(table: Path, *, rounds: int) -> Iterator[Line]:
     ):
         ours, theirs = in_turns(
             lambda: run(PREVIEW, str(table), "csv", "class"),
-            lambda rival=rival: run(*rival),  # type: ignore[misc]
+            lambda rival=rival: run(*rival),  # type: ignore[misc]  # mypy infers no lambda with defaults
             rounds=rounds,
         )
         megabytes = round(table.stat().st_size / 1e6)

@@ -23,7 +23,7 @@ import random
 import secrets
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from multiprocessing.context import ForkProcess
@@ -104,7 +104,7 @@ def working(settings: Settings, folder: Path, count: int) -> Iterator[list[Path]
         gc.unfreeze()
 
 
-def until(condition) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def until(condition: Callable[[], bool]) -> None:
     ends_at = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         if time.monotonic() > ends_at:

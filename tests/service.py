@@ -85,7 +85,7 @@ class Service:
             children = descendants_of(process.pid)
             for pid in children:
                 # Before its first line has run, Python falls over Ctrl-C by itself.
-                wait_for(lambda child=pid: _ignores(child, number), pause=0.002)  # type: ignore[misc]
+                wait_for(lambda child=pid: _ignores(child, number), pause=0.002)  # type: ignore[misc]  # mypy infers no lambda with defaults
             for pid in [*children, process.pid]:
                 with suppress(ProcessLookupError):
                     os.kill(pid, number)

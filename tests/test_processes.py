@@ -217,7 +217,7 @@ def test_upload_when_killed_in_any_state_then_published_once(
         name = f"killed-{state}-{secrets.token_hex(4)}"
         with service.send(headers, form(large, dataset_name=name)):
             wait_for(
-                lambda count=number, state=state: (  # type: ignore[misc]
+                lambda count=number, state=state: (  # type: ignore[misc]  # mypy infers no lambda with defaults
                     len(service.uploads()) == count and service.upload_reached(state)
                 ),
                 pause=0.005,

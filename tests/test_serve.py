@@ -114,7 +114,7 @@ def test_web_process_when_killed_however_often_then_the_service_goes_on(
             wait_for(lambda: len(service.children()) == WEB_PROCESSES)
             for child in service.children():
                 os.kill(child, signal.SIGKILL)
-            wait_for(lambda ends=ends: len(service.events("web process ended")) == ends)  # type: ignore[misc]
+            wait_for(lambda ends=ends: len(service.events("web process ended")) == ends)  # type: ignore[misc]  # mypy infers no lambda with defaults
 
         service.wait_until_all_started(WEB_PROCESSES + 1)
         wait_for(service.answers)

@@ -156,12 +156,12 @@ class Clients:
 
     def _ask(self, method: str, path: str, status: int, **arguments: object) -> httpx.Response | None:
         """Ask on a connection of its own: what nginx closes to its clients is not what is tried."""
-        headers = {**self.headers, **(arguments.pop("headers", None) or {})}  # type: ignore[dict-item]
+        headers = {**self.headers, **(arguments.pop("headers", None) or {})}  # type: ignore[dict-item]  # arguments of httpx, passed on
         with self._lock:
             self.asked += 1
         try:
             with httpx.Client(timeout=60, verify=NO_CERTIFICATES) as client:
-                answer = client.request(method, self.url + path, headers=headers, **arguments)  # type: ignore[arg-type]
+                answer = client.request(method, self.url + path, headers=headers, **arguments)  # type: ignore[arg-type]  # arguments of httpx, passed on
         except httpx.HTTPError as error:
             self.failed.append(f"{method} {path}: {error!r}")
             return None

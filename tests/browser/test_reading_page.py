@@ -112,7 +112,7 @@ async def test_document_when_it_has_two_arrays_then_one_is_chosen_by_the_keyboar
 async def test_archive_when_it_has_two_tables_then_one_is_chosen_and_then_its_encoding_by_the_keyboard(
     open_page: OpenPage, ada: str
 ) -> None:
-    towns = "город;область\n" + "Москва;центр\nКазань;Волга\nТомск;Сибирь\nПсков;запад\n" * 5  # noqa: RUF001
+    towns = "город;область\n" + "Москва;центр\nКазань;Волга\nТомск;Сибирь\nПсков;запад\n" * 5  # noqa: RUF001 - Russian, as people write it
     packed = archive({"about.csv": "who,when\nAda,today\nBob,never\n", "towns.csv": towns.encode("cp1251")})
     page = await open_signed_in(open_page, ada, "/auth/upload-dataset")
     await send_and_look(page, packed, "towns.zip")

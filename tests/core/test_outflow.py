@@ -160,9 +160,9 @@ async def test_end_when_it_is_not_taken_then_it_does_not_lie_here_for_ever() -> 
 
     async def app(scope: dict[str, object], receive: object, send: Callable[..., object]) -> None:
         buffered.append(receive.__self__.transport)  # type: ignore[attr-defined]  # uvicorn's
-        await Response(b"x" * 60_000, headers={"Connection": "close"})(scope, receive, send)  # type: ignore[arg-type]
+        await Response(b"x" * 60_000, headers={"Connection": "close"})(scope, receive, send)  # type: ignore[arg-type]  # plain ASGI callables
 
-    limited = LeastRateMiddleware(app, least_rate=LEAST_RATE, window_seconds=WINDOW_SECONDS)  # type: ignore[arg-type]
+    limited = LeastRateMiddleware(app, least_rate=LEAST_RATE, window_seconds=WINDOW_SECONDS)  # type: ignore[arg-type]  # plain ASGI callables
     async with serving(limited, buffer_bytes=4096) as url, slow_readers(url, "/", 1):
         await asyncio.sleep(0.2)
         assert buffered[0].get_write_buffer_size() > 0

@@ -46,7 +46,7 @@ async def refused(app: Running, person: Person) -> bool | None:
 
 async def forget_rows(app: Running) -> None:
     async with app.resources.database.session() as session:
-        assert (await session.execute(sa.delete(revoked_tokens))).rowcount  # type: ignore[attr-defined]
+        assert (await session.execute(sa.delete(revoked_tokens))).rowcount  # type: ignore[attr-defined]  # a result of DELETE has one
 
 
 @on_sqlite

@@ -23,9 +23,9 @@ def violations(source: Source) -> Iterator[Violation]:
     writers = _nodes_of_writers(source) if source.name == STATEMENTS else set()
     for node in ast.walk(source.tree):
         if id(node) not in writers and _writes_state(node):
-            yield node.lineno, "the state of an upload is written"  # type: ignore[attr-defined]
+            yield node.lineno, "the state of an upload is written"  # type: ignore[attr-defined]  # expressions have lines
         if _is_set_of_states(node):
-            yield node.lineno, "a set of states has no name"  # type: ignore[attr-defined]
+            yield node.lineno, "a set of states has no name"  # type: ignore[attr-defined]  # expressions have lines
 
 
 def _nodes_of_writers(source: Source) -> set[int]:

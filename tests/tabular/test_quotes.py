@@ -61,7 +61,7 @@ def by_scikit_learn(parse: Callable[..., object]) -> Callable[[str, Path], objec
     types = {"s": {"data_type": "string", "name": "s"}, "n": {"data_type": "integer", "name": "n"}}
 
     def read(content: str, folder: Path) -> object:  # noqa: ARG001 - the server's check needs a file
-        frame = parse(io.BytesIO(content.encode()), "pandas", types, ["s", "n"], [])[2]  # type: ignore[index]
+        frame = parse(io.BytesIO(content.encode()), "pandas", types, ["s", "n"], [])[2]  # type: ignore[index]  # a private function of sklearn
         return frame.to_numpy().tolist()
 
     return read

@@ -284,7 +284,7 @@ async def test_limit_when_time_goes_by_then_the_age_that_remains(app: Running, p
             soon = {"expires_at": utc_now() + timedelta(seconds=left + 0.5)}
             await uploads.set_values(session, path.rpartition("/")[2], soon, only_in={UploadState.RECEIVING})
         limit = (await head_of(app, person, path))["upload-limit"]
-        assert left - 30 <= int(re.search(r"max-age=(\d+)", limit)[1]) <= left  # type: ignore[index]
+        assert left - 30 <= int(re.search(r"max-age=(\d+)", limit)[1]) <= left  # type: ignore[index]  # a match
 
     done = path_of(await create(app, person, CSV, "?1"))
     await reach(app, person, done, "ready")

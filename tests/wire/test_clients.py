@@ -34,7 +34,7 @@ def test_curl_when_asked_for_http2_then_its_body_arrives(site: Site, extra: list
     status, answer = _curl("--json", LOGIN, *extra, f"{site.url}/login")
 
     assert status == 422
-    assert [error["field"] for error in answer["errors"]] == ["email"]  # type: ignore[attr-defined]
+    assert [error["field"] for error in answer["errors"]] == ["email"]  # type: ignore[attr-defined]  # JSON
 
 
 @pytest.mark.parametrize("rows", [12, 200_000], ids=["small", "with 100 Continue"])
