@@ -82,7 +82,7 @@ async def finds(page: Page, address: str, expected: list[str]) -> None:
     async def look() -> bool | None:
         return await found(page, address) == expected or None
 
-    await eventually(look, seconds=20)
+    await eventually(look)
 
 
 async def made(http: httpx.AsyncClient, path: str, page: Page, **body: Any) -> int:

@@ -58,7 +58,7 @@ async def until(app: Running, kind: str, number: int, **fields: Any) -> dict[str
         found = await document(app.client, kind, number)
         return found if found and all(found.get(name) == value for name, value in fields.items()) else None
 
-    return await eventually(look, seconds=20)
+    return await eventually(look)
 
 
 async def test_index_when_something_is_published_changed_or_made_then_found_at_once(
@@ -119,7 +119,7 @@ async def test_private_dataset_when_its_owner_looks_then_in_their_lists_and_in_n
     async def is_listed() -> bool | None:
         return await listed(owner) == [str(number)] or None
 
-    await eventually(is_listed, seconds=20)
+    await eventually(is_listed)
     assert await listed(other) == await listed(None) == []
     shown = (await app.client.get(f"/es/data/data/{number}", headers=owner.headers)).json()["_source"]
     assert (shown["name"], shown["visibility"], shown["uploader_id"]) == ("diary", "private", owner.id)
@@ -137,7 +137,7 @@ async def test_private_dataset_when_its_owner_looks_then_in_their_lists_and_in_n
         found = (await app.client.get(f"/es/data/data/{number}", headers=owner.headers)).json()
         return (found["found"] and found["_source"]["description"] == "Dear me") or None
 
-    await eventually(is_changed, seconds=20)
+    await eventually(is_changed)
     assert await document(app.client, "data", number) is None
     closed = await app.client.post("/delete", json={"password": owner.password}, headers=owner.headers)
     assert closed.status_code == 200, closed.text
@@ -148,7 +148,7 @@ async def test_private_dataset_when_its_owner_looks_then_in_their_lists_and_in_n
             found = connection.execute("SELECT 1 FROM entry WHERE id = ? AND shelf = -1", (str(number),))
             return found.fetchone() is None or None
 
-    await eventually(is_forgotten, seconds=20)
+    await eventually(is_forgotten)
 
 
 async def test_users_when_their_profile_changes_or_the_account_goes_then_the_index_follows(
@@ -166,7 +166,7 @@ async def test_users_when_their_profile_changes_or_the_account_goes_then_the_ind
     async def gone() -> bool | None:
         return await document(app.client, "user", person.id) is None or None
 
-    await eventually(gone, seconds=20)
+    await eventually(gone)
 
 
 @dataclass(frozen=True)
