@@ -132,6 +132,9 @@ async def test_frontend_when_there_is_no_search_server_then_lists_counts_and_eve
         qualities="NumberOfInstances 3",
         features="flood (target) nominal",
     )
+    charts = page.frame_locator("#analysis")
+    await expect(charts.get_by_role("heading", name="flood")).to_be_visible()
+    await expect(charts.get_by_role("img", name="Box plot of")).to_be_visible()
     await picture(page, "indexed-dataset")
     task = await made(
         http, "/upload-task", page, dataset_id=int(number), task_type="classification", target_name="flood"
