@@ -56,7 +56,7 @@ async def _reason_to_refuse(notices: NoticeBoard) -> ProblemError | None:
     except ReadOnlyModeError as problem:
         return problem
     except DatabaseUnavailableError as error:
-        return NotReadyError(retry_after_seconds=error.retry_after_seconds)
+        return NotReadyError.of_database(error)
     return None
 
 

@@ -52,7 +52,6 @@ FLOW_LIFETIME = timedelta(minutes=10)
 TICKET_LIFETIME = timedelta(hours=1)
 """How long somebody may think about the address to give."""
 SECRET_BYTES = 32
-RETRY = {"Retry-After": "10"}
 BEGIN_AGAIN = "This log-in is too old, was used already, or began in another browser; begin it again"
 
 
@@ -371,15 +370,12 @@ def _told(provider: Provider) -> Iterator[None]:
         yield
     except ProviderAwayError as error:
         log.warning("a provider is away", provider=provider.id, reason=str(error))
-        raise ProviderUnavailableError(
-            f"{provider.name} does not answer; try again in a while", headers=RETRY
-        ) from None
+        raise ProviderUnavailableError(f"{provider.name} does not answer; try again in a while") from None
     except (GrantRefusedError, TokenRefusedError) as error:
         log.warning("a log-in with a provider is refused", provider=provider.id, reason=str(error))
         raise SignInRefusedError(f"{provider.name}'s answer cannot be believed; begin again") from None
     except OidcError as error:
         log.warning("a provider answers what cannot be used", provider=provider.id, reason=str(error))
         raise ProviderUnavailableError(
-            f"{provider.name} answers what this service cannot use; its operators are told by the log",
-            headers=RETRY,
+            f"{provider.name} answers what this service cannot use; its operators are told by the log"
         ) from None

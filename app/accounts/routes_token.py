@@ -64,7 +64,7 @@ class OAuthBoundedRoute(BoundedRoute):
                 problem = problem_of(error)
                 kind = _kind_of(problem)
             except DatabaseUnavailableError as error:
-                problem = NotReadyError(retry_after_seconds=error.retry_after_seconds)
+                problem = NotReadyError.of_database(error)
                 kind = _kind_of(problem)
             return _answer(problem, kind)
 

@@ -78,9 +78,7 @@ async def _verified(issuers: Issuers, settings: Settings, token: str) -> Claims:
             f"The CI job's token is refused: {error}. Ask the CI service for a new one, for the audience {audience}."
         ) from None
     except OidcError:
-        raise ProviderUnavailableError(
-            "The keys of the CI service cannot be had at the moment", headers={"Retry-After": "10"}
-        ) from None
+        raise ProviderUnavailableError("The keys of the CI service cannot be had at the moment") from None
 
 
 def _named_issuer(token: str) -> str:

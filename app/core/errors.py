@@ -58,16 +58,21 @@ class ProblemError(Exception):
     status: ClassVar[int]
     title: ClassVar[str]
     space: ClassVar[str] = PROBLEM_SPACE
+    passes_after_seconds: ClassVar[int | None] = None
+    """What `Retry-After` says, where nothing better is known; None where the same again would not do."""
 
     def __init__(
         self,
         detail: str = "",
         *,
         headers: Mapping[str, str] | None = None,
+        retry_after_seconds: int | None = None,
         **members: Any,  # noqa: ANN401 - RFC 9457 extension members
     ) -> None:
         self.detail = detail or self.title
         self.headers = dict(headers or {})
+        if (wait := retry_after_seconds or self.passes_after_seconds) is not None:
+            self.headers["Retry-After"] = str(wait)
         self.members = {name: value for name, value in members.items() if value is not None}
         super().__init__(self.detail)
 
@@ -367,14 +372,9 @@ class OffsetMismatchError(ProblemError):
 
 
 class UploadStateError(ProblemError):
-    """The upload does not stand where this can be done."""
+    """The upload does not stand where this can be done; with `retry_after_seconds` it soon will, by itself."""
 
     slug, status, title = "upload-state", 409, "This cannot be done with the upload as it stands"
-
-    def __init__(self, detail: str = "", *, retry_after_seconds: int | None = None, **members: Any) -> None:  # noqa: ANN401 - as above
-        """Say with `retry_after_seconds` where it can be done soon, without anything that the caller does."""
-        passing = None if retry_after_seconds is None else {"Retry-After": str(retry_after_seconds)}
-        super().__init__(detail, headers=passing, **members)
 
 
 class UploadGoneError(ProblemError):
@@ -482,12 +482,13 @@ class TooManyRequestsError(ProblemError):
     """A rate limit is reached; come back after `Retry-After` seconds."""
 
     slug, status, title = "too-many-requests", 429, "Too many attempts; try again later"
+    passes_after_seconds = 60
 
-    def __init__(self, detail: str = "", *, retry_after_seconds: int = 60) -> None:
-        super().__init__(
-            detail or f"Too many attempts; try again in {retry_after_seconds} seconds",
-            headers={"Retry-After": str(retry_after_seconds)},
-        )
+    @classmethod
+    def of_attempts(cls, *, retry_after_seconds: int) -> Self:
+        """Return the problem of somebody who tries too often."""
+        detail = f"Too many attempts; try again in {retry_after_seconds} seconds"
+        return cls(detail, retry_after_seconds=retry_after_seconds)
 
 
 class HeadTooLargeError(ProblemError):
@@ -548,35 +549,33 @@ class TooBusyError(ProblemError):
     """More work arrived than can wait; come back after `Retry-After` seconds."""
 
     slug, status, title = "too-busy", 503, "Too busy at the moment; try again shortly"
-
-    def __init__(self, *, retry_after_seconds: int = 2) -> None:
-        super().__init__(headers={"Retry-After": str(retry_after_seconds)})
+    passes_after_seconds = 2
 
 
 class OpenMLUnreachableError(ProblemError):
     """OpenML cannot be reached, or does not answer."""
 
     slug, status, title = "openml-unreachable", 503, "OpenML cannot be reached at the moment"
-
-    def __init__(self, detail: str = "", **members: Any) -> None:  # noqa: ANN401 - as above
-        super().__init__(detail, headers={"Retry-After": "10"}, **members)
+    passes_after_seconds = 10
 
 
 class NotReadyError(ProblemError):
     """This process cannot work at the moment, or what it accepts would not be worked off."""
 
     slug, status, title = "not-ready", 503, "The service is not ready"
+    passes_after_seconds = 5
 
-    def __init__(self, detail: str = "", *, retry_after_seconds: int = 5, **members: Any) -> None:  # noqa: ANN401 - as above
-        super().__init__(
-            detail or DATABASE_AWAY, headers={"Retry-After": str(retry_after_seconds)}, **members
-        )
+    @classmethod
+    def of_database(cls, error: "DatabaseUnavailableError") -> Self:
+        """Return the problem of a request that met a database that cannot be used."""
+        return cls(DATABASE_AWAY, retry_after_seconds=error.retry_after_seconds)
 
 
 class ProviderUnavailableError(ProblemError):
     """The provider that somebody signs in with does not answer, or not as it should."""
 
     slug, status, title = "provider-unavailable", 503, "The provider does not answer; try again in a while"
+    passes_after_seconds = 10
 
 
 class ReadOnlyModeError(ProblemError):
@@ -587,18 +586,14 @@ class ReadOnlyModeError(ProblemError):
         503,
         "The site is being maintained, and takes no changes at the moment",
     )
-
-    def __init__(self, detail: str = "", *, retry_after_seconds: int = 60, **members: Any) -> None:  # noqa: ANN401 - as above
-        super().__init__(detail, headers={"Retry-After": str(retry_after_seconds)}, **members)
+    passes_after_seconds = 60
 
 
 class StorageUnavailableError(StorageError, ProblemError):
     """The store for files cannot be reached, or does not answer; what it had acknowledged is safe."""
 
     slug, status, title = "storage-unavailable", 503, "The store for files does not answer; try again shortly"
-
-    def __init__(self, detail: str = "", **members: Any) -> None:  # noqa: ANN401 - as above
-        super().__init__(detail, headers={"Retry-After": "5"}, **members)
+    passes_after_seconds = 5
 
 
 class StillWorkingError(ProblemError):
@@ -611,9 +606,7 @@ class StorageFullError(StorageError, ProblemError):
     """There is no room for the upload."""
 
     slug, status, title = "storage-full", 507, "There is no room for the upload at the moment"
-
-    def __init__(self, detail: str = "", **members: Any) -> None:  # noqa: ANN401 - as above
-        super().__init__(detail, headers={"Retry-After": "600"}, **members)
+    passes_after_seconds = 600
 
 
 class OperatorError(Exception):

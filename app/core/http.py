@@ -139,7 +139,7 @@ async def _on_broken_line(_request: Request, _error: Exception) -> JSONResponse:
 async def _on_database_fault(_request: Request, error: Exception) -> JSONResponse:
     """Answer that the database is away, or busy for longer than anybody waits; `db.faults` has logged it."""
     assert isinstance(error, DatabaseUnavailableError)  # noqa: S101 - as above
-    return problem_response(NotReadyError(retry_after_seconds=error.retry_after_seconds))
+    return problem_response(NotReadyError.of_database(error))
 
 
 async def _on_fault(_request: Request, error: Exception) -> JSONResponse:

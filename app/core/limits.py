@@ -212,7 +212,7 @@ class RateLimiter:
             return (await limiter.get_window_stats(item, key)).reset_time
 
         seconds = await self._ask(hit.limit, ends_at) - time.time()
-        raise TooManyRequestsError(retry_after_seconds=max(1, math.ceil(seconds)))
+        raise TooManyRequestsError.of_attempts(retry_after_seconds=max(1, math.ceil(seconds)))
 
     async def _ask(self, limit: str, question: Callable[[FixedWindowRateLimiter], Awaitable[T]]) -> T:
         """Ask where workers count together; this process alone while that is away.

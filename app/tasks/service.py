@@ -109,7 +109,10 @@ async def _let_wait(database: Database, account: Account, request: UploadTaskReq
     now = database.now()
     async with database.session() as session:
         if await task_requests.count_waiting(session, account.id) >= MOST_WAITING:
-            raise TooManyRequestsError(retry_after_seconds=3600)
+            raise TooManyRequestsError(
+                f"{MOST_WAITING} of your tasks wait for their datasets; make more once those are active",
+                retry_after_seconds=3600,
+            )
         await task_requests.add_request(
             session,
             request_id=request_id,

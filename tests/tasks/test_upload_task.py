@@ -11,6 +11,7 @@ from app.core.clock import utc_now
 from app.db import task_requests
 from app.db.tables import task_requests as table
 from app.db.tables import users
+from app.tasks import service
 from app.tasks.waiting import PATIENCE, make_one
 from app.worker.janitor import forget_the_past
 from tests.conftest import MakePerson, Person, Running, eventually
@@ -307,6 +308,20 @@ async def test_task_when_it_waits_then_what_cannot_be_right_is_refused_at_once(
         {"task_type": "clustering"},
     ):
         assert (await send(app, person, spa(dataset_id, when_active=True, **changes))).status_code == 422
+
+
+@SQLITE
+async def test_task_when_too_many_wait_then_the_refusal_says_so(
+    app: Running, person: Person, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "MOST_WAITING", 1)
+    dataset_id = await unprocessed(upstream, person)
+    assert (await send(app, person, spa(dataset_id, when_active=True))).status_code == 202
+    refused = await send(app, person, spa(dataset_id, estimation_procedure="6", when_active=True))
+    assert (refused.status_code, refused.headers["retry-after"]) == (429, "3600")
+    assert (
+        refused.json()["detail"] == "1 of your tasks wait for their datasets; make more once those are active"
+    )
 
 
 async def test_task_when_a_worker_dies_with_it_in_its_hands_then_another_makes_it(

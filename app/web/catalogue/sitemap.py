@@ -19,6 +19,7 @@ LETTERS: Final = {"data": "d", "task": "t", "study": "s"}
 """How the addresses of each kind begin. Profiles of people are found by those who look for them here."""
 MOST_LISTS: Final = 1000
 RETRY_SECONDS: Final = 60
+FILLING: Final = "The index of what is published cannot be asked at the moment; it may be being made"
 
 
 @router.get("/sitemap.xml")
@@ -28,7 +29,7 @@ async def list_of_sitemaps(catalogue: CatalogueDep) -> Response:
     try:
         counts = await found.index.counts()
     except IndexUnavailableError:
-        raise NotReadyError(retry_after_seconds=RETRY_SECONDS) from None
+        raise NotReadyError(FILLING, retry_after_seconds=RETRY_SECONDS) from None
     lists = [
         f"<sitemap><loc>{escape(found.settings.site_url)}/sitemap-{kind}-{number}.xml</loc></sitemap>"
         for kind in LETTERS
@@ -46,7 +47,7 @@ async def sitemap(kind: str, number: str, catalogue: CatalogueDep) -> Response:
     try:
         rows = await found.index.numbers(kind, int(number), asker=found.asker)
     except IndexUnavailableError:
-        raise NotReadyError(retry_after_seconds=RETRY_SECONDS) from None
+        raise NotReadyError(FILLING, retry_after_seconds=RETRY_SECONDS) from None
     if not rows:
         raise NotFoundError
     root = f"{escape(found.settings.site_url)}/{LETTERS[kind]}/"

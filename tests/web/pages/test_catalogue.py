@@ -358,6 +358,7 @@ async def test_index_when_it_is_not_there_yet_then_said_and_never_500(settings: 
             assert answer.status_code == 503, path
             assert answer.headers["retry-after"]
         assert "does not answer now" in (await site.client.get("/search")).text
+        assert "index" in (await site.client.get("/sitemap.xml")).json()["detail"]
         assert (await site.client.get("/")).status_code == 200
 
 
