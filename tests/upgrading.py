@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, find_free_port
+from tests.conftest import IN_CI, NO_CERTIFICATES, PATIENCE_SECONDS, find_free_port
 from tests.service import wait_for
 from tests.uploads.test_data_upload import CSV, SPA_METADATA, form
 
@@ -173,4 +173,4 @@ class Clients:
 
 def require_nginx() -> None:
     if shutil.which("nginx") is None:
-        pytest.skip("nginx is not installed: nothing was tried behind it")
+        (pytest.fail if IN_CI else pytest.skip)("nginx is not installed: nothing was tried behind it")
