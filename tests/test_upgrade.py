@@ -218,8 +218,8 @@ class Instance:
 @pytest.mark.parametrize(
     ("before", "embedded"),
     [
-        pytest.param(LAST_VERSION, "true", id="last"),
-        pytest.param(LAST_VERSION, "false", id="last-workers-apart"),
+        pytest.param(LAST_VERSION, "true", id="beside"),
+        pytest.param(LAST_VERSION, "false", id="beside-workers-apart"),
         pytest.param(OLD_VERSION, "false", id="old-workers-apart"),
     ],
 )
