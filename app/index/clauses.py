@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from app.index import words
+from app.index.bitmaps import LABELLED, SLICED, code_of
 from app.index.criteria import NEVER, Criterion, every, negated, some
 from app.index.fields import (
     ANALYZED,
@@ -11,6 +12,7 @@ from app.index.fields import (
     NUMERIC_COLUMNS,
     SHELVES,
     Scalar,
+    as_moment,
     as_number,
     column_of,
     study_of,
@@ -88,7 +90,9 @@ class ClauseReader:
         if inner.is_never:
             return inner
         items = "SELECT 1 FROM body JOIN json_each(body.source, ?) AS item WHERE body.row = entry.row"
-        return Criterion(f"EXISTS ({items} AND ({inner.sql}))", (_json_path(path) or '$.""', *inner.values))
+        return Criterion.of_sql(
+            f"EXISTS ({items} AND ({inner.sql}))", _json_path(path) or '$.""', *inner.values
+        )
 
     def _query_string(self, value: Clause) -> Criterion:
         operator = str(value.get("default_operator", "or")).lower()
@@ -103,13 +107,13 @@ class ClauseReader:
         return some([self.match(field, text, operator) for field in known], self.words)
 
     def _ids(self, values: list[Scalar]) -> Criterion:
-        return _one_of("entry.id", [str(value) for value in values])
+        if not values:
+            return NEVER
+        marks = ", ".join("?" * len(values))
+        return Criterion.of_rows(f"SELECT row FROM entry WHERE id IN ({marks})", *map(str, values))  # noqa: S608 - question marks
 
     def _terms(self, value: Clause) -> Criterion:
         ((field, values),) = ((name, values) for name, values in value.items() if name != "boost")
-        if self._column(field) in NUMERIC_COLUMNS and not self._inside:
-            numbers = [number for item in values if (number := as_number(item)) is not None]
-            return _one_of(f"entry.{self._column(field)}", numbers)
         return some([self.term(field, item) for item in values], self.words)
 
     def _range(self, value: Clause) -> Criterion:
@@ -162,12 +166,14 @@ class ClauseReader:
         if field in {"_id", "_index", "visibility"}:
             return Criterion()
         if field.partition(".")[0] in LINKED:
-            return Criterion.of(
+            return Criterion.of_sql(
                 "EXISTS (SELECT 1 FROM link WHERE link.row = entry.row AND link.field = ?)",
                 field.partition(".")[0],
             )
+        if column := self.sliced(field):
+            return Criterion.of_column(lambda bitmaps: bitmaps.exists(column), f"entry.{column} IS NOT NULL")
         expression, values = self._expression(field)
-        return NEVER if expression is None else Criterion(f"{expression} IS NOT NULL", values)
+        return NEVER if expression is None else Criterion.of_sql(f"{expression} IS NOT NULL", *values)
 
     def prefix(self, field: str, value: Scalar) -> Criterion:
         """Return what has a word that begins so."""
@@ -193,58 +199,80 @@ class ClauseReader:
         expression, values = self._expression(field)
         if expression is None:
             return NEVER
-        parts = [Criterion(f"{expression} LIKE ? ESCAPE '\\'", (*values, pattern)) for pattern in patterns]
+        parts = [
+            Criterion.of_sql(f"{expression} LIKE ? ESCAPE '\\'", *values, pattern) for pattern in patterns
+        ]
         return some(parts, self.words)
 
     def _meta(self, field: str, value: str) -> Criterion:
         if field == "_id":
-            return Criterion.of("entry.id = ?", value)
-        return Criterion.of("abs(entry.shelf) = ?", SHELVES.get(value, 0))
+            return self._ids([value])
+        shelf = SHELVES.get(value)
+        return some([on_shelf(shelf), on_shelf(-shelf)], self.words) if shelf else NEVER
 
     def _visibility(self, value: str) -> Criterion:
-        wanted = {"public": "entry.shelf > 0", "private": "entry.shelf < 0"}.get(value)
-        return Criterion(wanted) if wanted else NEVER
+        sign = {"public": ">", "private": "<"}.get(value)
+        return _column_is("shelf", sign, 0) if sign else NEVER
 
     def _linked(self, nested: str, value: str) -> Criterion:
-        own = "entry.row IN (SELECT row FROM link WHERE field = ? AND value = ?)"
-        parts = [Criterion.of(own, nested, value.lower())]
+        own = "SELECT row FROM link WHERE field = ? AND value = ?"
+        parts = [Criterion.of_rows(own, nested, value.lower())]
         study = as_number(value) if nested == "collections" else as_number(study_of(value.lower()))
         if study is not None:
             parts += [self._member_of(study, SHELVES[kind]) for kind in self.kinds]
         return some(parts, self.words)
 
     def _member_of(self, study: float, shelf: int) -> Criterion:
-        members = "entry.id IN (SELECT id FROM member WHERE study = ? AND shelf = ?)"
-        return Criterion(f"({members} AND abs(entry.shelf) = ?)", (study, shelf, shelf))
+        members = (
+            "SELECT entry.row FROM member JOIN entry ON entry.id = member.id AND abs(entry.shelf) = member.shelf"
+            " WHERE member.study = ? AND member.shelf = ?"
+        )
+        return Criterion.of_rows(members, study, shelf)
 
     def _compared(self, field: str, sign: str, value: Scalar) -> Criterion:
         column = None if self._inside else self._column(field)
         number = as_number(value)
         if column in NUMERIC_COLUMNS:
-            return NEVER if number is None else Criterion.of(f"entry.{column} {sign} ?", number)
+            return NEVER if number is None else _column_is(str(column), sign, number)
         text = _spelled(value)
         if column is not None:
-            return Criterion.of(f"entry.{column} {sign} ?", text)
+            return self._text_is(column, sign, text)
         expression, values = self._expression(field)
         if expression is None:
             return NEVER
         # A document's own field may hold either: a number is compared with numbers, a text with texts.
         parts = [
-            Criterion(
+            Criterion.of_sql(
                 f"(typeof({expression}) = 'text' AND {expression} {sign} ? COLLATE NOCASE)",
-                (*values, *values, text),
+                *(*values, *values, text),
             )
         ]
         if number is not None:
             parts.append(
-                Criterion(
+                Criterion.of_sql(
                     f"(typeof({expression}) IN ('integer', 'real') AND {expression} {sign} ?)",
-                    (*values, *values, number),
+                    *(*values, *values, number),
                 )
             )
         if isinstance(value, bool) or text in {"true", "false"}:
-            parts.append(Criterion(f"{expression} {sign} ?", (*values, int(text == "true"))))
+            parts.append(Criterion.of_sql(f"{expression} {sign} ?", *values, int(text == "true")))
         return some(parts, self.words)
+
+    def _text_is(self, column: str, sign: str, text: str) -> Criterion:
+        if column == "date":
+            moment = as_moment(text, is_late=sign in {"<=", ">"})
+            return _column_is(column, sign, moment) if moment else NEVER
+        if sign != "=":
+            return Criterion.of_sql(f"entry.{column} {sign} ?", text)
+        if column in LABELLED:
+            return Criterion.of_column(
+                lambda bitmaps: bitmaps.labelled(column, text), f"entry.{column} = ?", text
+            )
+        shelves = ", ".join(str(sign * SHELVES[kind]) for kind in self.kinds for sign in (1, -1))
+        return Criterion.of_rows(
+            f"SELECT row FROM entry WHERE shelf IN ({shelves}) AND {column} = ?",  # noqa: S608 - our names
+            text,
+        )
 
     def _column(self, field: str) -> str | None:
         return column_of(self.kinds, field.removesuffix(_KEYWORD))
@@ -263,6 +291,16 @@ class ClauseReader:
         source = "(SELECT json_extract(source, ?) FROM body WHERE body.row = entry.row)"
         return (source, (path,)) if path else (None, ())
 
+    def sliced(self, field: str) -> str | None:
+        """Return the column of a field that has bitmaps; None where it has none."""
+        column = None if self._inside else self._column(field)
+        return column if column in SLICED else None
+
+    def ordered(self, field: str) -> str | None:
+        """Return the column of a field whose bitmaps know the order of its values; None where they do not."""
+        column = self.sliced(field)
+        return None if column in LABELLED else column
+
     def value_of(self, field: str) -> tuple[str, tuple[Scalar, ...]]:
         """Return the expression by which documents are sorted and counted, and its parameters."""
         if field == "_index":
@@ -279,10 +317,17 @@ def _matching(match: str) -> Criterion:
     return Criterion(match=match) if match else NEVER
 
 
-def _one_of(expression: str, values: list[Any]) -> Criterion:
-    if not values:
-        return NEVER
-    return Criterion(f"{expression} IN ({', '.join('?' * len(values))})", tuple(values))
+def on_shelf(number: int) -> Criterion:
+    """Return what is of one kind: a number of `SHELVES`, negative for what is private."""
+    return _column_is("shelf", "=", number)
+
+
+def _column_is(column: str, sign: str, value: Scalar) -> Criterion:
+    """Return what has such a value in a column whose codes are in the order of the values."""
+    code = code_of(column, value)
+    return Criterion.of_column(
+        lambda bitmaps: bitmaps.compare(column, sign, code), f"entry.{column} {sign} ?", value
+    )
 
 
 def _pair(value: Clause, name: str) -> tuple[str, Scalar]:

@@ -56,7 +56,11 @@ OWN_NUMBERS: Final = MappingProxyType(
 )
 """Fields of one kind that have a column of numbers."""
 OWN_TEXTS: Final = MappingProxyType(
-    {"study": {"study_type": "subtype"}, "measure": {"measure_type": "subtype"}, "run": {}}
+    {
+        "task": {"tasktype.name": "subtype"},
+        "study": {"study_type": "subtype"},
+        "measure": {"measure_type": "subtype"},
+    }
 )
 NUMERIC_COLUMNS: Final = frozenset({*NUMBERS.values(), "number", "parent", "type"})
 COLUMNS: Final = tuple(
@@ -74,6 +78,9 @@ LONGEST_BODY = 20_000
 """Characters of a description that are searched."""
 MOST_NAMES = 200
 """Features whose names are searched."""
+_MOMENT = re.compile(
+    r"[12]\d{3}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01])([ T][0-2]\d:[0-5]\d(:[0-5]\d.{0,20})?)?)?)?", re.ASCII
+)
 _STUDY_TAG = re.compile(r"study_(\d{1,15})")
 
 
@@ -104,6 +111,7 @@ def columns_of(kind: str, document: Document) -> dict[str, Scalar]:
         shaped = as_number(value) if column in NUMERIC_COLUMNS else as_text(value)
         if found[column] is None:
             found[column] = shaped
+    found["date"] = as_moment(str(found["date"] or ""))
     if kind == "user":
         found["name"] = as_text(" ".join(filter(None, _texts(document, "first_name", "last_name"))))
     return found
@@ -128,6 +136,19 @@ def _parsed(text: str) -> int | float | None:
             continue
         return found
     return None
+
+
+def as_moment(text: str, *, is_late: bool = False) -> str | None:
+    """Return a moment as documents have it (`2026-11-29 10:00:00`), also of the beginning of one; None for no moment.
+
+    Args:
+        text: at least a year.
+        is_late: whether what is missing is the end of the day, month or year.
+    """
+    if not _MOMENT.fullmatch(text):
+        return None
+    missing = "9999-12-31 23:59:59" if is_late else "0000-01-01 00:00:00"
+    return text[:19].replace("T", " ") + missing[len(text[:19]) :]
 
 
 def as_text(value: object) -> str | None:

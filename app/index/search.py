@@ -4,26 +4,26 @@ import json
 import re
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from app.index.aggregations import aggregate
-from app.index.clauses import ClauseReader
-from app.index.criteria import SEPARATOR, Criterion, every
+from app.index.bitmaps import Bitmaps, bitmap_of, newest
+from app.index.clauses import ClauseReader, on_shelf
+from app.index.criteria import AND, SEPARATOR, Criterion, every, some
 from app.index.fields import KINDS, SHELVES, WEIGHTS, Scalar
+from app.index.found import MOST_ROWS, Found
 from app.index.highlights import highlights
 from app.index.lucene import read_text
 from app.index.shaping import decorate, shown
-from app.index.store import SORTED
 
 MOST_MATCHES: Final = 10_000
 """Of documents with some words, the newest so many are looked at: more are no help, and cost without a bound."""
-FEW: Final = 2000
-"""Documents that are sorted at once, whatever they are sorted by."""
 MOST_SUGGESTIONS: Final = 50
 _RANK: Final = f"bm25(%s, {', '.join(map(str, WEIGHTS))})"
+SCORE: Final = "_score"
+_QUOTED: Final = re.compile(r'"(?:[^"]|"")*"(?: \*)?')
 
-_COLUMN: Final = re.compile(r"\bentry\.(\w+)")
 Row = tuple[int, float | None]
 
 
@@ -31,66 +31,15 @@ class SearchTooLongError(Exception):
     """A search took longer than it may."""
 
 
-@dataclass(frozen=True, slots=True)
-class Searched:
-    """What a search is carried out over.
-
-    Attributes:
-        kinds: of documents.
-        condition: what they have to be like, visibility included.
-        words: the table of the words.
-        is_common: whether a word is in very many documents: to rank by it, FTS5 would look at each of them.
-        floor: the oldest row that is looked at, where words are searched; 0 for all.
-    """
-
-    kinds: tuple[str, ...]
-    condition: Criterion
-    words: str
-    floor: int = 0
-    is_common: bool = False
-
-    def rows(self, columns: str) -> tuple[str, list[Scalar]]:
-        """Return the statement that reads columns of every document that is found, and its parameters."""
-        if not self.condition.match:
-            return f"SELECT {columns} FROM entry WHERE {self.condition.sql}", [*self.condition.values]  # noqa: S608 - our names only
-        statement = (
-            f"SELECT {columns} FROM {self.words} CROSS JOIN entry ON entry.row = {self.words}.rowid"  # noqa: S608 - fixed
-            f" WHERE {self.words} MATCH ? AND {self.words}.rowid >= ? AND {self.condition.sql}"
-        )
-        return statement, [self.condition.match, self.floor, *self.condition.values]
-
-    @property
-    def is_tallied(self) -> bool:
-        """Whether it is about kinds and the status alone, of which numbers are kept."""
-        return not self.condition.match and set(_COLUMN.findall(self.condition.sql)) <= {"shelf", "status"}
-
-    def tallied(self, columns: str) -> tuple[str, list[Scalar]]:
-        """Return the statement that reads sums over what is found, of the numbers that are kept."""
-        return f"SELECT {columns} FROM tally AS entry WHERE {self.condition.sql}", [*self.condition.values]  # noqa: S608 - our names only
-
-    def newest(self, connection: sqlite3.Connection) -> "Searched":
-        """Return it narrowed to the newest so many documents that are found."""
-        inner, values = self.rows("entry.row")
-        rows = [
-            row
-            for (row,) in connection.execute(
-                f"{inner} ORDER BY entry.row DESC LIMIT ?", [*values, MOST_MATCHES]
-            )
-        ]
-        listed = json.dumps(rows)
-        return Searched(
-            self.kinds, Criterion("entry.row IN (SELECT value FROM json_each(?))", (listed,)), self.words
-        )
-
-
-def visible(kinds: Sequence[str], viewer_id: int | None) -> Criterion:
+def visible(kinds: Sequence[str], viewer_id: int | None, words: str) -> Criterion:
     """Return what holds for documents of these kinds that the viewer may see."""
-    shelves = ", ".join(str(SHELVES[kind]) for kind in kinds)
-    public = f"entry.shelf IN ({shelves})" if len(kinds) > 1 else f"entry.shelf = {shelves}"
+    public = [on_shelf(SHELVES[kind]) for kind in kinds]
     if viewer_id is None:
-        return Criterion(public)
-    own = ", ".join(str(-SHELVES[kind]) for kind in kinds)
-    return Criterion(f"({public} OR (entry.shelf IN ({own}) AND entry.owner = ?))", (viewer_id,))
+        return some(public, words)
+    own = some([on_shelf(-SHELVES[kind]) for kind in kinds], words)
+    return some(
+        [*public, every([own, ClauseReader(tuple(kinds), read_text).term("uploader_id", viewer_id)])], words
+    )
 
 
 def search(
@@ -131,110 +80,113 @@ def _search(
 ) -> dict[str, Any]:
     reader = ClauseReader(kinds, read_text)
     wanted = reader.read(question["query"]) if "query" in question else Criterion()
-    searched = _bounded(connection, kinds, every([visible(kinds, viewer_id), wanted]), reader.words)
-    total, is_exact = _total(connection, searched)
-    rows, sorts = _rows(connection, searched, question, reader, many=total > FEW)
+    condition = every([visible(kinds, viewer_id, reader.words), wanted])
+    found = _find(connection, Bitmaps(connection), condition, reader.words)
+    rows, sorts = _rows(found, question, reader)
     answer: dict[str, Any] = {
         "took": 0,
         "timed_out": False,
         "hits": {
-            "total": {"value": total, "relation": "eq" if is_exact else "gte"},
+            "total": {"value": found.total, "relation": "eq" if found.is_exact else "gte"},
             "max_score": max((score for _, score in rows if score is not None), default=None),
-            "hits": _hits(connection, rows, sorts, question, searched),
+            "hits": _hits(connection, rows, sorts, question, found.match),
         },
     }
     if "aggs" in question:
-        answer["aggregations"] = aggregate(connection, searched, question["aggs"], reader)
+        answer["aggregations"] = aggregate(found, question["aggs"], reader)
     if "suggest" in question:
         answer["suggest"] = _suggest(connection, kinds, question["suggest"], viewer_id)
     return answer
 
 
-def _bounded(
-    connection: sqlite3.Connection, kinds: tuple[str, ...], condition: Criterion, words: str
-) -> Searched:
-    if not condition.match:
-        return Searched(kinds, condition, words)
-    found = _floored(connection, kinds, condition, words)
-    if found.floor and SEPARATOR in condition.match:
+def _find(connection: sqlite3.Connection, bitmaps: Bitmaps, condition: Criterion, words: str) -> Found:
+    found = _matching(connection, bitmaps, condition, words)
+    if found.is_common and SEPARATOR in condition.match:
         # Of very many, those with all the words are the ones that were meant, if there are any.
-        whole = replace(condition, match=condition.match.replace(SEPARATOR, " AND "))
-        narrowed = _floored(connection, kinds, whole, words)
-        statement, values = narrowed.rows("1")
-        if connection.execute(f"{statement} LIMIT 1", values).fetchone():
-            return replace(narrowed, is_common=True)
+        whole = replace(condition, match=condition.match.replace(SEPARATOR, AND))
+        narrowed = _matching(connection, bitmaps, whole, words)
+        if narrowed.total:
+            return replace(narrowed, is_exact=False, is_common=True)
     return found
 
 
-def _floored(
-    connection: sqlite3.Connection, kinds: tuple[str, ...], condition: Criterion, words: str
-) -> Searched:
-    newest = f"SELECT rowid FROM {words} WHERE {words} MATCH ? ORDER BY rowid DESC LIMIT 1 OFFSET ?"  # noqa: S608 - our names only
-    row = connection.execute(newest, (condition.match, MOST_MATCHES - 1)).fetchone()
-    return Searched(kinds, condition, words, row[0] if row else 0, is_common=row is not None)
-
-
-def _total(connection: sqlite3.Connection, searched: Searched) -> tuple[int, bool]:
-    if searched.is_tallied:
-        statement, values = searched.tallied("coalesce(sum(entry.count), 0)")
-    else:
-        statement, values = searched.rows("count(*)")
-    return int(connection.execute(statement, values).fetchone()[0]), not searched.is_common
+def _matching(connection: sqlite3.Connection, bitmaps: Bitmaps, condition: Criterion, words: str) -> Found:
+    rows, is_common = condition.mask(bitmaps), False
+    if condition.match:
+        statement = f"SELECT rowid FROM {words} WHERE {words} MATCH ? ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - our names only
+        matches = [row for (row,) in connection.execute(statement, (condition.match, MOST_MATCHES))]
+        is_common = len(matches) == MOST_MATCHES
+        rows &= bitmap_of(matches)
+    found = Found(
+        connection, bitmaps, rows, words, condition.match, is_exact=not is_common, is_common=is_common
+    )
+    return found if condition.is_exact else found.verified(condition)
 
 
 def _rows(
-    connection: sqlite3.Connection,
-    searched: Searched,
-    question: Mapping[str, Any],
-    reader: ClauseReader,
-    *,
-    many: bool = False,
+    found: Found, question: Mapping[str, Any], reader: ClauseReader
 ) -> tuple[list[Row], list[list[Scalar]]]:
     """Return the rows of one page with their scores, and what they were sorted by."""
-    if not question.get("size"):
+    size, begin = question.get("size") or 0, question.get("from", 0)
+    if not size:
         return [], []
-    is_ranked = bool(searched.condition.match) and not searched.is_common
-    keys, values = _order(question.get("sort"), reader, searched.words if is_ranked else "")
-    score = _RANK % searched.words if is_ranked else "NULL"
-    columns = ", ".join(["entry.row", score, *(key for key, _ in keys)])
-    statement, found = searched.rows(columns)
-    if many and keys and len(searched.kinds) == 1 and not searched.condition.match:
-        # Of many, a page is found by walking along what they are sorted by; SQLite would sort all of them.
-        name = keys[0][0].removeprefix("entry.")
-        hint = f"FROM entry INDEXED BY entry_{name}" if name in SORTED else "FROM entry"
-        statement = statement.replace("FROM entry", hint, 1)
-    order = ", ".join([*(f"{key} {way}" for key, way in keys), "entry.row DESC"])
-    # What is sorted by stands twice: among the columns, and in the order.
-    parameters = [*values, *found, *values, question["size"], question.get("from", 0)]
-    rows = connection.execute(f"{statement} ORDER BY {order} LIMIT ? OFFSET ?", parameters).fetchall()
-    has_score = is_ranked and (not question.get("sort") or any(key == score for key, _ in keys))
-    found_rows = [(row[0], -row[1] if has_score and row[1] is not None else None) for row in rows]
-    return found_rows, [_sort_values(row[2:], keys, score) for row in rows] if question.get("sort") else []
-
-
-def _sort_values(values: Sequence[Scalar], keys: Sequence[tuple[str, str]], score: str) -> list[Scalar]:
-    return [
-        -value if key == score and isinstance(value, int | float) else value
-        for value, (key, _) in zip(values, keys, strict=True)
+    sort = [
+        (field, how["order"] == "desc") for item in question.get("sort", ()) for field, how in item.items()
     ]
+    by_score = (not sort or any(field == SCORE for field, _ in sort)) and _is_ranked(found)
+    order = (sort or [(SCORE, True)]) if by_score else [key for key in sort if key[0] != SCORE]
+    scores: Mapping[int, float | None]
+    if by_score:
+        scores = _scores(found)
+    else:
+        keys = [(reader.ordered(field), is_descending) for field, is_descending in order]
+        candidates = found.bitmaps.top(found.rows, keys, begin + size, MOST_ROWS)
+        scores = dict.fromkeys(newest(candidates, candidates.bit_count()))
+    if not order:
+        page = list(scores)[begin : begin + size]
+        return [(row, None) for row in page], [[] for _ in page if sort]
+    rows = _sorted(found.connection, scores, order, reader, (size, begin))
+    return [(row, scores[row]) for row, *_ in rows], [values for _, *values in rows if sort]
 
 
-def _order(sort: object, reader: ClauseReader, ranked: str) -> tuple[list[tuple[str, str]], list[Scalar]]:
-    """Return what documents are sorted by, each with its way, and the parameters; those without a value come last."""
-    keys: list[tuple[str, str]] = []
-    values: list[Scalar] = []
-    for item in sort if isinstance(sort, list) else [{"_score": {"order": "desc"}}]:
-        ((field, how),) = item.items()
-        way = "DESC" if how["order"] == "desc" else "ASC"
-        if field == "_score":
-            if ranked:
-                # The best rank is the smallest number.
-                keys.append((_RANK % ranked, "ASC" if way == "DESC" else "DESC"))
-            continue
-        expression, parameters = reader.value_of(field)
-        keys.append((expression, f"{way} NULLS LAST"))
-        values += parameters
-    return keys, values
+def _sorted(
+    connection: sqlite3.Connection,
+    scores: Mapping[int, float | None],
+    order: Sequence[tuple[str, bool]],
+    reader: ClauseReader,
+    window: tuple[int, int],
+) -> list[tuple[Any, ...]]:
+    """Return the numbers of some rows in an order, each with what it was sorted by; those without a value come last."""
+    keys = [("one.value", ()) if field == SCORE else reader.value_of(field) for field, _ in order]
+    names = ", ".join(f"({expression}) AS key{place}" for place, (expression, _) in enumerate(keys))
+    ways = ", ".join(
+        f"key{place} {'DESC' if down else 'ASC'} NULLS LAST" for place, (_, down) in enumerate(order)
+    )
+    statement = (
+        f"SELECT CAST(one.key AS INTEGER) AS number, {names} FROM json_each(?) AS one"  # noqa: S608 - our names only
+        f" LEFT JOIN entry ON entry.row = CAST(one.key AS INTEGER) ORDER BY {ways}, number DESC LIMIT ? OFFSET ?"
+    )
+    values = [value for _, parameters in keys for value in parameters]
+    return connection.execute(statement, [*values, json.dumps(scores), *window]).fetchall()
+
+
+def _is_ranked(found: Found) -> bool:
+    """Whether it is known soon how well documents match: FTS5 reads the list of each word to its end for that."""
+    if not found.match or found.is_common:
+        return False
+    if AND not in found.match:
+        return True
+    is_common = f"SELECT 1 FROM {found.words} WHERE {found.words} MATCH ? LIMIT 1 OFFSET ?"  # noqa: S608 - our names only
+    return not any(
+        found.connection.execute(is_common, (word, MOST_MATCHES)).fetchone()
+        for word in _QUOTED.findall(found.match)
+    )
+
+
+def _scores(found: Found) -> dict[int, float | None]:
+    kept = frozenset(newest(found.rows, MOST_MATCHES))
+    statement = f"SELECT rowid, -{_RANK % found.words} FROM {found.words} WHERE {found.words} MATCH ?"  # noqa: S608 - our names only
+    return {row: score for row, score in found.connection.execute(statement, (found.match,)) if row in kept}
 
 
 def _hits(
@@ -242,7 +194,7 @@ def _hits(
     rows: Sequence[Row],
     sorts: Sequence[list[Scalar]],
     question: Mapping[str, Any],
-    searched: Searched,
+    match: str,
 ) -> list[dict[str, Any]]:
     found = []
     for place, (row, score) in enumerate(rows):
@@ -253,7 +205,7 @@ def _hits(
         if sorts:
             hit["sort"] = sorts[place]
         if "highlight" in question:
-            hit["highlight"] = highlights(document, question["highlight"], searched.condition.match)
+            hit["highlight"] = highlights(document, question["highlight"], match)
         found.append(hit)
     return found
 
@@ -278,15 +230,16 @@ def _completions(
     text = str(part.get("prefix", part.get("text", "")))
     size = min(int(part.get("size", 5)), MOST_SUGGESTIONS)
     options: list[dict[str, Any]] = []
+    bitmaps = Bitmaps(connection)
     for kind in kinds:
         reader = ClauseReader((kind,), read_text)
-        condition = every([visible((kind,), viewer_id), reader.prefix("name", text)])
+        condition = every([visible((kind,), viewer_id, reader.words), reader.prefix("name", text)])
         if condition.is_never or not condition.match:
             continue
-        searched = _bounded(connection, (kind,), condition, reader.words)
+        found = _find(connection, bitmaps, condition, reader.words)
         question = {"size": size, "sort": [{"runs": {"order": "desc"}}], "_source": part.get("_source", {})}
-        rows, _ = _rows(connection, searched, question, reader)
-        for hit in _hits(connection, rows, [], question, searched):
+        rows, _ = _rows(found, question, reader)
+        for hit in _hits(connection, rows, [], question, found.match):
             source = hit["_source"]
             label = source.get("name") or " ".join(filter(None, map(source.get, ("first_name", "last_name"))))
             options.append({"text": str(label or text), **hit, "_score": 1.0})

@@ -1,7 +1,8 @@
 """The file of the index: its tables, and what is written there. Everything here blocks: call it in a thread.
 
-`entry` has a narrow row for each document, with the columns that lists are filtered and sorted by; `body` the document
-itself; `words_KIND` the words of those of one kind (FTS5, without the texts); `link` its tags and collections.
+`entry` has a narrow row for each document, with the columns that lists are filtered and sorted by; `slice` has these as
+bitmaps (app/index/bitmaps.py); `body` the document itself; `words_KIND` the words of those of one kind (FTS5, without
+the texts); `link` its tags and collections.
 """
 
 import json
@@ -12,18 +13,17 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from app.index import bitmaps
 from app.index.cleaning import clean
 from app.index.fields import COLUMNS, KINDS, NUMERIC_COLUMNS, SHELVES, columns_of, links_of, words_of
 
-LAYOUT: Final = 3
+LAYOUT: Final = 4
 """Rises with any change of the tables or of what is written to them; a file of another number is made anew."""
 BUSY_SECONDS = 10
 WRITER_CACHE_KIB = 64_000
 READER_CACHE_KIB = 8_000
 CHECKPOINT_PAGES = 10_000
 """Of 4 KiB: a page that is written often is written to the file once in a while."""
-SORTED: Final = ("date", "runs", "downloads", "instances", "features", "missing")
-"""Columns by which long lists are sorted. Each index costs every document that is written."""
 OWN: Final = "own"
 """Stands for a kind where it is noted who looks, whose private datasets are to be read."""
 _TYPES: Final = {column: "NUMERIC" if column in NUMERIC_COLUMNS else "TEXT" for column in COLUMNS}
@@ -40,23 +40,18 @@ _TABLES: Final = (
     """CREATE TABLE member (study INTEGER NOT NULL, shelf INTEGER NOT NULL, id TEXT NOT NULL,
         PRIMARY KEY (study, shelf, id)) WITHOUT ROWID""",
     "CREATE TABLE wanted (kind TEXT NOT NULL, id TEXT NOT NULL, PRIMARY KEY (kind, id)) WITHOUT ROWID",
+    *bitmaps.TABLES,
     *(
-        f"""CREATE VIRTUAL TABLE words_{kind} USING fts5(name, more, body, content='', prefix='2 3',
+        f"""CREATE VIRTUAL TABLE words_{kind} USING fts5(name, more, body, content='', prefix='1 2 3',
             tokenize='porter unicode61 remove_diacritics 2')"""
         for kind in KINDS
     ),
 )
 _INDICES: Final = (
     "CREATE UNIQUE INDEX entry_id ON entry (id, abs(shelf))",
-    "CREATE INDEX entry_status ON entry (shelf, status)",
-    # The status lies in them, so that a list of what is active reads no rows that it does not show.
-    *(f"CREATE INDEX entry_{name} ON entry (shelf, {name}, status)" for name in SORTED),
     "CREATE INDEX entry_number ON entry (shelf, number)",
     "CREATE INDEX entry_name ON entry (shelf, name)",
     "CREATE INDEX entry_owner ON entry (owner, shelf)",
-    "CREATE INDEX entry_parent ON entry (shelf, parent) WHERE parent IS NOT NULL",
-    "CREATE INDEX entry_type ON entry (shelf, type) WHERE type IS NOT NULL",
-    "CREATE INDEX entry_subtype ON entry (shelf, subtype) WHERE subtype IS NOT NULL",
     "CREATE INDEX entry_listed ON entry (shelf) WHERE detailed = 0",
     "CREATE INDEX link_row ON link (row)",
     "CREATE INDEX member_of ON member (shelf, id)",
@@ -117,6 +112,7 @@ class Store:
         self._counted: Counter[tuple[int, object]] = Counter()
         """Documents by shelf and status that were added or removed since the last transaction."""
         self._changes = 0
+        self._bitmaps = bitmaps.BitmapWriter(self._connection)
         self._words: list[tuple[str, tuple[object, ...]]] = []
         """Statements on the words that this transaction ends with.
 
@@ -145,11 +141,13 @@ class Store:
         try:
             yield
             self._write_counts()
+            self._bitmaps.write()
             for statement, values in self._words:
                 self._connection.execute(statement, values)
         except BaseException:
             self._counted.clear()
             self._changes = 0
+            self._bitmaps.forget()
             self._connection.execute("ROLLBACK")
             raise
         finally:
@@ -172,6 +170,7 @@ class Store:
             return False
         self._forget_words(kind, found[0])
         self._uncount(found[0])
+        self._bitmaps.remove(found[0])
         for table in ("entry", "body", "link"):
             self._connection.execute(f"DELETE FROM {table} WHERE row = ?", (found[0],))  # noqa: S608 - fixed
         self._changes += 1
@@ -201,10 +200,11 @@ class Store:
 
     def clear(self) -> None:
         """Remove all documents and notes."""
-        for table in ("entry", "body", "link", "member", "tally", "wanted", "meta"):
+        for table in ("entry", "body", "link", "member", "tally", "wanted", "meta", "slice", "label"):
             self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - fixed names
         self._counted.clear()
         self._words.clear()
+        self._bitmaps.forget()
         for kind in KINDS:
             self._connection.execute(f"INSERT INTO words_{kind}(words_{kind}) VALUES ('delete-all')")  # noqa: S608 - our names only
 
@@ -306,6 +306,7 @@ class Store:
             f"INSERT OR REPLACE INTO entry VALUES ({_ENTRY_VALUES})",  # noqa: S608 - question marks
             values,
         ).lastrowid
+        self._bitmaps.put(int(row or 0), {"shelf": shelf, **columns})
         source = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
         self._connection.execute("INSERT OR REPLACE INTO body VALUES (?, ?)", (row, source))
         self._connection.executemany(
