@@ -251,7 +251,7 @@ class Bitmaps:
         slices = self._column(column)
         bits = sorted(slices, reverse=True)
         start = rows & self.exists(column)
-        groups = [(-start.bit_count(), 0, 0, start)]
+        groups = [(-start.bit_count(), 0, 0, start)] if start else []
         found: list[tuple[int, int]] = []
         looked = 0
         while groups and len(found) < most and looked < MOST_LOOKED_INTO:
@@ -269,6 +269,9 @@ class Bitmaps:
         return [(self._value(column, code), count) for code, count in found]
 
     def _value(self, column: str, code: int) -> Scalar:
+        if column == "date":
+            digits = f"{code:014}"
+            return f"{digits[:4]}-{digits[4:6]}-{digits[6:8]} {digits[8:10]}:{digits[10:12]}:{digits[12:]}"
         if column not in LABELLED:
             return _number_of_code(code)
         (value,) = self._connection.execute("SELECT value FROM label WHERE code = ?", (code,)).fetchone()

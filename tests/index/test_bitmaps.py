@@ -110,12 +110,13 @@ def test_top_when_sorted_then_the_first_of_sqls_order(path: Path, column: str, w
 def test_counts_when_asked_then_the_commonest_first(path: Path) -> None:
     with closing(open_reader(path)) as connection:
         bitmaps = Bitmaps(connection)
-        for column in ("status", "runs", "licence", "owner"):
+        for column in ("status", "runs", "licence", "owner", "date"):
             values = [value for (value,) in connection.execute(f"SELECT {column} FROM entry")]
             expected = Counter(value for value in values if value is not None)
             assert dict(bitmaps.counts(bitmaps.everything(), column, 100)) == expected
             (first,) = bitmaps.counts(bitmaps.everything(), column, 1)
             assert first[1] == max(expected.values())
+            assert bitmaps.counts(0, column, 10) == []
 
 
 def test_rows_when_changed_or_removed_then_bitmaps_follow(tmp_path: Path) -> None:
