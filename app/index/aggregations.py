@@ -43,7 +43,7 @@ class _Aggregator:
         ((kind, options),) = ((name, value) for name, value in part.items() if name != "aggs")
         if kind == "nested":
             path = str(options.get("path", ""))
-            return {"doc_count": _count_items(found, path), **self.all(found, below, path)}
+            return {"doc_count": found.links(path).total(), **self.all(found, below, path)}
         field = str(options.get("field", ""))
         if kind == "terms":
             return self._terms(found, field, int(options.get("size", BUCKETS)) or BUCKETS, below, nested)
@@ -84,7 +84,7 @@ class _Aggregator:
             rows = found.bitmaps.counts(found.rows, column, size)
             total = (found.rows & found.bitmaps.exists(column)).bit_count()
             return rows, total - sum(count for _, count in rows)
-        rows = _linked(found, nested) if _is_linked(field, nested) else self._grouped(found, field)
+        rows = found.links(nested).most_common() if _is_linked(field, nested) else self._grouped(found, field)
         return rows[:size], sum(count for _, count in rows[size:])
 
     def _by_kind(self, found: Found) -> list[tuple[Any, int]]:
@@ -132,23 +132,6 @@ class _Aggregator:
             [*values, *parameters],
         )
         return [(key, count) for key, count in rows if not isinstance(key, bytes)]
-
-
-def _linked(found: Found, nested: str) -> list[tuple[Any, int]]:
-    inner, values = found.select("entry.row")
-    statement = (
-        f"SELECT value, count(*) AS found FROM ({inner}) AS it CROSS JOIN link ON link.row = it.row"  # noqa: S608 - fixed parts
-        " WHERE field = ? GROUP BY value ORDER BY found DESC LIMIT 10000"
-    )
-    return list(found.connection.execute(statement, [*values, nested]))
-
-
-def _count_items(found: Found, path: str) -> int:
-    if path not in LINKED:
-        return 0
-    inner, values = found.select("entry.row")
-    statement = f"SELECT count(*) FROM ({inner}) AS it CROSS JOIN link ON link.row = it.row WHERE field = ?"  # noqa: S608 - as above
-    return int(found.connection.execute(statement, [*values, path]).fetchone()[0])
 
 
 def _is_linked(field: str, nested: str) -> bool:

@@ -9,6 +9,7 @@ import json
 import re
 import sqlite3
 import struct
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from heapq import heappop, heappush
 from itertools import groupby
@@ -16,8 +17,8 @@ from typing import Final
 
 from app.index.fields import KINDS, NUMERIC_COLUMNS, Scalar
 
-BLOCK: Final = 1 << 15
-"""Rows of a block; a slice of it has 4 KiB."""
+BLOCK: Final = 32_000
+"""Rows of a block; a slice of it fills a page of SQLite's, and needs no other."""
 LABELLED: Final = frozenset({"status", "licence", "format", "subtype"})
 """Columns of texts that have numbers of their own, in no order."""
 SLICED: Final = ("shelf", *sorted(LABELLED), "date", "name", *sorted(NUMERIC_COLUMNS))
@@ -284,14 +285,15 @@ class Bitmaps:
 
     def _read(self, column: str) -> Mapping[int, int]:
         first = _ids(column, 0)
-        parts: dict[int, list[bytes]] = {}
+        parts: defaultdict[int, list[bytes]] = defaultdict(list)
         empty = bytes(BLOCK // 8)
         for number, data in self._connection.execute(
-            "SELECT id, data FROM slice WHERE id >= ? AND id < ?", (first, first + _BITS * _MOST_BLOCKS)
+            "SELECT id - ?, data FROM slice WHERE id >= ? AND id < ?",
+            (first, first, first + _BITS * _MOST_BLOCKS),
         ):
-            block, bit = divmod(number - first, _BITS)
-            blocks = parts.setdefault(bit, [])
-            blocks.extend([empty] * (block - len(blocks)))
+            blocks, block = parts[number % _BITS], number // _BITS
+            if len(blocks) < block:
+                blocks.extend([empty] * (block - len(blocks)))
             blocks.append(data)
         return {bit: int.from_bytes(b"".join(blocks), "little") for bit, blocks in parts.items()}
 
@@ -315,14 +317,18 @@ def newest(rows: int, count: int) -> list[int]:
     size = (rows.bit_length() + 63) // 64
     words = struct.unpack(f"<{size}Q", rows.to_bytes(8 * size, "little"))
     found: list[int] = []
-    for place in range(size - 1, -1, -1):
-        word = words[place]
-        while word:
-            bit = word.bit_length() - 1
-            word ^= 1 << bit
-            found.append(64 * place + bit)
+    place = size
+    for word in reversed(words):
+        place -= 1
+        if not word:
+            continue
         if len(found) >= count:
             break
+        left, first = word, 64 * place - 1
+        while left:
+            length = left.bit_length()
+            found.append(first + length)
+            left ^= 1 << (length - 1)
     return found[:count]
 
 

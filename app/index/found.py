@@ -1,6 +1,8 @@
 """What a search has found: rows as a bitmap, and the newest of them for what only the documents themselves tell."""
 
 import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, Self
@@ -11,6 +13,8 @@ from app.index.fields import Scalar
 
 MOST_ROWS: Final = 10_000
 """Rows that are sorted, or added up, by what has no bitmap; the newest."""
+MOST_LINKED: Final = 3000
+"""Rows whose tags and collections are counted; the newest."""
 MOST_VERIFIED: Final = 20_000
 """Rows that are looked at for a condition that no bitmap knows; the newest."""
 
@@ -47,6 +51,18 @@ class Found:
     @cached_property
     def _newest(self) -> str:
         return as_json(newest(self.rows, MOST_ROWS))
+
+    @cached_property
+    def _links(self) -> Mapping[str, Counter[str]]:
+        statement = f"{_LISTED % 'link.field, link.value'} JOIN link ON link.row = entry.row"
+        found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for field, value in self.connection.execute(statement, [as_json(newest(self.rows, MOST_LINKED))]):
+            found[field][value] += 1
+        return found
+
+    def links(self, field: str) -> Counter[str]:
+        """Return how often the newest of them have each tag or collection (`fields.LINKED`)."""
+        return self._links.get(field, Counter())
 
     def select(self, columns: str) -> tuple[str, list[Scalar]]:
         """Return the statement that reads columns of the newest of them, and its parameters."""

@@ -19,6 +19,8 @@ from app.index.shaping import decorate, shown
 
 MOST_MATCHES: Final = 10_000
 """Of documents with some words, the newest so many are looked at: more are no help, and cost without a bound."""
+MOST_JOINED: Final = 8
+"""Words of a text of common ones that documents are expected to have all of."""
 MOST_SUGGESTIONS: Final = 50
 _RANK: Final = f"bm25(%s, {', '.join(map(str, WEIGHTS))})"
 SCORE: Final = "_score"
@@ -101,7 +103,7 @@ def _search(
 
 def _find(connection: sqlite3.Connection, bitmaps: Bitmaps, condition: Criterion, words: str) -> Found:
     found = _matching(connection, bitmaps, condition, words)
-    if found.is_common and SEPARATOR in condition.match:
+    if found.is_common and 0 < condition.match.count(SEPARATOR) < MOST_JOINED:
         # Of very many, those with all the words are the ones that were meant, if there are any.
         whole = replace(condition, match=condition.match.replace(SEPARATOR, AND))
         narrowed = _matching(connection, bitmaps, whole, words)

@@ -32,7 +32,7 @@ class IndexStatus(NamedTuple):
 
 def status_of(connection: sqlite3.Connection, path: Path) -> IndexStatus:
     """Return what an index holds, and how fresh it is."""
-    rows = connection.execute("SELECT shelf, count(*) FROM entry GROUP BY shelf").fetchall()
+    rows = connection.execute("SELECT shelf, sum(count) FROM tally GROUP BY shelf").fetchall()
     documents = dict.fromkeys(KINDS, 0)
     for shelf, count in rows:
         documents[KINDS[abs(shelf) - 1]] += count
