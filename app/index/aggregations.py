@@ -84,8 +84,10 @@ class _Aggregator:
             rows = found.bitmaps.counts(found.rows, column, size)
             total = (found.rows & found.bitmaps.exists(column)).bit_count()
             return rows, total - sum(count for _, count in rows)
-        rows = found.links(nested).most_common() if _is_linked(field, nested) else self._grouped(found, field)
-        return rows[:size], sum(count for _, count in rows[size:])
+        others: list[tuple[Any, int]] = (
+            [*found.links(nested).most_common()] if _is_linked(field, nested) else self._grouped(found, field)
+        )
+        return others[:size], sum(count for _, count in others[size:])
 
     def _by_kind(self, found: Found) -> list[tuple[Any, int]]:
         counts = []
