@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Protocol
 
 import pyarrow as pa
@@ -151,8 +152,7 @@ class Stack:
         """Yield each column's index and its part of `cells`."""
         rows, width = self._block.rows, len(self.indices)
         if self.is_row_major:
-            column, row = divided(pa.arange(0, rows * width), rows)
-            cells = cells.take(pc.add(pc.multiply(row, width), column))
+            cells = cells.take(_places_by_column(rows, width))
         for number, index in enumerate(self.indices):
             yield index, cells.slice(number * rows, rows)
 
@@ -164,6 +164,8 @@ class Stack:
         """Return how many true cells of `mask` each column has that has any."""
         if not mask.true_count:
             return {}
+        if mask.true_count == len(mask):
+            return dict.fromkeys(self.indices, self._block.rows)
         if len(self.indices) == 1:
             return {self.indices[0]: mask.true_count}
         size = len(self.indices) if self.is_row_major else self._block.rows
@@ -185,6 +187,13 @@ def by_columns(block: Block) -> Block:
         return block
     stack = Stack(block, range(len(block.columns)))
     return replace(block, columns=[column for _, column in stack.split(stack.cells)])
+
+
+@lru_cache(maxsize=1)
+def _places_by_column(rows: int, width: int) -> pa.Array:
+    """Return where cells that stand row after row are, column after column; all blocks but the last have one shape."""
+    column, row = divided(pa.arange(0, rows * width), rows)
+    return pc.add(pc.multiply(row, width), column).cast(pa.int32())
 
 
 def divided(numbers: pa.Array, divisor: int) -> tuple[pa.Array, pa.Array]:

@@ -65,9 +65,11 @@ class NumberState:
         """Widen the cells until the range needs no more than `cells`; pairs are merged, which keeps counts exact."""
         largest = max(abs(self.low), abs(self.high))
         finest = max(_SMALLEST_POWER, 0 if self.is_whole else math.frexp(largest)[1] - _DOUBLE_BITS)
+        if self.power >= finest and self._cells_of(self.power) <= cells:
+            return
         span = self.high / cells - self.low / cells
         power = max(self.power, finest, math.frexp(span)[1] - 2 if span else finest)
-        while self.place_of(self.high, power) - self.place_of(self.low, power) >= cells:
+        while self._cells_of(power) > cells:
             power += 1
         shift = power - self.power
         if shift and self.grid:
@@ -76,6 +78,10 @@ class NumberState:
                 wider[place >> shift] = wider.get(place >> shift, 0) + count
             self.grid = wider
         self.power = power
+
+    def _cells_of(self, power: int) -> int:
+        """Return how many cells of a width the range needs."""
+        return self.place_of(self.high, power) - self.place_of(self.low, power) + 1
 
     @staticmethod
     def place_of(number: float, power: int) -> int:

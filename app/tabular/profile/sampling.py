@@ -10,7 +10,7 @@ from app.tabular.table import Block
 MOST_COLUMNS = 1_000
 """Columns of which sampled rows have the cells."""
 _MOST_CELLS, _FEWEST_ROWS, _MOST_ROWS = 50_000, 100, 5_000
-_KEY_CELLS = 64
+_FIRST_CELLS, _KEY_CELLS = 4, 64
 _MOST_RIVALS = 8
 
 
@@ -75,7 +75,16 @@ class EqualColumns:
     def update(self, block: Block) -> None:
         """Compare those that are left in the next block."""
         if block.rows:
-            self.groups = [part for group in self.groups for part in _equal_parts(group, block) if part[1:]]
+            alike = [part for group in self.groups for part in _alike_parts(group, block) if part[1:]]
+            self.groups = [part for group in alike for part in _equal_parts(group, block) if part[1:]]
+
+
+def _alike_parts(group: Iterable[int], block: Block) -> Iterable[list[int]]:
+    """Return the parts of a group whose first cells are equal; of thousands of columns, nearly each is a part."""
+    found: dict[Hashable, list[int]] = {}
+    for index in group:
+        found.setdefault(_key(block.columns[index], _FIRST_CELLS), []).append(index)
+    return found.values()
 
 
 def _equal_parts(group: Iterable[int], block: Block) -> Iterable[list[int]]:
@@ -83,7 +92,7 @@ def _equal_parts(group: Iterable[int], block: Block) -> Iterable[list[int]]:
     found: dict[Hashable, list[tuple[Any, list[int]]]] = {}
     for index in group:
         cells = block.columns[index]
-        rivals = found.setdefault(_key(cells), [])
+        rivals = found.setdefault(_key(cells, _KEY_CELLS), [])
         same = next((part for head, part in rivals if head.equals(cells)), None)
         if same is not None:
             same.append(index)
@@ -92,5 +101,5 @@ def _equal_parts(group: Iterable[int], block: Block) -> Iterable[list[int]]:
     return [part for rivals in found.values() for _, part in rivals]
 
 
-def _key(cells: pa.Array) -> Hashable:
-    return (cells.null_count, *cells.slice(0, _KEY_CELLS).to_pylist())
+def _key(cells: pa.Array, most: int) -> Hashable:
+    return (cells.null_count, *cells.slice(0, most).to_pylist())

@@ -7,6 +7,7 @@ import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from heapq import nlargest
 from operator import itemgetter
 from typing import Any, Self
@@ -172,8 +173,13 @@ class Cells:
 
 def _repeated(numbers: Sequence[int], times: int) -> pa.Array:
     """Return an array in which each number is repeated `times` times."""
-    places = pc.divide(pa.arange(0, len(numbers) * times), times)
-    return pa.array(numbers, pa.int64()).take(places)
+    return pa.array(numbers, pa.int64()).take(_places(len(numbers), times))
+
+
+@lru_cache(maxsize=1)
+def _places(count: int, times: int) -> pa.Array:
+    """Return 0 to `count` - 1, each `times` times."""
+    return pc.divide(pa.arange(0, count * times), times)
 
 
 @dataclass(slots=True)
