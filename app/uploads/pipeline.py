@@ -191,7 +191,8 @@ class Publication(ClaimedUpload):
             return False
         if upload.state != self.upload.state:
             log.info("upload", upload=self.upload.id, user=upload.user_id, state=upload.state)
-        if upload.state == UploadState.DUPLICATE:
+        if upload.state == UploadState.DUPLICATE and not preview_version(upload):
+            # Whoever has looked at it may want it all the same, and finds its bytes.
             await self.forget_bytes()
         if upload.lease_owner is None:
             # Whoever comes next, perhaps this worker, takes it from the queue.

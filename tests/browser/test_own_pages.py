@@ -34,7 +34,7 @@ WITH_LOGIN = [
 ]
 DARK = {"/auth/sign-up", "/auth/upload-dataset"}
 """What `make test` looks at in the dark as well; `make test-long` looks at all."""
-MOST_BYTES = 150_000
+MOST_BYTES = 240_000
 
 
 async def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
@@ -156,7 +156,7 @@ async def check(page: Page, path: str) -> None:
     await page.emulate_media(color_scheme="light")
     await page.set_viewport_size({"width": 1100, "height": 800})
     await page.goto(path)
-    await expect(page.locator("#loading:visible, button:disabled")).to_have_count(0)
+    await expect(page.locator("#loading:visible, button:disabled:visible")).to_have_count(0)
     name = page.url.partition("?")[0].rstrip("/").rpartition("/")[2]
     name = "start" if ":" in name else name
     await fits(page)
@@ -176,8 +176,11 @@ async def check(page: Page, path: str) -> None:
 
 SHADOWS = """[...document.querySelectorAll("input, select, textarea, button, output, fieldset, object")]
     .flatMap((control) => [control.name, control.id])
-    .filter((name) => name && name in HTMLFormElement.prototype)"""
-"""Names of controls that hide a property of their form's from the page's own script, such as `form.dataset`."""
+    .filter((name) => name && name !== "name" && name in HTMLFormElement.prototype)"""
+"""Names of controls that hide a property of their form's from the page's own script, such as `form.dataset`.
+
+But for `name`: fields are called as in the API, and no form of ours has a name.
+"""
 
 
 async def fits(page: Page) -> None:

@@ -513,6 +513,25 @@ async def test_upload_when_a_duplicate_was_looked_at_then_retry_publishes_it_all
     assert (await app.client.delete(unwanted, headers=person.headers)).status_code == 409
 
 
+async def test_upload_when_looked_at_and_chosen_otherwise_and_a_duplicate_then_its_bytes_stay(
+    app: Running, person: Person
+) -> None:
+    first = (await app.client.post("/data-upload", files=form(), headers=person.headers)).json()
+    path = await begin(app, person)
+    await send(app, person, path, CSV)
+    await reach(app, person, path, "ready")
+
+    chosen = await app.client.patch(path, json={"ignore_attribute": ["station"]}, headers=person.headers)
+    assert chosen.json()["state"] == "verifying", "a worker looks at it once more"
+    await app.client.post(f"{path}/publish", headers=person.headers)
+    found = await reach(app, person, path, "duplicate")
+    assert found["dataset_id"] == first["id"]
+
+    again = await app.client.post(f"{path}/retry", json={"allow_duplicate": True}, headers=person.headers)
+    assert again.status_code == 202, again.text
+    assert (await reach(app, person, path, "active"))["dataset_id"] not in {None, first["id"]}
+
+
 async def test_upload_when_another_one_of_its_file_is_given_up_then_published_itself(
     app: Running, person: Person
 ) -> None:
