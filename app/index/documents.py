@@ -8,6 +8,7 @@ from app.db.profiles import PublicProfile
 from app.index.fields import as_number
 from app.index.store import Put
 from app.openml.listings import Entry
+from app.openml.runs import Run
 
 NO_COUNTS: Final = dict.fromkeys(
     (
@@ -153,6 +154,56 @@ def of_flow(entry: Entry, *, detailed: bool) -> Put:
 
 def _parameter(entry: Mapping[str, str]) -> dict[str, str]:
     return {name: entry.get(name, "") for name in ("name", "data_type", "default_value", "description")}
+
+
+def of_listed_run(entry: Entry) -> Put:
+    """Return the document of a line of the list of runs."""
+    document = {
+        **_run(entry.get("run_id"), entry.get("uploader"), entry.get("error_message")),
+        "date": moment(entry.get("upload_time")),
+        "run_task": {
+            "task_id": as_number(entry.get("task_id")),
+            "tasktype": {"tt_id": as_number(entry.get("task_type_id"))},
+        },
+        "run_flow": {"flow_id": as_number(entry.get("flow_id"))},
+        **NO_COUNTS,
+    }
+    return Put("run", str(entry.get("run_id", "")), document, detailed=False)
+
+
+def of_run(run: Run) -> Put:
+    """Return the document of a run that is known whole."""
+    document = {
+        **_run(run.id, run.uploader, run.error),
+        "uploader": run.uploader_name,
+        "run_task": {
+            "task_id": run.task_id,
+            "tasktype": {"name": run.task_type},
+            "source_data": {"data_id": run.data_id, "name": run.data_name},
+        },
+        "run_flow": {
+            "flow_id": run.flow_id,
+            "name": run.flow_name,
+            "parameters": [{"parameter": name, "value": value} for name, value in run.settings],
+        },
+        "evaluations": [
+            {
+                "evaluation_measure": measure.name,
+                "value": measure.value,
+                "array_data": measure.array,
+                "per_fold": [list(measure.folds)] if measure.folds else [],
+            }
+            for measure in run.measures
+        ],
+        "output_files": {name: {"name": name, "url": url} for name, url in run.files if name},
+        "tags": [{"tag": tag, "uploader": "0"} for tag in run.tags],
+        **NO_COUNTS,
+    }
+    return Put("run", str(run.id), document)
+
+
+def _run(number: object, uploader: object, error: object) -> dict[str, Any]:
+    return {"run_id": as_number(number), "uploader_id": as_number(uploader), "error": error or ""}
 
 
 def of_study(entry: Entry, *, detailed: bool) -> Put:

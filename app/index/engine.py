@@ -16,10 +16,11 @@ from app.core.errors import TooBusyError
 from app.core.shares import Shares, ShareUsedUpError, Subject
 from app.index import catalogue
 from app.index.catalogue import Filters, Results, Wanted
+from app.index.cleaning import clean
 from app.index.search import SearchTooLongError, search
 from app.index.shaping import decorate
 from app.index.status import IndexStatus, status_of
-from app.index.store import OWN, open_reader, want
+from app.index.store import OWN, Put, open_reader, want
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -101,6 +102,14 @@ class SearchIndex:
         if not detailed:
             await self._want(kind, document_id)
         return document
+
+    async def complete(self, put: Put, *, asker: Subject = OURSELVES) -> dict[str, Any]:
+        """Return a document that the index does not hold as it would show it.
+
+        Raises:
+            IndexUnavailableError: there is no answer.
+        """
+        return await self._run(asker, _complete, put)
 
     async def find(
         self,
@@ -259,6 +268,12 @@ def _get(
     document, detailed = found
     decorate(connection, kind, document_id, document)
     return document, detailed
+
+
+def _complete(connection: sqlite3.Connection, put: Put) -> dict[str, Any]:
+    document = clean(put.document)
+    decorate(connection, put.kind, put.id, document)
+    return document
 
 
 def _generation(connection: sqlite3.Connection) -> int:

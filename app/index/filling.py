@@ -50,9 +50,9 @@ UNSEEN_AT_ONCE: Final = 20
 WRITTEN_AT_ONCE: Final = 200
 HANDLED: Final = 2000
 """Changes that are known to be done, so that one of the last minute is not done twice."""
-DETAILED: Final = ("data", "study", "flow")
+DETAILED: Final = ("data", "study", "flow", "run")
 """Kinds of which lists tell too little."""
-SWEPT: Final = frozenset({"data", "task", "flow", "study", "user"})
+SWEPT: Final = frozenset({"data", "task", "flow", "run", "study", "user"})
 """Kinds that can be removed."""
 KNOWN_ELSEWHERE: Final = ("uploader_id", "date")
 """Fields that descriptions may lack, and the list or whoever made it has told."""
@@ -221,8 +221,10 @@ class Filler:
             await self._writer.note(f"{source.name}.due", _now() + FULL_SECONDS)
 
     async def list_page(self, source: ListSource) -> bool:
-        """Read the next page of a list; return whether it is at its end."""
-        await self._begin_again_if_due(source)
+        """Read the next page of a list; return whether it is at its end, or is not read at all."""
+        if await self._begin_again_if_due(source) and await self._sources.is_too_long(source):
+            await self._leave_out(source)
+            return True
         offset = int(await self._writer.number(f"{source.name}.offset"))
         puts, count = await self._sources.page(source, offset)
         await self._put(puts, int(await self._writer.number(f"{source.name}.pass")))
@@ -232,19 +234,27 @@ class Filler:
         await self._end_of_list(source, offset, count)
         return True
 
-    async def _begin_again_if_due(self, source: ListSource) -> None:
-        """Begin a pass from the beginning of the list where there was none, or the last was long ago."""
+    async def _leave_out(self, source: ListSource) -> None:
+        """Keep nothing of a list that is too long, and look at it again after a while."""
+        log.info("a list is too long for the index", path=source.listing.path, most=source.most)
+        await self._writer.run(partial(self._store.delete_all, source.kind))
+        notes = {"under_way": 0, "tail": 0, "due": _now() + FULL_SECONDS}
+        await self._writer.put([], 0, *((f"{source.name}.{note}", value) for note, value in notes.items()))
+
+    async def _begin_again_if_due(self, source: ListSource) -> bool:
+        """Begin a pass from the beginning of the list where there was none, or the last was long ago; say whether."""
         name = source.name
         if (
             await self._writer.number(f"{name}.tail")
             and await self._writer.number(f"{name}.full_due") > _now()
         ):
-            return
+            return False
         if await self._writer.number(f"{name}.under_way"):
-            return
+            return False
         number = int(await self._writer.number(f"{name}.pass")) + 1
         notes = {"offset": 0, "pass": number, "under_way": 1, "tail": 0}
         await self._writer.put([], 0, *((f"{name}.{note}", value) for note, value in notes.items()))
+        return True
 
     async def _end_of_list(self, source: ListSource, offset: int, count: int) -> None:
         """Note where the end is. After a pass from the beginning, look at what was not in the list."""

@@ -1,5 +1,6 @@
 """What is shown of a document: the fields that were asked for, and those that follow from other documents."""
 
+import json
 import re
 import sqlite3
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,11 @@ _READ_ANYWAY: Final[Mapping[str, Mapping[str, Any]]] = {
     "data": {"date": "", "description": "", "features": (), "qualities": {}, "tags": (), "version": 1},
     "task": {"date": "", "tags": (), "tasktype": {}, "source_data": {}, "estimation_procedure": {}},
     "flow": {"date": "", "description": "", "tags": (), "parameters": (), "dependencies": ""},
+    "run": {
+        **dict.fromkeys(("date", "error"), ""),
+        **dict.fromkeys(("tags", "evaluations"), ()),
+        **{name: {} for name in ("output_files", "run_task", "run_flow")},
+    },
     "study": {"date": "", "description": "", "tasks_included": 0, "datasets_included": 0, "runs_included": 0},
     "user": {"first_name": "", "last_name": "", "bio": "", "image": "", "date": ""},
 }
@@ -28,6 +34,8 @@ def decorate(connection: sqlite3.Connection, kind: str, document_id: str, docume
     for name, value in _READ_ANYWAY.get(kind, {}).items():
         if document.get(name) is None:
             document[name] = [] if value == () else value
+    if kind == "run":
+        _add_names(connection, document)
     if kind == "user":
         _add_uploads(connection, document_id, document)
     elif "uploader_id" in document:
@@ -36,6 +44,30 @@ def decorate(connection: sqlite3.Connection, kind: str, document_id: str, docume
         )
     if kind in {"data", "task"}:
         _add_collections(connection, kind, document_id, document)
+
+
+def _add_names(connection: sqlite3.Connection, run: dict[str, Any]) -> None:
+    """Add what a list's line of a run does not tell, of the documents of its task and flow."""
+    task = dict(run["run_task"])
+    known = _public(connection, "task", task.get("task_id"))
+    for name in ("tasktype", "source_data"):
+        parts = [part for part in (known.get(name), task.get(name)) if isinstance(part, dict)]
+        told = {field: value for part in parts for field, value in part.items() if value not in {None, ""}}
+        task[name] = {"name": "", **told}
+    run["run_task"] = task
+    flow = dict(run["run_flow"])
+    if not flow.get("name"):
+        flow["name"] = _public(connection, "flow", flow.get("flow_id")).get("name") or ""
+    run["run_flow"] = {"parameters": [], **flow}
+
+
+def _public(connection: sqlite3.Connection, kind: str, number: object) -> dict[str, Any]:
+    row = connection.execute(
+        "SELECT source FROM entry JOIN body USING (row) WHERE id = ? AND abs(shelf) = ? AND shelf > 0",
+        (str(number), SHELVES[kind]),
+    ).fetchone()
+    found: dict[str, Any] = json.loads(row[0]) if row else {}
+    return found
 
 
 def _add_uploads(connection: sqlite3.Connection, user_id: str, document: dict[str, Any]) -> None:

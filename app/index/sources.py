@@ -25,8 +25,11 @@ GONE: Final[Mapping[str, frozenset[int]]] = {
     "task": frozenset({151, 156, 482}),
     "flow": frozenset({181}),
     "study": frozenset({600, 601}),
+    "run": frozenset({236}),
 }
 """OpenML's error codes for what does not exist, or not for everybody."""
+RUNS_KEPT: Final = 100_000
+"""Of a server with more of them none is kept: a public one has ten millions, and lists the oldest first."""
 MOST_PRIVATE: Final = 1000
 """Private datasets of one user."""
 _PROCESSING: Final = frozenset({271, 272, 273, 274, 275, 360, 361, 362, 363, 364})
@@ -46,12 +49,14 @@ class ListSource:
         kind: of the documents.
         listing: the list.
         make: makes a document of an entry; it may need the names of estimation procedures.
+        most: entries of a list that is kept at all; None: whatever it has.
     """
 
     name: str
     kind: str
     listing: Listing
     make: Callable[[Entry, Mapping[str, str]], Put]
+    most: int | None = None
 
 
 def _plain(make: Callable[[Entry], Put]) -> Callable[[Entry, Mapping[str, str]], Put]:
@@ -71,6 +76,7 @@ SOURCES: Final = (
     ListSource(
         "flow", "flow", listings.FLOWS, _plain(lambda entry: documents.of_flow(entry, detailed=False))
     ),
+    ListSource("run", "run", listings.RUNS, _plain(documents.of_listed_run), most=RUNS_KEPT),
 )
 """In the order in which they are read: what is small, and what pages show first."""
 
@@ -96,6 +102,12 @@ class Sources:
         puts = [source.make(entry, procedures) for entry in entries]
         return [put for put in puts if put.id], len(entries)
 
+    async def is_too_long(self, source: ListSource) -> bool:
+        """Say whether a list has more entries than are kept."""
+        return source.most is not None and bool(
+            await self._openml.list_entries(source.listing, offset=source.most)
+        )
+
     async def users(self, after: int) -> tuple[list[Put], int]:
         """Return the next users after a number, and the number of the last; 0 where there are no more."""
         async with self._database.session() as session:
@@ -113,6 +125,7 @@ class Sources:
             "task": self._task,
             "flow": self._flow,
             "study": self._study,
+            "run": self._run,
             "user": self._user,
         }
         try:
@@ -191,6 +204,9 @@ class Sources:
         if not put.public:
             raise GoneError
         return Whole(put, documents.members_of(entry))
+
+    async def _run(self, number: int) -> Whole:
+        return Whole(documents.of_run(await self._openml.runs.run(number)))
 
     async def _user(self, number: int) -> Whole:
         async with self._database.session() as session:

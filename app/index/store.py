@@ -24,6 +24,7 @@ WRITER_CACHE_KIB = 64_000
 READER_CACHE_KIB = 8_000
 CHECKPOINT_PAGES = 10_000
 """Of 4 KiB: a page that is written often is written to the file once in a while."""
+DELETED_AT_ONCE: Final = 1000
 OWN: Final = "own"
 """Stands for a kind where it is noted who looks, whose private datasets are to be read."""
 _TYPES: Final = {column: "NUMERIC" if column in NUMERIC_COLUMNS else "TEXT" for column in COLUMNS}
@@ -175,6 +176,15 @@ class Store:
             self._connection.execute(f"DELETE FROM {table} WHERE row = ?", (found[0],))  # noqa: S608 - fixed
         self._changes += 1
         return True
+
+    def delete_all(self, kind: str) -> None:
+        """Remove all documents of a kind, some in each transaction."""
+        some = "SELECT id FROM entry WHERE shelf IN (?, ?) LIMIT ?"
+        values = (SHELVES[kind], -SHELVES[kind], DELETED_AT_ONCE)
+        while rows := self._connection.execute(some, values).fetchall():
+            with self.writing():
+                for (document_id,) in rows:
+                    self.delete(kind, document_id)
 
     def set_members(self, study_id: int, members: Mapping[str, Iterable[int]]) -> None:
         """Note which documents a collection holds, by their kind."""

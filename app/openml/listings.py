@@ -104,6 +104,16 @@ FLOWS: Final = Listing(
     _kind("list of flows", "flows", "flow", "id full_name name version external_version uploader"),
     frozenset({500}),
 )
+RUNS: Final = Listing(
+    "run/list/show_errors/true",
+    _kind(
+        "list of runs",
+        "runs",
+        "run",
+        "run_id task_id task_type_id setup_id flow_id uploader upload_time error_message",
+    ),
+    frozenset({512}),
+)
 STUDIES: Final = Listing(
     "study/list/status/all",
     _kind(

@@ -18,6 +18,7 @@ NO_EVALUATIONS: Final = 542
 MOST_FOLDS: Final = 1000
 """Of one measure of a run; the procedures that there are have as many at most."""
 MOST_SETTINGS: Final = 1000
+MOST_FILES: Final = 100
 LONGEST_NAME: Final = 1100
 """Characters of the name of a flow; OpenML takes 1024, and adds a version."""
 LONGEST_TEXT: Final = 2048
@@ -71,6 +72,9 @@ class Run:
     error: str
     settings: Sequence[tuple[str, str]]
     measures: Sequence[RunMeasure]
+    tags: Sequence[str]
+    files: Sequence[tuple[str, str]]
+    """What was sent, and where it is: `predictions`, `description` and so on."""
 
 
 def whole(text: str | None) -> int | None:
@@ -124,6 +128,7 @@ def read_run(run_id: int, document: Element) -> Run:
     """Return a run of its description."""
     dataset = document.find(f"{xml.OML}input_data/{xml.OML}dataset")
     settings = document.findall(f"{xml.OML}parameter_setting")[:MOST_SETTINGS]
+    files = document.findall(f"{xml.OML}output_data/{xml.OML}file")[:MOST_FILES]
     return Run(
         id=run_id,
         task_id=whole(xml.child_text(document, "task_id")),
@@ -137,6 +142,8 @@ def read_run(run_id: int, document: Element) -> Run:
         error=_text(document, "error", LONGEST_TEXT) or _text(document, "error_message", LONGEST_TEXT),
         settings=[(_text(each, "name"), _text(each, "value", LONGEST_TEXT)) for each in settings],
         measures=_read_measures(document.findall(f"{xml.OML}output_data/{xml.OML}evaluation")),
+        tags=xml.child_texts(document, "tag")[:MOST_SETTINGS],
+        files=[(_text(each, "name"), _text(each, "url", LONGEST_TEXT)) for each in files],
     )
 
 

@@ -1,15 +1,21 @@
 """What answers searches: a search server, or the index that this service keeps."""
 
+import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
-from app.core.shares import Subject
+from app.core.shares import ShareUsedUpError, Subject
+from app.index.documents import of_run
 from app.index.engine import IndexUnavailableError, SearchIndex
+from app.openml.errors import OpenMLError, RefusedError
+from app.web.results.asking import ResultsSource, SlowError
 from app.web.search_client import Found, SearchClient, SearchFailedError, Shared
 from app.web.search_query import by_id
 
 COUNTS_SECONDS = 2
 """How long a count of our own index is good for: it costs little, and what was just published is to be seen."""
+
+_RUN_ID: Final = re.compile(r"[1-9][0-9]{0,14}")
 
 
 class Searcher(NamedTuple):
@@ -68,8 +74,9 @@ class EmbeddedSearch:
 
     is_embedded = True
 
-    def __init__(self, index: SearchIndex) -> None:
+    def __init__(self, index: SearchIndex, results: ResultsSource | None = None) -> None:
         self._index = index
+        self._results = results
         self._counts = Shared(seconds=COUNTS_SECONDS)
 
     async def search(self, types: tuple[str, ...], question: Mapping[str, Any], who: Searcher) -> Found:
@@ -89,5 +96,19 @@ class EmbeddedSearch:
             found = await self._index.get(kind, document_id, viewer_id=who.viewer_id, asker=who.networks)
         except IndexUnavailableError as error:
             raise SearchFailedError(str(error)) from error
+        if found is None and kind == "run":
+            found = await self._read_run(document_id, who)
         hits = [{"_index": kind, "_id": document_id, "_source": found}] if found is not None else []
         return {"hits": {"total": len(hits), "hits": hits}}
+
+    async def _read_run(self, run_id: str, who: Searcher) -> dict[str, Any] | None:
+        """Return a run that the index does not hold, as OpenML tells it; None if there is none."""
+        if self._results is None or not _RUN_ID.fullmatch(run_id):
+            return None
+        try:
+            run = await self._results.run(int(run_id), asker=who.networks)
+            return await self._index.complete(of_run(run), asker=who.networks)
+        except RefusedError:
+            return None
+        except (OpenMLError, ShareUsedUpError, SlowError, IndexUnavailableError) as error:
+            raise SearchFailedError("OpenML does not tell of the run") from error

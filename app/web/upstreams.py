@@ -73,15 +73,17 @@ async def open_upstreams(
             settings.elasticsearch_server,
             seconds=SEARCH_SECONDS,
         )
+        results = ResultsSource(rest) if rest else None
+        embedded = EmbeddedSearch(index, results) if index and search is None else None
         yield Upstreams(
-            search=EmbeddedSearch(index) if search is None and index else RemoteSearch(SearchClient(search)),
+            search=embedded or RemoteSearch(SearchClient(search)),
             reads=await open_client("OPENML_SERVER", openml if "reads" in settings.pass_on else ""),
             files=await open_client("OPENML_SERVER", openml if "files" in settings.pass_on else ""),
             croissant=await open_client(
                 "CROISSANT_SERVER", settings.croissant_url if "croissant" in settings.pass_on else ""
             ),
             dashboard=await open_client("DASHBOARD_SERVER", settings.dashboard_server),
-            results=ResultsSource(rest) if rest else None,
+            results=results,
         )
 
 

@@ -1,0 +1,137 @@
+"""Runs: kept of a server that has few, asked for one by one where it has very many."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.core.settings import Settings
+from app.index import documents
+from app.index.engine import SearchIndex
+from app.index.filling import fill_once
+from app.index.sources import SOURCES, Sources
+from app.index.store import Put, Store, path_in
+from app.web.results.asking import ResultsSource
+from app.web.search_query import translate
+from app.web.search_server import EmbeddedSearch, Searcher
+from tests.conftest import Running
+from tests.index.conftest import fill, found
+from tests.sent_results import send_results
+from tests.upstream import Upstream
+
+KEYS = ("a" * 32, "b" * 32)
+NOBODY = Searcher(None, ("tests",))
+READ: dict[str, Any] = {
+    "run_id": int,
+    "uploader": str,
+    "uploader_id": int,
+    "date": str,
+    "error": str,
+    "evaluations": list,
+    "output_files": dict,
+    "tags": list,
+    "run_task.task_id": int,
+    "run_task.tasktype.name": str,
+    "run_task.source_data.name": str,
+    "run_flow.flow_id": int,
+    "run_flow.name": str,
+    "run_flow.parameters": list,
+    "nr_of_likes": int,
+}
+"""What the frontend's list and page of runs read, and break without."""
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    return settings.model_copy(update={"search_index": False})
+
+
+def begin_again(path: Path) -> None:
+    """Have the list of runs read from its beginning."""
+    store = Store(path)
+    with store.writing():
+        store.set_meta("run.due", 0)
+        store.set_meta("run.tail", 0)
+    store.close()
+
+
+def require_shape(document: dict[str, Any]) -> None:
+    for path, kind in READ.items():
+        value: Any = document
+        for step in path.split("."):
+            value = value[step]
+        assert isinstance(value, kind), (path, value)
+
+
+# On MariaDB numbers of users go on from test to test, and the sandbox begins anew.
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+async def test_runs_when_the_server_has_few_or_very_many_then_found_or_asked_for(
+    app: Running, upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = await send_results(upstream, KEYS, {"weka.J48": [4], "weka.ZeroR": [10]})
+    resources, path = app.resources, path_in(tmp_path / "own")
+    sources = Sources(resources.openml, resources.database)
+
+    async def refill() -> None:
+        await fill_once(
+            path, server=resources.settings.openml_url, sources=sources, database=resources.database
+        )
+
+    await refill()
+    index = SearchIndex(path)
+    server = EmbeddedSearch(index, ResultsSource(resources.openml))
+    of_task = {"query": {"term": {"run_task.task_id": sent.task}}, "sort": {"date": {"order": "desc"}}}
+    listed = await server.search(("run",), translate(of_task, ("run",), viewer_id=None), NOBODY)
+    assert sorted(found({**listed})) == sorted(map(str, sent.runs))
+    for hit in listed["hits"]["hits"]:
+        require_shape(hit["_source"])
+    one = (await server.get("run", str(sent.runs[0]), NOBODY))["hits"]["hits"][0]["_source"]
+    assert (one["run_flow"]["name"], one["run_task"]["source_data"]["name"]) == ("weka.J48(1)", "levels")
+    assert one["run_flow"]["parameters"] == [{"parameter": "depth", "value": "4"}]
+    assert "predictive_accuracy" in [each["evaluation_measure"] for each in one["evaluations"]]
+    assert "predictions" in one["output_files"]
+
+    fewer = tuple(replace(source, most=1) if source.kind == "run" else source for source in SOURCES)
+    monkeypatch.setattr("app.index.filling.SOURCES", fewer)
+    await asyncio.to_thread(begin_again, path)
+    await refill()
+    assert (await index.counts())["run"] == 0
+    asked = (await server.get("run", str(sent.runs[1]), NOBODY))["hits"]["hits"][0]["_source"]
+    require_shape(asked)
+    assert (asked["run_id"], asked["run_task"]["tasktype"]["name"]) == (
+        sent.runs[1],
+        "Supervised Classification",
+    )
+    for unknown in ("999999", "0", "x", "9" * 30):
+        assert (await server.get("run", unknown, NOBODY))["hits"]["total"] == 0
+    index.close()
+
+
+async def test_run_when_only_a_line_is_known_then_its_names_are_those_of_task_and_flow(
+    tmp_path: Path,
+) -> None:
+    task: dict[str, Any] = {"task_id": 59, "tasktype": {"tt_id": 1, "name": "Supervised Classification"}}
+    line = {"run_id": "7", "task_id": "59", "flow_id": "3", "uploader": "1", "task_type_id": "1"}
+    puts = [
+        Put("task", "59", {**task, "source_data": {"data_id": 61, "name": "iris"}}),
+        Put("flow", "3", {"flow_id": 3, "name": "forest"}),
+        documents.of_listed_run(line),
+        documents.of_listed_run({"run_id": "8", "task_id": "x", "uploader": "?", "upload_time": "soon"}),
+        Put("run", "9", {"run_task": {"task_id": [1], "tasktype": "x"}, "run_flow": None, "evaluations": 3}),
+    ]
+    index = SearchIndex(fill(path_in(tmp_path), puts))
+    known = await index.get("run", "7")
+    assert known is not None
+    require_shape({**known, "date": known["date"]})
+    assert known["run_task"]["source_data"]["name"] == "iris"
+    assert (known["run_task"]["tasktype"]["name"], known["run_flow"]["name"]) == (
+        task["tasktype"]["name"],
+        "forest",
+    )
+    for number in ("8", "9"):
+        hostile = await index.get("run", number)
+        assert hostile is not None
+        assert (hostile["run_flow"]["parameters"], hostile["run_task"]["tasktype"]["name"]) == ([], "")
+    index.close()
