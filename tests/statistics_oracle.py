@@ -228,17 +228,21 @@ def _association(measure: str, pairs: list[tuple[Any, Any]], one: Cells) -> floa
     return _cramer(pairs)
 
 
-def _eta(pairs: Iterable[tuple[float, str]]) -> float:
+def _eta(pairs: Iterable[tuple[float, str]]) -> float | None:
+    """The correlation ratio by way of the variances within the groups and of all, each by its degrees of freedom."""
     groups: dict[str, list[float]] = {}
     for number, label in pairs:
         groups.setdefault(label, []).append(number)
     everything = np.concatenate([np.array(group) for group in groups.values()])
-    mean = float(everything.mean())
-    between = sum(len(group) * (float(np.mean(group)) - mean) ** 2 for group in groups.values())
-    return math.sqrt(between / float(((everything - mean) ** 2).sum()))
+    free = len(everything) - len(groups)
+    if everything.min() == everything.max() or not free:
+        return None
+    within = sum(float(((np.array(group) - np.mean(group)) ** 2).sum()) for group in groups.values()) / free
+    return math.sqrt(max(0.0, 1 - within / float(everything.var(ddof=1))))
 
 
-def _cramer(pairs: list[tuple[str, str]]) -> float:
+def _cramer(pairs: list[tuple[str, str]]) -> float | None:
+    """Cramér's V as W. Bergsma corrects it: "A bias-correction for Cramér's V and Tschuprow's T" (2013)."""
     rows, columns = (sorted({pair[side] for pair in pairs}) for side in (0, 1))
     counts = np.zeros((len(rows), len(columns)))
     places = [{label: at for at, label in enumerate(labels)} for labels in (rows, columns)]
@@ -246,7 +250,10 @@ def _cramer(pairs: list[tuple[str, str]]) -> float:
         counts[places[0][one], places[1][other]] += 1
     expected = np.outer(counts.sum(axis=1), counts.sum(axis=0)) / counts.sum()
     chi_squared = float(((counts - expected) ** 2 / expected).sum())
-    return math.sqrt(chi_squared / counts.sum() / (min(counts.shape) - 1))
+    n, (r, k) = float(counts.sum()), counts.shape
+    phi = max(0.0, chi_squared / n - (r - 1) * (k - 1) / (n - 1))
+    least = min(r - (r - 1) ** 2 / (n - 1), k - (k - 1) ** 2 / (n - 1)) - 1
+    return math.sqrt(phi / least) if least > REL else None
 
 
 def is_close(ours: float | None, theirs: float | None, scale: float) -> bool:

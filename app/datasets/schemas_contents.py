@@ -35,6 +35,7 @@ class ColumnStatistics(BaseModel):
 class TableStatistics(BaseModel):
     """What is known of the table as a whole."""
 
+    bytes: int = Field(description="Size of the file as OpenML has it.")
     rows: int
     columns: int
     missing: int

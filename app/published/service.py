@@ -45,7 +45,7 @@ PAGES_AT_ONCE, PAGES_WAITING = 2, 20
 FOR_STATISTICS = ProcessLimits(memory_bytes=1_500_000_000, cpu_seconds=1800, wall_seconds=3600.0)
 FOR_PAGES = ProcessLimits(memory_bytes=1_000_000_000, cpu_seconds=20, wall_seconds=30.0)
 LOOK_SECONDS = 0.2
-STATISTICS, COPY = "statistics", "table"
+STATISTICS, COPY = "statistics2", "table"
 """How the names end of the file that `reading` reads, and of the columnar copy; others where their content changes."""
 _LOCATED, _LOCATED_SECONDS = 1000, 30.0
 _FAULT_SECONDS, _PASSING_SECONDS = 86_400.0, 30.0

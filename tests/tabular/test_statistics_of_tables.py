@@ -82,8 +82,35 @@ def test_statistics_when_computed_by_hand_then_the_same(tmp_path: Path) -> None:
     assert label["commonest"] == [{"value": "a", "count": 3}, {"value": "b", "count": 3}]
     assert about["associations"]["columns"][0]["measure"] == "correlation_ratio"
     # 2.5 and 4 are the means of the classes, 3.4 is that of all, and 41.2 the sum of squares.
-    between = (2 * (2.5 - 3.4) ** 2 + 3 * (4 - 3.4) ** 2) / sum((value - 3.4) ** 2 for value in values)
-    assert about["associations"]["columns"][0]["value"] == pytest.approx(between**0.5)
+    assert about["associations"]["columns"][0]["value"] == 0, "by chance, labels explain as much of five rows"
+
+
+def test_associations_when_labels_are_many_then_only_what_is_more_than_chance(tmp_path: Path) -> None:
+    rows = "".join(f"n{row},{row % 3},{'xyz'[row % 3]},0.1,{'ab'[row % 2]}\n" for row in range(90))
+    head = "".join(
+        f"@attribute {name}\n" for name in ("id string", "turn numeric", "turn2 string", "same numeric")
+    )
+    text = f"@relation r\n{head}@attribute class {{a,b}}\n@data\n{rows}"
+
+    about, columns = computed(tmp_path, text)
+
+    # Each row has an id of its own, which goes with every class, and the third column's mean is no tenth.
+    assert {each["name"]: each["value"] for each in about["associations"]["columns"]} == {
+        "turn": 0,
+        "turn2": 0,
+    }
+    assert statistics_oracle.differences(about, columns, statistics_oracle.read(text)) == []
+
+
+def test_associations_when_labels_say_all_then_one(tmp_path: Path) -> None:
+    rows = "".join(f"{row % 3},{'xyz'[row % 3]},{'xyz'[row % 3]}\n" for row in range(30))
+    text = (
+        f"@relation r\n@attribute n numeric\n@attribute l string\n@attribute class {{x,y,z}}\n@data\n{rows}"
+    )
+
+    about, _ = computed(tmp_path, text)
+
+    assert [each["value"] for each in about["associations"]["columns"]] == pytest.approx([1, 1])
 
 
 def test_oracle_when_a_figure_is_another_then_told(tmp_path: Path) -> None:

@@ -33,7 +33,9 @@ def compute(request: FileRequest) -> dict[str, int]:
         for index in range(len(copy.names))
     ]
     head = rows_of(copy, Page(limit=HEAD_ROWS))
-    _write(request, [_table(copy, target, detail, columns), head, *columns])
+    assert request.source is not None  # noqa: S101 - the task has one
+    table = {"bytes": request.source.stat().st_size, **_table(copy, target, detail, columns)}
+    _write(request, [table, head, *columns])
     return {"rows": rows, "columns": len(columns)}
 
 

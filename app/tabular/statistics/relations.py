@@ -10,6 +10,8 @@ import pyarrow.compute as pc
 from app.tabular.statistics.copy import SAMPLE_ROWS, Copy, finite
 
 MOST_CORRELATED, MOST_ASSOCIATED = 30, 500
+_NOTHING = 1e-9
+"""Where every row has a label of its own, there is this much, or less, to go together."""
 _MOST_VALUES = 1_000
 """Different texts of a column up to which it is compared with the target."""
 
@@ -60,7 +62,7 @@ def pearson(one: pa.Array, other: pa.Array) -> float | None:
     if one.null_count or other.null_count:
         both = pc.and_(one.is_valid(), other.is_valid())
         one, other = one.filter(both), other.filter(both)
-    if not len(one):
+    if _is_constant(one) or _is_constant(other):
         return None
     one, other = (pc.subtract(each, pc.mean(each)) for each in (one, other))
     spread = math.sqrt(_dot(one, one)) * math.sqrt(_dot(other, other))
@@ -71,27 +73,40 @@ def pearson(one: pa.Array, other: pa.Array) -> float | None:
     )
 
 
+def _is_constant(numbers: pa.Array) -> bool:
+    """Return whether numbers do not vary; their distances from a rounded mean may not be zero for all that."""
+    ends = pc.min_max(numbers).as_py()
+    return bool(ends["min"] == ends["max"])
+
+
 def _dot(one: pa.Array, other: pa.Array) -> float:
     total: float = pc.sum(pc.multiply(one, other)).as_py()
     return total
 
 
 def correlation_ratio(numbers: pa.Array, labels: pa.Array) -> float | None:
-    """Return the share of the spread of numbers that lies between the labels, as its square root (eta)."""
+    """Return the share of the spread of numbers that lies between the labels, as its square root.
+
+    Corrected for what labels explain by chance (Kelley's epsilon): as many labels as rows explain all and tell nothing.
+    """
     both = pc.and_(numbers.is_valid(), labels.is_valid())
     numbers, labels = numbers.filter(both), labels.filter(both)
-    if not len(numbers):
+    if _is_constant(numbers):
         return None
     centred = pc.subtract(numbers, pc.mean(numbers))
     total = _dot(centred, centred)
     table = pa.table({"label": labels, "number": centred})
     means = table.group_by("label", use_threads=False).aggregate([("number", "mean"), ("number", "count")])
     between = pc.sum(pc.multiply(means["number_count"], pc.power(means["number_mean"], 2))).as_py()
-    return min(1.0, math.sqrt(between / total)) if total and math.isfinite(between / total) else None
+    rows, groups = len(numbers), means.num_rows
+    if rows == groups or not total or not math.isfinite(between / total):
+        return None
+    within = (1 - min(between / total, 1.0)) * (rows - 1) / (rows - groups)
+    return math.sqrt(max(1 - within, 0.0))
 
 
 def cramers_v(one: pa.Array, other: pa.Array) -> float | None:
-    """Return Cramér's V of two columns of labels, without a correction for few rows."""
+    """Return Cramér's V of two columns of labels, corrected for what goes together by chance (Bergsma 2013)."""
     both = pc.and_(one.is_valid(), other.is_valid())
     table = pa.table({"one": one.filter(both), "other": other.filter(both)})
     counted = table.group_by(["one", "other"], use_threads=False).aggregate([([], "count_all")])
@@ -101,9 +116,12 @@ def cramers_v(one: pa.Array, other: pa.Array) -> float | None:
     for first, second, count in pairs:
         rows[first] = rows.get(first, 0) + count
         columns[second] = columns.get(second, 0) + count
-    smaller = min(len(rows), len(columns)) - 1
-    if smaller < 1:
+    beyond_one = [len(rows) - 1, len(columns) - 1]
+    total = sum(rows.values())
+    if min(beyond_one) < 1 or total < 2:  # noqa: PLR2004 - one row tells nothing
         return None
     # Chi squared over n: the sum of observed squares over the products of the margins, less one.
     phi = sum(count * count / (rows[first] * columns[second]) for first, second, count in pairs) - 1
-    return min(1.0, math.sqrt(max(phi, 0.0) / smaller))
+    phi -= beyond_one[0] * beyond_one[1] / (total - 1)
+    most = min(more - more * more / (total - 1) for more in beyond_one)
+    return min(1.0, math.sqrt(max(phi, 0.0) / most)) if most > _NOTHING else None

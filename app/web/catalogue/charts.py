@@ -10,6 +10,8 @@ BAR, TALL = 8, 40
 """Width of a bar of a histogram, and height of the tallest, in the units of its picture."""
 LABELS: Final = 3
 LABEL_CHARACTERS: Final = 40
+COMMON: Final = 0.02
+"""Of the rows; texts of which none is as common as this are no labels, and are not drawn as such."""
 GROUPED: Final = 10_000
 """Numbers from here on have their thousands apart; years have not."""
 _SIX_DIGITS: Final = 1e15
@@ -74,6 +76,14 @@ def number(value: float) -> str:
     return f"{value:.6g}"
 
 
+def in_bytes(size: int) -> str:
+    """Return a size as people read it: three digits, in decimal units."""
+    for unit, scale in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if size >= scale:
+            return f"{size / scale:.3g} {unit}"
+    return f"{size} bytes"
+
+
 def _path(counts: Sequence[int]) -> str:
     most = max(counts, default=0)
     heights = [max(count * TALL / most, 1) if count else 0 for count in counts]
@@ -99,9 +109,10 @@ def _words(edges: Sequence[float], counts: Sequence[int]) -> str:
 def _bars(figures: Mapping[str, Any], table: Mapping[str, Any]) -> list[Bar]:
     """Return the commonest values; none where no value is common."""
     found = figures["commonest"][:LABELS]
-    if figures["kind"] != "nominal" and (not found or found[0]["count"] == 1):
-        return []
     counted = table["rows"] if figures["commonest_is_exact"] else table["sample_rows"]
+    most = found[0]["count"] if found else 0
+    if figures["kind"] != "nominal" and (most < 2 or most < COMMON * counted):  # noqa: PLR2004 - once is not common
+        return []
     return [
         Bar(
             label=one_line(each["value"], limit=LABEL_CHARACTERS) or "(empty)",

@@ -15,7 +15,7 @@ from app.openml.files import path_of
 from app.openml.records import DatasetFile
 from app.published.reading import read_described
 from app.published.service import NotYetError, PublishedFiles
-from app.web.catalogue.charts import Chart, chart_of
+from app.web.catalogue.charts import Chart, chart_of, in_bytes
 from app.web.catalogue.documents import Dataset, ShownFeature
 from app.web.catalogue.texts import one_line, plain
 
@@ -76,6 +76,11 @@ class Contents:
     columns_pages: int
     rows: ShownRows | None
     table: Mapping[str, Any]
+
+    @property
+    def size(self) -> str:
+        """How large the file is, in words; empty where that is not known."""
+        return in_bytes(self.table["bytes"]) if self.table else ""
 
     @property
     def is_readable(self) -> bool:

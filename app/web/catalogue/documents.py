@@ -107,6 +107,17 @@ class Task:
         """What it is called on pages."""
         return f"{self.type or 'Task'} on {self.dataset or 'a dataset'}"
 
+    @property
+    def goal(self) -> tuple[str, str]:
+        """What is to be done, as a sentence: before the target, and after it; empty where it is not known."""
+        kind = self.type.casefold()
+        if "cluster" in kind:
+            return "Find groups of rows that belong together; no column says which they are.", ""
+        if not self.target:
+            return "", ""
+        what = "number" if "regression" in kind else "class"
+        return f"Predict the {what} in the column", "from the other columns."
+
 
 @dataclass(frozen=True, slots=True)
 class ShownProcedure:
@@ -131,6 +142,11 @@ class ShownCollection:
     uploader: str
     uploader_id: int | None
     counts: list[tuple[str, int]]
+
+    @property
+    def alias_is_random(self) -> bool:
+        """Whether its other name tells people nothing, as those that we give."""
+        return re.fullmatch(r"[0-9a-f]{32}", self.alias) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +230,7 @@ def read_task(document: Document) -> Task:
         uploader=_uploader(document),
         uploader_id=_number(document.get("uploader_id")),
         inputs=[(name, value) for name, value in inputs if value and value != "0"],
-        tags=_tags(document),
+        tags=[tag for tag in _tags(document) if not STUDY_TAG.fullmatch(tag)],
         collections=[
             number
             for item in _items(document.get("collections"))

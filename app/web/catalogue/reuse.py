@@ -46,15 +46,12 @@ def snippets(dataset: Dataset, *, server: str, file: str) -> list[Snippet]:
         file: where the file is.
     """
     is_official = server == OPENML
-    python = "" if is_official else f'openml.config.server = "{server}api/v1/xml"\n'
-    mlr = "" if is_official else f'options(mlr3oml.server = "{server}api/v1")\n'
     found = [
-        Snippet(
-            "Python",
-            f"import openml  # pip install openml\n\n{python}dataset = openml.datasets.get_dataset({dataset.id})\n"
-            "table, _, _, _ = dataset.get_data()",
+        _python(
+            server,
+            f"dataset = openml.datasets.get_dataset({dataset.id})\ntable, _, _, _ = dataset.get_data()",
         ),
-        Snippet("R", f"library(mlr3oml)\n\n{mlr}dataset <- odt({dataset.id})\ntable <- dataset$data"),
+        _r(server, f"dataset <- odt({dataset.id})\ntable <- dataset$data"),
     ]
     if is_official:
         found.append(
@@ -66,15 +63,52 @@ def snippets(dataset: Dataset, *, server: str, file: str) -> list[Snippet]:
             f'table = ARFFFiles.load(DataFrame, Downloads.download("{file}"))'
         )
         found.append(Snippet("Julia", julia))
-    java = (
-        f'OpenmlConnector openml = new OpenmlConnector("{server}", "");\n'
-        f"DataSetDescription dataset = openml.dataGet({dataset.id});\n"
-        "File table = openml.datasetGet(dataset);"
-    )
-    found.append(Snippet("Java", java))
+    java = f"DataSetDescription dataset = openml.dataGet({dataset.id});\nFile table = openml.datasetGet(dataset);"
+    found.append(_java(server, java))
     if _is_quotable(file):
         found.append(Snippet("Command line", f"curl --location --output {dataset.id}.arff '{file}'"))
     return found
+
+
+def task_snippets(task_id: int, *, server: str) -> list[Snippet]:
+    """Return code that loads a task."""
+    return [
+        _python(server, f"task = openml.tasks.get_task({task_id})\nX, y = task.get_X_and_y()"),
+        _r(server, f"task <- otsk({task_id})\ntable <- task$data$data"),
+        _java(server, f"Task task = openml.taskGet({task_id});"),
+        Snippet("Command line", f"curl '{server}api/v1/json/task/{task_id}'"),
+    ]
+
+
+def collection_snippets(study_id: int, kind: str, *, server: str) -> list[Snippet]:
+    """Return code that loads a collection of tasks, or of runs."""
+    python = f"suite = openml.study.get_suite({study_id})\ntasks = suite.tasks"
+    if kind == "run":
+        python = f"study = openml.study.get_study({study_id})\nruns = study.runs"
+    return [
+        _python(server, python),
+        _r(
+            server,
+            f"collection <- ocl({study_id})\n{'runs' if kind == 'run' else 'tasks'} <- "
+            f"collection${'run' if kind == 'run' else 'task'}_ids",
+        ),
+        _java(server, f"Study study = openml.studyGet({study_id});"),
+        Snippet("Command line", f"curl '{server}api/v1/json/study/{study_id}'"),
+    ]
+
+
+def _python(server: str, code: str) -> Snippet:
+    told = "" if server == OPENML else f'openml.config.server = "{server}api/v1/xml"\n'
+    return Snippet("Python", f"import openml  # pip install openml\n\n{told}{code}")
+
+
+def _r(server: str, code: str) -> Snippet:
+    told = "" if server == OPENML else f'options(mlr3oml.server = "{server}api/v1")\n'
+    return Snippet("R", f"library(mlr3oml)\n\n{told}{code}")
+
+
+def _java(server: str, code: str) -> Snippet:
+    return Snippet("Java", f'OpenmlConnector openml = new OpenmlConnector("{server}", "");\n{code}')
 
 
 def _is_quotable(address: str) -> bool:

@@ -81,9 +81,12 @@ async def start_page(
         "mailbox": mailbox,
     }
     if catalogue is None:
-        page = await asyncio.to_thread(fill, "start.html", {**shown, "counts": None, "newest": []})
+        page = await asyncio.to_thread(
+            fill, "start.html", {**shown, "has_search": False, "counts": None, "newest": []}
+        )
         return HTMLResponse(page, headers={**page_headers(), "Cache-Control": "no-store"})
-    return await _answer("start.html", request, catalogue, {**shown, "wide": True, **await catalogue.start()})
+    found = {"wide": True, "has_search": True, **await catalogue.start()}
+    return await _answer("start.html", request, catalogue, {**shown, **found})
 
 
 @router.get("/search")

@@ -147,7 +147,11 @@ class Catalogue:
             passes_files_on=self.passes_files_on,
         )
         made = describe_published(
-            {**document, "citation": dataset.citation or reuse.bibtex(dataset, address=page)},
+            {
+                **document,
+                "citation": dataset.citation or reuse.bibtex(dataset, address=page),
+                "licence": dataset.licence_url or dataset.licence,
+            },
             page=page,
             arff=arff,
             parquet=dataset.parquet,
@@ -164,10 +168,12 @@ class Catalogue:
         if document is None:
             return None
         task = read_task(document)
+        dataset = await self._get("data", str(task.dataset_id)) if task.dataset_id else None
         return {
             "task": task,
+            "dataset": read_dataset(dataset) if dataset else None,
             "address": f"{self.settings.site_url}/t/{task.id}",
-            "server": "" if self._server == reuse.OPENML else f"{self._server}api/v1/xml",
+            "snippets": reuse.task_snippets(task.id, server=self._server),
             "collections": await self._collections(task.collections),
         }
 
@@ -187,7 +193,7 @@ class Catalogue:
         return {
             "collection": study,
             "address": f"{self.settings.site_url}/s/{study.id}",
-            "server": "" if self._server == reuse.OPENML else f"{self._server}api/v1/xml",
+            "snippets": reuse.collection_snippets(study.id, study.type, server=self._server),
             "tasks": [read_task(task) for task in tasks.documents],
             "task_count": tasks.total,
             "datasets": [read_dataset(each) for each in datasets.documents],

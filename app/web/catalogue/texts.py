@@ -26,6 +26,10 @@ ADDRESS_CHARACTERS: Final = 2000
 LINK: Final = re.compile(r"!?\[([^\[\]]{0,300})\]\([^()\s]{0,300}\)")
 MARKS: Final = re.compile(r"[*`~|]+|^[ \t]*[#>]+", re.MULTILINE)
 """Of Markdown, where a text is shown without it."""
+NO_WORDS: Final = re.compile(
+    r"^[ \t]*(?:#.*|\|.*|[-=*_+|: \t]{3,})$|^[ \t]*```[\s\S]*?(?:^[ \t]*```|\Z)", re.MULTILINE
+)
+"""Headings, tables, rules and code, which say nothing of what a text begins with."""
 TITLE: Final = "h3"
 """Every heading of a description: it stands below the page's own, and pages must not skip a level."""
 
@@ -72,9 +76,13 @@ def render_markdown(text: str) -> Markup:
 
 def first_words(text: str, *, limit: int = 200) -> str:
     """Return how a description begins, in one line and without its Markdown."""
-    line = MARKS.sub("", LINK.sub(r"\1", plain(text[: 3 * limit], limit=3 * limit)))
-    line = " ".join(line.split())
+    begin = plain(text[: 3 * limit], limit=3 * limit).replace("\r\n", "\n")
+    line = _unmarked(NO_WORDS.sub("", begin)) or _unmarked(begin)
     return line if len(line) <= limit else f"{line[:limit].rsplit(' ', 1)[0]} …"
+
+
+def _unmarked(text: str) -> str:
+    return " ".join(MARKS.sub("", LINK.sub(r"\1", text)).split())
 
 
 @cache

@@ -297,9 +297,11 @@ def test_address_when_it_is_none_of_the_web_then_no_link(address: str) -> None:
 
 
 def test_first_words_when_it_is_markdown_then_without_its_marks() -> None:
-    assert (
-        first_words("# Iris\n\n> The **best** [set](https://example.org/), a_b.") == "Iris The best set, a_b."
-    )
+    begin = "# Iris\n\n> The **best** [set](https://example.org/), a_b.\n\n"
+    rest = "| a | b |\n|---|---|\n| 1 | 2 |\n\n---\n\n```r\nlibrary(x)\n```\nMore.\n\nEnd\n===\n"
+    assert first_words(begin + rest) == "The best set, a_b. More. End"
+    assert first_words("# Iris") == "Iris"
+    assert first_words("```\nx") == "x"
     assert len(first_words("word " * 1000)) < 210
 
 

@@ -95,7 +95,8 @@ async def test_page_when_a_file_was_looked_at_then_charts_rows_and_files_of_it(s
     assert "éé …" in shown, "a long text is cut"
     assert "Rows 91 to 100 of 130" in later
     assert "That is as far as this page goes" in later
-    assert 'href="/datasets/61/download?format=jsonl"' in shown
+    assert 'href="/datasets/61/download?format=jsonl"' in first
+    assert " kB, as it was published" in first
     assert '<time datetime="2026-11-30">' in first
     assert "Page 1 of 400" in wide
     assert "<bdi>c49</bdi>" in wide

@@ -26,6 +26,8 @@ async function start() {
       return;
     }
     about = found.table;
+    document.title = `Charts of ${found.name} - OpenML`;
+    document.querySelector("h1").textContent = `Charts of ${found.name}`;
     byId("loading").hidden = true;
     showTable();
     showColumns(found.columns);
@@ -50,7 +52,7 @@ async function statistics(offset) {
 }
 
 function showTable() {
-  byId("downloads").hidden = framed; // The frontend's frame lets nothing be saved.
+  byId("links").hidden = framed; // The frontend's frame stands on the dataset's page, and lets nothing be saved.
   const cells = about.rows * about.columns;
   const facts = [
     ["Rows", count(about.rows)],
@@ -106,8 +108,8 @@ function pictures(column) {
   const labels = column.by_class && Object.entries(column.by_class);
   if (column.quantiles) {
     return [
-      column.histogram && (labels ? stacked(column.name, labels, column.histogram.edges.slice(0, -1).map(number)) : histogram(column)),
-      boxPlot(column),
+      column.histogram && (labels ? stacked(column.name, labels, column.histogram.edges.slice(0, -1).map(number), [column.min, column.max].map(number)) : histogram(column)),
+      withFigures(boxPlot(column), column),
     ].filter(Boolean);
   }
   const repeats = column.commonest.some((each) => each.count > 1);
@@ -115,6 +117,13 @@ function pictures(column) {
     repeats ? commonest(column.commonest.slice(0, 10), column.commonest_is_exact ? about.rows : about.sample_rows) : make("p", { class: "examples" }, "No value occurs twice."),
     repeats && labels && stacked(column.name, labels, column.commonest.map((each) => each.value)),
   ].filter(Boolean);
+}
+
+/** A box plot, and what it shows as figures. */
+function withFigures(plot, { quantiles }) {
+  if (!plot) return null;
+  const [low, middle, high] = ["0.25", "0.5", "0.75"].map((share) => number(quantiles[share]));
+  return make("div", {}, plot, make("p", { class: "small soft" }, `Median ${middle}; the middle half from ${low} to ${high}.`));
 }
 
 function figures(column) {
@@ -179,11 +188,14 @@ function offerScatter() {
 
 byId("draw").addEventListener("click", async () => {
   const [across, up] = [byId("across").value, byId("up").value];
-  const query = new URLSearchParams([["limit", POINTS], ["columns", across], ["columns", up]]);
+  const names = [...new Set([across, up, ...(about.classes.length ? [about.target] : [])])];
+  const query = new URLSearchParams([["limit", POINTS], ...names.map((name) => ["columns", name])]);
+  const [first, second, target] = [across, up, about.target].map((name) => names.indexOf(name));
   try {
     const { cells } = await call("GET", `${path}/rows?${query}`);
-    const points = cells.filter(([x, y]) => x !== null && y !== null);
-    byId("points").replaceChildren(scatter(across, up, points), make("details", {}, make("summary", {}, "Figures of the scatter plot"), table(`${across} and ${up}`, [across, up], points.slice(0, 100).map((point) => point.map(number)))));
+    const points = cells.map((row) => [row[first], row[second], row[target]]).filter(([x, y]) => x !== null && y !== null);
+    const rows = points.slice(0, 100).map(([x, y]) => [number(x), number(y)]);
+    byId("points").replaceChildren(scatter(across, up, points, about.classes), make("details", {}, make("summary", {}, "Figures of the scatter plot"), table(`${across} and ${up}`, [across, up], rows)));
     byId("scatter-note").textContent = about.rows > POINTS ? `The first ${count(POINTS)} rows.` : "All rows.";
   } catch (problem) {
     byId("scatter-note").textContent = inWords(problem);

@@ -6,7 +6,11 @@ import { make } from "./dom.js";
 const WIDTH = 240;
 const TALL = 90;
 const CELL = 18;
+const LARGE_CELL = 36; // With the figure in it.
+const MOST_LARGE = 12;
+const STRONG = 0.6; // From here on a figure stands in the colour of what stands on the accent.
 const NAME = 120; // Room for a column's name.
+const MAP = 360;
 
 /** A table whose first column names its rows. */
 export function table(caption, heads, rows) {
@@ -31,8 +35,11 @@ export function classKey(labels) {
   return make("ul", { class: "key", role: "list" }, ...entries);
 }
 
-/** Bars of which each class has its part: `series` is [label, counts] for each class, `places` names the bars. */
-export function stacked(name, series, places) {
+/**
+ * Bars of which each class has its part: `series` is [label, counts] for each class, `places` names the bars,
+ * `ends` what stands below the first and the last.
+ */
+export function stacked(name, series, places, ends = [places[0], places.at(-1)]) {
   const totals = places.map((_, at) => series.reduce((sum, [, counts]) => sum + (counts[at] ?? 0), 0));
   const most = Math.max(...totals, 1);
   const wide = WIDTH / places.length;
@@ -44,9 +51,9 @@ export function stacked(name, series, places) {
       return shape("rect", { class: `k${which}`, x: at * wide, y: ground, width: Math.max(wide - 1, 0.5), height });
     });
   });
-  const ends = [[0, "start", places[0]], [WIDTH, "end", places.at(-1)]].map(([x, anchor, place]) => shape("text", { x, y: TALL + 12, "text-anchor": anchor }, short(place)));
+  const axis = [[0, "start", ends[0]], [WIDTH, "end", ends[1]]].map(([x, anchor, end]) => shape("text", { x, y: TALL + 12, "text-anchor": anchor }, short(end)));
   const text = `${name} by class: ${places.length} bars; the tallest is ${count(most)}, at ${places[totals.indexOf(Math.max(...totals))]}.`;
-  return shape("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${TALL + 14}`, role: "img", "aria-label": text }, ...bars, ...ends);
+  return shape("svg", { class: "chart", viewBox: `0 0 ${WIDTH} ${TALL + 14}`, role: "img", "aria-label": text }, ...bars, ...axis);
 }
 
 /** A box from the first quartile to the third, its line at the median, whiskers to the least and the greatest. */
@@ -68,43 +75,54 @@ export function boxPlot({ name, min, max, quantiles }) {
 }
 
 const short = (name) => (name.length > 16 ? `${name.slice(0, 15)}…` : name);
-const rowName = (name, at) => shape("text", { x: NAME - 4, y: at * CELL + 13, "text-anchor": "end" }, short(name));
+const rowName = (name, at, tall = CELL) => shape("text", { x: NAME - 4, y: at * tall + tall / 2 + 4, "text-anchor": "end" }, short(name));
 
-/** How columns of numbers go together: a square for each pair, stronger where they do more. */
+/** How columns of numbers go together: a square for each pair, stronger where they do more; below, the columns by number. */
 export function heatMap(names, values) {
+  const isLarge = names.length <= MOST_LARGE;
+  const cell = isLarge ? LARGE_CELL : CELL;
   const cells = values.flatMap((row, down) =>
     row.map((value, across) => {
       const said = `${names[down]} and ${names[across]}: ${value === null ? "not known" : value.toFixed(2)}`;
       const kind = value < 0 ? "against" : "with";
-      const box = { class: kind, x: NAME + across * CELL, y: down * CELL, width: CELL - 1, height: CELL - 1, "fill-opacity": Math.abs(value ?? 0).toFixed(3) };
-      return shape("rect", box, shape("title", {}, said));
+      const amount = Math.abs(value ?? 0);
+      const box = { class: kind, x: NAME + across * cell, y: down * cell, width: cell - 1, height: cell - 1, "fill-opacity": amount.toFixed(3) };
+      const figure = { class: amount > STRONG ? "strong" : "weak", x: NAME + (across + 0.5) * cell, y: (down + 0.5) * cell + 4, "text-anchor": "middle" };
+      return [shape("rect", box, shape("title", {}, said)), isLarge && value !== null && shape("text", figure, value.toFixed(2))];
     }),
-  );
-  const size = names.length * CELL;
+  ).flat().filter(Boolean);
+  const numbers = names.map((_, at) => shape("text", { x: NAME + (at + 0.5) * cell, y: names.length * cell + 13, "text-anchor": "middle" }, at + 1));
+  const named = names.map((name, at) => rowName(`${at + 1} ${name}`, at, cell));
+  const size = names.length * cell;
   const text = `Correlations of ${names.length} columns; blue rises together, red one against the other.`;
-  return shape("svg", { class: "chart map", width: NAME + size, viewBox: `0 0 ${NAME + size} ${size}`, role: "img", "aria-label": text }, ...names.map(rowName), ...cells);
+  return shape("svg", { class: "chart map", width: NAME + size, viewBox: `0 0 ${NAME + size} ${size + 18}`, role: "img", "aria-label": text }, ...named, ...cells, ...numbers);
 }
 
 /** Where cells are missing: a line for each column, from the first row at the left to the last. */
 export function missingMap(columns) {
-  const wide = WIDTH / columns[0].missing_in_segments.length;
+  const wide = MAP / columns[0].missing_in_segments.length;
   const cells = columns.flatMap((column, down) =>
-    column.missing_in_segments.map((share, at) => shape("rect", { class: "against", x: NAME + at * wide, y: down * CELL, width: wide, height: CELL - 2, "fill-opacity": share.toFixed(3) })),
+    column.missing_in_segments.map((share, at) => shape("rect", { class: "against", x: NAME + at * wide, y: down * CELL, width: wide, height: CELL - 2, "fill-opacity": share && (0.25 + 0.75 * share).toFixed(3) })),
   );
   const text = `Missing cells of ${columns.length} columns, from the first row to the last.`;
-  const box = `0 0 ${NAME + WIDTH} ${columns.length * CELL}`;
-  return shape("svg", { class: "chart map", width: NAME + WIDTH, viewBox: box, role: "img", "aria-label": text }, ...columns.map(({ name }, at) => rowName(name, at)), ...cells);
+  const box = `0 0 ${NAME + MAP} ${columns.length * CELL}`;
+  return shape("svg", { class: "chart map", width: NAME + MAP, viewBox: box, role: "img", "aria-label": text }, ...columns.map(({ name }, at) => rowName(name, at)), ...cells);
 }
 
-/** A dot for each row that states both numbers. */
-export function scatter(across, up, points) {
-  const place = (at) => {
-    const values = points.map((point) => point[at]);
-    const [low, high] = [Math.min(...values), Math.max(...values)];
-    return (value) => (Number.isFinite(high - low) && high > low ? (value - low) / (high - low) : 0.5);
+/** A dot for each row that states both numbers, in the colour of its class if that is one of `labels`. */
+export function scatter(across, up, points, labels) {
+  const ends = [0, 1].map((at) => [Math.min, Math.max].map((end) => points.reduce((far, point) => end(far, point[at]), points[0]?.[at] ?? 0)));
+  const place = (at, value) => {
+    const [low, high] = ends[at];
+    return Number.isFinite(high - low) && high > low ? (value - low) / (high - low) : 0.5;
   };
-  const [x, y] = [place(0), place(1)];
-  const dots = points.map((point) => shape("circle", { cx: 4 + x(point[0]) * (WIDTH - 8), cy: WIDTH - 4 - y(point[1]) * (WIDTH - 8), r: 1.6, "fill-opacity": 0.6 }));
+  const dots = points.map(([x, y, label]) => {
+    const which = labels.indexOf(label);
+    const colour = which < 0 ? {} : { class: `k${which}` };
+    return shape("circle", { ...colour, cx: 4 + place(0, x) * (WIDTH - 8), cy: WIDTH - 4 - place(1, y) * (WIDTH - 8), r: 1.6, "fill-opacity": 0.6 });
+  });
   const text = `Scatter plot of ${count(points.length)} rows: ${across} from left to right, ${up} from below.`;
-  return shape("svg", { class: "chart scatter", viewBox: `0 0 ${WIDTH} ${WIDTH}`, role: "img", "aria-label": text }, ...dots);
+  const picture = shape("svg", { class: "chart scatter", viewBox: `0 0 ${WIDTH} ${WIDTH}`, role: "img", "aria-label": text }, ...dots);
+  const said = ends.map(([low, high]) => `from ${number(low)} to ${number(high)}`);
+  return make("div", {}, picture, make("p", { class: "small soft" }, `From left to right ${across}, ${said[0]}; from below ${up}, ${said[1]}.`));
 }
