@@ -105,6 +105,7 @@ ROUTES: Mapping[Role, str] = {
         GET  /datasets/{dataset_id}/statistics
         GET  /datasets/{dataset_id}/rows
         GET  /datasets/{dataset_id}/download
+        GET  /tasks/{task_id}/splits
         GET  /api/{path:path}
         HEAD /api/{path:path}
         GET  /data/{path:path}
@@ -231,6 +232,7 @@ SCOPES: Mapping[Scope, str] = {
         GET  /datasets/{dataset_id}/statistics
         GET  /datasets/{dataset_id}/rows
         GET  /datasets/{dataset_id}/download
+        GET  /tasks/{task_id}/splits
     """,
     Scope.UPLOAD: """
         GET  /verifytoken

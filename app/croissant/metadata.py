@@ -56,6 +56,14 @@ MOST_LABELS: Final = 20_000
 """Labels that are listed, of all columns together."""
 ROWS: Final = "rows"
 """The record set of the table."""
+SPLIT: Final = "split"
+"""The record set of the parts of a split; those of tasks begin with it."""
+_SPLIT_COLUMNS: Final = {
+    "type": "Whether the row trains or tests.",
+    "rowid": "The number of the row.",
+    "repeat": "Which of the repeats.",
+    "fold": "Which of its folds.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,21 @@ class DescribedColumn:
     role: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class TaskSplits:
+    """Which rows a task trains and tests with.
+
+    Attributes:
+        task_id: its number.
+        procedure: how the rows were split, as a sentence's part.
+        address: of a CSV file with the columns of `_SPLIT_COLUMNS`.
+    """
+
+    task_id: int
+    procedure: str
+    address: str
+
+
 def write(
     document: Document,
     files: Sequence[FileObject],
@@ -105,6 +128,7 @@ def write(
     *,
     address: str,
     left_out: int = 0,
+    splits: Sequence[TaskSplits] = (),
 ) -> dict[str, Any]:
     """Return a dataset as Croissant.
 
@@ -114,6 +138,7 @@ def write(
         features: the columns.
         address: of the dataset's page.
         left_out: columns that the file has and `features` has not.
+        splits: of tasks.
     """
     ids = unique_ids(feature.name for feature in features)
     listed = _listed(features)
@@ -122,6 +147,7 @@ def write(
         for number, (feature, name) in enumerate(zip(features, ids, strict=True))
     ]
     labels = [_label_set(features[number], f"labels/{ids[number]}") for number in sorted(listed)]
+    split_files = [FileObject(_split_file(each), "text/csv", each.address) for each in splits]
     said = f"The table. {left_out} further columns are not described." if left_out else "The table."
     rows = {"@type": "cr:RecordSet", "@id": ROWS, "name": ROWS, "description": said, "field": fields}
     return {
@@ -134,13 +160,13 @@ def write(
                 "url": address,
                 "citeAs": text_of(document.get("citation")),
                 # Without a checksum of each file, it is told that their bytes may be others tomorrow.
-                "isLiveDataset": not all(file.sha256 or file.md5 for file in files) or None,
+                "isLiveDataset": not all(file.sha256 or file.md5 for file in (*files, *split_files)) or None,
                 "rai:dataCollectionMissingData": _missing(features),
                 "rai:dataCollectionTimeframe": text_of(document.get("collection_date")),
-                "distribution": [_file(file) for file in files],
+                "distribution": [_file(file) for file in (*files, *split_files)],
             }
         ),
-        "recordSet": [*labels, rows] if fields else labels,
+        "recordSet": [*labels, *([rows] if fields else []), *_split_sets(splits)],
     }
 
 
@@ -203,6 +229,53 @@ def _label_set(feature: DescribedColumn, identity: str) -> dict[str, Any]:
         "key": {"@id": name},
         "field": [{"@type": "cr:Field", "@id": name, "name": "name", "dataType": "sc:Text"}],
         "data": [{name: label} for label in feature.labels],
+    }
+
+
+def _split_file(splits: TaskSplits) -> str:
+    return f"splits-{splits.task_id}.csv"
+
+
+def _split_sets(splits: Sequence[TaskSplits]) -> list[dict[str, Any]]:
+    """Return what the parts of a split are called, and a record set for each task: a line for each row of each fold."""
+    if not splits:
+        return []
+    kinds = [("TRAIN", "cr:TrainingSplit"), ("TEST", "cr:TestSplit")]
+    names = {
+        "@type": "cr:RecordSet",
+        "@id": SPLIT,
+        "name": SPLIT,
+        "description": "What a row of a split is for.",
+        "dataType": "cr:Split",
+        "key": {"@id": f"{SPLIT}/name"},
+        "field": [
+            {"@type": "cr:Field", "@id": f"{SPLIT}/name", "name": "name", "dataType": "sc:Text"},
+            {"@type": "cr:Field", "@id": f"{SPLIT}/url", "name": "url", "dataType": "sc:URL"},
+        ],
+        "data": [{f"{SPLIT}/name": name, f"{SPLIT}/url": url} for name, url in kinds],
+    }
+    return [names, *(_split_set(each) for each in splits)]
+
+
+def _split_set(splits: TaskSplits) -> dict[str, Any]:
+    identity = f"{SPLIT}/task-{splits.task_id}"
+    return {
+        "@type": "cr:RecordSet",
+        "@id": identity,
+        "name": identity,
+        "description": f"How task {splits.task_id} splits the rows: {splits.procedure}. Rows are counted from 0.",
+        "field": [
+            {
+                "@type": "cr:Field",
+                "@id": f"{identity}/{column}",
+                "name": column,
+                "description": said,
+                "dataType": "sc:Text" if column == "type" else "sc:Integer",
+                "source": {"fileObject": {"@id": _split_file(splits)}, "extract": {"column": column}},
+                **({"references": {"field": {"@id": f"{SPLIT}/name"}}} if column == "type" else {}),
+            }
+            for column, said in _SPLIT_COLUMNS.items()
+        ],
     }
 
 

@@ -1,10 +1,10 @@
 """Croissant of a dataset at OpenML, made of its document in the index."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from app.croissant.dataset import Document, address_of, text_of
-from app.croissant.metadata import DescribedColumn, FileObject, write
+from app.croissant.metadata import DescribedColumn, FileObject, TaskSplits, write
 
 _MD5_DIGITS: Final = 32
 _ROLES: Final = {
@@ -14,7 +14,9 @@ _ROLES: Final = {
 }
 
 
-def describe_published(document: Document, *, page: str, arff: str, parquet: str) -> dict[str, Any]:
+def describe_published(
+    document: Document, *, page: str, arff: str, parquet: str, splits: Sequence[TaskSplits] = ()
+) -> dict[str, Any]:
     """Return a dataset as Croissant; any field of the document may be missing or of any type.
 
     Args:
@@ -22,6 +24,7 @@ def describe_published(document: Document, *, page: str, arff: str, parquet: str
         page: address of the dataset's page.
         arff: address of its file.
         parquet: address of the same table as Parquet.
+        splits: of tasks of it.
     """
     md5 = text_of(document.get("md5_checksum"))
     files = [
@@ -37,6 +40,7 @@ def describe_published(document: Document, *, page: str, arff: str, parquet: str
         features,
         address=page,
         left_out=max(total - len(features), 0) if features else 0,
+        splits=splits,
     )
 
 

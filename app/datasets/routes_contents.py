@@ -178,17 +178,40 @@ async def download_dataset(
     turn: Annotated[int, Query(ge=0, le=MOST_TURNS, description="Counts redirects; leave it out.")] = 0,
 ) -> Response:
     """Return a dataset's file in another format. While it is made, redirects to here: who follows them waits for it."""
+    return await _download(asked, resources, format, turn)
+
+
+@router.get(
+    "/tasks/{task_id}/splits",
+    response_class=FileResponse,
+    responses={200: _FILE, **_WAITING, **_PROBLEMS},
+)
+@opened_by(Scope.READ)
+async def download_splits(
+    task_id: Annotated[int, Path(ge=1, le=2**31 - 1)],
+    client: ClientDep,
+    limits: LimitsDep,
+    resources: ResourcesDep,
+    *,
+    format: Annotated[ExportFormat, Query(description="Of the file.")] = "csv",  # noqa: A002 - the field's name
+    turn: Annotated[int, Query(ge=0, le=MOST_TURNS, description="Counts redirects; leave it out.")] = 0,
+) -> Response:
+    """Return which rows of the dataset a task trains and tests with; redirects as a download of the dataset does."""
+    await limits.hit(*hits_from("contents-address", client))
+    file = await resources.published.locate_splits(task_id)
+    return await _download(AskedFile(file, None), resources, format, turn)
+
+
+async def _download(asked: AskedFile, resources: ResourcesDep, kind: ExportFormat, turn: int) -> Response:
     file, key = asked
-    path = await _exported(resources.published, file, format, key)
+    path = await _exported(resources.published, file, kind, key)
     if path is None:
         if turn == MOST_TURNS:
             raise TooBusyError(retry_after_seconds=WAITED_RETRY_SECONDS)
-        again = f"?format={format}&turn={turn + 1}"
+        again = f"?format={kind}&turn={turn + 1}"
         return RedirectResponse(again, status_code=307, headers={"Cache-Control": "no-store"})
-    fields = _validators(file, format) | _INERT
-    return FileResponse(
-        path, media_type=MEDIA_TYPES[format], filename=file_name(file, format), headers=fields
-    )
+    fields = _validators(file, kind) | _INERT
+    return FileResponse(path, media_type=MEDIA_TYPES[kind], filename=file_name(file, kind), headers=fields)
 
 
 async def _exported(

@@ -14,6 +14,7 @@ from app.openml.records import DatasetFile
 NO_ACCESS: Final = frozenset({112, 275})
 """Error codes of a dataset that is not shown to everybody."""
 _PATH = re.compile(r"data/(?:v1/)?download/[0-9]{1,18}(?:/[A-Za-z0-9._~%()+-]{1,255})?")
+_SPLITS = re.compile(r"api_splits/get/[0-9]{1,18}/[A-Za-z0-9._-]{1,255}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -40,6 +41,29 @@ class DatasetFiles:
             return _read(dataset_id, document, private=False)
         document = await self._connection.read(path, root, what=what, form={"api_key": api_key})
         return _read(dataset_id, document, private=True)
+
+    async def locate_splits(self, task_id: int) -> DatasetFile | None:
+        """Return where the splits of a task lie; None if it has none.
+
+        Raises:
+            OpenMLError: as `Connection.read`; 151 for a task that does not exist.
+        """
+        document = await self._connection.read(f"task/{task_id}", "task", what="description of the task")
+        found = (each for each in document.iter() if each.tag.rpartition("}")[2] == "data_splits_url")
+        path = next((path_of(each.text or "", _SPLITS) for each in found), "")
+        if not path:
+            return None
+        # What a task's rows are is settled when it is made, and has no checksum.
+        return DatasetFile(
+            task_id,
+            f"splits of task {task_id}",
+            path,
+            f"splits-{task_id}",
+            "ARFF",
+            "",
+            private=False,
+            is_described=False,
+        )
 
     async def fetch(
         self, file: DatasetFile, target: BinaryIO, *, limit_bytes: int, api_key: str | None
@@ -71,10 +95,10 @@ def _read(dataset_id: int, document: Element, *, private: bool) -> DatasetFile:
     )
 
 
-def path_of(url: str) -> str:
-    """Return the path of an address that is one of OpenML's own files; else nothing."""
+def path_of(url: str, kind: re.Pattern[str] = _PATH) -> str:
+    """Return the path of an address that is one of OpenML's own files of this kind; else nothing."""
     try:
         path = urlsplit(url).path.lstrip("/")
     except ValueError:
         return ""
-    return path if _PATH.fullmatch(path) else ""
+    return path if kind.fullmatch(path) else ""

@@ -128,6 +128,7 @@ KNOWN: Mapping[int, Translate] = {
         ),
     ),
     **_all((110, 111, 271, 361, 472, 1063), partial(_said, NotFoundError, "OpenML has no such dataset.")),
+    151: partial(_said, NotFoundError, "OpenML has no such task."),
     **_all((112, 275), partial(_said, NotYoursError, "OpenML shows this dataset to its owner only.")),
     **_all(
         (130, 131, 133, 135, 140, 141, 145),

@@ -54,6 +54,7 @@ class DatasetFile:
         format: e.g. `ARFF`.
         target: the attribute that models predict; empty if there is none, or several.
         private: whether OpenML shows it to some users only.
+        is_described: whether OpenML describes it, with the MD5 that it has; else `md5` is what it is kept by.
     """
 
     dataset_id: int
@@ -63,6 +64,7 @@ class DatasetFile:
     format: str
     target: str
     private: bool
+    is_described: bool = True
 
 
 @dataclass(frozen=True, slots=True)

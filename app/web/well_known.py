@@ -22,6 +22,7 @@ Disallow: /data/
 Disallow: /datasets/
 Disallow: /dev/
 Disallow: /es/
+Disallow: /tasks/
 Disallow: /uploads
 """
 """Pages for people may be found; what costs the servers behind us, or is somebody's own, is no page to be found."""

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from app.core.settings import Settings
 from app.croissant.encoding import to_json
-from app.croissant.metadata import MOST_LABELS, DescribedColumn, FileObject, unique_ids, write
+from app.croissant.metadata import MOST_LABELS, DescribedColumn, FileObject, TaskSplits, unique_ids, write
 from app.croissant.published import describe_published
 from tests.conftest import Running, running
 from tests.web.pages import conftest as pages
 from tests.web.pages.test_catalogue import EVIL, NOISE, fill, iris
 
-ADDRESSES = {
+ADDRESSES: dict[str, Any] = {
     "page": "http://site/d/61",
     "arff": "http://site/iris.arff",
     "parquet": "http://site/iris.parquet",
@@ -55,6 +55,20 @@ def test_dataset_when_described_then_its_files_fields_labels_and_facts() -> None
     assert found["rai:dataCollectionTimeframe"] == "1936"
     assert found["rai:dataCollectionMissingData"] == "Values are missing in 1 of 4 columns: a b (3)."
     assert "What is to be predicted." in rows["field"][2]["description"]
+
+
+def test_splits_when_tasks_have_them_then_a_record_set_for_each_that_refers_to_their_parts() -> None:
+    splits = [TaskSplits(59, "10-fold Crossvalidation", "http://site/tasks/59/splits?format=csv")]
+    found = describe_published(iris().document, **ADDRESSES, splits=splits)
+
+    assert found["distribution"][-1]["contentUrl"] == "http://site/tasks/59/splits?format=csv"
+    parts, task = found["recordSet"][-2:]
+    assert parts["dataType"] == "cr:Split"
+    assert parts["data"][0] == {"split/name": "TRAIN", "split/url": "cr:TrainingSplit"}
+    assert "10-fold Crossvalidation" in task["description"]
+    assert [field["name"] for field in task["field"]] == ["type", "rowid", "repeat", "fold"]
+    assert task["field"][0]["references"] == {"field": {"@id": "split/name"}}
+    assert {field["source"]["fileObject"]["@id"] for field in task["field"]} == {"splits-59.csv"}
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])

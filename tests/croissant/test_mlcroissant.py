@@ -30,10 +30,11 @@ READ = """
 import json, sys
 import mlcroissant as mlc
 found = []
-for path in sys.argv[1:]:
+for path in sys.argv[2:]:
     dataset = mlc.Dataset(path)
     assert not dataset.metadata.ctx.issues.report(), dataset.metadata.ctx.issues.report()
-    rows = [{k: v.decode() if isinstance(v, bytes) else v for k, v in row.items()} for row in dataset.records("rows")]
+    records = dataset.records(sys.argv[1])
+    rows = [{k: v.decode() if isinstance(v, bytes) else v for k, v in row.items()} for row in records]
     found.append([[None if v != v or v is None else str(v) for v in row.values()] for row in rows])
 print(json.dumps(found))
 """
@@ -59,11 +60,11 @@ def python() -> str:
     return found
 
 
-def read(python: str, folder: Path, *addresses: str) -> list[list[list[str | None]]]:
-    """Return the rows of each; what it downloads goes to a folder of its own."""
+def read(python: str, folder: Path, *addresses: str, of: str = "rows") -> list[list[list[str | None]]]:
+    """Return the records of each; what it downloads goes to a folder of its own."""
     environment = {**os.environ, "HOME": str(folder), "XDG_CACHE_HOME": str(folder), "TMPDIR": str(folder)}
     done = subprocess.run(
-        [python, "-c", READ, *addresses], capture_output=True, text=True, check=False, env=environment
+        [python, "-c", READ, of, *addresses], capture_output=True, text=True, check=False, env=environment
     )
     assert done.returncode == 0, done.stderr[-2000:]
     rows: list[list[list[str | None]]] = json.loads(done.stdout.splitlines()[-1])
@@ -153,14 +154,21 @@ def test_dataset_when_published_then_mlcroissant_reads_it_from_a_server_that_run
             "metadata": (None, json.dumps(metadata)),
         }
         sent = httpx.post(f"{site.url}/data-upload", files=form, headers=site.headers, timeout=60)
-        address = f"{site.url}/croissant/dataset/{sent.json()['id']}"
+        number = sent.json()["id"]
+        address = f"{site.url}/croissant/dataset/{number}"
+        wanted = {"dataset_id": number, "task_type": "classification", "target_name": "flood"}
+        task = httpx.post(f"{site.url}/upload-task", json=wanted, headers=site.headers, timeout=60)
+        splits = f"split/task-{task.json()['id']}"
 
         def is_described() -> bool:
             answer = httpx.get(address, timeout=60)
             sets = {each["@id"]: each for each in answer.json().get("recordSet", [])}
-            return len(sets.get("rows", {}).get("field", [])) == 3
+            return len(sets.get("rows", {}).get("field", [])) == 3 and splits in sets
 
         wait_for(is_described)
         (found,) = read(python, tmp_path, address)
+        (lines,) = read(python, tmp_path, address, of=splits)
 
     assert found == [["1.5", "Ouse, York", "no"], [None, "100 %", "yes"], ["-2.25", "<b>", "no"]]
+    assert {row for kind, row, _, _ in lines if kind == "TEST"} == {"0", "1", "2"}
+    assert len(lines) == 30, "three rows, ten folds"

@@ -1,6 +1,7 @@
 """Statistics, rows and other formats of a published file: asked of the service, which asks the sandbox."""
 
 import asyncio
+import csv
 import io
 import json
 from typing import Any
@@ -148,6 +149,23 @@ async def test_rows_when_the_question_is_wrong_then_said_so(
     answer = await ask(app, f"/datasets/{dataset_id}/rows", **query)
 
     assert (answer.status_code, answer.json()["reason"]) == (400, reason)
+
+
+async def test_splits_when_a_task_has_them_then_as_a_table_and_else_404(
+    app: Running, person: Person, upstream: Upstream
+) -> None:
+    dataset_id = await upstream.publish(person.api_key)
+    task = await upstream.make_task(person.api_key, dataset_id, procedure=2)
+
+    made = await app.client.get(f"/tasks/{task}/splits", follow_redirects=True)
+    missing = await app.client.get("/tasks/2000000000/splits")
+
+    assert made.headers["content-type"].startswith("text/csv")
+    lines = list(csv.DictReader(io.StringIO(made.text)))
+    assert list(lines[0]) == ["type", "rowid", "repeat", "fold"]
+    assert len(lines) == 5 * 2 * 2
+    assert {line["rowid"] for line in lines if line["type"] == "TEST"} == {"0", "1"}
+    assert (missing.status_code, missing.json()["type"].rpartition("/")[2]) == (404, "not-found")
 
 
 async def test_statistics_when_there_is_no_such_dataset_then_404(app: Running) -> None:

@@ -20,6 +20,8 @@ STATUSES: Final = {
 ROLES: Final = {"target": "target", "identifier": "row number", "ignore": "ignored"}
 TASK_KINDS: Final = {1: "classification", 2: "regression", 5: "clustering"}
 """The kinds of tasks that pages offer, by OpenML's numbers."""
+SPLITTING: Final = ("crossvalidation", "holdout", "leave one out")
+"""Procedures that split rows, by their names at OpenML."""
 _LICENCES: Final = {licence.name: licence for licence in LICENCES}
 _SPDX: Final = {licence.spdx: licence for licence in LICENCES if licence.spdx}
 
@@ -106,6 +108,12 @@ class Task:
     def name(self) -> str:
         """What it is called on pages."""
         return f"{self.type or 'Task'} on {self.dataset or 'a dataset'}"
+
+    @property
+    def has_splits(self) -> bool:
+        """Whether rows are split into some that train and others that test."""
+        kind, procedure = self.type.casefold(), self.procedure.casefold()
+        return "supervised" in kind and any(name in procedure for name in SPLITTING)
 
     @property
     def goal(self) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 from app.core.settings import Settings
 from app.core.shares import Subject
 from app.croissant.encoding import to_json
+from app.croissant.metadata import TaskSplits
 from app.croissant.published import describe_published
 from app.index.catalogue import Filters, Results
 from app.index.engine import IndexUnavailableError, SearchIndex
@@ -32,6 +33,8 @@ FORMATS: Final = {"csv": "CSV", "parquet": "Parquet", "feather": "Feather", "jso
 """Which `GET /datasets/ID/download` makes of a file."""
 NEWEST: Final = 6
 COLLECTIONS_NAMED: Final = 10
+MOST_SPLITS: Final = 10
+"""Tasks of which a Croissant description tells the splits."""
 PROCEDURES: Final = 100
 READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Dataset | Task | ShownCollection | Person]]] = {
     "data": read_dataset,
@@ -135,9 +138,12 @@ class Catalogue:
             IndexUnavailableError: there is no answer.
         """
         document = await self._get("data", number)
-        return None if document is None else await self.run(self._croissant, document)
+        if document is None:
+            return None
+        tasks = await self.find(kind="task", filters=Filters(data_id=int(number)))
+        return await self.run(self._croissant, document, [read_task(task) for task in tasks.documents])
 
-    def _croissant(self, document: Mapping[str, Any]) -> bytes:
+    def _croissant(self, document: Mapping[str, Any], tasks: list[Task]) -> bytes:
         dataset, site = self._read_dataset(document), self.settings.site_url
         page = f"{site}/d/{dataset.id}"
         arff = reuse.file_address(
@@ -155,6 +161,11 @@ class Catalogue:
             page=page,
             arff=arff,
             parquet=dataset.parquet,
+            splits=[
+                TaskSplits(task.id, task.procedure, f"{site}/tasks/{task.id}/splits?format=csv")
+                for task in tasks
+                if task.has_splits and not dataset.is_private
+            ][:MOST_SPLITS],
         )
         return to_json(made).encode()
 

@@ -1,7 +1,7 @@
 """Puts the sandbox together: the API, downloads, a few pages, faults for tests, and the processing step beside them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -10,13 +10,21 @@ from http import HTTPStatus
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from openml_sandbox.api import Api, Key
+from openml_sandbox.call import to_id
 from openml_sandbox.control import Control
 from openml_sandbox.engine import Engine
+from openml_sandbox.evaluating import UnusableError
 from openml_sandbox.faults import Faults
 from openml_sandbox.pages import (
     HEADERS,
@@ -27,10 +35,14 @@ from openml_sandbox.pages import (
     render_study,
     render_task,
 )
-from openml_sandbox.records import StoredFile, get_dataset_of_file, get_file
+from openml_sandbox.records import StoredFile, get_dataset, get_dataset_of_file, get_file
+from openml_sandbox.reference import ESTIMATION_PROCEDURES
 from openml_sandbox.sessions import PhpSessions
 from openml_sandbox.settings import SandboxSettings
+from openml_sandbox.splits import split
 from openml_sandbox.store import Store
+from openml_sandbox.task_records import get_inputs
+from openml_sandbox.tokenizer import WekaError
 
 # One for the processing step, the others for calls: all work that blocks is done there.
 _THREADS = 8
@@ -64,6 +76,7 @@ def create_sandbox(settings: SandboxSettings) -> Starlette:
         Route("/s/{study_id:int}", _study),
         Route("/sandbox/faults", _control, methods=["GET", "POST", "DELETE"]),
         Route("/data/v1/download/{file_id:int}/{name}", _download, methods=["GET", "POST"]),
+        Route("/api_splits/get/{task_id:int}/{name}", _splits),
         Route("/{path:path}", _ApiDoor()),
     ]
     return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(PhpSessions)])
@@ -170,6 +183,30 @@ def _find_download(running: _Running, request: Request, key: Key) -> Response:
     # As it is, which is not how the framework would write it.
     answer.headers["Content-Type"] = _media_type(file)
     return answer
+
+
+async def _splits(request: Request) -> Response:
+    """Answer with the splits of a task of a public dataset, made when they are asked for."""
+    running = _running(request)
+    run = asyncio.get_running_loop().run_in_executor
+    try:
+        lines = await run(running.executor, _find_splits, running, str(request.path_params["task_id"]))
+    except (UnusableError, WekaError) as error:
+        return PlainTextResponse(f"no splits: {error}", HTTPStatus.NOT_FOUND)
+    return StreamingResponse(lines, media_type="text/plain; charset=UTF-8", headers=HEADERS)
+
+
+def _find_splits(running: _Running, number: str) -> Iterator[bytes]:
+    task_id = to_id(number) or 0
+    with running.store.transaction() as connection:
+        inputs = get_inputs(connection, task_id)
+        dataset = get_dataset(connection, to_id(inputs.get("source_data", "")))
+    chosen = to_id(inputs.get("estimation_procedure", ""))
+    procedure = next((each for each in ESTIMATION_PROCEDURES if each.id == chosen), None)
+    if procedure is None or dataset is None or not dataset.is_visible_to(None):
+        raise UnusableError("there is no such task")
+    path = running.store.file_path(dataset.file_id)
+    return split(path, inputs.get("target_feature", ""), procedure, task_id)
 
 
 def _media_type(file: StoredFile) -> str:

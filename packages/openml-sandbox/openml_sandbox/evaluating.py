@@ -48,7 +48,14 @@ class _Reader(Watcher):
         self._on_block()
 
 
-class _Target(Watcher):
+class TargetValues(Watcher):
+    """The values of one column.
+
+    Attributes:
+        attribute: its declaration; None if there is none of that name.
+        values: its cells.
+    """
+
     def __init__(self, name: str, on_block: Callable[[], None]) -> None:
         self._name = name
         self._on_block = on_block
@@ -56,15 +63,18 @@ class _Target(Watcher):
         self.values: list[bytes | None] = []
 
     def on_header(self, attributes: list[Attribute]) -> None:
+        """Find the column."""
         names = [attribute.name.decode(errors="replace") for attribute in attributes]
         if self._name in names:
             self.target = names.index(self._name)
             self.attribute = attributes[self.target]
 
     def on_target(self, values: Sequence[bytes | None]) -> None:
+        """Keep its cells."""
         self.values += values
 
     def on_block(self) -> None:
+        """Let whoever evaluates end it."""
         self._on_block()
 
 
@@ -81,7 +91,7 @@ def evaluate(predictions: Path, dataset: Path, target: str, on_block: Callable[[
         UnusableError: the predictions are none of this dataset.
         WekaError: a file cannot be read.
     """
-    truth = _Target(target, on_block)
+    truth = TargetValues(target, on_block)
     with dataset.open("rb") as file:
         read_arff(file, truth)
     if truth.attribute is None:

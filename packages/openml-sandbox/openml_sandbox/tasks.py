@@ -230,7 +230,7 @@ def _procedure(task: Task, task_type: TaskType, value: str, base_url: str) -> No
     procedure = next(p for p in ESTIMATION_PROCEDURES if p.id == to_id(value))
     children = [leaf("id", procedure.id), leaf("type", procedure.type)]
     if task_type.parameters:
-        # The address is printed whether or not there are splits; here there are none.
+        # The address is printed whether or not there are splits.
         children.append(
             leaf("data_splits_url", f"{base_url}/api_splits/get/{task.id}/Task_{task.id}_splits.arff")
         )
