@@ -20,8 +20,9 @@ from typing import Any
 from app.index import catalogue
 from app.index.catalogue import Filters, Wanted
 from app.index.fields import KINDS
+from app.index.reading import open_reader
 from app.index.search import search
-from app.index.store import Put, Store, open_reader, path_in
+from app.index.store import Put, Store, path_in
 from app.web.search_query import translate
 
 WORDS = 50_000

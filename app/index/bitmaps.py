@@ -16,6 +16,7 @@ from itertools import groupby
 from typing import Final
 
 from app.index.fields import KINDS, NUMERIC_COLUMNS, Scalar
+from app.index.reading import Reader
 
 BLOCK: Final = 32_000
 """Rows of a block; a slice of it fills a page of SQLite's, and needs no other."""
@@ -150,9 +151,9 @@ class BitmapWriter:
 
 
 class Bitmaps:
-    """The columns as one search reads them."""
+    """The columns as one search reads them. All of it ends with `sqlite3.OperationalError` when its time is over."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Reader) -> None:
         self._connection = connection
         self._slices: dict[str, Mapping[int, int]] = {}
         self._valued: dict[str, int] = {}
@@ -172,6 +173,7 @@ class Bitmaps:
 
     def compare(self, column: str, sign: str, code: int) -> int:
         """Return the rows whose code is like this (`=`, `<`, `<=`, `>`, `>=`); those without a value never are."""
+        self._connection.look()
         slices = self._column(column)
         larger, equal = 0, self.everything()
         for bit in range(max([code.bit_length() - 1, *slices]), -1, -1):
@@ -202,7 +204,24 @@ class Bitmaps:
 
     def selected(self, statement: str, values: Iterable[Scalar]) -> int:
         """Return the rows whose numbers a statement tells."""
+        self._connection.look()
         return bitmap_of(row for (row,) in self._connection.execute(statement, tuple(values)))
+
+    def one_of(self, column: str, codes: Iterable[int]) -> int:
+        """Return the rows with one of these codes."""
+        bits = sorted(self._column(column), reverse=True)
+        known = sum(1 << bit for bit in bits)
+        return self._among(column, bits, [code for code in codes if code & ~known == 0], self.exists(column))
+
+    def _among(self, column: str, bits: Sequence[int], codes: Sequence[int], rows: int) -> int:
+        if not codes or not rows or not bits:
+            return rows if codes else 0
+        self._connection.look()
+        first, *others = bits
+        ones = rows & self._column(column)[first]
+        with_it = [code for code in codes if code >> first & 1]
+        without = [code for code in codes if not code >> first & 1]
+        return self._among(column, others, with_it, ones) | self._among(column, others, without, rows ^ ones)
 
     def top(self, rows: int, keys: Sequence[tuple[str | None, bool]], count: int, most: int) -> int:
         """Return rows that hold the first ones of an order.
@@ -261,6 +280,7 @@ class Bitmaps:
                 found.append((code, -count))
                 continue
             looked += 1
+            self._connection.look()
             ones = inside & slices[bits[depth]]
             zeros = inside ^ ones
             if ones:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from app.index import words
 from app.index.fields import KINDS, PRIVATE_FIELDS, SHELVES
+from app.index.reading import Reader
 from app.index.search import search
 
 PAGE: Final = 20
@@ -130,7 +131,7 @@ class Results:
 
 
 def find(
-    connection: sqlite3.Connection,
+    connection: Reader,
     wanted: Wanted,
     viewer_id: int | None,
 ) -> Results:

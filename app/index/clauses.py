@@ -114,6 +114,11 @@ class ClauseReader:
 
     def _terms(self, value: Clause) -> Criterion:
         ((field, values),) = ((name, values) for name, values in value.items() if name != "boost")
+        column = self.sliced(field)
+        if column in NUMERIC_COLUMNS:
+            return _is_one_of(
+                str(column), [number for item in values if (number := as_number(item)) is not None]
+            )
         return some([self.term(field, item) for item in values], self.words)
 
     def _range(self, value: Clause) -> Criterion:
@@ -320,6 +325,14 @@ def _matching(match: str) -> Criterion:
 def on_shelf(number: int) -> Criterion:
     """Return what is of one kind: a number of `SHELVES`, negative for what is private."""
     return _column_is("shelf", "=", number)
+
+
+def _is_one_of(column: str, numbers: list[float]) -> Criterion:
+    codes = [code_of(column, number) for number in numbers]
+    marks = ", ".join("?" * len(numbers))
+    return Criterion.of_column(
+        lambda bitmaps: bitmaps.one_of(column, codes), f"entry.{column} IN ({marks})", *numbers
+    )
 
 
 def _column_is(column: str, sign: str, value: Scalar) -> Criterion:

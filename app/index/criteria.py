@@ -14,6 +14,8 @@ from app.index.fields import Scalar
 YES, NO = "1", "0"
 SEPARATOR: Final = " OR "
 AND: Final = " AND "
+WIDEST: Final = 50
+"""Expressions that are joined side by side."""
 
 
 def _everything(bitmaps: Bitmaps) -> int:
@@ -94,7 +96,7 @@ def every(parts: Iterable[Criterion]) -> Criterion:
         return NEVER
     if len(kept) == 1:
         return kept[0]
-    sql = AND.join(f"({part.sql})" for part in kept if part.sql != YES) or YES
+    sql = _joined([part.sql for part in kept if part.sql != YES], AND) or YES
     return Criterion(
         sql,
         tuple(value for part in kept for value in part.values),
@@ -117,7 +119,7 @@ def some(parts: Sequence[Criterion], words: str, *, at_least: int = 1) -> Criter
     if len(plain) < 2:  # noqa: PLR2004 - nothing to combine
         return plain[0] if plain else NEVER
     return Criterion(
-        SEPARATOR.join(f"({part.sql})" for part in plain),
+        _joined([part.sql for part in plain], SEPARATOR),
         tuple(value for part in plain for value in part.values),
         mask=_any_of([part.mask for part in plain]),
         is_exact=all(part.is_exact for part in plain),
@@ -147,6 +149,15 @@ def negated(part: Criterion, words: str) -> Criterion:
     return Criterion.of_column(
         lambda bitmaps: bitmaps.everything() & ~plain.mask(bitmaps), sql, *plain.values
     )
+
+
+def _joined(expressions: Sequence[str], operator: str) -> str:
+    """Return them joined in groups of groups: SQLite's expressions are at most a thousand deep."""
+    parts = [f"({expression})" for expression in expressions]
+    while len(parts) > WIDEST:
+        groups = [parts[start : start + WIDEST] for start in range(0, len(parts), WIDEST)]
+        parts = [f"({operator.join(group)})" for group in groups]
+    return operator.join(parts)
 
 
 def _all_of(masks: Sequence[Mask]) -> Mask:

@@ -99,8 +99,8 @@ def _feature(entry: Entry) -> dict[str, Any]:
 
 def of_task(entry: Entry, procedures: Mapping[str, str]) -> Put:
     """Return the document of a task; `procedures` are the names of estimation procedures."""
-    inputs = entry.get("input") or {}
-    procedure = inputs.get("estimation_procedure") or ""
+    inputs = _object(entry.get("input"))
+    procedure = str(inputs.get("estimation_procedure") or "")
     others = {
         name: value
         for name, value in inputs.items()
@@ -144,7 +144,7 @@ def of_flow(entry: Entry, *, detailed: bool) -> Put:
             "creator": entry.get("creator"),
             "contributor": entry.get("contributor"),
             "parameters": [
-                _parameter(each) for each in entry.get("parameter") or [] if isinstance(each, dict)
+                _parameter(each) for each in _list(entry.get("parameter")) if isinstance(each, dict)
             ],
             "components": [],
             "qualities": {},
@@ -310,8 +310,7 @@ def moment(text: object) -> str | None:
 
 
 def _numbers(values: object) -> dict[str, Any]:
-    found = values if isinstance(values, Mapping) else {}
-    numbers = {str(name): as_number(value) for name, value in found.items()}
+    numbers = {str(name): as_number(value) for name, value in _object(values).items()}
     return {
         name: int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
         for name, value in numbers.items()
@@ -320,6 +319,12 @@ def _numbers(values: object) -> dict[str, Any]:
 
 
 def _texts(value: object) -> list[str]:
-    return [
-        text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str) and text
-    ]
+    return [text for text in _list(value) if isinstance(text, str) and text]
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]

@@ -17,10 +17,11 @@ from app.core.shares import Shares, ShareUsedUpError, Subject
 from app.index import catalogue
 from app.index.catalogue import Filters, Results, Wanted
 from app.index.cleaning import clean
+from app.index.reading import Reader, open_reader
 from app.index.search import SearchTooLongError, search
 from app.index.shaping import decorate
 from app.index.status import IndexStatus, status_of
-from app.index.store import OWN, Put, open_reader, want
+from app.index.store import OWN, Put, want
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -33,8 +34,6 @@ SEARCH_SECONDS: Final = 2.0
 """What one search may take of the processor."""
 LONGEST_SECONDS: Final = 10.0
 """And in all."""
-LOOK_EVERY: Final = 20_000
-"""Steps of SQLite's machine between two looks at the clock: about a millisecond."""
 OURSELVES: Final[Subject] = ("this service",)
 OWN_SECONDS: Final = 60.0
 """How often it is looked for the private datasets of somebody who searches."""
@@ -204,7 +203,7 @@ class _Readers:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = Lock()
-        self._free: list[tuple[int, sqlite3.Connection]] = []
+        self._free: list[tuple[int, Reader]] = []
         self._closed = False
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 - as above
@@ -212,9 +211,7 @@ class _Readers:
         with self._lent() as connection:
             # Of the processor: a search must not fail because others are at work on the machine.
             busy, until = time.thread_time() + SEARCH_SECONDS, time.monotonic() + LONGEST_SECONDS
-            connection.set_progress_handler(
-                lambda: int(time.thread_time() > busy or time.monotonic() > until), LOOK_EVERY
-            )
+            connection.bound(lambda: time.thread_time() > busy or time.monotonic() > until)
             try:
                 return function(connection, *arguments)
             except sqlite3.OperationalError as error:
@@ -231,7 +228,7 @@ class _Readers:
             connection.close()
 
     @contextmanager
-    def _lent(self) -> Iterator[sqlite3.Connection]:
+    def _lent(self) -> Iterator[Reader]:
         number, connection = self._take()
         try:
             yield connection
@@ -245,7 +242,7 @@ class _Readers:
         if not kept:
             connection.close()
 
-    def _take(self) -> tuple[int, sqlite3.Connection]:
+    def _take(self) -> tuple[int, Reader]:
         try:
             number = self._path.stat().st_ino
         except FileNotFoundError:

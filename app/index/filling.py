@@ -9,8 +9,8 @@ import fcntl
 import os
 import sqlite3
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -25,6 +25,7 @@ from app.db.engine import Database
 from app.db.index_changes import IndexChange, get_changes, get_newest
 from app.events.notifications import INDEX, Notifications
 from app.index import documents
+from app.index.failures import Failures
 from app.index.owners import Owners
 from app.index.sources import SOURCES, GoneError, ListSource, Sources, Whole
 from app.index.store import Put, Store, remove, remove_others
@@ -119,6 +120,7 @@ class Filler:
         self._database = database
         self._handled: OrderedDict[int, None] = OrderedDict()
         self._back_off = 0.0
+        self._failures = Failures()
 
     async def step(self) -> float:
         """Do what is to be done next, and return for how long to rest then."""
@@ -148,8 +150,9 @@ class Filler:
         if await self._owners.follow():
             return True
         for source in SOURCES:
-            if await self._is_due(source.name):
-                await self._list_if_offered(source)
+            if not self._failures.is_waiting(source.name) and await self._is_due(source.name):
+                with self._noting(source.name):
+                    await self._list_if_offered(source)
                 return True
         if await self._is_due(USERS):
             await self.list_users()
@@ -158,6 +161,18 @@ class Filler:
             if await self._detail(kind):
                 return True
         return False
+
+    @contextmanager
+    def _noting(self, key: Hashable) -> Iterator[None]:
+        """Note whether the body fails: what a broken server never tells must not hold up the rest."""
+        try:
+            yield
+        except (RefusedError, DatabaseUnavailableError, sqlite3.Error):
+            raise
+        except Exception:
+            self._failures.note(key)
+            raise
+        self._failures.forget(key)
 
     async def follow_changes(self) -> bool:
         """Look again at what was changed through the service; say whether there was anything."""
@@ -177,8 +192,12 @@ class Filler:
         return bool(new)
 
     async def _follow(self, change: IndexChange) -> None:
+        if self._failures.is_given_up(change.id):
+            log.warning("the index leaves out a change", kind=change.kind, id=change.entity_id)
+            return
         try:
-            await self._refresh(change.kind, str(change.entity_id), change)
+            with self._noting(change.id):
+                await self._refresh(change.kind, str(change.entity_id), change)
         except RefusedError as error:
             log.info(
                 "the index cannot follow a change", kind=change.kind, id=change.entity_id, reason=str(error)
@@ -284,7 +303,8 @@ class Filler:
         find = partial(self._store.unseen, kind, number, limit=UNSEEN_AT_ONCE)
         while unseen := await self._writer.run(find):
             for document_id in unseen:
-                await self._refresh_if_described(kind, document_id)
+                if not self._failures.is_given_up((kind, document_id)):
+                    await self._refresh_if_described(kind, document_id)
                 await self._writer.run(partial(self._note, self._store.note_seen, kind, document_id, number))
                 await asyncio.sleep(self._pause)
 
@@ -306,17 +326,19 @@ class Filler:
 
         def take() -> list[str]:
             with self._store.writing():
-                return self._store.without_details(kind, limit=1)
+                return self._store.without_details(kind, limit=1 + len(self._failures))
 
-        found = await self._writer.run(take)
-        for document_id in found:
-            await self._refresh_if_described(kind, document_id)
-            await self._writer.run(partial(self._note, self._store.note_detailed, kind, document_id))
-        return bool(found)
+        for document_id in await self._writer.run(take):
+            if not self._failures.is_waiting((kind, document_id)):
+                await self._refresh_if_described(kind, document_id)
+                await self._writer.run(partial(self._note, self._store.note_detailed, kind, document_id))
+                return True
+        return False
 
     async def _refresh_if_described(self, kind: str, document_id: str) -> None:
         try:
-            await self._refresh(kind, document_id)
+            with self._noting((kind, document_id)):
+                await self._refresh(kind, document_id)
         except RefusedError as error:
             log.info("OpenML does not describe what it lists", kind=kind, id=document_id, reason=str(error))
 

@@ -1,6 +1,5 @@
 """What a search has found: rows as a bitmap, and the newest of them for what only the documents themselves tell."""
 
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from typing import Final, Self
 from app.index.bitmaps import Bitmaps, as_json, bitmap_of, newest
 from app.index.criteria import Criterion
 from app.index.fields import Scalar
+from app.index.reading import Reader
 
 MOST_ROWS: Final = 10_000
 """Rows that are sorted, or added up, by what has no bitmap; the newest."""
@@ -35,7 +35,7 @@ class Found:
         is_common: whether very many documents match, of which the newest were taken.
     """
 
-    connection: sqlite3.Connection
+    connection: Reader
     bitmaps: Bitmaps
     rows: int
     words: str

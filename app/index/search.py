@@ -15,6 +15,7 @@ from app.index.fields import KINDS, SHELVES, WEIGHTS, Scalar
 from app.index.found import MOST_ROWS, Found
 from app.index.highlights import highlights
 from app.index.lucene import read_text
+from app.index.reading import Reader
 from app.index.shaping import decorate, shown
 
 MOST_MATCHES: Final = 10_000
@@ -45,7 +46,7 @@ def visible(kinds: Sequence[str], viewer_id: int | None, words: str) -> Criterio
 
 
 def search(
-    connection: sqlite3.Connection, kinds: tuple[str, ...], question: Mapping[str, Any], viewer_id: int | None
+    connection: Reader, kinds: tuple[str, ...], question: Mapping[str, Any], viewer_id: int | None
 ) -> dict[str, Any]:
     """Return the answer to a search, in Elasticsearch's form, `hits.total` as an object.
 
@@ -71,14 +72,14 @@ def _plain(question: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _with_documents(connection: sqlite3.Connection, viewer_id: int | None) -> int | None:
+def _with_documents(connection: Reader, viewer_id: int | None) -> int | None:
     """Return the viewer if there are private documents of theirs; nobody sees others', and so most see what all see."""
     own = "SELECT 1 FROM entry WHERE owner = ? AND shelf < 0 LIMIT 1"
     return viewer_id if viewer_id and connection.execute(own, (viewer_id,)).fetchone() else None
 
 
 def _search(
-    connection: sqlite3.Connection, kinds: tuple[str, ...], question: Mapping[str, Any], viewer_id: int | None
+    connection: Reader, kinds: tuple[str, ...], question: Mapping[str, Any], viewer_id: int | None
 ) -> dict[str, Any]:
     reader = ClauseReader(kinds, read_text)
     wanted = reader.read(question["query"]) if "query" in question else Criterion()
@@ -101,7 +102,7 @@ def _search(
     return answer
 
 
-def _find(connection: sqlite3.Connection, bitmaps: Bitmaps, condition: Criterion, words: str) -> Found:
+def _find(connection: Reader, bitmaps: Bitmaps, condition: Criterion, words: str) -> Found:
     found = _matching(connection, bitmaps, condition, words)
     if found.is_common and 0 < condition.match.count(SEPARATOR) < MOST_JOINED:
         # Of very many, those with all the words are the ones that were meant, if there are any.
@@ -112,7 +113,7 @@ def _find(connection: sqlite3.Connection, bitmaps: Bitmaps, condition: Criterion
     return found
 
 
-def _matching(connection: sqlite3.Connection, bitmaps: Bitmaps, condition: Criterion, words: str) -> Found:
+def _matching(connection: Reader, bitmaps: Bitmaps, condition: Criterion, words: str) -> Found:
     rows, is_common = condition.mask(bitmaps), False
     if condition.match:
         statement = f"SELECT rowid FROM {words} WHERE {words} MATCH ? ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - our names only
@@ -152,7 +153,7 @@ def _rows(
 
 
 def _sorted(
-    connection: sqlite3.Connection,
+    connection: Reader,
     scores: Mapping[int, float | None],
     order: Sequence[tuple[str, bool]],
     reader: ClauseReader,
@@ -192,7 +193,7 @@ def _scores(found: Found) -> dict[int, float | None]:
 
 
 def _hits(
-    connection: sqlite3.Connection,
+    connection: Reader,
     rows: Sequence[Row],
     sorts: Sequence[list[Scalar]],
     question: Mapping[str, Any],
@@ -212,7 +213,7 @@ def _hits(
     return found
 
 
-def _document(connection: sqlite3.Connection, row: int) -> tuple[str, str, dict[str, Any]]:
+def _document(connection: Reader, row: int) -> tuple[str, str, dict[str, Any]]:
     shelf, document_id, source = connection.execute(
         "SELECT shelf, id, source FROM entry JOIN body USING (row) WHERE row = ?", (row,)
     ).fetchone()
@@ -220,14 +221,14 @@ def _document(connection: sqlite3.Connection, row: int) -> tuple[str, str, dict[
 
 
 def _suggest(
-    connection: sqlite3.Connection, kinds: tuple[str, ...], asked: Mapping[str, Any], viewer_id: int | None
+    connection: Reader, kinds: tuple[str, ...], asked: Mapping[str, Any], viewer_id: int | None
 ) -> dict[str, Any]:
     """Return what names begin so, as the completion suggester does."""
     return {name: [_completions(connection, kinds, part, viewer_id)] for name, part in asked.items()}
 
 
 def _completions(
-    connection: sqlite3.Connection, kinds: tuple[str, ...], part: Mapping[str, Any], viewer_id: int | None
+    connection: Reader, kinds: tuple[str, ...], part: Mapping[str, Any], viewer_id: int | None
 ) -> dict[str, Any]:
     text = str(part.get("prefix", part.get("text", "")))
     size = min(int(part.get("size", 5)), MOST_SUGGESTIONS)

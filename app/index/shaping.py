@@ -52,7 +52,7 @@ def _add_names(connection: sqlite3.Connection, run: dict[str, Any]) -> None:
     known = _public(connection, "task", task.get("task_id"))
     for name in ("tasktype", "source_data"):
         parts = [part for part in (known.get(name), task.get(name)) if isinstance(part, dict)]
-        told = {field: value for part in parts for field, value in part.items() if value not in {None, ""}}
+        told = {field: value for part in parts for field, value in part.items() if value not in (None, "")}
         task[name] = {"name": "", **told}
     run["run_task"] = task
     flow = dict(run["run_flow"])

@@ -1,5 +1,6 @@
 """Where documents come from: OpenML's lists and descriptions, and the users of the database."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
@@ -34,6 +35,11 @@ MOST_PRIVATE: Final = 1000
 """Private datasets of one user."""
 _PROCESSING: Final = frozenset({271, 272, 273, 274, 275, 360, 361, 362, 363, 364})
 """Codes of features and qualities that a dataset does not have (yet)."""
+
+
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,9}")
+_IDS: Final[Mapping[str, re.Pattern[str]]] = {"measure": re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")}
+"""What documents are called: a number, but for measures."""
 
 
 class GoneError(Exception):
@@ -88,6 +94,11 @@ class Whole(NamedTuple):
     members: Mapping[str, list[int]] | None = None
 
 
+def is_id(put: Put) -> bool:
+    """Say whether a document is called as those of its kind are: what is not cannot be asked for, and is left out."""
+    return _IDS.get(put.kind, _NUMBER).fullmatch(put.id) is not None
+
+
 class Sources:
     """Reads documents for the index."""
 
@@ -100,7 +111,7 @@ class Sources:
         procedures = await self._procedures() if source.kind == "task" else {}
         entries = await self._openml.list_entries(source.listing, offset=offset)
         puts = [source.make(entry, procedures) for entry in entries]
-        return [put for put in puts if put.id], len(entries)
+        return [put for put in puts if is_id(put)], len(entries)
 
     async def is_too_long(self, source: ListSource) -> bool:
         """Say whether a list has more entries than are kept."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from app.index.fields import KINDS
-from app.index.store import open_reader
+from app.index.reading import open_reader
 
 
 class IndexStatus(NamedTuple):

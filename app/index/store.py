@@ -16,12 +16,11 @@ from typing import Any, Final, NamedTuple
 from app.index import bitmaps
 from app.index.cleaning import clean
 from app.index.fields import COLUMNS, KINDS, NUMERIC_COLUMNS, SHELVES, columns_of, links_of, words_of
+from app.index.reading import BUSY_SECONDS
 
 LAYOUT: Final = 4
 """Rises with any change of the tables or of what is written to them; a file of another number is made anew."""
-BUSY_SECONDS = 10
 WRITER_CACHE_KIB = 64_000
-READER_CACHE_KIB = 8_000
 CHECKPOINT_PAGES = 10_000
 """Of 4 KiB: a page that is written often is written to the file once in a while."""
 DELETED_AT_ONCE: Final = 1000
@@ -80,20 +79,6 @@ class Put(NamedTuple):
 def path_in(data_dir: Path) -> Path:
     """Return where the index of a `DATA_DIR` is."""
     return data_dir / "index" / f"search-{LAYOUT}.db"
-
-
-def open_reader(path: Path) -> sqlite3.Connection:
-    """Return a connection that only reads.
-
-    Raises:
-        sqlite3.OperationalError: there is no index yet.
-    """
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS, check_same_thread=False
-    )
-    connection.execute(f"PRAGMA cache_size = -{READER_CACHE_KIB}")
-    connection.execute("PRAGMA query_only = TRUE")
-    return connection
 
 
 class Store:

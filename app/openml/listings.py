@@ -48,7 +48,8 @@ def read_entry(element: Element) -> Entry:
     for child in element:
         name = child.tag.removeprefix(xml.OML)
         if name in _NAMED and "name" in child.attrib:
-            found.setdefault(name, {})[child.attrib["name"]] = child.text
+            before = found.get(name)
+            found[name] = {**(before if isinstance(before, dict) else {}), child.attrib["name"]: child.text}
         elif name in _RECORDS and len(child):
             record = {item.tag.removeprefix(xml.OML): item.text or "" for item in child}
             before = found.get(name)

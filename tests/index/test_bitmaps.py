@@ -12,8 +12,9 @@ from app.index.bitmaps import BLOCK, Bitmaps, bitmap_of, code_of, code_of_number
 from app.index.clauses import ClauseReader
 from app.index.fields import as_moment
 from app.index.lucene import read_text
+from app.index.reading import open_reader
 from app.index.search import visible
-from app.index.store import Put, Store, open_reader, path_in
+from app.index.store import Put, Store, path_in
 from app.web.search_query import TYPES, QueryRefusedError, translate
 from tests.index.conftest import fill
 from tests.index.test_fuzz import Made

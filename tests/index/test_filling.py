@@ -281,3 +281,35 @@ async def test_index_when_of_another_server_then_begun_anew(filling: Filling) ->
     assert status is not None
     assert status.server.startswith("http://127.0.0.1")
     assert status.documents["task_type"] == 11
+
+
+async def test_filling_when_a_list_and_a_description_are_broken_then_the_rest_is_read(
+    app: Running, person: Person, filling: Filling, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.index.filling.FIRST_BACK_OFF", 0.01)
+    monkeypatch.setattr("app.index.filling.LONGEST_BACK_OFF", 0.05)
+    number = await publish(app, person)
+    await until(app, "data", number, status="active")
+    wanted = {"dataset_id": number, "task_type": "classification", "target_name": "flood"}
+    task = (await app.client.post("/upload-task", json=wanted, headers=person.headers)).json()["id"]
+    await upstream.fail("GET /study/list/*", "cut-answer", times=None)
+    await upstream.fail("GET /data/#", "cut-answer", times=None)
+    work = asyncio.create_task(filling.keep())
+    await eventually(filling.is_filled)
+    index = SearchIndex(filling.path)
+
+    async def has_task() -> bool | None:
+        return await index.get("task", str(task)) is not None or None
+
+    async def is_whole() -> bool | None:
+        found = await index.get("data", str(number))
+        return bool(found and found["features"]) or None
+
+    await eventually(has_task)
+    assert await is_whole() is None
+    await upstream.heal()
+    monkeypatch.setattr("app.index.failures.FIRST_SECONDS", 0.0)
+    await eventually(is_whole)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    index.close()

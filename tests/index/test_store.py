@@ -193,15 +193,16 @@ def test_files_when_of_another_layout_then_removed(tmp_path: Path) -> None:
     assert sorted(item.name for item in path.parent.iterdir()) == ["other", path.name, f"{path.name}-wal"]
 
 
+@pytest.mark.parametrize("steps", [100, 10**9], ids=["in SQLite", "beside it"])
 async def test_search_when_it_takes_too_long_then_ended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
     store = Store(path_in(tmp_path))
     with store.writing():
         store.put([Put("data", str(n), {"name": f"a{n}", "own": n}) for n in range(300)])
     store.close()
     monkeypatch.setattr("app.index.engine.SEARCH_SECONDS", 0.0)
-    monkeypatch.setattr("app.index.engine.LOOK_EVERY", 100)
+    monkeypatch.setattr("app.index.reading.LOOK_EVERY", steps)
     index = SearchIndex(path_in(tmp_path))
 
     with pytest.raises(IndexUnavailableError, match="too long"):
