@@ -13,7 +13,11 @@ from app.openml.records import DatasetFile
 
 NO_ACCESS: Final = frozenset({112, 275})
 """Error codes of a dataset that is not shown to everybody."""
-_PATH = re.compile(r"data/(?:v1/)?download/[0-9]{1,18}(?:/[A-Za-z0-9._~%()+-]{1,255})?")
+_PATH = re.compile(
+    r"data/(?:v1/)?download/[0-9]{1,18}(?:/[A-Za-z0-9._~%()+-]{1,255})?"
+    r"|(?:minio/)?datasets/[0-9]{4}/[0-9]{4,18}/dataset_[0-9]{1,18}\.(?:pq|parquet|arff)"
+)
+"""Of files that OpenML's server keeps itself, or in the storage behind it."""
 _SPLITS = re.compile(r"api_splits/get/[0-9]{1,18}/[A-Za-z0-9._-]{1,255}")
 _MD5 = re.compile(r"[0-9a-f]{32}")
 

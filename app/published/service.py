@@ -45,6 +45,8 @@ PAGES_AT_ONCE, PAGES_WAITING = 2, 20
 FOR_STATISTICS = ProcessLimits(memory_bytes=1_500_000_000, cpu_seconds=1800, wall_seconds=3600.0)
 FOR_PAGES = ProcessLimits(memory_bytes=1_000_000_000, cpu_seconds=20, wall_seconds=30.0)
 LOOK_SECONDS = 0.2
+READ: Final = ("arff", "parquet", "pq")
+"""Formats of files that are read, as descriptions name them."""
 STATISTICS, COPY = "statistics2", "table"
 """How the names end of the file that `reading` reads, and of the columnar copy; others where their content changes."""
 _LOCATED, _LOCATED_SECONDS = 1000, 30.0
@@ -282,9 +284,9 @@ def _require_readable(file: DatasetFile) -> None:
         raise NotFoundError(
             "OpenML tells no checksum of the dataset's file, by which its copy would be kept."
         )
-    if "arff" not in file.format.lower():
+    if not any(name in file.format.lower() for name in READ):
         raise DatasetNotReadableError(
-            f"The dataset's format is {file.format[:100]!r}, which is not read; ARFF is."
+            f"The dataset's format is {file.format[:100]!r}, which is not read; ARFF and Parquet are."
         )
 
 

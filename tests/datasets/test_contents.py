@@ -2,20 +2,27 @@
 
 import asyncio
 import csv
+import hashlib
 import io
 import json
+from datetime import date
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pyarrow.feather as pa_feather
 import pyarrow.parquet as pa_parquet
 import pytest
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from app.core.settings import Settings
 from app.published import folder, service
 from tests.conftest import MakePerson, Person, Running, running
-from tests.upstream import Upstream
+from tests.servers import serving
+from tests.upstream import OML, Upstream
 
+EVIL = "<img src=x onerror=alert(1)>"
 ARFF = """@relation rivers
 @attribute level numeric
 @attribute 'a <b>' {no,yes,"<img src=x onerror=alert(1)>"}
@@ -149,6 +156,65 @@ async def test_rows_when_the_question_is_wrong_then_said_so(
     answer = await ask(app, f"/datasets/{dataset_id}/rows", **query)
 
     assert (answer.status_code, answer.json()["reason"]) == (400, reason)
+
+
+class StorageServer:
+    """An OpenML server whose datasets are Parquet files in the storage behind it, as its successor's are."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = "/datasets/0000/0061/dataset_61.pq"
+        if scope["path"] == path:
+            await Response(self._content)(scope, receive, send)
+            return
+        fields = {
+            "id": "61",
+            "name": "levels",
+            "format": "parquet",
+            "url": f"https://data.example.org{path}",
+            "md5_checksum": hashlib.md5(self._content, usedforsecurity=False).hexdigest(),
+            "default_target_attribute": "flood",
+        }
+        lines = "".join(f"<oml:{name}>{value}</oml:{name}>" for name, value in fields.items())
+        root = f"oml:data_set_description {OML}"
+        body = f"<{root}>{lines}</oml:data_set_description>"
+        await Response(body, media_type="text/xml")(scope, receive, send)
+
+
+async def test_contents_when_the_file_is_parquet_in_the_storage_then_as_of_any_other(
+    settings: Settings,
+) -> None:
+    floods = pa.array(["no", "yes", "no", None]).dictionary_encode()
+    columns = {
+        "level": pa.array([1.5, float("inf"), None, 4.0]),
+        "count": pa.array([1, 2, 3, None], pa.int64()),
+        "note": pa.array(["a", EVIL, None, ""]),
+        "day": pa.array([None, *(date(2026, 11, day) for day in (1, 2, 3))]),
+        "flood": floods,
+    }
+    file = io.BytesIO()
+    pa_parquet.write_table(pa.table(columns), file)
+    async with (
+        serving(StorageServer(file.getvalue())) as url,
+        running(settings.model_copy(update={"openml_server": url})) as app,
+    ):
+        found = (await ask(app, "/datasets/61/statistics")).json()
+        rows = (await ask(app, "/datasets/61/rows")).json()
+        csv_file = await ask(app, "/datasets/61/download", format="csv")
+
+    kinds = {each["name"]: each["kind"] for each in found["columns"]}
+    assert kinds == {"level": "real", "count": "integer", "note": "string", "day": "date", "flood": "nominal"}
+    level, count, *_ = found["columns"]
+    assert (level["count"], level["missing"], level["infinite"], level["max"]) == (2, 2, 1, 4.0)
+    assert (count["mean"], found["table"]["target"], found["table"]["classes"]) == (
+        2.0,
+        "flood",
+        ["no", "yes"],
+    )
+    assert rows["cells"][1] == [None, 2.0, EVIL, "2026-11-01", "yes"]
+    assert csv_file.text.splitlines()[1] == '1.5,1,"a",,"no"'
 
 
 async def test_splits_when_a_task_has_them_then_as_a_table_and_else_404(

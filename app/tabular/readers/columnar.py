@@ -128,6 +128,11 @@ class ColumnarTable(ABC):
             for name, field in zip(self.names, own, strict=True)
         ]
 
+    @property
+    def stored_types(self) -> list[pa.DataType]:
+        """Types of the columns in the file."""
+        return [self._schema.field(position).type for position in self._positions]
+
     @abstractmethod
     def _open(self, path: Path) -> tuple[pa.Schema, int | None]:
         """Return the schema, and the number of rows if the file states it."""

@@ -4,13 +4,16 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.ipc as pa_ipc
+
 from app.tabular.disk import DiskBudget
 from app.tabular.statistics.columns import SEGMENTS, Classes, ColumnDetail, describe
-from app.tabular.statistics.copy import SAMPLE_ROWS, Copy, write_copy
+from app.tabular.statistics.copy import ABOUT, COUNTER, SAMPLE_ROWS, Copy
 from app.tabular.statistics.pages import rows as rows_of
 from app.tabular.statistics.relations import associations, correlations
 from app.tabular.statistics.requests import HEAD_ROWS, FileRequest, Page
-from app.tabular.statistics.source import PublishedArff
+from app.tabular.statistics.source import PublishedSource, open_source
 
 _MOST_CLASSES = 10
 _CLASSES_OF = 1_000
@@ -23,8 +26,8 @@ def compute(request: FileRequest) -> dict[str, int]:
     Raises:
         TabularError: the file cannot be read; `file-too-large` or `no-room`.
     """
-    source = PublishedArff(request)
-    rows = write_copy(request, source)
+    source = open_source(request)
+    rows = _write_copy(request, source)
     copy = Copy(request.copy)
     target = _target(copy, request.target_attribute)
     detail = ColumnDetail.of(len(copy.names), _classes(copy, target))
@@ -37,6 +40,27 @@ def compute(request: FileRequest) -> dict[str, int]:
     table = {"bytes": request.source.stat().st_size, **_table(copy, target, detail, columns)}
     _write(request, [table, head, *columns])
     return {"rows": rows, "columns": len(columns)}
+
+
+def _write_copy(request: FileRequest, source: PublishedSource) -> int:
+    """Write the copy, and return the number of rows.
+
+    Raises:
+        TabularError: the file cannot be read, or the copy would be too large.
+    """
+    rows = 0
+    about = [{"kind": each.type, "labels": len(each.labels or ())} for each in source.attributes]
+    schema = source.schema.append(COUNTER).with_metadata({ABOUT: json.dumps(about).encode()})
+    options = pa_ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    with request.copy.open("wb") as file:
+        budget = DiskBudget(file.fileno(), request.limits)
+        with pa_ipc.new_file(file, schema, options=options) as writer:
+            for batch in source.batches():
+                budget.spend(batch.nbytes)
+                counter = pa.nulls(batch.num_rows)
+                writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, counter], schema=schema))
+                rows += batch.num_rows
+    return rows
 
 
 def _target(copy: Copy, name: str) -> int | None:

@@ -13,38 +13,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc as pa_ipc
 
-from app.tabular.disk import DiskBudget
-from app.tabular.statistics.requests import FileRequest
-from app.tabular.statistics.source import PublishedArff
-
 WHOLE_ROWS = 1_000_000
 """Rows up to which a column is held in memory as a whole, so that quantiles and orders of it are exact."""
 _GROUP_CELLS = 2_000_000
 SAMPLE_ROWS = 100_000
-_ABOUT = b"openml-web"
-_COUNTER = pa.field("", pa.null())
-
-
-def write_copy(request: FileRequest, source: PublishedArff) -> int:
-    """Write the copy, and return the number of rows.
-
-    Raises:
-        TabularError: the file cannot be read, or the copy would be too large.
-    """
-    rows = 0
-    about = [{"kind": each.type, "labels": len(each.labels or ())} for each in source.attributes]
-    # The last column has no cells to read, and so tells how long each batch is at no cost.
-    schema = source.schema.append(_COUNTER).with_metadata({_ABOUT: json.dumps(about).encode()})
-    options = pa_ipc.IpcWriteOptions(compression="lz4", use_threads=False)
-    with request.copy.open("wb") as file:
-        budget = DiskBudget(file.fileno(), request.limits)
-        with pa_ipc.new_file(file, schema, options=options) as writer:
-            for batch in source.batches():
-                budget.spend(batch.nbytes)
-                counter = pa.nulls(batch.num_rows)
-                writer.write_batch(pa.RecordBatch.from_arrays([*batch.columns, counter], schema=schema))
-                rows += batch.num_rows
-    return rows
+ABOUT = b"openml-web"
+COUNTER = pa.field("", pa.null())
+"""The last column: it has no cells to read, and so tells how long each batch is at no cost."""
 
 
 class Copy:
@@ -63,7 +38,7 @@ class Copy:
         schema = pa_ipc.open_file(self._file).schema
         self.schema: pa.Schema = pa.schema(list(schema)[:-1])
         self.names: list[str] = self.schema.names
-        self.about: list[dict[str, Any]] = json.loads(schema.metadata[_ABOUT])
+        self.about: list[dict[str, Any]] = json.loads(schema.metadata[ABOUT])
         self.starts = [0]
         for batch in self.batches([len(self.names)]):
             self.starts.append(self.starts[-1] + batch.num_rows)

@@ -53,7 +53,7 @@ class FileRequest:
 
     Attributes:
         task: what to do.
-        source: the ARFF file, for `statistics`.
+        source: the file, ARFF or Parquet, for `statistics`.
         target: where statistics, or the exported file, go.
         copy: the columnar copy: written by `statistics`, read by the others.
         target_attribute: the column that models predict; empty if none does.

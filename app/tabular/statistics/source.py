@@ -1,4 +1,4 @@
-"""An ARFF file as it stands on OpenML, read as batches of typed columns, without any of the checks of publishing."""
+"""A file as it stands on OpenML, read as batches of typed columns, without any of the checks of publishing."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,18 +14,20 @@ from app.tabular.readers.formats import first_bytes, packed_with
 from app.tabular.readers.text import open_text
 from app.tabular.reading import ReadingReport
 from app.tabular.schema.cells import does_not_fit
+from app.tabular.statistics.parquet_source import PublishedParquet
 from app.tabular.statistics.requests import FileRequest
 from app.tabular.table import SparseBlock
 from app.tabular.types import ConversionRequest
 
 BATCH_BYTES = 16_000_000
 BATCH_ROWS = 65_536
+_PARQUET = b"PAR1"
 _DENSE_CELLS = 2_000_000
 """Cells of sparse rows that are written out at once."""
 
 
 class PublishedArff:
-    """A file's columns, and its rows as batches: numbers as doubles, all else as text.
+    """An ARFF file's columns, and its rows as batches: numbers as doubles, all else as text.
 
     Attributes:
         attributes: the columns' declarations.
@@ -126,6 +128,20 @@ class PublishedArff:
             return pa.repeat(pa.scalar(0.0 if is_number else unsaid), rows)
         cells = pa.array([stated.get(at, unsaid) for at in range(rows)], pa.string())
         return self._typed(index, cells, first_row)
+
+
+PublishedSource = PublishedArff | PublishedParquet
+
+
+def open_source(request: FileRequest) -> PublishedSource:
+    """Return the file as a source of rows; what it is, its first bytes tell.
+
+    Raises:
+        TabularError: it cannot be read.
+    """
+    assert request.source is not None  # noqa: S101 - the task has one
+    is_parquet = first_bytes(request.source).startswith(_PARQUET)
+    return PublishedParquet(request) if is_parquet else PublishedArff(request)
 
 
 def _type_of(attribute: Attribute) -> pa.DataType:

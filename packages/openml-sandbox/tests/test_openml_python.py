@@ -89,6 +89,8 @@ read = openml.tasks.get_task(tasks[0], download_splits=False, download_data=Fals
 assert (read.dataset_id, read.target_name, read.evaluation_measure) == (dataset_id, "c", "predictive_accuracy")
 assert read.estimation_procedure["type"] == "crossvalidation", read.estimation_procedure
 assert read.estimation_procedure["parameters"]["number_folds"] == "10"
+train, test = openml.tasks.get_task(tasks[0]).get_train_test_split_indices(fold=0)
+assert len(test) and not {*train} & {*test}, (train, test)
 listed = openml.tasks.list_tasks(data_id=dataset_id, output_format="dataframe")
 assert sorted(listed["tid"]) == sorted(tasks), listed
 read.push_tag("organised")

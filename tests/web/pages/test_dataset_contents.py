@@ -64,7 +64,7 @@ def settings(site_settings: Settings) -> Settings:
         found,
         iris(processing_date="2026-11-30 10:00:00", **known),
         iris(62, features=features, **known),
-        iris(63, format="Parquet", **known),
+        iris(63, format="CSV", **known),
         iris(64, **known | {"url": "https://elsewhere.example.org/data/iris.arff"}),
         iris(65, **known | {"md5_checksum": ""}),
         iris(66, **known),
@@ -114,7 +114,7 @@ async def test_page_when_nothing_is_kept_then_it_says_so_at_once_and_offers_to_l
         assert 'rel="nofollow" href="/d/61?look=1#contents"' in text
         assert 'id="rows"' not in text
         assert not place(settings, 61, "").parent.exists(), "opening a page asks for nothing"
-        for number, why in ((63, "&#39;Parquet&#39;"), (64, "another server"), (65, "no checksum")):
+        for number, why in ((63, "&#39;CSV&#39;"), (64, "another server"), (65, "no checksum")):
             refused = await get(site, f"/d/{number}?look=1")
             assert why in tables(refused)
             assert "download?format=" not in tables(refused)
