@@ -13,9 +13,12 @@ COVERED_SUITES := tests/tabular,tests/core,tests/imaging,tests/openml,tests/db,t
 ENGINE_SUITES := tests/uploads tests/tasks tests/studies tests/accounts/signed_in tests/accounts/public
 PYTHONS := $(PYTHON) python3 python3.14 python3.13 python3.12 python3.11 python
 
+# Each for itself, so that `make -j` can go through several at once.
+CHECKS := .check-types .check-types-darwin .check-types-win32 .check-layout .check-rules
 PLATFORMS := x86_64-manylinux_2_28 aarch64-manylinux_2_28 x86_64-unknown-linux-musl aarch64-unknown-linux-musl aarch64-apple-darwin
 
-.PHONY: help run test coverage test-long test-rest test-engines chaos outages uploads-1g corpus corpus-statistics mutants check format lock wheels audit release docs bench clean
+.PHONY: help run test coverage test-long test-rest test-engines upgrade chaos outages uploads-1g corpus corpus-statistics mutants check format \
+    lock wheels audit release docs bench clean $(CHECKS)
 
 help:  ## This list
 	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/make \1@\2/p' Makefile | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -50,6 +53,11 @@ test-engines: $(VENV)/.dev  ## Uploads on S3, Redis and RabbitMQ
 	TEST_ENGINES=s3-redis $(BIN)/python -m pytest -n 3 --dist loadfile $(ENGINE_SUITES)
 	TEST_ENGINES=rabbitmq $(BIN)/python -m pytest -n 3 --dist loadfile $(ENGINE_SUITES)
 
+# Backups, and the exchange of the version before for this one behind nginx while people upload, there and back: each once.
+# With all the forms of the latter it is part of `make test-long`.
+upgrade: $(VENV)/.dev  ## Backup, restore and upgrade without a pause
+	@TEST_LONG=1 $(BIN)/python -m pytest -n 2 --dist load tests/test_upgrade.py tests/backup -k "backup or (beside and not apart)"
+
 # Everything that can die, dies, while people upload. Needs mariadbd, redis-server, libfaketime; root for a small disk.
 chaos: $(VENV)/.dev  ## Everything that can die, dies, while people upload
 	$(BIN)/python -m tests.chaos $(CHAOS)
@@ -79,12 +87,22 @@ mutants: $(VENV)/.dev  ## Take each guard of exactly-once out; its tests have to
 bench: $(VENV)/.bench  ## What it costs, beside others: writes benchmarks/RESULTS.md
 	@$(BIN)/python -m benchmarks
 
-check: $(VENV)/.dev  ## Layout, types, imports and rules
+check: $(CHECKS)  ## Layout, types, imports and rules
+
+.check-layout: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+.check-types: $(VENV)/.dev
 	$(BIN)/mypy
+
+.check-types-darwin: $(VENV)/.dev
 	$(BIN)/mypy --platform darwin --cache-dir .mypy_cache/darwin app packages/openml-sandbox/openml_sandbox
+
+.check-types-win32: $(VENV)/.dev
 	$(BIN)/mypy --platform win32 --cache-dir .mypy_cache/win32 app/cli.py app/commands/upload.py
+
+.check-rules: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python -m tests.rules
 
@@ -117,12 +135,11 @@ lock:  ## Lock what pyproject.toml names, the rest as it is; UPGRADE=1: all anew
 # Every locked requirement has a wheel for each platform that docs/deploy.md names (needs uv); the extra `tables` has none
 # for musl.
 wheels:  ## Is there a wheel for each platform? (needs uv)
-	@for platform in $(PLATFORMS); do for python in 3.11 3.12 3.13 3.14; do \
-	    echo "wheels for $$platform, Python $$python"; \
-	    uv pip install --quiet --dry-run --target $(VENV)/nowhere --python-platform $$platform --python-version $$python \
+	@for platform in $(PLATFORMS); do for python in 3.11 3.12 3.13 3.14; do echo "$$platform $$python"; done; done | \
+	    xargs -P 4 -L 1 sh -c 'echo "wheels for $$0, Python $$1"; \
+	    uv pip install --quiet --dry-run --target $(VENV)/nowhere --python-platform $$0 --python-version $$1 \
 	        --only-binary :all: --no-deps --requirement requirements-engines.txt \
-	        $$(case $$platform in *musl) ;; *) echo --requirement requirements-tables.txt;; esac) || exit 1; \
-	done; done
+	        $$(case $$0 in *musl) ;; *) echo --requirement requirements-tables.txt;; esac)'
 
 # Are there published vulnerabilities in what is locked? (needs uv)
 audit: $(VENV)/.dev  ## Known vulnerabilities in what is locked (needs uv)
