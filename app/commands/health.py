@@ -12,7 +12,9 @@ from app.db.engine import Database
 from app.db.revisions import MigrationError, find_schema
 from app.worker.heartbeat import examine_host
 
-CHECK_SECONDS = 5.0
+CHECK_SECONDS = 15.0
+"""The first answer of a service imports its routes. Who calls this (image, compose.yaml, Kubernetes) waits 20 seconds,
+of which a start of Python takes some."""
 OK = 200
 
 
@@ -36,7 +38,10 @@ async def check(settings: Settings, *, live: bool = False, of: str | None = None
     path = "/health/live" if live else "/health/ready?exclude=worker&exclude=queues"
     async with open_http(settings.local_url, timeout=httpx.Timeout(CHECK_SECONDS)) as client:
         try:
-            answer = await client.get(settings.local_url + path)
+            async with asyncio.timeout(CHECK_SECONDS):
+                answer = await client.get(settings.local_url + path)
+        except (TimeoutError, httpx.TimeoutException):
+            return False, f"{settings.local_url} does not answer within {CHECK_SECONDS:g} seconds."
         except httpx.ConnectError:
             works, sentence = (False, "") if of == "web" else await check_worker(settings)
             return (

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL, make_url
 
 from app.core.settings import Settings
 from app.db.revisions import REVISIONS
+from app.doctor import database
 from app.doctor.diagnosis import Level
 from tests.conftest import SCHEMAS, migrate_database
 from tests.doctor.conftest import Diagnose, told
@@ -116,6 +117,16 @@ async def test_server_when_statements_mean_something_else_there_then_said(
 
     assert says in told(found, level)
     assert (level is Level.OK) == (not told(found, Level.WARNING) + told(found, Level.FAULT))
+
+
+async def test_server_when_older_than_what_gets_repairs_then_warned(
+    diagnose: Diagnose, url: URL, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(database.OLDEST, "MariaDB", (99, 0))
+
+    assert "gets no repairs any more. Update it." in told(
+        await diagnose("server", database_uri=address_of(url)), Level.WARNING
+    )
 
 
 async def test_tables_when_they_are_of_another_engine_or_lack_a_column_then_named(
