@@ -44,6 +44,8 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_MILLISECONDS = PATIENCE_SECONDS * 1000
+MOST_BYTES = 130_000
+"""Of a page with its files, before they are packed."""
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -207,6 +209,13 @@ async def open_page(browser: Browser, site: str, seen: Seen) -> AsyncIterator[Op
     yield open_one
     for context in contexts:
         await context.close()
+
+
+async def weight(page: Page, path: str, seen: Seen, http: httpx.AsyncClient) -> int:
+    """Load a page, and return of how many bytes it and its files are, before they are packed."""
+    seen.files.clear()
+    await page.goto(path, wait_until="networkidle")
+    return sum([len((await http.get(file)).content) for file in seen.files])
 
 
 async def accessibility(page: Page, *rules: str) -> list[str]:

@@ -10,7 +10,16 @@ import pytest
 from PIL import Image
 from playwright.async_api import FilePayload, Page, expect
 
-from tests.browser.conftest import OpenPage, Seen, accessibility, find_link, in_database, picture
+from tests.browser.conftest import (
+    MOST_BYTES,
+    OpenPage,
+    Seen,
+    accessibility,
+    find_link,
+    in_database,
+    picture,
+    weight,
+)
 from tests.conftest import LONG, PASSWORD, eventually
 from tests.uploads.test_data_upload import CSV
 
@@ -34,7 +43,6 @@ WITH_LOGIN = [
 ]
 DARK = {"/auth/sign-up", "/auth/upload-dataset"}
 """What `make test` looks at in the dark as well; `make test-long` looks at all."""
-MOST_BYTES = 240_000
 
 
 async def sign_in(page: Page, email: str, password: str = PASSWORD) -> None:
@@ -145,10 +153,8 @@ async def test_pages_when_shown_in_either_scheme_then_axe_finds_nothing_and_they
     begun = await http.post("/uploads", json={"file_name": "a.csv", "size": 9}, headers=authorization)
     for path in ("/admin", "/admin/person?id=1", f"/admin/upload?id={begun.headers['location'][-32:]}"):
         await check(page, path)
-
-    weights = {path: len((await http.get(path)).content) for path in seen.files}
-    assert len(weights) > 25
-    assert sum(weights.values()) < MOST_BYTES, weights
+    for path in (*WITHOUT_LOGIN, *WITH_LOGIN, "/admin"):
+        assert 10_000 < await weight(page, path, seen, http) < MOST_BYTES, path
 
 
 async def check(page: Page, path: str) -> None:

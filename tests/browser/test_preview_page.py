@@ -9,13 +9,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, Route, expect
 
-from tests.browser.conftest import OpenPage, Seen, accessibility, picture
+from tests.browser.conftest import MOST_BYTES, OpenPage, Seen, accessibility, picture, weight
 from tests.browser.test_own_pages import SHADOWS, TOKEN, open_signed_in, sign_in
 from tests.forwarder import Forwarder
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-MOST_BYTES = 120_000
 ROWS = "".join(
     f"{number:03},river {number},{number * 0.7 % 9:.1f},{'n/a?' if number == 17 else number % 4},"
     f"{['low', 'high', 'flood'][number % 3]},{2000 + number % 20}\n"
@@ -230,11 +229,9 @@ async def test_preview_when_signed_out_or_unknown_then_led_to_sign_in_or_told(
     await sign_in(page, ada)
     await page.wait_for_url("**/dashboard/data-upload?uuid=0*")
     await expect(page.get_by_text("You have no such upload")).to_be_visible()
-    seen.files.clear()
     await page.goto("/dashboard/data-upload?uuid=none")
     await expect(page.get_by_text("names no upload")).to_be_visible()
-    weights = {path: len((await http.get(path)).content) for path in seen.files}
-    assert sum(weights.values()) < MOST_BYTES, weights
+    assert 50_000 < await weight(page, "/dashboard/data-upload?uuid=none", seen, http) < MOST_BYTES
 
 
 @pytest.mark.long
