@@ -7,6 +7,7 @@ from app.croissant.dataset import Document, address_of, text_of
 from app.croissant.metadata import DescribedColumn, FileObject, TaskSplits, write
 
 _MD5_DIGITS: Final = 32
+_PARQUET: Final = "application/x-parquet"
 _ROLES: Final = {
     "target": "What is to be predicted.",
     "identifier": "The number of the row.",
@@ -15,22 +16,32 @@ _ROLES: Final = {
 
 
 def describe_published(
-    document: Document, *, page: str, arff: str, parquet: str, splits: Sequence[TaskSplits] = ()
+    document: Document,
+    *,
+    page: str,
+    file: str,
+    parquet: str,
+    is_parquet: bool = False,
+    splits: Sequence[TaskSplits] = (),
 ) -> dict[str, Any]:
     """Return a dataset as Croissant; any field of the document may be missing or of any type.
 
     Args:
         document: as the index has it.
         page: address of the dataset's page.
-        arff: address of its file.
+        file: address of its file.
         parquet: address of the same table as Parquet.
+        is_parquet: whether its file is Parquet itself, and not ARFF.
         splits: of tasks of it.
     """
     md5 = text_of(document.get("md5_checksum"))
+    md5 = md5 if len(md5) == _MD5_DIGITS else ""
     files = [
-        FileObject("data.arff", "text/x-arff", address_of(arff), md5=md5 if len(md5) == _MD5_DIGITS else ""),
-        FileObject("data.parquet", "application/x-parquet", address_of(parquet)),
+        FileObject("data.arff", "text/x-arff", address_of(file), md5=md5),
+        FileObject("data.parquet", _PARQUET, address_of(parquet)),
     ]
+    if is_parquet and files[0].address:
+        files = [FileObject("data.parquet", _PARQUET, files[0].address, md5=md5)]
     features = list(_features(document.get("features")))
     qualities = document.get("qualities")
     total = _count(qualities.get("NumberOfFeatures")) if isinstance(qualities, Mapping) else 0

@@ -19,7 +19,7 @@ from tests.web.pages.test_catalogue import EVIL, NOISE, fill, iris
 
 ADDRESSES: dict[str, Any] = {
     "page": "http://site/d/61",
-    "arff": "http://site/iris.arff",
+    "file": "http://site/iris.arff",
     "parquet": "http://site/iris.parquet",
 }
 FEATURES = [
@@ -55,6 +55,16 @@ def test_dataset_when_described_then_its_files_fields_labels_and_facts() -> None
     assert found["rai:dataCollectionTimeframe"] == "1936"
     assert found["rai:dataCollectionMissingData"] == "Values are missing in 1 of 4 columns: a b (3)."
     assert "What is to be predicted." in rows["field"][2]["description"]
+
+
+def test_dataset_when_its_file_is_parquet_then_that_is_read_by_its_checksum() -> None:
+    document = {**iris().document, "features": FEATURES, "md5_checksum": "0" * 32}
+    found = describe_published(document, **{**ADDRESSES, "file": "http://site/61.pq"}, is_parquet=True)
+
+    (file,) = found["distribution"]
+    assert (file["@id"], file["contentUrl"], file["md5"]) == ("data.parquet", "http://site/61.pq", "0" * 32)
+    assert "isLiveDataset" not in found
+    assert found["recordSet"][-1]["field"][0]["source"]["fileObject"]["@id"] == "data.parquet"
 
 
 def test_splits_when_tasks_have_them_then_a_record_set_for_each_that_refers_to_their_parts() -> None:

@@ -81,6 +81,11 @@ class Dataset:
         return self.date[:4]
 
     @property
+    def is_parquet(self) -> bool:
+        """Whether its file is Parquet; all others are ARFF."""
+        return "parquet" in self.format.casefold() or self.format.casefold() == "pq"
+
+    @property
     def status_words(self) -> str:
         """Its state in words."""
         return STATUSES.get(self.status, self.status)

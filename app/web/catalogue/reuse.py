@@ -62,11 +62,17 @@ def snippets(dataset: Dataset, *, server: str, file: str) -> list[Snippet]:
             "using ARFFFiles, DataFrames, Downloads\n\n"
             f'table = ARFFFiles.load(DataFrame, Downloads.download("{file}"))'
         )
+        if dataset.is_parquet:
+            julia = (
+                "using DataFrames, Downloads, Parquet2\n\n"
+                f'table = DataFrame(Parquet2.Dataset(Downloads.download("{file}")))'
+            )
         found.append(Snippet("Julia", julia))
     java = f"DataSetDescription dataset = openml.dataGet({dataset.id});\nFile table = openml.datasetGet(dataset);"
     found.append(_java(server, java))
+    ending = "parquet" if dataset.is_parquet else "arff"
     if _is_quotable(file):
-        found.append(Snippet("Command line", f"curl --location --output {dataset.id}.arff '{file}'"))
+        found.append(Snippet("Command line", f"curl --location --output {dataset.id}.{ending} '{file}'"))
     return found
 
 

@@ -146,7 +146,7 @@ class Catalogue:
     def _croissant(self, document: Mapping[str, Any], tasks: list[Task]) -> bytes:
         dataset, site = self._read_dataset(document), self.settings.site_url
         page = f"{site}/d/{dataset.id}"
-        arff = reuse.file_address(
+        file = reuse.file_address(
             dataset,
             openml_url=self.settings.openml_url,
             site_url=site,
@@ -159,7 +159,8 @@ class Catalogue:
                 "licence": dataset.licence_url or dataset.licence,
             },
             page=page,
-            arff=arff,
+            file=file,
+            is_parquet=dataset.is_parquet,
             parquet=dataset.parquet,
             splits=[
                 TaskSplits(task.id, task.procedure, f"{site}/tasks/{task.id}/splits?format=csv")
