@@ -64,6 +64,7 @@ class Filters:
         tags: all of them.
         least_rows, most_rows: of datasets, both included.
         least_columns, most_columns: the same of columns.
+        least_classes, most_classes: the same of the target's classes; 0 where it is a number.
         uploader_id: whose they are.
         data_id: the dataset that tasks are of.
         study_id: the collection that holds them.
@@ -79,6 +80,8 @@ class Filters:
     most_rows: int | None = None
     least_columns: int | None = None
     most_columns: int | None = None
+    least_classes: int | None = None
+    most_classes: int | None = None
     uploader_id: int | None = None
     data_id: int | None = None
     study_id: int | None = None
@@ -201,6 +204,7 @@ def _text(text: str) -> list[dict[str, Any]]:
 def _filters(kind: str, filters: Filters) -> list[dict[str, Any]]:
     rows = {"gte": filters.least_rows, "lte": filters.most_rows}
     columns = {"gte": filters.least_columns, "lte": filters.most_columns}
+    classes = {"gte": filters.least_classes, "lte": filters.most_classes}
     type_field = {"task": "tasktype.name", "study": "study_type"}.get(kind, "")
     terms = {
         "status": filters.status,
@@ -216,7 +220,11 @@ def _filters(kind: str, filters: Filters) -> list[dict[str, Any]]:
     ]
     found += [{"term": {"tags.tag": tag}} for tag in filters.tags]
     found += [{"term": {"collections.id": filters.study_id}}] if filters.study_id is not None else []
-    ranges = {"qualities.NumberOfInstances": rows, "qualities.NumberOfFeatures": columns}
+    ranges = {
+        "qualities.NumberOfInstances": rows,
+        "qualities.NumberOfFeatures": columns,
+        "qualities.NumberOfClasses": classes,
+    }
     return found + [
         {"range": {name: limits}}
         for name, limits in ranges.items()

@@ -34,6 +34,13 @@ MOST_TAGS: Final = 10
 TEXT_CHARACTERS: Final = 300
 SIZE: Final = re.compile(r"(\*|[0-9]{1,12})(?:\.0)?-(\*|[0-9]{1,12})(?:\.0)?")
 STUDY_TYPES: Final = {"task": "Tasks", "run": "Runs"}
+TARGETS: Final = {"two": "Two classes", "more": "More classes", "number": "A number"}
+"""What datasets are made to predict."""
+_CLASSES: Final[Mapping[str, tuple[int | None, int | None]]] = {
+    "two": (2, 2),
+    "more": (3, None),
+    "number": (None, 0),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,7 @@ class Query:
         kind: one of `KINDS`.
         status: of datasets; `any` for all of them.
         size: rows of datasets, from and below: `1000-10000`; `*` where there is no bound.
+        target: what datasets are made to predict, one of `TARGETS`.
         type: of tasks their type's name, of collections what they hold.
     """
 
@@ -54,6 +62,7 @@ class Query:
     licence: str = ""
     format: str = ""
     size: str = ""
+    target: str = ""
     tags: tuple[str, ...] = ()
     type: str = ""
     data_id: int | None = None
@@ -66,6 +75,7 @@ class Query:
         """What the index is asked for."""
         low, high = _bounds(self.size)
         is_data = self.kind == "data"
+        fewest, most = _CLASSES.get(self.target, (None, None)) if is_data else (None, None)
         return Filters(
             status=self.status if is_data and self.status != ANY else "",
             licence=self.licence if is_data else "",
@@ -73,6 +83,8 @@ class Query:
             tags=self.tags,
             least_rows=low if is_data else None,
             most_rows=high - 1 if is_data and high is not None else None,
+            least_classes=fewest,
+            most_classes=most,
             uploader_id=self.uploader_id,
             data_id=self.data_id,
             study_id=self.study_id if self.kind in {"data", "task"} else None,
@@ -88,7 +100,7 @@ class Query:
             "sort": self.sort,
             "status": "" if self.kind != "data" or self.status == "active" else self.status,
             **(
-                {"licence": self.licence, "format": self.format, "size": self.size}
+                {"licence": self.licence, "format": self.format, "size": self.size, "target": self.target}
                 if self.kind == "data"
                 else {}
             ),
@@ -142,6 +154,7 @@ def read_query(parameters: QueryParams) -> Query:
         licence=text("licence"),
         format=text("format"),
         size=text("size") if SIZE.fullmatch(text("size")) else "",
+        target=text("target") if text("target") in TARGETS else "",
         tags=tuple(filter(None, (one_line(tag) for tag in parameters.getlist("tag")[:MOST_TAGS]))),
         type=study_type
         if kind == "study" and study_type in STUDY_TYPES
@@ -184,6 +197,7 @@ def chosen(query: Query) -> list[Choice]:
     first = replace(query, page=1)
     found = [
         (f"Rows: {size_in_words(query.size)}", query.size, replace(first, size="")),
+        (f"Predicts: {TARGETS.get(query.target, '')}", query.target, replace(first, target="")),
         (f"Licence: {query.licence}", query.licence, replace(first, licence="")),
         (f"Format: {query.format}", query.format, replace(first, format="")),
         (f"Type: {STUDY_TYPES.get(query.type, query.type)}", query.type, replace(first, type="")),

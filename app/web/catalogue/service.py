@@ -26,7 +26,7 @@ from app.web.catalogue.documents import (
     read_procedure,
     read_task,
 )
-from app.web.catalogue.query import KINDS, SORTS_OF, Query, choices, chosen
+from app.web.catalogue.query import KINDS, SORTS_OF, TARGETS, Query, choices, chosen
 
 T = TypeVar("T")
 FORMATS: Final = {"csv": "CSV", "parquet": "Parquet", "feather": "Feather", "jsonl": "JSON lines"}
@@ -89,6 +89,7 @@ class Catalogue:
             "query": query,
             "kinds": KINDS,
             "sorts": SORTS_OF[query.kind],
+            "targets": TARGETS,
             "results": results,
             "found": [READERS[query.kind](document) for document in results.documents],
             "choices": choices(query, results.facets),

@@ -50,7 +50,7 @@ def iris(number: int = 61, **others: Any) -> Put:
         "url": "http://127.0.0.1:9/data/v1/download/5/iris.arff",
         "default_target_attribute": "class",
         "tags": [{"tag": "uci", "uploader": "0"}],
-        "qualities": {"NumberOfInstances": 150, "NumberOfFeatures": 5},
+        "qualities": {"NumberOfInstances": 150, "NumberOfFeatures": 5, "NumberOfClasses": 3},
         "features": [{"name": "class", "type": "nominal", "target": "1", "missing": 0, "distinct": 3}],
         **others,
     }
@@ -167,9 +167,23 @@ async def test_search_when_asked_then_found_by_a_word_filtered_and_paged(site: R
     assert "/d/62" not in found, "what is not active is not searched unasked"
     assert "/d/62" in await get(site, "/search?q=petals&status=any")
     assert "Nothing has all of these words" in await get(site, "/search?q=nothingofthekind")
-    for query in ("licence=Attribution+(CC+BY)", "size=*-1000", "tag=uci", "uploader_id=7", "study_id=99"):
+    for query in (
+        "licence=Attribution+(CC+BY)",
+        "size=*-1000",
+        "tag=uci",
+        "uploader_id=7",
+        "study_id=99",
+        "target=more",
+    ):
         assert 'href="/d/61"' in await get(site, f"/search?{query}"), query
-    for query in ("licence=MIT", "size=1000-10000", "tag=none", "uploader_id=8", "study_id=98"):
+    for query in (
+        "licence=MIT",
+        "size=1000-10000",
+        "tag=none",
+        "uploader_id=8",
+        "target=two",
+        "target=number",
+    ):
         assert 'href="/d/61"' not in await get(site, f"/search?{query}"), query
     assert 'href="/t/59"' in await get(site, "/search?type=task&data_id=61")
     assert 'href="/s/99"' in await get(site, "/search?type=benchmark&study_type=task")
@@ -181,6 +195,7 @@ async def test_search_when_asked_then_found_by_a_word_filtered_and_paged(site: R
         "sort=x",
         "type=flow",
         "size=1-",
+        "target=x",
         "data_id=x",
         "q=%00%ff",
         many,

@@ -19,6 +19,7 @@ let about = null;
 start();
 
 async function start() {
+  byId("loading").textContent = "The dataset's file is being looked at …";
   try {
     const found = await statistics(0);
     if (!found) {
