@@ -14,15 +14,18 @@ LEAVING = "setsid sleep 60 & (sleep 60 &)"
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it runs on Linux")
 @pytest.mark.parametrize(
-    ("command", "status"), [(f"{LEAVING}; sleep 60", 124), (f"{LEAVING}; exit 3", 3), ("kill -9 $$", 137)]
+    ("seconds", "command", "status"),
+    [("0.5", f"{LEAVING}; sleep 60", 124), ("60", f"{LEAVING}; exit 3", 3), ("60", "kill -9 $$", 137)],
 )
 def test_step_when_it_ends_or_is_cut_then_its_status_and_no_process_is_left(
-    tmp_path: Path, command: str, status: int
+    tmp_path: Path, seconds: str, command: str, status: int
 ) -> None:
     mark = f"OF_STEP={tmp_path}"
     environment = {**os.environ, "OF_STEP": str(tmp_path)}
 
-    done = subprocess.run([sys.executable, BOUNDED, "0.2", "sh", "-c", command], env=environment, check=False)
+    done = subprocess.run(
+        [sys.executable, BOUNDED, seconds, "sh", "-c", command], env=environment, check=False
+    )
 
     assert done.returncode == status
     assert [path for path in Path("/proc").glob("[0-9]*/environ") if mark in _text(path)] == []
