@@ -165,7 +165,8 @@ LICENCES = (
 
 
 DESCRIPTION_LENGTH = 16_384
-_HEADING = "\n\nChanged for OpenML:"
+CHANGES = "\n\nChanged for OpenML:"
+"""What stands in a description above what was changed of the table."""
 
 
 def require_ignorable(names: Collection[str]) -> None:
@@ -183,7 +184,7 @@ def require_ignorable(names: Collection[str]) -> None:
 
 def with_changes(description: str, repairs: Collection[Mapping[str, str]]) -> str:
     """Return the description with what was changed at its end, in ASCII, as much of it as there is room for."""
-    room = DESCRIPTION_LENGTH - len(description) - len(_HEADING) - 40
+    room = DESCRIPTION_LENGTH - len(description) - len(CHANGES) - 40
     lines: list[str] = []
     for told, repair in enumerate(repairs):
         line = "\n- " + "".join(
@@ -194,7 +195,7 @@ def with_changes(description: str, repairs: Collection[Mapping[str, str]]) -> st
             lines.append(f"\n- and {len(repairs) - told} more")
             break
         lines.append(line)
-    return f"{description}{_HEADING}{''.join(lines)}" if lines else description
+    return f"{description}{CHANGES}{''.join(lines)}" if lines else description
 
 
 M = TypeVar("M", bound=BaseModel)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from app.openml.fields import LICENCES
+from app.openml.fields import CHANGES, LICENCES
 from app.web.catalogue.texts import first_words, one_line, plain, web_address
 
 Document = Mapping[str, Any]
@@ -202,7 +202,7 @@ def read_dataset(document: Document) -> Dataset:
         creators=_names(document.get("creator")),
         contributors=_names(document.get("contributor")),
         description=description if isinstance(description, str) else "",
-        summary=first_words(description) if isinstance(description, str) else "",
+        summary=first_words(description.partition(CHANGES)[0]) if isinstance(description, str) else "",
         citation=plain(document.get("citation"), limit=5000),
         collected=one_line(document.get("collection_date")),
         language=one_line(document.get("language"), limit=60),

@@ -11,6 +11,7 @@ import pytest
 
 from app.core.settings import Settings
 from app.index.store import Put, Store, path_in
+from app.openml.fields import with_changes
 from app.web.catalogue.documents import read_dataset
 from app.web.catalogue.reuse import bibtex
 from app.web.catalogue.texts import first_words, render_markdown, web_address
@@ -160,6 +161,14 @@ async def test_dataset_when_shown_then_all_that_is_known_of_it(site: Running) ->
     data = json.loads(Page(text).data)
     assert (data["@type"], data["name"], data["license"][-4:]) == ("Dataset", "iris", "4.0/")
     assert "still processing" in await get(site, "/d/62")
+
+
+def test_summary_when_something_was_changed_for_openml_then_of_what_its_author_wrote() -> None:
+    told = with_changes("Petals.", [{"column": "", "change": "A line was left out.", "reason": ""}])
+
+    dataset = read_dataset({"description": told})
+
+    assert (dataset.summary, "A line was left out." in dataset.description) == ("Petals.", True)
 
 
 async def test_search_when_asked_then_found_by_a_word_filtered_and_paged(site: Running) -> None:
