@@ -131,21 +131,23 @@ def fill(path: Path, count: int) -> None:
     )
 
 
-def listing(words: Words, chance: random.Random) -> Body:
-    """The frontend's list: a word or none, a filter or none, one of its orders."""
-    filters: list[Body] = [{"term": {"status": "active"}}]
-    filters += chance.choice(
-        [
-            [],
-            [{"range": {"qualities.NumberOfInstances": {"gte": str(10 ** chance.randint(2, 6))}}}],
-            [{"nested": {"path": "tags", "query": {"term": {"tags.tag": f"tag{chance.randint(1, 300)}"}}}}],
-            [{"term": {"uploader_id": chance.randint(1, 5000)}}],
-        ]
-    )
-    text = words.some(1)[0] if chance.random() < 0.6 else ""
-    sort = chance.choice(["date", "runs", "nr_of_downloads", "qualities.NumberOfInstances", ""])
+def listing(words: Words, chance: random.Random, *, least: int = 0) -> Body:
+    """The frontend's list: up to two words, up to three filters and at least so many, one of its orders."""
+    some: list[Body] = [
+        {"range": {"qualities.NumberOfInstances": {"gte": str(10 ** chance.randint(2, 6))}}},
+        {"range": {"qualities.NumberOfFeatures": {"gte": 5, "lte": chance.randint(6, 400)}}},
+        {"nested": {"path": "tags", "query": {"term": {"tags.tag": f"tag{chance.randint(1, 300)}"}}}},
+        {"term": {"uploader_id": chance.randint(1, 5000)}},
+        {"term": {"licence": chance.choice(["Public", "CC BY", "CC0"])}},
+    ]
+    filters = [
+        {"term": {"status": "active"}},
+        *chance.sample(some, max(least, chance.choice([0, 0, 1, 2, 3]))),
+    ]
+    text = " ".join(words.some(chance.choice([0, 0, 1, 1, 2])))
+    sort = chance.choice(["date", "runs", "nr_of_downloads", "qualities.NumberOfInstances", "name", ""])
     return {
-        "from": chance.choice([0, 0, 0, 50, 500]),
+        "from": chance.choice([0, 0, 0, 50, 500, 5000]),
         "size": 50,
         "query": {
             "bool": {
@@ -155,9 +157,14 @@ def listing(words: Words, chance: random.Random) -> Body:
                 "minimum_should_match": 1,
             }
         },
+        "aggs": {"type": {"terms": {"field": "_type"}}},
         "_source": ["data_id", "name", "status", "runs", "qualities.NumberOfInstances", "date"],
         **({"sort": {sort: {"order": "desc"}}} if sort else {}),
     }
+
+
+def text_of(words: list[str]) -> Body:
+    return {"query": {"query_string": {"query": " ".join(words)}}}
 
 
 def measure(what: str, call: Callable[[], object], times: int = SEARCHES) -> None:
@@ -190,7 +197,8 @@ def main() -> None:
     def find(text: str) -> object:
         return catalogue.find(connection, Wanted(text=text, filters=Filters(status="active")), None)
 
-    measure("a list of the frontend (any)", lambda: ask(listing(words, chance)))
+    measure("a list of the frontend (any)", lambda: ask(listing(words, chance)), 4 * SEARCHES)
+    measure("a list with two or three filters", lambda: ask(listing(words, chance, least=2)))
     measure("counts of the side bar", lambda: ask(COUNTS, KINDS), 30)
     typed = [word[: chance.randint(2, 6)] for word in words.some(SEARCHES)]
     suggest = {"size": 0, "suggest": {"a": {"prefix": "", "completion": {"field": "suggest"}}}}
@@ -204,7 +212,9 @@ def main() -> None:
     measure("suggestions while somebody types", complete)
     measure("an own page: text, facets", lambda: find(" ".join(words.some(1))))
     measure("an own page: two words, facets", lambda: find(" ".join(words.some(2))))
-    measure("an own page: all datasets, facets", lambda: find(""), 10)
+    measure("an own page: all datasets, facets", lambda: find(""), 30)
+    measure("a text of twenty common words", lambda: ask(text_of(chance.sample(words.all[:40], 20))), 30)
+    measure("a beginning of one letter", lambda: ask(text_of([f"{chance.choice(words.all)[0]}*"])), 30)
     numbers = range(1, count + 1)
     measure(
         "one document", lambda: catalogue.read_document(connection, "data", str(chance.choice(numbers)), None)

@@ -157,6 +157,7 @@ class Bitmaps:
         self._connection = connection
         self._slices: dict[str, Mapping[int, int]] = {}
         self._valued: dict[str, int] = {}
+        self._splits: dict[tuple[str, int], tuple[int, int]] = {}
 
     def everything(self) -> int:
         """Return all rows."""
@@ -173,6 +174,20 @@ class Bitmaps:
 
     def compare(self, column: str, sign: str, code: int) -> int:
         """Return the rows whose code is like this (`=`, `<`, `<=`, `>`, `>=`); those without a value never are."""
+        larger, equal = self._split(column, code)
+        if sign == "=":
+            return equal
+        if sign == ">":
+            return larger
+        if sign == ">=":
+            return larger | equal
+        smaller = self.exists(column) & ~(larger | equal)
+        return smaller if sign == "<" else smaller | equal
+
+    def _split(self, column: str, code: int) -> tuple[int, int]:
+        """Return the rows whose code is larger, and those whose code it is."""
+        if (column, code) in self._splits:
+            return self._splits[column, code]
         self._connection.look()
         slices = self._column(column)
         larger, equal = 0, self.everything()
@@ -184,16 +199,8 @@ class Bitmaps:
                 both = equal & ones
                 larger |= both
                 equal ^= both
-            if not equal and sign == "=":
-                return 0
-        if sign == "=":
-            return equal
-        if sign == ">":
-            return larger
-        if sign == ">=":
-            return larger | equal
-        smaller = self.exists(column) & ~(larger | equal)
-        return smaller if sign == "<" else smaller | equal
+        self._splits[column, code] = larger, equal
+        return larger, equal
 
     def labelled(self, column: str, value: str) -> int:
         """Return the rows with a text."""

@@ -13,7 +13,7 @@ from app.index.reading import Reader
 
 MOST_ROWS: Final = 10_000
 """Rows that are sorted, or added up, by what has no bitmap; the newest."""
-MOST_LINKED: Final = 3000
+MOST_LINKED: Final = 2000
 """Rows whose tags and collections are counted; the newest."""
 MOST_VERIFIED: Final = 20_000
 """Rows that are looked at for a condition that no bitmap knows; the newest."""

@@ -25,6 +25,8 @@ MOST_JOINED: Final = 8
 MOST_SUGGESTIONS: Final = 50
 _RANK: Final = f"bm25(%s, {', '.join(map(str, WEIGHTS))})"
 SCORE: Final = "_score"
+BEGINNING: Final = '" *'
+"""How a quoted word ends in FTS5 that is the beginning of others."""
 _QUOTED: Final = re.compile(r'"(?:[^"]|"")*"(?: \*)?')
 
 Row = tuple[int, float | None]
@@ -114,16 +116,24 @@ def _find(connection: Reader, bitmaps: Bitmaps, condition: Criterion, words: str
 
 
 def _matching(connection: Reader, bitmaps: Bitmaps, condition: Criterion, words: str) -> Found:
-    rows, is_common = condition.mask(bitmaps), False
-    if condition.match:
-        statement = f"SELECT rowid FROM {words} WHERE {words} MATCH ? ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - our names only
-        matches = [row for (row,) in connection.execute(statement, (condition.match, MOST_MATCHES))]
+    rows, match, is_common = condition.mask(bitmaps), condition.match, False
+    if match:
+        match, matches = _newest_matches(connection, words, match)
         is_common = len(matches) == MOST_MATCHES
         rows &= bitmap_of(matches)
-    found = Found(
-        connection, bitmaps, rows, words, condition.match, is_exact=not is_common, is_common=is_common
-    )
+    found = Found(connection, bitmaps, rows, words, match, is_exact=not is_common, is_common=is_common)
     return found if condition.is_exact else found.verified(condition)
+
+
+def _newest_matches(connection: Reader, words: str, match: str) -> tuple[str, list[int]]:
+    """Return what was asked for, and the rows that match."""
+    statement = f"SELECT rowid FROM {words} WHERE {words} MATCH ? ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - our names only
+    # Where a beginning is a common word itself, FTS5 need not merge the lists of all words that begin so.
+    whole = match.replace(BEGINNING, '"')
+    rows = [row for (row,) in connection.execute(statement, (whole, MOST_MATCHES))]
+    if whole != match and len(rows) < MOST_MATCHES:
+        return match, [row for (row,) in connection.execute(statement, (match, MOST_MATCHES))]
+    return whole, rows
 
 
 def _rows(
