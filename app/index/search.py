@@ -25,9 +25,8 @@ MOST_JOINED: Final = 8
 MOST_SUGGESTIONS: Final = 50
 _RANK: Final = f"bm25(%s, {', '.join(map(str, WEIGHTS))})"
 SCORE: Final = "_score"
-BEGINNING: Final = '" *'
-"""How a quoted word ends in FTS5 that is the beginning of others."""
-_QUOTED: Final = re.compile(r'"(?:[^"]|"")*"(?: \*)?')
+_QUOTED: Final = re.compile(r'"(?:[^"]|"")*"')
+_BEGINNING: Final = re.compile(rf"({_QUOTED.pattern}) \*")
 
 Row = tuple[int, float | None]
 
@@ -118,22 +117,19 @@ def _find(connection: Reader, bitmaps: Bitmaps, condition: Criterion, words: str
 def _matching(connection: Reader, bitmaps: Bitmaps, condition: Criterion, words: str) -> Found:
     rows, match, is_common = condition.mask(bitmaps), condition.match, False
     if match:
-        match, matches = _newest_matches(connection, words, match)
+        # Where a beginning is a common word itself, FTS5 need not merge the lists of all words that begin so.
+        match = _BEGINNING.sub(lambda it: it[1] if _is_common(connection, words, it[1]) else it[0], match)
+        statement = f"SELECT rowid FROM {words} WHERE {words} MATCH ? ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - our names only
+        matches = [row for (row,) in connection.execute(statement, (match, MOST_MATCHES))]
         is_common = len(matches) == MOST_MATCHES
         rows &= bitmap_of(matches)
     found = Found(connection, bitmaps, rows, words, match, is_exact=not is_common, is_common=is_common)
     return found if condition.is_exact else found.verified(condition)
 
 
-def _newest_matches(connection: Reader, words: str, match: str) -> tuple[str, list[int]]:
-    """Return what was asked for, and the rows that match."""
-    statement = f"SELECT rowid FROM {words} WHERE {words} MATCH ? ORDER BY rowid DESC LIMIT ?"  # noqa: S608 - our names only
-    # Where a beginning is a common word itself, FTS5 need not merge the lists of all words that begin so.
-    whole = match.replace(BEGINNING, '"')
-    rows = [row for (row,) in connection.execute(statement, (whole, MOST_MATCHES))]
-    if whole != match and len(rows) < MOST_MATCHES:
-        return match, [row for (row,) in connection.execute(statement, (match, MOST_MATCHES))]
-    return whole, rows
+def _is_common(connection: Reader, words: str, word: str) -> bool:
+    statement = f"SELECT 1 FROM {words} WHERE {words} MATCH ? LIMIT 1 OFFSET ?"  # noqa: S608 - our names only
+    return connection.execute(statement, (word, MOST_MATCHES - 1)).fetchone() is not None
 
 
 def _rows(
@@ -187,13 +183,9 @@ def _is_ranked(found: Found) -> bool:
     """Whether it is known soon how well documents match: FTS5 reads the list of each word to its end for that."""
     if not found.match or found.is_common:
         return False
-    if AND not in found.match:
-        return True
-    is_common = f"SELECT 1 FROM {found.words} WHERE {found.words} MATCH ? LIMIT 1 OFFSET ?"  # noqa: S608 - our names only
-    return not any(
-        found.connection.execute(is_common, (word, MOST_MATCHES)).fetchone()
-        for word in _QUOTED.findall(found.match)
-    )
+    # Of those with one of some words there would be very many already.
+    needed = _QUOTED.findall(found.match) if AND in found.match else []
+    return not any(_is_common(found.connection, found.words, word) for word in needed)
 
 
 def _scores(found: Found) -> dict[int, float | None]:
