@@ -67,7 +67,7 @@ class PublishedFiles:
         self._openml = openml
         self._reserve = reserve_bytes
         self._making: dict[str, asyncio.Task[None]] = {}
-        self._located: OrderedDict[int, tuple[float, DatasetFile]] = OrderedDict()
+        self._located: OrderedDict[tuple[str, int], tuple[float, DatasetFile]] = OrderedDict()
         self._pages = asyncio.Semaphore(PAGES_AT_ONCE)
         self._asking = 0
 
@@ -86,17 +86,12 @@ class PublishedFiles:
             NotFoundError, NotYoursError: there is none for them.
             OpenMLUnreachableError: OpenML is away.
         """
-        at, known = self._located.get(dataset_id, (0.0, None))
-        if known is not None and at > time.monotonic() - _LOCATED_SECONDS:
+        name = ("dataset", dataset_id)
+        if (known := self._recall(name)) is not None:
             return known
         with translated_errors():
             file = await self._openml.files.locate(dataset_id, api_key=api_key)
-        self._located.pop(dataset_id, None)
-        if not file.private:
-            self._located[dataset_id] = (time.monotonic(), file)
-            while len(self._located) > _LOCATED:
-                self._located.popitem(last=False)
-        return file
+        return self._remember(name, file)
 
     async def locate_splits(self, task_id: int) -> DatasetFile:
         """Return where the splits of a task lie.
@@ -105,12 +100,27 @@ class PublishedFiles:
             NotFoundError: there is no such task, or it has none.
             OpenMLUnreachableError: OpenML is away.
         """
+        name = ("task", task_id)
+        if (known := self._recall(name)) is not None:
+            return known
         with translated_errors():
             file = await self._openml.files.locate_splits(task_id)
         if file is None:
             raise NotFoundError(
                 "The task has no splits: it is not measured by training on a part of the rows."
             )
+        return self._remember(name, file)
+
+    def _recall(self, name: tuple[str, int]) -> DatasetFile | None:
+        at, known = self._located.get(name, (0.0, None))
+        return known if at > time.monotonic() - _LOCATED_SECONDS else None
+
+    def _remember(self, name: tuple[str, int], file: DatasetFile) -> DatasetFile:
+        self._located.pop(name, None)
+        if not file.private:
+            self._located[name] = (time.monotonic(), file)
+            while len(self._located) > _LOCATED:
+                self._located.popitem(last=False)
         return file
 
     async def find_statistics(self, file: DatasetFile) -> Path | None:

@@ -225,6 +225,8 @@ async def test_splits_when_a_task_has_them_then_as_a_table_and_else_404(
 
     made = await app.client.get(f"/tasks/{task}/splits", follow_redirects=True)
     missing = await app.client.get("/tasks/2000000000/splits")
+    unmade = await upstream.make_task(person.api_key, dataset_id, procedure=16)
+    refused = await app.client.get(f"/tasks/{unmade}/splits", follow_redirects=True)
 
     assert made.headers["content-type"].startswith("text/csv")
     lines = list(csv.DictReader(io.StringIO(made.text)))
@@ -232,6 +234,9 @@ async def test_splits_when_a_task_has_them_then_as_a_table_and_else_404(
     assert len(lines) == 5 * 2 * 2
     assert {line["rowid"] for line in lines if line["type"] == "TEST"} == {"0", "1"}
     assert (missing.status_code, missing.json()["type"].rpartition("/")[2]) == (404, "not-found")
+    assert (refused.status_code, "404 in place of the file" in refused.text) == (502, True), (
+        "it leads nowhere"
+    )
 
 
 async def test_statistics_when_there_is_no_such_dataset_then_404(app: Running) -> None:

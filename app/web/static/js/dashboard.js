@@ -2,7 +2,7 @@
 
 import { call } from "./api.js";
 import { commonest, count, histogram, number } from "./charts.js";
-import { boxPlot, classKey, heatMap, missingMap, scatter, stacked, table } from "./dataset-charts.js";
+import { boxPlot, classKey, coefficient, heatMap, missingMap, scatter, stacked, table } from "./dataset-charts.js";
 import { byId, make } from "./dom.js";
 import { inWords } from "./failures.js";
 import { framed } from "./session.js";
@@ -158,7 +158,7 @@ function figures(column) {
 function showRelations() {
   const { columns, values, left_out: others } = about.correlations;
   if (columns.length > 1) {
-    const rows = values.map((row, at) => [columns[at], ...row.map((value) => (value === null ? "" : value.toFixed(2)))]);
+    const rows = values.map((row, at) => [columns[at], ...row.map((value) => (value === null ? "" : coefficient(value)))]);
     byId("heat").replaceChildren(heatMap(columns, values), make("details", {}, make("summary", {}, "Figures of the correlations"), table("Coefficients of correlation", ["", ...columns], rows.map((row) => [...row, ...Array(columns.length + 1 - row.length).fill("")]))));
     byId("others").textContent = others ? `The first ${columns.length} columns of numbers; ${count(others)} more are left out.` : "";
     byId("correlations").hidden = false;

@@ -10,7 +10,7 @@ const LARGE_CELL = 36; // With the figure in it.
 const MOST_LARGE = 12;
 const STRONG = 0.6; // From here on a figure stands in the colour of what stands on the accent.
 const NAME = 120; // Room for a column's name.
-const MAP = 360;
+const MAP = matchMedia("(max-width: 30rem)").matches ? 150 : 360; // What is shrunk to a phone cannot be read.
 
 /** A table whose first column names its rows. */
 export function table(caption, heads, rows) {
@@ -74,6 +74,9 @@ export function boxPlot({ name, min, max, quantiles }) {
   );
 }
 
+/** A coefficient; what is rounded to nothing has no sign. */
+export const coefficient = (value) => value.toFixed(2).replace("-0.00", "0.00");
+
 const short = (name) => (name.length > 16 ? `${name.slice(0, 15)}…` : name);
 const rowName = (name, at, tall = CELL) => shape("text", { x: NAME - 4, y: at * tall + tall / 2 + 4, "text-anchor": "end" }, short(name));
 
@@ -83,12 +86,12 @@ export function heatMap(names, values) {
   const cell = isLarge ? LARGE_CELL : CELL;
   const cells = values.flatMap((row, down) =>
     row.map((value, across) => {
-      const said = `${names[down]} and ${names[across]}: ${value === null ? "not known" : value.toFixed(2)}`;
+      const said = `${names[down]} and ${names[across]}: ${value === null ? "not known" : coefficient(value)}`;
       const kind = value < 0 ? "against" : "with";
       const amount = Math.abs(value ?? 0);
       const box = { class: kind, x: NAME + across * cell, y: down * cell, width: cell - 1, height: cell - 1, "fill-opacity": amount.toFixed(3) };
       const figure = { class: amount > STRONG ? "strong" : "weak", x: NAME + (across + 0.5) * cell, y: (down + 0.5) * cell + 4, "text-anchor": "middle" };
-      return [shape("rect", box, shape("title", {}, said)), isLarge && value !== null && shape("text", figure, value.toFixed(2))];
+      return [shape("rect", box, shape("title", {}, said)), isLarge && value !== null && shape("text", figure, coefficient(value))];
     }),
   ).flat().filter(Boolean);
   const numbers = names.map((_, at) => shape("text", { x: NAME + (at + 0.5) * cell, y: names.length * cell + 13, "text-anchor": "middle" }, at + 1));
