@@ -29,6 +29,8 @@ TABLES: Final = (
     "CREATE TABLE slice (id INTEGER PRIMARY KEY, data BLOB NOT NULL)",
     "CREATE TABLE label (code INTEGER PRIMARY KEY, field TEXT NOT NULL, value TEXT NOT NULL, UNIQUE (field, value))",
 )
+SPLITS_KEPT: Final = 16
+"""Comparisons whose rows are remembered, for the next range begins where one ends."""
 MOST_LOOKED_INTO: Final = 2000
 """Groups of values that are split until the commonest are known."""
 _PLACES: Final = {column: place for place, column in enumerate(SLICED)}
@@ -199,6 +201,8 @@ class Bitmaps:
                 both = equal & ones
                 larger |= both
                 equal ^= both
+        while len(self._splits) >= SPLITS_KEPT:
+            del self._splits[next(iter(self._splits))]
         self._splits[column, code] = larger, equal
         return larger, equal
 

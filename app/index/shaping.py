@@ -15,7 +15,13 @@ _PATTERNED: Final = re.compile(r"[*?\[\]]")
 
 
 _READ_ANYWAY: Final[Mapping[str, Mapping[str, Any]]] = {
-    "data": {"date": "", "description": "", "features": (), "qualities": {}, "tags": (), "version": 1},
+    "data": {
+        **dict.fromkeys(("date", "description"), ""),
+        **dict.fromkeys(("features", "tags"), ()),
+        **dict.fromkeys(("runs", "nr_of_likes", "nr_of_downloads"), 0),
+        "qualities": {},
+        "version": 1,
+    },
     "task": {"date": "", "tags": (), "tasktype": {}, "source_data": {}, "estimation_procedure": {}},
     "flow": {"date": "", "description": "", "tags": (), "parameters": (), "dependencies": ""},
     "run": {
@@ -23,7 +29,10 @@ _READ_ANYWAY: Final[Mapping[str, Mapping[str, Any]]] = {
         **dict.fromkeys(("tags", "evaluations"), ()),
         **{name: {} for name in ("output_files", "run_task", "run_flow")},
     },
-    "study": {"date": "", "description": "", "tasks_included": 0, "datasets_included": 0, "runs_included": 0},
+    "study": {
+        **dict.fromkeys(("date", "description"), ""),
+        **dict.fromkeys((f"{part}_included" for part in ("datasets", "tasks", "flows", "runs")), 0),
+    },
     "user": {"first_name": "", "last_name": "", "bio": "", "image": "", "date": ""},
 }
 """What the frontend's pages read without looking, and break without: lists tell less than descriptions."""

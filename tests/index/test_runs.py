@@ -18,29 +18,12 @@ from app.web.search_query import translate
 from app.web.search_server import EmbeddedSearch, Searcher
 from tests.conftest import Running
 from tests.index.conftest import fill, found
+from tests.index.test_shown import require_shape
 from tests.sent_results import send_results
 from tests.upstream import Upstream
 
 KEYS = ("a" * 32, "b" * 32)
 NOBODY = Searcher(None, ("tests",))
-READ: dict[str, Any] = {
-    "run_id": int,
-    "uploader": str,
-    "uploader_id": int,
-    "date": str,
-    "error": str,
-    "evaluations": list,
-    "output_files": dict,
-    "tags": list,
-    "run_task.task_id": int,
-    "run_task.tasktype.name": str,
-    "run_task.source_data.name": str,
-    "run_flow.flow_id": int,
-    "run_flow.name": str,
-    "run_flow.parameters": list,
-    "nr_of_likes": int,
-}
-"""What the frontend's list and page of runs read, and break without."""
 
 
 @pytest.fixture
@@ -55,14 +38,6 @@ def begin_again(path: Path) -> None:
         store.set_meta("run.due", 0)
         store.set_meta("run.tail", 0)
     store.close()
-
-
-def require_shape(document: dict[str, Any]) -> None:
-    for path, kind in READ.items():
-        value: Any = document
-        for step in path.split("."):
-            value = value[step]
-        assert isinstance(value, kind), (path, value)
 
 
 # On MariaDB numbers of users go on from test to test, and the sandbox begins anew.
@@ -86,7 +61,7 @@ async def test_runs_when_the_server_has_few_or_very_many_then_found_or_asked_for
     listed = await server.search(("run",), translate(of_task, ("run",), viewer_id=None), NOBODY)
     assert sorted(found({**listed})) == sorted(map(str, sent.runs))
     for hit in listed["hits"]["hits"]:
-        require_shape(hit["_source"])
+        require_shape("run", hit["_source"])
     one = (await server.get("run", str(sent.runs[0]), NOBODY))["hits"]["hits"][0]["_source"]
     assert (one["run_flow"]["name"], one["run_task"]["source_data"]["name"]) == ("weka.J48(1)", "levels")
     assert one["run_flow"]["parameters"] == [{"parameter": "depth", "value": "4"}]
@@ -99,7 +74,7 @@ async def test_runs_when_the_server_has_few_or_very_many_then_found_or_asked_for
     await refill()
     assert (await index.counts())["run"] == 0
     asked = (await server.get("run", str(sent.runs[1]), NOBODY))["hits"]["hits"][0]["_source"]
-    require_shape(asked)
+    require_shape("run", asked)
     assert (asked["run_id"], asked["run_task"]["tasktype"]["name"]) == (
         sent.runs[1],
         "Supervised Classification",
@@ -124,7 +99,7 @@ async def test_run_when_only_a_line_is_known_then_its_names_are_those_of_task_an
     index = SearchIndex(fill(path_in(tmp_path), puts))
     known = await index.get("run", "7")
     assert known is not None
-    require_shape({**known, "date": known["date"]})
+    require_shape("run", known)
     assert known["run_task"]["source_data"]["name"] == "iris"
     assert (known["run_task"]["tasktype"]["name"], known["run_flow"]["name"]) == (
         task["tasktype"]["name"],
