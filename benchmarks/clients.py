@@ -3,15 +3,17 @@
     .venv/bin/python -m benchmarks.clients [--clients 1000] [--kilobytes 1000] [--seconds 60]
 
 Each client begins an upload of a table and sends it with one PATCH (tus), spread over the given time, all at the same
-time; the uploads belong to twenty users. Meanwhile `GET /health/live` is asked fifty times a second on a connection of
-its own, and the memory of the web process is sampled. What web process, worker, children and sandbox take of the processor
-is told for each upload: where they add up to the time that it took, nothing but the processor was waited for. In the end every upload must be a dataset of the sandbox, once, with
-the right MD5. Clients, service, worker and sandbox share the machine.
+time; the uploads belong to twenty users. Who is told to come back (503) does so. Meanwhile `GET /health/live` is asked fifty
+times a second on a connection of its own, and the memory of the web process is sampled. What web process, worker, children
+and sandbox take of the processor is told for each upload: where they add up to the time that it took, nothing but the
+processor was waited for. In the end every upload must be a dataset of the sandbox, once, with the right MD5. Clients,
+service, worker and sandbox share the machine.
 """
 
 import argparse
 import asyncio
 import contextlib
+import json
 import resource
 import tempfile
 import time
@@ -50,7 +52,8 @@ class Seen:
     latencies: list[float] = field(default_factory=list)
     idle_mb: float = 0.0
     peak_mb: float = 0.0
-    offsets: Counter[int] = field(default_factory=Counter)
+    told_to_wait: Counter[str] = field(default_factory=Counter)
+    """By problem, answers that asked a client to come back."""
 
 
 async def prepare(settings: Settings) -> list[str]:
@@ -82,14 +85,17 @@ async def upload(port: int, token: str, number: int, options: argparse.Namespace
         f'{{"file_name": "t{number}.csv", "size": {len(content)}, "publish": true, "metadata": {{"dataset_name": '
         f'"t{number}", "description": "d", "def_tar_att": "kind"}}}}'
     ).encode()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    request = f"POST /uploads HTTP/1.1\r\n{authorization}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    while True:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request.encode() + body)
+        status, headers, said = await answer(reader)
+        if status != 503:
+            break
+        writer.close()
+        seen.told_to_wait[json.loads(said)["type"].rpartition("/")[2]] += 1
+        await asyncio.sleep(float(headers["retry-after"]))
     try:
-        writer.write(
-            f"POST /uploads HTTP/1.1\r\n{authorization}Content-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n".encode()
-            + body
-        )
-        status, headers = await answer(reader)
         if status != 201:
             raise RuntimeError(f"begin: {status}")
         path = urlsplit(headers["location"]).path
@@ -102,23 +108,21 @@ async def upload(port: int, token: str, number: int, options: argparse.Namespace
             writer.write(content[begin : begin + piece])
             await writer.drain()
             await asyncio.sleep(options.seconds / PIECES)
-        status, headers = await answer(reader)
+        status, headers, _ = await answer(reader)
         if status != 204 or int(headers["upload-offset"]) != len(content):
             raise RuntimeError(f"send: {status}")
-        seen.offsets[status] += 1
         return path
     finally:
         writer.close()
 
 
-async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str]]:
+async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = {
         name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)
     }
-    if length := int(headers.get("content-length", "0")):
-        await reader.readexactly(length)
-    return int(head[0].split()[1]), headers
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return int(head[0].split()[1]), headers, body
 
 
 async def probe(url: str, pid: int, seen: Seen) -> None:
@@ -267,7 +271,7 @@ def main() -> None:
     found = run(options)
     print(
         f"{options.clients} clients sent {options.kilobytes} kB each in {found.receiving:.0f} s; "
-        f"{len(found.failures)} kinds of failures"
+        f"{len(found.failures)} kinds of failures; told to come back: {dict(found.seen.told_to_wait)}"
     )
     for failure, count in found.failures.items():
         print(f"  {count} x {failure}")

@@ -31,8 +31,8 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 from pathlib import Path
 from app.tabular.convert import convert
-from app.tabular.types import ConversionRequest, Limits
-limits = Limits(max_labels=5_000_000)
+from app.tabular.types import UPLOAD_LIMITS, ConversionRequest, Limits
+limits = Limits(max_labels=5_000_000, max_unpacked_bytes=UPLOAD_LIMITS.max_unpacked_bytes)
 if sys.argv[1:]:
     source, kind, *targets = sys.argv[1:]
     target = Path(source).with_suffix(".arff")

@@ -12,9 +12,11 @@ import logging
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Scope
 
 from app.core.logging import REQUESTS, RequestFormatter
@@ -43,8 +45,9 @@ async def ask(application: ASGIApp, scope: Scope) -> None:
     )
 
 
-async def measure(folder: Path, turns: int) -> tuple[float, float]:
-    """Return microseconds of the processor for a request, without metrics and with them."""
+@asynccontextmanager
+async def asked(folder: Path) -> AsyncIterator[tuple[FastAPI, Scope]]:
+    """Return the application, which logs a line for each request, and a request for `GET /profile`."""
     settings = Settings(_env_file=None, data_dir=folder, app_secret_key=SECRET, embedded_worker=False)
     token = await prepare(settings)
     application = create_app(settings)
@@ -52,14 +55,19 @@ async def measure(folder: Path, turns: int) -> tuple[float, float]:
     handler.setFormatter(RequestFormatter({"host": "h", "process": 1, "worker": "web"}))
     logger.handlers, logger.propagate = [handler], False
     logger.setLevel(logging.INFO)
-    shared = SharedFolder(folder)
-    recorder = FileRecorder(shared)
     async with application.router.lifespan_context(application) as state:
-        scope = {
+        yield application, {
             "type": "http", "method": "GET", "path": "/profile", "raw_path": b"/profile", "query_string": b"",
             "headers": [(b"host", b"x"), (b"authorization", f"Bearer {token}".encode())], "root_path": "",
             "client": ("127.0.0.1", 1), "server": ("x", 80), "scheme": "http", "http_version": "1.1", "state": state,
         }  # fmt: skip
+
+
+async def measure(folder: Path, turns: int) -> tuple[float, float]:
+    """Return microseconds of the processor for a request, without metrics and with them."""
+    shared = SharedFolder(folder)
+    recorder = FileRecorder(shared)
+    async with asked(folder) as (application, scope):
         costs: dict[bool, list[float]] = {False: [], True: []}
         for turn in range(2 * turns):
             is_measured = turn % 2 == 1
