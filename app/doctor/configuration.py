@@ -5,6 +5,7 @@ import errno
 import socket
 import stat
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 import httpx
@@ -80,6 +81,11 @@ def _is_open(path: Path) -> bool:
 async def check_ports(installation: Installation) -> Found:
     """Say who listens on HOST:PORT, what the service there says of itself, and whether the other port can be had."""
     settings = installation.settings
+    if settings.metrics_listen and _is_open_to_strangers(read_listen_address(settings.metrics_listen)[0]):
+        yield warning(
+            f"METRICS_LISTEN={settings.metrics_listen} answers whoever reaches this machine, without a password. Name "
+            "an address that only Prometheus reaches, or keep others out by a firewall or a NetworkPolicy."
+        )
     place = f"{settings.host}:{settings.port}"
     refusal = await asyncio.to_thread(_refusal, settings.host, settings.port)
     if refusal is None:
@@ -117,6 +123,15 @@ def _checks_in(answer: httpx.Response) -> list[dict[str, str]] | None:
     except (ValueError, KeyError, TypeError):
         return None
     return body["checks"] if is_ours else None
+
+
+def _is_open_to_strangers(host: str) -> bool:
+    """Return whether an address is one of the Internet's, or every address of this machine; names are not looked up."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_unspecified or address.is_global
 
 
 async def _metrics_refusal(settings: Settings) -> str:

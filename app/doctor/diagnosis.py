@@ -139,10 +139,14 @@ async def _run(name: str, check: Examination, installation: Installation, second
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """Return every secret that is set, and the passwords in addresses, the longest first."""
+    """Return every secret that is set, those inside of addresses and lists as well, the longest first."""
     values = (getattr(settings, name) for name in type(settings).model_fields)
     texts = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
     texts |= {password for text in texts for password in _passwords_in(text)}
+    texts |= {provider.client_secret.get_secret_value() for provider in settings.providers}
+    texts |= {*settings.accepted_secrets}
+    headers = settings.otel_exporter_otlp_headers.get_secret_value().split(",")
+    texts |= {header.partition("=")[2].strip() for header in headers}
     return sorted((text for text in texts if len(text) >= SHORTEST_SECRET), key=len, reverse=True)
 
 

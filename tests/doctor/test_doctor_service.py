@@ -1,5 +1,6 @@
 """What `openml-web doctor` says of a service that runs beside it, and of an installation that lacks something."""
 
+import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,8 +9,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.core import isolation
 from app.core.settings import Settings
-from app.doctor import mail
-from app.doctor.diagnosis import Level
+from app.doctor.diagnosis import Found, Installation, Level, Wishes, examine, ok
 from app.doctor.examination import DATABASE
 from app.main import create_app
 from tests.doctor.conftest import Diagnose, told
@@ -38,6 +38,24 @@ async def test_ports_when_the_service_is_not_well_or_its_metrics_are_anothers_th
     assert f"METRICS_LISTEN={silent} does not answer (ConnectError)." in away
 
 
+@pytest.mark.parametrize(
+    ("listen", "is_open"),
+    [
+        ("0.0.0.0:9464", True),
+        ("[::]:9464", True),
+        ("8.8.8.8:9464", True),
+        ("127.0.0.1:9464", False),
+        ("10.1.2.3:9464", False),
+    ],
+)
+async def test_metrics_when_strangers_may_reach_them_then_warned(
+    diagnose: Diagnose, listen: str, *, is_open: bool
+) -> None:
+    warned = told(await diagnose("ports", metrics_listen=listen), Level.WARNING)
+
+    assert ("answers whoever reaches this machine, without a password" in warned) is is_open
+
+
 async def test_children_when_the_kernel_isolates_them_by_less_then_warned_by_what(
     diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,23 +66,26 @@ async def test_children_when_the_kernel_isolates_them_by_less_then_warned_by_wha
     assert "has no seccomp and no Landlock. Let the container use them" in warned
 
 
-async def test_mail_when_it_goes_nowhere_then_warned(diagnose: Diagnose, settings: Settings) -> None:
-    off = told(await diagnose("mail", send_email=False), Level.WARNING)
-    files = told(await diagnose("mail"), Level.WARNING)
+async def test_secrets_when_they_are_parts_of_settings_then_each_is_hidden_wherever_it_is_repeated() -> None:
+    parts = [f"{number}-known-to-nobody-and-of-thirty-two-bytes" for number in range(6)]
+    providers = {
+        "campus": {"name": "C", "issuer": "https://id.example", "client_id": "us", "client_secret": parts[0]}
+    }
+    settings = Settings(
+        _env_file=None,
+        sign_in_providers=json.dumps(providers),
+        accepted_secret_keys=f"{parts[1]},{parts[2]}",
+        otel_exporter_otlp_headers=f"x-key={parts[3]}, other={parts[4]}",
+        redis_url=f"redis://:{parts[5]}@127.0.0.1/0",
+    )
 
-    assert "SEND_EMAIL=false: no mail is sent" in off
-    assert f"SMTP_SERVER is not set: mails are files in {settings.data_dir / 'mail'}" in files
+    async def repeat(_: Installation) -> Found:
+        for part in parts:
+            yield ok(f"it said {part}.")
 
+    found = await examine({"a": repeat}, Installation(settings, Wishes(), None))
 
-async def test_sender_when_the_name_server_is_away_then_warned(
-    diagnose: Diagnose, unused_port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mail, "DNS_SECONDS", 0.2)
-    wishes = {"dns": True, "name_server": f"127.0.0.1:{unused_port}"}
-
-    warned = told(await diagnose("sender", wishes=wishes), Level.WARNING)
-
-    assert "The name servers do not answer for example.org" in warned
+    assert {each.text for each in found} == {"it said …."}
 
 
 async def test_database_when_it_was_never_migrated_or_made_then_the_command_to_run(
