@@ -15,6 +15,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from app import __version__
 
 ROOT = Path(__file__).parents[1]
@@ -49,13 +51,30 @@ def build(folder: Path, epoch: str) -> None:
     subprocess.run(command, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-def requirements() -> str:
-    """Return everything that the image has, each once, as one file of requirements with hashes."""
+def image_python() -> str:
+    """Return the version of Python that the image has, e.g. `3.13`."""
+    found: list[str] = re.findall(
+        r"^ARG BASE=python:(\d+\.\d+)", (ROOT / "Dockerfile").read_text(), re.MULTILINE
+    )
+    return found[0]
+
+
+def requirements(python: str) -> str:
+    """Return everything that the image has with a version of Python (`3.13`, `3.11.2`), each once, with its hashes."""
+    installed = {
+        "python_version": ".".join(python.split(".")[:2]),
+        "python_full_version": python if python.count(".") > 1 else f"{python}.0",
+        "sys_platform": "linux",
+    }
     blocks: dict[str, str] = {}
     for name in LOCKED:
         text = (ROOT / name).read_text(encoding="utf-8")
-        for block in re.findall(r"^[a-z0-9][^\n]*\\\n(?: {4}--hash=[^\n]*\n)+", text, re.MULTILINE):
-            blocks.setdefault(block.partition("==")[0], block)
+        for line, hashes in re.findall(
+            r"^([a-z0-9][^\n]*?) \\\n((?: {4}--hash=[^\n]*\n)+)", text, re.MULTILINE
+        ):
+            found = Requirement(line)
+            if found.marker is None or found.marker.evaluate(installed):
+                blocks[found.name] = f"{line.partition(' ;')[0]} \\\n{hashes}"
     return "".join(blocks[name] for name in sorted(blocks))
 
 
@@ -73,7 +92,9 @@ def write_bom(path: Path, epoch: str) -> None:
     ]
     command += ["--output-reproducible", "--validate", "--output-file", str(path)]
     environment = {**os.environ, "SOURCE_DATE_EPOCH": epoch}
-    subprocess.run(command, cwd=ROOT, env=environment, input=requirements().encode(), check=True)
+    subprocess.run(
+        command, cwd=ROOT, env=environment, input=requirements(image_python()).encode(), check=True
+    )
     bom = json.loads(path.read_text(encoding="utf-8"))
     # Not in pyproject.toml, which names the file that has it.
     bom["metadata"]["component"]["version"] = __version__

@@ -41,6 +41,20 @@ def test_our_services_when_started_then_with_settings_fit_for_production() -> No
         assert not Settings(_env_file=None, **values).embedded_worker
 
 
+def test_build_when_mounted_as_the_page_says_then_in_each_web_service_where_the_setting_looks() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    (override,) = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+
+    services = yaml.safe_load(override)["services"]
+
+    assert set(services) == {name for name, service in OURS.items() if service["command"] == "serve"}
+    for name, service in services.items():
+        assert service["environment"].keys() <= {name.upper() for name in Settings.model_fields}
+        assert not service["environment"].keys() & OURS[name]["environment"].keys(), "it would be another's"
+        targets = [volume.split(":")[1:] for volume in service["volumes"]]
+        assert targets == [[service["environment"]["SPA_DIR"], "ro"]]
+
+
 def test_variables_when_secret_then_required_and_without_a_default() -> None:
     used = set(re.findall(r"(?<!\$)\$\{([A-Z_]+)", TEXT))
     defaults = set(re.findall(r"\$\{([A-Z_]+):-[^}]+\}", TEXT))

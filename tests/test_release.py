@@ -31,12 +31,17 @@ def test_release_when_built_twice_then_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_requirements_when_those_of_the_image_are_joined_then_each_once_with_its_hashes() -> None:
-    lines = release.requirements().splitlines()
+    lines = release.requirements(release.image_python()).splitlines()
 
     names = [line.partition("==")[0] for line in lines if not line.startswith(" ")]
     assert {"fastapi", "obstore", "pyreadstat", "sentry-sdk"} <= set(names)
     assert len(names) == len(set(names))
     assert sum("--hash=sha256:" in line for line in lines) >= len(names)
+    assert ";" not in "".join(lines)
+    other = release.requirements("3.11.2").splitlines()
+    versions = [[line for line in each if line.startswith("numpy==")] for each in (lines, other)]
+    assert versions[0] != versions[1], "of two that are locked, each Python has its own"
+    assert "async-timeout" in "".join(other)
 
 
 def test_notes_when_a_version_has_a_section_then_that_one() -> None:
@@ -88,7 +93,9 @@ def test_release_when_made_then_archive_wheel_list_licences_and_checksums_fit_ea
     bom = json.loads((folder / listed).read_text())
     assert (bom["bomFormat"], bom["metadata"]["component"]["version"]) == ("CycloneDX", __version__)
     components = {(each["name"], each["version"]) for each in bom["components"]}
-    pinned = re.findall(r"^([a-z0-9._-]+)==([^ ;\\]+)", release.requirements(), re.MULTILINE)
+    pinned = re.findall(
+        r"^([a-z0-9._-]+)==([^ ;\\]+)", release.requirements(release.image_python()), re.MULTILINE
+    )
     assert components == set(pinned)
     for each in bom["components"]:
         assert any(place.get("hashes") for place in each["externalReferences"]), each["name"]

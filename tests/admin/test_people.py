@@ -151,6 +151,15 @@ async def test_account_when_never_confirmed_then_an_administrator_confirms_it_or
     assert [each["kind"] for each in listed] == ["confirm_email"]
     assert "token=" not in str(listed)
 
+    again = [
+        await app.client.post(f"{where}/mail", json={"mail": kind, **WHY}, headers=administrator.headers)
+        for kind in ("password-reset", "confirmation")
+    ]
+    assert [answer.status_code for answer in again] == [200, 400], "open by now"
+    async with app.resources.database.session() as session:
+        latest = await session.scalars(sa.select(outbox.c.kind).order_by(outbox.c.id.desc()))
+        assert latest.first() == "reset_password"
+
 
 async def test_administrators_when_they_would_change_each_other_or_themselves_then_refused(
     app: Running, administrator: Person, make_person: MakePerson

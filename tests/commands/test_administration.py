@@ -12,7 +12,7 @@ from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import reports, users, worker_heartbeats
 from app.db.engine import Database
-from app.db.tables import audit_events, upload_parts
+from app.db.tables import audit_events, upload_parts, uploads
 from app.db.upload_values import NewUpload
 from app.db.uploads import add_upload
 from app.db.worker_heartbeats import Heartbeat
@@ -106,6 +106,32 @@ def test_uploads_when_cared_for_by_an_operator_then_each_step_is_done_and_told(
     )
     assert (missing.exit_code, missing.stderr) == (1, "There is no such upload.\n")
     assert kinds_of_events(settings) == ["upload quarantined by an operator", "upload removed by an operator"]
+
+
+def test_upload_when_it_waits_then_let_go_on_and_stopped_by_an_operator_then_both_are_done(
+    run: Run, settings: Settings
+) -> None:
+    upload_id = prepare(settings)
+
+    async def put_off() -> None:
+        database = Database(settings)
+        async with database.session() as session:
+            later = {"state": "checked", "available_at": utc_now() + timedelta(hours=1)}
+            await session.execute(sa.update(uploads).values(later))
+        await database.close()
+
+    asyncio.run(put_off())
+
+    again = run("uploads", "requeue", upload_id, *WHY)
+    cancelled = run("uploads", "cancel", upload_id, *WHY)
+
+    assert again.stdout == f"Upload {upload_id} goes on.\n", again.stderr
+    assert cancelled.stdout == f"Upload {upload_id} is cancelled.\n", cancelled.stderr
+    assert "  cancelled  " in run("uploads", "list", "--state", "cancelled").stdout
+    assert kinds_of_events(settings) == [
+        "upload tried again by an operator",
+        "upload cancelled by an operator",
+    ]
 
 
 def test_site_when_cared_for_by_an_operator_then_each_step_is_done_and_told(
