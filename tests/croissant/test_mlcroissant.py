@@ -157,8 +157,12 @@ def test_dataset_when_published_then_mlcroissant_reads_it_from_a_server_that_run
         number = sent.json()["id"]
         address = f"{site.url}/croissant/dataset/{number}"
         wanted = {"dataset_id": number, "task_type": "classification", "target_name": "flood"}
-        task = httpx.post(f"{site.url}/upload-task", json=wanted, headers=site.headers, timeout=60)
-        splits = f"split/task-{task.json()['id']}"
+
+        def made_task() -> httpx.Response:
+            return httpx.post(f"{site.url}/upload-task", json=wanted, headers=site.headers, timeout=60)
+
+        wait_for(lambda: made_task().status_code == 200)  # Until the dataset is active.
+        splits = f"split/task-{made_task().json()['id']}"
 
         def is_described() -> bool:
             answer = httpx.get(address, timeout=60)

@@ -6,12 +6,15 @@ import json
 import lzma
 from collections import Counter
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pa_parquet
 import pytest
 
 from app.tabular import ProcessLimits
@@ -248,3 +251,52 @@ async def test_rows_when_missing_cells_are_asked_for_then_those(tmp_path: Path, 
     )
 
     assert found["rows"] == [row for row in range(100) if (row % 7 == 0) is (operator == "missing")]
+
+
+def test_statistics_when_the_file_is_parquet_then_of_its_types(tmp_path: Path) -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    columns = {
+        "level": pa.array([1.5, float("inf"), None, 4.0]),
+        "count": pa.array([1, 2, 3, None], pa.int64()),
+        "price": pa.array([None, Decimal("1.25"), Decimal(2), Decimal(3)]),
+        "note": pa.array(["a", evil, None, ""]),
+        "day": pa.array([None, *(date(2026, 11, day) for day in (1, 2, 3))]),
+        "is_wet": pa.array([True, False, None, True]),
+        "flood": pa.array(["no", "yes", "no", None]).dictionary_encode(),
+    }
+    asked = request(tmp_path, "", "flood")
+    assert asked.source is not None
+    assert asked.target is not None
+    pa_parquet.write_table(pa.table(columns), asked.source)
+
+    compute(asked)
+
+    table, head, *lines = map(json.loads, asked.target.read_text(encoding="utf-8").splitlines())
+    found = {each["name"]: each for each in lines}
+    assert {name: each["kind"] for name, each in found.items()} == {
+        "level": "real",
+        "count": "integer",
+        "price": "real",
+        "note": "string",
+        "day": "date",
+        "is_wet": "nominal",
+        "flood": "nominal",
+    }
+    level, count = found["level"], found["count"]
+    assert (level["count"], level["missing"], level["infinite"], level["max"]) == (2, 2, 1, 4.0)
+    assert (count["mean"], table["target"], table["classes"]) == (2.0, "flood", ["no", "yes"])
+    assert table["bytes"] == asked.source.stat().st_size
+    assert head["cells"][1] == [None, 2.0, 1.25, evil, "2026-11-01", "False", "yes"]
+
+
+@pytest.mark.parametrize("cut", [4, 200])
+def test_statistics_when_a_parquet_file_is_cut_off_then_said_so(tmp_path: Path, cut: int) -> None:
+    asked = request(tmp_path, "")
+    assert asked.source is not None
+    pa_parquet.write_table(pa.table({"x": list(range(1000))}), asked.source)
+    asked.source.write_bytes(asked.source.read_bytes()[:cut])
+
+    with pytest.raises(TabularError, match="damaged or cut off") as error:
+        compute(asked)
+
+    assert error.value.slug == "broken-file"
