@@ -7,7 +7,8 @@ import click
 from app.commands.running import run
 from app.core.settings import Settings, SettingsError, load_settings
 from app.db.engine import Database
-from app.index.filling import fill_once, is_being_filled
+from app.index.filling import fill_once
+from app.index.lock import is_being_filled
 from app.index.sources import Sources
 from app.index.status import IndexStatus, read_status
 from app.index.store import path_in, remove

@@ -5,8 +5,6 @@ lists, of which each is read to its end again and again and looked at behind its
 """
 
 import asyncio
-import fcntl
-import os
 import sqlite3
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
@@ -26,6 +24,7 @@ from app.db.index_changes import IndexChange, get_changes, get_newest
 from app.events.notifications import INDEX, Notifications
 from app.index import documents
 from app.index.failures import Failures
+from app.index.lock import only_one
 from app.index.owners import Owners
 from app.index.sources import SOURCES, GoneError, ListSource, Sources, Whole
 from app.index.store import Put, Store, remove, remove_others
@@ -45,7 +44,6 @@ TAIL_SECONDS: Final = 60.0
 FULL_SECONDS: Final = 6 * 3600.0
 """How often a list is read from its beginning: what was changed or removed elsewhere is found then."""
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 5.0, 600.0
-LOCK_SECONDS: Final = 5.0
 CHANGES_AT_ONCE: Final = 100
 UNSEEN_AT_ONCE: Final = 20
 WRITTEN_AT_ONCE: Final = 200
@@ -66,7 +64,7 @@ async def keep_filled(
     """Fill the index of this machine until cancelled; wait while another process does."""
     while True:
         try:
-            async with _only_one(path), _open(path) as writer:
+            async with only_one(path), _open(path) as writer:
                 await writer.run(partial(_belong_to, writer.store, server))
                 filler = Filler(writer, sources, database, pause=pause_of(server))
                 with notifications.listen(INDEX) as listener:
@@ -85,7 +83,7 @@ async def fill_once(path: Path, *, server: str, sources: Sources, database: Data
     Raises:
         OpenMLError: OpenML cannot be read.
     """
-    async with _only_one(path), _open(path) as writer:
+    async with only_one(path), _open(path) as writer:
         await writer.run(partial(_belong_to, writer.store, server))
         filler = Filler(writer, sources, database, pause=pause_of(server))
         while True:
@@ -300,9 +298,11 @@ class Filler:
         if kind not in SWEPT:
             return
         number = int(await self._writer.number(f"{name}.pass"))
-        find = partial(self._store.unseen, kind, number, limit=UNSEEN_AT_ONCE)
-        while unseen := await self._writer.run(find):
-            for document_id in unseen:
+        after = 0
+        while unseen := await self._writer.run(
+            partial(self._store.unseen, kind, number, after=after, limit=UNSEEN_AT_ONCE)
+        ):
+            for after, document_id in unseen:  # noqa: B007 - where the next ones begin
                 if not self._failures.is_given_up((kind, document_id)):
                     await self._refresh_if_described(kind, document_id)
                 await self._writer.run(partial(self._note, self._store.note_seen, kind, document_id, number))
@@ -363,37 +363,3 @@ async def _open(path: Path) -> AsyncIterator[Writer]:
             await executor.run(store.close)
     finally:
         executor.close()
-
-
-@asynccontextmanager
-async def _only_one(path: Path) -> AsyncIterator[None]:
-    """Hold the lock of the one process of this machine that fills the index; the system frees it when that ends."""
-    file = await asyncio.to_thread(_open_lock, path.parent)
-    try:
-        while not _locked(file):  # noqa: ASYNC110 - no event comes from other processes
-            await asyncio.sleep(LOCK_SECONDS)
-        yield
-    finally:
-        os.close(file)
-
-
-def is_being_filled(path: Path) -> bool:
-    """Say whether a process of this machine fills the index."""
-    file = _open_lock(path.parent)
-    try:
-        return not _locked(file)
-    finally:
-        os.close(file)
-
-
-def _open_lock(folder: Path) -> int:
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return os.open(folder / "filling.lock", os.O_RDWR | os.O_CREAT, 0o600)
-
-
-def _locked(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

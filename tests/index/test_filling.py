@@ -13,7 +13,8 @@ import pytest
 from app.core.settings import Settings
 from app.events.notifications import Notifications
 from app.index.engine import SearchIndex
-from app.index.filling import fill_once, is_being_filled, keep_filled
+from app.index.filling import fill_once, keep_filled
+from app.index.lock import is_being_filled
 from app.index.sources import Sources
 from app.index.status import IndexStatus, read_status
 from app.index.store import Store, path_in, remove
@@ -232,7 +233,7 @@ async def test_filling_when_killed_again_and_again_then_it_goes_on_and_the_index
 async def test_filling_when_two_processes_would_then_one_does_and_the_other_takes_over(
     filling: Filling, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.index.filling.LOCK_SECONDS", 0.05)
+    monkeypatch.setattr("app.index.lock.LOCK_SECONDS", 0.05)
     first = asyncio.create_task(filling.keep())
     await eventually(filling.is_filled)
     second = asyncio.create_task(filling.keep())

@@ -1,6 +1,7 @@
 """Runs: kept of a server that has few, asked for one by one where it has very many."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from app.index.store import Put, Store, path_in
 from app.web.results.asking import ResultsSource
 from app.web.search_query import translate
 from app.web.search_server import EmbeddedSearch, Searcher
-from tests.conftest import Running
+from tests.conftest import Running, run_sandbox
 from tests.index.conftest import fill, found
 from tests.index.test_shown import require_shape
 from tests.sent_results import send_results
@@ -31,12 +32,19 @@ def settings(settings: Settings) -> Settings:
     return settings.model_copy(update={"search_index": False})
 
 
-def begin_again(path: Path) -> None:
-    """Have the list of runs read from its beginning."""
+@pytest.fixture
+def sandbox_url(tmp_path: Path) -> Iterator[str]:
+    """A server of its own: others count what there is."""
+    with run_sandbox(tmp_path / "sandbox") as url:
+        yield url
+
+
+def begin_again(path: Path, kind: str) -> None:
+    """Have a list read from its beginning."""
     store = Store(path)
     with store.writing():
-        store.set_meta("run.due", 0)
-        store.set_meta("run.tail", 0)
+        store.set_meta(f"{kind}.due", 0)
+        store.set_meta(f"{kind}.tail", 0)
     store.close()
 
 
@@ -70,7 +78,7 @@ async def test_runs_when_the_server_has_few_or_very_many_then_found_or_asked_for
 
     fewer = tuple(replace(source, most=1) if source.kind == "run" else source for source in SOURCES)
     monkeypatch.setattr("app.index.filling.SOURCES", fewer)
-    await asyncio.to_thread(begin_again, path)
+    await asyncio.to_thread(begin_again, path, "run")
     await refill()
     assert (await index.counts())["run"] == 0
     asked = (await server.get("run", str(sent.runs[1]), NOBODY))["hits"]["hits"][0]["_source"]
@@ -81,6 +89,30 @@ async def test_runs_when_the_server_has_few_or_very_many_then_found_or_asked_for
     )
     for unknown in ("999999", "0", "x", "9" * 30):
         assert (await server.get("run", unknown, NOBODY))["hits"]["total"] == 0
+    index.close()
+
+
+@pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
+async def test_pass_when_datasets_were_removed_meanwhile_then_they_leave_the_index(
+    app: Running, upstream: Upstream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.index.filling.UNSEEN_AT_ONCE", 1)
+    numbers = [await upstream.publish(KEYS[0], name=f"rivers{n}") for n in range(4)]
+    resources, path = app.resources, path_in(tmp_path / "own")
+    sources = Sources(resources.openml, resources.database)
+    places: dict[str, Any] = {
+        "server": resources.settings.openml_url,
+        "sources": sources,
+        "database": resources.database,
+    }
+    await fill_once(path, **places)
+    for number in numbers[1:]:
+        answer = await upstream.client.delete(f"api/v1/json/data/{number}", params={"api_key": KEYS[0]})
+        assert answer.status_code == 200, answer.text
+    await asyncio.to_thread(begin_again, path, "data")
+    await fill_once(path, **places)
+    index = SearchIndex(path)
+    assert [number for number in numbers if await index.get("data", str(number))] == numbers[:1]
     index.close()
 
 

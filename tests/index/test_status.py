@@ -13,7 +13,7 @@ from app.core import metrics
 from app.core.settings import Settings
 from app.doctor.diagnosis import Diagnosis, Level, Wishes
 from app.doctor.examination import examine_installation
-from app.index.filling import is_being_filled
+from app.index.lock import is_being_filled
 from app.index.store import Store, path_in
 from app.metrics.scraping import ScrapedCollector
 from tests.conftest import Running, eventually, running
