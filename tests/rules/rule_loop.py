@@ -28,6 +28,7 @@ FOR_FILES = (
     "app/doctor/",
     "app/imaging/",
     "app/index/filling.py",
+    "app/index/lock.py",
     "app/mail/",
     "app/metrics/",
     "app/openml/",
