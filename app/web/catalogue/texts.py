@@ -38,7 +38,8 @@ def plain(value: object, *, limit: int = 1000) -> str:
     """Return the text of a field, hidden characters as their code points; empty where it is no text and no number."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    text = str(value)
+    # Many texts of OpenML were written in the fields of forms, whose lines end so.
+    text = str(value).replace("\r\n", "\n").replace("\r", "\n")
     cut = text if len(text) <= limit else f"{text[:limit]} …"
     return printable(cut, keep="\n\t").strip()
 
@@ -63,7 +64,7 @@ def web_address(value: object) -> str:
 @lru_cache(maxsize=KEPT)
 def render_markdown(text: str) -> Markup:
     """Return a description as markup: CommonMark and tables; HTML in it is text, and so are pictures."""
-    shown = plain(text.replace("\r\n", "\n"), limit=MARKDOWN_CHARACTERS)
+    shown = plain(text, limit=MARKDOWN_CHARACTERS)
     parser = _parser()
     tokens = parser.parse(shown)
     for token in tokens:
@@ -76,7 +77,7 @@ def render_markdown(text: str) -> Markup:
 
 def first_words(text: str, *, limit: int = 200) -> str:
     """Return how a description begins, in one line and without its Markdown."""
-    begin = plain(text[: 3 * limit], limit=3 * limit).replace("\r\n", "\n")
+    begin = plain(text[: 3 * limit], limit=3 * limit)
     line = _unmarked(NO_WORDS.sub("", begin)) or _unmarked(begin)
     return line if len(line) <= limit else f"{line[:limit].rsplit(' ', 1)[0]} …"
 

@@ -325,6 +325,7 @@ def test_first_words_when_it_is_markdown_then_without_its_marks() -> None:
     rest = "| a | b |\n|---|---|\n| 1 | 2 |\n\n---\n\n```r\nlibrary(x)\n```\nMore.\n\nEnd\n===\n"
     assert first_words(begin + rest) == "The best set, a_b. More. End"
     assert first_words("# Iris") == "Iris"
+    assert first_words("# Iris\r\nOf\rFisher\r\n") == "Of Fisher"
     assert first_words("```\nx") == "x"
     assert len(first_words("word " * 1000)) < 210
 
