@@ -22,6 +22,8 @@ MOST_MATCHES: Final = 10_000
 """Of documents with some words, the newest so many are looked at: more are no help, and cost without a bound."""
 MOST_JOINED: Final = 8
 """Words of a text of common ones that documents are expected to have all of."""
+MOST_READ: Final = 32_000_000
+"""Characters of the documents of one page; a thousand usual ones have a tenth. What comes after is not shown."""
 MOST_SUGGESTIONS: Final = 50
 _RANK: Final = f"bm25(%s, {', '.join(map(str, WEIGHTS))})"
 SCORE: Final = "_score"
@@ -201,9 +203,15 @@ def _hits(
     question: Mapping[str, Any],
     match: str,
 ) -> list[dict[str, Any]]:
-    found = []
+    found: list[dict[str, Any]] = []
+    read = 0
     for place, (row, score) in enumerate(rows):
-        kind, document_id, document = _document(connection, row)
+        connection.look()
+        kind, document_id, source = _document(connection, row)
+        read += len(source)
+        if read > MOST_READ and found:
+            break
+        document = json.loads(source)
         decorate(connection, kind, document_id, document)
         hit: dict[str, Any] = {"_index": kind, "_type": kind, "_id": document_id, "_score": score}
         hit["_source"] = shown(document, question.get("_source", {}))
@@ -215,11 +223,11 @@ def _hits(
     return found
 
 
-def _document(connection: Reader, row: int) -> tuple[str, str, dict[str, Any]]:
+def _document(connection: Reader, row: int) -> tuple[str, str, str]:
     shelf, document_id, source = connection.execute(
         "SELECT shelf, id, source FROM entry JOIN body USING (row) WHERE row = ?", (row,)
     ).fetchone()
-    return KINDS[abs(shelf) - 1], document_id, json.loads(source)
+    return KINDS[abs(shelf) - 1], document_id, source
 
 
 def _suggest(

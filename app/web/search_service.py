@@ -1,6 +1,7 @@
 """Searches and documents; failures of what is searched become empty answers."""
 
 import json
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ from app.web.search_server import Searcher, SearchServer
 Document = dict[str, Any]
 SEARCHES_AT_ONCE: Final = 32
 """In one request: the frontend's successor sends seven."""
+SEARCHES_SECONDS: Final = 10.0
+"""After so long none of a request is begun any more."""
 DOCUMENTS_AT_ONCE: Final = 100
 
 
@@ -52,9 +55,14 @@ async def search_many(
         lines: JSON in pairs of lines: what is searched, and the search.
         who: asks.
     """
-    responses = []
+    responses: list[Document] = []
+    until = time.monotonic() + SEARCHES_SECONDS
     for types, body in _pairs(lines, default):
-        answer = await search(server, types, body, who, total_as_object=False)
+        if time.monotonic() > until:
+            late = OpenMLUnreachableError("The search failed: those before it took too long.")
+            answer = answers.empty_search_answer(late, asked=body, total_as_object=False)
+        else:
+            answer = await search(server, types, body, who, total_as_object=False)
         responses.append({**answer, "status": 200})
     return {"took": sum(answer["took"] for answer in responses), "responses": responses}
 

@@ -93,6 +93,17 @@ async def test_msearch_when_a_search_of_it_is_wrong_then_that_one_says_so_and_th
     assert len(many["responses"]) == 32
 
 
+async def test_msearch_when_its_first_searches_take_long_then_the_others_say_so(
+    app: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.web.search_service.SEARCHES_SECONDS", -1.0)
+    answer = await app.client.post(
+        "/es/_msearch", content=lines({"index": "data"}, {"size": 9}), headers=NDJSON
+    )
+    (late,) = answer.json()["responses"]
+    assert (late["hits"]["total"], late["problem"]["status"]) == (0, 503)
+
+
 async def test_mget_and_count_when_asked_then_in_their_forms(app: Running) -> None:
     both = await post(app, "data/_mget", {"ids": ["61", 2, "4711", "62"]})
     mixed = await post(

@@ -319,3 +319,11 @@ async def test_private_when_asked_for_by_anybody_then_its_owners_alone(
         ("data",), {"size": 10, "query": {"term": {"visibility": "private"}}}, viewer_id=viewer
     )
     assert found(everything) == (["62"] if is_owner else [])
+
+
+async def test_hits_when_their_documents_are_very_large_then_fewer_are_shown(
+    index: SearchIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.index.search.MOST_READ", 10)
+    answer = await search(index, {"size": 9})
+    assert (len(found(answer)), answer["hits"]["total"]["value"]) == (1, 3)
