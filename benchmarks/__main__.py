@@ -37,7 +37,7 @@ MODULES = (
 )
 """The modules with lines, in the order of the page."""
 FOLDER = Path(__file__).parent
-SHORT_SECONDS, LONG_SECONDS = 100, 3600
+SHORT_SECONDS, LONG_SECONDS = 200, 3600
 """After which a module is ended: on two quiet processors the short forms take six minutes, all together."""
 GRACE_SECONDS = 20
 """For a module that is ended; then it is killed with all that it has started."""

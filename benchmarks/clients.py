@@ -236,7 +236,7 @@ def lines(*, short: bool) -> Iterator[Line]:
     """Measure many clients: how long until all is active, and what the web process holds."""
     clients, seconds = (100, 10) if short else (1000, 60)
     found = run(
-        argparse.Namespace(clients=clients, kilobytes=1000, seconds=seconds, patience=60 if short else 1800)
+        argparse.Namespace(clients=clients, kilobytes=1000, seconds=seconds, patience=120 if short else 1800)
     )
     if found.failures or set(found.states) != {"active"}:
         raise SystemExit(f"{found.failures} {found.states}")
