@@ -25,9 +25,11 @@ from app.index.store import OWN, Put, want
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-THREADS: Final = 4
+THREADS: Final = 2
+"""Most of a search over many documents is Python's arithmetic, of which one thread at a time does some: more of them
+answer no more, and keep the event loop waiting twice as long."""
 WAITING: Final = 200
-PLACES: Final = 32
+PLACES: Final = 16
 """Searches that are carried out or wait for a thread; no network has more of them than it leaves to the others."""
 PLACE_SECONDS: Final = 2.0
 SEARCH_SECONDS: Final = 2.0

@@ -18,7 +18,7 @@ from app.openml.runs import Run, RunMeasure
 from app.web.search_query import TYPES, translate
 from tests.conftest import LONG
 
-ENTRIES = 3000 if LONG else 200
+ENTRIES = 3000 if LONG else 120
 TEXTS = [
     *("", "1", "-1", "0", "x", "99999-12-31T23:59:59", "2014-04-06T23:23:39", "\0", "\ud800", "nan", "1e999"),
     *(
