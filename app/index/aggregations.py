@@ -7,7 +7,7 @@ from app.index.bitmaps import INEXACT
 from app.index.clauses import ClauseReader, on_shelf
 from app.index.criteria import Criterion, every
 from app.index.fields import LINKED, SHELVES, Scalar
-from app.index.found import Found
+from app.index.matches import Matches
 
 BUCKETS: Final = 10
 """Where no number is asked for."""
@@ -23,7 +23,7 @@ _METRICS: Final = {
 }
 
 
-def aggregate(found: Found, asked: Mapping[str, Any], reader: ClauseReader) -> dict[str, Any]:
+def aggregate(found: Matches, asked: Mapping[str, Any], reader: ClauseReader) -> dict[str, Any]:
     """Return what was asked for, by its names. What has no bitmaps is counted in the newest documents only."""
     return _Aggregator(reader).all(found, asked)
 
@@ -35,10 +35,10 @@ class _Aggregator:
         self._reader = reader
         self._inner = 0
 
-    def all(self, found: Found, asked: Mapping[str, Any], nested: str = "") -> dict[str, Any]:
+    def all(self, found: Matches, asked: Mapping[str, Any], nested: str = "") -> dict[str, Any]:
         return {name: self._one(found, part, nested) for name, part in asked.items()}
 
-    def _one(self, found: Found, part: Mapping[str, Any], nested: str) -> dict[str, Any]:
+    def _one(self, found: Matches, part: Mapping[str, Any], nested: str) -> dict[str, Any]:
         below = part.get("aggs", {})
         ((kind, options),) = ((name, value) for name, value in part.items() if name != "aggs")
         if kind == "nested":
@@ -55,7 +55,7 @@ class _Aggregator:
             return {"count": values.pop("value_count"), **values}
         return {"value": self._metric(found, field, kind)}
 
-    def _metric(self, found: Found, field: str, kind: str) -> Scalar:
+    def _metric(self, found: Matches, field: str, kind: str) -> Scalar:
         expression, values = self._reader.value_of(field)
         if kind in {"min", "max", "avg", "sum"}:
             expression = f"CASE WHEN typeof({expression}) IN ('integer', 'real') THEN {expression} END"
@@ -65,7 +65,7 @@ class _Aggregator:
         return value
 
     def _terms(
-        self, found: Found, field: str, size: int, below: Mapping[str, Any], nested: str
+        self, found: Matches, field: str, size: int, below: Mapping[str, Any], nested: str
     ) -> dict[str, Any]:
         rows, rest = self._counted(found, field, size, nested)
         buckets = []
@@ -76,7 +76,9 @@ class _Aggregator:
             buckets.append(bucket)
         return {"doc_count_error_upper_bound": 0, "sum_other_doc_count": rest, "buckets": buckets}
 
-    def _counted(self, found: Found, field: str, size: int, nested: str) -> tuple[list[tuple[Any, int]], int]:
+    def _counted(
+        self, found: Matches, field: str, size: int, nested: str
+    ) -> tuple[list[tuple[Any, int]], int]:
         """Return the commonest values with their numbers, and how many have others."""
         if field == "_index":
             return self._by_kind(found), 0
@@ -89,7 +91,7 @@ class _Aggregator:
         )
         return others[:size], sum(count for _, count in others[size:])
 
-    def _by_kind(self, found: Found) -> list[tuple[Any, int]]:
+    def _by_kind(self, found: Matches) -> list[tuple[Any, int]]:
         counts = []
         for kind in self._reader.kinds:
             inside = (found.inside(on_shelf(sign * SHELVES[kind])).total for sign in (1, -1))
@@ -97,7 +99,7 @@ class _Aggregator:
         return sorted(((kind, count) for kind, count in counts if count), key=lambda row: -row[1])
 
     def _ranges(
-        self, found: Found, field: str, ranges: list[Mapping[str, Any]], below: Mapping[str, Any]
+        self, found: Matches, field: str, ranges: list[Mapping[str, Any]], below: Mapping[str, Any]
     ) -> dict[str, Any]:
         buckets = []
         for each in ranges:
@@ -118,7 +120,7 @@ class _Aggregator:
         parts += [self._reader.compare(field, "<", high)] if high is not None else []
         return every(parts).without_match(self._reader.words)
 
-    def _inside(self, found: Found, condition: Criterion) -> Found | None:
+    def _inside(self, found: Matches, condition: Criterion) -> Matches | None:
         """Return what is in a bucket; None where enough of them were looked into."""
         return found.inside(condition.without_match(found.words)) if self._may_look_into() else None
 
@@ -126,7 +128,7 @@ class _Aggregator:
         self._inner += 1
         return self._inner <= MOST_INNER
 
-    def _grouped(self, found: Found, field: str) -> list[tuple[Any, int]]:
+    def _grouped(self, found: Matches, field: str) -> list[tuple[Any, int]]:
         expression, values = self._reader.value_of(field)
         statement, parameters = found.select(f"{expression} AS value, count(*) AS found")
         rows = found.connection.execute(

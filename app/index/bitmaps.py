@@ -16,7 +16,7 @@ from itertools import groupby
 from typing import Final
 
 from app.index.fields import KINDS, NUMERIC_COLUMNS, Scalar
-from app.index.reading import Reader
+from app.index.reading import ReadingConnection
 
 BLOCK: Final = 32_000
 """Rows of a block; a slice of it fills a page of SQLite's, and needs no other."""
@@ -155,7 +155,7 @@ class BitmapWriter:
 class Bitmaps:
     """The columns as one search reads them. All of it ends with `sqlite3.OperationalError` when its time is over."""
 
-    def __init__(self, connection: Reader) -> None:
+    def __init__(self, connection: ReadingConnection) -> None:
         self._connection = connection
         self._slices: dict[str, Mapping[int, int]] = {}
         self._valued: dict[str, int] = {}

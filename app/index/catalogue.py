@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from app.index import words
 from app.index.fields import KINDS, PRIVATE_FIELDS, SHELVES
-from app.index.reading import Reader
+from app.index.reading import ReadingConnection
 from app.index.search import search
 
 PAGE: Final = 20
@@ -134,7 +134,7 @@ class Results:
 
 
 def find(
-    connection: Reader,
+    connection: ReadingConnection,
     wanted: Wanted,
     viewer_id: int | None,
 ) -> Results:

@@ -17,7 +17,7 @@ from app.core.shares import Shares, ShareUsedUpError, Subject
 from app.index import catalogue
 from app.index.catalogue import Filters, Results, Wanted
 from app.index.cleaning import clean
-from app.index.reading import Reader, open_reader
+from app.index.reading import ReadingConnection, open_reader
 from app.index.search import SearchTooLongError, search
 from app.index.shaping import decorate
 from app.index.status import IndexStatus, status_of
@@ -205,7 +205,7 @@ class _Readers:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = Lock()
-        self._free: list[tuple[int, Reader]] = []
+        self._free: list[tuple[int, ReadingConnection]] = []
         self._closed = False
 
     def call(self, function: Callable[..., T], *arguments: Any) -> T:  # noqa: ANN401 - as above
@@ -230,7 +230,7 @@ class _Readers:
             connection.close()
 
     @contextmanager
-    def _lent(self) -> Iterator[Reader]:
+    def _lent(self) -> Iterator[ReadingConnection]:
         number, connection = self._take()
         try:
             yield connection
@@ -244,7 +244,7 @@ class _Readers:
         if not kept:
             connection.close()
 
-    def _take(self) -> tuple[int, Reader]:
+    def _take(self) -> tuple[int, ReadingConnection]:
         try:
             number = self._path.stat().st_ino
         except FileNotFoundError:

@@ -11,7 +11,7 @@ LOOK_EVERY: Final = 20_000
 """Steps of SQLite's machine between two looks at the clock: about a millisecond."""
 
 
-class Reader(sqlite3.Connection):
+class ReadingConnection(sqlite3.Connection):
     """A connection that only reads, and can be told when to stop."""
 
     _is_over: Callable[[], bool] | None = None
@@ -31,7 +31,7 @@ class Reader(sqlite3.Connection):
             raise sqlite3.OperationalError("interrupted")
 
 
-def open_reader(path: Path) -> Reader:
+def open_reader(path: Path) -> ReadingConnection:
     """Return a connection that only reads.
 
     Raises:
@@ -42,7 +42,7 @@ def open_reader(path: Path) -> Reader:
         uri=True,
         timeout=BUSY_SECONDS,
         check_same_thread=False,
-        factory=Reader,
+        factory=ReadingConnection,
     )
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute("PRAGMA query_only = TRUE")

@@ -12,10 +12,10 @@ from app.index.bitmaps import Bitmaps, bitmap_of, newest
 from app.index.clauses import ClauseReader, on_shelf
 from app.index.criteria import AND, SEPARATOR, Criterion, every, some
 from app.index.fields import KINDS, SHELVES, WEIGHTS, Scalar
-from app.index.found import MOST_ROWS, Found
 from app.index.highlights import highlights
 from app.index.lucene import read_text
-from app.index.reading import Reader
+from app.index.matches import MOST_ROWS, Matches
+from app.index.reading import ReadingConnection
 from app.index.shaping import decorate, shown
 
 MOST_MATCHES: Final = 10_000
@@ -49,7 +49,7 @@ def visible(kinds: Sequence[str], viewer_id: int | None, words: str) -> Criterio
 
 
 def search(
-    connection: Reader, kinds: tuple[str, ...], question: Mapping[str, Any], viewer_id: int | None
+    connection: ReadingConnection, kinds: tuple[str, ...], question: Mapping[str, Any], viewer_id: int | None
 ) -> dict[str, Any]:
     """Return the answer to a search, in Elasticsearch's form, `hits.total` as an object.
 
@@ -75,14 +75,14 @@ def _plain(question: Mapping[str, Any]) -> dict[str, Any]:
     return plain
 
 
-def _with_documents(connection: Reader, viewer_id: int | None) -> int | None:
+def _with_documents(connection: ReadingConnection, viewer_id: int | None) -> int | None:
     """Return the viewer if there are private documents of theirs; nobody sees others', and so most see what all see."""
     own = "SELECT 1 FROM entry WHERE owner = ? AND shelf < 0 LIMIT 1"
     return viewer_id if viewer_id and connection.execute(own, (viewer_id,)).fetchone() else None
 
 
 def _search(
-    connection: Reader, kinds: tuple[str, ...], question: Mapping[str, Any], viewer_id: int | None
+    connection: ReadingConnection, kinds: tuple[str, ...], question: Mapping[str, Any], viewer_id: int | None
 ) -> dict[str, Any]:
     reader = ClauseReader(kinds, read_text)
     wanted = reader.read(question["query"]) if "query" in question else Criterion()
@@ -105,7 +105,7 @@ def _search(
     return answer
 
 
-def _find(connection: Reader, bitmaps: Bitmaps, condition: Criterion, words: str) -> Found:
+def _find(connection: ReadingConnection, bitmaps: Bitmaps, condition: Criterion, words: str) -> Matches:
     found = _matching(connection, bitmaps, condition, words)
     if found.is_common and 0 < condition.match.count(SEPARATOR) < MOST_JOINED:
         # Of very many, those with all the words are the ones that were meant, if there are any.
@@ -116,7 +116,7 @@ def _find(connection: Reader, bitmaps: Bitmaps, condition: Criterion, words: str
     return found
 
 
-def _matching(connection: Reader, bitmaps: Bitmaps, condition: Criterion, words: str) -> Found:
+def _matching(connection: ReadingConnection, bitmaps: Bitmaps, condition: Criterion, words: str) -> Matches:
     rows, match, is_common = condition.mask(bitmaps), condition.match, False
     if match:
         # Where a beginning is a common word itself, FTS5 need not merge the lists of all words that begin so.
@@ -125,17 +125,17 @@ def _matching(connection: Reader, bitmaps: Bitmaps, condition: Criterion, words:
         matches = [row for (row,) in connection.execute(statement, (match, MOST_MATCHES))]
         is_common = len(matches) == MOST_MATCHES
         rows &= bitmap_of(matches)
-    found = Found(connection, bitmaps, rows, words, match, is_exact=not is_common, is_common=is_common)
+    found = Matches(connection, bitmaps, rows, words, match, is_exact=not is_common, is_common=is_common)
     return found if condition.is_exact else found.verified(condition)
 
 
-def _is_common(connection: Reader, words: str, word: str) -> bool:
+def _is_common(connection: ReadingConnection, words: str, word: str) -> bool:
     statement = f"SELECT 1 FROM {words} WHERE {words} MATCH ? LIMIT 1 OFFSET ?"  # noqa: S608 - our names only
     return connection.execute(statement, (word, MOST_MATCHES - 1)).fetchone() is not None
 
 
 def _rows(
-    found: Found, question: Mapping[str, Any], reader: ClauseReader
+    found: Matches, question: Mapping[str, Any], reader: ClauseReader
 ) -> tuple[list[Row], list[list[Scalar]]]:
     """Return the rows of one page with their scores, and what they were sorted by."""
     size, begin = question.get("size") or 0, question.get("from", 0)
@@ -161,7 +161,7 @@ def _rows(
 
 
 def _sorted(
-    connection: Reader,
+    connection: ReadingConnection,
     scores: Mapping[int, float | None],
     order: Sequence[tuple[str, bool]],
     reader: ClauseReader,
@@ -181,7 +181,7 @@ def _sorted(
     return connection.execute(statement, [*values, json.dumps(scores), *window]).fetchall()
 
 
-def _is_ranked(found: Found) -> bool:
+def _is_ranked(found: Matches) -> bool:
     """Whether it is known soon how well documents match: FTS5 reads the list of each word to its end for that."""
     if not found.match or found.is_common:
         return False
@@ -190,14 +190,14 @@ def _is_ranked(found: Found) -> bool:
     return not any(_is_common(found.connection, found.words, word) for word in needed)
 
 
-def _scores(found: Found) -> dict[int, float | None]:
+def _scores(found: Matches) -> dict[int, float | None]:
     kept = frozenset(newest(found.rows, MOST_MATCHES))
     statement = f"SELECT rowid, -{_RANK % found.words} FROM {found.words} WHERE {found.words} MATCH ?"  # noqa: S608 - our names only
     return {row: score for row, score in found.connection.execute(statement, (found.match,)) if row in kept}
 
 
 def _hits(
-    connection: Reader,
+    connection: ReadingConnection,
     rows: Sequence[Row],
     sorts: Sequence[list[Scalar]],
     question: Mapping[str, Any],
@@ -223,7 +223,7 @@ def _hits(
     return found
 
 
-def _document(connection: Reader, row: int) -> tuple[str, str, str]:
+def _document(connection: ReadingConnection, row: int) -> tuple[str, str, str]:
     shelf, document_id, source = connection.execute(
         "SELECT shelf, id, source FROM entry JOIN body USING (row) WHERE row = ?", (row,)
     ).fetchone()
@@ -231,14 +231,14 @@ def _document(connection: Reader, row: int) -> tuple[str, str, str]:
 
 
 def _suggest(
-    connection: Reader, kinds: tuple[str, ...], asked: Mapping[str, Any], viewer_id: int | None
+    connection: ReadingConnection, kinds: tuple[str, ...], asked: Mapping[str, Any], viewer_id: int | None
 ) -> dict[str, Any]:
     """Return what names begin so, as the completion suggester does."""
     return {name: [_completions(connection, kinds, part, viewer_id)] for name, part in asked.items()}
 
 
 def _completions(
-    connection: Reader, kinds: tuple[str, ...], part: Mapping[str, Any], viewer_id: int | None
+    connection: ReadingConnection, kinds: tuple[str, ...], part: Mapping[str, Any], viewer_id: int | None
 ) -> dict[str, Any]:
     text = str(part.get("prefix", part.get("text", "")))
     size = min(int(part.get("size", 5)), MOST_SUGGESTIONS)

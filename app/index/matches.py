@@ -9,7 +9,7 @@ from typing import Final, Self
 from app.index.bitmaps import Bitmaps, as_json, bitmap_of, newest
 from app.index.criteria import Criterion
 from app.index.fields import Scalar
-from app.index.reading import Reader
+from app.index.reading import ReadingConnection
 
 MOST_ROWS: Final = 10_000
 """Rows that are sorted, or added up, by what has no bitmap; the newest."""
@@ -22,7 +22,7 @@ _LISTED: Final = "SELECT %s FROM json_each(?) AS one CROSS JOIN entry ON entry.r
 
 
 @dataclass(frozen=True)
-class Found:
+class Matches:
     """What was found.
 
     Attributes:
@@ -35,7 +35,7 @@ class Found:
         is_common: whether very many documents match, of which the newest were taken.
     """
 
-    connection: Reader
+    connection: ReadingConnection
     bitmaps: Bitmaps
     rows: int
     words: str
