@@ -132,7 +132,8 @@ def test_token_when_forged_and_logging_out_then_refused(signer: TokenSigner) -> 
         signer.verify(forge(secret="abcd" * 8), accept_expired=True)
 
 
-@pytest.mark.parametrize(("seconds", "taken"), [(-3600, True), (2, True), (59, True), (61, False)])
+# The time is a whole second, and a slow machine takes some to look: 61 would be within the leeway by then.
+@pytest.mark.parametrize(("seconds", "taken"), [(-3600, True), (2, True), (59, True), (90, False)])
 def test_token_when_issued_by_a_clock_that_is_ahead_then_taken_within_the_leeway(
     signer: TokenSigner, seconds: int, *, taken: bool
 ) -> None:
