@@ -84,3 +84,5 @@ async def _try_pictures(pictures: PictureStorage) -> None:
             raise StorageError("The store of pictures does not list what was written there.")
     finally:
         await pictures.delete(name)
+    if await pictures.read(name) is not None:
+        raise StorageError("The store of pictures does not delete what is to be deleted.")

@@ -13,7 +13,7 @@ import pytest
 from app.core.settings import Settings
 from app.events.notifications import Notifications
 from app.index.engine import SearchIndex
-from app.index.filling import fill_once, keep_filled
+from app.index.filling import fill_once, keep_filled, pause_of
 from app.index.lock import is_being_filled
 from app.index.sources import Sources
 from app.index.status import IndexStatus, read_status
@@ -316,3 +316,13 @@ async def test_filling_when_a_list_and_a_description_are_broken_then_the_rest_is
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
     index.close()
+
+
+@pytest.mark.parametrize(
+    ("server", "seconds"),
+    [("https://www.openml.org/", 0.5), ("http://127.0.0.1:5001/", 0.01), ("http://localhost/", 0.01)],
+)
+def test_pause_when_the_server_is_somebody_elses_then_half_a_second_between_two_requests(
+    server: str, seconds: float
+) -> None:
+    assert pause_of(server) == seconds
