@@ -203,23 +203,22 @@ def test_serve_when_not_fit_for_production_then_every_reason_at_once(tmp_path: P
 @pytest.mark.parametrize(
     "what", ["serve", *(pytest.param(what, marks=pytest.mark.long) for what in ("worker", "dev"))]
 )
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("EMAIL_SENDER", "OpenML Team noreply@example.org"),
-        ("CONTACT_EMAIL", "the team"),
-        ("SMTP_SERVER", "smtp://mail.example.org"),
-        ("OPENML_SERVER", "www.openml.org"),
-        ("TIMINGS", '{"lease_seconds": Infinity}'),
-    ],
-)
-def test_start_when_a_setting_would_fail_later_then_refused_with_a_sentence(
-    tmp_path: Path, what: str, name: str, value: str
+def test_start_when_settings_would_fail_later_then_refused_with_a_sentence_for_each(
+    tmp_path: Path, what: str
 ) -> None:
-    done = command(what, cwd=tmp_path, **{name: value})
+    wrong = {
+        "EMAIL_SENDER": "OpenML Team noreply@example.org",
+        "CONTACT_EMAIL": "the team",
+        "SMTP_SERVER": "smtp://mail.example.org",
+        "OPENML_SERVER": "www.openml.org",
+        "TIMINGS": '{"lease_seconds": Infinity}',
+    }
+
+    done = command(what, cwd=tmp_path, **wrong)
 
     assert done.returncode == 2
-    assert f"- {name}: " in done.stderr
+    for name in wrong:
+        assert f"- {name}: " in done.stderr
     assert "Traceback" not in done.stderr
 
 

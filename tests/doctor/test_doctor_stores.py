@@ -22,7 +22,13 @@ from tests.doctor.conftest import Diagnose, told
     ],
 )
 async def test_store_when_one_operation_does_nothing_then_a_fault_names_it(
-    diagnose: Diagnose, monkeypatch: pytest.MonkeyPatch, store: type, operation: str, answer: Any, said: str
+    diagnose: Diagnose,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    store: type,
+    operation: str,
+    answer: Any,
+    said: str,
 ) -> None:
     async def does_nothing(*_: Any, **__: Any) -> Any:
         return answer

@@ -18,8 +18,7 @@ def _answering() -> frozenset[str]:
     """Return the names of the functions of `app/db` that say whether they did something."""
     return frozenset(
         node.name
-        for source in read_sources(ROOT)
-        if source.name.startswith("app/db/")
+        for source in read_sources(ROOT, ["app/db"])
         for node in ast.walk(source.tree)
         if isinstance(node, ast.AsyncFunctionDef)
         and isinstance(node.returns, ast.Name)

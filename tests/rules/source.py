@@ -1,7 +1,7 @@
 """What a rule looks at: a source file, parsed once."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,10 +40,10 @@ def dotted(node: ast.expr) -> str:
     return "()"
 
 
-def read_sources(root: Path) -> list[Source]:
-    """Return every file of the service and of the sandbox, without their tests."""
+def read_sources(root: Path, folders: Sequence[str] = ("app", SANDBOX)) -> list[Source]:
+    """Return every file of the service and of the sandbox, without their tests; or of some folders."""
     return [
         Source.parse(path.relative_to(root).as_posix(), path.read_text())
-        for folder in ("app", SANDBOX)
+        for folder in folders
         for path in sorted((root / folder).rglob("*.py"))
     ]
