@@ -22,13 +22,20 @@ from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import Actor, UploadState
 from app.db.upload_values import NewUpload, Upload
 from app.events.notifications import upload_topic
+from app.openml.client import OpenMLClient
 from app.uploads.admission import require_place_in_queue
 from app.uploads.append import is_gone
-from app.uploads.creation import Created, Creation, find_earlier, finish, new_upload, saved_once
+from app.uploads.creation import Created, Creation, created, find_earlier, finish, new_upload
 
 
 async def join_parts(
-    database: Database, settings: Settings, checks: BoundedExecutor, *, user_id: int, creation: Creation
+    database: Database,
+    settings: Settings,
+    checks: BoundedExecutor,
+    openml: OpenMLClient,
+    *,
+    user_id: int,
+    creation: Creation,
 ) -> Created:
     """Begin an upload with all its bytes: those of partial uploads, in the order of `creation.partial_ids`.
 
@@ -44,22 +51,21 @@ async def join_parts(
     """
     new = await new_upload(database, checks, user_id, creation)
 
-    async def join(session: AsyncSession) -> Created:
+    async def join(session: AsyncSession) -> tuple[Upload, bool]:
         await users.require_open(session, user_id)
         parts = [await _find_part(session, user_id, part) for part in creation.partial_ids]
         earlier = await _find_joined(session, parts, new) or await find_earlier(session, new)
         if earlier is not None:
-            return Created(earlier, is_new=False)
+            return earlier, False
         for part in parts:
             _require_whole(part, gone=is_gone(part, new.created_at))
         if sum(part.total_bytes or 0 for part in parts) > settings.upload_max_bytes:
             raise BodyTooLargeError.of_file(settings.upload_max_bytes)
         await require_place_in_queue(session)
         await uploads.add_upload(session, new)
-        return Created(await _join(session, new, parts), is_new=True)
+        return await _join(session, new, parts), True
 
-    async with saved_once():
-        return await database.unit(join)
+    return await created(database, openml, user_id, join)
 
 
 async def _find_part(session: AsyncSession, user_id: int, upload_id: str) -> Upload:

@@ -4,8 +4,7 @@ import hashlib
 import json
 import math
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -26,11 +25,14 @@ from app.db.engine import Database, notify_after_commit
 from app.db.upload_states import Actor, UploadState, expiry
 from app.db.upload_values import NewUpload, Upload
 from app.events.notifications import UPLOADS
+from app.openml.client import OpenMLClient
 from app.storage.parts import UploadStorage
 from app.tabular import format_of, what_to_do
 from app.uploads.admission import require_room
 from app.uploads.lifecycle import end_interrupted
 from app.uploads.metadata import check_complete, check_draft, require_printable
+from app.uploads.schemas import UploadDetailResponse
+from app.uploads.status import describe_upload
 
 LONGEST_KEY = 255
 
@@ -74,10 +76,15 @@ class Creation:
 
 
 class Created(NamedTuple):
-    """An upload to send bytes to, and whether it was made just now."""
+    """An upload to send bytes to, whether it was made just now, and what is answered of it."""
 
     upload: Upload
     is_new: bool
+    described: UploadDetailResponse
+
+
+Begin = Callable[[AsyncSession], Awaitable[tuple[Upload, bool]]]
+"""Returns an upload, and whether it was made just now."""
 
 
 def key_digest(user_id: int, key: str) -> str:
@@ -135,6 +142,7 @@ async def begin_upload(
     storage: UploadStorage,
     settings: Settings,
     checks: BoundedExecutor,
+    openml: OpenMLClient,
     *,
     user_id: int,
     creation: Creation,
@@ -152,28 +160,36 @@ async def begin_upload(
     """
     new = await new_upload(database, checks, user_id, creation)
 
-    async def begin(session: AsyncSession) -> Created:
+    async def begin(session: AsyncSession) -> tuple[Upload, bool]:
         await users.require_open(session, user_id)
         earlier = await find_earlier(session, new)
         if earlier is not None:
-            return Created(earlier, is_new=False)
+            return earlier, False
         await require_room(session, storage, settings, user_id=user_id, size=creation.size)
         await uploads.add_upload(session, new)
         if creation.size == 0 and creation.ends_by_length:
             await finish(session, new)  # no request will bring its last byte
         upload = await uploads.get_upload(session, new.id)
         assert upload is not None  # noqa: S101 - it was written in this very transaction
-        return Created(upload, is_new=True)
+        return upload, True
 
-    async with saved_once():
-        return await database.unit(begin)
+    return await created(database, openml, user_id, begin)
 
 
-@asynccontextmanager
-async def saved_once() -> AsyncIterator[None]:
-    """Say what it means that a row is there already: another request with the same key is written in this moment."""
+async def created(database: Database, openml: OpenMLClient, user_id: int, begin: Begin) -> Created:
+    """Begin an upload and describe it in one transaction: where there is no answer, there is no upload either.
+
+    Raises:
+        UploadStateError: another request with the same key is written in this moment.
+    """
+
+    async def work(session: AsyncSession) -> Created:
+        upload, is_new = await begin(session)
+        described = await describe_upload(session, openml, user_id=user_id, upload_id=upload.id)
+        return Created(upload, is_new, described)
+
     try:
-        yield
+        return await database.unit(work)
     except IntegrityError:
         raise UploadStateError(
             "Another request with this Idempotency-Key is being served; send it again in a second.",

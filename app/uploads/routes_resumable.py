@@ -163,30 +163,30 @@ async def create_upload(
     chunk = read_first_chunk(request, resources.settings, dialect)
     if chunk and creation.partial_ids:
         raise JoinedUploadError
-    upload, is_new = await _begin(resources, uploader.id, creation)
+    upload, is_new, described = await _begin(resources, uploader.id, creation)
     if is_new and chunk:
         await _append_first(resources, upload, chunk, is_named=creation.idempotency_key is not None)
+        async with resources.database.session() as session:
+            upload = await stopping.find_upload(session, user_id=uploader.id, upload_id=upload.id)
+            described = await upload_status.describe_upload(
+                session, resources.openml, user_id=uploader.id, upload_id=upload.id
+            )
     response.headers["Location"] = location_of(request, resources.settings, upload.id)
     if not is_new:
         response.status_code = status.HTTP_200_OK if dialect is None else status.HTTP_201_CREATED
-    async with resources.database.session() as session:
-        if dialect:
-            upload = await stopping.find_upload(session, user_id=uploader.id, upload_id=upload.id)
-            response.headers.update(
-                status_headers(upload, dialect, resources.settings, resources.database.now())
-            )
-        return await upload_status.describe_upload(
-            session, resources.openml, user_id=uploader.id, upload_id=upload.id
-        )
+    if dialect:
+        response.headers.update(status_headers(upload, dialect, resources.settings, resources.database.now()))
+    return described
 
 
 async def _begin(resources: Resources, user_id: int, creation: Creation) -> Created:
-    database, settings, checks = resources.database, resources.settings, resources.checks
+    database, settings = resources.database, resources.settings
+    checks, openml = resources.checks, resources.openml
     await resources.store.require()
     if creation.partial_ids:
-        return await join_parts(database, settings, checks, user_id=user_id, creation=creation)
+        return await join_parts(database, settings, checks, openml, user_id=user_id, creation=creation)
     return await begin_upload(
-        database, resources.storage, settings, checks, user_id=user_id, creation=creation
+        database, resources.storage, settings, checks, openml, user_id=user_id, creation=creation
     )
 
 

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 
 from app import resources
 from app.core.clock import utc_now
+from app.core.errors import DatabaseUnavailableError
 from app.core.settings import Settings
 from app.db.tables import upload_parts, uploads
 from app.db.upload_states import UploadState
-from app.uploads import event_stream
+from app.uploads import creation, event_stream
 from app.uploads.lifecycle import clean_up
 from tests.conftest import MakePerson, Person, Running, eventually, insert_person, running
 from tests.engines import ENGINES
@@ -511,6 +512,24 @@ async def test_upload_when_a_duplicate_was_looked_at_then_retry_publishes_it_all
     gone = await app.client.post(f"{unwanted}/retry", json={"allow_duplicate": True}, headers=person.headers)
     assert (gone.status_code, "send the file again" in gone.json()["detail"]) == (409, True)
     assert (await app.client.delete(unwanted, headers=person.headers)).status_code == 409
+
+
+async def test_upload_when_its_beginning_cannot_be_answered_then_503_and_nothing_is_left(
+    app: Running, person: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_connection(*_: Any, **__: Any) -> None:
+        raise DatabaseUnavailableError("no connection is free")
+
+    body = {"file_name": "river.csv", "size": len(CSV), "metadata": METADATA}
+    with monkeypatch.context() as patch:
+        patch.setattr(creation, "describe_upload", no_connection)
+        refused = await app.client.post("/uploads", json=body, headers=person.headers)
+    assert (refused.status_code, refused.json()["title"]) == (503, "The service is not ready")
+
+    # Whoever has no key sends it again, and must not find it twice.
+    assert (await app.client.post("/uploads", json=body, headers=person.headers)).status_code == 201
+    listed = await app.client.get("/uploads", headers=person.headers)
+    assert len(listed.json()["uploads"]) == 1
 
 
 async def test_upload_when_looked_at_and_chosen_otherwise_and_a_duplicate_then_its_bytes_stay(

@@ -213,6 +213,7 @@ class Walks(RuleBasedStateMachine):
                 self.resources.storage,
                 self.resources.settings,
                 self.resources.checks,
+                self.resources.openml,
                 user_id=self.user_id,
                 creation=creation,
             )
@@ -247,6 +248,7 @@ class Walks(RuleBasedStateMachine):
                 self.resources.database,
                 self.resources.settings,
                 self.resources.checks,
+                self.resources.openml,
                 user_id=self.user_id,
                 creation=creation,
             )

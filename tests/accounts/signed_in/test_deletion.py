@@ -75,6 +75,7 @@ async def test_account_when_writes_began_before_its_deletion_then_they_leave_not
             app.resources.storage,
             app.resources.settings,
             app.resources.checks,
+            app.resources.openml,
             user_id=person.id,
             creation=a_creation(),
         )
