@@ -264,7 +264,7 @@ async def test_store_when_away_silent_or_refusing_then_not_ready_in_time_and_rea
         assert await wrong_with(app) == {}
 
         own_store.pause()
-        assert "longer than 3 seconds" in (await until(app, lambda wrong: "storage" in wrong))["storage"]
+        assert "within 3 seconds" in (await until(app, lambda wrong: "storage" in wrong))["storage"]
         own_store.resume()
         await until(app, lambda wrong: not wrong)
 

@@ -31,6 +31,7 @@ NEEDS_NO_DATABASE = {
     "get_upload_options",
     "get_image",
     "show_dataset",
+    "download_splits",
     "list_announcements",
     "passkey_sign_in_options",
     # What was not begun here is refused before anything is looked up.
