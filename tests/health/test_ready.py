@@ -17,6 +17,7 @@ from app.core import vitals
 from app.core.settings import Settings
 from app.db import worker_heartbeats
 from app.db.revisions import VERSION_TABLE
+from app.db.store_marks import adopt
 from app.db.tables import outbox, task_requests, uploads
 from app.db.worker_heartbeats import Heartbeat
 from app.health.checks import CheckName
@@ -270,7 +271,9 @@ async def test_store_when_away_silent_or_refusing_then_not_ready_in_time_and_rea
 
         own_store.remove_bucket("ready")
         assert "NoSuchBucket" in (await until(app, lambda wrong: "storage" in wrong))["storage"]
-        own_store.make_bucket("ready")
+        own_store.make_bucket("ready")  # Empty, and so another store than before.
+        assert "store adopt" in (await until(app, lambda wrong: "adopt" in str(wrong)))["storage"]
+        await adopt(app.resources.database, app.resources.storage.mark)
         await until(app, lambda wrong: not wrong)
 
         own_store.kill()
