@@ -52,7 +52,6 @@ SEVERAL = {
     "app/uploads/append.py": "nothing is held while bytes come",
     "app/uploads/at_openml.py": STEP,
     "app/uploads/claimed.py": STEP,
-    "app/uploads/concatenation.py": "nothing is held while metadata is judged",
     "app/uploads/conversion.py": "room is counted while a child process writes",
     "app/uploads/creation.py": "nothing is held while metadata is judged",
     "app/uploads/lifecycle.py": "bytes go once it is certain that no row names them",
