@@ -231,7 +231,7 @@ def test_port_when_in_use_then_one_sentence_names_it_and_what_to_set(
     ("host", "reason"),
     [
         ("192.0.2.1", "this machine does not have the address"),
-        ("no-such-host.invalid", "Name or service not known"),
+        pytest.param("no-such-host.invalid", "Name or service not known", marks=pytest.mark.long),
     ],
 )
 def test_address_when_not_of_this_machine_then_a_sentence(tmp_path: Path, host: str, reason: str) -> None:

@@ -689,7 +689,9 @@ def windows(tmp_path: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(folder), str(Path(app.__file__).parents[1])])}
 
 
-@pytest.mark.parametrize("arguments", [["upload", "--help"], ["--version"]])
+@pytest.mark.parametrize(
+    "arguments", [["upload", "--help"], pytest.param(["--version"], marks=pytest.mark.long)]
+)
 def test_client_when_the_system_is_windows_then_the_command_starts(
     windows: dict[str, str], tmp_path: Path, arguments: list[str]
 ) -> None:

@@ -236,7 +236,10 @@ def test_merged_cells_when_there_are_very_many_then_counted_in_no_time(converter
     assert time.process_time() - started < 5
 
 
-@pytest.mark.parametrize("start", [b"<c ", b'<c r="A1"', b'<c r="A1" <c r="'])
+@pytest.mark.parametrize(
+    "start",
+    [*(pytest.param(start, marks=pytest.mark.long) for start in (b"<c ", b'<c r="A1"')), b'<c r="A1" <c r="'],
+)
 def test_a_sheet_when_of_cells_without_an_end_then_refused_in_no_time(
     converter: Converter, start: bytes
 ) -> None:
