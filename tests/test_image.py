@@ -22,6 +22,8 @@ from tests.web.pages.conftest import BUILD
 
 DEBIAN, PYTHON = "bookworm", "3.11.2"
 """What the base is made of, and its Python."""
+WHEELS_ALONE = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": "/wheels"}
+"""The base's environment: what its pip installs lies in a folder."""
 EPOCH = subprocess.run(
     ["git", "log", "-1", "--format=%ct"], cwd=release.ROOT, capture_output=True, text=True, check=False
 ).stdout.strip()
@@ -52,9 +54,9 @@ class Buildah:
             check=True, stdout=subprocess.DEVNULL,
         )  # fmt: skip
         (root / "usr/bin/python").symlink_to("python3")
-        (root / "etc/pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
         container = self("from", "scratch")
         self("add", "--quiet", container, str(root), "/")
+        self("config", *(f"--env={name}={value}" for name, value in WHEELS_ALONE.items()), container)
         self("commit", "--quiet", container, "localhost/base")
         self("rm", container)
         shutil.rmtree(root)

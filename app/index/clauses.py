@@ -160,11 +160,37 @@ class ClauseReader:
             return self._linked(nested, str(value))
         if field in self.analyzed and not self._inside:
             return _matching(words.phrase(str(value), self.analyzed[field]))
-        return self._compared(field, "=", value)
+        return self.compare(field, "=", value)
 
     def compare(self, field: str, sign: str, value: Scalar) -> Criterion:
-        """Return what is smaller or larger than a value."""
-        return self._compared(field, sign, value)
+        """Return what is equal to a value, smaller or larger (`=`, `<`, `<=`, `>`, `>=`)."""
+        column = None if self._inside else self._column(field)
+        number = as_number(value)
+        if column in NUMERIC_COLUMNS:
+            return NEVER if number is None else _column_is(str(column), sign, number)
+        text = _spelled(value)
+        if column is not None:
+            return self._text_is(column, sign, text)
+        expression, values = self._expression(field)
+        if expression is None:
+            return NEVER
+        # A document's own field may hold either: a number is compared with numbers, a text with texts.
+        parts = [
+            Criterion.of_sql(
+                f"(typeof({expression}) = 'text' AND {expression} {sign} ? COLLATE NOCASE)",
+                *(*values, *values, text),
+            )
+        ]
+        if number is not None:
+            parts.append(
+                Criterion.of_sql(
+                    f"(typeof({expression}) IN ('integer', 'real') AND {expression} {sign} ?)",
+                    *(*values, *values, number),
+                )
+            )
+        if isinstance(value, bool) or text in {"true", "false"}:
+            parts.append(Criterion.of_sql(f"{expression} {sign} ?", *values, int(text == "true")))
+        return some(parts, self.words)
 
     def exists(self, field: str) -> Criterion:
         """Return what has a value in a field."""
@@ -233,35 +259,6 @@ class ClauseReader:
             " WHERE member.study = ? AND member.shelf = ?"
         )
         return Criterion.of_rows(members, study, shelf)
-
-    def _compared(self, field: str, sign: str, value: Scalar) -> Criterion:
-        column = None if self._inside else self._column(field)
-        number = as_number(value)
-        if column in NUMERIC_COLUMNS:
-            return NEVER if number is None else _column_is(str(column), sign, number)
-        text = _spelled(value)
-        if column is not None:
-            return self._text_is(column, sign, text)
-        expression, values = self._expression(field)
-        if expression is None:
-            return NEVER
-        # A document's own field may hold either: a number is compared with numbers, a text with texts.
-        parts = [
-            Criterion.of_sql(
-                f"(typeof({expression}) = 'text' AND {expression} {sign} ? COLLATE NOCASE)",
-                *(*values, *values, text),
-            )
-        ]
-        if number is not None:
-            parts.append(
-                Criterion.of_sql(
-                    f"(typeof({expression}) IN ('integer', 'real') AND {expression} {sign} ?)",
-                    *(*values, *values, number),
-                )
-            )
-        if isinstance(value, bool) or text in {"true", "false"}:
-            parts.append(Criterion.of_sql(f"{expression} {sign} ?", *values, int(text == "true")))
-        return some(parts, self.words)
 
     def _text_is(self, column: str, sign: str, text: str) -> Criterion:
         if column == "date":
