@@ -9,7 +9,6 @@ from app.accounts.api_tokens import tell_of_ends
 from app.accounts.mail_delivery import MailDelivery
 from app.accounts.second_factor import carry_out_resets
 from app.accounts.totp import reseal
-from app.core.errors import StorageError
 from app.core.tasks import heed_cancellation, in_background
 from app.db.outbox import TO_SEND
 from app.db.store_marks import StoreGuard
@@ -19,6 +18,7 @@ from app.events.notifications import OUTBOX, PUBLISHED, TASKS, UPLOADS
 from app.index.filling import keep_filled
 from app.index.sources import Sources
 from app.resources import Resources
+from app.storage.problems import StorageError
 from app.tasks.waiting import make_one
 from app.uploads.at_openml import watch_one
 from app.uploads.conversion import Converter

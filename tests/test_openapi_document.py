@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from app.core.errors import catalogue
-from app.core.problem_examples import example_of
 from app.uploads.dialects import ANSWERED_HEADERS, ASKED_HEADERS, IETF_BYTES, TUS_BYTES
 from tests.conftest import Running
 from tests.described import document, faults, operations, resolved
@@ -189,7 +188,7 @@ def test_error_of_an_upload_when_described_then_it_is_a_problem() -> None:
 
 @pytest.mark.parametrize("kind", catalogue(), ids=lambda kind: kind.slug)
 def test_problem_when_shown_as_an_example_then_it_is_one_of_its_kind(kind: type[Any]) -> None:
-    example = example_of(kind)
+    example = kind.example()
 
     assert type(example) is kind
     assert not faults({"$ref": "#/components/schemas/Problem"}, example.document())

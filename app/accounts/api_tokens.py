@@ -8,10 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit
 from app.accounts.audit import AuditKind, Deed, Hand
+from app.accounts.problems import AccountLimitError
 from app.accounts.schemas_api_tokens import ApiTokenCreatedResponse, ApiTokenRequest, ApiTokenResponse
 from app.core.api_tokens import digest_of, is_whole, new_token
 from app.core.clients import Client
-from app.core.errors import AccountLimitError, NotFoundError, ValidationFailedError
+from app.core.errors import NotFoundError, ValidationFailedError
 from app.core.scopes import MEANINGS, Scope
 from app.db import api_tokens, trusted_publishers, users
 from app.db.api_tokens import ApiToken

@@ -6,9 +6,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit, recovery_codes, totp
 from app.accounts.audit import AuditKind
+from app.accounts.problems import WrongCredentialsError
 from app.accounts.typed_codes import digits_of
 from app.core.clients import Client
-from app.core.errors import WrongCredentialsError
 from app.core.methods import Method
 from app.core.sealing import Sealer
 from app.db import recovery_codes as kept_codes

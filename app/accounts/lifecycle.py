@@ -12,11 +12,11 @@ from app.accounts import api_tokens, audit, links, mails, undo
 from app.accounts.audit import AuditKind, Deed, Hand
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
+from app.accounts.problems import LinkNotValidError
 from app.accounts.sessions import end_all_sessions
 from app.accounts.undo import UndoKind
 from app.core.addresses import as_shown
 from app.core.clients import Client
-from app.core.errors import LinkNotValidError
 from app.core.passwords import NO_PASSWORD
 from app.core.settings import Settings
 from app.db import (

@@ -10,11 +10,12 @@ from app.accounts import audit, lifecycle, mails, undo
 from app.accounts.audit import AuditKind, Deed, Hand
 from app.accounts.lifecycle import NewAccount
 from app.accounts.mails import MailRequest
+from app.accounts.problems import LinkedElsewhereError, SignInRefusedError
 from app.accounts.undo import UndoKind
 from app.accounts.ways_in import require_way_in
 from app.core.addresses import are_same
 from app.core.clients import Client
-from app.core.errors import LinkedElsewhereError, NotFoundError, SignInRefusedError
+from app.core.errors import NotFoundError
 from app.core.passwords import NO_PASSWORD
 from app.core.providers import Provider
 from app.core.settings import Settings

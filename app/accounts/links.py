@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import LinkNotValidError
+from app.accounts.problems import LinkNotValidError
 from app.core.settings import Settings
 from app.db import account_tokens
 from app.db.account_tokens import AccountToken

@@ -15,12 +15,13 @@ from app.accounts.passkey_ceremony import (
     to_base64url,
     verify_assertion,
 )
+from app.accounts.problems import WrongCredentialsError
 from app.accounts.schemas_passkeys import AuthenticationCredential, RequestOptions
 from app.accounts.service_passkeys import TIMEOUT_MILLISECONDS, described
 from app.accounts.sign_in import Check, NewSession, Proof, SignIn, find_ticket, finish, finish_second
 from app.core.authenticators import Authenticators
 from app.core.clients import Client
-from app.core.errors import BadRequestError, NotFoundError, WrongCredentialsError
+from app.core.errors import BadRequestError, NotFoundError
 from app.core.methods import Method
 from app.db import passkeys, spent_challenges, users
 from app.db.engine import Database, now_of

@@ -19,15 +19,15 @@ from app.accounts import linking, mails
 from app.accounts.linking import MailNeededError, Settled
 from app.accounts.links import digest
 from app.accounts.mails import MailRequest
-from app.accounts.sign_in import NewSession, Proof, SignIn, finish
-from app.core.clients import Client
-from app.core.errors import (
+from app.accounts.problems import (
     LinkNotValidError,
     OAuthDisabledError,
     ProviderUnavailableError,
     SignInRefusedError,
     WrongCredentialsError,
 )
+from app.accounts.sign_in import NewSession, Proof, SignIn, finish
+from app.core.clients import Client
 from app.core.limits import RateLimiter, hits_from
 from app.core.methods import Method
 from app.core.providers import Provider

@@ -9,6 +9,7 @@ from app.accounts import audit, passkey_use
 from app.accounts.audit import AuditKind
 from app.accounts.code_proof import checking
 from app.accounts.passkey_use import CONFIRM, Question
+from app.accounts.problems import PasskeysDisabledError, WrongCredentialsError
 from app.accounts.schemas_second_factor import CodeProof
 from app.accounts.schemas_signed_in import PasskeyAgain, PasswordAgain, ReauthenticateRequest
 from app.accounts.service_passkeys import subject_of
@@ -16,7 +17,7 @@ from app.accounts.sign_in import Check
 from app.core import methods
 from app.core.authenticators import Authenticators
 from app.core.clients import Client
-from app.core.errors import PasskeysDisabledError, UnauthorizedError, WrongCredentialsError
+from app.core.errors import UnauthorizedError
 from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.methods import Method
 from app.core.passwords import PasswordHasher

@@ -8,12 +8,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import audit, devices, refresh_tokens, undo
 from app.accounts.audit import AuditKind
 from app.accounts.links import digest
+from app.accounts.problems import RefreshTokenNotValidError
 from app.accounts.sessions import end_family
 from app.accounts.sign_in import NewSession, SignIn
 from app.accounts.undo import UndoKind
 from app.core.clients import Client
 from app.core.denylist import Denylist
-from app.core.errors import RefreshTokenNotValidError, UnauthorizedError
+from app.core.errors import UnauthorizedError
 from app.db import account_states, refresh_families, sessions, users
 from app.db.engine import now_of
 from app.db.outbox import queue_mail

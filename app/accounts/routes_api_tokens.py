@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Response, status
 
 from app.accounts import api_tokens
+from app.accounts.problems import AccountLimitError
 from app.accounts.routes_token import UNSTORED
 from app.accounts.schemas_api_tokens import (
     ApiTokenCreatedResponse,
@@ -13,13 +14,7 @@ from app.accounts.schemas_api_tokens import (
     ApiTokensResponse,
 )
 from app.core.bodies import BoundedRoute
-from app.core.errors import (
-    AccountLimitError,
-    NotFoundError,
-    PasswordNeededError,
-    TooManyRequestsError,
-    UnauthorizedError,
-)
+from app.core.errors import NotFoundError, PasswordNeededError, TooManyRequestsError, UnauthorizedError
 from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit
 from app.deps import ClientDep, FreshPrincipalDep, PrincipalDep, ResourcesDep, SessionDep

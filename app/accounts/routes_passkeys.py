@@ -6,6 +6,14 @@ from fastapi import APIRouter, Depends, Response, status
 
 from app.accounts import passkey_use, service_passkeys
 from app.accounts.passkey_use import CONFIRM, SECOND, SIGN_IN, request_options
+from app.accounts.problems import (
+    AccountLimitError,
+    LastWayInError,
+    NotConfirmedError,
+    PasskeysDisabledError,
+    TicketNotValidError,
+    WrongCredentialsError,
+)
 from app.accounts.routes_parts import SETS_COOKIE, SignInDep, keep
 from app.accounts.schemas_passkeys import (
     CreationOptions,
@@ -31,18 +39,12 @@ from app.core.addresses import as_shown
 from app.core.authenticators import Authenticators
 from app.core.bodies import BoundedRoute
 from app.core.errors import (
-    AccountLimitError,
     BadRequestError,
-    LastWayInError,
-    NotConfirmedError,
     NotFoundError,
-    PasskeysDisabledError,
     PasswordNeededError,
-    TicketNotValidError,
     TooBusyError,
     TooManyRequestsError,
     UnauthorizedError,
-    WrongCredentialsError,
 )
 from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit, hits_from

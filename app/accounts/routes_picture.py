@@ -11,8 +11,6 @@ from app.core.errors import (
     BodyTooLargeError,
     MalformedBodyError,
     NotFoundError,
-    PictureRefusedError,
-    StorageUnavailableError,
     TooBusyError,
     TooManyRequestsError,
     UnauthorizedError,
@@ -21,7 +19,9 @@ from app.core.errors import (
 from app.core.http import declare
 from app.core.limits import Hit
 from app.deps import ClientDep, PrincipalDep, ResourcesDep
+from app.imaging.problems import PictureRefusedError
 from app.storage.pictures import name_in, path_of
+from app.storage.problems import StorageUnavailableError
 
 router = APIRouter(tags=["accounts"], route_class=BoundedRoute)
 PICTURE_BYTES = 20_000_000

@@ -5,6 +5,16 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request, Response, status
 
 from app.accounts import linking, provider_flow, ways_in
+from app.accounts.problems import (
+    LastWayInError,
+    LinkedElsewhereError,
+    LinkNotValidError,
+    OAuthDisabledError,
+    ProviderUnavailableError,
+    SecondFactorNeededError,
+    SignInRefusedError,
+    WrongCredentialsError,
+)
 from app.accounts.provider_flow import AddressNeeded, Begun, ProviderAnswer, ProviderSignIn
 from app.accounts.routes_parts import SignInDep, cookie_name, keep
 from app.accounts.schemas_providers import (
@@ -26,19 +36,11 @@ from app.core.bodies import BoundedRoute
 from app.core.components import headers
 from app.core.errors import (
     BadRequestError,
-    LastWayInError,
-    LinkedElsewhereError,
-    LinkNotValidError,
     NotFoundError,
-    OAuthDisabledError,
     PasswordNeededError,
-    ProviderUnavailableError,
     ReadOnlyModeError,
-    SecondFactorNeededError,
-    SignInRefusedError,
     TooManyRequestsError,
     UnauthorizedError,
-    WrongCredentialsError,
 )
 from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit, hits_from

@@ -8,6 +8,12 @@ from app.accounts import lifecycle, links, undoing
 from app.accounts import service_public as service
 from app.accounts.links import LinkPurpose
 from app.accounts.mails import MailRequest
+from app.accounts.problems import (
+    LinkNotValidError,
+    NotConfirmedError,
+    SecondFactorNeededError,
+    WrongCredentialsError,
+)
 from app.accounts.routes_parts import (
     SETS_COOKIE,
     ConfirmingBrowserDep,
@@ -39,15 +45,7 @@ from app.accounts.schemas_public import (
 from app.accounts.sessions import log_in
 from app.core.addresses import as_shown
 from app.core.bodies import BoundedRoute
-from app.core.errors import (
-    BadRequestError,
-    LinkNotValidError,
-    NotConfirmedError,
-    SecondFactorNeededError,
-    TooBusyError,
-    TooManyRequestsError,
-    WrongCredentialsError,
-)
+from app.core.errors import BadRequestError, TooBusyError, TooManyRequestsError
 from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import hits_from
 from app.db.outbox import queue_mail

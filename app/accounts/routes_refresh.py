@@ -2,11 +2,12 @@
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.accounts.problems import RefreshTokenNotValidError
 from app.accounts.routes_parts import COOKIE, SETS_COOKIE, RenewalDep, forget, keep, unstored
 from app.accounts.schemas_public import TokenResponse
 from app.core.bodies import BoundedRoute
 from app.core.components import headers
-from app.core.errors import RefreshTokenNotValidError, TooManyRequestsError
+from app.core.errors import TooManyRequestsError
 from app.core.http import declare
 from app.core.limits import hits_from
 from app.deps import ClientDep

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Depends, Response, status
 from app.accounts import second_factor as service
 from app.accounts import totp
 from app.accounts.code_proof import checking
+from app.accounts.problems import TicketNotValidError, WrongCredentialsError
 from app.accounts.routes_parts import SETS_COOKIE, SignInDep, keep, unstored
 from app.accounts.schemas_public import TokenResponse
 from app.accounts.schemas_second_factor import (
@@ -23,12 +24,10 @@ from app.core.errors import (
     BadRequestError,
     NotFoundError,
     PasswordNeededError,
-    TicketNotValidError,
     TooBusyError,
     TooManyRequestsError,
     UnauthorizedError,
     ValidationFailedError,
-    WrongCredentialsError,
 )
 from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit, hits_from

@@ -8,6 +8,7 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from app.accounts import reauthentication, sessions
 from app.accounts import service_signed_in as service
 from app.accounts.export import stream_export
+from app.accounts.problems import WrongCredentialsError
 from app.accounts.routes_parts import SETS_COOKIE, SignInDep, VerifierDep, forget, unstored
 from app.accounts.schemas_signed_in import (
     ApiKeyChangedResponse,
@@ -37,7 +38,6 @@ from app.core.errors import (
     TooManyRequestsError,
     UnauthorizedError,
     ValidationFailedError,
-    WrongCredentialsError,
 )
 from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit

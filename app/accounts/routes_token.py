@@ -10,6 +10,13 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from app.accounts import api_tokens, token_exchange
+from app.accounts.problems import (
+    NotConfirmedError,
+    OAuthRefusedError,
+    RefreshTokenNotValidError,
+    SecondFactorNeededError,
+    WrongCredentialsError,
+)
 from app.accounts.routes_parts import SETS_COOKIE, RenewalDep, keep, refuse_forms_of_other_sites
 from app.accounts.schemas_api_tokens import RevocationRequest
 from app.accounts.schemas_public import TokenFailure, TokenRequest, TokenResponse
@@ -22,14 +29,9 @@ from app.core.components import headers
 from app.core.errors import (
     DatabaseUnavailableError,
     InternalError,
-    NotConfirmedError,
     NotReadyError,
-    OAuthRefusedError,
     ProblemError,
-    RefreshTokenNotValidError,
-    SecondFactorNeededError,
     ValidationFailedError,
-    WrongCredentialsError,
 )
 from app.core.http import problem_of
 from app.core.limits import hits_from

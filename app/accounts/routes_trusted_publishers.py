@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, status
 
 from app.accounts import trusted_publishers
+from app.accounts.problems import AccountLimitError
 from app.accounts.routes_api_tokens import LARGEST_ID
 from app.accounts.schemas_trusted_publishers import (
     TrustedPublisherRemovedResponse,
@@ -13,13 +14,7 @@ from app.accounts.schemas_trusted_publishers import (
     TrustedPublishersResponse,
 )
 from app.core.bodies import BoundedRoute
-from app.core.errors import (
-    AccountLimitError,
-    NotFoundError,
-    PasswordNeededError,
-    TooManyRequestsError,
-    UnauthorizedError,
-)
+from app.core.errors import NotFoundError, PasswordNeededError, TooManyRequestsError, UnauthorizedError
 from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit
 from app.deps import ClientDep, FreshPrincipalDep, PrincipalDep, ResourcesDep, SessionDep, SettingsDep

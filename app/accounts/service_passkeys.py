@@ -17,6 +17,7 @@ from app.accounts.passkey_ceremony import (
     verify_registration,
 )
 from app.accounts.passkey_names import NAMES, UNNAMED, name_for
+from app.accounts.problems import AccountLimitError
 from app.accounts.schemas_passkeys import (
     Algorithm,
     CreationOptions,
@@ -33,12 +34,7 @@ from app.core.addresses import as_shown
 from app.core.authenticators import Authenticators
 from app.core.challenges import LIFETIME
 from app.core.clients import Client
-from app.core.errors import (
-    AccountLimitError,
-    BadRequestError,
-    NotFoundError,
-    ValidationFailedError,
-)
+from app.core.errors import BadRequestError, NotFoundError, ValidationFailedError
 from app.core.settings import Settings
 from app.db import passkeys, spent_challenges, users
 from app.db.engine import now_of

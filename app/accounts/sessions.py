@@ -10,16 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import audit, devices, typed_codes
 from app.accounts.audit import AuditKind
 from app.accounts.code_proof import checking
+from app.accounts.problems import NotConfirmedError, SecondFactorNeededError, WrongCredentialsError
 from app.accounts.sign_in import NewSession, Proof, SignIn, finish, finish_at_once
 from app.core import metrics
 from app.core.clients import Client
 from app.core.denylist import Denylist
-from app.core.errors import (
-    NotConfirmedError,
-    SecondFactorNeededError,
-    TooManyRequestsError,
-    WrongCredentialsError,
-)
+from app.core.errors import TooManyRequestsError
 from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.methods import Method
 from app.core.passwords import PasswordHasher

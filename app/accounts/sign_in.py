@@ -11,14 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import audit, devices, refresh_tokens
 from app.accounts.audit import AuditKind
 from app.accounts.links import digest
+from app.accounts.problems import SecondFactorNeededError, TicketNotValidError, WrongCredentialsError
 from app.core import methods, metrics
 from app.core.clients import Client
-from app.core.errors import (
-    SecondFactorNeededError,
-    TicketNotValidError,
-    UnauthorizedError,
-    WrongCredentialsError,
-)
+from app.core.errors import UnauthorizedError
 from app.core.limits import Hit, RateLimiter, hits_from
 from app.core.methods import Method, needs_second
 from app.core.sealing import Sealer

@@ -9,12 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit
 from app.accounts.audit import AuditKind
+from app.accounts.problems import OAuthRefusedError, ProviderUnavailableError
 from app.accounts.schemas_api_tokens import NAME_LENGTH
 from app.accounts.trusted_publishers import means
 from app.core import metrics
 from app.core.api_tokens import digest_of, new_token
 from app.core.clients import Client
-from app.core.errors import OAuthRefusedError, ProblemError, ProviderUnavailableError
+from app.core.errors import ProblemError
 from app.core.scopes import Scope
 from app.core.settings import Settings
 from app.core.subjects import is_plain, key_of

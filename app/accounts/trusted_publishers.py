@@ -6,9 +6,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.accounts import audit
 from app.accounts.audit import AuditKind
+from app.accounts.problems import AccountLimitError
 from app.accounts.schemas_trusted_publishers import TrustedPublisherRequest, TrustedPublisherResponse
 from app.core.clients import Client
-from app.core.errors import AccountLimitError, NotFoundError, ValidationFailedError
+from app.core.errors import NotFoundError, ValidationFailedError
 from app.core.subjects import fits, key_of
 from app.db import api_tokens, trusted_publishers, users
 from app.db.engine import now_of

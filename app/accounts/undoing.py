@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.accounts import audit, lifecycle, mails, second_factor, service_passkeys
 from app.accounts.audit import AuditKind
 from app.accounts.links import digest
+from app.accounts.problems import LinkNotValidError
 from app.accounts.undo import UndoKind
 from app.core.clients import Client
-from app.core.errors import LinkNotValidError
 from app.core.passwords import NO_PASSWORD
 from app.core.settings import Settings
 from app.db import account_changes, linked_accounts, users

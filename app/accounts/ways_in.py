@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import LastWayInError
+from app.accounts.problems import LastWayInError
 from app.core.passwords import is_affordable
 from app.db import linked_accounts, passkeys
 from app.db.tables import users

@@ -12,11 +12,7 @@ from app.admin import people
 from app.admin.guard import GUARDED, HandDep
 from app.admin.schemas import DoneResponse, MailAgainRequest, PeopleResponse, PersonResponse, ReasonRequest
 from app.core.bodies import BoundedRoute
-from app.core.errors import (
-    BadRequestError,
-    NotFoundError,
-    ValidationFailedError,
-)
+from app.core.errors import BadRequestError, NotFoundError, ValidationFailedError
 from app.core.http import BODY_PROBLEMS, declare
 from app.db.engine import Database
 from app.db.people import LARGEST_NUMBER

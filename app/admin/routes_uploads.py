@@ -11,12 +11,13 @@ from app.admin.guard import GUARDED, HandDep
 from app.admin.schemas import AdminUploadDetailResponse, AdminUploadsResponse, DoneResponse, ReasonRequest
 from app.admin.uploads import UploadCare
 from app.core.bodies import BoundedRoute
-from app.core.errors import NotFoundError, UploadStateError, ValidationFailedError
+from app.core.errors import NotFoundError, ValidationFailedError
 from app.core.http import BODY_PROBLEMS, declare
 from app.db.people import LARGEST_NUMBER
 from app.db.upload_states import UploadState
 from app.deps import AdministratorDep, ResourcesDep, SessionDep
 from app.resources import Resources
+from app.uploads.problems import UploadStateError
 from app.uploads.service import Judging
 
 CHANGED = declare(NotFoundError, UploadStateError, *BODY_PROBLEMS)

@@ -13,7 +13,7 @@ from app.admin.schemas import (
     AdminUploadResponse,
     AdminUploadsResponse,
 )
-from app.core.errors import NotFoundError, UploadGoneError, UploadStateError, problem_from_record
+from app.core.errors import NotFoundError, problem_from_record
 from app.db import people, upload_views, uploads
 from app.db.engine import notify_after_commit
 from app.db.upload_queues import IN_WORK
@@ -21,6 +21,7 @@ from app.db.upload_states import IN_QUEUE, Actor, UploadState
 from app.db.upload_values import Upload
 from app.events.notifications import PUBLISHED, UPLOADS
 from app.uploads import service, stopping
+from app.uploads.problems import UploadGoneError, UploadStateError
 from app.uploads.service import Judging
 
 FOUND = 100

@@ -13,8 +13,6 @@ from starlette.requests import ClientDisconnect
 from app.core import metrics
 from app.core.components import component, headers
 from app.core.errors import (
-    ApiKeyMissingError,
-    ApiKeyRefusedError,
     BadRequestError,
     BodyStalledError,
     BodyTooLargeError,
@@ -24,16 +22,9 @@ from app.core.errors import (
     MethodNotAllowedError,
     NotFoundError,
     NotReadyError,
-    NotYoursError,
-    OpenMLAnswerBrokenError,
-    OpenMLAnswerTooLargeError,
-    OpenMLRefusedError,
-    OpenMLUnreachableError,
     ProblemError,
-    ReadOnlyAccountError,
     ValidationFailedError,
 )
-from app.core.problem_examples import example_of
 
 log = structlog.get_logger(__name__)
 
@@ -63,20 +54,6 @@ BODY_PROBLEMS: Sequence[type[ProblemError]] = (
 )
 """What any route with a JSON or form body may answer."""
 
-OPENML_PROBLEMS: Sequence[type[ProblemError]] = (
-    ApiKeyMissingError,
-    ApiKeyRefusedError,
-    ReadOnlyAccountError,
-    NotYoursError,
-    NotFoundError,
-    ValidationFailedError,
-    OpenMLAnswerTooLargeError,
-    OpenMLRefusedError,
-    OpenMLAnswerBrokenError,
-    OpenMLUnreachableError,
-)
-"""What any route may answer that asks OpenML with the user's key."""
-
 
 def declare(*kinds: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
     """Return what a route passes as `responses=`, for the API page: each problem, and the headers that it brings."""
@@ -92,7 +69,7 @@ def declare(*kinds: type[ProblemError]) -> dict[int | str, dict[str, Any]]:
         )
         answer["description"] = "; ".join(filter(None, [answer["description"], kind.title]))
         answer["content"][PROBLEM_JSON]["examples"][kind.slug] = component("examples", kind.slug)
-        answer["headers"] |= headers(*example_of(kind).headers)
+        answer["headers"] |= headers(*kind.example().headers)
     return answers
 
 

@@ -30,7 +30,6 @@ from app.core.errors import (
     catalogue,
 )
 from app.core.http import PROBLEM_JSON, declare
-from app.core.problem_examples import UPLOAD_ID, example_of
 from app.core.problem_schema import Problem as ProblemSchema
 from app.core.scopes import MEANINGS, scopes_of
 
@@ -58,7 +57,7 @@ HEADERS: Described = {
         "description": "Where what was begun is.",
         "required": True,
         "schema": {"type": "string", "format": "uri-reference"},
-        "example": f"/uploads/{UPLOAD_ID}",
+        "example": "/uploads/6f0c2a3d9be84f5f8f0b6f6d6f7f2a11",
     },
     "Retry-After": {
         "description": "In how many seconds to come back.",
@@ -217,7 +216,7 @@ def _add_components(components: dict[str, Any], described: RoutesDescription) ->
 def _examples(text: str) -> dict[str, Any]:
     """Return an example of each kind of problem that some operation answers with."""
     return {
-        kind.slug: {"summary": kind.title, "value": example_of(kind).document()}
+        kind.slug: {"summary": kind.title, "value": kind.example().document()}
         for kind in catalogue()
         if f'"#/components/examples/{kind.slug}"' in text
     }

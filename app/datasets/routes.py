@@ -6,14 +6,16 @@ from fastapi import APIRouter, Query
 from fastapi.responses import PlainTextResponse
 
 from app.core.bodies import BoundedRoute
-from app.core.errors import DatasetInUseError, TagTakenError, TooManyRequestsError, UnauthorizedError
-from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
+from app.core.errors import TooManyRequestsError, UnauthorizedError
+from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit
 from app.core.scopes import Scope, opened_by
 from app.datasets import service
+from app.datasets.problems import TagTakenError
 from app.datasets.schemas import EditFormResponse, EditRequest, TaggedResponse, TagRequest, UntaggedResponse
 from app.db.index_changes import tell_indices
 from app.deps import DatabaseDep, LimitsDep, OpenMLDep, ResourcesDep, UploaderDep
+from app.openml.problems import OPENML_PROBLEMS, DatasetInUseError
 
 router = APIRouter(tags=["datasets"], route_class=BoundedRoute)
 Url = Annotated[

@@ -11,13 +11,7 @@ from app.core.bodies import BoundedRoute
 from app.core.components import headers
 from app.core.errors import (
     BadRequestError,
-    DatasetNotReadableError,
-    DatasetTooLargeError,
     NotFoundError,
-    NotYoursError,
-    OpenMLAnswerBrokenError,
-    OpenMLUnreachableError,
-    StorageFullError,
     TooBusyError,
     TooManyRequestsError,
     ValidationFailedError,
@@ -28,8 +22,11 @@ from app.core.scopes import Scope, opened_by
 from app.datasets.contents import MEDIA_TYPES, file_name, read_statistics
 from app.datasets.schemas_contents import ComputingResponse, Filter, Name, RowsResponse, StatisticsResponse
 from app.deps import ClientDep, LimitsDep, ResourcesDep, ViewingAccountDep
+from app.openml.problems import NotYoursError, OpenMLAnswerBrokenError, OpenMLUnreachableError
 from app.openml.records import DatasetFile
+from app.published.problems import DatasetNotReadableError, DatasetTooLargeError
 from app.published.service import NotYetError, PublishedFiles
+from app.storage.problems import StorageFullError
 from app.tabular.statistics.requests import MOST_CELLS, MOST_COLUMNS, ExportFormat, Operator, Page
 
 router = APIRouter(tags=["datasets"], route_class=BoundedRoute)

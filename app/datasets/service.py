@@ -6,9 +6,10 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 
 from app.core.concurrency import BoundedExecutor
-from app.core.errors import ERRORS_SHOWN, OpenMLUnreachableError, TagTakenError, ValidationFailedError
+from app.core.errors import ERRORS_SHOWN, ValidationFailedError
 from app.core.suggestions import NAMES_HELPED, suggest
 from app.datasets.changes import columns_named, find_changes, roles_of
+from app.datasets.problems import TagTakenError
 from app.datasets.schemas import EditFormResponse, EditRequest
 from app.db import uploads
 from app.db.reader import Reader
@@ -16,8 +17,9 @@ from app.db.users import Account
 from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, RefusedError
 from app.openml.fields import Repairs
-from app.openml.problems import require_key, translated_errors
+from app.openml.problems import OpenMLUnreachableError
 from app.openml.records import DatasetDescription
+from app.openml.translation import require_key, translated_errors
 
 log = structlog.get_logger(__name__)
 

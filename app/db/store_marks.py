@@ -12,12 +12,12 @@ from typing import Protocol
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import StorageUnavailableError
 from app.db.engine import Database, now_of, upsert
 from app.db.reader import ReadStatement, Row
 from app.db.site_tables import store_marks
 from app.db.tables import upload_parts
 from app.storage.marks import StoreMark
+from app.storage.problems import StorageUnavailableError
 
 KEEP_SECONDS = 5.0
 """How old what a process knows of its store may be, where that is well; what is not is looked at each time."""

@@ -11,11 +11,12 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from app.core.errors import DatabaseUnavailableError, OperatorError, StorageError
+from app.core.errors import DatabaseUnavailableError, OperatorError
 from app.core.hidden import printable
 from app.core.settings import Settings
 from app.db.engine import Database
 from app.db.faults import sentence_of
+from app.storage.problems import StorageError
 
 CHECK_SECONDS = 30.0
 """How long a check may take; a mail server that looks us up takes some of them."""

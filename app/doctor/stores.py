@@ -2,13 +2,14 @@
 
 import secrets
 
-from app.core.errors import DatabaseUnavailableError, StorageError
+from app.core.errors import DatabaseUnavailableError
 from app.db.engine import Database
 from app.db.store_marks import StoreGuard, get_upload_folders
 from app.doctor.diagnosis import Found, Installation, fault, ok
 from app.resources import open_storage
 from app.storage.parts import UploadStorage
 from app.storage.pictures import PictureStorage, new_name
+from app.storage.problems import StorageError
 
 CONTENT = b"written by openml-web doctor"
 MOST_NAMED = 5

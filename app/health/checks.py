@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 from functools import partial
 
-from app.core.errors import StorageError
 from app.core.leaving import Leaving, is_drained
 from app.core.probes import Check
 from app.core.settings import Settings
@@ -16,6 +15,7 @@ from app.db.store_marks import StoreGuard
 from app.db.worker_heartbeats import describe_absence, find_working, get_recent
 from app.storage.local import require_writable
 from app.storage.parts import UploadStorage
+from app.storage.problems import StorageError
 from app.worker.scheduling import CONVERSIONS_PER_USER
 
 

@@ -10,7 +10,8 @@ from app.core import child
 from app.core.child import ChildEndedError, ChildRefusedError
 from app.core.child_limits import MIB, ProcessLimits
 from app.core.child_start import Program
-from app.core.errors import PictureRefusedError, TooBusyError
+from app.core.errors import TooBusyError
+from app.imaging.problems import PictureRefusedError
 
 MAX_PIXELS = 52_000_000
 """Width times height of a picture that is decoded: what telephones take. Each may need 17 bytes of memory."""

@@ -19,12 +19,13 @@ from prometheus_client.registry import Collector
 from app import __version__
 from app.core import metrics
 from app.core.clock import utc_now
-from app.core.errors import DatabaseUnavailableError, StorageError
+from app.core.errors import DatabaseUnavailableError
 from app.core.measuring import Metric
 from app.db.measures import Measures, measure
 from app.db.sizes import measure_tables
 from app.index.engine import IndexUnavailableError
 from app.resources import Resources
+from app.storage.problems import StorageError
 from app.worker.scheduling import CONVERSIONS_PER_USER
 
 log = structlog.get_logger(__name__)

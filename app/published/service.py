@@ -13,24 +13,16 @@ from typing import Any, Final
 import structlog
 
 from app.core.child_limits import ProcessLimits
-from app.core.errors import (
-    BadRequestError,
-    DatasetNotReadableError,
-    DatasetTooLargeError,
-    NotFoundError,
-    OpenMLAnswerBrokenError,
-    OpenMLUnreachableError,
-    ProblemError,
-    StorageFullError,
-    TooBusyError,
-    problem_from_record,
-)
+from app.core.errors import BadRequestError, NotFoundError, ProblemError, TooBusyError, problem_from_record
 from app.core.tasks import end
 from app.openml.client import OpenMLClient
 from app.openml.errors import ListTooLargeError
-from app.openml.problems import translated_errors
+from app.openml.problems import OpenMLAnswerBrokenError, OpenMLUnreachableError
 from app.openml.records import DatasetFile
+from app.openml.translation import translated_errors
 from app.published.folder import PLACES, PublishedFolder, Taken
+from app.published.problems import DatasetNotReadableError, DatasetTooLargeError
+from app.storage.problems import StorageFullError
 from app.tabular.statistics.process import ask_of_file
 from app.tabular.statistics.requests import ExportFormat, FileRequest, Page
 from app.tabular.types import TabularError

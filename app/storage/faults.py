@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from app.core.errors import StorageError, StorageFullError
+from app.storage.problems import StorageError, StorageFullError
 
 log = structlog.get_logger(__name__)
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.core.concurrency import BoundedExecutor
-from app.core.errors import StorageError, StorageFullError, StorageUnavailableError
 from app.core.system import write_through
 from app.core.tasks import open_file
 from app.storage.faults import disk_faults, log_fault
 from app.storage.marks import LONGEST_MARK, MARK_NAME
 from app.storage.parts import Digests, Part, Stage
+from app.storage.problems import StorageError, StorageFullError, StorageUnavailableError
 
 LARGEST_BUFFER_BYTES = 1 << 20
 SMALLEST_BUFFER_BYTES = 1 << 13

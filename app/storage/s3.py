@@ -18,11 +18,11 @@ import structlog
 from obstore.exceptions import NotFoundError
 from obstore.store import S3Store
 
-from app.core.errors import BytesLostError, StorageUnavailableError
 from app.core.settings import Settings
 from app.storage.faults import disk_faults
 from app.storage.local import folders_in, free_on
 from app.storage.parts import Digests, Part, Stage
+from app.storage.problems import BytesLostError, StorageUnavailableError
 from app.storage.s3_files import Composition, Spool, keep_newest, remove_fetched
 from app.storage.s3_marks import S3Mark
 from app.storage.s3_pictures import S3Pictures

@@ -11,8 +11,8 @@ from obstore.exceptions import NotFoundError
 from obstore.store import S3Store
 
 from app.core.clock import utc_now
-from app.core.errors import StorageUnavailableError
 from app.storage.pictures import LocalPictures, name_in, path_of
+from app.storage.problems import StorageUnavailableError
 from app.storage.s3_store import PAGE, store_faults
 
 

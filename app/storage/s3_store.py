@@ -19,9 +19,9 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
-from app.core.errors import StorageUnavailableError
 from app.core.setting_types import BUCKET
 from app.core.settings import Settings, SettingsError
+from app.storage.problems import StorageUnavailableError
 
 if TYPE_CHECKING:
     from obstore.store import ClientConfig, S3Config

@@ -3,13 +3,15 @@
 from fastapi import APIRouter
 
 from app.core.bodies import BoundedRoute
-from app.core.errors import AliasTakenError, TooManyRequestsError, UnauthorizedError
-from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
+from app.core.errors import TooManyRequestsError, UnauthorizedError
+from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit
 from app.core.scopes import Scope, opened_by
 from app.db.index_changes import tell_indices
 from app.deps import DatabaseDep, LimitsDep, OpenMLDep, UploaderDep
+from app.openml.problems import OPENML_PROBLEMS
 from app.studies import service
+from app.studies.problems import AliasTakenError
 from app.studies.schemas import CollectionResponse, RunCollectionRequest, TaskCollectionRequest
 
 router = APIRouter(tags=["tasks"], route_class=BoundedRoute)

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from app.core.errors import AliasTakenError, OpenMLRefusedError, ValidationFailedError
+from app.core.errors import ValidationFailedError
 from app.db.users import Account
 from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, RefusedError
 from app.openml.fields import RepairResponse, Repairs, validated
-from app.openml.problems import require_key, translated_errors
+from app.openml.problems import OpenMLRefusedError
 from app.openml.records import EntityKind, Study
+from app.openml.translation import require_key, translated_errors
+from app.studies.problems import AliasTakenError
 from app.studies.schemas import (
     Collection,
     CollectionResponse,

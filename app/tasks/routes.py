@@ -4,18 +4,13 @@ from fastapi import APIRouter, Response
 from starlette.status import HTTP_202_ACCEPTED
 
 from app.core.bodies import BoundedRoute
-from app.core.errors import (
-    DatasetNotActiveError,
-    NotFoundError,
-    ProcessingFailedError,
-    TooManyRequestsError,
-    UnauthorizedError,
-)
-from app.core.http import BODY_PROBLEMS, OPENML_PROBLEMS, declare
+from app.core.errors import NotFoundError, TooManyRequestsError, UnauthorizedError
+from app.core.http import BODY_PROBLEMS, declare
 from app.core.limits import Hit
 from app.core.scopes import Scope, opened_by
 from app.db.index_changes import tell_indices
 from app.deps import DatabaseDep, OpenMLDep, ResourcesDep, UploaderDep
+from app.openml.problems import OPENML_PROBLEMS, DatasetNotActiveError, ProcessingFailedError
 from app.tasks import service
 from app.tasks.schemas import (
     TaskResponse,

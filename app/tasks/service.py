@@ -10,14 +10,7 @@ from typing import Any
 import structlog
 
 from app.core.concurrency import BoundedExecutor
-from app.core.errors import (
-    DatasetNotActiveError,
-    NotFoundError,
-    ProcessingFailedError,
-    TooManyRequestsError,
-    ValidationFailedError,
-    problem_from_record,
-)
+from app.core.errors import NotFoundError, TooManyRequestsError, ValidationFailedError, problem_from_record
 from app.core.suggestions import suggest
 from app.db import task_requests
 from app.db.engine import Database, notify_after_commit
@@ -26,8 +19,9 @@ from app.db.users import Account
 from app.events.notifications import TASKS
 from app.openml.client import OpenMLClient
 from app.openml.errors import LostAnswerError, TaskExistsError
-from app.openml.problems import require_key, translated_errors
+from app.openml.problems import DatasetNotActiveError, ProcessingFailedError
 from app.openml.records import Feature
+from app.openml.translation import require_key, translated_errors
 from app.tasks.schemas import TaskResponse, TaskStatusResponse, UploadTaskRequest
 from app.tasks.types import COLUMN_EXTRAS, EXTRAS, TYPES, TaskKind, TaskType, supervised
 

@@ -6,22 +6,19 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.concurrency import BoundedExecutor
-from app.core.errors import (
-    ApiKeyMissingError,
-    DatabaseUnavailableError,
-    DatasetNotActiveError,
-    InternalError,
-    OpenMLAnswerBrokenError,
-    OpenMLUnreachableError,
-    ProblemError,
-    UnauthorizedError,
-)
+from app.core.errors import DatabaseUnavailableError, InternalError, ProblemError, UnauthorizedError
 from app.db import task_requests, uploads
 from app.db.engine import Database
 from app.db.index_changes import add_change
 from app.db.task_requests import TO_MAKE, TaskRequestRow
 from app.openml.client import OpenMLClient
 from app.openml.fields import is_api_key
+from app.openml.problems import (
+    ApiKeyMissingError,
+    DatasetNotActiveError,
+    OpenMLAnswerBrokenError,
+    OpenMLUnreachableError,
+)
 from app.tasks import service
 from app.tasks.schemas import TaskResponse, UploadTaskRequest, maker_of
 from app.worker.queues import Lease, back_off

@@ -9,20 +9,14 @@ from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import (
-    BodyTooLargeError,
-    DatabaseUnavailableError,
-    QuotaExceededError,
-    StorageFullError,
-    TooBusyError,
-    TooManyRequestsError,
-    UploadGoneError,
-)
+from app.core.errors import BodyTooLargeError, DatabaseUnavailableError, TooBusyError, TooManyRequestsError
 from app.core.settings import Settings
 from app.db import upload_bytes, upload_queues, users
 from app.db.engine import Database
 from app.db.upload_values import Upload
 from app.storage.parts import UploadStorage
+from app.storage.problems import StorageFullError
+from app.uploads.problems import QuotaExceededError, UploadGoneError
 
 WAITING_AT_MOST = 20_000
 """Uploads in the queue of all workers: days of work."""

@@ -17,19 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.active_writers import ActiveWriter, ActiveWriters
 from app.core.concurrency import ConcurrencyLimit
-from app.core.errors import (
-    BodyTooLargeError,
-    ChecksumMismatchError,
-    DigestMismatchError,
-    InconsistentLengthError,
-    MalformedBodyError,
-    NotReadyError,
-    OffsetMismatchError,
-    ProblemError,
-    UploadCompletedError,
-    UploadGoneError,
-    UploadStateError,
-)
+from app.core.errors import BodyTooLargeError, MalformedBodyError, NotReadyError, ProblemError
 from app.core.settings import Settings
 from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit, now_of
@@ -38,6 +26,15 @@ from app.db.upload_values import Upload
 from app.events.notifications import UPLOADS, upload_topic
 from app.storage.parts import Part, PartWriter, UploadStorage
 from app.uploads.admission import Reservation, require_room_for_length
+from app.uploads.problems import (
+    ChecksumMismatchError,
+    DigestMismatchError,
+    InconsistentLengthError,
+    OffsetMismatchError,
+    UploadCompletedError,
+    UploadGoneError,
+    UploadStateError,
+)
 
 log = structlog.get_logger(__name__)
 

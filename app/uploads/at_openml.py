@@ -12,7 +12,6 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import metrics
-from app.core.errors import ProcessingFailedError
 from app.db import task_requests, upload_queues, uploads
 from app.db.engine import Database, notify_after_commit
 from app.db.index_changes import add_change
@@ -32,8 +31,9 @@ from app.openml.errors import (
     UnsettledError,
 )
 from app.openml.fields import with_changes
-from app.openml.problems import problem_of
+from app.openml.problems import ProcessingFailedError
 from app.openml.records import DatasetInfo
+from app.openml.translation import problem_of
 from app.uploads.claimed import ClaimedUpload
 from app.uploads.lifecycle import tell_owner
 from app.worker.queues import Lease, LeaseLostError, back_off

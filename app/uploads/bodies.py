@@ -13,16 +13,9 @@ from pydantic import ValidationError
 from app.core.bodies import read_body, stream_body
 from app.core.errors import (
     BadRequestError,
-    JoinedUploadError,
     MalformedBodyError,
-    MediaTypeNotSupportedError,
     NotReadyError,
-    OffsetMismatchError,
     ProblemError,
-    TusVersionError,
-    UploadCompletedError,
-    UploadGoneError,
-    UploadStateError,
     ValidationFailedError,
 )
 from app.core.settings import Settings
@@ -33,6 +26,15 @@ from app.uploads.creation import Creation
 from app.uploads.dialects import IETF_BYTES, TUS_BYTES, Dialect
 from app.uploads.digests import read_content_digest, read_repr_digest
 from app.uploads.metadata import METADATA_BYTES
+from app.uploads.problems import (
+    JoinedUploadError,
+    MediaTypeNotSupportedError,
+    OffsetMismatchError,
+    TusVersionError,
+    UploadCompletedError,
+    UploadGoneError,
+    UploadStateError,
+)
 from app.uploads.schemas import UploadRequest
 
 HEADER_PROBLEMS: Sequence[type[ProblemError]] = (BadRequestError, TusVersionError, MediaTypeNotSupportedError)

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import ApiKeyMissingError, UnauthorizedError
+from app.core.errors import UnauthorizedError
 from app.core.settings import Settings
 from app.db import uploads
 from app.db.engine import Database, notify_after_commit
@@ -18,6 +18,7 @@ from app.events.notifications import PUBLISHED, upload_topic
 from app.mail.messages import MailKind
 from app.openml.client import OpenMLClient
 from app.openml.fields import is_api_key
+from app.openml.problems import ApiKeyMissingError
 from app.storage.parts import UploadStorage
 from app.uploads.lifecycle import forget_bytes, tell_owner
 from app.worker.queues import Lease, LeaseLostError

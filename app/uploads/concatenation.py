@@ -9,13 +9,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.concurrency import BoundedExecutor
-from app.core.errors import (
-    BadRequestError,
-    BodyTooLargeError,
-    NotFoundError,
-    UploadGoneError,
-    UploadStateError,
-)
+from app.core.errors import BadRequestError, BodyTooLargeError, NotFoundError
 from app.core.settings import Settings
 from app.db import upload_bytes, uploads, users
 from app.db.engine import Database, notify_after_commit
@@ -26,6 +20,7 @@ from app.openml.client import OpenMLClient
 from app.uploads.admission import require_place_in_queue
 from app.uploads.append import is_gone
 from app.uploads.creation import Created, Creation, created, find_earlier, finish, new_upload
+from app.uploads.problems import UploadGoneError, UploadStateError
 
 
 async def join_parts(

@@ -15,13 +15,14 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import metrics
-from app.core.errors import DatasetRefusedError, QuotaExceededError, StorageFullError
 from app.core.settings import Settings
 from app.core.tasks import watched
 from app.db import upload_bytes, users
 from app.db.engine import Database
 from app.db.upload_values import Phase, Upload
+from app.openml.problems import DatasetRefusedError
 from app.storage.parts import UploadStorage
+from app.storage.problems import StorageFullError
 from app.tabular import (
     UPLOAD_LIMITS,
     Conversion,
@@ -39,6 +40,7 @@ from app.tabular.reading import Reading
 from app.tabular.types import ProgressSink
 from app.uploads.choices import digest_choices, preview_version
 from app.uploads.lifecycle import preview_bytes, size_of
+from app.uploads.problems import QuotaExceededError
 from app.worker.queues import LeaseLostError
 from app.worker.scheduling import HostSemaphore
 

@@ -13,12 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.concurrency import BoundedExecutor
-from app.core.errors import (
-    FormatNotSupportedError,
-    IdempotencyKeyReusedError,
-    UploadStateError,
-    ValidationFailedError,
-)
+from app.core.errors import ValidationFailedError
 from app.core.settings import Settings
 from app.db import open_requests, uploads, users
 from app.db.engine import Database, notify_after_commit
@@ -31,6 +26,7 @@ from app.tabular import format_of, what_to_do
 from app.uploads.admission import require_room
 from app.uploads.lifecycle import end_interrupted
 from app.uploads.metadata import check_complete, check_draft, require_printable
+from app.uploads.problems import FormatNotSupportedError, IdempotencyKeyReusedError, UploadStateError
 from app.uploads.schemas import UploadDetailResponse
 from app.uploads.status import describe_upload
 

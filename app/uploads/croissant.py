@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from app.core.concurrency import BoundedExecutor
-from app.core.errors import UploadStateError
 from app.croissant.encoding import to_json
 from app.croissant.metadata import DescribedColumn, FileObject, write
 from app.db.upload_values import Upload
@@ -13,6 +12,7 @@ from app.storage.parts import UploadStorage
 from app.tabular import read_profile
 from app.uploads.metadata import given
 from app.uploads.preview import find_profile
+from app.uploads.problems import UploadStateError
 
 MOST_COLUMNS: Final = 50_000
 MEDIA_TYPES: Final = {

@@ -11,8 +11,9 @@ from typing import Literal
 
 from starlette.datastructures import Headers
 
-from app.core.errors import BadRequestError, MediaTypeNotSupportedError, TusVersionError
+from app.core.errors import BadRequestError
 from app.core.structured_fields import NotStructuredError, parse_item
+from app.uploads.problems import MediaTypeNotSupportedError, TusVersionError
 
 Dialect = Literal["tus", "ietf"]
 Fields = Mapping[str, str]

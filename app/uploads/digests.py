@@ -3,10 +3,11 @@
 import hashlib
 from base64 import b64encode
 
-from app.core.errors import BadRequestError, DigestMismatchError
+from app.core.errors import BadRequestError
 from app.core.structured_fields import NotStructuredError, parse_dictionary
 from app.uploads.append import Announced
 from app.uploads.dialects import Fields
+from app.uploads.problems import DigestMismatchError
 
 ALGORITHMS = {"sha-512": "sha512", "sha-256": "sha256"}
 """Those that are checked, best first, as hashlib names them. Others may be ignored (RFC 9530, section 2)."""

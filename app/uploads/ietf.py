@@ -4,12 +4,13 @@ from datetime import datetime
 
 from python_multipart.multipart import parse_options_header
 
-from app.core.errors import BadRequestError, InconsistentLengthError, ValidationFailedError
+from app.core.errors import BadRequestError, ValidationFailedError
 from app.db.upload_states import UploadState
 from app.db.upload_values import Upload
 from app.uploads.creation import Creation
 from app.uploads.dialects import IETF_BYTES, TUS_BYTES, Fields, read_complete, read_item, read_number
 from app.uploads.digests import read_repr_digest, repr_digest
+from app.uploads.problems import InconsistentLengthError
 
 
 def read_creation(fields: Fields) -> Creation:

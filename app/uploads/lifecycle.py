@@ -9,13 +9,7 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import (
-    BytesLostError,
-    DigestMismatchError,
-    MalformedBodyError,
-    ProblemError,
-    UploadGoneError,
-)
+from app.core.errors import MalformedBodyError, ProblemError
 from app.db import upload_bytes, upload_queues, uploads, users
 from app.db.engine import Database, notify_after_commit
 from app.db.outbox import queue_mail
@@ -25,8 +19,10 @@ from app.db.uploads import UploadEnding
 from app.events.notifications import UPLOADS, upload_topic
 from app.mail.messages import MailKind
 from app.storage.parts import Part, UploadStorage
+from app.storage.problems import BytesLostError
 from app.uploads.choices import preview_version
 from app.uploads.metadata import Checked
+from app.uploads.problems import DigestMismatchError, UploadGoneError
 
 log = structlog.get_logger(__name__)
 

@@ -10,7 +10,6 @@ from typing import Any
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import UploadStateError
 from app.db import uploads
 from app.db.engine import notify_after_commit
 from app.db.upload_states import Actor, UploadState
@@ -18,8 +17,9 @@ from app.db.upload_values import Upload
 from app.db.users import Account
 from app.events.notifications import PUBLISHED, upload_topic
 from app.openml.client import OpenMLClient
-from app.openml.problems import require_key, translated_errors
+from app.openml.translation import require_key, translated_errors
 from app.uploads.metadata import check_draft, given, merge
+from app.uploads.problems import UploadStateError
 from app.uploads.service import Judging
 from app.uploads.stopping import find_upload
 

@@ -20,17 +20,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core import tracing
-from app.core.errors import (
-    BytesLostError,
-    DatabaseUnavailableError,
-    DatasetRefusedError,
-    DigestMismatchError,
-    InternalError,
-    OpenMLUnreachableError,
-    ProblemError,
-    StorageFullError,
-    StorageUnavailableError,
-)
+from app.core.errors import DatabaseUnavailableError, InternalError, ProblemError
 from app.core.settings import Settings
 from app.core.tasks import heed_cancellation
 from app.db import upload_queues, uploads, users
@@ -50,8 +40,10 @@ from app.openml.errors import (
     RefusedError,
 )
 from app.openml.fields import require_ignorable
-from app.openml.problems import problem_of
+from app.openml.problems import DatasetRefusedError, OpenMLUnreachableError
+from app.openml.translation import problem_of
 from app.storage.parts import Digests, UploadStorage
+from app.storage.problems import BytesLostError, StorageFullError, StorageUnavailableError
 from app.tabular import Conversion
 from app.uploads.at_openml import reconcile, send
 from app.uploads.choices import choices_of, preview_version
@@ -59,6 +51,7 @@ from app.uploads.claimed import ClaimedUpload
 from app.uploads.conversion import NO_ROOM, Converter, TryAgainError, require_working_room
 from app.uploads.lifecycle import bytes_to_keep, get_parts, release, tidy_up_after
 from app.uploads.previewing import make_preview
+from app.uploads.problems import DigestMismatchError
 from app.worker.queues import Lease, LeaseLostError, back_off
 from app.worker.scheduling import FairScheduler
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.concurrency import BoundedExecutor
-from app.core.errors import ERRORS_SHOWN, UploadGoneError, UploadStateError, ValidationFailedError
+from app.core.errors import ERRORS_SHOWN, ValidationFailedError
 from app.db.upload_states import CAN_CHANGE, WITHOUT_PREVIEW, UploadState
 from app.db.upload_values import MOST_DOUBTS, Upload
 from app.storage.parts import UploadStorage
@@ -13,6 +13,7 @@ from app.tabular import UPLOAD_LIMITS, read_profile
 from app.tabular.profile.overrides import OverrideViolation, override_violations
 from app.uploads.choices import digest_choices, preview_version
 from app.uploads.metadata import given
+from app.uploads.problems import UploadGoneError, UploadStateError
 from app.uploads.schemas import PreviewColumnResponse, PreviewResponse
 
 ROLES = ("def_tar_att", "row_id_attribute", "ignore_attribute")

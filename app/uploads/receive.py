@@ -15,11 +15,8 @@ from app.core.bodies import PartEnd, PartEvent, PartStart
 from app.core.concurrency import BoundedExecutor
 from app.core.errors import (
     BodyTooLargeError,
-    FormatNotSupportedError,
     MalformedBodyError,
     ProblemError,
-    StillWorkingError,
-    UploadGoneError,
     ValidationFailedError,
     problem_from_record,
 )
@@ -36,6 +33,7 @@ from app.tabular import format_of, what_to_do
 from app.uploads.admission import Reservation, require_room
 from app.uploads.creation import still_coming
 from app.uploads.metadata import METADATA_BYTES, Checked, check_metadata, require_printable
+from app.uploads.problems import FormatNotSupportedError, StillWorkingError, UploadGoneError
 
 LOOK_SECONDS = 15.0
 """How often a waiting request looks at the row though nobody woke it."""

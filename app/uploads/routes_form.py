@@ -8,35 +8,35 @@ from app.core.bodies import BoundedRoute, read_parts, reads_body, stream_body
 from app.core.clients import Client
 from app.core.components import headers
 from app.core.errors import (
-    ApiKeyMissingError,
     BodyStalledError,
     BodyTooLargeError,
-    DatasetRefusedError,
-    FormatNotSupportedError,
-    IdempotencyKeyReusedError,
     MalformedBodyError,
-    QuotaExceededError,
-    StillWorkingError,
-    StorageFullError,
-    StorageUnavailableError,
     TooBusyError,
     TooManyRequestsError,
     UnauthorizedError,
-    UploadStateError,
     ValidationFailedError,
 )
-from app.core.http import OPENML_PROBLEMS, declare
+from app.core.http import declare
 from app.core.limits import Hit, hits_from
 from app.core.scopes import Scope, opened_by
 from app.db.users import Account
 from app.deps import ClientDep, ResourcesDep, SettingsDep, UploaderDep
 from app.openml.fields import LICENCES, RepairResponse, is_api_key
+from app.openml.problems import OPENML_PROBLEMS, ApiKeyMissingError, DatasetRefusedError
 from app.resources import Resources
+from app.storage.problems import StorageFullError, StorageUnavailableError
 from app.tabular import SUFFIXES, UPLOAD_LIMITS
 from app.uploads.admission import require_room
 from app.uploads.creation import FormKey, find_by_form_key
 from app.uploads.described import FORM
 from app.uploads.metadata import METADATA_BYTES
+from app.uploads.problems import (
+    FormatNotSupportedError,
+    IdempotencyKeyReusedError,
+    QuotaExceededError,
+    StillWorkingError,
+    UploadStateError,
+)
 from app.uploads.receive import FormReceiver, wait_for_outcome
 from app.uploads.schemas import (
     DraftResponse,

@@ -9,26 +9,25 @@ from fastapi.sse import EventSourceResponse
 
 from app.core.bodies import BoundedRoute, reads_body
 from app.core.errors import (
-    ApiKeyMissingError,
-    BytesLostError,
-    DatasetRefusedError,
     MalformedBodyError,
     NotFoundError,
-    OpenMLRefusedError,
-    OpenMLUnreachableError,
-    StorageUnavailableError,
     TooBusyError,
     TooManyRequestsError,
     UnauthorizedError,
-    UploadGoneError,
-    UploadStateError,
     ValidationFailedError,
 )
 from app.core.http import declare
 from app.core.scopes import Scope, opened_by
 from app.db.upload_states import ENDED, UploadState
 from app.deps import CountedUploaderDep, ResourcesDep, SessionDep, is_signed_in
+from app.openml.problems import (
+    ApiKeyMissingError,
+    DatasetRefusedError,
+    OpenMLRefusedError,
+    OpenMLUnreachableError,
+)
 from app.resources import Resources
+from app.storage.problems import BytesLostError, StorageUnavailableError
 from app.uploads import service, stopping
 from app.uploads import status as upload_status
 from app.uploads.bodies import HEADER_PROBLEMS, read_json, require_understood
@@ -37,6 +36,7 @@ from app.uploads.described import CHANGE, EVENTS, FOLLOW
 from app.uploads.event_stream import last_seen, look, stream_events
 from app.uploads.mending import mend
 from app.uploads.preview import show_preview
+from app.uploads.problems import UploadGoneError, UploadStateError
 from app.uploads.schemas import (
     PreviewResponse,
     UploadDetailResponse,

@@ -7,28 +7,14 @@ from fastapi import APIRouter, Depends, Request, Response, status
 from app.core.bodies import BoundedRoute, reads_body
 from app.core.components import headers
 from app.core.errors import (
-    ApiKeyMissingError,
     BodyStalledError,
     BodyTooLargeError,
-    ChecksumMismatchError,
-    DigestMismatchError,
-    FormatNotSupportedError,
-    IdempotencyKeyReusedError,
-    InconsistentLengthError,
-    JoinedUploadError,
     MalformedBodyError,
     NotFoundError,
-    OffsetMismatchError,
     ProblemError,
-    QuotaExceededError,
-    StorageFullError,
-    StorageUnavailableError,
     TooBusyError,
     TooManyRequestsError,
     UnauthorizedError,
-    UploadCompletedError,
-    UploadGoneError,
-    UploadStateError,
     ValidationFailedError,
 )
 from app.core.http import declare
@@ -38,7 +24,9 @@ from app.db.upload_states import EXPIRE_HOURS
 from app.db.upload_values import Upload
 from app.deps import ClientDep, CountedUploaderDep, ResourcesDep, SessionDep, SettingsDep
 from app.openml.fields import is_api_key
+from app.openml.problems import ApiKeyMissingError
 from app.resources import Resources
+from app.storage.problems import StorageFullError, StorageUnavailableError
 from app.uploads import ietf, service, stopping, tus
 from app.uploads import status as upload_status
 from app.uploads.append import (
@@ -64,6 +52,19 @@ from app.uploads.concatenation import join_parts
 from app.uploads.creation import Created, Creation, begin_upload
 from app.uploads.described import ASK, CREATE, GREETING, SEND, STATUS_HEADERS
 from app.uploads.dialects import dialect_of, fields_of
+from app.uploads.problems import (
+    ChecksumMismatchError,
+    DigestMismatchError,
+    FormatNotSupportedError,
+    IdempotencyKeyReusedError,
+    InconsistentLengthError,
+    JoinedUploadError,
+    OffsetMismatchError,
+    QuotaExceededError,
+    UploadCompletedError,
+    UploadGoneError,
+    UploadStateError,
+)
 from app.uploads.routes_resources import describe_changed
 from app.uploads.schemas import UploadDetailResponse
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.concurrency import BoundedExecutor
-from app.core.errors import UploadGoneError, UploadStateError, problem_from_record
+from app.core.errors import problem_from_record
 from app.core.locks import Locks
 from app.db import uploads, users
 from app.db.engine import Database, notify_after_commit
@@ -29,6 +29,7 @@ from app.uploads.choices import choices_of, preview_version
 from app.uploads.lifecycle import begin_again, can_begin_again, release
 from app.uploads.metadata import MERGED, MOST_WARNINGS, Checked, Judged, given, judge, merge
 from app.uploads.preview import require_possible_choices
+from app.uploads.problems import UploadGoneError, UploadStateError
 from app.uploads.stopping import find_upload, moved_on, not_now
 
 JUDGED_AGAIN = 5

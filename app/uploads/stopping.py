@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import NotFoundError, ProblemError, UploadStateError
+from app.core.errors import NotFoundError, ProblemError
 from app.db import upload_bytes, uploads
 from app.db.engine import Database, notify_after_commit, now_of
 from app.db.upload_states import CAN_HOLD, CAN_STOP, Actor, UploadState
@@ -13,6 +13,7 @@ from app.db.upload_values import Upload
 from app.events.notifications import upload_topic
 from app.storage.parts import UploadStorage
 from app.uploads.lifecycle import has_bytes
+from app.uploads.problems import UploadStateError
 
 
 async def find_upload(session: AsyncSession, *, user_id: int, upload_id: str) -> Upload:

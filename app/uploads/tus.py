@@ -9,13 +9,14 @@ from email.utils import format_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.core.errors import BadRequestError, ChecksumMismatchError, ValidationFailedError
+from app.core.errors import BadRequestError, ValidationFailedError
 from app.db.upload_values import Upload
 from app.uploads.append import Announced
 from app.uploads.creation import Creation
 from app.uploads.dialects import Fields, read_number
 from app.uploads.digests import read_repr_digest
 from app.uploads.metadata import parse_metadata
+from app.uploads.problems import ChecksumMismatchError
 
 EXTENSIONS = (
     "creation,creation-with-upload,creation-defer-length,termination,expiration,checksum,concatenation"

@@ -16,16 +16,11 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from app.core.bodies import BoundedRoute, read_body, reads_body
-from app.core.errors import (
-    BadRequestError,
-    NotFoundError,
-    OpenMLUnreachableError,
-    TooBusyError,
-    TooManyRequestsError,
-)
+from app.core.errors import BadRequestError, NotFoundError, TooBusyError, TooManyRequestsError
 from app.core.outgoing import OUR_NAME
 from app.deps import get_client
 from app.index.engine import IndexUnavailableError
+from app.openml.problems import OpenMLUnreachableError
 from app.web.catalogue.routes import AnyCatalogueDep
 from app.web.catalogue.service import Catalogue
 from app.web.pages import render

@@ -7,9 +7,9 @@ from fastapi.responses import HTMLResponse
 
 from app.accounts import lifecycle
 from app.accounts.links import LinkPurpose
+from app.accounts.problems import LinkNotValidError
 from app.accounts.routes_parts import ConfirmingBrowserDep
 from app.core.bodies import BoundedRoute
-from app.core.errors import LinkNotValidError
 from app.core.limits import hits_from
 from app.deps import ClientDep, ResourcesDep
 from app.web.pages import API_PAGES, render

@@ -5,7 +5,8 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from app.core.errors import BadRequestError, OpenMLUnreachableError, ProblemError
+from app.core.errors import BadRequestError, ProblemError
+from app.openml.problems import OpenMLUnreachableError
 from app.web import search_answers as answers
 from app.web.search_client import SearchFailedError
 from app.web.search_query import TYPES, QueryRefusedError, translate

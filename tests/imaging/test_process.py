@@ -13,8 +13,9 @@ from typing import BinaryIO
 import pytest
 
 from app.core.child_limits import MIB, ProcessLimits
-from app.core.errors import PictureRefusedError, TooBusyError
+from app.core.errors import TooBusyError
 from app.imaging import PictureRedrawer
+from app.imaging.problems import PictureRefusedError
 from app.imaging.redraw import redraw
 from tests.children import children
 from tests.imaging import samples

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from app.core.settings import Settings
 from app.openml.errors import SETTLED, RefusedError
-from app.openml.problems import problem_of
+from app.openml.translation import problem_of
 from tests.conftest import Running, empty_database, running
 from tests.distorting import distorted, error
 from tests.service import ADA

@@ -11,10 +11,10 @@ import obstore
 import pytest
 from pydantic import ValidationError
 
-from app.core.errors import StorageFullError, StorageUnavailableError
 from app.core.settings import Settings, SettingsError
 from app.resources import open_resources
 from app.storage.parts import Part
+from app.storage.problems import StorageFullError, StorageUnavailableError
 from app.storage.s3 import PUTS_AT_ONCE, S3PartWriter, S3Storage, open_s3
 from app.storage.s3_store import PAGE
 from tests.conftest import Person, Running, eventually

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.errors import StorageError
 from app.core.settings import Settings
 from app.storage.parts import Digests, Part, PartWriter, UploadStorage
+from app.storage.problems import StorageError
 
 MEBIBYTE = 1 << 20
 A, B, C = (letter * 32 for letter in "abc")

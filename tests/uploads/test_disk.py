@@ -11,9 +11,9 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from app.core.errors import StorageFullError
 from app.core.settings import Settings
 from app.db import upload_bytes, uploads
+from app.storage.problems import StorageFullError
 from app.tabular import ConversionRequest
 from app.uploads import conversion, pipeline
 from tests.conftest import PATIENCE_SECONDS, Person, Running, eventually, insert_person, running

@@ -1,17 +1,6 @@
 import pytest
 
-from app.core.errors import (
-    ApiKeyMissingError,
-    ApiKeyRefusedError,
-    NotFoundError,
-    OpenMLAnswerBrokenError,
-    OpenMLAnswerTooLargeError,
-    OpenMLRefusedError,
-    OpenMLUnreachableError,
-    ProblemError,
-    ReadOnlyAccountError,
-    ValidationFailedError,
-)
+from app.core.errors import NotFoundError, ProblemError, ValidationFailedError
 from app.openml.errors import (
     HalfAnswerError,
     ListTooLargeError,
@@ -21,7 +10,16 @@ from app.openml.errors import (
     RefusedError,
     UnsettledError,
 )
-from app.openml.problems import require_key, translated_errors
+from app.openml.problems import (
+    ApiKeyMissingError,
+    ApiKeyRefusedError,
+    OpenMLAnswerBrokenError,
+    OpenMLAnswerTooLargeError,
+    OpenMLRefusedError,
+    OpenMLUnreachableError,
+    ReadOnlyAccountError,
+)
+from app.openml.translation import require_key, translated_errors
 
 
 @pytest.mark.parametrize(
