@@ -1,5 +1,6 @@
 """The form in which every format is read: blocks of columns of text, any number of times."""
 
+from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -71,6 +72,16 @@ class Block:
         columns = self.columns
         return len(columns.cells) // len(columns) if isinstance(columns, RowMajor) else len(columns[0])
 
+    @property
+    def nbytes(self) -> int:
+        """Return the bytes of the cells."""
+        columns = self.columns
+        return (
+            columns.cells.nbytes
+            if isinstance(columns, RowMajor)
+            else sum(column.nbytes for column in columns)
+        )
+
 
 class Table(Protocol):
     """An opened file."""
@@ -106,6 +117,47 @@ class SparseBlock:
     rows: list[tuple[int, str]]
     first_row: int
     position: int
+
+
+class HeldTable:
+    """A table that is read twice: the blocks of the scan are held for the second time, if they are small."""
+
+    def __init__(self, table: Table, most_bytes: int) -> None:
+        """Hold at most so many bytes of cells."""
+        self._table = table
+        self._most_bytes = most_bytes
+        self._held: deque[Block] | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """As `Table.names`."""
+        return self._table.names
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all rows; a block that is held is let go with that."""
+        held, self._held = self._held, None
+        if held is None:
+            yield from self._table.blocks()
+            return
+        while held:
+            yield held.popleft()
+
+    def blocks_to_scan(self, indices: Collection[int]) -> Iterator[Block]:  # noqa: ARG002 - all of them are held
+        """Yield all rows in the form of `blocks`, and hold them."""
+        held: deque[Block] | None = deque()
+        size = 0
+        for block in self._table.blocks():
+            size += block.nbytes
+            if size > self._most_bytes:
+                held = None
+            if held is not None:
+                held.append(block)
+            yield block
+        self._held = held
+
+    def line_of(self, row: int) -> int | None:
+        """As `Table.line_of`."""
+        return self._table.line_of(row)
 
 
 class SparseTable(Table, Protocol):

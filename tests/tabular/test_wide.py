@@ -2,7 +2,7 @@
 
 import io
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from app.tabular.readers.row_streams import Rows
 from app.tabular.readers.text import TextFile, Utf8Stream
 from app.tabular.readers.wide import MANY_COLUMNS, wide_rows
+from app.tabular.table import Block, HeldTable
 from tests.tabular.conftest import Converter
 
 ENDING = b"\n#,#\n"
@@ -56,6 +57,24 @@ def read_widely(stream: Rows, size: int) -> tuple[list[Row], bool]:
             others, is_bad = read_by_pyarrow(stream, size)
             return rows + others, is_bad
         rows += zip(*(column.to_pylist() for column in block), strict=True)
+
+
+class Rereadable:
+    """A table of two blocks that counts how often it is read."""
+
+    def __init__(self) -> None:
+        self.names = ["x"]
+        self.passes = 0
+
+    def blocks(self) -> Iterator[Block]:
+        self.passes += 1
+        yield from (Block([pa.array([text])], row, row) for row, text in enumerate("ab"))
+
+    def blocks_to_scan(self, indices: Collection[int]) -> Iterator[Block]:
+        raise NotImplementedError
+
+    def line_of(self, row: int) -> int | None:
+        return row
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +129,20 @@ def test_conversion_when_columns_are_many_then_as_of_some_at_once(converter: Con
     told = {warning for part in parts for warning in part.conversion.warnings}
     assert len(wide.conversion.warnings) > MANY_COLUMNS // 8
     assert set(wide.conversion.warnings) <= told
+
+
+@pytest.mark.parametrize(("most_bytes", "is_read_again"), [(10_000, False), (1, True)])
+def test_blocks_when_held_then_the_second_pass_has_them_and_a_third_reads(
+    most_bytes: int, is_read_again: bool
+) -> None:
+    table = Rereadable()
+    held = HeldTable(table, most_bytes)
+
+    scanned = list(held.blocks_to_scan([0]))
+    passes = [list(held.blocks()), list(held.blocks())]
+
+    assert [[block.columns[0].to_pylist() for block in each] for each in (scanned, *passes)] == [
+        [["a"], ["b"]]
+    ] * 3
+    assert (passes[0][0] is scanned[0]) != is_read_again
+    assert table.passes == 2 + is_read_again

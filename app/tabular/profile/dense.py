@@ -22,14 +22,15 @@ from app.tabular.schema.job import ColumnPlans, Job, check_sizes, plan_columns, 
 from app.tabular.schema.names import not_a_label
 from app.tabular.schema.numbers import Notation
 from app.tabular.schema.scans import KnownType, LeftOutColumn, Scan, UnnamedColumn, update_scans
-from app.tabular.table import LONG_COLUMN, Block, Stack, by_columns, prefetched
-from app.tabular.types import ConversionRequest, Kind, Progress, ProgressSink, TabularError
+from app.tabular.table import LONG_COLUMN, Block, HeldTable, Stack, by_columns, prefetched
+from app.tabular.types import MIB, ConversionRequest, Kind, Progress, ProgressSink, TabularError
 
 if TYPE_CHECKING:
     from app.tabular.readers.columnar import ColumnarTable
 
 _COLUMNS_AT_ONCE = 2_000
 """Columns processed at once; at least `MOST_ROW_COLUMNS`."""
+_MOST_HELD_BYTES = 64 * MIB
 _NUMBER = rf"^[{BLANKS}]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[{BLANKS}]*$"
 
 
@@ -47,7 +48,7 @@ def profile_dense(job: Job, report: ProgressSink) -> "DenseProfiler":
 
     Statistics are made by the types of the first rows while all are scanned, as `convert` writes them, in one pass;
     only where later rows show other types, or an error, is there another one. A wide table has two in any case, for
-    blocks of it that wait to be scanned take much memory.
+    blocks of it that wait to be scanned take much memory; while they are scanned, those of a small one are held for it.
 
     Raises:
         TabularError: the table cannot be read.
@@ -55,6 +56,8 @@ def profile_dense(job: Job, report: ProgressSink) -> "DenseProfiler":
     job = with_candidates(job)
     is_early = job.needs_all_rows and not job.is_typed and len(job.scans) < MANY_COLUMNS
     begun = _by_first_rows(job, report) if is_early else None
+    if job.needs_all_rows and not job.is_typed and not is_early:
+        job = replace(job, table=HeldTable(job.table, _MOST_HELD_BYTES))
     plans = scanned_plans(job) if is_early else plan_columns(job, report)
     if begun:
         begun.settle(plans)
