@@ -65,6 +65,16 @@ def test_words_when_plausible_in_two_encodings_then_the_question_shows_both(conv
     assert caught.value.choices == {"encoding": ["cp1252", "cp1250"]}
 
 
+def test_a_long_cell_when_beside_words_that_are_not_utf8_then_their_encoding_is_found(
+    converter: Converter,
+) -> None:
+    """Where each byte of a cell is tried as the beginning of one, half a minute is not enough for 100 kB."""
+    content = f"name,gene\nKöln,{'acgt' * 250_000}\nMünchen,{'acgt' * 10}\n"
+    done = converter(content.encode("cp1252"))
+    assert done["name"][1] == ["Köln", "München"]
+    assert len(done["gene"][1][0]) == 1_000_000
+
+
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be", "utf-32"])
 def test_unicode_when_without_a_mark_then_found_by_its_line_ends(converter: Converter, encoding: str) -> None:
     done = converter("имя,n\nВера,1\n東京,2\n".encode(encoding))

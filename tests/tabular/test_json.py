@@ -146,6 +146,31 @@ def test_a_frame_when_pandas_writes_it_in_any_way_then_it_is_read_so(
     assert (chosen.text, chosen.conversion.reading["orient"]["by"]) == (done.text, "owner")
 
 
+@pytest.mark.parametrize("indent", [None, 1])
+def test_columns_when_they_are_long_then_read_ahead_as_one_by_one(
+    converter: Converter, indent: int | None
+) -> None:
+    """Labels with escapes, long texts and what is nested end a run of values that are at hand."""
+    cells: list[Any] = [
+        [number / 8, None, number, "a, b: \"c\"", "x" * (number % 700)][number % 5] for number in range(3000)
+    ]
+    labels = [f'row "{number}"' if number % 97 == 0 else f"row {number}" for number in range(3000)]
+    columns = {"a": dict(zip(labels, cells, strict=True)), "b": dict.fromkeys(labels, 1)}
+    by_label = converter(json.dumps(columns, indent=indent), kind="json")
+    lists = {"row_name": labels, "a": cells, "b": [1] * 3000}
+    by_place = converter(json.dumps(lists, indent=indent), kind="json", reading=Reading(orient="columns"))
+    assert by_label.rows == by_place.rows
+    assert [cell if cell != "" else None for cell in cells] == [
+        cell if cell is None else json.loads(cell) if number % 5 in {0, 2} else cell
+        for number, cell in enumerate(by_label["a"][1])
+    ]
+    columns["a"]["row 3"] = [1]
+    with pytest.raises(TabularError, match="Row 4, column 'a'"):
+        converter(json.dumps(columns, indent=indent), kind="json")
+    with pytest.raises(TabularError, match="not valid JSON"):
+        converter(json.dumps(lists)[:-9] + ",]}", kind="json")
+
+
 def test_a_table_of_pandas_when_it_has_a_schema_then_its_types_and_key_count(converter: Converter) -> None:
     frame = pd.DataFrame(
         {

@@ -4,7 +4,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,7 +14,8 @@ CANDIDATES = (
 )  # fmt: skip
 """Encodings that are considered, the commonest first."""
 _MOST_CELLS, _LONGEST_CELL = 2_000, 200
-CELL_OUTSIDE_ASCII = re.compile(rb'[^,;\t\r\n"]*[\x80-\xff][^,;\t\r\n"]*')
+_OUTSIDE_ASCII = re.compile(rb"[\x80-\xff]")
+_DELIMITER = re.compile(rb'[,;\t\r\n"]')
 _CLOSE, _CLOSE_IF_SECONDED = 0.3, 0.1
 """How near another encoding may come to the best one without a doubt; nearer if the library agrees."""
 _FEWEST_SIGNS, _CLOSE_FOR_FEW = 3, 1.5
@@ -85,13 +86,26 @@ def cells_outside_ascii(chunks: Iterable[bytes]) -> list[bytes]:
     """Return different cells that are not ASCII, as many as the encoding is judged by."""
     found: dict[bytes, None] = {}
     for chunk in chunks:
-        for match in CELL_OUTSIDE_ASCII.finditer(chunk):
-            # What touches the end of a chunk may be half a character.
-            if match.end() < len(chunk) and len(match[0]) <= _LONGEST_CELL:
-                found[match[0]] = None
+        for cell in _cells_outside_ascii(chunk):
+            found[cell] = None
             if len(found) >= _MOST_CELLS:
                 return list(found)
     return list(found)
+
+
+def _cells_outside_ascii(chunk: bytes) -> Iterator[bytes]:
+    """Yield the cells that are not ASCII and not too long; what touches the end may be half a character."""
+    at = 0
+    # One expression for whole cells would try each byte of the others as a beginning.
+    while first := _OUTSIDE_ASCII.search(chunk, at):
+        end = _DELIMITER.search(chunk, first.end())
+        if end is None:
+            return
+        before = chunk[max(at, first.start() - _LONGEST_CELL) : first.start()]
+        at = end.start()
+        cell = _DELIMITER.split(before)[-1] + chunk[first.start() : at]
+        if len(cell) <= _LONGEST_CELL:
+            yield cell
 
 
 def guesses(cells: Sequence[bytes]) -> list[Guess]:

@@ -321,9 +321,10 @@ class JsonTable:
             self._add_keys([name])
             own = LabelDigest()
             labels = None if first else self._labels
-            values = (
-                own.seen(scanner.pairs(), labels) if scanner.peek() == "{" else own.counted(scanner.items())
-            )
+            if scanner.peek() == "{":
+                values = own.seen(scanner.pairs_ahead(), labels)
+            else:
+                values = own.counted(scanner.items_ahead())
             self._read_column(scanner, name, values)
             first = first or own
             if own != first:

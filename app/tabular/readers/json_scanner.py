@@ -21,6 +21,8 @@ _RUN_CHARACTERS = BLOCK_BYTES // 8
 # values that are read one by one.
 _FEWEST_CHARACTERS, _MOST_CHARACTERS = 32 * 1024, MIB
 _FEWEST_ROWS = 300
+_RUN_VALUES = 256
+_NEXT_KEY = re.compile(r'[ \t\r\n]*,[ \t\r\n]*"([^"\\\x00-\x1f]*)"[ \t\r\n]*:[ \t\r\n]*')
 _BETWEEN = {sign: re.compile(rf"[ \t\r\n]*{sign}[ \t\r\n]*") for sign in ("", ",")}
 
 
@@ -158,6 +160,20 @@ class JsonScanner:
         for key in self.members():
             yield key, self.value()
 
+    def items_ahead(self) -> Iterator[Any]:
+        """Yield the values of an array; what is at hand is read at once, so that nothing else can be in between."""
+        for value in self.items():
+            yield value
+            while run := self.run(",", _RUN_VALUES):
+                yield from run
+
+    def pairs_ahead(self) -> Iterator[tuple[str, Any]]:
+        """Yield the keys and values of an object, read as `items_ahead` reads."""
+        for pair in self.pairs():
+            yield pair
+            while run := self._run_of_pairs():
+                yield from run
+
     def lines(self) -> Iterator[Any]:
         """Yield values until the end."""
         while self.peek():
@@ -186,6 +202,23 @@ class JsonScanner:
             at = end
         self._at = at
         return values
+
+    def _run_of_pairs(self) -> list[tuple[str, Any]]:
+        """Return the next keys and values of an object as `run` does; keys with escapes end it."""
+        scan, window, at = self._scan, self._window, self._at
+        stop = min(len(window) - _NUMBER_TAIL, at + _RUN_CHARACTERS)
+        pairs: list[tuple[str, Any]] = []
+        while len(pairs) < _RUN_VALUES and (key := _NEXT_KEY.match(window, at)):
+            try:
+                value, end = scan(window, key.end())
+            except (StopIteration, json.JSONDecodeError, RecursionError):
+                break  # `value` finds out what it is
+            if end >= stop:
+                break
+            pairs.append((key[1], value))
+            at = end
+        self._at = at
+        return pairs
 
     def alike(
         self, sign: str, names: Sequence[str], kinds: Sequence[Collection[type]]
