@@ -1,5 +1,6 @@
 """ARFF files that people bring: what has one reading is accepted and made canonical, what has none is refused."""
 
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -345,6 +346,26 @@ def test_a_sparse_row_when_it_has_one_reading_then_it_is_made_canonical(
     assert done.rows == [written]
     assert done.conversion.arff_format == "Sparse_ARFF"
     assert sum(column.missing for column in done.conversion.columns) == row.count("?")
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_sparse_row_when_bare_then_read_as_entry_by_entry(converter: Converter, seed: int) -> None:
+    """A blank before a comma has a row read entry by entry."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    cells = ["1", "-2.50", "+3", "007", "1e3", "1e400", "?", "a", "b", "x", "9007199254740993", "5\\", "2.0"]
+    rows = []
+    for _ in range(chance.randrange(1, 5)):
+        indices = chance.choices(range(3 + (seed % 7 == 0)), k=chance.randrange(4))
+        rows.append([f"{index} {chance.choice('ab' if index == 2 else cells)}" for index in indices])
+
+    def outcome(comma: str) -> object:
+        text = SPARSE + "".join(f"{{{comma.join(row)}}}\n" for row in rows)
+        try:
+            return converter(text, kind="arff").text
+        except TabularError as error:
+            return str(error)
+
+    assert outcome(",") == outcome(" ,")
 
 
 def test_an_empty_sparse_row_when_all_is_numeric_then_a_zero_is_stated(converter: Converter) -> None:

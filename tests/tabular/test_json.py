@@ -152,7 +152,7 @@ def test_columns_when_they_are_long_then_read_ahead_as_one_by_one(
 ) -> None:
     """Labels with escapes, long texts and what is nested end a run of values that are at hand."""
     cells: list[Any] = [
-        [number / 8, None, number, "a, b: \"c\"", "x" * (number % 700)][number % 5] for number in range(3000)
+        [number / 8, None, number, 'a, b: "c"', "x" * (number % 700)][number % 5] for number in range(3000)
     ]
     labels = [f'row "{number}"' if number % 97 == 0 else f"row {number}" for number in range(3000)]
     columns = {"a": dict(zip(labels, cells, strict=True)), "b": dict.fromkeys(labels, 1)}

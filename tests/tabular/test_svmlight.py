@@ -1,6 +1,7 @@
 """LIBSVM text becomes sparse ARFF, value by value as scikit-learn reads it."""
 
 import io
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,45 @@ def test_rows_when_sparse_then_the_values_are_those_of_scikit_learn(
         pairs = [pair.split(" ") for pair in line.strip("{}").split(",")]
         row.update({int(index): float(value) for index, value in pairs})
     assert [list(row.values()) for row in cells] == [[*a, *b] for a, b in zip(head, expected, strict=True)]
+
+
+NUMBERS = (
+    "0",
+    "-1.5",
+    "+7",
+    "1e-05",
+    "2E3",
+    "1e400",
+    "nan",
+    "00012",
+    "1.",
+    ".5",
+    "123456789012345678",
+    "-0.000000000001",
+)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_rows_when_read_at_once_then_as_pair_by_pair(converter: Converter, seed: int) -> None:
+    """A second blank between pairs has them read one by one."""
+    chance = random.Random(seed)  # noqa: S311 - no secret
+    rows = []
+    for _ in range(chance.randrange(1, 5)):
+        indices = chance.sample(range(1, 9), chance.randrange(4))
+        pairs = [
+            f"{index}:{chance.choice(NUMBERS)}" for index in (indices if seed % 5 == 0 else sorted(indices))
+        ]
+        label = chance.choice(["+1", "-1", "3", "0.5", "+-1", chance.choice(NUMBERS)])
+        rows.append(" ".join([label, *(["qid:7"] if seed % 3 == 0 else []), *pairs]))
+    text = "\n".join(rows)
+
+    def outcome(content: str) -> object:
+        try:
+            return converter(content, kind="svm").text
+        except TabularError as error:
+            return str(error)
+
+    assert outcome(text) == outcome(text.replace(" ", "  "))
 
 
 def test_labels_when_declared_nominal_then_those_that_occur(converter: Converter) -> None:

@@ -5,7 +5,7 @@ stated, for the upload check refuses rows that leave one out (to Weka and liac-a
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from app.tabular.arff.syntax import BARE, BLANKS, QUOTED, refuse, unquote
 from app.tabular.arff.tokens import MISSING, tokens_of
@@ -17,6 +17,10 @@ from app.tabular.types import TabularError
 from app.tabular.wording import shortened
 
 _ENTRY = re.compile(rf"[ \t]*([0-9]{{1,9}})[ \t]+({QUOTED}|{BARE})[ \t]*,")
+_BARE_ENTRIES = re.compile(rf"(?:[0-9]{{1,9}} {BARE},)*")
+# Numbers that need no closer look: their size and their digits are within all bounds.
+_PLAIN_WHOLE = re.compile(r"-?[0-9]{1,15}")
+_PLAIN_NUMBER = re.compile(r"-?[0-9]{1,15}(?:\.[0-9]{1,30})?")
 
 
 class SparseRows:
@@ -46,6 +50,7 @@ class SparseRows:
             if plan.labels:
                 self._tokens[index] = tokens_of(plan.labels)
         self._first_labels = {index: next(iter(tokens.values())) for index, tokens in self._tokens.items()}
+        self._is_token = {index: self._test_of(index) for index in plans}
 
     def encode(self, block: SparseBlock) -> bytes:
         """Return the lines of a block.
@@ -54,28 +59,38 @@ class SparseRows:
             TabularError: `invalid-arff` or `value-does-not-fit`.
         """
         lines = []
-        for row, (line, text) in enumerate(block.rows, start=block.first_row):
-            stated = {
-                index: self._token(index, cell, line, row)
-                for index, cell in self.entries_of(text, line).items()
-            }
+        for stated in self.stated(block):
             entries = self._first_labels | stated
-            body = ",".join(f"{self._places[index]} {entries[index]}" for index in sorted(entries))
+            body = ",".join([f"{self._places[index]} {entries[index]}" for index in sorted(entries)])
             lines.append(f"{{{body or '0 0'}}}\n")
-        self.counts.rows += len(lines)
         return "".join(lines).encode()
 
-    def entries_of(self, text: str, line: int) -> dict[int, str]:
-        """Return the tokens of a row by index, of columns that are written.
+    def stated(self, block: SparseBlock) -> Iterator[dict[int, str]]:
+        """Yield what each row states: by index, the tokens of columns that are written.
 
         Raises:
-            TabularError: `invalid-arff`.
+            TabularError: `invalid-arff` or `value-does-not-fit`.
         """
-        entries = split_row(text, line)
-        beyond = next((index for index in entries if index >= self._width), None)
-        if beyond is not None:
-            refuse(f"The index {beyond} is beyond the last attribute, {self._width - 1}.", line)
-        return {index: cell for index, cell in entries.items() if index in self._plans}
+        is_token = self._is_token
+        for row, (line, text) in enumerate(block.rows, start=block.first_row):
+            entries = split_row(text, line)
+            if max(entries, default=-1) >= self._width:
+                beyond = next(index for index in entries if index >= self._width)
+                refuse(f"The index {beyond} is beyond the last attribute, {self._width - 1}.", line)
+            yield {
+                index: cell if is_token[index](cell) else self._token(index, cell, line, row)
+                for index, cell in entries.items()
+                if index in is_token
+            }
+            self.counts.rows += 1
+
+    def _test_of(self, index: int) -> Callable[[str], object]:
+        """Return what is true of the usual cells of a column: of those that are their own tokens."""
+        if index in self._tokens:
+            return frozenset(
+                label for label, token in self._tokens[index].items() if label == token
+            ).__contains__
+        return (_PLAIN_WHOLE if self._plans[index].kind == "integer" else _PLAIN_NUMBER).fullmatch
 
     def _token(self, index: int, cell: str, line: int, row: int) -> str:
         if cell == MISSING:
@@ -103,7 +118,12 @@ def split_row(text: str, line: int) -> dict[int, str]:
         refuse("A sparse row must end with a brace.", line)
     body = text[1:-1].strip(BLANKS)
     body += "," if body else ""
-    entries: dict[int, str] = {}
+    if _BARE_ENTRIES.fullmatch(body):
+        words = body.replace(",", " ").split()
+        entries = dict(zip(map(int, words[::2]), words[1::2], strict=True))
+        if len(entries) * 2 == len(words):
+            return entries
+    entries = {}
     at = 0
     while at < len(body):
         match = _ENTRY.match(body, at)

@@ -8,7 +8,8 @@ from app.tabular.types import TabularError
 
 Choice = Literal["string", "integer", "real", "boolean", "nominal"]
 CHOICES: tuple[Choice, ...] = get_args(Choice)
-NUMBER_CHOICES: tuple[Literal["integer", "real"], ...] = ("integer", "real")
+NumberChoice = Literal["integer", "real"]
+NUMBER_CHOICES: tuple[NumberChoice, ...] = get_args(NumberChoice)
 
 
 @dataclass(frozen=True, slots=True)

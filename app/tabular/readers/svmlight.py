@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from operator import lt
 
 from app.tabular.readers.rewriting import BoundedFile, Rewritten, new_file
 from app.tabular.readers.text import BLOCK_BYTES, MAX_ROW_BYTES, TextFile, Utf8Stream, open_text
@@ -15,6 +16,9 @@ from app.tabular.wording import counted, shortened
 LABEL, QUERY = "label", "qid"
 _PAIR = re.compile(r"([0-9]{1,9}):([^\s:]+)")
 _QUERY = re.compile(r"qid:([0-9]{1,15})")
+# A row whose numbers need no closer look.
+_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,30})?(?:[eE]-?[0-9]{1,2})?"
+_PLAIN = re.compile(rf"(?:\+(?!-))?(-?{_NUMBER})(?: qid:([0-9]{{1,15}}))?((?: [0-9]{{1,9}}:-?{_NUMBER})*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +160,11 @@ def _parted(number: int, line: bytes) -> tuple[int, str, bool]:
 
 
 def _row(data: str, line: int) -> _Row:
+    if plain := _PLAIN.fullmatch(data):
+        words = plain[3].replace(":", " ").split()
+        indices = [*map(int, words[::2])]
+        if all(map(lt, indices, indices[1:])):
+            return _Row(plain[1], plain[2], [*zip(indices, words[1::2], strict=True)])
     label, *pairs = data.split()
     if "," in label:
         raise TabularError(
