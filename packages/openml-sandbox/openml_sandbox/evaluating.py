@@ -8,8 +8,8 @@ from pathlib import Path
 
 from openml_sandbox.measures import classification, regression
 from openml_sandbox.run_records import Evaluation
-from openml_sandbox.weka import Row, Watcher, read_arff
-from openml_sandbox.weka_values import Attribute
+from openml_sandbox.weka import Watcher, read_arff
+from openml_sandbox.weka_values import Attribute, Column
 
 # Beyond, a machine for tests would be busy for minutes.
 _MOST_PREDICTIONS = 2_000_000
@@ -23,10 +23,14 @@ class UnusableError(Exception):
 
 @dataclass(slots=True)
 class _Table:
-    """The rows of a file: values of some columns as text, None where one is missing."""
+    """The columns of a file; None where a value is missing."""
 
     attributes: list[Attribute]
-    rows: list[Row]
+    columns: list[Column]
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return len(self.columns[0])
 
     def position(self, name: str) -> int | None:
         """Return where a column is."""
@@ -36,13 +40,17 @@ class _Table:
 
 class _Reader(Watcher):
     def __init__(self, on_block: Callable[[], None]) -> None:
-        self.rows: list[Row] = []
+        self.columns: list[Column] = []
         self._on_block = on_block
 
-    def on_cells(self, rows: list[Row]) -> None:
-        if len(self.rows) + len(rows) > _MOST_PREDICTIONS:
+    def on_header(self, attributes: list[Attribute]) -> None:
+        self.columns = [[] for _ in attributes]
+
+    def on_columns(self, columns: list[Column]) -> None:
+        if len(self.columns[0]) + len(columns[0]) > _MOST_PREDICTIONS:
             raise UnusableError(f"there are more than {_MOST_PREDICTIONS} predictions")
-        self.rows += [[*row] for row in rows]
+        for known, more in zip(self.columns, columns, strict=True):
+            known.extend(more)
 
     def on_block(self) -> None:
         self._on_block()
@@ -99,11 +107,11 @@ def evaluate(predictions: Path, dataset: Path, target: str, on_block: Callable[[
     reader = _Reader(on_block)
     with predictions.open("rb") as file:
         summary = read_arff(file, reader)
-    table = _Table(summary.attributes, reader.rows)
-    if not table.rows:
+    table = _Table(summary.attributes, reader.columns)
+    if not len(table):
         raise UnusableError("there are no predictions")
     scorer = _Scorer(table, truth.attribute, truth.values)
-    found = scorer.score(range(len(table.rows)))
+    found = scorer.score(range(len(table)))
     for (repeat, fold), rows in sorted(scorer.folds().items()):
         of_fold = (each for each in scorer.score(rows) if each.function != "confusion_matrix")
         found += [replace(each, repeat=repeat, fold=fold) for each in of_fold]
@@ -147,11 +155,11 @@ class _Scorer:
             }
         return classification(self._labels, truth, predicted, confidences)
 
-    def _column(self, name: str) -> list[bytes | None]:
+    def _column(self, name: str) -> Column:
         position = self._table.position(name)
         if position is None:
             raise UnusableError(f"the predictions have no column {name}")
-        return [row[position] for row in self._table.rows]
+        return self._table.columns[position]
 
     def _read_confidences(self) -> dict[str, list[float]]:
         if not self._is_nominal or any(

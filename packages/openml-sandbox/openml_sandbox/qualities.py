@@ -1,8 +1,10 @@
 """The qualities that OpenML's evaluation engine computes of a dataset, all of them at once."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise, starmap
+from operator import ne
 
 from openml_sandbox.weka import Summary
 from openml_sandbox.weka_values import Attribute, java_double
@@ -14,25 +16,27 @@ Qualities = dict[str, float | None]
 class Classes:
     """What the values of the target come to, row by row; None is a value that is missing, and no class."""
 
-    counts: Counter[bytes] = field(default_factory=Counter)
+    counts: Counter[bytes | None] = field(default_factory=Counter)
     changes: int = 0
-    has_missing: bool = False
     first: bytes | None = None
     last: bytes | None = None
 
-    def add(self, values: Iterable[bytes | None]) -> None:
-        """Take the values of the next rows."""
-        for value in values:
-            if not self.counts and not self.has_missing:
-                self.first = value
-            elif value is None or value != self.last:
-                # A missing value differs from everything, another one too.
-                self.changes += 1
-            if value is None:
-                self.has_missing = True
-            else:
-                self.counts[value] += 1
-            self.last = value
+    def add(self, values: Sequence[bytes | None]) -> None:
+        """Take the values of the next rows; there is at least one."""
+        known = [self.last, *values] if self.counts else values
+        if not self.counts:
+            self.first = values[0]
+        self.changes += sum(starmap(ne, pairwise(known)))
+        if None in values:
+            # A missing value differs from everything, another one too.
+            self.changes += [*pairwise(known)].count((None, None))
+        self.counts.update(values)
+        self.last = values[-1]
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether a row has no class."""
+        return None in self.counts
 
 
 def compute_qualities(
@@ -44,7 +48,7 @@ def compute_qualities(
     numeric = sum(attribute.kind in {"numeric", "date"} for attribute in kept)
     nominal = [attribute for attribute in kept if attribute.kind == "nominal"]
     binary = sum(len(attribute.labels) == 2 for attribute in nominal)  # noqa: PLR2004 - what binary means
-    sizes = [*classes.counts.values()]
+    sizes = [count for value, count in classes.counts.items() if value is not None]
     is_numeric = target is not None and target.kind == "numeric"
     majority, minority = (None, None) if is_numeric or not sizes else (max(sizes), min(sizes))
     return {

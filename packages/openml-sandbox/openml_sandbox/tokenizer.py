@@ -1,7 +1,8 @@
 """Cuts lines into tokens as `java.io.StreamTokenizer` does with Weka's tables.
 
 Everything up to the blank, and the comma, is white space (so `a,,b` has two values); `%` starts a comment
-anywhere; a quote inside a word ends the word; a quoted value ends at the line end at the latest.
+anywhere; a quote inside a word ends the word; a quoted value ends at the line end at the latest. Rows that have
+nothing but values between commas, as nearly all have, are cut many lines at once.
 """
 
 import re
@@ -16,6 +17,14 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _SYMBOL, _WORD, _COMMENT = 3, 4, 5
+# A quoted value, whose group ends with the closing quote; without a group up to the line end where there is none.
+_QUOTED = re.compile(
+    rb"""['"](?:((?<=')[^'\\\n\r]*+(?:\\[^\n\r][^'\\\n\r]*+)*'|(?<=")[^"\\\n\r]*+(?:\\[^\n\r][^"\\\n\r]*+)*")"""
+    rb"|[^\n\r]*+)"
+)
+_QUOTE = b"'"
+# What stands in no bare value; the line end ends a row.
+_NOT_BARE = bytes({*range(ord(" ") + 1)} - {*b"\n"}) + b"%{}"
 _ESCAPE = re.compile(rb"\\(?:([0-3][0-7]{0,2}|[4-7][0-7]?)|(.))", re.DOTALL)
 _ESCAPED = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f", b"a": b"\a", b"v": b"\v"}
 
@@ -71,6 +80,34 @@ def tokenize(line: bytes) -> list[Token]:
         else:
             tokens.append(Token(_unescape(text)))
     return tokens
+
+
+def cut(block: bytes, width: int) -> list[bytes | None] | None:
+    """Cut lines, with no line end behind the last, into the values of all their tokens, row by row.
+
+    Returns:
+        `width` values for each line; None where a line may be anything else than that many values between commas.
+    """
+    # Quoted values are set aside, and a quote stands for each of them meanwhile.
+    pieces = _QUOTED.split(block) if _QUOTE in block or b'"' in block else [block]
+    plain, quoted = _QUOTE.join(pieces[::2]), pieces[1::2]
+    if None in quoted or len(plain.translate(None, _NOT_BARE)) < len(plain):
+        return None
+    cells: list[bytes | None] = [*plain.replace(b"\n", b",\n,").split(b",")]
+    more_rows = plain.count(b"\n")
+    ends = slice(width, None, width + 1)
+    if len(cells) != (more_rows + 1) * (width + 1) - 1 or cells[ends].count(b"\n") != more_rows:
+        return None
+    del cells[ends]
+    if b"" in cells or cells.count(_QUOTE) != len(quoted):
+        return None
+    if b"?" in cells:
+        cells = [None if cell == b"?" else cell for cell in cells]
+    if quoted:
+        texts = (text[:-1] for text in quoted)
+        values = map(_unescape, texts) if b"\\" in block else texts
+        cells = [next(values) if cell == _QUOTE else cell for cell in cells]
+    return cells
 
 
 def _unescape(text: bytes) -> bytes:

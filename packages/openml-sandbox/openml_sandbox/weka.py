@@ -7,22 +7,14 @@ is in memory at a time.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
-from openml_sandbox.tokenizer import CLOSE, END, OPEN, Token, WekaError, error_at, tokenize
+from openml_sandbox.tokenizer import CLOSE, END, OPEN, Token, WekaError, cut, error_at, tokenize
 from openml_sandbox.weka_header import Header, Lines, after_weight
-from openml_sandbox.weka_values import Attribute, check_column
+from openml_sandbox.weka_values import Attribute, Column, check_column
 
 BLOCK_BYTES = 1 << 18
 _BATCH_CELLS = 1 << 17
-
-# A block without any of these has nothing but bare values between commas.
-_SPECIAL = re.compile(rb"['\"%{}\x00-\x09\x0b-\x20]")
-_EMPTY_CELL = re.compile(rb",,|\n,|,\n|\A,|,\Z")
-# A cell and what ends it, where quotes hold no escapes and nothing stands between a cell and the next comma.
-_CELL = re.compile(rb"""(?:([^\x00-\x20,%'"{}]++)|'([^'\\\n\r]*+)'|"([^"\\\n\r]*+)")(?:,|(\n++))""")
-
-Row = list[bytes | None]
 
 
 @dataclass(slots=True)
@@ -54,8 +46,8 @@ class Watcher:
     def on_target(self, values: Sequence[bytes | None]) -> None:
         """These are the next values of the column whose position is `target`."""
 
-    def on_cells(self, rows: "list[Row]") -> None:
-        """These are the next dense rows; they are changed afterwards."""
+    def on_columns(self, columns: list[Column]) -> None:
+        """These are the next dense rows, as columns."""
 
     def on_block(self) -> None:
         """A block of the file is done."""
@@ -79,44 +71,6 @@ def read_arff(file: BinaryIO, watcher: Watcher) -> Summary:
     return reader.finish()
 
 
-class _Cut(NamedTuple):
-    """Rows, and how many lines of the block stand before each."""
-
-    rows: list[Row]
-    lines: Sequence[int]
-
-
-def _cut_bare(block: bytes) -> _Cut:
-    """Cut a block that has no sign but commas and line ends."""
-    numbered = [(number, line) for number, line in enumerate(block.split(b"\n")) if line]
-    rows: list[Row] = [[*line.split(b",")] for _, line in numbered]
-    if b"?" in block:
-        rows = [[None if cell == b"?" else cell for cell in row] for row in rows]
-    return _Cut(rows, [number for number, _ in numbered])
-
-
-def _cut_quoted(block: bytes) -> _Cut | None:
-    """Cut a block of bare and quoted cells; None where anything else stands in it."""
-    rows: list[Row] = []
-    lines: list[int] = []
-    row: Row = []
-    line = end = 0
-    for match in _CELL.finditer(block if block.endswith(b"\n") else block + b"\n"):
-        if match.start() != end:
-            return None
-        end = match.end()
-        bare, single, double, ending = match.groups()
-        row.append(
-            (None if bare == b"?" else bare) if bare is not None else single if double is None else double
-        )
-        if ending is not None:
-            rows.append(row)
-            lines.append(line)
-            row = []
-            line += len(ending)
-    return _Cut(rows, lines) if end >= len(block) and not row else None
-
-
 class _RowReader:
     """Counts rows and missing values; dense rows are checked a batch and a column at a time."""
 
@@ -124,22 +78,29 @@ class _RowReader:
         self._attributes = attributes
         self._watcher = watcher
         self._summary = Summary(attributes)
-        self._rows: list[Row] = []
+        self._cells: Column = []
+        """The values of rows that are not checked yet, row by row."""
         self._numbers: list[int] = []
-        self._batch_rows = max(1, _BATCH_CELLS // len(attributes))
+        """The line of each of these rows."""
 
     def read_block(self, block: bytes, first_line: int) -> None:
         """Read some whole lines."""
-        if b"\r" in block:
-            block = block.replace(b"\r\n", b"\n")
-        if not self._read_plain(block, first_line):
+        block = block.replace(b"\r\n", b"\n")
+        rows = block.strip(b"\n")
+        # Cutting at commas is many times faster than cutting tokens; most files are plain in most places.
+        cells = cut(rows, len(self._attributes)) if rows else []
+        if cells is None:
             self._read_lines(block, first_line)
-        if len(self._rows) >= self._batch_rows:
+        elif cells:
+            first_line += block.index(rows)
+            self._cells += cells
+            self._numbers += range(first_line, first_line + rows.count(b"\n") + 1)
+        if len(self._cells) >= _BATCH_CELLS:
             self._check_batch()
 
     def _read_lines(self, block: bytes, first_line: int) -> None:
         try:
-            for number, line in enumerate(block.split(b"\n"), start=first_line):
+            for number, line in enumerate(block.split(b"\n"), first_line):
                 # A lone carriage return ends a line as well, though no count is kept of it here.
                 for part in line.split(b"\r"):
                     self._read_tokens(tokenize(part), number)
@@ -153,17 +114,6 @@ class _RowReader:
         self._check_batch()
         return self._summary
 
-    def _read_plain(self, block: bytes, first_line: int) -> bool:
-        # Cutting at commas is many times faster than cutting tokens; most files are plain in most places.
-        if b"\r" in block or _EMPTY_CELL.search(block):
-            return False
-        cut = _cut_quoted(block) if _SPECIAL.search(block) else _cut_bare(block)
-        if cut is None or any(len(row) != len(self._attributes) for row in cut.rows):
-            return False
-        self._rows += cut.rows
-        self._numbers += [first_line + line for line in cut.lines]
-        return True
-
     def _read_tokens(self, tokens: list[Token], line: int) -> None:
         width = len(self._attributes)
         while tokens:
@@ -173,7 +123,7 @@ class _RowReader:
             values = tokens[:width]
             if len(values) < width or any(token.is_symbol for token in values):
                 raise self._failure_in_row(values, line)
-            self._rows.append([token.value for token in values])
+            self._cells += [token.value for token in values]
             self._numbers.append(line)
             tokens = after_weight(tokens[width:], line)
 
@@ -239,28 +189,35 @@ class _RowReader:
         return is_missing
 
     def _check_batch(self) -> None:
-        rows, self._rows = self._rows, []
+        cells, self._cells = self._cells, []
         numbers, self._numbers = self._numbers, []
+        if not numbers:
+            return
+        width = len(self._attributes)
+        columns = [cells[index::width] for index in range(width)]
         failures: list[tuple[int, int, str]] = []
-        for index, column in enumerate(zip(*rows, strict=True)):
-            attribute = self._attributes[index]
+        for index, (attribute, column) in enumerate(zip(self._attributes, columns, strict=True)):
             nan_rows, failure = check_column(attribute, column)
-            attribute.missing_count += column.count(None) + len(nan_rows)
             for row in nan_rows:
-                rows[row][index] = None
+                column[row] = None
+            attribute.missing_count += column.count(None)
             if failure:
                 failures.append((failure[0], index, failure[1]))
         # Columns were checked one after the other; Weka reads row by row, so the first bad row counts.
-        bad_row, bad_column, message = min(failures, default=(len(rows), 0, ""))
+        bad_row, bad_column, message = min(failures, default=(len(numbers), 0, ""))
         if bad_row > 0:
             self._watcher.on_rows()
         if failures:
-            raise error_at(message, Token(rows[bad_row][bad_column] or b""), numbers[bad_row])
-        self._summary.row_count += len(rows)
+            raise error_at(message, Token(columns[bad_column][bad_row] or b""), numbers[bad_row])
+        self._summary.row_count += len(numbers)
+        self._summary.rows_with_missing += self._count_with_missing(columns)
         if self._watcher.target is not None:
-            self._watcher.on_target([row[self._watcher.target] for row in rows])
-        self._watcher.on_cells(rows)
-        for cells in rows if self._watcher.ignored else ():
-            for position in self._watcher.ignored:
-                cells[position] = b""
-        self._summary.rows_with_missing += sum(None in row for row in rows)
+            self._watcher.on_target(columns[self._watcher.target])
+        self._watcher.on_columns(columns)
+
+    def _count_with_missing(self, columns: list[Column]) -> int:
+        ignored = self._watcher.ignored
+        with_missing = [
+            column for index, column in enumerate(columns) if index not in ignored and None in column
+        ]
+        return sum(None in row for row in zip(*with_missing, strict=True))
