@@ -1,5 +1,6 @@
-"""An upload that a worker has claimed: its row as last read, and how its next states are recorded."""
+"""An upload that a worker has claimed: its row as last read, its file here, and how its next states are recorded."""
 
+import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -19,8 +20,10 @@ from app.mail.messages import MailKind
 from app.openml.client import OpenMLClient
 from app.openml.fields import is_api_key
 from app.openml.problems import ApiKeyMissingError
-from app.storage.parts import UploadStorage
-from app.uploads.lifecycle import forget_bytes, tell_owner
+from app.storage.parts import Digests, UploadStorage
+from app.storage.problems import BytesLostError
+from app.uploads.conversion import require_working_room
+from app.uploads.lifecycle import forget_bytes, get_parts, tell_owner
 from app.worker.queues import Lease, LeaseLostError
 
 log = structlog.get_logger(__name__)
@@ -150,6 +153,31 @@ class ClaimedUpload:
         return await uploads.set_values(
             session, self.upload.id, values, only_in={UploadState.VERIFYING}, lease_owner=self.lease_owner
         )
+
+    async def compose(self) -> Digests:
+        """Make one file of the parts, on this machine, and hash it.
+
+        Raises:
+            BytesLostError: bytes of it are missing.
+            StorageFullError: there is no room.
+        """
+        parts = await get_parts(self.database, self.upload.id)
+        total = sum(part.length for part in parts)
+        if total != self.upload.total_bytes:
+            raise BytesLostError
+        more = self.storage.composing_bytes(parts)
+        source = self.storage.path(self.upload.id, "source")
+        if more and not await asyncio.to_thread(source.exists):
+            await require_working_room(self.database, self.storage, self.settings, more)
+        return await self.storage.compose(
+            self.upload.id, parts, lambda done: self.report("verifying", done, total)
+        )
+
+    async def fetch(self) -> None:
+        """Have the file on this machine: another one may have verified it."""
+        source = self.storage.path(self.upload.id, "source")
+        if not await asyncio.to_thread(source.exists):
+            await self.compose()
 
     async def forget_bytes(self) -> None:
         """Remove every byte of the upload."""

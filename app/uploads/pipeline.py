@@ -42,14 +42,14 @@ from app.openml.errors import (
 from app.openml.fields import require_ignorable
 from app.openml.problems import DatasetRefusedError, OpenMLUnreachableError
 from app.openml.translation import problem_of
-from app.storage.parts import Digests, UploadStorage
+from app.storage.parts import UploadStorage
 from app.storage.problems import BytesLostError, StorageFullError, StorageUnavailableError
 from app.tabular import Conversion
 from app.uploads.at_openml import reconcile, send
 from app.uploads.choices import choices_of, preview_version
 from app.uploads.claimed import ClaimedUpload
-from app.uploads.conversion import NO_ROOM, Converter, TryAgainError, require_working_room
-from app.uploads.lifecycle import bytes_to_keep, get_parts, release, tidy_up_after
+from app.uploads.conversion import NO_ROOM, Converter, TryAgainError
+from app.uploads.lifecycle import bytes_to_keep, release, tidy_up_after
 from app.uploads.previewing import make_preview
 from app.uploads.problems import DigestMismatchError
 from app.worker.queues import Lease, LeaseLostError, back_off
@@ -124,7 +124,7 @@ class Publication(ClaimedUpload):
         if found:
             await self.set_values(found)
         await self.reload()
-        is_current = self._is_wanted() or await make_preview(self, self._converter, self._fetch)
+        is_current = self._is_wanted() or await make_preview(self, self._converter)
         await self._release(is_current=is_current)
 
     def _is_wanted(self) -> bool:
@@ -133,7 +133,7 @@ class Publication(ClaimedUpload):
 
     async def _hash(self) -> dict[str, Any]:
         """Return what is to be written down of the file, once it is one, and the one that was announced."""
-        digests = await self._compose()
+        digests = await self.compose()
         expected = self.upload.expected_sha256
         if expected not in {None, digests.sha256}:
             raise DigestMismatchError(
@@ -144,19 +144,6 @@ class Publication(ClaimedUpload):
             "received_md5": digests.md5,
             "received_sha256": digests.sha256,
         }
-
-    async def _compose(self) -> Digests:
-        parts = await get_parts(self.database, self.upload.id)
-        total = sum(part.length for part in parts)
-        if total != self.upload.total_bytes:
-            raise BytesLostError
-        more = self.storage.composing_bytes(parts)
-        source = self.storage.path(self.upload.id, "source")
-        if more and not await asyncio.to_thread(source.exists):
-            await require_working_room(self.database, self.storage, self.settings, more)
-        return await self.storage.compose(
-            self.upload.id, parts, lambda done: self.report("verifying", done, total)
-        )
 
     async def _release(
         self,
@@ -257,7 +244,7 @@ class Publication(ClaimedUpload):
         await self.move(UploadState.CHECKED)
 
     async def _convert(self) -> None:
-        await self._fetch()
+        await self.fetch()
         conversion = await self._converter.convert(self.upload, self.report)
         known = [repair for repair in self.upload.repairs or [] if not repair["column"]]
         # What is of no single column must not pass for the description's, which outlives a conversion.
@@ -290,12 +277,6 @@ class Publication(ClaimedUpload):
                 },
             },
         )
-
-    async def _fetch(self) -> None:
-        """Have the file on this machine: another one may have verified it."""
-        source = self.storage.path(self.upload.id, "source")
-        if not await asyncio.to_thread(source.exists):
-            await self._compose()
 
     def _require_ignorable(self, conversion: Conversion) -> None:
         try:

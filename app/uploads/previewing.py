@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from functools import partial
 
 from app.core.tasks import watched
@@ -14,18 +13,11 @@ from app.uploads.conversion import WATCH_SECONDS, Converter
 from app.uploads.lifecycle import preview_bytes
 
 
-async def make_preview(
-    claimed: ClaimedUpload, converter: Converter, fetch: Callable[[], Awaitable[None]]
-) -> bool:
+async def make_preview(claimed: ClaimedUpload, converter: Converter) -> bool:
     """Look at the columns, for their owner to see before anything is published.
 
     The preview that there is stays until the new one is whole. False if it was broken off for another choice, and is to
     be made once more: that choice may have been taken back meanwhile.
-
-    Args:
-        claimed: the upload.
-        converter: what looks.
-        fetch: has the file on this machine.
 
     Raises:
         ProblemError, TryAgainError: as `Converter.profile`.
@@ -35,7 +27,7 @@ async def make_preview(
     chosen = await asyncio.to_thread(digest_choices, claimed.description)
     if before == chosen.choices:
         return True
-    await fetch()
+    await claimed.fetch()
     path = storage.path(upload.id, "profile", chosen.choices)
     plans = {version: storage.path(upload.id, "plans", version) for version in (before, chosen.choices)}
     profiling = converter.profile(upload, chosen.choices, claimed.report)

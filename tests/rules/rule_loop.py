@@ -42,9 +42,9 @@ FOR_FILES = (
     "app/worker/",
     "app/accounts/service_picture.py",
     "app/uploads/at_openml.py",
+    "app/uploads/claimed.py",
     "app/uploads/conversion.py",
     "app/uploads/lifecycle.py",
-    "app/uploads/pipeline.py",
     "app/uploads/previewing.py",
 )
 """Where the threads that all share open, write and remove files, a short step at a time."""
