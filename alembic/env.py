@@ -9,7 +9,7 @@ from alembic.migration import MigrationContext
 from alembic.operations.ops import MigrationScript
 from sqlalchemy.engine import Connection
 
-from app.core.settings import load_settings
+from app.core.setting_loading import load_settings
 from app.db.engine import Database
 from app.db.every_table import metadata
 from app.db.revisions import RECORDED_SINCE, REVISIONS, VERSION_TABLE, WORKS_FROM

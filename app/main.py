@@ -25,7 +25,8 @@ from app.core.middleware import BodyMiddleware, LateRoutesMiddleware, RequestMid
 from app.core.openapi import ApiDocument, DescribedApp, RoutesDescription
 from app.core.outflow import LEAST_RATE, STALL_SECONDS, LeastRateMiddleware, WholeAnswersMiddleware
 from app.core.relying_party import say_whether_there_are_passkeys
-from app.core.settings import Settings, SettingsError, load_settings
+from app.core.setting_loading import load_settings
+from app.core.settings import Settings, SettingsError
 from app.core.supervisor import end_with_parent
 from app.core.tasks import in_background
 from app.metrics import measuring

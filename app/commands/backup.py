@@ -14,7 +14,8 @@ from app.backup.restoring import restore
 from app.backup.site import BackupError, Site, open_site
 from app.commands.running import run
 from app.core.outgoing import open_http
-from app.core.settings import Settings, load_settings, load_settings_with
+from app.core.setting_loading import load_settings, load_settings_with
+from app.core.settings import Settings
 from app.db.snapshots import snapshot
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import click
 import structlog
 
-from app.core.settings import load_settings
+from app.core.setting_loading import load_settings
 from app.doctor.configuration import explained
 from app.doctor.diagnosis import Diagnosis, Level, Wishes, secrets_of, without
 from app.doctor.examination import NAMES, examine_installation

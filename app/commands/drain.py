@@ -4,7 +4,7 @@ import click
 
 from app.core.leaving import drained_mark
 from app.core.probes import KEEP_SECONDS
-from app.core.settings import load_settings
+from app.core.setting_loading import load_settings
 
 
 @click.command()

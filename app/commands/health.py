@@ -7,7 +7,8 @@ import httpx
 
 from app.core.errors import DatabaseUnavailableError
 from app.core.outgoing import open_http
-from app.core.settings import Settings, load_settings
+from app.core.setting_loading import load_settings
+from app.core.settings import Settings
 from app.db.engine import Database
 from app.db.revisions import MigrationError, find_schema
 from app.worker.heartbeat import examine_host

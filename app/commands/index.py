@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import click
 
 from app.commands.running import run
-from app.core.settings import Settings, SettingsError, load_settings
+from app.core.setting_loading import load_settings
+from app.core.settings import Settings, SettingsError
 from app.db.engine import Database
 from app.index.filling import fill_once
 from app.index.lock import is_being_filled

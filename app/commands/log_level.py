@@ -3,7 +3,7 @@
 import click
 
 from app.core.log_levels import LEVELS, LOOK_SECONDS, read_levels, set_level, write_levels
-from app.core.settings import load_settings
+from app.core.setting_loading import load_settings
 
 
 @click.command("log-level")

@@ -5,7 +5,8 @@ import asyncio
 import click
 
 from app.core.hidden import printable
-from app.core.settings import Settings, load_settings
+from app.core.setting_loading import load_settings
+from app.core.settings import Settings
 from app.db import outbox
 from app.db.engine import Database
 from app.db.outbox import MailRecord, MailState

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import click
 
 from app.core.errors import ProblemError
-from app.core.settings import load_settings
+from app.core.setting_loading import load_settings
 from app.db.engine import Database
 
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from importlib.util import find_spec
 import click
 
 from app.core.serving import listening
-from app.core.settings import Settings, SettingsError, load_settings
+from app.core.setting_loading import load_settings
+from app.core.settings import Settings, SettingsError
 
 MODULE = "openml_sandbox"
 ACCOUNTS = "app.commands.sandbox_accounts:create_account_finder"

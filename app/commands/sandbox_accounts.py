@@ -8,7 +8,8 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from app.core.errors import DatabaseUnavailableError
-from app.core.settings import Settings, load_settings
+from app.core.setting_loading import load_settings
+from app.core.settings import Settings
 from app.db.engine import Database
 from app.db.users import get_account_by_api_key
 

@@ -16,7 +16,8 @@ from app.core.metrics_reference import metrics_as_markdown
 from app.core.reference import as_env_example, as_markdown
 from app.core.removed_settings import warn_of_removed_settings
 from app.core.serving import listening, run
-from app.core.settings import Settings, load_settings
+from app.core.setting_loading import load_settings
+from app.core.settings import Settings
 from app.core.supervisor import Supervisor
 from app.db.engine import Database
 from app.db.revisions import find_schema

@@ -4,7 +4,7 @@ import click
 
 from app.commands.running import with_database
 from app.core.errors import OperatorError
-from app.core.settings import load_settings
+from app.core.setting_loading import load_settings
 from app.db.engine import Database
 from app.db.store_marks import adopt, find_other, get_upload_folders
 from app.resources import open_storage

@@ -10,7 +10,7 @@ from app.admin.schemas import AdminUploadDetailResponse, AdminUploadResponse
 from app.admin.uploads import UploadCare
 from app.commands.running import run, with_database
 from app.core.hidden import printable
-from app.core.settings import load_settings
+from app.core.setting_loading import load_settings
 from app.db.engine import Database
 from app.db.upload_states import UploadState
 from app.resources import open_resources

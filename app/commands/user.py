@@ -25,7 +25,7 @@ from app.accounts.links import LinkPurpose
 from app.core.errors import BadRequestError, NotFoundError
 from app.core.hidden import printable
 from app.core.passwords import NO_PASSWORD
-from app.core.settings import load_settings
+from app.core.setting_loading import load_settings
 from app.core.validated_strings import Email, PersonName
 from app.db import audit_events, linked_accounts, logins, passkeys, refresh_families, sessions, users
 from app.db.engine import now_of

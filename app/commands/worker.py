@@ -15,7 +15,8 @@ from app.commands.health import check_worker
 from app.core.log_levels import follow_levels
 from app.core.logging import configure_logging
 from app.core.removed_settings import warn_of_removed_settings
-from app.core.settings import Settings, load_settings
+from app.core.setting_loading import load_settings
+from app.core.settings import Settings
 from app.core.tasks import in_background
 from app.events.first_look import look_at_servers
 from app.jobs import run_worker

@@ -7,7 +7,6 @@ Names are those of the environment in lower case. A variable `NAME_FILE` names a
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from tempfile import TemporaryFile
 from typing import Any, Self, cast
 
 from pydantic import (
@@ -15,7 +14,6 @@ from pydantic import (
     ModelWrapValidatorHandler,
     PrivateAttr,
     SecretStr,
-    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
@@ -23,7 +21,6 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
-    DotEnvSettingsSource,
     EnvSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -64,6 +61,14 @@ def missing_extra(setting: str, *extras: str) -> SettingsError:
     return SettingsError(
         f"{setting} needs a library that is not installed. In the folder of the checkout: {choices} "
         "(or the path of the wheel, where a wheel was installed, in place of the dot)."
+    )
+
+
+def unusable_folder(data_dir: Path, error: OSError) -> SettingsError:
+    """Return the error of a folder of data that cannot be made or written to."""
+    return SettingsError(
+        f"DATA_DIR cannot be used: {data_dir.absolute()}: {error.strerror}. "
+        "Set it to a folder that this user may write to."
     )
 
 
@@ -151,7 +156,7 @@ class Settings(EverybodysSettings, LargerSitesSettings, RareSettings):
             try:
                 self._generated_secret = keep_development_secret(self.data_dir / "development-secret")
             except OSError as error:
-                raise _unusable(self.data_dir, error) from None
+                raise unusable_folder(self.data_dir, error) from None
 
     def name_of(self, field: str) -> str:
         """Return the name by which a setting is set, as the environment writes it."""
@@ -283,13 +288,6 @@ def every_name() -> frozenset[str]:
     return PROXY_NAMES.union(*map(names_of, Settings.model_fields))
 
 
-def files_of_values() -> list[Path]:
-    """Return the files that values are read from and that are there: `.env`, and those that a `NAME_FILE` names."""
-    environment = EnvSettingsSource(Settings).env_vars
-    named = (environment.get(f"{name}_file") for name in sorted(every_name()))
-    return [path for path in (Path(".env"), *map(Path, filter(None, named))) if path.exists()]
-
-
 class NamesSource(PydanticBaseSettingsSource):
     """Reads every name: from the environment, from the file that the variable `NAME_FILE` names, from `.env`.
 
@@ -329,73 +327,12 @@ class NamesSource(PydanticBaseSettingsSource):
         try:
             return Path(path).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(f"{name.upper()}_FILE cannot be read: {_unreadable(error)}") from None
+            raise SettingsError(f"{name.upper()}_FILE cannot be read: {unreadable(error)}") from None
 
 
-def load_settings(changes: Mapping[str, str] | None = None) -> Settings:
-    """Read the settings from where the process stands; `changes` win, by names in lower case.
-
-    Raises:
-        SettingsError: a value is missing, malformed or unsafe; the text says what to set.
-    """
-    try:
-        settings = Settings(**(changes or {}))  # type: ignore[arg-type]  # texts, as the environment has them
-    except ValidationError as error:
-        # The values stay out of the text: one of them may be a secret.
-        found = [(_name_of_place(e["loc"]), e["msg"]) for e in error.errors()]
-        # A list may have several wrong entries; its name and what to write are said once.
-        complaints = dict.fromkeys(f"{name}: {text.removeprefix('Value error, ')}" for name, text in found)
-        raise SettingsError("Some settings have wrong values.\n- " + "\n- ".join(complaints)) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"The file .env cannot be read: {_unreadable(error)}") from None
-    _require_folder(settings.data_dir)
-    return settings
-
-
-def load_settings_with(path: Path) -> Settings:
-    """Read the settings as they are with those of a file like `.env` in place of the present ones.
-
-    Raises:
-        SettingsError: as `load_settings`, or the file cannot be read.
-    """
-    try:
-        # An empty value counts here: it takes the place of the present one.
-        found = DotEnvSettingsSource(
-            Settings, env_file=path, env_file_encoding="utf-8", env_ignore_empty=False
-        ).env_vars
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {_unreadable(error)}") from None
-    changes = {name: value for name, value in found.items() if value is not None}
-    if unknown := sorted(changes.keys() - every_name()):
-        raise SettingsError(f"{path} has names that are no settings: {', '.join(unknown).upper()}.")
-    return load_settings(changes)
-
-
-def _name_of_place(loc: tuple[int | str, ...]) -> str:
-    """Return the name of a setting, with that of its part where it has parts with names."""
-    name, *parts = loc or ("",)
-    return ": ".join([str(name).upper(), *(part for part in parts if isinstance(part, str))])
-
-
-def _unreadable(error: OSError | UnicodeDecodeError) -> str:
+def unreadable(error: OSError | UnicodeDecodeError) -> str:
+    """Return why a file of settings cannot be read."""
     return str(error.strerror) if isinstance(error, OSError) else "it is not UTF-8"
-
-
-def _require_folder(path: Path) -> None:
-    """Make the folder if there is none, and see whether a file can be written there."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=path):
-            return
-    except OSError as error:
-        raise _unusable(path, error) from None
-
-
-def _unusable(data_dir: Path, error: OSError) -> SettingsError:
-    return SettingsError(
-        f"DATA_DIR cannot be used: {data_dir.absolute()}: {error.strerror}. "
-        "Set it to a folder that this user may write to."
-    )
 
 
 def _reachable(host: str) -> str:

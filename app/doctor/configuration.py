@@ -16,7 +16,8 @@ from app.core.outgoing import open_http
 from app.core.production import production_complaints
 from app.core.removed_settings import REMOVED, find_removed_settings
 from app.core.setting_checks import read_listen_address
-from app.core.settings import Settings, files_of_values, names_of
+from app.core.setting_loading import files_of_values
+from app.core.settings import Settings, names_of
 from app.db.address import files_of, parse_address
 from app.doctor.diagnosis import Found, Installation, fault, ok, warning
 

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from app.core.providers import MOST_PROVIDERS, read_providers
-from app.core.settings import SettingsError, load_settings
+from app.core.setting_loading import load_settings
+from app.core.settings import SettingsError
 
 OURS = {"client_id": "ours", "client_secret": "the-secret-of-ours"}
 

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from app.core.settings import Settings, SettingsError, load_settings, load_settings_with
+from app.core.setting_loading import load_settings, load_settings_with
+from app.core.settings import Settings, SettingsError
 from app.mail.messages import create_messages
 
 GOOD_SECRET = "0123456789abcdef0123456789abcdef"

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from app.core.clock import utc_now
 from app.core.reference import as_markdown
 from app.core.setting_checks import LONGEST
-from app.core.settings import Settings, SettingsError, load_settings
+from app.core.setting_loading import load_settings
+from app.core.settings import Settings, SettingsError
 from app.core.timings import Timings
 
 NAMES = list(Timings.model_fields)

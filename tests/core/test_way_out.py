@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from app.core.outgoing import read_certificates
-from app.core.settings import SettingsError, load_settings
+from app.core.setting_loading import load_settings
+from app.core.settings import SettingsError
 
 PROXY = "http://proxy.example:3128"
 
