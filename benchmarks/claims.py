@@ -34,7 +34,7 @@ from app.core.settings import Settings
 from app.db import upload_queues
 from app.db.engine import Database
 from app.db.migrations import migrate
-from app.db.tables import uploads
+from app.db.upload_tables import uploads
 from app.worker.scheduling import FairScheduler
 from benchmarks.lines import Line
 from benchmarks.processes import cpu_seconds, family, started

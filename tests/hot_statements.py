@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db import overdue, people, upload_bytes, upload_queues, upload_views, uploads
 from app.db.engine import Database
-from app.db.tables import uploads as table
+from app.db.upload_tables import uploads as table
 
 USERS = 100
 HEAVY = 1

@@ -18,8 +18,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from app.db.tables import uploads
 from app.db.upload_states import UploadState
+from app.db.upload_tables import uploads
 from app.storage.marks import MARK_NAME
 from tests.children import descendants_of
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, wait_until_up

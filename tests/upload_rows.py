@@ -6,8 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import upload_events, uploads
 from app.db.upload_states import UploadState
+from app.db.upload_tables import upload_events, uploads
 from app.db.upload_values import as_kept
 
 

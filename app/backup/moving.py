@@ -14,8 +14,8 @@ from app.db.engine import Database
 from app.db.migrations import migrate
 from app.db.snapshots import filling, last_ids, set_last_ids, snapshot
 from app.db.store_marks import adopt, hand_on
-from app.db.tables import upload_parts, uploads
 from app.db.upload_states import HOLDS_BYTES
+from app.db.upload_tables import upload_parts, uploads
 from app.storage.marks import StoreMark
 from app.storage.objects import ObjectStore
 

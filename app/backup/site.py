@@ -12,7 +12,8 @@ from app.core.errors import OperatorError
 from app.core.settings import Settings, missing_extra
 from app.db.engine import Database
 from app.db.snapshots import read_rows, tables_to_copy
-from app.db.tables import upload_parts, uploads, users
+from app.db.tables import users
+from app.db.upload_tables import upload_parts, uploads
 from app.storage.local import LocalMark, require_writable
 from app.storage.marks import StoreMark
 from app.storage.objects import LocalObjects, ObjectStore, Stored

@@ -14,11 +14,12 @@ from app.db import overdue
 from app.db.outbox import FAILED, TO_SEND
 from app.db.queue import Queue
 from app.db.reader import Reader, ReadStatement, utc_from_text
-from app.db.tables import outbox, task_requests, uploads
+from app.db.tables import outbox, task_requests
 from app.db.task_requests import TO_MAKE
 from app.db.upload_queues import TO_PUBLISH, TO_WATCH
 from app.db.upload_states import HAS_OUTCOME, UploadState
 from app.db.upload_states import TO_WATCH as WATCHED
+from app.db.upload_tables import uploads
 from app.db.worker_heartbeats import find_working, get_recent
 
 MOST_ROWS: Final = 10_000

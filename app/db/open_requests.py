@@ -18,8 +18,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.errors import DatabaseUnavailableError
 from app.core.tasks import end
 from app.db.engine import Database
-from app.db.tables import uploads
 from app.db.upload_queues import TO_RECEIVE
+from app.db.upload_tables import uploads
 from app.events.notifications import Listener, Notifications, upload_topic
 
 log = structlog.get_logger(__name__)

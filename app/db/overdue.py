@@ -8,9 +8,10 @@ import sqlalchemy as sa
 from app.db.outbox import TO_SEND
 from app.db.queue import Queue
 from app.db.reader import Reader, ReadStatement, utc_from_text
-from app.db.tables import outbox, task_requests, uploads
+from app.db.tables import outbox, task_requests
 from app.db.task_requests import TO_MAKE
 from app.db.upload_queues import TO_PUBLISH, TO_WATCH
+from app.db.upload_tables import uploads
 
 
 class Overdue(NamedTuple):

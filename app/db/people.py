@@ -8,8 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.charsets import first_unstorable
 from app.db.logins import IS_ACTIVE
-from app.db.tables import account_states, uploads, users
+from app.db.tables import account_states, users
 from app.db.upload_states import UploadState
+from app.db.upload_tables import uploads
 
 LARGEST_NUMBER = 2**31 - 1
 """Of a user."""

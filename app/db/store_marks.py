@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.engine import Database, now_of, upsert
 from app.db.reader import ReadStatement, Row
 from app.db.site_tables import store_marks
-from app.db.tables import upload_parts
+from app.db.upload_tables import upload_parts
 from app.storage.marks import StoreMark
 from app.storage.problems import StorageUnavailableError
 

@@ -13,17 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import account_tokens as tokens
 from app.db import audit_events, outbox, passkeys, sessions
 from app.db.engine import row_count
-from app.db.tables import (
-    account_states,
-    account_tokens,
-    task_requests,
-    uploads,
-    users,
-    users_groups,
-)
-from app.db.tables import (
-    audit_events as events,
-)
+from app.db.tables import account_states, account_tokens, task_requests, users, users_groups
+from app.db.tables import audit_events as events
+from app.db.upload_tables import uploads
 
 SIGNED_UP = "signed up"
 HARMLESS = (SIGNED_UP, "login failed", "password reset")

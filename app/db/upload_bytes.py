@@ -8,8 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import row_count, upsert
-from app.db.tables import address_locks, upload_parts, uploads
+from app.db.tables import address_locks
 from app.db.upload_states import HOLDS_BYTES, UploadState
+from app.db.upload_tables import upload_parts, uploads
 from app.storage.parts import Part
 
 DISK = {"address_digest": "disk"}

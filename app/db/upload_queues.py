@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db import upload_states
 from app.db.engine import Database, row_count
 from app.db.queue import Queue, Waiting
-from app.db.tables import UtcDateTime, uploads
+from app.db.tables import UtcDateTime
+from app.db.upload_tables import uploads
 from app.db.upload_values import Upload, UploadProgress
 from app.db.uploads import get_upload
 

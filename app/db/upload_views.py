@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.tables import upload_events, uploads
 from app.db.upload_states import UploadState
+from app.db.upload_tables import upload_events, uploads
 from app.db.upload_values import LIST_BYTES, Description, KnownReading, Upload, UploadProgress
 
 LARGEST_JSON = 2 * LIST_BYTES

@@ -14,7 +14,7 @@ from app.core import metrics, tracing
 from app.core.errors import ProblemError
 from app.db.engine import call_after_commit, row_count
 from app.db.reader import Reader, ReadStatement
-from app.db.tables import upload_events, uploads, users
+from app.db.tables import users
 from app.db.upload_states import (
     CAN_EXPIRE,
     CAN_STOP,
@@ -28,6 +28,7 @@ from app.db.upload_states import (
     UploadState,
     steps_to,
 )
+from app.db.upload_tables import upload_events, uploads
 from app.db.upload_values import NewUpload, Outcome, Owner, Upload, as_kept
 
 log = structlog.get_logger(__name__)

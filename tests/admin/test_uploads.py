@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from app.core.settings import Settings
-from app.db.tables import upload_parts, uploads
 from app.db.upload_states import UploadState
+from app.db.upload_tables import upload_parts, uploads
 from app.uploads.lifecycle import QUARANTINE_DAYS, remove_orphaned_bytes
 from tests.conftest import Person, Running
 from tests.upload_rows import put_in

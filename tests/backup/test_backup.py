@@ -24,8 +24,9 @@ from app.backup.rows import fill
 from app.backup.site import BackupError, Site, open_site
 from app.core.settings import Settings
 from app.db.snapshots import tables_to_copy
-from app.db.tables import outbox, uploads
+from app.db.tables import outbox
 from app.db.upload_states import IN_QUEUE
+from app.db.upload_tables import uploads
 from app.storage.objects import Stored
 from tests.accounts.picture.test_image import post
 from tests.conftest import Person, Running, eventually, insert_person, serving

@@ -12,7 +12,8 @@ from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import reports, users, worker_heartbeats
 from app.db.engine import Database
-from app.db.tables import audit_events, upload_parts, uploads
+from app.db.tables import audit_events
+from app.db.upload_tables import upload_parts, uploads
 from app.db.upload_values import NewUpload
 from app.db.uploads import add_upload
 from app.db.worker_heartbeats import Heartbeat

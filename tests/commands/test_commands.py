@@ -15,7 +15,8 @@ from app.core.settings import Settings
 from app.db import linked_accounts
 from app.db import outbox as mails
 from app.db.engine import Database
-from app.db.tables import audit_events, outbox, upload_parts, users
+from app.db.tables import audit_events, outbox, users
+from app.db.upload_tables import upload_parts
 from app.jobs import mail_delivery
 from tests.accounts.tokens.conftest import make_token_for
 from tests.conftest import PASSWORD, insert_person, running

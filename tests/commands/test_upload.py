@@ -24,7 +24,7 @@ from app.commands.answers import RequestRefusedError
 from app.commands.source import open_source
 from app.commands.terminal import progress_of
 from app.commands.upload_choices import options_that_would_do
-from app.db.tables import uploads as uploads_table
+from app.db.upload_tables import uploads as uploads_table
 from tests.conftest import eventually
 from tests.forwarder import Forwarder
 from tests.servers import serving

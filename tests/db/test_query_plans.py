@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from app.core.settings import Settings
 from app.db import upload_queues
 from app.db.engine import Database
-from app.db.tables import uploads
+from app.db.upload_tables import uploads
 from tests.hot_statements import ASKS, Asked, analyze, ask, effort, fill
 
 COUNT = 4000

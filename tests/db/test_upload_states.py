@@ -14,8 +14,8 @@ from app.core.settings import Settings
 from app.db import upload_states as states
 from app.db import uploads
 from app.db.engine import Database
-from app.db.tables import uploads as table
 from app.db.upload_states import TRANSITIONS, Actor, Condition, IllegalStepError, Transition, UploadState
+from app.db.upload_tables import uploads as table
 from app.db.upload_values import NewUpload
 from tests.upload_rows import put_in
 

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 from app.cli import cli
 from app.core.settings import Settings
-from app.db.tables import upload_parts
+from app.db.upload_tables import upload_parts
 from app.doctor.clocks import blame
 from app.doctor.diagnosis import Found, Installation, Level, Wishes, examine, ok
 from app.doctor.examination import NAMES

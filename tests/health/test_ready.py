@@ -18,7 +18,8 @@ from app.core.settings import Settings
 from app.db import worker_heartbeats
 from app.db.revisions import VERSION_TABLE
 from app.db.store_marks import adopt
-from app.db.tables import outbox, task_requests, uploads
+from app.db.tables import outbox, task_requests
+from app.db.upload_tables import uploads
 from app.db.worker_heartbeats import Heartbeat
 from app.health.checks import CheckName
 from app.worker import janitor

@@ -22,9 +22,9 @@ from app.core.settings import Settings
 from app.db import account_states
 from app.db.engine import Database, notify_after_commit
 from app.db.tables import account_states as account_states_table
-from app.db.tables import uploads
 from app.db.upload_queues import IN_WORK, claim_upload
 from app.db.upload_states import UploadState
+from app.db.upload_tables import uploads
 from app.events.notifications import Notifications
 from tests.conftest import LONG, Person, Running, eventually, insert_person, running
 

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import uploads as statements
-from app.db.tables import upload_events, upload_parts, uploads
 from app.db.upload_states import UploadState
+from app.db.upload_tables import upload_events, upload_parts, uploads
 from app.uploads.lifecycle import clean_up
 from app.uploads.metadata import METADATA_BYTES, MOST_WARNINGS
 from tests.conftest import Person, Running, insert_person, running

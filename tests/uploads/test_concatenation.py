@@ -13,8 +13,8 @@ from app.core.clock import utc_now
 from app.core.settings import Settings
 from app.db import upload_bytes
 from app.db import uploads as statements
-from app.db.tables import upload_parts
 from app.db.upload_states import UploadState
+from app.db.upload_tables import upload_parts
 from app.uploads.lifecycle import clean_up
 from tests.conftest import MakePerson, Person, Running, insert_person, running
 from tests.uploads.test_data_upload import CSV, spool

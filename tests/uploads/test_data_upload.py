@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from structlog.testing import capture_logs
 
-from app.db.tables import upload_events, uploads
+from app.db.upload_tables import upload_events, uploads
 from app.storage.marks import MARK_NAME
 from app.uploads.lifecycle import clean_up
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, MakePerson, Person, Running, eventually

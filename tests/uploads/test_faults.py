@@ -8,7 +8,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from app.db.tables import upload_events, uploads
+from app.db.upload_tables import upload_events, uploads
 from app.uploads import pipeline
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS, Person, Running, eventually
 from tests.mailbox import mail_to

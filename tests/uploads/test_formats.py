@@ -220,7 +220,7 @@ async def test_limits_when_asked_then_those_that_hold(app: Running, person: Pers
 async def row_count(app: Running) -> int:
     import sqlalchemy as sa
 
-    from app.db.tables import uploads
+    from app.db.upload_tables import uploads
 
     async with app.resources.database.session() as session:
         return await session.scalar(sa.select(sa.func.count()).select_from(uploads)) or 0

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
 from app.core.clock import utc_now
-from app.db.tables import uploads
+from app.db.upload_tables import uploads
 from app.db.upload_values import as_kept
 from app.uploads.metadata import METADATA_BYTES
 from tests.conftest import NO_CERTIFICATES, PATIENCE_SECONDS

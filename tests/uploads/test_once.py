@@ -11,9 +11,10 @@ import sqlalchemy as sa
 
 from app.core.settings import Settings
 from app.db import uploads
-from app.db.tables import outbox, upload_events
-from app.db.tables import uploads as table
+from app.db.tables import outbox
 from app.db.upload_states import UploadState
+from app.db.upload_tables import upload_events
+from app.db.upload_tables import uploads as table
 from app.db.upload_values import NewUpload
 from app.uploads import pipeline
 from app.uploads.at_openml import watch_one

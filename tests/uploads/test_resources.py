@@ -15,8 +15,8 @@ from app import resources
 from app.core.clock import utc_now
 from app.core.errors import DatabaseUnavailableError
 from app.core.settings import Settings
-from app.db.tables import upload_parts, uploads
 from app.db.upload_states import UploadState
+from app.db.upload_tables import upload_parts, uploads
 from app.uploads import creation, event_stream
 from app.uploads.lifecycle import clean_up
 from tests.conftest import MakePerson, Person, Running, eventually, insert_person, running

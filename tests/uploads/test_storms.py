@@ -8,7 +8,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from app.db import tables, uploads
+from app.db import upload_tables, uploads
 from app.uploads.choices import preview_version
 from tests.conftest import Person, Running, insert_person
 from tests.tabular.made import archive
@@ -78,7 +78,11 @@ async def test_draft_when_of_a_version_before_readings_then_shown_and_made_anew_
         storage.path(upload_id, "profile").write_text("\n".join([json.dumps(fields), *columns, ""]))
 
     await asyncio.to_thread(replace)
-    nothing = sa.update(tables.uploads).where(tables.uploads.c.id == upload_id).values({"reading": sa.null()})
+    nothing = (
+        sa.update(upload_tables.uploads)
+        .where(upload_tables.uploads.c.id == upload_id)
+        .values({"reading": sa.null()})
+    )
     await app.resources.database.unit(lambda session: session.execute(nothing))
 
     found = await preview(app, person, path)

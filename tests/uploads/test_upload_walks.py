@@ -31,9 +31,6 @@ from app.core.errors import ProblemError
 from app.core.settings import Settings
 from app.db import upload_bytes, upload_queues, uploads, users
 from app.db.queue import Queue
-from app.db.tables import upload_events
-from app.db.tables import upload_parts as parts_table
-from app.db.tables import uploads as table
 from app.db.upload_queues import TO_PUBLISH, TO_WATCH
 from app.db.upload_states import (
     AT_OPENML,
@@ -45,6 +42,9 @@ from app.db.upload_states import (
     Transition,
     UploadState,
 )
+from app.db.upload_tables import upload_events
+from app.db.upload_tables import upload_parts as parts_table
+from app.db.upload_tables import uploads as table
 from app.db.upload_values import Upload
 from app.resources import Resources, open_resources
 from app.uploads import service, stopping

@@ -18,11 +18,11 @@ from app.db.engine import Database, notify_after_commit
 from app.db.queue import Queue
 from app.db.tables import outbox as outbox_table
 from app.db.tables import task_requests as requests_table
-from app.db.tables import upload_events
-from app.db.tables import uploads as uploads_table
 from app.db.upload_bytes import add_parts, take_writer
 from app.db.upload_queues import IN_WORK, TO_PUBLISH, TO_RECEIVE, TO_WATCH
 from app.db.upload_states import Actor, UploadState
+from app.db.upload_tables import upload_events
+from app.db.upload_tables import uploads as uploads_table
 from app.db.upload_values import NewUpload
 from app.storage.parts import Part
 from app.worker.queues import Lease, LeaseLostError

@@ -12,7 +12,8 @@ from app.accounts.audit import AT_COMMAND_LINE
 from app.core.clients import Client
 from app.core.errors import UnauthorizedError
 from app.db import users as accounts
-from app.db.tables import account_states, account_tokens, audit_events, outbox, uploads, users
+from app.db.tables import account_states, account_tokens, audit_events, outbox, users
+from app.db.upload_tables import uploads
 from app.db.users import Account
 from app.uploads.creation import Creation, begin_upload
 from tests.conftest import PASSWORD, Person, Running, eventually

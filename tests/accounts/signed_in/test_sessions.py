@@ -21,10 +21,10 @@ from app.db.tables import (
     metadata,
     revoked_tokens,
     sessions,
-    uploads,
     users,
     users_groups,
 )
+from app.db.upload_tables import uploads
 from app.worker.janitor import forget_the_past
 from tests.conftest import PASSWORD, MakePerson, Person, Running, running
 from tests.mailbox import mail_to
