@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import structlog
+import uvloop
 
 from app.commands.health import check_worker
 from app.core.log_levels import follow_levels
@@ -41,7 +42,7 @@ def worker(*, check: bool) -> None:
     configure_logging(settings, "worker")
     warn_of_removed_settings()
     asyncio.run(look_at_servers(settings))
-    asyncio.run(_until_signalled(_work(settings)))
+    uvloop.run(_until_signalled(_work(settings)))
 
 
 async def _work(settings: Settings) -> None:
