@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DatabaseUnavailableError
 from app.db.engine import Database, notify_after_commit, now_of
+from app.db.reader import Reader, ReadStatement, moment_of, utc_as_text
 from app.db.site_tables import index_changes
 from app.events.notifications import INDEX
 
@@ -33,7 +34,19 @@ class IndexChange(NamedTuple):
     at: datetime
 
 
-_COLUMNS = tuple(index_changes.c[name] for name in IndexChange._fields)
+_NEXT = ReadStatement(
+    sa.select(*(index_changes.c[name] for name in IndexChange._fields))
+    .where(
+        index_changes.c.id > sa.bindparam("first"),
+        sa.or_(
+            index_changes.c.id > sa.bindparam("after"),
+            index_changes.c.at > sa.bindparam("since", type_=sa.String),
+        ),
+    )
+    .order_by(index_changes.c.id)
+    .limit(sa.bindparam("limit", type_=sa.Integer))
+)
+_NEWEST = ReadStatement(sa.select(sa.func.max(index_changes.c.id)))
 
 
 async def add_change(
@@ -54,22 +67,19 @@ async def tell_indices(database: Database, kind: Kind, entity_id: int, *, user_i
         log.warning("the index is not told", kind=kind, entity=entity_id, reason=str(error))
 
 
-async def get_changes(session: AsyncSession, *, after: int, limit: int) -> list[IndexChange]:
+async def get_changes(reader: Reader, *, now: datetime, after: int, limit: int) -> list[IndexChange]:
     """Return the next changes after a number, and before them those of the last minute that may have come late."""
-    late = sa.and_(
-        index_changes.c.id > after - LONGEST_OVERLAP,
-        index_changes.c.at > now_of(session) - OVERLAP,
-        index_changes.c.id <= after,
-    )
-    statement = sa.select(*_COLUMNS).order_by(index_changes.c.id)
-    found = list(await session.execute(statement.where(late)))
-    found += await session.execute(statement.where(index_changes.c.id > after).limit(limit))
-    return [IndexChange._make(row) for row in found]
+    named = {"after": after, "first": after - LONGEST_OVERLAP, "since": utc_as_text(now - OVERLAP)}
+    rows = await reader.rows(_NEXT, {**named, "limit": LONGEST_OVERLAP + limit})
+    found = [IndexChange._make([*row[:-1], moment_of(row[-1])]) for row in rows]
+    new = [change for change in found if change.id > after]
+    return [change for change in found if change.id <= after] + new[:limit]
 
 
-async def get_newest(session: AsyncSession) -> int:
+async def get_newest(reader: Reader) -> int:
     """Return the number of the newest change; 0 if there is none."""
-    return int(await session.scalar(sa.select(sa.func.max(index_changes.c.id))) or 0)
+    row = await reader.first(_NEWEST, {})
+    return int(row[0] or 0) if row else 0
 
 
 async def delete_before(session: AsyncSession, *, before: datetime) -> None:

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from app.db import overdue
 from app.db.outbox import FAILED, TO_SEND
 from app.db.queue import Queue
-from app.db.reader import Reader, ReadStatement, utc_from_text
+from app.db.reader import Reader, ReadStatement, moment_of
 from app.db.tables import outbox, task_requests
 from app.db.task_requests import TO_MAKE
 from app.db.upload_queues import TO_PUBLISH, TO_WATCH
@@ -99,7 +99,7 @@ async def measure(reader: Reader, now: datetime, *, per_user: int) -> Measures:
     for state in UNFINISHED:
         counts[state] = int(next(row))
         oldest = next(row)
-        since = utc_from_text(str(oldest)) if oldest else None
+        since = moment_of(oldest) if oldest else None
         ages[state] = max(0.0, (now - since).total_seconds()) if since else 0.0
     reserved, fullest = int(next(row)), int(next(row))
     lengths = {name: int(next(row)) for name in QUEUES}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DatabaseUnavailableError, ReadOnlyModeError
 from app.db.engine import Database, inserted_id, now_of, row_count
-from app.db.reader import ReadStatement, utc_from_text
+from app.db.reader import ReadStatement, moment_of, utc_as_text
 from app.db.site_tables import notices
 
 LOOK_SECONDS = 2.0
@@ -104,9 +104,8 @@ class NoticeBoard:
 
 async def get_current(database: Database) -> CurrentNotices:
     """Return what everybody is told now."""
-    now = database.now().astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    rows = await database.reader.rows(_CURRENT, {"now": now})
-    found = [Notice(row[0], row[1], row[2], _moment(row[3]), row[4] and _moment(row[4])) for row in rows]
+    rows = await database.reader.rows(_CURRENT, {"now": utc_as_text(database.now())})
+    found = [Notice(row[0], row[1], row[2], moment_of(row[3]), row[4] and moment_of(row[4])) for row in rows]
     return CurrentNotices(
         [notice for notice in found if notice.kind == NoticeKind.ANNOUNCEMENT],
         next((notice for notice in found if notice.kind == NoticeKind.READ_ONLY), None),
@@ -131,9 +130,3 @@ async def end_notices(session: AsyncSession, kind: NoticeKind, *, notice_id: int
 async def delete_ended(session: AsyncSession, before: datetime) -> int:
     """Forget notices that ended before the given time; return how many."""
     return row_count(await session.execute(sa.delete(notices).where(notices.c.ends_at < before)))
-
-
-def _moment(value: object) -> datetime:
-    moment = utc_from_text(str(value))
-    assert moment is not None  # noqa: S101 - the caller has looked
-    return moment

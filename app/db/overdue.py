@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from app.db.outbox import TO_SEND
 from app.db.queue import Queue
-from app.db.reader import Reader, ReadStatement, utc_from_text
+from app.db.reader import Reader, ReadStatement, moment_of
 from app.db.tables import outbox, task_requests
 from app.db.task_requests import TO_MAKE
 from app.db.upload_queues import TO_PUBLISH, TO_WATCH
@@ -69,7 +69,7 @@ async def find_overdue(reader: Reader, now: datetime, *, per_user: int) -> list[
     now_text = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
     row = await reader.first(_STATEMENT, {"now": now_text, "per_user": per_user})
     found = zip(_OLDEST, row or (), strict=True)
-    moments = ((names, utc_from_text(str(due_at)) if due_at else None) for names, due_at in found)
+    moments = ((names, moment_of(due_at) if due_at else None) for names, due_at in found)
     return [
         Overdue(*names, (now - moment).total_seconds()) for names, moment in moments if moment is not None
     ]

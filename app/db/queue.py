@@ -10,14 +10,14 @@ anything. Times are those of the database (`Database.now`).
 
 import random
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import row_count
-from app.db.reader import Reader, ReadStatement
+from app.db.reader import Reader, ReadStatement, utc_as_text
 
 T = TypeVar("T")
 CANDIDATES = 16
@@ -52,8 +52,7 @@ class Queue:
 
     async def exists(self, reader: Reader, now: datetime) -> bool:
         """Say whether anything is due: a read without a lock, for a queue is empty most of the time."""
-        now_text = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-        return await reader.first(self._peek, {"now": now_text}) is not None
+        return await reader.first(self._peek, {"now": utc_as_text(now)}) is not None
 
     def earliest(self) -> list[sa.ScalarSelect[Any]]:
         """Return what is due first in each state, as parts of a statement: the first entry of an index, each."""

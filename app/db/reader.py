@@ -33,6 +33,16 @@ def utc_from_text(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
 
 
+def moment_of(value: object) -> datetime:
+    """Return the moment of a `UtcDateTime` column that is not NULL, however the database's driver shows it."""
+    return datetime.fromisoformat(str(value)).replace(tzinfo=UTC)
+
+
+def utc_as_text(moment: datetime) -> str:
+    """Return a moment as a statement of the reader compares it with a `UtcDateTime` column."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
 def as_text(value: bytes) -> str:
     """Return a text as SQLite keeps it, with U+FFFD for bytes that are none."""
     return value.decode("utf-8", errors="replace")

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.tokens import AccessToken
 from app.db.engine import row_count
-from app.db.reader import Reader, ReadStatement, utc_from_text
+from app.db.reader import Reader, ReadStatement, moment_of
 from app.db.tables import UtcDateTime, account_states, revoked_tokens, sessions
 
 
@@ -120,7 +120,7 @@ async def set_reauthenticated(session: AsyncSession, jti: str, methods: str, now
 async def get_authenticated_at(reader: Reader, jti: str) -> datetime | None:
     """Return when the password was last given in the session, at its beginning or since; None if there is none."""
     row = await reader.first(_AUTHENTICATED, {"jti": jti})
-    return utc_from_text(str(row[0])) if row else None
+    return moment_of(row[0]) if row else None
 
 
 async def get_live_sessions(session: AsyncSession, user_id: int, now: datetime) -> list[Session]:

@@ -4,14 +4,14 @@ A process that stops in order removes its row; the row of one that crashed stays
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import row_count, upsert
-from app.db.reader import Reader, ReadStatement, utc_from_text
+from app.db.reader import Reader, ReadStatement, moment_of, utc_as_text
 from app.db.tables import worker_heartbeats
 
 BEAT_SECONDS = 5.0
@@ -81,10 +81,9 @@ async def delete_before(session: AsyncSession, before: datetime) -> int:
 
 async def get_recent(reader: Reader, now: datetime) -> list[Heartbeat]:
     """Return the processes that were heard of within the window of crashes, the latest first."""
-    since = (now - CRASH_WINDOW).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    rows = await reader.rows(_RECENT, {"since": since})
+    rows = await reader.rows(_RECENT, {"since": utc_as_text(now - CRASH_WINDOW)})
     return [
-        Heartbeat(name, host, pid, _moment(started), _moment(seen), fault)
+        Heartbeat(name, host, pid, moment_of(started), moment_of(seen), fault)
         for name, host, pid, started, seen, fault in rows
     ]
 
@@ -115,9 +114,3 @@ def describe_absence(heartbeats: Sequence[Heartbeat], now: datetime) -> str:
 def _last_fault(heartbeats: Sequence[Heartbeat]) -> str:
     fault = next((each.fault for each in heartbeats if each.fault), "")
     return f" ({fault})" if fault else ""
-
-
-def _moment(value: object) -> datetime:
-    moment = utc_from_text(str(value))
-    assert moment is not None  # noqa: S101 - the columns are never NULL
-    return moment

@@ -145,6 +145,8 @@ class Filler:
         return self._pause if await self.follow_changes() or await self._one_chore() else None
 
     async def _one_chore(self) -> bool:
+        if not await self._writer.run(self._may_have_chores):
+            return False
         if await self._owners.follow():
             return True
         for source in SOURCES:
@@ -159,6 +161,13 @@ class Filler:
             if await self._detail(kind):
                 return True
         return False
+
+    def _may_have_chores(self) -> bool:
+        """Say whether anything may be due: one question to the thread, where mostly nothing is."""
+        lists = (*(source.name for source in SOURCES), USERS)
+        return self._store.has_wishes() or any(
+            float(self._store.get_meta(f"{name}.due", "0")) <= _now() for name in lists
+        )
 
     @contextmanager
     def _noting(self, key: Hashable) -> Iterator[None]:
@@ -175,18 +184,18 @@ class Filler:
     async def follow_changes(self) -> bool:
         """Look again at what was changed through the service; say whether there was anything."""
         cursor = int(await self._writer.number("changes"))
-        async with self._database.session() as session:
-            if not cursor:
-                # What was changed before this index was begun, the lists tell.
-                cursor = await get_newest(session)
-            found = await get_changes(session, after=cursor, limit=CHANGES_AT_ONCE)
+        reader = self._database.reader
+        # What was changed before this index was begun, the lists tell.
+        after = cursor or await get_newest(reader)
+        found = await get_changes(reader, now=self._database.now(), after=after, limit=CHANGES_AT_ONCE)
         new = [change for change in found if change.id not in self._handled]
         for change in new:
             await self._follow(change)
             self._handled[change.id] = None
         while len(self._handled) > HANDLED:
             self._handled.popitem(last=False)
-        await self._writer.note("changes", max([cursor, *(change.id for change in new)]))
+        if (newest := max([after, *(change.id for change in new)])) != cursor:
+            await self._writer.note("changes", newest)
         return bool(new)
 
     async def _follow(self, change: IndexChange) -> None:

@@ -217,6 +217,11 @@ class Store:
         self._connection.execute("DELETE FROM wanted WHERE kind = ?", (kind,))
         return found
 
+    def has_wishes(self) -> bool:
+        """Say whether anything is looked at, or known by a list's line only."""
+        question = "SELECT EXISTS (SELECT 1 FROM wanted) OR EXISTS (SELECT 1 FROM entry WHERE detailed = 0)"
+        return bool(self._connection.execute(question).fetchone()[0])
+
     def private_of(self, kind: str, user_id: int) -> list[str]:
         """Return the ids of somebody's private documents."""
         rows = self._connection.execute(

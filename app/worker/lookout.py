@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from app.db.engine import Database
 from app.db.queue import Queue
-from app.db.reader import ReadStatement, utc_from_text
+from app.db.reader import ReadStatement, moment_of
 from app.events.notifications import Notifications
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Lookout:
         row = await self._database.reader.first(self._earliest, {})
         until_next = self.pause_seconds
         for topic, due_at in zip(self._topics, row or (), strict=True):
-            seconds = self._seconds_until(utc_from_text(str(due_at)) if due_at else None)
+            seconds = self._seconds_until(moment_of(due_at) if due_at else None)
             if seconds is not None and seconds < until_next:
                 asyncio.get_running_loop().call_later(seconds, self._notifications.wake, topic)
         return False

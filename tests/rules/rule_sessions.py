@@ -45,7 +45,6 @@ SEVERAL = {
     "app/db/store_marks.py": "nothing is held while the store is asked",
     "app/db/task_requests.py": CLAIMS,
     "app/db/upload_queues.py": CLAIMS,
-    "app/index/filling.py": STEP,
     "app/index/sources.py": "users are read between two requests to OpenML",
     "app/tasks/service.py": "nothing is held while OpenML is asked",
     "app/uploads/admission.py": "room is reserved while bytes come",
