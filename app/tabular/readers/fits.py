@@ -173,8 +173,10 @@ def has_pairs(text: str, dialect: Dialect) -> bool:
 def _has_padding(text: str, dialect: Dialect) -> bool:
     """Return whether blanks stand between a delimiter and a quote."""
     quote, delimiter = re.escape(dialect.quote), re.escape(dialect.delimiter)
-    return bool(delimiter.strip()) and bool(
-        re.search(rf"{delimiter}[ ]+{quote}|{quote}[ ]+[{delimiter}\r\n]", text)
+    # Among many blanks that separate cells, each would be tried as the first.
+    blanks = "[ ]" if dialect.delimiter == " " else "[ ]+"
+    return bool(delimiter) and bool(
+        re.search(rf"{delimiter}{blanks}{quote}|{quote}[ ]+[{delimiter}\r\n]", text)
     )
 
 
