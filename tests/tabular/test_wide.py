@@ -133,7 +133,7 @@ def test_conversion_when_columns_are_many_then_as_of_some_at_once(converter: Con
 
 @pytest.mark.parametrize(("most_bytes", "is_read_again"), [(10_000, False), (1, True)])
 def test_blocks_when_held_then_the_second_pass_has_them_and_a_third_reads(
-    most_bytes: int, is_read_again: bool
+    most_bytes: int, *, is_read_again: bool
 ) -> None:
     table = Rereadable()
     held = HeldTable(table, most_bytes)
