@@ -78,15 +78,15 @@ MUTANTS = [
     Mutant(
         "the condition of the claiming UPDATE",
         "app/db/queue.py",
-        ".where(table.c.id == candidate, due)",
-        ".where(table.c.id == candidate)",
+        '.where(table.c.id == sa.bindparam("candidate"), self._due())',
+        '.where(table.c.id == sa.bindparam("candidate"))',
         _leases("test_row_when_two_have_seen_it_and_one_has_taken_it_then_the_other_moves_on[mails-mariadb]"),
         is_short=False,
     ),
     Mutant(
         "a lease that has not ended",
         "app/db/queue.py",
-        "return sa.and_(self._in_state, self._table.c.available_at <= now)",
+        'return sa.and_(self._in_state, self._table.c.available_at <= sa.bindparam("now"))',
         "return self._in_state",
         _leases(f"{_TOO_LATE}[sqlite-mails]"),
     ),

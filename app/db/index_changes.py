@@ -34,6 +34,7 @@ class IndexChange(NamedTuple):
     at: datetime
 
 
+_ADD = sa.insert(index_changes)
 _NEXT = ReadStatement(
     sa.select(*(index_changes.c[name] for name in IndexChange._fields))
     .where(
@@ -54,7 +55,7 @@ async def add_change(
 ) -> None:
     """Have every index look at something again, once this transaction is committed."""
     values = {"kind": kind, "entity_id": entity_id, "user_id": user_id, "at": now_of(session)}
-    await session.execute(sa.insert(index_changes).values(values))
+    await session.execute(_ADD, values)
     notify_after_commit(session, INDEX)
 
 

@@ -42,6 +42,19 @@ class Queue:
         self._in_state = table.c.state.in_(states)
         due = sa.and_(self.state_of(table), table.c.available_at <= sa.bindparam("now", type_=sa.String))
         self._peek = ReadStatement(sa.select(table.c.id).where(due).limit(1), by_key=True)
+        # Built once: to build a statement takes longer than to execute it.
+        self._candidates = (
+            sa.select(table.c.id).where(self._due()).order_by(table.c.available_at).limit(CANDIDATES)
+        )
+        self._take = (
+            sa.update(table)
+            .where(table.c.id == sa.bindparam("candidate"), self._due())
+            .values(
+                lease_owner=sa.bindparam("owner"),
+                available_at=sa.bindparam("until"),
+                attempts=table.c.attempts + 1,
+            )
+        )
 
     def state_of(self, table: sa.FromClause) -> sa.ColumnElement[bool]:
         """Return the condition that a row of the table, or of an alias of it, is in one of the states.
@@ -62,14 +75,16 @@ class Queue:
             for name in self.states
         ]
 
-    def due(self, now: datetime) -> sa.ColumnElement[bool]:
+    def _due(self) -> sa.ColumnElement[bool]:
         """Return the condition that a row is in one of the states, its time has come, and no lease on it lasts."""
-        return sa.and_(self._in_state, self._table.c.available_at <= now)
+        return sa.and_(self._in_state, self._table.c.available_at <= sa.bindparam("now"))
 
-    def under_way(self, now: datetime) -> sa.ColumnElement[bool]:
-        """Return the condition that a row is claimed, by a lease that has not ended."""
+    def under_way(self) -> sa.ColumnElement[bool]:
+        """Return the condition that a row is claimed, by a lease that has not ended `now`."""
         table = self._table
-        return sa.and_(self._in_state, table.c.available_at > now, table.c.lease_owner.is_not(None))
+        return sa.and_(
+            self._in_state, table.c.available_at > sa.bindparam("now"), table.c.lease_owner.is_not(None)
+        )
 
     async def claim(
         self,
@@ -84,19 +99,11 @@ class Queue:
 
         The attempt is counted. Nothing may have been written in the session: it is rolled back between two tries.
         """
-        table = self._table
-        due = self.due(now)
-        wanted = due if only is None else sa.and_(due, only)
-        candidates = await session.scalars(
-            sa.select(table.c.id).where(wanted).order_by(table.c.available_at).limit(CANDIDATES)
-        )
+        wanted = self._candidates if only is None else self._candidates.where(only)
+        candidates = await session.scalars(wanted, {"now": now})
+        values = {"now": now, "owner": lease_owner, "until": now + lease}
         for candidate in _in_order(candidates.all()):
-            taken = (
-                sa.update(table)
-                .where(table.c.id == candidate, due)
-                .values(lease_owner=lease_owner, available_at=now + lease, attempts=table.c.attempts + 1)
-            )
-            if row_count(await session.execute(taken)) == 1:
+            if row_count(await session.execute(self._take, {**values, "candidate": candidate})) == 1:
                 found: int | str = candidate
                 return found
             # Another worker has it, and may want to write to it: what we looked at in vain stays locked until we end.

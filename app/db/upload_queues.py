@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -64,6 +65,13 @@ async def claim_upload(
 
 async def get_waiting(session: AsyncSession, queue: Queue, now: datetime) -> list[Waiting]:
     """Return those users who wait for longest."""
+    due = await session.execute(_first_due(queue), {"now": now})
+    under_way = {row[0]: row[1] for row in await session.execute(_under_way(queue), {"now": now})}
+    return [Waiting(row[0], row[1], under_way.get(row[0], 0)) for row in due]
+
+
+@cache
+def _first_due(queue: Queue) -> sa.Select[int, datetime]:
     # One entry of an index for each user and state, however much of theirs waits.
     first = (
         sa.select(uploads.c.user_id, sa.func.min(uploads.c.available_at).label("since"))
@@ -72,20 +80,20 @@ async def get_waiting(session: AsyncSession, queue: Queue, now: datetime) -> lis
         .subquery()
     )
     since = sa.func.min(first.c.since)
-    due = await session.execute(
+    return (
         sa.select(first.c.user_id, sa.type_coerce(since, UtcDateTime))
-        .where(first.c.since <= now)
+        .where(first.c.since <= sa.bindparam("now"))
         .group_by(first.c.user_id)
         .order_by(since)
         .limit(USERS_IN_TURN)
     )
+
+
+@cache
+def _under_way(queue: Queue) -> sa.Select[int, int]:
     # As a number that no index has: SQLite would read all uploads in the order of their users to spare the sorting.
     owner = (uploads.c.user_id + sa.literal_column("0")).label("owner")
-    busy = await session.execute(
-        sa.select(owner, sa.func.count()).where(queue.under_way(now)).group_by(owner)
-    )
-    under_way = {row[0]: row[1] for row in busy}
-    return [Waiting(row[0], row[1], under_way.get(row[0], 0)) for row in due]
+    return sa.select(owner, sa.func.count()).where(queue.under_way()).group_by(owner)
 
 
 async def claim_upload_fairly(

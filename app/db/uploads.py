@@ -56,6 +56,8 @@ _PUBLISHER = ReadStatement(
     sa.select(uploads.c.user_id).where(uploads.c.dataset_id == sa.bindparam("dataset_id")).limit(1)
 )
 _COLUMNS = tuple(uploads.c[name] for name in Upload._fields)
+_ADD_EVENT = sa.insert(upload_events)
+_UPLOAD = sa.select(*_COLUMNS).where(uploads.c.id == sa.bindparam("upload_id"))
 
 
 async def add_upload(session: AsyncSession, new: NewUpload) -> None:
@@ -111,7 +113,7 @@ async def set_values(
 
 async def get_upload(session: AsyncSession, upload_id: str) -> Upload | None:
     """Return the upload, or None."""
-    row = (await session.execute(sa.select(*_COLUMNS).where(uploads.c.id == upload_id))).first()
+    row = (await session.execute(_UPLOAD, {"upload_id": upload_id})).first()
     return Upload._make(row) if row else None
 
 
@@ -356,4 +358,4 @@ async def _add_event(
     session: AsyncSession, upload_id: str, state: UploadState, now: datetime, detail: str | None = None
 ) -> None:
     values = {"upload_id": upload_id, "state": state, "at": now, "detail": detail[:500] if detail else None}
-    await session.execute(sa.insert(upload_events).values(values))
+    await session.execute(_ADD_EVENT, values)
