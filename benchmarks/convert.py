@@ -31,17 +31,19 @@ class Absent:
 sys.meta_path.insert(0, Absent())
 from pathlib import Path
 from app.tabular.convert import convert
+from app.tabular.readers.formats import format_of
 from app.tabular.types import UPLOAD_LIMITS, ConversionRequest, Limits
 limits = Limits(max_labels=5_000_000, max_unpacked_bytes=UPLOAD_LIMITS.max_unpacked_bytes)
 if sys.argv[1:]:
-    source, kind, *targets = sys.argv[1:]
-    target = Path(source).with_suffix(".arff")
-    convert(ConversionRequest(Path(source), target, kind, "t", target_attributes=tuple(targets), limits=limits))
+    source, targets = Path(sys.argv[1]), tuple(sys.argv[2:])
+    target, kind = source.with_suffix(".made"), format_of(source.name)
+    asked = ConversionRequest(source, target, kind.format, "t", targets, compression=kind.compression, limits=limits)
+    convert(asked)
     target.unlink()
 """
 PREVIEW = (
     OURS.replace("app.tabular.convert import convert", "app.tabular.profile.run import profile")
-    .replace("    convert(", "    profile(")
+    .replace("    convert(asked", "    profile(asked")
     .replace("limits =", "from app.tabular.__main__ import collect_rarely\ncollect_rarely()\nlimits =", 1)
 )
 DUCKDB = """
@@ -155,7 +157,7 @@ def report(folder: Path, megabytes: int, large: int) -> None:
     for line in beside_polars(folder, megabytes, rounds=1):
         print(line, flush=True)
     table = folder / "table.csv"
-    ours, original = run(OURS, str(table), "csv", "class"), run(ORIGINAL, str(table), HOME=str(folder))
+    ours, original = run(OURS, str(table), "class"), run(ORIGINAL, str(table), HOME=str(folder))
     tell("pandas and openml-python", original)
     print(f"ratio of CPU to pandas and openml-python: {ours.cpu / original.cpu:.3f}")
     for size in (megabytes // 4, megabytes):
@@ -168,7 +170,7 @@ def report(folder: Path, megabytes: int, large: int) -> None:
     for rows in (500_000, 1_000_000):
         print(labels(folder, rows, rounds=1), flush=True)
     write_mixed(table, large)
-    largest = run(OURS, str(table), "csv", "class")
+    largest = run(OURS, str(table), "class")
     tell(f"CSV, {large} MB", largest)
     print(f"peak above idle: {ours.peak - idle.peak:.0f} MB and {largest.peak - idle.peak:.0f} MB")
 
@@ -177,15 +179,14 @@ def beside_polars(folder: Path, megabytes: int, *, rounds: int) -> Iterator[Line
     """Measure CSV and the same table as Parquet."""
     table = folder / "table.csv"
     write_mixed(table, megabytes)
-    for kind, path, most in (("csv", table, 0.5), ("parquet", as_parquet(table), 1.1)):
+    for name, path, most in (("CSV", table, 0.5), ("Parquet", as_parquet(table), 1.1)):
         ours, polars = in_turns(
-            lambda path=path, kind=kind: run(OURS, str(path), kind, "class"),  # type: ignore[misc]  # mypy infers no lambda with defaults
+            lambda path=path: run(OURS, str(path), "class"),  # type: ignore[misc]  # mypy infers no lambda with defaults
             lambda path=path: run(POLARS, str(path)),  # type: ignore[misc]  # mypy infers no lambda with defaults
             rounds=rounds,
         )
-        name = {"csv": "CSV", "parquet": "Parquet"}[kind]
         yield Line(f"{name} → ARFF, CPU", ours.cpu, "s CPU", polars.cpu, "polars", Aim(most))
-        if kind == "csv":
+        if name == "CSV":
             yield Line("CSV → ARFF, time", ours.wall, "s", polars.wall, "polars", Aim(0.6))
 
 
@@ -196,8 +197,8 @@ def many_columns(folder: Path, rows: int, *, rounds: int) -> Iterator[Line]:
     write_narrow(narrow, wide.stat().st_size)
     for program, what, most in ((OURS, "→ ARFF", 300), (PREVIEW, "preview", 300)):
         costs = in_turns(
-            lambda program=program: run(program, str(wide), "csv"),  # type: ignore[misc]  # mypy infers no lambda with defaults
-            lambda program=program: run(program, str(narrow), "csv"),  # type: ignore[misc]  # mypy infers no lambda with defaults
+            lambda program=program: run(program, str(wide)),  # type: ignore[misc]  # mypy infers no lambda with defaults
+            lambda program=program: run(program, str(narrow)),  # type: ignore[misc]  # mypy infers no lambda with defaults
             rounds=rounds,
         )
         sizes = [path.stat().st_size / 1e6 for path in (wide, narrow)]
@@ -212,10 +213,10 @@ def previews(table: Path, *, rounds: int) -> Iterator[Line]:
     """Measure the preview of a table beside duckdb's summary of all rows, and beside its conversion."""
     for rival, beside, most in (
         ((DUCKDB, str(table)), "duckdb", 0.6),
-        ((OURS, str(table), "csv", "class"), "conversion", 1.3),
+        ((OURS, str(table), "class"), "conversion", 1.3),
     ):
         ours, theirs = in_turns(
-            lambda: run(PREVIEW, str(table), "csv", "class"),
+            lambda: run(PREVIEW, str(table), "class"),
             lambda rival=rival: run(*rival),  # type: ignore[misc]  # mypy infers no lambda with defaults
             rounds=rounds,
         )
@@ -233,9 +234,7 @@ def previews(table: Path, *, rounds: int) -> Iterator[Line]:
 def json_lines(table: Path, megabytes: int, *, rounds: int) -> Line:
     """Measure so much of a table as lines of JSON, in megabytes for each second of the processor."""
     path = as_json_lines(table, megabytes)
-    costs = in_turns(
-        lambda: run(OURS, str(path), "jsonl", "class"), lambda: run(POLARS, str(path)), rounds=rounds
-    )
+    costs = in_turns(lambda: run(OURS, str(path), "class"), lambda: run(POLARS, str(path)), rounds=rounds)
     ours, polars = (path.stat().st_size / 1e6 / cost.cpu for cost in costs)
     aim = Aim(60, at_least=True, of_value=True)
     return Line(f"JSON lines → ARFF, {megabytes} MB", ours, "MB/s CPU", polars, "polars", aim)
@@ -246,7 +245,7 @@ def labels(folder: Path, rows: int, *, rounds: int) -> Line:
     path = folder / "labels.csv"
     write_labels(path, rows)
     ours, polars = in_turns(
-        lambda: run(OURS, str(path), "csv", "label"), lambda: run(POLARS, str(path)), rounds=rounds
+        lambda: run(OURS, str(path), "label"), lambda: run(POLARS, str(path)), rounds=rounds
     )
     aim = Aim(2 * rows / 1e6, of_value=True)
     return Line(f"{rows} labels → ARFF", ours.cpu, "s CPU", polars.cpu, "polars", aim)

@@ -121,7 +121,7 @@ def tell_files(what: str, write: Callable[[Path, int], None], sizes: Sequence[in
         write(path, size)
         megabytes = path.stat().st_size / 1e6
         for name, program in (("conversion", OURS), ("preview", PREVIEW)):
-            cost = run(program, str(path), "csv", *targets)
+            cost = run(program, str(path), *targets)
             print(
                 f"{size:>9} {what:9} {name:10} {megabytes:8.1f} MB   {cost.wall:7.1f} s {cost.cpu:7.2f} s CPU "
                 f"{cost.cpu / megabytes:7.4f} s/MB   {cost.peak:5.0f} MB of memory",

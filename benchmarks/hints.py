@@ -42,8 +42,8 @@ def lines(*, short: bool) -> Iterator[Line]:
         for what, target in (("mixed", "class"), ("numbers", "c0"), ("small", "class"), ("columns", "class")):
             path = str(folder / f"{what}.csv")
             with_hints, without = in_turns(
-                lambda path=path, target=target: run(PREVIEW, path, "csv", target),  # type: ignore[misc]  # mypy infers no lambda with defaults
-                lambda path=path, target=target: run(PLAIN, path, "csv", target),  # type: ignore[misc]  # mypy infers no lambda with defaults
+                lambda path=path, target=target: run(PREVIEW, path, target),  # type: ignore[misc]  # mypy infers no lambda with defaults
+                lambda path=path, target=target: run(PLAIN, path, target),  # type: ignore[misc]  # mypy infers no lambda with defaults
                 rounds=3 if short else 5,
             )
             name = f"hints of a preview, {what}"
