@@ -2,12 +2,18 @@ import secrets
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from app.core.bodies import PartEnd, PartStart, read_parts
 from app.openml.connection import FilePart, MultipartBody
 
 
-async def test_body_when_read_back_then_the_same_parts_and_the_length_was_right(tmp_path: Path) -> None:
-    content = secrets.token_bytes(3_000_000) + b"\r\n--boundary?"
+@pytest.mark.parametrize(("size", "pieces"), [(3_000_000, 5), (3_000, 1), (0, 1)])
+async def test_body_when_read_back_then_the_same_parts_and_the_length_was_right(
+    tmp_path: Path, size: int, pieces: int
+) -> None:
+    content = secrets.token_bytes(size) + b"\r\n--boundary?"
+    done: list[int] = []
     path = tmp_path / "file"
     path.write_bytes(content)
     body = MultipartBody(
@@ -16,11 +22,13 @@ async def test_body_when_read_back_then_the_same_parts_and_the_length_was_right(
             FilePart("small", "s.xml", "text/xml", b"<a/>", 4),
             FilePart("large", "l.arff", "text/plain", path, len(content)),
         ],
+        on_progress=done.append,
     )
 
     sent = [chunk async for chunk in body]
     assert sum(map(len, sent)) == body.length
     assert max(map(len, sent)) <= 1 << 20
+    assert (len(sent), done[-1]) == (pieces, len(content))
 
     async def stream() -> AsyncIterator[bytes]:
         for chunk in sent:
