@@ -154,7 +154,9 @@ async def _find_arrived(claimed: ClaimedUpload) -> int | None:
 
 
 async def _published(claimed: ClaimedUpload, dataset_id: int) -> None:
-    await claimed.move(UploadState.PUBLISHED, {"dataset_id": dataset_id, "progress": None}, end_lease=True)
+    # OpenML's engine has hardly begun: whoever looked at once would look in vain.
+    due_at = claimed.now() + timedelta(seconds=FIRST_PAUSE_SECONDS)
+    await claimed.move(UploadState.PUBLISHED, {"dataset_id": dataset_id, "progress": None}, due_at=due_at)
     await claimed.forget_bytes()
 
 

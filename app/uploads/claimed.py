@@ -15,7 +15,7 @@ from app.db.engine import Database, notify_after_commit
 from app.db.index_changes import add_change
 from app.db.upload_states import ENDED, Actor, UploadState
 from app.db.upload_values import Description, Phase, Upload, UploadProgress
-from app.events.notifications import PUBLISHED, upload_topic
+from app.events.notifications import upload_topic
 from app.mail.messages import MailKind
 from app.openml.client import OpenMLClient
 from app.openml.fields import is_api_key
@@ -96,7 +96,7 @@ class ClaimedUpload:
         values: Mapping[str, Any] | None = None,
         *,
         detail: str | None = None,
-        end_lease: bool = False,
+        due_at: datetime | None = None,
     ) -> None:
         """Record the state, from which another worker continues if this one ends.
 
@@ -104,12 +104,12 @@ class ClaimedUpload:
             state: the next one.
             values: of other columns, written with it.
             detail: text of the event that is written with it; for `failed` the reason in the mail to the owner.
-            end_lease: whether another queue's worker may claim the row now.
+            due_at: from when on another queue's worker may claim the row, whose lease ends then; None keeps it.
 
         Raises:
             LeaseLostError: another worker has taken the upload over, or its owner has decided otherwise.
         """
-        self.lease.is_ending = end_lease or state in ENDED
+        self.lease.is_ending = due_at is not None or state in ENDED
         now = self.now()
 
         async def record(session: AsyncSession) -> None:
@@ -122,15 +122,13 @@ class ClaimedUpload:
                 by=Actor.PUBLISHER,
                 now=now,
                 lease_owner=self.lease_owner,
-                available_at=now if end_lease else None,
+                available_at=due_at,
                 detail=detail,
                 values=values,
             )
             notify_after_commit(session, upload_topic(self.upload.id))
             if values and values.get("dataset_id"):
                 await add_change(session, "data", values["dataset_id"])
-            if end_lease:
-                notify_after_commit(session, PUBLISHED)
             if not mine:
                 # Rolls back what was meant for the owner as well.
                 raise LeaseLostError
