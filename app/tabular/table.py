@@ -263,11 +263,6 @@ def prefetched(blocks: Iterator[Block]) -> Iterator[Block]:
             yield block
 
 
-def without_matches(column: pa.Array, pattern: str) -> pa.Array:
-    """Return the cells of a column that do not match a regular expression; null counts as a match."""
-    return column.filter(pc.invert(pc.match_substring_regex(column, pattern)))
-
-
 def position_of(column: pa.Array, value: str) -> int:
     """Return the position, from 0, of the first cell with this text; -1 if there is none."""
     position: int = pc.index(column, value).as_py()

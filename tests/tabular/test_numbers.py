@@ -5,13 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from app.tabular import ConversionRequest, TabularError, read_profile
 from app.tabular.convert import convert
 from app.tabular.profile.run import profile
 from app.tabular.reading import Reading
-from app.tabular.schema.numbers import Notation, Shown, find_notation, shown_by, unsigned
+from app.tabular.schema.numbers import Notation, Shown, are_simple, find_notation, shown_by, unsigned
 
 Converter = Callable[..., Any]
 NBSP, NARROW = "\u00a0", "\u202f"
@@ -286,3 +290,22 @@ def test_texts_when_written_as_formulas_then_published_as_they_stand_and_told(
     done = converter("code,n\n" + "".join(rows))
     assert done["code"][1] == ['="007"', '="012"', '="113"']
     assert any("spreadsheet shows as '007'" in text for text in done.conversion.warnings)
+
+
+@given(
+    st.lists(
+        st.none() | st.integers(-1, 10**16).map(str) | st.text("01.,+-e\u0663 ", max_size=17), max_size=8
+    ),
+    st.sampled_from([Notation(), Notation(",", "."), Notation(".", " ")]),
+)
+@example(["0", "7", "123456789012345", None, "10"], Notation())
+@example(["00", "1"], Notation())
+@example([*["1"] * 100, "01"], Notation())
+@example([*["1"] * 100, "1234567890123456"], Notation())
+def test_simple_numbers_when_they_are_digits_then_as_the_pattern_has_them(
+    texts: list[str | None], notation: Notation
+) -> None:
+    cells = pa.array(texts, pa.string())
+
+    for pattern in (notation.integer_pattern, notation.number_pattern):
+        assert are_simple(cells, pattern).equals(pc.match_substring_regex(cells, pattern))

@@ -15,10 +15,10 @@ from app.tabular.schema.cells import (
 )
 from app.tabular.schema.labels import InferredLabels
 from app.tabular.schema.names import check_labels
-from app.tabular.schema.numbers import MINUS, unsigned
+from app.tabular.schema.numbers import MINUS, unsigned, without_simple
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import KnownType, Scan
-from app.tabular.table import position_of, without_matches
+from app.tabular.table import position_of
 from app.tabular.types import AttributeType, ConversionRequest, Kind, Repair, TabularError
 from app.tabular.wording import shortened
 
@@ -57,8 +57,8 @@ class DeclaredNumber:
         cells = column.drop_null()
         is_whole = self._kind == "integer"
         notation = self._notation
-        rest = without_matches(cells, notation.integer_pattern if is_whole else notation.number_pattern)
-        rest = without_matches(rest, notation.whole_pattern) if is_whole else rest
+        rest = without_simple(cells, notation.integer_pattern if is_whole else notation.number_pattern)
+        rest = without_simple(rest, notation.whole_pattern) if is_whole else rest
         self._has_bare = self._has_bare or len(rest) < len(cells) or first_row > self._next_row
         self._next_row = first_row + len(column)
         for value in pc.unique(rest).to_pylist():

@@ -24,10 +24,10 @@ from app.tabular.schema.cells import (
 )
 from app.tabular.schema.declared import declared
 from app.tabular.schema.labels import InferredLabels, target_labels
-from app.tabular.schema.numbers import PLAIN, Notation, marked, notations_for, unsigned
+from app.tabular.schema.numbers import PLAIN, Notation, marked, notations_for, unsigned, without_simple
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.schema.scans import OpeningScan, Scan
-from app.tabular.table import Block, position_of, without_matches
+from app.tabular.table import Block, position_of
 from app.tabular.types import ConversionRequest, Repair, TabularError
 from app.tabular.wording import counted, shortened
 
@@ -132,10 +132,10 @@ class InferredType(OpeningScan):
             return column
         rest = column
         if "real" not in self._seen:
-            rest = without_matches(column, self._spelling.notation.integer_pattern)
+            rest = without_simple(column, self._spelling.notation.integer_pattern)
             if len(rest) < len(column):
                 self._seen.add("whole")
-        left = without_matches(rest, self._spelling.notation.number_pattern)
+        left = without_simple(rest, self._spelling.notation.number_pattern)
         if len(left) < len(rest):
             self._seen.add("real")
         return left

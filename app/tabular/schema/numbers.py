@@ -19,6 +19,8 @@ _SIGNED = re.compile(
     rf"[ \u00a0\u202f]?(?P<after>%|{_CURRENCY}|)(?P<close>\)?)"
 )
 _GROUPS = re.compile(r"[+-]?[0-9]{1,3}(?:([.,' \u2019\u00a0\u202f])[0-9]{3})(?:\1[0-9]{3})*")
+_FIRST_CELLS = 100
+_MOST_DIGITS = 15
 # Below 1e308: what matches is a finite double.
 _EXPONENT = r"(?:[eE][+-]?(?:[01]?[0-9]{1,2}|2[0-8][0-9]))?"
 
@@ -49,7 +51,7 @@ class Notation:
 
     @cached_property
     def _whole(self) -> str:
-        # At most 15 digits: less than 2**53.
+        # At most 15 digits (`_MOST_DIGITS`): less than 2**53.
         grouped = f"|[1-9][0-9]{{0,2}}(?:[{re.escape(self.marks)}][0-9]{{3}}){{1,4}}" if self.marks else ""
         return f"(?:0|[1-9][0-9]{{0,14}}{grouped})"
 
@@ -101,6 +103,31 @@ class Notation:
 
 
 PLAIN = Notation()
+
+
+def are_simple(cells: pa.Array, pattern: str) -> pa.Array:
+    """Return of each cell whether it matches a notation's pattern of simple numbers; null is null.
+
+    All of these take whole numbers of few digits, which Arrow knows in a fifth of the time; where the first cells are
+    such, the others may be.
+    """
+    if not _are_digits(cells.slice(0, _FIRST_CELLS)).false_count:
+        are_digits = _are_digits(cells)
+        if not are_digits.false_count:
+            return are_digits
+    return pc.match_substring_regex(cells, pattern)
+
+
+def without_simple(column: pa.Array, pattern: str) -> pa.Array:
+    """Return the cells of a column that do not match such a pattern; null counts as a match."""
+    return column.filter(pc.invert(are_simple(column, pattern)))
+
+
+def _are_digits(cells: pa.Array) -> pa.Array:
+    """Return of each cell whether it has at most 15 digits, the first of which is no zero before others."""
+    is_short = pc.less_equal(pc.binary_length(cells), _MOST_DIGITS)
+    is_whole = pc.and_(pc.ascii_is_decimal(cells), is_short)
+    return pc.or_(pc.and_not(is_whole, pc.starts_with(cells, "0")), pc.equal(cells, "0"))
 
 
 class Signed(NamedTuple):

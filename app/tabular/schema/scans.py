@@ -7,7 +7,7 @@ from typing import Protocol, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from app.tabular.schema.numbers import Notation
+from app.tabular.schema.numbers import Notation, are_simple
 from app.tabular.schema.plan import ColumnPlan
 from app.tabular.table import LONG_COLUMN, Block, Stack
 from app.tabular.types import Repair, TabularError
@@ -83,8 +83,8 @@ def _begun(scans: Sequence[Scan], block: Block) -> frozenset[int]:
     begun: set[int] = set()
     for notation, indices in groups.items():
         stack = Stack(block, indices)
-        is_number = pc.match_substring_regex(stack.cells, notation.number_pattern)
-        is_whole = pc.match_substring_regex(stack.cells, notation.integer_pattern)
+        is_number = are_simple(stack.cells, notation.number_pattern)
+        is_whole = are_simple(stack.cells, notation.integer_pattern)
         others = stack.counts(pc.invert(is_number))
         wholes = stack.counts(is_whole)
         reals = stack.counts(pc.and_not(is_number, is_whole))
@@ -102,13 +102,9 @@ def _unexpected(block: Block, indices: Sequence[int], pattern: str | None) -> Se
     if block.rows > LONG_COLUMN:
         columns = ((index, block.columns[index]) for index in indices)
         # Null counts as a match.
-        return [
-            index
-            for index, column in columns
-            if pc.all(pc.match_substring_regex(column, pattern)).as_py() is False
-        ]
+        return [index for index, column in columns if are_simple(column, pattern).false_count]
     stack = Stack(block, indices)
-    return stack.columns_with(pc.invert(pc.match_substring_regex(stack.cells, pattern)))
+    return stack.columns_with(pc.invert(are_simple(stack.cells, pattern)))
 
 
 class KnownType:
