@@ -1,7 +1,7 @@
 """The types that could be declared for a column, and why one is not possible."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 from app.tabular.profile.stats import shortened_value
 from app.tabular.types import TabularError
@@ -48,8 +48,7 @@ class TypeViolation:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class TypeAlternative:
+class TypeAlternative(NamedTuple):
     """One type that could be declared for a column.
 
     Attributes:

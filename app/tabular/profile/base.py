@@ -1,6 +1,6 @@
 """Profiles of tables: what dense and sparse tables have in common, and the form of the result."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -203,14 +203,15 @@ class TableProfiler:
         found = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[: self._detail.commonest]
         return [{"value": shortened_value(value), "count": count} for value, count in found]
 
-    def _different(self, index: int, texts: Iterable[str]) -> int:
+    def _different(self, index: int, texts: Collection[str]) -> int:
         plan = self._plans[index]
         # Of thousands of columns each has its values taken here.
         is_as_spelled = index not in self._faults and plan.is_verbatim and not plan.missing_words
-        values = [*texts] if is_as_spelled else {self._value(index, text) for text in texts} - {None}
-        if self._has_commonest(index):
-            return len(values)
-        return _different_numbers([value for value in values if value is not None])
+        values = texts if is_as_spelled else self._published_values(index, texts)
+        return len(values) if self._has_commonest(index) else _different_numbers(values)
+
+    def _published_values(self, index: int, texts: Iterable[str]) -> set[str]:
+        return {value for text in texts if (value := self._value(index, text)) is not None}
 
     def _value(self, index: int, text: str) -> str | None:
         """Return the published value of a text, or None if it is missing."""
@@ -230,14 +231,16 @@ class TableProfiler:
         self._counts.words[index] = 0
 
 
-def _different_numbers(texts: Sequence[str]) -> int:
+def _different_numbers(texts: Collection[str]) -> int:
     """Return how many numbers different texts stand for."""
-    if len(texts) > LONG_COLUMN and max(map(len, texts)) <= LONGEST_VALUE:
-        # Zero is added because Arrow takes a negative zero for another number.
-        found: int = pc.count_distinct(pc.add(pa.array(texts, pa.string()).cast(pa.float64()), 0.0)).as_py()
-        return found
-    # A number that is too long to be kept is known by its first digits and a digest.
-    return len({text if len(text) > LONGEST_VALUE else float(text) for text in texts})
+    if max(map(len, texts), default=0) > LONGEST_VALUE:
+        # A number that is too long to be kept is known by its first digits and a digest.
+        return len({text if len(text) > LONGEST_VALUE else float(text) for text in texts})
+    if len(texts) <= LONG_COLUMN:
+        return len(set(map(float, texts)))
+    # Zero is added because Arrow takes a negative zero for another number.
+    found: int = pc.count_distinct(pc.add(pa.array(list(texts), pa.string()).cast(pa.float64()), 0.0)).as_py()
+    return found
 
 
 def shortened_cell(cell: str | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Set as AbstractSet
 from itertools import accumulate, chain
 from typing import cast
 
@@ -10,7 +10,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from app.tabular.profile.alternatives import CHOICES, NUMBER_CHOICES, Choice, TypeAlternative, TypeViolation
-from app.tabular.profile.stats import shortened_value
 from app.tabular.schema.cells import Spelling
 from app.tabular.schema.declared import declared_as
 from app.tabular.schema.labels import InferredLabels, are_plain_labels
@@ -136,24 +135,18 @@ class TypeCandidates:
                     continue
                 violation = labels.add(new[index])
                 if labels.is_settled:
-                    self._decide_labels(kind, index)
-                if violation is not None:
-                    self._place_label(kind, index, violation, block)
+                    row = None if violation is None else _row_of(violation, index, block)
+                    self._decide_labels(kind, index, violation, row)
 
-    def _place_label(self, kind: Choice, index: int, value: str, block: Block) -> None:
-        """Add to a violation the value, and the row in which it is first."""
-        cells = block.columns[index]
-        at = 0 if cells[0].as_py() == value else pc.index(cells, value).as_py()
-        fault = self._faults[kind, index]
-        row = block.first_row + at + 1
-        self._faults[kind, index] = replace(fault, row=row, value=shortened_value(value))
-
-    def _decide_labels(self, kind: Choice, index: int) -> None:
-        """Record whether a type with labels is possible."""
+    def _decide_labels(
+        self, kind: Choice, index: int, value: str | None = None, row: int | None = None
+    ) -> None:
+        """Record whether a type with labels is possible; if not for a value, the row in which that is first."""
         try:
             self._labels[kind].pop(index).plan()
         except TabularError as error:
-            self._faults[kind, index] = TypeViolation.of(error)
+            error.row = row
+            self._faults[kind, index] = TypeViolation.of(error, value)
             # The labels hold their error, and by its frames the error would hold them.
             error.__traceback__ = None
 
@@ -163,10 +156,11 @@ class TypeCandidates:
             if index not in self._numbers[kind] and (kind, index) not in self._faults:
                 self._add_candidate(kind, index)
 
-    def drop_labels(self, index: int) -> None:
-        """Stop checking types with labels for a column whose further values are not added."""
+    def drop_labels(self, indices: AbstractSet[int]) -> None:
+        """Stop checking types with labels for columns whose further values are not added."""
         for kind, columns in self._labels.items():
-            if columns.pop(index, None):
+            for index in columns.keys() & indices:
+                del columns[index]
                 self._unknown.add((kind, index))
 
     def alternatives_of(self, index: int) -> list[TypeAlternative]:
@@ -190,6 +184,13 @@ def _with_odd_labels(values: Mapping[int, Sequence[str]]) -> set[int]:
     ends = list(accumulate(map(len, values.values())))
     columns = list(values)
     return {columns[bisect_right(ends, place)] for place in places}
+
+
+def _row_of(value: str, index: int, block: Block) -> int:
+    """Return the row, from 1, in which a value of a column is first."""
+    cells = block.columns[index]
+    at: int = 0 if cells[0].as_py() == value else pc.index(cells, value).as_py()
+    return block.first_row + at + 1
 
 
 def _shown(cell: pa.Scalar) -> str | None:

@@ -42,6 +42,11 @@ class _Reading(NamedTuple):
     notation: Notation
     alone: int | None
 
+    @property
+    def is_verbatim(self) -> bool:
+        """Whether the values are the cells."""
+        return self.is_plain and not self.words and self.notation.is_plain
+
 
 def profile_dense(job: Job, report: ProgressSink) -> "DenseProfiler":
     """Collect the profile of a table of dense rows.
@@ -202,9 +207,8 @@ class DenseProfiler(TableProfiler):
         self._candidates.add_values(
             self._values.count({index: block.columns[index] for index in some}), block
         )
-        for index in some:
-            if self._values.states[index].at_least is not None:
-                self._candidates.drop_labels(index)
+        states = self._values.states
+        self._candidates.drop_labels({index for index in some if states[index].at_least is not None})
         self._sampled.add(values)
         self._measure(values, block)
 
@@ -229,6 +233,9 @@ class DenseProfiler(TableProfiler):
         """Return the values of some columns, null where missing, and record what ARFF cannot represent."""
         values: dict[int, pa.Array] = {}
         for key, indices in self._groups(some, block).items():
+            if key.is_verbatim:
+                values.update((index, block.columns[index]) for index in indices)
+                continue
             stack = Stack(block, indices)
             cells = stack.cells if key.is_plain else pc.utf8_trim(stack.cells, BLANKS)
             cells = without(key.words, cells)

@@ -5,7 +5,7 @@ Each says its figure and what to do. It is exact unless `rows_looked_at` is less
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,8 +27,7 @@ _MOST_CLASSES = 0.5
 _LEAST_TELEPHONES = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnFacts:
+class ColumnFacts(NamedTuple):
     """What the statistics of a column say.
 
     Attributes:

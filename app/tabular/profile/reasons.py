@@ -1,7 +1,7 @@
 """Explanations of column types, in one sentence each."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.tabular.profile.alternatives import TypeViolation
 from app.tabular.schema.cells import CellClass
@@ -10,8 +10,7 @@ from app.tabular.types import AttributeType
 from app.tabular.wording import counted, shortened
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """The facts about a column from which its type is explained.
 
     Attributes:

@@ -44,8 +44,9 @@ def write_report(
     """
     with path.open("wb") as file:
         budget = DiskBudget(file.fileno(), limits)
+        encode = json.JSONEncoder(allow_nan=False).encode
         for part in chain((table,), columns):
-            line = json.dumps(part, allow_nan=False).encode() + b"\n"
+            line = encode(part).encode() + b"\n"
             budget.spend(len(line))
             file.write(line)
 

@@ -5,7 +5,7 @@ Each step is one vectorised call for all columns of a block, so that thousands o
 
 import hashlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from heapq import nlargest
@@ -154,9 +154,7 @@ class Cells:
             numbers, counts = found.field(0).to_pylist(), found.field(1).to_pylist()
             yield from zip(itertools.repeat(self.columns), numbers, counts)
             return
-        pairs = pa.table({"column": self.columns, "place": places})
-        found = pairs.group_by(["column", "place"], use_threads=False).aggregate([([], "count_all")])
-        yield from zip(*(found[name].to_pylist() for name in ("column", "place", "count_all")), strict=True)
+        yield from zip(*(part.to_pylist() for part in _pairs(self.columns, places)), strict=True)
 
     def summary(self, values: pa.Array, functions: Sequence[str]) -> Iterator[tuple[Any, ...]]:
         """Yield each column with the aggregates of its `values`, of which there is one for each cell."""
@@ -235,7 +233,7 @@ class Values:
         columns: Iterable[int],
         detail: Detail,
         *,
-        different: Callable[[int, Iterable[str]], int],
+        different: Callable[[int, Collection[str]], int],
         is_watched: Callable[[int], bool],
     ) -> None:
         """Create empty counts for these columns.
@@ -339,13 +337,19 @@ def _distinct(cells: Cells) -> Iterator[tuple[int, list[str], list[int]]]:
         found = pc.value_counts(cells.cells)
         yield cells.columns, found.field(0).to_pylist(), found.field(1).to_pylist()
         return
-    encoded = cells.cells.dictionary_encode()
-    texts = encoded.dictionary
-    found = pc.value_counts(pc.add(pc.multiply(cells.columns, len(texts)), encoded.indices.cast(pa.int64())))
-    columns, places = divided(found.field(0), len(texts))
-    own, counts = texts.take(places).to_pylist(), found.field(1).to_pylist()
+    columns, texts, counts = _pairs(cells.columns, cells.cells)
+    own, times = texts.to_pylist(), counts.to_pylist()
     runs = pc.run_end_encode(columns)
     begin = 0
     for column, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
-        yield column, own[begin:end], counts[begin:end]
+        yield column, own[begin:end], times[begin:end]
         begin = end
+
+
+def _pairs(columns: pa.Array, values: pa.Array) -> tuple[pa.Array, pa.Array, pa.Array]:
+    """Return columns, their different values in the order of the cells, and how often each occurs."""
+    encoded = values.dictionary_encode()
+    different = encoded.dictionary
+    found = pc.value_counts(pc.add(pc.multiply(columns, len(different)), encoded.indices.cast(pa.int64())))
+    numbers, places = divided(found.field(0), len(different))
+    return numbers, different.take(places), found.field(1)

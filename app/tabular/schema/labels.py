@@ -93,10 +93,9 @@ class InferredLabels:
         """Add labels that have passed `are_plain_labels` at once, if none needs a closer look, and return whether."""
         if self._is_boolean or self._has_blanks or self._fault:
             return False
-        new = dict(zip(labels, labels, strict=True))
-        if len(self._labels) + len(new) > self._limit or any(word in new for word in self._missing_words):
+        if len(self._labels) + len(labels) > self._limit or not self._missing_words.isdisjoint(labels):
             return False
-        self._labels |= new
+        self._labels.update(zip(labels, labels, strict=True))
         return True
 
     def plan(self) -> ColumnPlan:
