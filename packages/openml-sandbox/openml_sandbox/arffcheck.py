@@ -19,7 +19,10 @@ _NUMBER_PREFIX = re.compile(rb"[ \t\n\r\v\f]*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]
 _NUMERIC_TYPES = (b"numeric", b"binary", b"integer", b"real")
 _TEXT_TYPES = (b"string", b"date")
 _PLAIN_NUMBERS = re.compile(rb"(?:-?\d+(?:\.\d+)?|\?)(?:,(?:-?\d+(?:\.\d+)?|\?))*")
-_UNUSUAL = re.compile(rb"['\"%\s\0]")
+_UNUSUAL = re.compile(rb"[\"%\s\0]")
+# A value in quotes that is all of a cell and has neither quotes nor escapes inside.
+_QUOTED = re.compile(rb"""(?:'[^'"\\]*'|"[^'"\\]*")(?![^,])""")
+_QUOTE = b"'"
 
 # A column's type: its labels, or one of "numeric", "string", "date".
 _Kind = frozenset[bytes] | str
@@ -178,14 +181,18 @@ class _Rows:
 
     def _is_plainly_valid(self, line: bytes) -> bool:
         """Accept the usual row quickly, so that wide tables take no time; decide nothing else."""
-        if _UNUSUAL.search(line) or line.endswith(b","):
+        quoted = 0
+        if _QUOTE in line or b'"' in line:
+            # A quote stands for each quoted value.
+            line, quoted = _QUOTED.subn(_QUOTE, line)
+        if _UNUSUAL.search(line) or line.endswith(b",") or line.count(_QUOTE) != quoted:
             return False
         cells = line.split(b",")
-        if len(cells) != len(self._kinds):
+        if len(cells) != len(self._kinds) or cells.count(_QUOTE) != quoted:
             return False
         numbers = b",".join([cells[index] for index in self._numeric])
         return (not numbers or _PLAIN_NUMBERS.fullmatch(numbers) is not None) and all(
-            cells[index] in labels for index, labels in self._nominal
+            cells[index] in labels and cells[index] != _QUOTE for index, labels in self._nominal
         )
 
     def _check_dense(self, line: bytes) -> int:

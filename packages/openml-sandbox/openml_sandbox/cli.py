@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 KEYS = "SANDBOX_KEYS"
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 """Addresses that are listened on, and what this machine is reached by then."""
+SWITCH_SECONDS = 0.0005
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Serve the sandbox until it is told to stop; a mistake in an option is a sentence, and exit code 2."""
     parser = _parser()
     chosen = parser.parse_args(arguments)
+    # Requests wait for the engine, which computes in a thread beside them, as often as they change threads.
+    sys.setswitchinterval(SWITCH_SECONDS)
     logging.basicConfig(level=chosen.log_level, format="%(asctime)s %(levelname)s sandbox: %(message)s")
     if chosen.stop_with_stdin:
         threading.Thread(target=_stop_with_stdin, daemon=True).start()

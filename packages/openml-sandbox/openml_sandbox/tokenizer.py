@@ -6,7 +6,7 @@ nothing but values between commas, as nearly all have, are cut many lines at onc
 """
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 _TOKEN = re.compile(
     rb"'((?:[^'\\]|\\.)*)(?:'|\\?$)"
@@ -17,9 +17,9 @@ _TOKEN = re.compile(
     re.DOTALL,
 )
 _SYMBOL, _WORD, _COMMENT = 3, 4, 5
-# A quoted value, whose group ends with the closing quote; without a group up to the line end where there is none.
+# A quoted value, whose text is the group; without a group up to the line end where its quote is not closed.
 _QUOTED = re.compile(
-    rb"""['"](?:((?<=')[^'\\\n\r]*+(?:\\[^\n\r][^'\\\n\r]*+)*'|(?<=")[^"\\\n\r]*+(?:\\[^\n\r][^"\\\n\r]*+)*")"""
+    rb"""['"](?:((?<=')[^'\\\n\r]*+(?:\\[^\n\r][^'\\\n\r]*+)*|(?<=")[^"\\\n\r]*+(?:\\[^\n\r][^"\\\n\r]*+)*)['"]"""
     rb"|[^\n\r]*+)"
 )
 _QUOTE = b"'"
@@ -89,7 +89,7 @@ def cut(block: bytes, width: int) -> list[bytes | None] | None:
         `width` values for each line; None where a line may be anything else than that many values between commas.
     """
     # Quoted values are set aside, and a quote stands for each of them meanwhile.
-    pieces = _QUOTED.split(block) if _QUOTE in block or b'"' in block else [block]
+    pieces = _split_at_quotes(block)
     plain, quoted = _QUOTE.join(pieces[::2]), pieces[1::2]
     if None in quoted or len(plain.translate(None, _NOT_BARE)) < len(plain):
         return None
@@ -104,10 +104,21 @@ def cut(block: bytes, width: int) -> list[bytes | None] | None:
     if b"?" in cells:
         cells = [None if cell == b"?" else cell for cell in cells]
     if quoted:
-        texts = (text[:-1] for text in quoted)
-        values = map(_unescape, texts) if b"\\" in block else texts
-        cells = [next(values) if cell == _QUOTE else cell for cell in cells]
+        texts = map(_unescape, quoted) if b"\\" in block else iter(quoted)
+        cells = [next(texts) if cell == _QUOTE else cell for cell in cells]
     return cells
+
+
+def _split_at_quotes(block: bytes) -> list[bytes | Any]:
+    """Return what stands around quoted values, and after each piece of it the next value, None if it is not closed."""
+    quote = b'"' if b'"' in block else _QUOTE
+    if b"\\" not in block and (quote == _QUOTE or _QUOTE not in block):
+        # One kind of quote and no escape: what stands between two of them is a value, or spans lines.
+        pieces = block.split(quote)
+        texts = b"".join(pieces[1::2])
+        if len(pieces) % 2 and b"\n" not in texts and b"\r" not in texts:
+            return pieces
+    return _QUOTED.split(block)
 
 
 def _unescape(text: bytes) -> bytes:

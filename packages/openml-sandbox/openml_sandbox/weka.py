@@ -196,13 +196,17 @@ class _RowReader:
         width = len(self._attributes)
         columns = [cells[index::width] for index in range(width)]
         failures: list[tuple[int, int, str]] = []
+        with_missing: list[Column] = []
         for index, (attribute, column) in enumerate(zip(self._attributes, columns, strict=True)):
             nan_rows, failure = check_column(attribute, column)
             for row in nan_rows:
                 column[row] = None
-            attribute.missing_count += column.count(None)
             if failure:
                 failures.append((failure[0], index, failure[1]))
+            missing_count = column.count(None)
+            attribute.missing_count += missing_count
+            if missing_count and index not in self._watcher.ignored:
+                with_missing.append(column)
         # Columns were checked one after the other; Weka reads row by row, so the first bad row counts.
         bad_row, bad_column, message = min(failures, default=(len(numbers), 0, ""))
         if bad_row > 0:
@@ -210,14 +214,7 @@ class _RowReader:
         if failures:
             raise error_at(message, Token(columns[bad_column][bad_row] or b""), numbers[bad_row])
         self._summary.row_count += len(numbers)
-        self._summary.rows_with_missing += self._count_with_missing(columns)
+        self._summary.rows_with_missing += sum(None in row for row in zip(*with_missing, strict=True))
         if self._watcher.target is not None:
             self._watcher.on_target(columns[self._watcher.target])
         self._watcher.on_columns(columns)
-
-    def _count_with_missing(self, columns: list[Column]) -> int:
-        ignored = self._watcher.ignored
-        with_missing = [
-            column for index, column in enumerate(columns) if index not in ignored and None in column
-        ]
-        return sum(None in row for row in zip(*with_missing, strict=True))

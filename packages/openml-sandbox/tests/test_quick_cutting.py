@@ -6,15 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openml_sandbox.arffcheck import _Rows
 from openml_sandbox.qualities import Classes
 from openml_sandbox.tokenizer import WekaError, cut, tokenize
 from openml_sandbox.weka import BLOCK_BYTES, Watcher, read_arff
 from openml_sandbox.weka_values import Attribute, Column, check_column
 
-HEADER = b"@relation r\n@attribute n numeric\n@attribute c {a,b,'New York','?'}\n@attribute s string\n@data\n"
+HEADER = b"@relation r\n@attribute n numeric\n@attribute c {a,b,\"'\",'New York','?'}\n@attribute s string\n@data\n"
 WIDTH = 3
 
 NUMBERS = [
@@ -23,21 +25,9 @@ NUMBERS = [
 ]  # fmt: skip
 """Spellings that Weka takes."""
 NO_NUMBERS = [
-    b"1_0",
-    b"1e",
-    b".",
-    b"-",
-    b"1,5",
-    b"'1,5'",
-    b"'1 2'",
-    b"''",
-    b"'?'",
-    b"x",
-    b"1-2",
-    b"\xb2",
-    b"1.2.3",
-]
-LABELS = [b"a", b"b", b'"a"', b"'New York'", b'"New York"', b"?", b"'?'", b"'\\141'"]
+    b"1_0", b"1e", b".", b"-", b"1,5", b"'1,5'", b"'1 2'", b"''", b"'?'", b"x", b"1-2", b"\xb2", b"1.2.3",
+]  # fmt: skip
+LABELS = [b"a", b"b", b'"\'"', b'"a"', b"'New York'", b'"New York"', b"?", b"'?'", b"'\\141'"]
 TEXTS = [
     b"word", b"'some words'", b'"some words"', b"'with, comma'", b'"it\'s"', b"'it\\'s'", b"'\\\\'",
     b'"tab\\t\\"end\\""', b"''", b'""', b"'?'", b"?", b"caf\xc3\xa9", b"'\xff'", b"'{a}'", b"'100 %'",
@@ -149,6 +139,24 @@ def test_file_when_it_has_several_blocks_then_counts_and_failures_are_those_of_i
     body = [*lines * times, *odd, *more]
 
     assert _read(b"\n".join(body)) == _read_as_tokens(body, b"")
+
+
+KINDS: list[frozenset[bytes] | str] = ["numeric", frozenset({b"a", b"b", b"'", b"New York"}), "string"]
+"""The columns as the gate knows them; a label is a quotation mark."""
+
+
+@settings(max_examples=400)
+@given(usual_lines | odd_lines)
+def test_gate_when_it_takes_a_line_at_a_glance_then_it_takes_it_value_by_value(line: bytes) -> None:
+    line, rows = line.strip(), _Rows(KINDS)
+
+    if rows._is_plainly_valid(line):
+        assert rows._check_dense(line) == len(line)
+
+
+@pytest.mark.parametrize("line", [b"1,a,x", b"-1.5,b,'some words'", b'?,a,"with, comma % {"', b"0,a,''"])
+def test_gate_when_a_line_is_a_usual_one_then_a_glance_is_enough(line: bytes) -> None:
+    assert _Rows(KINDS)._is_plainly_valid(line)
 
 
 spelled_numbers = st.sampled_from(NUMBERS + NO_NUMBERS) | st.text("0123456789+-.eEfNax,", max_size=8).map(
