@@ -37,8 +37,8 @@ from app.db.migrations import migrate
 from app.db.upload_tables import uploads
 from app.worker.scheduling import FairScheduler
 from benchmarks.lines import Line
-from benchmarks.processes import cpu_seconds, family, started
-from benchmarks.small import spent_by, upload
+from benchmarks.processes import cpu_seconds, family, spent_by, started
+from benchmarks.small import upload
 from benchmarks.upload import SECRET
 from benchmarks.upload import prepare as add_account
 from tests.conftest import find_free_port
@@ -141,7 +141,7 @@ def measure_uploads(
     environment = {
         "DATA_DIR": f"{folder}/var", "JWT_SECRET_KEY": SECRET, "PORT": str(port), "SANDBOX_PORT": str(sandbox_port),
         "OPENML_SERVER": sandbox_url, "LOG_LEVEL": "WARNING", "EMBEDDED_WORKER": "false", "DATABASE_URI": server.address,
-        "UPLOAD_USER_BYTES": "100000000000", "SANDBOX_PROCESSING_SECONDS": "0",
+        "UPLOAD_USER_BYTES": "100000000000",
     }  # fmt: skip
     settings = Settings(_env_file=None, data_dir=Path(folder, "var"), database_uri=server.address)
     token = asyncio.run(add_account(settings))

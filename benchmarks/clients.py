@@ -35,8 +35,7 @@ from app.db import users
 from app.db.engine import Database
 from app.db.migrations import migrate
 from benchmarks.lines import Aim, Line
-from benchmarks.processes import cpu_seconds, memory_mb, started
-from benchmarks.small import Spent, spent_by
+from benchmarks.processes import Spent, cpu_seconds, memory_mb, spent_by, started
 from benchmarks.upload import SECRET
 from tests.conftest import find_free_port
 

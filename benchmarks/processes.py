@@ -6,10 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx
+
+from tests.children import children_of, is_fork_server
+
+TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Cost(NamedTuple):
@@ -59,7 +64,7 @@ def cpu_seconds(pid: int, *, with_ended_children: bool = False) -> float:
     """Return what one process took of the processor so far, and its children that have ended if asked."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     counted = fields[11:15] if with_ended_children else fields[11:13]
-    return sum(map(int, counted)) / os.sysconf("SC_CLK_TCK")
+    return sum(map(int, counted)) / TICKS
 
 
 def memory_mb(pid: int) -> float:
@@ -98,3 +103,40 @@ def started(
             yield process
         finally:
             process.terminate()
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Processor time in seconds."""
+
+    web: float
+    worker: float
+    children: float
+
+    @property
+    def total(self) -> float:
+        """Return all of it."""
+        return self.web + self.worker + self.children
+
+    def per_upload(self, before: "Spent", uploads: int) -> "Spent":
+        """Return what one upload took since then."""
+        return Spent(
+            (self.web - before.web) / uploads,
+            (self.worker - before.worker) / uploads,
+            (self.children - before.children) / uploads,
+        )
+
+
+def spent_by(web: int, worker: int) -> Spent:
+    """Return what the processes have spent so far; a fork server itself counts as children."""
+    servers = [pid for pid in children_of(worker) if is_fork_server(pid)]
+    own, waited_for = zip(*map(_seconds, servers), strict=True) if servers else ((), ())
+    worker_itself, spawned = _seconds(worker)
+    return Spent(_seconds(web)[0], worker_itself, sum(own) + sum(waited_for) + spawned)
+
+
+def _seconds(pid: int) -> tuple[float, float]:
+    """Return the processor time of a process, and of its children that it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    user, system, children_user, children_system = map(int, fields[11:15])
+    return (user + system) / TICKS, (children_user + children_system) / TICKS

@@ -8,62 +8,21 @@ which come one after another. That of children is what the worker or its fork se
 
 import argparse
 import asyncio
-import os
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from app.core.settings import Settings
 from benchmarks.lines import Aim, Line
-from benchmarks.processes import run, started
+from benchmarks.processes import Spent, run, spent_by, started
 from benchmarks.upload import SECRET, prepare
-from tests.children import children_of, is_fork_server
 from tests.conftest import find_free_port
 
-TICKS = os.sysconf("SC_CLK_TCK")
 WARM = 3
 """Uploads that are not counted."""
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Processor time in seconds."""
-
-    web: float
-    worker: float
-    children: float
-
-    @property
-    def total(self) -> float:
-        """Return all of it."""
-        return self.web + self.worker + self.children
-
-    def per_upload(self, before: "Spent", uploads: int) -> "Spent":
-        """Return what one upload took since then."""
-        return Spent(
-            (self.web - before.web) / uploads,
-            (self.worker - before.worker) / uploads,
-            (self.children - before.children) / uploads,
-        )
-
-
-def spent_by(web: int, worker: int) -> Spent:
-    """Return what the processes have spent so far; a fork server itself counts as children."""
-    servers = [pid for pid in children_of(worker) if is_fork_server(pid)]
-    own, waited_for = zip(*map(_seconds, servers), strict=True) if servers else ((), ())
-    worker_itself, spawned = _seconds(worker)
-    return Spent(_seconds(web)[0], worker_itself, sum(own) + sum(waited_for) + spawned)
-
-
-def _seconds(pid: int) -> tuple[float, float]:
-    """Return the processor time of a process, and of its children that it has waited for."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    user, system, children_user, children_system = map(int, fields[11:15])
-    return (user + system) / TICKS, (children_user + children_system) / TICKS
 
 
 def table(rows: int, number: int) -> bytes:

@@ -9,16 +9,14 @@ the resident memory of the web process and of its conversion together, sampled t
 
 import argparse
 import asyncio
-import csv
-import random
 import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Self
+from typing import NamedTuple, Self
 
 import httpx
 
@@ -28,32 +26,12 @@ from app.core.tokens import TokenSigner
 from app.db import users
 from app.db.engine import Database
 from app.db.migrations import migrate
+from benchmarks.convert import write_mixed
 from benchmarks.lines import Aim, Line
-from benchmarks.processes import family, memory_mb, started
+from benchmarks.processes import cpu_seconds, family, memory_mb, spent_by, started
 from tests.conftest import find_free_port
 
 SECRET = "a secret of thirty-two bytes or more"
-
-
-def write_table(path: Path, megabytes: int) -> None:
-    """Write a table of numbers, words and classes until it is large enough."""
-    drawn = random.Random(1)
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["id", *(f"x{n}" for n in range(8)), "word", "kind"])
-        block = [
-            [
-                *(f"{drawn.gauss(0, 1):.6f}" for _ in range(8)),
-                f"word {drawn.randrange(10**6)}",
-                drawn.choice("abc"),
-            ]
-            for _ in range(10_000)
-        ]
-        number = 0
-        while file.tell() < megabytes * 1_000_000:
-            for row in block:
-                number += 1
-                writer.writerow([number, *row])
 
 
 async def prepare(settings: Settings) -> str:
@@ -113,26 +91,49 @@ def measure(url: str, token: str, table: Path) -> None:
             headers={"Authorization": f"Bearer {token}"},
             files={
                 "dataset": (table.name, file, "text/csv"),
-                "metadata": (None, '{"dataset_name": "bench", "description": "d", "def_tar_att": "kind"}'),
+                "metadata": (None, '{"dataset_name": "bench", "description": "d", "def_tar_att": "class"}'),
             },
             timeout=3600,
         )
     answer.raise_for_status()
 
 
-def timed(call: Callable[[], Any]) -> float:
-    began = time.perf_counter()
-    call()
-    return time.perf_counter() - began
+class Observed(NamedTuple):
+    """What became of a table, and what others noticed.
+
+    Attributes:
+        stored: seconds until OpenML had it.
+        active: seconds until it was active.
+        idle: what was noticed before.
+        busy: what was noticed until it was stored.
+        parts: seconds of the processor that each part took.
+    """
+
+    stored: float
+    active: float
+    idle: Probe
+    busy: Probe
+    parts: dict[str, float]
 
 
-def observe(megabytes: int, root: str | None, idle_seconds: float) -> tuple[float, Probe, Probe]:
+def wait_until_active(url: str, token: str) -> None:
+    """Wait until the last upload is."""
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=60) as client:
+        while (
+            state := client.get("/uploads", params={"limit": 1}).json()["uploads"][0]["state"]
+        ) != "active":
+            if state not in {"published", "processing"}:
+                raise SystemExit(f"the upload is {state}")
+            time.sleep(0.5)
+
+
+def observe(megabytes: int, root: str | None, idle_seconds: float) -> Observed:
     """Return how long a table took, and what was noticed before it and meanwhile."""
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(dir=root))
         small, large = Path(folder, "small.csv"), Path(folder, "large.csv")
-        write_table(small, 10)
-        write_table(large, megabytes)
+        write_mixed(small, 10)
+        write_mixed(large, megabytes)
         port, sandbox_port = find_free_port(), find_free_port()
         url, sandbox_url = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{sandbox_port}/"
         environment = {
@@ -140,22 +141,37 @@ def observe(megabytes: int, root: str | None, idle_seconds: float) -> tuple[floa
             "OPENML_SERVER": sandbox_url, "LOG_LEVEL": "WARNING",
         }  # fmt: skip
         token = asyncio.run(prepare(Settings(_env_file=None, data_dir=Path(folder, "var"))))
-        program = ["-m", "app.cli"]
-        stack.enter_context(started([*program, "sandbox"], environment, sandbox_url))
-        service = stack.enter_context(started([*program, "serve"], environment, f"{url}/health/live"))
+        openml = [f"--port={sandbox_port}", f"--data-dir={folder}/openml", "--upload-max-bytes=100000000000"]
+        sandbox = stack.enter_context(started(["-m", "openml_sandbox", *openml], {}, sandbox_url))
+        service = stack.enter_context(started(["-m", "app.cli", "serve"], environment, f"{url}/health/live"))
+
+        def spent() -> dict[str, float]:
+            ours = spent_by(service.pid, service.pid)
+            return {
+                "service": ours.web,
+                "children": ours.children,
+                "sandbox": sum(map(cpu_seconds, family(sandbox.pid))),
+            }
+
         measure(url, token, small)  # warm
+        wait_until_active(url, token)
         with Probe(url, token, service) as idle:
             time.sleep(idle_seconds)
+        before, began = spent(), time.perf_counter()
         with Probe(url, token, service) as busy:
-            seconds = timed(lambda: measure(url, token, large))
-    return seconds, idle, busy
+            measure(url, token, large)
+            stored = time.perf_counter() - began
+        wait_until_active(url, token)
+        active = time.perf_counter() - began
+        return Observed(
+            stored, active, idle, busy, {part: now - before[part] for part, now in spent().items()}
+        )
 
 
 def lines(*, short: bool) -> Iterator[Line]:
     """Measure what others notice of a table."""
-    megabytes = 200 if short else 1000
-    _, idle, busy = observe(megabytes, None, 10)
-    p99 = busy.quantile(0.99), idle.quantile(0.99)
+    found = observe(200 if short else 1000, None, 10)
+    p99 = found.busy.quantile(0.99), found.idle.quantile(0.99)
     yield Line("GET /profile, p99 while a large table is published", p99[0], "ms", p99[1], "idle", Aim(3))
 
 
@@ -164,16 +180,21 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--megabytes", type=int, default=1000)
-    parser.add_argument("--folder", default=None, help="where there is room for three times the table")
+    parser.add_argument("--folder", default=None, help="where there is room for four times the table")
     options = parser.parse_args()
-    seconds, idle, busy = observe(options.megabytes, options.folder, 10)
-    print(f"{options.megabytes} MB of CSV, received, converted, sent and stored: {seconds:.0f} s")
-    for name, probe in (("idle", idle), ("meanwhile", busy)):
+    found = observe(options.megabytes, options.folder, 10)
+    print(
+        f"{options.megabytes} MB of CSV, received, converted, sent and stored: {found.stored:.0f} s; "
+        f"active after {found.active:.0f} s"
+    )
+    told = "   ".join(f"{part} {seconds:.1f}" for part, seconds in found.parts.items())
+    print(f"of the processor, seconds: {told}")
+    for name, probe in (("idle", found.idle), ("meanwhile", found.busy)):
         print(
             f"GET /profile, {name:10} p50 {probe.quantile(0.5):.1f} ms   p99 {probe.quantile(0.99):.1f} ms   "
             f"worst {max(probe.latencies):.0f} ms   memory at most {probe.peak_mb:.0f} MB"
         )
-    print(f"ratio of p99: {busy.quantile(0.99) / idle.quantile(0.99):.1f}")
+    print(f"ratio of p99: {found.busy.quantile(0.99) / found.idle.quantile(0.99):.1f}")
 
 
 if __name__ == "__main__":

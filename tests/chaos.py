@@ -134,7 +134,6 @@ class Arrangement:
         database += ["--bind-address=127.0.0.1", f"--socket={self.folder}/mariadb.sock", "--user=root"]
         redis = ["redis-server", "--port", str(ports["redis"]), "--save", "", "--dir", str(self.folder)]
         box = {"DATA_DIR": str(self.folder / "sandbox"), "SANDBOX_PORT": str(ports["sandbox"])}
-        box |= {"SANDBOX_PROCESSING_SECONDS": "0.2"}
         self._add("mariadb", database, {}, self._database_answers)
         self._add("redis", redis, {}, lambda: reachable(ports["redis"]))
         self._add("sandbox", [*program, "sandbox"], box, answers(self.sandbox))

@@ -15,7 +15,14 @@ from typing import cast
 
 from openml_sandbox.app import create_sandbox
 from openml_sandbox.server import run
-from openml_sandbox.settings import AccountOf, SandboxSettings, nobodys, parse_keys
+from openml_sandbox.settings import (
+    REST_BYTES,
+    UPLOAD_MAX_BYTES,
+    AccountOf,
+    SandboxSettings,
+    nobodys,
+    parse_keys,
+)
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +83,13 @@ def _parser() -> argparse.ArgumentParser:
         help="how long a dataset stays in preparation before it is processed (default: %(default)s)",
     )
     add(
+        "--upload-max-bytes",
+        type=int,
+        default=UPLOAD_MAX_BYTES,
+        metavar="BYTES",
+        help="the largest file that is taken (default: %(default)s); what is sent with it may have 1 GiB",
+    )
+    add(
         "--accounts",
         metavar="MODULE:FUNCTION",
         help="a function without arguments; what it returns is awaited with an API key, and tells the number of the "
@@ -120,6 +134,8 @@ def _settings(chosen: argparse.Namespace, listener: socket.socket) -> SandboxSet
         keys=known,
         account_of=_load_accounts(chosen.accounts) if chosen.accounts else nobodys,
         processing_delay_seconds=chosen.processing_seconds,
+        upload_max_bytes=chosen.upload_max_bytes,
+        post_max_bytes=chosen.upload_max_bytes + REST_BYTES,
     )
 
 

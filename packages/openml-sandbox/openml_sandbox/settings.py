@@ -10,7 +10,9 @@ Role = Literal["admin", "writer", "read-only"]
 
 KEY = re.compile(r"[0-9a-fA-F]{32}")
 
-_GIB = 1024**3
+UPLOAD_MAX_BYTES = 4 * 1024**3
+REST_BYTES = 1024**3
+"""What a body may have beside its file."""
 
 
 AccountOf = Callable[[str], Awaitable[int | None]]
@@ -43,8 +45,8 @@ class SandboxSettings:
     keys: Mapping[str, Role] | None = field(default=None, repr=False)
     account_of: AccountOf = nobodys
     processing_delay_seconds: float = 1.0
-    upload_max_bytes: int = 4 * _GIB
-    post_max_bytes: int = 5 * _GIB
+    upload_max_bytes: int = UPLOAD_MAX_BYTES
+    post_max_bytes: int = UPLOAD_MAX_BYTES + REST_BYTES
     request_max_bytes: int | None = None
 
 

@@ -52,6 +52,23 @@ def test_command_when_started_without_options_then_its_state_and_files_are_its_o
     assert [path.name for path in tmp_path.iterdir()] == ["openml-sandbox-data"]
 
 
+def test_a_file_when_larger_than_the_command_says_then_refused_with_the_number_of_openml(
+    tmp_path: Path,
+) -> None:
+    with running(tmp_path, f"--upload-max-bytes={len(ARFF)}") as (url, _):
+        publish(url, WRITER)
+        files = {"description": ("d.xml", describe()), "dataset": ("tiny.arff", ARFF + b"\n")}
+        answer = httpx.post(
+            f"{url}/api/v1/json/data",
+            data={"api_key": WRITER},
+            files=files,
+            verify=NO_CERTIFICATES,
+            timeout=PATIENCE_SECONDS,
+        )
+
+    assert (answer.status_code, answer.json()["error"]["code"]) == (412, "130")
+
+
 def test_command_when_its_standard_input_ends_then_it_does(tmp_path: Path) -> None:
     with running(tmp_path, "--stop-with-stdin") as (_, process):
         assert process.stdin is not None
