@@ -184,19 +184,23 @@ class _Labels:
     """The tokens of a column's labels, made once: there may be millions of them."""
 
     def __init__(self, plan: ColumnPlan) -> None:
-        self._tokens = tokens_of(plan.labels or ())
-        self._are_labels = all(token == label for label, token in self._tokens.items())
+        labels = pa.array(plan.labels or (), pa.string())
+        made = tokens(labels)
+        # A set of a million labels takes a quarter of what a dictionary of them does.
+        self._tokens = None if made.equals(labels) else tokens_of(plan.labels or ())
+        self._known = frozenset(plan.labels or ()) if self._tokens is None else self._tokens.keys()
 
     def __call__(self, cells: pa.Array, plan: ColumnPlan) -> pa.Array:
         cells = without(plan.missing_words, cells if plan.is_plain else pc.utf8_trim(cells, BLANKS))
         encoded = cells.dictionary_encode()
-        if self._are_labels and self._tokens.keys() >= {*encoded.dictionary.to_pylist()}:
-            return cells
-        found = [self._tokens.get(value) for value in encoded.dictionary.to_pylist()]
-        if None in found:
-            position = pc.index(encoded.indices, found.index(None)).as_py()
+        values = encoded.dictionary.to_pylist()
+        are_known = [*map(self._known.__contains__, values)]
+        if not all(are_known):
+            position = pc.index(encoded.indices, are_known.index(False)).as_py()
             raise UnknownLabelError(position)
-        return pa.array(found, pa.string()).take(encoded.indices)
+        if self._tokens is None:
+            return cells
+        return pa.array([self._tokens[value] for value in values], pa.string()).take(encoded.indices)
 
 
 def without(words: frozenset[str], cells: pa.Array) -> pa.Array:
