@@ -55,9 +55,9 @@ def test_command_when_started_without_options_then_its_state_and_files_are_its_o
 def test_a_file_when_larger_than_the_command_says_then_refused_with_the_number_of_openml(
     tmp_path: Path,
 ) -> None:
-    with running(tmp_path, f"--upload-max-bytes={len(ARFF)}") as (url, _):
+    with running(tmp_path, "--upload-max-bytes=10000") as (url, _):
         publish(url, WRITER)
-        files = {"description": ("d.xml", describe()), "dataset": ("tiny.arff", ARFF + b"\n")}
+        files = {"description": ("d.xml", describe()), "dataset": ("tiny.arff", ARFF + b"% more\n" * 1500)}
         answer = httpx.post(
             f"{url}/api/v1/json/data",
             data={"api_key": WRITER},
