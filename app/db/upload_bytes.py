@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import row_count, upsert
+from app.db.reader import Reader, ReadStatement
 from app.db.tables import address_locks
 from app.db.upload_states import HOLDS_BYTES, UploadState
 from app.db.upload_tables import upload_parts, uploads
@@ -24,19 +25,33 @@ class Usage(NamedTuple):
     bytes: int
 
 
+_OTHERS_OF_THE_USER = sa.and_(
+    uploads.c.user_id == sa.bindparam("user_id"), uploads.c.id != sa.bindparam("but")
+)
+_USAGE = sa.select(
+    sa.select(sa.func.count()).where(_OTHERS_OF_THE_USER, uploads.c.state.in_(HOLDS_BYTES)).scalar_subquery(),
+    # All states are named, so that only the rows that take something are read, by the index.
+    sa.select(sa.func.coalesce(sa.func.sum(uploads.c.reserved_bytes), 0))
+    .where(_OTHERS_OF_THE_USER, uploads.c.state.in_(UploadState), uploads.c.reserved_bytes > 0)
+    .scalar_subquery(),
+)
+_MISSING = uploads.c.reserved_bytes - uploads.c.stored_bytes
+_PROMISED = sa.select(sa.func.coalesce(sa.func.sum(_MISSING), 0)).where(
+    uploads.c.state == UploadState.RECEIVING, _MISSING > 0
+)
+_PARTS = ReadStatement(
+    sa.select(upload_parts.c.start, upload_parts.c.name, upload_parts.c.length, upload_parts.c.stored_in)
+    .where(upload_parts.c.upload_id == sa.bindparam("upload_id"))
+    .order_by(upload_parts.c.start)
+)
+
+
 async def get_usage(session: AsyncSession, user_id: int, *, but: str = "") -> Usage:
     """Return what the user's uploads take, but for the one that is named.
 
     What a failed one keeps for another attempt counts as well.
     """
-    mine = sa.and_(uploads.c.user_id == user_id, uploads.c.id != but)
-    unfinished = sa.select(sa.func.count()).where(mine, uploads.c.state.in_(HOLDS_BYTES))
-    # All states are named, so that only the rows that take something are read, by the index.
-    taken = sa.select(sa.func.coalesce(sa.func.sum(uploads.c.reserved_bytes), 0)).where(
-        mine, uploads.c.state.in_(UploadState), uploads.c.reserved_bytes > 0
-    )
-    statement = sa.select(unfinished.scalar_subquery(), taken.scalar_subquery())
-    count, total = (await session.execute(statement)).one()
+    count, total = (await session.execute(_USAGE, {"user_id": user_id, "but": but})).one()
     return Usage(int(count), int(total))
 
 
@@ -47,11 +62,7 @@ async def lock_disk(session: AsyncSession) -> None:
 
 async def get_promised_bytes(session: AsyncSession) -> int:
     """Return how many bytes are reserved for uploads that come in, and are not on the disk yet."""
-    missing = uploads.c.reserved_bytes - uploads.c.stored_bytes
-    statement = sa.select(sa.func.coalesce(sa.func.sum(missing), 0)).where(
-        uploads.c.state == UploadState.RECEIVING, missing > 0
-    )
-    return int((await session.execute(statement)).scalar_one())
+    return int((await session.execute(_PROMISED)).scalar_one())
 
 
 async def set_reserved(
@@ -112,14 +123,16 @@ async def add_parts(
     return True
 
 
-async def get_parts(session: AsyncSession, upload_id: str) -> list[Part]:
+async def get_parts(reader: Reader, upload_id: str) -> list[Part]:
     """Return the parts of the upload's file, in their order."""
-    statement = (
-        sa.select(upload_parts.c.start, upload_parts.c.name, upload_parts.c.length, upload_parts.c.stored_in)
-        .where(upload_parts.c.upload_id == upload_id)
-        .order_by(upload_parts.c.start)
-    )
-    return [Part(*row) for row in await session.execute(statement)]
+    return [Part(*row) for row in await reader.rows(_PARTS, {"upload_id": upload_id})]
+
+
+async def get_length(session: AsyncSession, upload_id: str) -> int:
+    """Return how many bytes of the upload's file are recorded."""
+    length = sa.func.coalesce(sa.func.sum(upload_parts.c.length), 0)
+    statement = sa.select(length).where(upload_parts.c.upload_id == upload_id)
+    return int((await session.execute(statement)).scalar_one())
 
 
 async def move_parts(session: AsyncSession, upload_id: str, *, into: str, start: int) -> None:

@@ -23,12 +23,12 @@ IN_WORK = Queue(uploads, [*TO_PUBLISH.states, *TO_WATCH.states])
 """What a worker may have; not a queue to claim from."""
 USERS_IN_TURN = 256
 """Users whose uploads are looked at in one turn."""
+_QUEUED = sa.select(sa.func.count()).where(uploads.c.state.in_(TO_PUBLISH.states))
 
 
 async def get_queue_length(session: AsyncSession) -> int:
     """Return how many uploads wait for a worker, or are claimed by one."""
-    statement = sa.select(sa.func.count()).where(uploads.c.state.in_(TO_PUBLISH.states))
-    return int((await session.execute(statement)).scalar_one())
+    return int((await session.execute(_QUEUED)).scalar_one())
 
 
 async def set_retry(

@@ -112,6 +112,7 @@ _IS_ADMINISTRATOR = ReadStatement(
     )
     .limit(1)
 )
+_LOCK = sa.select(users.c.id).where(users.c.id == sa.bindparam("user_id")).with_for_update()
 _PASSWORD = ReadStatement(
     sa.select(users.c.password).where(users.c.id == sa.bindparam("user_id")), by_key=True
 )
@@ -244,7 +245,7 @@ async def lock_user(session: AsyncSession, user_id: int) -> None:
 
     Transactions that change more than one table lock the user first: so they cannot meet in another order later.
     """
-    await session.execute(sa.select(users.c.id).where(users.c.id == user_id).with_for_update())
+    await session.execute(_LOCK, {"user_id": user_id})
 
 
 async def lock_if_there(session: AsyncSession, user_id: int) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import UnauthorizedError
 from app.core.settings import Settings
-from app.db import uploads
+from app.db import upload_bytes, uploads
 from app.db.engine import Database, notify_after_commit
 from app.db.index_changes import add_change
 from app.db.upload_states import ENDED, Actor, UploadState
@@ -23,7 +23,7 @@ from app.openml.problems import ApiKeyMissingError
 from app.storage.parts import Digests, UploadStorage
 from app.storage.problems import BytesLostError
 from app.uploads.conversion import require_working_room
-from app.uploads.lifecycle import forget_bytes, get_parts, tell_owner
+from app.uploads.lifecycle import forget_bytes, tell_owner
 from app.worker.queues import Lease, LeaseLostError
 
 log = structlog.get_logger(__name__)
@@ -159,7 +159,7 @@ class ClaimedUpload:
             BytesLostError: bytes of it are missing.
             StorageFullError: there is no room.
         """
-        parts = await get_parts(self.database, self.upload.id)
+        parts = await upload_bytes.get_parts(self.database.reader, self.upload.id)
         total = sum(part.length for part in parts)
         if total != self.upload.total_bytes:
             raise BytesLostError

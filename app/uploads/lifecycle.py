@@ -18,7 +18,7 @@ from app.db.upload_values import Upload
 from app.db.uploads import UploadEnding
 from app.events.notifications import UPLOADS, upload_topic
 from app.mail.messages import MailKind
-from app.storage.parts import Part, UploadStorage
+from app.storage.parts import UploadStorage
 from app.storage.problems import BytesLostError
 from app.uploads.choices import preview_version
 from app.uploads.metadata import Checked
@@ -135,8 +135,7 @@ async def can_begin_again(session: AsyncSession, upload: Upload, now: datetime) 
 
 async def has_bytes(session: AsyncSession, upload: Upload) -> bool:
     """Return whether the whole file was received and is recorded."""
-    parts = await upload_bytes.get_parts(session, upload.id)
-    return upload.total_bytes is not None and sum(part.length for part in parts) == upload.total_bytes
+    return await upload_bytes.get_length(session, upload.id) == upload.total_bytes
 
 
 async def _give_up(
@@ -183,12 +182,6 @@ async def tell_owner(
         await queue_mail(session, kind, address, **parameters)
 
 
-async def get_parts(database: Database, upload_id: str) -> Sequence[Part]:
-    """Return the parts of the upload's file."""
-    async with database.session() as session:
-        return await upload_bytes.get_parts(session, upload_id)
-
-
 async def forget_bytes(database: Database, storage: UploadStorage, upload_id: str) -> None:
     """Remove every byte of an upload, and count none of them any more."""
     async with database.session() as session:
@@ -199,7 +192,7 @@ async def forget_bytes(database: Database, storage: UploadStorage, upload_id: st
 
 async def bytes_to_keep(database: Database, storage: UploadStorage, upload: Upload) -> int:
     """Return the bytes that a failed upload counts for, until it is tried again or its bytes are removed."""
-    parts = await get_parts(database, upload.id)
+    parts = await upload_bytes.get_parts(database.reader, upload.id)
     preview = await preview_bytes(storage, upload.id, preview_version(upload))
     return sum(part.length for part in parts) + preview
 
