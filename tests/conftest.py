@@ -17,7 +17,7 @@ import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -31,6 +31,7 @@ from sqlalchemy.engine import make_url
 from starlette.types import Receive, Scope, Send
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
+from xdist.workermanage import WorkerController
 
 from app.core.clock import utc_now
 from app.core.methods import Method
@@ -118,9 +119,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
     """Keep together what shares something that takes long to start; marks for that are lost with pytest 9.2."""
-    scheduler = LoadScopeScheduling(config, log)
-    scheduler._split_scope = _group_of  # what its subclasses replace
-    return scheduler
+    return GroupScheduling(config, log)
+
+
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Hands out groups, and forgets those that are done: else each test's end goes through all that its process ran."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _group_of(nodeid)
+
+    def mark_test_complete(self, node: WorkerController, item_index: int, duration: float = 0) -> None:
+        super().mark_test_complete(node, item_index, duration)
+        groups = self.assigned_work[node]
+        group = _group_of(self.registered_collections[node][item_index])
+        if all(groups[group].values()):
+            del groups[group]
 
 
 def _turn(item: pytest.Item) -> int:
@@ -129,9 +142,10 @@ def _turn(item: pytest.Item) -> int:
 
 
 def pytest_collection_finish() -> None:
-    """Leave three thousand tests out of every later search for garbage."""
+    """Leave seven thousand tests out of every later search for garbage, and search less often."""
     gc.enable()
     gc.freeze()
+    gc.set_threshold(10_000)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -152,6 +166,7 @@ def _is_for_the_long_run(item: pytest.Item, names: set[str]) -> bool:
     return has_twin and not TWICE & {*item.path.parent.parts, item.path.stem}
 
 
+@cache
 def _group_of(node_id: str) -> str:
     """Return what the test shares with others, all of which one process runs; if nothing, the test itself."""
     path, _, rest = node_id.partition("::")

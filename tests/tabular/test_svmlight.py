@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sklearn.datasets import load_svmlight_file
 
 from app.tabular import Limits, TabularError
 
@@ -24,6 +23,9 @@ Converter = Callable[..., Any]
 def test_rows_when_sparse_then_the_values_are_those_of_scikit_learn(
     converter: Converter, text: str, names: list[str]
 ) -> None:
+    # Not imported by all who collect tests: it takes a tenth of their time.
+    from sklearn.datasets import load_svmlight_file
+
     done = converter(text, kind="svm")
     assert [column.name for column in done.conversion.columns] == names
     assert done.conversion.arff_format == "Sparse_ARFF"
