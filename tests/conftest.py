@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -110,7 +111,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Leave out what only `make test-long` runs, or all but that, and begin with what takes long."""
     if LONG != "1":
         names = {item.nodeid for item in items}
-        left_out = {item for item in items if _is_for_the_long_run(item, names) != (LONG == "rest")}
+        alike = _repeated(items)
+        left_out = {
+            item for item in items if (item in alike or _is_for_the_long_run(item, names)) != (LONG == "rest")
+        }
         config.hook.pytest_deselected(items=list(left_out))
         items[:] = [item for item in items if item not in left_out]
     items.sort(key=_turn)
@@ -156,6 +160,19 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.failed and server is not None:
         report.sections.append(("the S3 server's log", server.log_end()))
     return report
+
+
+def _repeated(items: Sequence[pytest.Item]) -> set[pytest.Item]:
+    """Return the cases that the mark `every` leaves to the long run; each database has its own first one."""
+    seen = Counter[tuple[str, str]]()
+    found = set[pytest.Item]()
+    for item in items:
+        if mark := item.get_closest_marker("every"):
+            cases = item.nodeid.partition("[")[0], _database_of(item)
+            if seen[cases] % mark.args[0]:
+                found.add(item)
+            seen[cases] += 1
+    return found
 
 
 def _is_for_the_long_run(item: pytest.Item, names: set[str]) -> bool:

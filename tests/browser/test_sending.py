@@ -64,6 +64,7 @@ async def test_upload_when_the_line_dies_without_a_word_then_given_up_and_goes_o
         assert line.passed - before < 3_000_000
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize(
     ("name", "metadata", "answer"),
     [

@@ -288,6 +288,7 @@ def test_mail_test_when_the_password_is_wrong_then_what_to_check(tmp_path: Path,
     assert "SMTP_LOGIN, SMTP_PASS" in done.stderr
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -638,6 +638,7 @@ def test_upload_when_the_file_is_written_to_while_it_is_read_or_sent_then_refuse
             list(source.blocks(0, source.size, lambda _done, _total: None))
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_upload_when_its_outcome_cannot_be_written_then_5_and_no_traceback(
     site: Site, table: Path, name: str, unbuffered: str

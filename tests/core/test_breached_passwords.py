@@ -36,6 +36,7 @@ def opened(path: Path) -> BreachedPasswords:
     return found
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("count", [1, 2, 90, 5000])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_file_when_asked_then_each_of_its_passwords_is_found_and_no_other(

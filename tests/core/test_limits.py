@@ -239,6 +239,7 @@ BOUNDED: dict[str, tuple[str, Ask]] = {
 }  # fmt: skip
 
 
+@pytest.mark.every(4)
 @pytest.mark.parametrize("name", BOUNDED)
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 async def test_route_when_asked_too_often_then_429_with_a_time(settings: Settings, name: str) -> None:

@@ -102,6 +102,7 @@ async def test_waiting_when_too_long_too_many_or_given_up_then_nothing_is_lost()
     assert len(_take_all(shares, "b")) == 2
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize("seed", range(40))
 async def test_places_when_random_networks_come_and_go_then_the_rule_holds(seed: int) -> None:
     dice = random.Random(seed)  # noqa: S311 - no secret

@@ -57,6 +57,7 @@ def _cookie_setter(brought: list[str]) -> Starlette:
     return Starlette(routes=[Route("/{path:path}", serve, methods=["GET", "POST", "HEAD"])])
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", ASKED_BY)
 async def test_client_when_a_server_sets_cookies_then_none_is_brought_back(
     settings: Settings, name: str

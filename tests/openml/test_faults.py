@@ -166,6 +166,7 @@ def _applies(fault: str, on: str) -> bool:
     return fault not in NO_FAULT and on in CALLS.get(fault, (on,))  # type: ignore[call-overload]  # its keys are a Literal
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("call", READS)
 async def test_read_when_it_meets_any_fault_then_the_whole_answer_or_the_failure_of_its_kind(
     there: There, call: str
@@ -205,6 +206,7 @@ CASES = [
 ]
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize(("kind", "fault"), CASES)
 async def test_write_when_it_meets_a_fault_then_refused_means_not_done_and_done_means_done_once(
     there: There, kind: str, fault: str

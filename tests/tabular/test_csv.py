@@ -116,6 +116,7 @@ def test_blank_lines_when_anywhere_then_they_are_no_rows(converter: Converter) -
     assert converter("\n\na,b\n\n1,2\n  \t \n\n3,4\n\n").rows == ["1,2", "3,4"]
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize(
     ("content", "row", "line", "counts"),
     [

@@ -223,6 +223,7 @@ def test_a_header_when_longer_than_a_block_then_read(converter: Converter) -> No
     assert [column.name for column in long.conversion.columns] == ["a", "b" * 64]
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize("name", [*SURE, *DOUBTFUL])
 def test_a_dialect_when_previewed_then_it_is_read_as_it_will_be_published(tmp_path: Path, name: str) -> None:
     source = tmp_path / "in.csv"

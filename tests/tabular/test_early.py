@@ -77,6 +77,7 @@ LATE: dict[str, tuple[int, dict[str, str]]] = {
 }
 
 
+@pytest.mark.every(2)
 @pytest.mark.parametrize("what", LATE)
 def test_a_table_when_late_rows_differ_then_the_file_is_as_in_two_passes(what: str, tmp_path: Path) -> None:
     passes, cells = LATE[what]

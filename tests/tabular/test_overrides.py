@@ -35,6 +35,7 @@ def test_columns_when_searched_then_found_by_either_name_whatever_stands_in_it(
     assert keys == ["x y", 'a "b" \\', "é", "e.1", "level"]
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize("name", ["x y", 'a "b" \\', "a _b_ _", "é", "e", "e.1", "level", "LEVEL", "b"])
 @pytest.mark.parametrize("kind", ["string", "integer", "real", "boolean", "nominal", "number"])
 def test_choice_when_made_then_judged_as_the_conversion_does(

@@ -58,6 +58,7 @@ def require_activated(text: str, folder: Path, table: Any) -> None:
         )
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", [*SKLEARN, *STATSMODELS])
 def test_a_real_table_when_converted_then_it_equals_what_openml_python_publishes(
     name: str, tmp_path: Path, converter: Converter, create_dataset: Callable[..., Any]

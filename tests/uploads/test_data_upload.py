@@ -131,6 +131,7 @@ async def test_upload_when_arff_then_published(
     assert (await openml.get(published["url"])).text.partition("@DATA")[2] == ARFF.partition("@DATA")[2]
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("name", ["x.docx", "x.pkl", "x.parquet.gz", "x", ".csv.exe", "csv"])
 async def test_upload_when_format_is_unknown_then_the_spas_text_and_no_row(
     app: Running, person: Person, name: str
@@ -172,6 +173,7 @@ async def test_upload_when_target_is_no_column_then_said_so(app: Running, person
     assert "flood" in answer.json()["detail"], "the name that was meant"
 
 
+@pytest.mark.every(4)
 @pytest.mark.parametrize("database_uri", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     ("changes", "field"),

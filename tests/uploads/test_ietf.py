@@ -121,6 +121,7 @@ async def test_creation_when_it_tells_two_lengths_then_inconsistent_and_nothing_
     assert spool(app) == []
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("complete", ["", "1", "true", "?2", '"?1"', "?1, ?1", ":AA==:"])
 async def test_complete_when_it_is_no_boolean_then_ignored(
     app: Running, person: Person, complete: str
@@ -147,6 +148,7 @@ async def test_fields_when_they_have_parameters_then_those_are_ignored(
     assert (answer.status_code, answer.headers["upload-complete"]) == (204, "?1")
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize("value", ["-1", "1.0", "ten", '"5"', "?1", "5, 5", "1234567890123456"])
 async def test_number_when_it_is_no_natural_integer_then_ignored(
     app: Running, person: Person, value: str

@@ -52,6 +52,7 @@ async def chunked(*blocks: bytes) -> Any:
 # Core
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize(
     ("method", "path", "headers", "status"),
     [

@@ -68,6 +68,7 @@ def once(call: str, make: Callable[[httpx.Response], Response]) -> Distort:
     return distort
 
 
+@pytest.mark.every(4)
 @pytest.mark.parametrize("code", STORED_ANYWAY)
 async def test_upload_when_the_code_may_come_after_it_was_stored_then_found_and_told(
     settings: Settings, upstream: Upstream, sandbox_url: str, code: int

@@ -24,6 +24,7 @@ async def test_profile_when_signed_in_then_as_the_spa_reads_it(app: Running, per
     }
 
 
+@pytest.mark.every(3)
 @pytest.mark.parametrize(
     ("stored", "shown"),
     [
@@ -67,6 +68,7 @@ async def test_verifytoken_when_good_then_ok_and_the_flask_text(app: Running, pe
     assert (answer.status_code, answer.text) == (200, "token-valid")
 
 
+@pytest.mark.every(5)
 @pytest.mark.parametrize(("method", "path"), PROTECTED)
 @pytest.mark.parametrize(
     ("header", "reason"),

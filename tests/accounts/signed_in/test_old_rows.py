@@ -46,6 +46,7 @@ async def row_of(app: Running, person: Person) -> Any:
         return row.mappings().one()
 
 
+@pytest.mark.every(3)
 async def test_old_row_when_its_profile_is_posted_back_then_taken_and_nothing_changes(
     app: Running, old: Person
 ) -> None:
@@ -59,6 +60,7 @@ async def test_old_row_when_its_profile_is_posted_back_then_taken_and_nothing_ch
     assert dict(await row_of(app, old)) == before
 
 
+@pytest.mark.every(3)
 async def test_old_row_when_one_thing_is_changed_then_only_that_is_judged(app: Running, old: Person) -> None:
     shown = (await app.client.get("/profile", headers=old.headers)).json()
     body = {f: shown[f] for f in ("first_name", "last_name", "bio", "email")}
