@@ -14,13 +14,16 @@ from app.tabular.types import TabularError
 MOST_LABELS = 1000
 """Of a column in the first rows. One that has more there has others further down."""
 
+_FEWEST_ROWS = 20
+"""Of the first blocks, by which plans are made: of JSON, the first has one row."""
+
 
 class EarlyPlans:
-    """The plans of a table's columns by its first block, and the scan of all blocks, which may contradict them.
+    """The plans of a table's columns by its first rows, and the scan of all blocks, which may contradict them.
 
     Attributes:
-        columns: the plans of the columns that are written, by index; None before the first block is scanned, if it
-            allows none, and from the first contradiction on.
+        columns: the plans of the columns that are written, by index; None before the first rows are scanned, if they
+            allow none, and from the first contradiction on.
     """
 
     def __init__(self, job: Job, scans: Sequence[Scan] | None = None) -> None:
@@ -36,16 +39,25 @@ class EarlyPlans:
             TabularError: what the scans and the reader raise.
         """
         job = self._job
+        first: list[Block] | None = []
         for block in prefetched(job.table.blocks()):
             check_sizes(job, block)
             scanned = update_scans(job.scans, block)
-            if block.first_row == 0:
-                self.columns = self._first_plans()
-            elif (columns := self.columns) is not None and not all(
+            if first is not None:
+                first.append(block)
+                if block.first_row + block.rows >= _FEWEST_ROWS:
+                    self.columns = self._first_plans()
+                    yield from first
+                    first = None
+                continue
+            if (columns := self.columns) is not None and not all(
                 self._holds(index, columns.get(index)) for index in scanned
             ):
                 self.columns = None
             yield block
+        if first:
+            self.columns = self._first_plans()
+            yield from first
 
     def _first_plans(self) -> dict[int, ColumnPlan] | None:
         try:
