@@ -244,14 +244,15 @@ def by_columns(block: Block) -> Block:
 @lru_cache(maxsize=1)
 def _places_by_column(rows: int, width: int) -> pa.Array:
     """Return where cells that stand row after row are, column after column; all blocks but the last have one shape."""
-    column, row = divided(pa.arange(0, rows * width), rows)
-    return pc.add(pc.multiply(row, width), column).cast(pa.int32())
+    column, row = divided(pa.arange(0, rows * width).cast(pa.int32()), rows)
+    return pc.add(pc.multiply(row, pa.scalar(width, pa.int32())), column)
 
 
 def divided(numbers: pa.Array, divisor: int) -> tuple[pa.Array, pa.Array]:
-    """Return the quotients and the remainders of numbers of 64 bits."""
-    quotients = pc.divide(numbers, divisor)
-    return quotients, pc.subtract(numbers, pc.multiply(quotients, divisor))
+    """Return the quotients and the remainders of whole numbers, in their own type."""
+    by = pa.scalar(divisor, numbers.type)
+    quotients = pc.divide(numbers, by)
+    return quotients, pc.subtract(numbers, pc.multiply(quotients, by))
 
 
 def prefetched(blocks: Iterator[Block]) -> Iterator[Block]:
