@@ -85,13 +85,18 @@ def mixed_rows(count: int, chance: random.Random) -> str:
     return "\n".join(rows) + "\n"
 
 
-def write_mixed(path: Path, megabytes: int) -> None:
+def mixed(megabytes: int) -> Iterator[bytes]:
+    """Yield a table of at least so many bytes, in blocks of 50 000 rows."""
     header = ",".join(("id", *(f"x{n}" for n in range(8)), "gap", "city", "text", "flag", "class"))
+    yield f"{header}\n".encode()
     rows = mixed_rows(50_000, random.Random(1)).encode()
+    for _ in range(0, megabytes * 1_000_000 - len(header), len(rows)):
+        yield rows
+
+
+def write_mixed(path: Path, megabytes: int) -> None:
     with path.open("wb") as file:
-        file.write(f"{header}\n".encode())
-        while file.tell() < megabytes * 1_000_000:
-            file.write(rows)
+        file.writelines(mixed(megabytes))
 
 
 def write_wide(path: Path, rows: int) -> None:
