@@ -27,7 +27,8 @@ _TOKEN: Final = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _RANGE: Final = re.compile(r"([\[{])\s*(\S+?)\s+TO\s+(\S+?)\s*([\]}])", re.IGNORECASE)
-_MODIFIERS: Final = re.compile(r"(\^[\d.]+|~[\d.]*)+$")
+_MODIFIERS: Final = re.compile(r"(?:[\d.]+\^|[\d.]*~)*")
+"""Boosts and distances at the end of a word, from the back: from the front, each would be tried as the first."""
 _COMPARED: Final = re.compile(r"(>=|<=|>|<)(.+)")
 MOST_TOKENS: Final = 100
 DEEPEST: Final = 8
@@ -136,7 +137,7 @@ class _TextReader:
             return self._range(field, value)
         if kind == "phrase":
             return self._reader.phrase(field, value) if words.WORD.search(value) else None
-        value = _MODIFIERS.sub("", value).replace("\\", "")
+        value = _without_modifiers(value).replace("\\", "")
         return self._word(field, value) if kind != "other" and value else None
 
     def _word(self, field: str, value: str) -> Criterion | None:
@@ -168,3 +169,8 @@ class _TextReader:
         low, high = (">=" if found[1] == "[" else ">"), ("<=" if found[4] == "]" else "<")
         bounds = ((low, found[2]), (high, found[3]))
         return every([self._reader.compare(field, sign, bound) for sign, bound in bounds if bound != "*"])
+
+
+def _without_modifiers(word: str) -> str:
+    found = _MODIFIERS.match(word[::-1])
+    return word[: len(word) - found.end()] if found else word

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from app.index.clauses import ClauseReader
 from app.index.engine import SearchIndex
+from app.index.lucene import read_text
 from app.web.search_query import TYPES, translate
 from tests.index.conftest import found
 
@@ -90,6 +92,7 @@ TEXTS: list[tuple[str, list[str]]] = [
     ("name:petal", []),
     ("name:(iris OR anneal)", ["2", "61"]),
     ("description:steel^2 OR iris~1", ["2", "61"]),
+    ("description:steel~^2.5~ OR iris^1^3", ["2", "61"]),
     ("runs:[5 TO 10]", ["61"]),
     ("runs:>50", ["2"]),
     ("runs:{9 TO *]", ["2"]),
@@ -147,6 +150,13 @@ async def search(
     index: SearchIndex, body: dict[str, Any], kinds: tuple[str, ...] = ("data",), viewer: int | None = None
 ) -> dict[str, Any]:
     return await index.search(kinds, ask(body, kinds, viewer), viewer_id=viewer)
+
+
+def test_a_word_when_a_megabyte_of_distances_then_read_in_one_step() -> None:
+    """Tried from each as the first, this takes a day, in which no other thread runs."""
+    reader = ClauseReader(("data",), read_text)
+    assert read_text("iris" + "~" * 1_000_000, reader, "or").match == read_text("iris", reader, "or").match
+    read_text("iris" + "~" * 1_000_000 + "x", reader, "or")
 
 
 async def test_clauses_when_of_the_grammar_then_what_elasticsearch_finds(index: SearchIndex) -> None:
