@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import hashlib
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ from app.core.errors import DatabaseUnavailableError
 from app.core.settings import Settings
 from app.db.upload_states import UploadState
 from app.db.upload_tables import upload_parts, uploads
-from app.uploads import creation, event_stream
+from app.uploads import at_openml, creation, event_stream
 from app.uploads.lifecycle import clean_up
 from tests.conftest import MakePerson, Person, Running, eventually, insert_person, running
 from tests.engines import ENGINES
@@ -120,6 +120,18 @@ async def test_upload_when_sent_in_parts_then_waits_for_its_owner_and_is_publish
     assert spool(app) == []
     async with app.resources.database.session() as session:
         assert (await session.execute(sa.select(upload_parts))).all() == []
+
+
+async def test_upload_when_published_then_openml_is_not_asked_about_it_in_the_same_moment(
+    app: Running, person: Person
+) -> None:
+    path = await begin(app, person, publish=True)
+    await send(app, person, path, CSV)
+
+    events = (await reach(app, person, path, "active"))["events"]
+    published = [event["state"] for event in events].index("published")
+    asked, sent = (datetime.fromisoformat(events[index]["at"]) for index in (published + 1, published))
+    assert asked - sent > timedelta(seconds=at_openml.FIRST_PAUSE_SECONDS / 2)
 
 
 async def test_upload_when_publish_was_asked_for_at_first_then_published_without_a_stop(
