@@ -1,6 +1,8 @@
 """Problems as HTTP answers, and how routes declare them."""
 
-from collections.abc import Mapping, Sequence
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -36,14 +38,27 @@ BY_STATUS: Mapping[int, type[ProblemError]] = {
     413: BodyTooLargeError,
 }
 """What the framework itself may raise."""
+LEAST_SPREAD, MOST_SPREAD = 2, 10
+"""Seconds over which those come back whom an outage, or too much work, has sent away in one moment."""
 
 
 def problem_response(problem: ProblemError) -> JSONResponse:
     """Return the problem+json answer."""
     metrics.HTTP_PROBLEMS.add(problem.slug)
-    return JSONResponse(
-        problem.document(), status_code=problem.status, headers=problem.headers, media_type=PROBLEM_JSON
-    )
+    told = dict(problem.headers)
+    if problem.status == HTTPStatus.SERVICE_UNAVAILABLE and "Retry-After" in told:
+        told["Retry-After"] = str(spread(int(told["Retry-After"])))
+    return JSONResponse(problem.document(), status_code=problem.status, headers=told, media_type=PROBLEM_JSON)
+
+
+def spread(seconds: int, draw: Callable[[int], int] = secrets.randbelow) -> int:
+    """Return when one of many who were refused at once is to come back: in `seconds`, or a little later than others.
+
+    Args:
+        seconds: what all have to wait at least.
+        draw: returns a number from 0 below its argument.
+    """
+    return seconds + draw(1 + min(max(seconds // 2, LEAST_SPREAD), MOST_SPREAD))
 
 
 BODY_PROBLEMS: Sequence[type[ProblemError]] = (

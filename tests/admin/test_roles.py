@@ -199,4 +199,4 @@ async def test_read_only_mode_when_on_then_each_route_that_changes_something_ref
         )
         if refused:
             assert (kind_of(answer), answer.json()["msg"]) == ("read-only-mode", "Back at noon.")
-            assert answer.headers["retry-after"] == "60"
+            assert 60 <= int(answer.headers["retry-after"]) <= 70

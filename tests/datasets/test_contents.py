@@ -112,7 +112,7 @@ async def test_download_when_it_takes_long_then_who_follows_redirects_gets_it_an
     assert (first.status_code, first.headers["location"]) == (307, "?format=parquet&turn=1")
     assert first.headers["cache-control"] == "no-store"
     assert (endless.status_code, len(endless.history)) == (503, 9)
-    assert endless.headers["retry-after"] == "60"
+    assert 60 <= int(endless.headers["retry-after"]) <= 70
     assert endless.headers["content-type"] == "application/problem+json"
     monkeypatch.undo()
     made = await app.client.get(path, params={"format": "parquet"}, follow_redirects=True)
@@ -260,7 +260,8 @@ async def test_statistics_when_the_server_is_away_then_503(settings: Settings, f
     async with running(away) as app:
         answer = await app.client.get("/datasets/1/statistics")
 
-    assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+    assert answer.status_code == 503
+    assert 10 <= int(answer.headers["retry-after"]) <= 15
 
 
 async def test_kept_files_when_there_are_too_many_then_those_asked_for_longest_ago_go(

@@ -388,5 +388,5 @@ async def test_images_when_too_many_wait_then_503_with_a_time(app: Running, pers
     answer = await post(app, person)
 
     assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "5"
+    assert 5 <= int(answer.headers["retry-after"]) <= 7
     assert kept(app) == []
