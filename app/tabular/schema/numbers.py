@@ -19,7 +19,7 @@ _SIGNED = re.compile(
     rf"[ \u00a0\u202f]?(?P<after>%|{_CURRENCY}|)(?P<close>\)?)"
 )
 _GROUPS = re.compile(r"[+-]?[0-9]{1,3}(?:([.,' \u2019\u00a0\u202f])[0-9]{3})(?:\1[0-9]{3})*")
-_FIRST_CELLS = 100
+_FIRST_CELLS = 20
 _MOST_DIGITS = 15
 # Below 1e308: what matches is a finite double.
 _EXPONENT = r"(?:[eE][+-]?(?:[01]?[0-9]{1,2}|2[0-8][0-9]))?"
@@ -111,7 +111,7 @@ def are_simple(cells: pa.Array, pattern: str) -> pa.Array:
     All of these take whole numbers of few digits, which Arrow knows in a fifth of the time; where the first cells are
     such, the others may be.
     """
-    if not _are_digits(cells.slice(0, _FIRST_CELLS)).false_count:
+    if not pc.ascii_is_decimal(cells.slice(0, _FIRST_CELLS)).false_count:
         are_digits = _are_digits(cells)
         if not are_digits.false_count:
             return are_digits
