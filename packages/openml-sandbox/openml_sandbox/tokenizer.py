@@ -116,7 +116,7 @@ def _split_at_quotes(block: bytes) -> list[bytes | Any]:
         # One kind of quote and no escape: what stands between two of them is a value, or spans lines.
         pieces = block.split(quote)
         texts = b"".join(pieces[1::2])
-        if len(pieces) % 2 and b"\n" not in texts and b"\r" not in texts:
+        if b"\n" not in texts and b"\r" not in texts:
             return pieces
     return _QUOTED.split(block)
 

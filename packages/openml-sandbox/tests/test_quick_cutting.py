@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from openml_sandbox.arffcheck import _Rows
@@ -103,7 +103,7 @@ def _tokens(line: bytes) -> list[bytes | None] | None:
     return None if any(token.is_symbol for token in tokens) else [token.value for token in tokens]
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.lists(usual_lines | odd_lines, min_size=1, max_size=6))
 def test_lines_when_they_are_cut_at_commas_then_the_values_are_those_of_their_tokens(
     lines: list[bytes],
@@ -120,7 +120,25 @@ def test_lines_when_they_are_values_between_commas_then_they_are_cut_at_commas(l
     assert cut(b"\n".join(lines), WIDTH) is not None
 
 
-@settings(max_examples=600)
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"'1,5',a,x",  # A comma within the value of a numeric column.
+        b"1,a,'x''y'",  # Two values without a comma between them.
+        b"1,a,'x\n2,b,y'",  # A quote that is closed in another line.
+        b"1,a,'x\ry'",
+        b"1,a,'x",
+        b"1,a\n2,b,y,z",  # Rows that are too long and too short by as much.
+        b"\n\n1,a,x\nno,a,x",  # A failure behind lines without a row.
+        b"1,,x,y",
+        b"1,a,'x' ",
+    ],
+)
+def test_file_when_nearly_usual_then_counts_and_failures_are_those_of_its_tokens(body: bytes) -> None:
+    assert _read(body) == _read_as_tokens(body.split(b"\n"), b"")
+
+
+@settings(max_examples=300)
 @given(bodies.filter(bool), st.sampled_from([b"\n", b"\r\n", b""]))
 def test_file_when_it_is_read_then_counts_and_failures_are_those_of_its_tokens(
     lines: list[bytes], end: bytes
@@ -130,7 +148,7 @@ def test_file_when_it_is_read_then_counts_and_failures_are_those_of_its_tokens(
     assert _read(body) == _read_as_tokens(lines, end)
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(many_lines, st.lists(odd_lines, max_size=1), many_lines)
 def test_file_when_it_has_several_blocks_then_counts_and_failures_are_those_of_its_tokens(
     lines: list[bytes], odd: list[bytes], more: list[bytes]
@@ -154,6 +172,11 @@ def test_gate_when_it_takes_a_line_at_a_glance_then_it_takes_it_value_by_value(l
         assert rows._check_dense(line) == len(line)
 
 
+@pytest.mark.parametrize("line", [b"1,'c',x", b"1,a,y'p,q'", b"1,a,'x''y'", b"'x',a,y"])
+def test_gate_when_a_line_is_nearly_usual_then_a_glance_is_not_enough(line: bytes) -> None:
+    assert not _Rows(KINDS)._is_plainly_valid(line)
+
+
 @pytest.mark.parametrize("line", [b"1,a,x", b"-1.5,b,'some words'", b'?,a,"with, comma % {"', b"0,a,''"])
 def test_gate_when_a_line_is_a_usual_one_then_a_glance_is_enough(line: bytes) -> None:
     assert _Rows(KINDS)._is_plainly_valid(line)
@@ -165,6 +188,8 @@ spelled_numbers = st.sampled_from(NUMBERS + NO_NUMBERS) | st.text("0123456789+-.
 
 
 @settings(max_examples=400)
+@example([b"1,5"])
+@example([b"9" * 200])
 @given(st.lists(st.none() | st.integers().map(b"%d".__mod__) | spelled_numbers, max_size=6))
 def test_numbers_when_none_has_to_be_read_by_itself_then_failures_and_squares_are_those_of_each(
     column: Column,
