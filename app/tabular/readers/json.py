@@ -315,9 +315,8 @@ class JsonTable:
         first: LabelDigest | None = None
         for name in scanner.members():
             if name in self._indices:
-                raise TabularError(
-                    "duplicate-column", f"The key {shortened(name)} stands twice.", column=name
-                )
+                message = f"The key {shortened(name)} stands twice."
+                raise TabularError("duplicate-column", message, column=name)
             self._add_keys([name])
             own = LabelDigest()
             labels = None if first else self._labels
