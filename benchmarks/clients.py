@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.clients [--clients 1000] [--kilobytes 1000] [--seconds 60]
 
 Each client begins an upload of a table and sends it with one PATCH (tus), spread over the given time, all at the same
-time; the uploads belong to twenty users. Who is told to come back (503) does so. Meanwhile `GET /health/live` is asked fifty
+time; the uploads belong to twenty users. Who is told to come back (503) does so, and goes on where it was. Meanwhile `GET /health/live` is asked fifty
 times a second on a connection of its own, and the memory of the web process is sampled. What web process, worker, children
 and sandbox take of the processor is told for each upload: where they add up to the time that it took, nothing but the
 processor was waited for. In the end every upload must be a dataset of the sandbox, once, with the right MD5. Clients,
@@ -41,6 +41,7 @@ from tests.conftest import find_free_port
 
 USERS = 20
 PIECES = 20
+TUS = "Tus-Resumable: 1.0.0\r\n"
 ENDED = {"active", "failed", "cancelled", "duplicate"}
 
 
@@ -76,6 +77,9 @@ def table(number: int, kilobytes: int) -> bytes:
     return b"id,x,word,kind\n" + row * (kilobytes * 1000 // len(row) + 1)
 
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 async def upload(port: int, token: str, number: int, options: argparse.Namespace, seen: Seen) -> str:
     """Send one table slowly over a connection of its own; return the upload's path."""
     content = table(number, options.kilobytes)
@@ -84,43 +88,63 @@ async def upload(port: int, token: str, number: int, options: argparse.Namespace
         f'{{"file_name": "t{number}.csv", "size": {len(content)}, "publish": true, "metadata": {{"dataset_name": '
         f'"t{number}", "description": "d", "def_tar_att": "kind"}}}}'
     ).encode()
-    request = f"POST /uploads HTTP/1.1\r\n{authorization}Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    begin = f"POST /uploads HTTP/1.1\r\n{authorization}{kind}".encode() + body
     while True:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(request.encode() + body)
-        status, headers, said = await answer(reader)
+        streams = await asyncio.open_connection("127.0.0.1", port)
+        streams[1].write(begin)
+        status, headers, said = await answer(streams[0])
         if status != 503:
             break
-        writer.close()
-        seen.told_to_wait[json.loads(said)["type"].rpartition("/")[2]] += 1
-        await asyncio.sleep(float(headers["retry-after"]))
-    try:
-        if status != 201:
-            raise RuntimeError(f"begin: {status}")
-        path = urlsplit(headers["location"]).path
-        writer.write(
-            f"PATCH {path} HTTP/1.1\r\n{authorization}Tus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
-            f"Content-Type: application/offset+octet-stream\r\nContent-Length: {len(content)}\r\n\r\n".encode()
+        await come_back(streams, headers, said, seen)
+    if status != 201:
+        raise RuntimeError(f"begin: {status}")
+    path, offset = urlsplit(headers["location"]).path, 0
+    while True:
+        status, headers, said = await send(
+            streams, path, authorization, content[offset:], offset, options.seconds
         )
-        piece = len(content) // PIECES + 1
-        for begin in range(0, len(content), piece):
-            writer.write(content[begin : begin + piece])
-            await writer.drain()
-            await asyncio.sleep(options.seconds / PIECES)
-        status, headers, _ = await answer(reader)
-        if status != 204 or int(headers["upload-offset"]) != len(content):
-            raise RuntimeError(f"send: {status}")
-        return path
-    finally:
-        writer.close()
+        if status != 503:
+            break
+        await come_back(streams, headers, said, seen)
+        streams = await asyncio.open_connection("127.0.0.1", port)
+        streams[1].write(f"HEAD {path} HTTP/1.1\r\n{authorization}{TUS}\r\n".encode())
+        _, headers, _ = await answer(streams[0], has_body=False)
+        offset = int(headers["upload-offset"])
+    streams[1].close()
+    if status != 204 or int(headers["upload-offset"]) != len(content):
+        raise RuntimeError(f"send: {status}")
+    return path
 
 
-async def answer(reader: asyncio.StreamReader) -> tuple[int, dict[str, str], bytes]:
+async def come_back(streams: Streams, headers: dict[str, str], said: bytes, seen: Seen) -> None:
+    """Wait as long as the answer asks for."""
+    streams[1].close()
+    seen.told_to_wait[json.loads(said)["type"].rpartition("/")[2]] += 1
+    await asyncio.sleep(float(headers["retry-after"]))
+
+
+async def send(
+    streams: Streams, path: str, authorization: str, content: bytes, offset: int, seconds: float
+) -> tuple[int, dict[str, str], bytes]:
+    """Send what is left in so many seconds; return the answer."""
+    reader, writer = streams
+    kind = f"Content-Type: application/offset+octet-stream\r\nContent-Length: {len(content)}\r\n\r\n"
+    writer.write(f"PATCH {path} HTTP/1.1\r\n{authorization}{TUS}Upload-Offset: {offset}\r\n{kind}".encode())
+    piece = len(content) // PIECES + 1
+    for begin in range(0, len(content), piece):
+        writer.write(content[begin : begin + piece])
+        await writer.drain()
+        await asyncio.sleep(seconds / PIECES)
+    return await answer(reader)
+
+
+async def answer(reader: asyncio.StreamReader, *, has_body: bool = True) -> tuple[int, dict[str, str], bytes]:
     head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
     headers = {
         name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)
     }
-    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    body = await reader.readexactly(int(headers.get("content-length", "0")) if has_body else 0)
     return int(head[0].split()[1]), headers, body
 
 

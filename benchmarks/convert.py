@@ -85,13 +85,11 @@ def mixed_rows(count: int, chance: random.Random) -> str:
     return "\n".join(rows) + "\n"
 
 
-def mixed(megabytes: int) -> Iterator[bytes]:
-    """Yield a table of at least so many bytes, in blocks of 50 000 rows."""
-    header = ",".join(("id", *(f"x{n}" for n in range(8)), "gap", "city", "text", "flag", "class"))
-    yield f"{header}\n".encode()
+def mixed(megabytes: int) -> list[bytes]:
+    """Return a table of at least so many bytes: its header, and the same 50 000 rows over and over."""
+    header = ",".join(("id", *(f"x{n}" for n in range(8)), "gap", "city", "text", "flag", "class")) + "\n"
     rows = mixed_rows(50_000, random.Random(1)).encode()
-    for _ in range(0, megabytes * 1_000_000 - len(header), len(rows)):
-        yield rows
+    return [header.encode(), *[rows] * -(-megabytes * 1_000_000 // len(rows))]
 
 
 def write_mixed(path: Path, megabytes: int) -> None:

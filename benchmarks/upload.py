@@ -13,9 +13,8 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -86,13 +85,13 @@ class Probe:
         return sorted(self.latencies)[int(len(self.latencies) * share)]
 
 
-def measure(url: str, token: str, megabytes: int) -> None:
-    """Send a table as a form, as it is made: so the disk has room for the others' copies."""
+def measure(url: str, token: str, table: Sequence[bytes]) -> None:
+    """Send a table as a form, from memory: so the disk has room for the others' copies."""
     metadata = '{"dataset_name": "bench", "description": "d", "def_tar_att": "class"}'
     part = '--table\r\nContent-Disposition: form-data; name="%s"%s\r\n\r\n'
     before = f"{part % ('metadata', '')}{metadata}\r\n{part % ('dataset', '; filename=table.csv')}".encode()
     after = b"\r\n--table--\r\n"
-    size = len(before) + sum(map(len, mixed(megabytes))) + len(after)
+    size = len(before) + sum(map(len, table)) + len(after)
     answer = httpx.post(
         f"{url}/data-upload",
         headers={
@@ -100,7 +99,7 @@ def measure(url: str, token: str, megabytes: int) -> None:
             "Content-Type": "multipart/form-data; boundary=table",
             "Content-Length": str(size),
         },
-        content=chain([before], mixed(megabytes), [after]),
+        content=iter([before, *table, after]),
         timeout=PATIENCE_SECONDS,
     )
     answer.raise_for_status()
@@ -158,13 +157,15 @@ def observe(megabytes: int, root: str | None, idle_seconds: float) -> Observed:
                 "sandbox": sum(map(cpu_seconds, family(sandbox.pid))),
             }
 
-        measure(url, token, 10)  # warm
+        measure(url, token, mixed(10))  # warm
         wait_until_active(url, token)
+        # Made before, for what this process computes keeps its questions waiting.
+        table = mixed(megabytes)
         with Probe(url, token, service) as idle:
             time.sleep(idle_seconds)
         before, began = spent(), time.perf_counter()
         with Probe(url, token, service) as busy:
-            measure(url, token, megabytes)
+            measure(url, token, table)
             stored = time.perf_counter() - began
         wait_until_active(url, token)
         active = time.perf_counter() - began
