@@ -21,7 +21,7 @@ EVERYTHING = {"asyncio", "structlog", "pydantic", "sqlalchemy", "importlib.metad
 START_WORKER = """
 import asyncio
 from app.commands import worker
-from app.core.settings import load_settings
+from app.core.setting_loading import load_settings
 
 async def start():
     async with worker.open_resources(load_settings()) as resources:

@@ -42,7 +42,8 @@ async def test_answer_when_the_server_stops_before_its_end_then_503_or_cut_and_n
                     await asking
             else:
                 answer = await asking
-                assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+                assert answer.status_code == 503
+                assert int(answer.headers["retry-after"]) >= 5
                 assert "Send the same again" in answer.json()["detail"]
                 assert "x-request-id" in answer.headers
 

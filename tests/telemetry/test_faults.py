@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from app.core.logging import configure_logging
 from app.core.serving import listening, run
-from app.core.settings import load_settings
+from app.core.setting_loading import load_settings
 from app.main import create_app
 
 async def broken(request):

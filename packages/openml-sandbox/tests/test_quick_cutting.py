@@ -103,7 +103,7 @@ def _tokens(line: bytes) -> list[bytes | None] | None:
     return None if any(token.is_symbol for token in tokens) else [token.value for token in tokens]
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(usual_lines | odd_lines, min_size=1, max_size=6))
 def test_lines_when_they_are_cut_at_commas_then_the_values_are_those_of_their_tokens(
     lines: list[bytes],
@@ -115,6 +115,7 @@ def test_lines_when_they_are_cut_at_commas_then_the_values_are_those_of_their_to
         assert [cells[at : at + WIDTH] for at in range(0, len(cells), WIDTH)] == [*map(_tokens, lines)]
 
 
+@settings(deadline=None)
 @given(st.lists(usual_lines, min_size=1, max_size=30))
 def test_lines_when_they_are_values_between_commas_then_they_are_cut_at_commas(lines: list[bytes]) -> None:
     assert cut(b"\n".join(lines), WIDTH) is not None
@@ -138,7 +139,7 @@ def test_file_when_nearly_usual_then_counts_and_failures_are_those_of_its_tokens
     assert _read(body) == _read_as_tokens(body.split(b"\n"), b"")
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(bodies.filter(bool), st.sampled_from([b"\n", b"\r\n", b""]))
 def test_file_when_it_is_read_then_counts_and_failures_are_those_of_its_tokens(
     lines: list[bytes], end: bytes
@@ -148,7 +149,7 @@ def test_file_when_it_is_read_then_counts_and_failures_are_those_of_its_tokens(
     assert _read(body) == _read_as_tokens(lines, end)
 
 
-@settings(max_examples=8)
+@settings(max_examples=8, deadline=None)
 @given(many_lines, st.lists(odd_lines, max_size=1), many_lines)
 def test_file_when_it_has_several_blocks_then_counts_and_failures_are_those_of_its_tokens(
     lines: list[bytes], odd: list[bytes], more: list[bytes]
@@ -163,7 +164,7 @@ KINDS: list[frozenset[bytes] | str] = ["numeric", frozenset({b"a", b"b", b"'", b
 """The columns as the gate knows them; a label is a quotation mark."""
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(usual_lines | odd_lines)
 def test_gate_when_it_takes_a_line_at_a_glance_then_it_takes_it_value_by_value(line: bytes) -> None:
     line, rows = line.strip(), _Rows(KINDS)
@@ -187,7 +188,7 @@ spelled_numbers = st.sampled_from(NUMBERS + NO_NUMBERS) | st.text("0123456789+-.
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @example([b"1,5"])
 @example([b"9" * 200])
 @given(st.lists(st.none() | st.integers().map(b"%d".__mod__) | spelled_numbers, max_size=6))
@@ -204,6 +205,7 @@ def test_numbers_when_none_has_to_be_read_by_itself_then_failures_and_squares_ar
     assert quick.squares == exact.squares
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.sampled_from([None, b"a", b"b"]), min_size=1), min_size=1))
 def test_classes_when_they_come_in_parts_then_they_are_counted_as_one_by_one(parts: list[Column]) -> None:
     classes = Classes()
