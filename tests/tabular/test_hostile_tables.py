@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.feather
 import pyarrow.parquet
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from app.tabular import TabularError
@@ -80,6 +80,7 @@ def test_a_table_of_texts_when_hostile_then_each_cell_comes_back_or_is_refused(
 
 
 @FUZZ
+@example(table=[["0,"]], quoting=csv.QUOTE_ALL, target=False)
 @given(table=tables(), quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]), target=st.booleans())
 def test_a_table_when_its_types_are_inferred_then_no_value_changes(
     converter: Converter,

@@ -46,6 +46,8 @@ def test_numbers_of_a_column_when_read_then_marks_that_are_certain_are_shown(
 
 def test_a_column_when_it_has_other_values_then_it_shows_nothing() -> None:
     assert shown_by(["1,5", "x"]) is None
+    assert shown_by(["0,", "7,"]) is None
+    assert shown_by(["0,", "1,5"]) == (",", "")
     assert find_notation([["1,5"], ["2.5"]]) == Notation()
     assert find_notation([["1,5"], ["x"], ["1.234.567"]]) == Notation(",", ".")
 

@@ -216,6 +216,10 @@ def shown_by(values: Sequence[str]) -> Shown | None:
     text = "".join(values)
     if len(simple) == 1 and simple[0].decimal in text:
         decimal = simple[0].decimal
+        if decimal == "," and not any(_FRACTION.search(value) for value in values):
+            return (
+                None  # `0,` is a number where others have digits behind their commas, and a text by itself.
+            )
         is_open = all(_GROUPS.fullmatch(value) for value in values if decimal in value)
         return Shown("" if is_open else decimal, "")
     if simple:
@@ -227,6 +231,7 @@ def shown_by(values: Sequence[str]) -> Shown | None:
     return Shown(best.decimal if best.decimal in text else "", best.thousands)
 
 
+_FRACTION = re.compile(",[0-9]")
 _SIMPLE = (Notation("."), Notation(","))
 _GROUPED = tuple(Notation(decimal, mark) for decimal in ".," for mark in ",. '" if mark != decimal)
 
