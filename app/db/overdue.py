@@ -1,13 +1,13 @@
 """How long what is due has been waiting for a worker, queue by queue."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from app.db.outbox import TO_SEND
 from app.db.queue import Queue
-from app.db.reader import Reader, ReadStatement, moment_of
+from app.db.reader import Reader, ReadStatement, moment_of, utc_as_text
 from app.db.tables import outbox, task_requests
 from app.db.task_requests import TO_MAKE
 from app.db.upload_queues import TO_PUBLISH, TO_WATCH
@@ -66,10 +66,6 @@ async def find_overdue(reader: Reader, now: datetime, *, per_user: int) -> list[
 
     Uploads that wait because their owner has `per_user` under way do not count: nobody else's wait for them.
     """
-    now_text = now.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    row = await reader.first(_STATEMENT, {"now": now_text, "per_user": per_user})
+    row = await reader.first(_STATEMENT, {"now": utc_as_text(now), "per_user": per_user})
     found = zip(_OLDEST, row or (), strict=True)
-    moments = ((names, moment_of(due_at) if due_at else None) for names, due_at in found)
-    return [
-        Overdue(*names, (now - moment).total_seconds()) for names, moment in moments if moment is not None
-    ]
+    return [Overdue(*names, (now - moment_of(due_at)).total_seconds()) for names, due_at in found if due_at]

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.errors import DatabaseConflictError
 from app.db.engine import Database, row_count, upsert
-from app.db.reader import Reader, ReadStatement, utc_from_text
+from app.db.reader import Reader, ReadStatement, moment_of
 from app.db.tables import rate_counters
 
 _COUNTER = ReadStatement(
@@ -39,8 +39,7 @@ async def add_hits(session: AsyncSession, name: str, *, hits: int, now: datetime
 async def get_hits(reader: Reader, name: str, now: datetime) -> int:
     """Return what the present window has so far; a read by key, without a transaction."""
     row = await reader.first(_COUNTER, {"name": name})
-    ends_at = utc_from_text(str(row[1])) if row else None
-    return int(row[0]) if row and ends_at and ends_at > now else 0
+    return int(row[0]) if row and moment_of(row[1]) > now else 0
 
 
 async def get_end(session: AsyncSession, name: str) -> datetime | None:

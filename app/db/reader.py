@@ -30,7 +30,7 @@ SQLITE_THREADS = 2
 
 def utc_from_text(text: str | None) -> datetime | None:
     """Return the moment that a `UtcDateTime` column holds, as SQLite and a packed MySQL row spell it."""
-    return datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+    return moment_of(text) if text else None
 
 
 def moment_of(value: object) -> datetime:

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import row_count
-from app.db.reader import Reader, ReadStatement, utc_from_text
+from app.db.reader import Reader, ReadStatement, moment_of
 from app.db.sign_in_tables import sign_in_tickets
 
 
@@ -40,9 +40,7 @@ async def get(reader: Reader, ticket_digest: str) -> Ticket | None:
     row = await reader.first(_BY_DIGEST, {"ticket_digest": ticket_digest})
     if row is None:
         return None
-    expires_at = utc_from_text(str(row[4]))
-    assert expires_at  # noqa: S101 - the column is NOT NULL
-    return Ticket(str(row[0]), int(row[1]), str(row[2]), bool(row[3]), expires_at)
+    return Ticket(str(row[0]), int(row[1]), str(row[2]), bool(row[3]), moment_of(row[4]))
 
 
 async def use(session: AsyncSession, ticket_digest: str) -> bool:

@@ -57,8 +57,8 @@ EXACT_INTEGER = 2**53
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _LEADING_ZERO = re.compile(r"[+-]?0[0-9]")
-_MOST_DIGITS = 300
-"""Of numbers that are finite for certain."""
+_FINITE_LENGTH = 300
+"""A number without an exponent that is not longer than this is finite."""
 _INFINITE = re.compile(r"[+-]?inf(?:inity)?", re.IGNORECASE)
 _BOOLEANS = frozenset({"False", "FALSE", "false", "True", "TRUE", "true"})
 _BOOLEAN_PAIRS = (("false", "true"), ("f", "t"), ("no", "yes"), ("n", "y"), ("0", "1"))
@@ -100,7 +100,7 @@ def number_fault(text: str, kind: Kind) -> str | None:
 
 def _is_infinite(text: str) -> bool:
     # Nothing but an exponent, or hundreds of digits, makes a number so large.
-    return ("e" in text or "E" in text or len(text) > _MOST_DIGITS) and abs(float(text)) == float("inf")
+    return ("e" in text or "E" in text or len(text) > _FINITE_LENGTH) and abs(float(text)) == float("inf")
 
 
 def _is_exact(text: str) -> bool:

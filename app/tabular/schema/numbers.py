@@ -216,10 +216,9 @@ def shown_by(values: Sequence[str]) -> Shown | None:
     text = "".join(values)
     if len(simple) == 1 and simple[0].decimal in text:
         decimal = simple[0].decimal
+        # `0,` is a number where others have digits behind their commas, and a text by itself.
         if decimal == "," and not any(_FRACTION.search(value) for value in values):
-            return (
-                None  # `0,` is a number where others have digits behind their commas, and a text by itself.
-            )
+            return None
         is_open = all(_GROUPS.fullmatch(value) for value in values if decimal in value)
         return Shown("" if is_open else decimal, "")
     if simple:
